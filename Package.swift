@@ -1,0 +1,78 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+// The kernels are fast in debug builds too, so that tests on the real model stay short. Contraction is off because sums
+// must be the same whatever the instruction set: fused multiply-adds are written out where they are meant.
+let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-ffp-contract=off"])]
+
+/// A room of the house: a folder in Sources with its tests in Tests.
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: [], swiftSettings: strict)
+}
+
+func tests(_ room: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: room + "Tests", dependencies: [.init(stringLiteral: room)] + dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "ttbatch",
+    products: [
+        .executable(name: "ttbatch", targets: ["ttbatch"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // C: loops over numbers, and thin shims over libraries.
+        .target(name: "CHostKernels", cSettings: kernelFlags),
+        .systemLibrary(name: "CHwloc", pkgConfig: "hwloc", providers: [.apt(["libhwloc-dev"])]),
+        .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+        .target(name: "CSQLiteShim", linkerSettings: [.linkedLibrary("sqlite3")]),
+
+        // Models: files, text, the contract and the devices.
+        room("ModelFiles"),
+        room("Jinja"),
+        room("Tokenizer", ["ModelFiles", "Jinja", "CPCRE2"]),
+        room("TTPlatform", ["ModelFiles"]),
+        room("HostDevice", ["TTPlatform", "ModelFiles", "CHostKernels", "CHwloc"]),
+        room("TTNNDevice", ["TTPlatform"]),
+        room("TTWorker", ["TTPlatform", "ModelFiles"]),
+        room("TTEngine", ["TTWorker", "TTPlatform"]),
+
+        // The queue: files, rows, the daemon and the program.
+        room("PromptFiles", ["CSimdJSON"]),
+        .target(
+            name: "Migrations", path: "migrations", resources: [.embedInCode("0001_jobs.sql")], swiftSettings: strict),
+        room("JobStore", ["Migrations", "CSQLiteShim", .product(name: "GRDB", package: "GRDB.swift")]),
+        room(
+            "BatchDaemon",
+            [
+                "ModelFiles", "Tokenizer", "Jinja", "TTPlatform", "HostDevice", "TTNNDevice", "TTWorker", "TTEngine",
+                "PromptFiles", "JobStore",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
+        .executableTarget(
+            name: "ttbatch",
+            dependencies: [
+                "BatchDaemon", "JobStore", "PromptFiles", "TTPlatform", "ModelFiles",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

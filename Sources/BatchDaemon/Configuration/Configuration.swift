@@ -1,0 +1,207 @@
+// The whole configuration: flags over environment over file over defaults, with every key checked.
+
+import Foundation
+public import TTPlatform
+
+/// Everything that can be configured, resolved.
+public struct Configuration: Sendable {
+    /// Path of the SQLite database.
+    public var databasePath: String
+    /// The model for batches that do not name one.
+    public var model: String
+    /// Where models are found by name.
+    public var catalogue: ModelCatalogue
+    /// The engine's settings, `engine:` and `tt:`.
+    public var engine: EngineConfiguration
+    /// The daemon's settings, `daemon:`.
+    public var daemon: DaemonSettings
+
+    /// Sections, whose keys are written with a dot before them on the command line.
+    static let sections = ["models", "engine", "tt", "daemon"]
+    static let topLevelKeys = ["db", "model", "models_directory"]
+}
+
+/// Where the parts of a configuration come from.
+public struct ConfigurationSources: Sendable {
+    /// The file that `--config` names.
+    public var file: String?
+    /// Values of flags by key, for example `db` or `engine.max_num_seqs`, each with the flag that gave it.
+    public var flags: [(key: String, value: String, flag: String)]
+    /// The environment.
+    public var environment: [String: String]
+
+    /// Sources as given.
+    public init(file: String?, flags: [(key: String, value: String, flag: String)], environment: [String: String]) {
+        self.file = file
+        self.flags = flags
+        self.environment = environment
+    }
+}
+
+extension Configuration {
+    /// Resolves the configuration.
+    ///
+    /// - Throws: `InvalidConfiguration` that names the place, the key and what is allowed.
+    public init(_ sources: ConfigurationSources) throws(InvalidConfiguration) {
+        let home = sources.environment["HOME"] ?? "/"
+        var values = try Self.fileValues(sources, home: home)
+        values.merge(try Self.environmentValues(sources.environment)) { _, new in new }
+        for (key, value, flag) in sources.flags {
+            // Paths and names are taken as they are written, whatever YAML would make of them.
+            values[key] =
+                Self.topLevelKeys.contains(key)
+                ? PlacedValue(value: .string(value), place: flag) : try ConfigurationFile.scalar(value, place: flag)
+        }
+        try self.init(values: values, environment: sources.environment, home: home)
+    }
+
+    private init(
+        values: [String: PlacedValue], environment: [String: String], home: String
+    ) throws(InvalidConfiguration) {
+        let sections = try Self.divide(values)
+        let data = environment["XDG_DATA_HOME"] ?? home + "/.local/share"
+        let cache = environment["XDG_CACHE_HOME"] ?? home + "/.cache"
+        func path(_ key: String, default standard: String) throws(InvalidConfiguration) -> String {
+            let text = try Self.text(values[key], key: key) ?? standard
+            return text.hasPrefix("~/") ? home + text.dropFirst(1) : text
+        }
+        databasePath = try path("db", default: data + "/ttbatch/ttbatch.db")
+        model = try Self.text(values["model"], key: "model") ?? "smollm2-135m-instruct"
+        var named: [String: String] = [:]
+        for (name, _) in sections["models"] ?? [:] { named[name] = try path("models.\(name)", default: "") }
+        catalogue = ModelCatalogue(
+            directory: try path("models_directory", default: cache + "/ttbatch/models"), named: named)
+        engine = try Self.locating(sections, in: ["engine", "tt"]) { () throws(ConfigurationError) in
+            try EngineConfiguration(
+                parsing: (sections["engine"] ?? [:]).mapValues(\.value),
+                tt: (sections["tt"] ?? [:]).mapValues(\.value))
+        }
+        daemon = try DaemonSettings(sections["daemon"] ?? [:])
+    }
+
+    /// Values by section, then by key; keys outside the sections are checked here.
+    private static func divide(
+        _ values: [String: PlacedValue]
+    ) throws(InvalidConfiguration) -> [String: [String: PlacedValue]] {
+        var divided: [String: [String: PlacedValue]] = [:]
+        for (key, placed) in values.sorted(by: { $0.key < $1.key }) where !topLevelKeys.contains(key) {
+            let parts = key.split(separator: ".", maxSplits: 1).map(String.init)
+            guard parts.count == 2, sections.contains(parts[0]) else {
+                let known = (topLevelKeys + sections).joined(separator: ", ")
+                throw InvalidConfiguration(place: placed.place, reason: "unknown key \(key); known: \(known)")
+            }
+            divided[parts[0], default: [:]][parts[1]] = placed
+        }
+        return divided
+    }
+
+    private static func text(_ placed: PlacedValue?, key: String) throws(InvalidConfiguration) -> String? {
+        guard let placed, placed.value != .null else { return nil }
+        guard case .string(let text) = placed.value, !text.isEmpty else {
+            throw InvalidConfiguration(place: placed.place, reason: "\(key): \(placed.value) is not a text")
+        }
+        return text
+    }
+
+    /// Runs `parse`, and puts the place of the key that it complains of before the complaint.
+    private static func locating<Value>(
+        _ divided: [String: [String: PlacedValue]], in names: [String],
+        _ parse: () throws(ConfigurationError) -> Value
+    ) throws(InvalidConfiguration) -> Value {
+        do throws(ConfigurationError) {
+            return try parse()
+        } catch {
+            for name in names {
+                guard let key = error.key, let placed = divided[name]?[key] else { continue }
+                throw InvalidConfiguration(place: placed.place, reason: "\(name): \(error)")
+            }
+            throw InvalidConfiguration(place: "configuration", reason: "\(error)")
+        }
+    }
+}
+
+extension ConfigurationError {
+    /// The key that the error is about, if it is about one.
+    fileprivate var key: String? {
+        switch self {
+        case .unknownKey(let key, _), .invalidValue(let key, _, _), .unsupported(let key, _, _, _): key
+        case .contradiction, .unknownDevice, .noDevice, .noModel, .keyValueCacheTooSmall: nil
+        }
+    }
+}
+
+// MARK: - File and environment
+
+extension Configuration {
+    private static func fileValues(
+        _ sources: ConfigurationSources, home: String
+    ) throws(InvalidConfiguration) -> [String: PlacedValue] {
+        let named = sources.file ?? sources.environment["TTBATCH_CONFIG"]
+        let configHome = sources.environment["XDG_CONFIG_HOME"] ?? home + "/.config"
+        let standard = [configHome + "/ttbatch/ttbatch.yaml", "/etc/ttbatch.yaml"]
+        guard let path = named ?? standard.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+            return [:]
+        }
+        guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8)
+        else {
+            throw InvalidConfiguration(place: path, reason: "cannot be read; check the path and its permissions")
+        }
+        return try ConfigurationFile.parse(text, path: path)
+    }
+
+    /// `TTBATCH_DB`, `TTBATCH_ENGINE_MAX_NUM_SEQS` … as keys; an unknown one is an error, as in the file.
+    private static func environmentValues(
+        _ environment: [String: String]
+    ) throws(InvalidConfiguration) -> [String: PlacedValue] {
+        var values: [String: PlacedValue] = [:]
+        for (variable, text) in environment where variable.hasPrefix("TTBATCH_") {
+            if variable == "TTBATCH_CONFIG" || reservedPrefixes.contains(where: variable.hasPrefix) { continue }
+            let name = variable.dropFirst("TTBATCH_".count).lowercased()
+            if topLevelKeys.contains(name) {
+                values[name] = PlacedValue(value: .string(text), place: variable)
+            } else if let section = ["engine", "tt", "daemon"].first(where: { name.hasPrefix($0 + "_") }) {
+                let key = "\(section).\(name.dropFirst(section.count + 1))"
+                values[key] = try ConfigurationFile.scalar(text, place: variable)
+            } else {
+                throw InvalidConfiguration(
+                    place: variable,
+                    reason: "no such setting; known: TTBATCH_CONFIG, TTBATCH_DB, TTBATCH_MODEL, "
+                        + "TTBATCH_MODELS_DIRECTORY, and TTBATCH_ENGINE_, TTBATCH_TT_, TTBATCH_DAEMON_ with a key")
+            }
+        }
+        return values
+    }
+
+    /// Variables for the tests and for choosing kernels, which are not settings of the queue.
+    private static let reservedPrefixes = ["TTBATCH_TEST_", "TTBATCH_ISA"]
+}
+
+extension DaemonSettings {
+    /// The keys of the section.
+    static let keys = [
+        "poll_interval_ms", "commit_interval_ms", "metrics_interval_s", "grace_s", "max_crashes", "commit_group_size",
+    ]
+
+    init(_ values: [String: PlacedValue]) throws(InvalidConfiguration) {
+        func integer(_ key: String, atLeast least: Int) throws(InvalidConfiguration) -> Int? {
+            guard let placed = values[key] else { return nil }
+            guard case .integer(let number) = placed.value, (least...86_400_000).contains(number) else {
+                throw InvalidConfiguration(
+                    place: placed.place,
+                    reason: "daemon.\(key): \(placed.value) is not valid; expected a whole number, at least \(least)")
+            }
+            return number
+        }
+        for (key, placed) in values where !Self.keys.contains(key) {
+            throw InvalidConfiguration(
+                place: placed.place,
+                reason: "unknown key daemon.\(key); known: \(Self.keys.joined(separator: ", "))")
+        }
+        pollIntervalMS = try integer("poll_interval_ms", atLeast: 1).map(Int64.init) ?? pollIntervalMS
+        commitIntervalMS = try integer("commit_interval_ms", atLeast: 0).map(Int64.init) ?? commitIntervalMS
+        metricsIntervalMS = try integer("metrics_interval_s", atLeast: 1).map { Int64($0) * 1000 } ?? metricsIntervalMS
+        graceMS = try integer("grace_s", atLeast: 0).map { Int64($0) * 1000 } ?? graceMS
+        maxCrashes = try integer("max_crashes", atLeast: 1) ?? maxCrashes
+        commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
+    }
+}

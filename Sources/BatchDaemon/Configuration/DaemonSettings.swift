@@ -1,0 +1,20 @@
+// The daemon's own settings: how often it looks, commits and measures.
+
+/// The keys under `daemon:` in the configuration.
+public struct DaemonSettings: Sendable, Equatable {
+    /// Milliseconds between looks at the job table.
+    public var pollIntervalMS: Int64 = 200
+    /// Finished jobs are committed together, at most this many milliseconds after the first of them ended.
+    public var commitIntervalMS: Int64 = 250
+    /// Milliseconds of one row of metrics.
+    public var metricsIntervalMS: Int64 = 10_000
+    /// Milliseconds that running jobs have to end after the daemon was told to stop.
+    public var graceMS: Int64 = 30_000
+    /// Crashes of the daemon or device that a job may be present at before it is failed as their likely cause.
+    public var maxCrashes = 3
+    /// Jobs that are committed together at most.
+    public var commitGroupSize = 256
+
+    /// The defaults.
+    public init() {}
+}

@@ -1,0 +1,16 @@
+// The seed of a job that does not give one.
+
+/// Seeds for requests without a `seed`.
+///
+/// They follow from the job's name and line in its file, so a retry after a crash, or the same file run again, draws the same
+/// tokens, while two lines with the same prompt draw different ones.
+enum JobSeed {
+    /// FNV-1a over the custom_id and the line number.
+    static func derived(customID: String, line: Int64) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        func take(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+        customID.utf8.forEach(take)
+        withUnsafeBytes(of: line.littleEndian) { $0.forEach(take) }
+        return hash
+    }
+}

@@ -1,0 +1,49 @@
+// What the engine thread is told, and what it tells.
+
+import JobStore
+import TTEngine
+import TTPlatform
+
+/// Told to the engine thread.
+enum EngineCommand: Sendable {
+    /// Generate for this job.
+    case run(PreparedJob)
+    /// The job has ended by its text, or nobody wants its result: no more tokens for it.
+    case stop(ClaimTicket)
+    /// Give back what is in flight, and end.
+    case putBackAll
+}
+
+/// Told by the engine thread, in order.
+enum EngineReport: Sendable {
+    /// A job that the engine cannot run.
+    case refused(ClaimTicket, RequestRefusal)
+    /// A step and what it gave to whom.
+    case step(TimedStep)
+    /// Jobs that were in flight when the thread was told to end.
+    case putBack([ClaimTicket])
+    /// The device failed under these jobs; the thread has ended.
+    case fault(DeviceFault, [ClaimTicket])
+}
+
+/// One step of the device, with its times and the jobs for the engine's requests.
+struct TimedStep: Sendable {
+    /// What a step gave to a job.
+    enum JobEvent: Sendable {
+        case token(Int32)
+        /// The token that ended the job; not part of its text.
+        case stopToken(Int32)
+        case finished(FinishReason)
+    }
+
+    /// Whether prompts were prefilled or rows decoded.
+    var kind: StepReport.Kind
+    /// When the step began.
+    var started: Milliseconds
+    /// When the step ended.
+    var ended: Milliseconds
+    /// In the order in which they happened.
+    var events: [(ticket: ClaimTicket, event: JobEvent)]
+    /// The engine's counters after the step.
+    var statistics: EngineStatistics
+}

@@ -1,0 +1,145 @@
+// The thread that owns the engine, and with it the device: the only one that ever touches either.
+
+import Foundation
+import JobStore
+import TTEngine
+import TTPlatform
+import TTWorker
+
+/// Runs an engine on a thread of its own. Everything else reaches it through `commands` and hears from it through the
+/// report handler, which is called on that thread and must not block.
+final class EngineThread: Sendable {
+    /// What the thread is told.
+    let commands = Mailbox<EngineCommand>()
+    /// The sizes that the engine runs with.
+    let limits: StepLimits
+    private let ended = DispatchSemaphore(value: 0)
+
+    /// Builds the engine on its thread, and returns when it can take jobs.
+    ///
+    /// - Parameter build: loads the model; the device must not be touched from another thread.
+    /// - Throws: what `build` throws.
+    init(
+        clock: DaemonClock, build: @escaping @Sendable () throws -> OpenedEngine,
+        report: @escaping @Sendable (EngineReport) -> Void
+    ) throws {
+        let started = Mailbox<Result<StepLimits, any Error>>()
+        let thread = Thread { [commands, ended] in
+            do {
+                let opened = try build()
+                started.send(.success(opened.limits))
+                var loop = EngineLoop(engine: opened.engine, commands: commands, clock: clock, report: report)
+                loop.run()
+                opened.close()
+            } catch {
+                started.send(.failure(error))
+            }
+            ended.signal()
+        }
+        thread.name = "engine"
+        thread.stackSize = 8 << 20
+        thread.start()
+        limits = try started.receiveWaiting()[0].get()
+    }
+
+    /// Gives back what is in flight, closes the device, and returns when the thread has ended.
+    func end() {
+        commands.send(.putBackAll)
+        ended.wait()
+    }
+}
+
+/// An engine and the device under it.
+struct OpenedEngine {
+    /// Ready for requests.
+    let engine: TTEngine
+    /// The sizes that it runs with.
+    let limits: StepLimits
+    /// Releases model and device, in this order.
+    let close: () -> Void
+}
+
+/// The engine thread's loop: take commands, run a step, report.
+private struct EngineLoop {
+    let engine: TTEngine
+    let commands: Mailbox<EngineCommand>
+    let clock: DaemonClock
+    let report: @Sendable (EngineReport) -> Void
+    var tickets: [RequestID: ClaimTicket] = [:]
+    var requests: [ClaimTicket: RequestID] = [:]
+    var isEnding = false
+
+    init(
+        engine: TTEngine, commands: Mailbox<EngineCommand>, clock: DaemonClock,
+        report: @escaping @Sendable (EngineReport) -> Void
+    ) {
+        self.engine = engine
+        self.commands = commands
+        self.clock = clock
+        self.report = report
+    }
+
+    mutating func run() {
+        while !isEnding {
+            let waiting = engine.hasWork ? commands.receive() : commands.receiveWaiting()
+            for command in waiting { obey(command) }
+            guard !isEnding, engine.hasWork else { continue }
+            do throws(DeviceFault) {
+                try step()
+            } catch {
+                report(.fault(error, takeBack()))
+                return
+            }
+        }
+        report(.putBack(takeBack()))
+    }
+
+    private mutating func obey(_ command: EngineCommand) {
+        switch command {
+        case .run(let job):
+            do throws(RequestRefusal) {
+                let id = try engine.add(prompt: job.promptTokens, sampling: job.sampling)
+                tickets[id] = job.ticket
+                requests[job.ticket] = id
+            } catch {
+                report(.refused(job.ticket, error))
+            }
+        case .stop(let ticket):
+            guard let id = requests.removeValue(forKey: ticket) else { return }
+            tickets[id] = nil
+            engine.cancel(id)
+        case .putBackAll:
+            isEnding = true
+        }
+    }
+
+    private mutating func step() throws(DeviceFault) {
+        let started = clock.now
+        guard let step = try engine.step() else { return }
+        var events: [(ticket: ClaimTicket, event: TimedStep.JobEvent)] = []
+        for event in step.events {
+            switch event {
+            case .token(let id, let token): events.append((tickets[id]!, .token(token)))
+            case .stopToken(let id, let token): events.append((tickets[id]!, .stopToken(token)))
+            case .finished(let id, let reason):
+                let ticket = tickets.removeValue(forKey: id)!
+                requests[ticket] = nil
+                events.append((ticket, .finished(reason)))
+            case .preempted: break  // It goes on by itself; the statistics count it.
+            }
+        }
+        report(
+            .step(
+                TimedStep(
+                    kind: step.kind, started: started, ended: clock.now, events: events,
+                    statistics: engine.statistics)))
+    }
+
+    private mutating func takeBack() -> [ClaimTicket] {
+        let inFlight = engine.takeBackAll().compactMap { tickets[$0] }
+        let unread = commands.receive().compactMap { command in
+            if case .run(let job) = command { job.ticket } else { nil }
+        }
+        return inFlight + unread
+    }
+}

@@ -1,0 +1,52 @@
+// How the daemon is asked to stop, from a signal handler's thread or from a test.
+
+import Foundation
+
+/// A request to stop that threads can wait for.
+public final class StopSignal: @unchecked Sendable {
+    /// How much is wanted.
+    public enum Level: Int, Sendable, Comparable {
+        /// Work on.
+        case none
+        /// Take no new jobs, let the running ones end within the grace period.
+        case graceful
+        /// Put running jobs back at once.
+        case immediate
+
+        /// More urgent is greater.
+        public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    private let condition = NSCondition()
+    private var requested = Level.none
+    private var listener: (() -> Void)?
+
+    /// Nothing asked for yet.
+    public init() {}
+
+    /// What has been asked for so far.
+    public var level: Level { condition.withLock { requested } }
+
+    /// Asks for `level`; a weaker wish than an earlier one changes nothing.
+    public func request(_ level: Level) {
+        condition.lock()
+        requested = max(requested, level)
+        let listener = listener
+        condition.broadcast()
+        condition.unlock()
+        listener?()
+    }
+
+    /// Waits until something is asked for or `seconds` have passed.
+    public func wait(seconds: Double) {
+        let deadline = Date(timeIntervalSinceNow: seconds)
+        condition.withLock {
+            while requested == .none, condition.wait(until: deadline) {}
+        }
+    }
+
+    /// Calls `listener` at every request from now on.
+    func onRequest(_ listener: (() -> Void)?) {
+        condition.withLock { self.listener = listener }
+    }
+}

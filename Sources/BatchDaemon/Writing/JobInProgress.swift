@@ -1,0 +1,48 @@
+// What the writer knows of a job between its admission and its end.
+
+import JobStore
+import TTEngine
+import Tokenizer
+
+/// A job whose tokens are coming in.
+struct JobInProgress {
+    private let job: PreparedJob
+    private var text: GeneratedText
+    private var tokens: [Int32] = []
+    private var prefillStarted: Milliseconds?
+    private var prefillMS: Int64 = 0
+    private var firstToken: Milliseconds?
+    private var lastToken: Milliseconds?
+
+    init(_ job: PreparedJob, detokenizer: Detokenizer) {
+        self.job = job
+        text = GeneratedText(detokenizer: detokenizer, stopStrings: job.stopStrings)
+    }
+
+    /// Takes a token that a step gave; true when the text has reached a stop string.
+    mutating func take(_ token: Int32, isText: Bool, in step: TimedStep) -> Bool {
+        if step.kind == .prefill {
+            // A preempted job is prefilled again: that time counts as prefill as well.
+            if prefillStarted == nil { prefillStarted = step.started }
+            prefillMS += step.ended - step.started
+        }
+        if firstToken == nil { firstToken = step.ended }
+        lastToken = step.ended
+        tokens.append(token)
+        return isText && text.append(token)
+    }
+
+    /// The job's end, as it is written to the store.
+    mutating func completion(finishReason: String, at now: Milliseconds) -> JobCompletion {
+        let generation = Generation(
+            text: text.finish(), finishReason: finishReason,
+            promptTokenIDs: job.returnTokenIDs ? job.promptTokens : nil,
+            tokenIDs: job.returnTokenIDs ? tokens : nil)
+        let timings = JobTimings(
+            queuedMS: (prefillStarted ?? now) - job.created, prefillMS: prefillMS,
+            decodeMS: (lastToken ?? now) - (firstToken ?? now), totalMS: now - job.created)
+        return JobCompletion(
+            ticket: job.ticket, outcome: .succeeded(generation),
+            usage: TokenUsage(promptTokens: job.promptTokens.count, completionTokens: tokens.count), timings: timings)
+    }
+}

@@ -1,0 +1,55 @@
+// Adds up what the engine and the writer did, and gives it as rows of a fixed interval.
+
+import JobStore
+import TTEngine
+
+/// The running interval of metrics.
+struct MetricsRecorder {
+    private let incarnation: Incarnation
+    private let lengthMS: Int64
+    private var interval: MetricsInterval
+    private var kvBlocksSum = 0.0
+    private var steps = 0.0
+    private var seen: EngineStatistics?
+
+    init(incarnation: Incarnation, lengthMS: Int64, start: Milliseconds) {
+        self.incarnation = incarnation
+        self.lengthMS = lengthMS
+        interval = MetricsInterval(incarnation: incarnation, start: start, end: start)
+    }
+
+    /// When the interval is over.
+    var due: Milliseconds { Milliseconds(rawValue: interval.start.rawValue + lengthMS) }
+
+    /// Counts a step by the difference of the engine's counters.
+    mutating func count(_ step: TimedStep) {
+        let statistics = step.statistics
+        interval.promptTokens += Int64(statistics.prefilledTokens - (seen?.prefilledTokens ?? 0))
+        interval.generatedTokens += Int64(statistics.generatedTokens - (seen?.generatedTokens ?? 0))
+        interval.prefillSteps += Int64(statistics.prefillSteps - (seen?.prefillSteps ?? 0))
+        interval.decodeSteps += Int64(statistics.decodeSteps - (seen?.decodeSteps ?? 0))
+        interval.decodeRows += Int64(statistics.decodedRows - (seen?.decodedRows ?? 0))
+        interval.slots = Int64(statistics.slots)
+        interval.kvBlocksTotal = Int64(statistics.kvBlocksTotal)
+        interval.kvBlocksMax = max(interval.kvBlocksMax, Int64(statistics.kvBlocksUsed))
+        kvBlocksSum += Double(statistics.kvBlocksUsed)
+        steps += 1
+        seen = statistics
+    }
+
+    mutating func count(finished: JobCompletion) {
+        if case .succeeded = finished.outcome { interval.jobsSucceeded += 1 } else { interval.jobsFailed += 1 }
+    }
+
+    /// Ends the interval at `now` and begins the next; `nil` for one in which nothing happened.
+    mutating func close(at now: Milliseconds, queueDepth: Int64) -> MetricsInterval? {
+        var closed = interval
+        closed.end = max(now, interval.start)
+        closed.queueDepth = queueDepth
+        closed.kvBlocksMean = steps > 0 ? kvBlocksSum / steps : 0
+        let idle = steps == 0 && interval.jobsSucceeded == 0 && interval.jobsFailed == 0
+        interval = MetricsInterval(incarnation: incarnation, start: closed.end, end: closed.end)
+        (kvBlocksSum, steps) = (0, 0)
+        return idle ? nil : closed
+    }
+}

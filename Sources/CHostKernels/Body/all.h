@@ -1,0 +1,20 @@
+// The whole kernel set for the instruction set that the including file has described, as the table HK_TABLE.
+
+#include "vector.h"
+#include "matmul_float.h"
+#include "matmul_int8.h"
+#include "attention.h"
+#include "rows.h"
+
+static const hk_kernels HK_TABLE = {
+    .name = HK_NAME,
+    .matmul_float = matmul_float,
+    .matmul_int8 = matmul_int8,
+    .add_norm = add_norm,
+    .quantize = quantize,
+    .silu_multiply = silu_multiply,
+    .rotate = rotate,
+    .store = store,
+    .attend = attend,
+    .argmax = argmax,
+};

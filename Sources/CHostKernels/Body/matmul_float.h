@@ -1,0 +1,85 @@
+// Matrix products with float activations: a panel's weights are expanded to float a few hundred inputs at a time, then
+// register tiles of HK_ROWS rows × HK_COLUMNS vectors walk the inputs in order.
+
+// Expands inputs `begin` to `end` − 1 of a panel to float [input][HK_PANEL].
+static const float *expand(const hk_matrix *w, size_t panel, size_t begin, size_t end, float *out) {
+    size_t base = (panel * w->inputs + begin) * HK_PANEL, count = (end - begin) * HK_PANEL;
+    if (w->format == HK_F32) return (const float *)w->values + base;
+    if (w->format == HK_F16 || w->format == HK_BF16) {
+        const uint16_t *p = (const uint16_t *)w->values + base;
+        if (w->format == HK_F16)
+            for (size_t i = 0; i < count; i += HK_LANES) save(out + i, load_f16(p + i));
+        else
+            for (size_t i = 0; i < count; i += HK_LANES) save(out + i, load_bf16(p + i));
+        return out;
+    }
+    int four = w->format == HK_U4;
+    size_t words = four ? 4 : 8, each = HK_GROUP / words, parts = (size_t)w->parts, groups = w->inputs / HK_GROUP;
+    for (size_t g = begin / HK_GROUP; g < end / HK_GROUP; g++) {
+        const uint32_t *values = (const uint32_t *)w->values + (panel * groups + g) * words * HK_PANEL;
+        size_t scales = (panel * groups + g) * parts * HK_PANEL;
+        for (size_t word = 0; word < words; word++) {
+            size_t part = scales + (parts == 2 && word >= words / 2 ? HK_PANEL : 0);
+            for (size_t lane = 0; lane < HK_PANEL; lane += HK_LANES) {
+                vi v = load_words(values + word * HK_PANEL + lane);
+                vf scale = load(w->scales + part + lane), minimum = load(w->minimums + part + lane);
+                float *o = out + (g * HK_GROUP + word * each - begin) * HK_PANEL + lane;
+                for (int k = 0; k < 4; k++) {
+                    vi u = four ? (v >> 8 * k) & 15 : (v >> 8 * k) & 255;
+                    save(o + k * HK_PANEL, fused(scale, floats(u), minimum));
+                    if (four) {
+                        vi high = (v >> (8 * k + 4)) & 15;
+                        save(o + (k + 4) * HK_PANEL, fused(scale, floats(high), minimum));
+                    }
+                }
+            }
+        }
+    }
+    return out;
+}
+
+// `rows` rows × HK_COLUMNS vectors; the sums so far lie in y unless `fresh`.
+HK_INLINE void float_tile(const int rows, const float *w, size_t depth, const float *x, size_t x_stride, float *y,
+                          size_t y_stride, int fresh) {
+    vf sums[HK_ROWS][HK_COLUMNS];
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < HK_COLUMNS; c++)
+            sums[r][c] = fresh ? (vf){} : load(y + r * y_stride + c * HK_LANES);
+    for (size_t i = 0; i < depth; i++) {
+        vf weights[HK_COLUMNS];
+        HK_UNROLL for (int c = 0; c < HK_COLUMNS; c++) weights[c] = load(w + i * HK_PANEL + c * HK_LANES);
+        HK_UNROLL for (int r = 0; r < rows; r++) {
+            vf value = splat(x[r * x_stride + i]);
+            HK_UNROLL for (int c = 0; c < HK_COLUMNS; c++) sums[r][c] = fused(value, weights[c], sums[r][c]);
+        }
+    }
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < HK_COLUMNS; c++) save(y + r * y_stride + c * HK_LANES, sums[r][c]);
+}
+
+static void float_rows(int rows, const float *w, size_t depth, const float *x, size_t x_stride, float *y,
+                       size_t y_stride, int fresh) {
+    switch (rows) {
+#define HK_CASE(n) case n: float_tile(n < HK_ROWS ? n : HK_ROWS, w, depth, x, x_stride, y, y_stride, fresh); break;
+        HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4) HK_CASE(5) HK_CASE(6)
+#if HK_ROWS > 6
+        HK_CASE(7) HK_CASE(8) HK_CASE(9) HK_CASE(10) HK_CASE(11) HK_CASE(12)
+#endif
+#undef HK_CASE
+    }
+}
+
+static void matmul_float(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
+                         float *y, size_t y_stride, float *scratch) {
+    for (size_t panel = first; panel < last; panel++)
+        for (size_t begin = 0; begin < w->inputs; begin += HK_DEPTH) {
+            size_t end = begin + HK_DEPTH < w->inputs ? begin + HK_DEPTH : w->inputs;
+            const float *weights = expand(w, panel, begin, end, scratch);
+            for (size_t r = 0; r < rows; r += HK_ROWS) {
+                int tile = (int)(rows - r < HK_ROWS ? rows - r : HK_ROWS);
+                for (size_t lane = 0; lane < HK_PANEL; lane += HK_COLUMNS * HK_LANES)
+                    float_rows(tile, weights + lane, end - begin, x + r * x_stride + begin, x_stride,
+                               y + r * y_stride + panel * HK_PANEL + lane, y_stride, begin == 0);
+            }
+        }
+}

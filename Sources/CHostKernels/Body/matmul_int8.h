@@ -1,0 +1,86 @@
+// Matrix products with int8 activations. In a group of 32 inputs the sum of u·q is an exact integer, whatever the order;
+// then fma(scale, Σuq, minimum·Σq) is the group's value and enters the row's float sum with the activations' scale.
+
+HK_INLINE vi broadcast4(const int8_t *p) {
+    int32_t word;
+    __builtin_memcpy(&word, p, 4);
+    return word - (vi){};
+}
+
+// One word of every lane against the four activations of each row; eight bits go as two nibbles where bytes overflow.
+#ifndef HK_DOT4_BYTES
+#define HK_DOT_U8(sum, v, x) (dot4(sum, (v) & 0x0f0f0f0f, x) + (dot4((vi){}, ((v) >> 4) & 0x0f0f0f0f, x) << 4))
+#else
+#define HK_DOT_U8(sum, v, x) dot4(sum, v, x)
+#endif
+
+HK_INLINE void int8_tile(const int rows, const int four, const uint32_t *w, const float *scales,
+                         const float *minimums, size_t groups, const hk_quantized *x, size_t row, float *y,
+                         size_t y_stride) {
+    vf sums[HK_INT8_ROWS][HK_INT8_COLUMNS];
+    size_t words = four ? 4 : 8;
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] = (vf){};
+    for (size_t g = 0; g < groups; g++, w += words * HK_PANEL, scales += HK_PANEL, minimums += HK_PANEL) {
+        const int8_t *values = x->values + (row * groups + g) * HK_GROUP;
+        vi dots[HK_INT8_ROWS][HK_INT8_COLUMNS];
+        HK_UNROLL for (int r = 0; r < rows; r++)
+            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) dots[r][c] = (vi){};
+        HK_UNROLL for (size_t word = 0; word < words; word++)
+            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
+                vi v = load_words(w + word * HK_PANEL + c * HK_LANES);
+                HK_UNROLL for (int r = 0; r < rows; r++) {
+                    const int8_t *q = values + r * groups * HK_GROUP + word * (HK_GROUP / words);
+                    if (four) {
+                        dots[r][c] = dot4(dots[r][c], v & 0x0f0f0f0f, broadcast4(q));
+                        dots[r][c] = dot4(dots[r][c], (v >> 4) & 0x0f0f0f0f, broadcast4(q + 4));
+                    } else {
+                        dots[r][c] = HK_DOT_U8(dots[r][c], v, broadcast4(q));
+                    }
+                }
+            }
+        HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
+            vf scale = load(scales + c * HK_LANES), minimum = load(minimums + c * HK_LANES);
+            HK_UNROLL for (int r = 0; r < rows; r++) {
+                size_t block = (row + r) * groups + g;
+                vf value = fused(scale, floats(dots[r][c]), minimum * splat(x->sums[block]));
+                sums[r][c] = fused(splat(x->scales[block]), value, sums[r][c]);
+            }
+        }
+    }
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) save(y + r * y_stride + c * HK_LANES, sums[r][c]);
+}
+
+HK_INLINE void int8_rows(int rows, const int four, const uint32_t *w, const float *scales, const float *minimums,
+                         size_t groups, const hk_quantized *x, size_t row, float *y, size_t y_stride) {
+    switch (rows) {
+#define HK_CASE(n) \
+    case n: \
+        int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, four, w, scales, minimums, groups, x, row, y, y_stride); \
+        break;
+        HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4)
+#if HK_INT8_ROWS > 4
+        HK_CASE(5) HK_CASE(6)
+#endif
+#undef HK_CASE
+    }
+}
+
+static void matmul_int8(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t rows, float *y,
+                        size_t y_stride) {
+    int four = w->format == HK_U4;
+    size_t groups = w->inputs / HK_GROUP, words = four ? 4 : 8;
+    for (size_t panel = first; panel < last; panel++)
+        for (size_t lane = 0; lane < HK_PANEL; lane += HK_INT8_COLUMNS * HK_LANES) {
+            const uint32_t *values = (const uint32_t *)w->values + panel * groups * words * HK_PANEL + lane;
+            const float *scales = w->scales + panel * groups * HK_PANEL + lane;
+            const float *minimums = w->minimums + panel * groups * HK_PANEL + lane;
+            for (size_t r = 0; r < rows; r += HK_INT8_ROWS) {
+                int tile = (int)(rows - r < HK_INT8_ROWS ? rows - r : HK_INT8_ROWS);
+                float *out = y + r * y_stride + panel * HK_PANEL + lane;
+                if (four) int8_rows(tile, 1, values, scales, minimums, groups, x, r, out, y_stride);
+                else int8_rows(tile, 0, values, scales, minimums, groups, x, r, out, y_stride);
+            }
+        }
+}

@@ -1,0 +1,105 @@
+// Vector types of HK_LANES floats, and the few operations that the kernels are written in.
+
+#pragma STDC FP_CONTRACT OFF
+#pragma clang diagnostic ignored "-Wpsabi"
+
+#define HK_INLINE static inline __attribute__((always_inline, unused))
+#define HK_UNROLL _Pragma("clang loop unroll(full)")
+
+typedef float vf __attribute__((vector_size(HK_LANES * 4)));
+typedef int32_t vi __attribute__((vector_size(HK_LANES * 4)));
+typedef uint16_t vh __attribute__((vector_size(HK_LANES * 2)));
+typedef uint8_t vb __attribute__((vector_size(HK_LANES * 4)));
+
+// The 16 partial sums of a reduction, whatever the register width.
+typedef float v16 __attribute__((vector_size(64)));
+typedef int32_t v16i __attribute__((vector_size(64)));
+
+HK_INLINE vf load(const float *p) { vf v; __builtin_memcpy(&v, p, sizeof v); return v; }
+HK_INLINE vi load_words(const uint32_t *p) { vi v; __builtin_memcpy(&v, p, sizeof v); return v; }
+HK_INLINE void save(float *p, vf v) { __builtin_memcpy(p, &v, sizeof v); }
+HK_INLINE vf splat(float x) { return x - (vf){}; }
+HK_INLINE vf fused(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c); }
+HK_INLINE vf floats(vi v) { return __builtin_convertvector(v, vf); }
+
+HK_INLINE vf load_bf16(const uint16_t *p) {
+    vh h;
+    __builtin_memcpy(&h, p, sizeof h);
+    return (vf)(__builtin_convertvector(h, vi) << 16);
+}
+
+#ifndef HK_LOAD_F16
+HK_INLINE vf load_f16(const uint16_t *p) {
+    vh h;
+    __builtin_memcpy(&h, p, sizeof h);
+    vi w = __builtin_convertvector(h, vi);
+    vf magnitude = (vf)((w & 0x7fff) << 13) * 0x1p112f;
+    vi infinite = (w & 0x7c00) == 0x7c00;
+    return (vf)((vi)magnitude | (infinite & 0x7f800000) | ((w & 0x8000) << 16));
+}
+#endif
+
+// Rounds to the nearest f16, ties to even.
+HK_INLINE uint16_t half_bits(float value) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, &value, 4);
+    uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+    bits &= 0x7fffffff;
+    if (bits >= 0x477ff000) return sign | 0x7c00 | (bits > 0x7f800000 ? 0x200 : 0);
+    if (bits < 0x38800000) {
+        float shifted = __builtin_fabsf(value) + 0.5f;
+        __builtin_memcpy(&bits, &shifted, 4);
+        return sign | (uint16_t)(bits - 0x3f000000);
+    }
+    bits += 0xfff + (bits >> 13 & 1);
+    return sign | (uint16_t)((bits - 0x38000000) >> 13);
+}
+
+HK_INLINE v16 load16(const float *p) { v16 v; __builtin_memcpy(&v, p, sizeof v); return v; }
+HK_INLINE void save16(float *p, v16 v) { __builtin_memcpy(p, &v, sizeof v); }
+HK_INLINE v16 splat16(float x) { return x - (v16){}; }
+HK_INLINE v16 fused16(v16 a, v16 b, v16 c) { return __builtin_elementwise_fma(a, b, c); }
+
+HK_INLINE v16 load_first(const float *p, size_t count) {
+    float padded[16] = {0};
+    __builtin_memcpy(padded, p, count * sizeof(float));
+    return load16(padded);
+}
+HK_INLINE void save_first(float *p, v16 v, size_t count) {
+    float padded[16];
+    save16(padded, v);
+    __builtin_memcpy(p, padded, count * sizeof(float));
+}
+
+HK_INLINE float sum16(v16 v) {
+    float s[16];
+    save16(s, v);
+    for (int width = 8; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) s[i] += s[i + width];
+    return s[0];
+}
+HK_INLINE float max16(v16 v) {
+    float m = v[0];
+    for (int i = 1; i < 16; i++) m = v[i] > m ? v[i] : m;
+    return m;
+}
+
+// Adding 1.5·2²³ leaves no fraction bits: rounds to nearest, ties to even, for |x| < 2²².
+#define HK_ROUND(x) (((x) + 0x1.8p23f) - 0x1.8p23f)
+
+// e^x to about 1 ulp on [−87, 88], clamped there; NaN stays NaN. Cody-Waite reduction, Cephes' polynomial.
+HK_INLINE v16 exponential(v16 x) {
+    v16 c = __builtin_elementwise_min(__builtin_elementwise_max(x, splat16(-87.0f)), splat16(88.0f));
+    v16 n = HK_ROUND(c * splat16(0x1.715476p0f));
+    v16 r = fused16(n, splat16(-0x1.62e4p-1f), c);
+    r = fused16(n, splat16(-0x1.7f7d1cp-20f), r);
+    v16 p = splat16(1.9875691500e-4f);
+    p = fused16(p, r, splat16(1.3981999507e-3f));
+    p = fused16(p, r, splat16(8.3334519073e-3f));
+    p = fused16(p, r, splat16(4.1665795894e-2f));
+    p = fused16(p, r, splat16(1.6666665459e-1f));
+    p = fused16(p, r, splat16(5.0000001201e-1f));
+    p = fused16(p, r * r, r) + splat16(1.0f);
+    v16 power = (v16)((__builtin_convertvector(n, v16i) + 127) << 23);
+    return fused16(x, splat16(0.0f), p * power);
+}

@@ -1,0 +1,43 @@
+// The kernels for x86-64 with AVX2, FMA and F16C.
+
+#include "CHostKernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define HK_NAME "avx2"
+#define HK_LANES 8
+#define HK_ROWS 6
+#define HK_COLUMNS 2
+#define HK_INT8_ROWS 4
+#define HK_INT8_COLUMNS 1
+#define HK_TABLE avx2_kernels
+#define HK_LOAD_F16
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+
+typedef int32_t hk_words __attribute__((vector_size(32)));
+typedef float hk_floats __attribute__((vector_size(32)));
+
+// Bytes of u are at most 15, so that no pair of products leaves 16 bits.
+static inline __attribute__((always_inline)) hk_words dot4(hk_words sum, hk_words u, hk_words x) {
+    __m256i pairs = _mm256_maddubs_epi16((__m256i)u, (__m256i)x);
+    return sum + (hk_words)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+static inline __attribute__((always_inline)) hk_floats load_f16(const uint16_t *p) {
+    return (hk_floats)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+#include "Body/all.h"
+
+#pragma clang attribute pop
+
+const hk_kernels *_Nullable hk_avx2(void) {
+    __builtin_cpu_init();
+    int usable = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    return usable ? &avx2_kernels : 0;
+}
+#else
+const hk_kernels *_Nullable hk_avx2(void) { return 0; }
+#endif

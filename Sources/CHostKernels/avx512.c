@@ -1,0 +1,46 @@
+// The kernels for x86-64 with AVX-512 F, BW, VL and VNNI.
+
+#include "CHostKernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define HK_NAME "avx512"
+#define HK_LANES 16
+#define HK_ROWS 12
+#define HK_COLUMNS 2
+#define HK_INT8_ROWS 6
+#define HK_INT8_COLUMNS 2
+#define HK_TABLE avx512_kernels
+#define HK_LOAD_F16
+#define HK_DOT4_BYTES
+
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"))), apply_to = function)
+
+typedef int32_t hk_words __attribute__((vector_size(64)));
+typedef float hk_floats __attribute__((vector_size(64)));
+
+static inline __attribute__((always_inline)) hk_words dot4(hk_words sum, hk_words u, hk_words x) {
+    return (hk_words)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)x);
+}
+
+static inline __attribute__((always_inline)) hk_floats load_f16(const uint16_t *p) {
+    return (hk_floats)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+#include "Body/all.h"
+
+#pragma clang attribute pop
+
+const hk_kernels *_Nullable hk_avx512(void) {
+    __builtin_cpu_init();
+    int usable = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                 __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("fma") &&
+                 __builtin_cpu_supports("f16c");
+    return usable ? &avx512_kernels : 0;
+}
+#else
+const hk_kernels *_Nullable hk_avx512(void) { return 0; }
+#endif

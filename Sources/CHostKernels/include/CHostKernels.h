@@ -1,0 +1,126 @@
+// The host device's kernels: loops over numbers, one set of them for each instruction set, all giving the same bits.
+//
+// The promise that a row's result depends on nothing but the row rests here. Every output element is one chain of fused
+// multiply-adds in one fixed order (inputs ascending for a matrix product, dimensions or positions ascending for
+// attention); wider registers and tiles only work on more elements at a time. Sums across elements (norms, softmax) use 16
+// partial sums, element i going to sum i mod 16, folded in one fixed tree.
+
+#ifndef CHOSTKERNELS_H
+#define CHOSTKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// Output channels of a weight panel.
+#define HK_PANEL 32
+/// Inputs of a weight group that shares scales; also the block of quantised activations.
+#define HK_GROUP 32
+/// Inputs of a panel that are expanded to float at a time.
+#define HK_DEPTH 256
+/// Floats of the scratch buffer that `matmul_float` needs: HK_DEPTH × HK_PANEL.
+#define HK_SCRATCH_FLOATS 8192
+
+#pragma clang assume_nonnull begin
+
+/// How a packed matrix holds its weights.
+enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4 };
+
+/// A weight matrix in panels of HK_PANEL output channels, so that neighbouring lanes are neighbouring outputs.
+///
+/// A float format's values are [panel][input][HK_PANEL]. A quantised weight is fma(scale, u, minimum), u unsigned; its
+/// values are 32-bit words [panel][group][word][HK_PANEL]: four bytes of inputs 4w…4w+3 (U8), or eight nibbles of inputs
+/// 8w…8w+7, the first four in the low halves of the bytes (U4). Scales and minimums are [panel][group][part][HK_PANEL].
+typedef struct {
+    int32_t format;
+    /// Scales of a group: 1, or 2 where each half has its own.
+    int32_t parts;
+    size_t inputs;
+    size_t outputs;
+    void *values;
+    float *scales;
+    float *minimums;
+} hk_matrix;
+
+/// Activations as int8 in blocks of HK_GROUP: value × scale; `sums` holds each block's sum of values.
+typedef struct {
+    int8_t *values;
+    float *scales;
+    float *sums;
+} hk_quantized;
+
+/// A layer's paged cache. Keys are [block][head][dimension][padded_block], values [block][head][slot][padded_head].
+typedef struct {
+    void *keys;
+    void *values;
+    /// Elements are f16 instead of f32.
+    int32_t half;
+    size_t heads;
+    size_t head_size;
+    /// `head_size` rounded up to a multiple of 16.
+    size_t padded_head;
+    size_t block_size;
+    /// `block_size` rounded up to a multiple of 16.
+    size_t padded_block;
+} hk_cache;
+
+/// One query token's attention over a KV head.
+typedef struct {
+    /// Query heads that share the KV head.
+    size_t group;
+    /// Positions to attend to.
+    size_t length;
+    /// The row's block ids.
+    const int32_t *blocks;
+    /// [group][head_size]
+    const float *queries;
+    /// [group][head_size]
+    float *output;
+    /// [group][score_stride]; `score_stride` is a multiple of 16, at least `length` + `padded_block` + 16.
+    float *scores;
+    size_t score_stride;
+    float scale;
+} hk_attention;
+
+/// The kernels of one instruction set.
+typedef struct {
+    const char *name;
+    /// y[r][o] = Σ x[r][i]·w[o][i] for the outputs of panels `first` to `last` − 1; y's rows hold whole panels.
+    void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
+                         float *y, size_t y_stride, float *scratch);
+    /// The same with int8 activations (rows × inputs, dense) and integer sums in each group; U4 and U8 with one part.
+    void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t rows, float *y,
+                        size_t y_stride);
+    /// residual += delta (unless null); out = residual / rms(residual) · weight.
+    void (*add_norm)(float *residual, const float *_Nullable delta, const float *weight, float epsilon, size_t count, float *out);
+    /// Blocks of HK_GROUP to int8; a block with NaN or infinity gets the scale NaN, so that the fault stays visible.
+    void (*quantize)(const float *x, size_t count, int8_t *values, float *scales, float *sums);
+    /// out = gate · sigmoid(gate) · up.
+    void (*silu_multiply)(const float *gate, const float *up, size_t count, float *out);
+    /// Rotates the pairs (0,1), (2,3) … of each head by the angles whose cosines and sines are given.
+    void (*rotate)(float *heads, size_t head_count, size_t head_size, const float *cosines, const float *sines,
+                   size_t pairs);
+    /// Writes a token's keys and values [heads][head_size] to a slot of a block.
+    void (*store)(const hk_cache *cache, size_t block, size_t slot, const float *keys, const float *values);
+    /// Softmax attention of one token over one KV head.
+    void (*attend)(const hk_cache *cache, size_t head, const hk_attention *work);
+    /// Index of the first greatest element, or −1 if any is NaN.
+    ptrdiff_t (*argmax)(const float *x, size_t count);
+} hk_kernels;
+
+/// The kernels that every machine can run.
+const hk_kernels *hk_portable(void);
+/// The AVX2+FMA+F16C kernels, or null where they were not built or the processor lacks them.
+const hk_kernels *_Nullable hk_avx2(void);
+/// The AVX-512 (F, BW, VL, VNNI) kernels, or null.
+const hk_kernels *_Nullable hk_avx512(void);
+
+/// The packed format for a GGUF element type, with the number of scales of a group in `parts`.
+int32_t hk_packed_format(uint32_t type, int32_t *parts);
+/// Expands `count` weights from the start of a row of a GGUF element type.
+void hk_gguf_row(uint32_t type, const void *row, size_t count, float *out);
+/// Packs panels `first` to `last` − 1 of a GGUF tensor; outputs beyond the last are zeros.
+void hk_pack(uint32_t type, const void *tensor, size_t row_bytes, const hk_matrix *out, size_t first, size_t last);
+
+#pragma clang assume_nonnull end
+
+#endif

@@ -1,0 +1,23 @@
+// The kernels in plain C: the reference that the others must equal, and what a processor without an own set runs.
+
+#include "CHostKernels.h"
+
+#define HK_NAME "portable"
+#define HK_LANES 4
+#define HK_ROWS 6
+#define HK_COLUMNS 2
+#define HK_INT8_ROWS 2
+#define HK_INT8_COLUMNS 2
+#define HK_TABLE portable_kernels
+#define HK_DOT4_BYTES
+
+typedef int32_t hk_words __attribute__((vector_size(16)));
+
+static inline hk_words dot4(hk_words sum, hk_words u, hk_words x) {
+    for (int byte = 0; byte < 32; byte += 8) sum += ((u >> byte) & 255) * ((x << (24 - byte)) >> 24);
+    return sum;
+}
+
+#include "Body/all.h"
+
+const hk_kernels *hk_portable(void) { return &portable_kernels; }

@@ -1,0 +1,2 @@
+// hwloc: the machine's processors, caches and memory.
+#include <hwloc.h>

@@ -1,0 +1,31 @@
+// Memory of the host device: page-aligned, zeroed, in huge pages where it is large.
+
+import Glibc
+
+/// A fixed array of `count` elements outside Swift's heap, zeroed.
+///
+/// Pages are taken by the kernel when they are first written, so that a large KV cache costs what is used of it.
+final class DeviceBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
+    /// The first element, aligned to a page.
+    let base: UnsafeMutablePointer<Element>
+    /// Number of elements.
+    let count: Int
+    private let byteCount: Int
+
+    /// Memory for `count` elements, or `nil` if the system has none left.
+    init?(reserving count: Int) {
+        self.count = count
+        byteCount = max(count * MemoryLayout<Element>.stride, 1)
+        let start = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let start, start != MAP_FAILED else { return nil }
+        if byteCount >= 4 << 20 { madvise(start, byteCount, MADV_HUGEPAGE) }
+        base = start.bindMemory(to: Element.self, capacity: count)
+    }
+
+    /// Memory for `count` elements; a program that gets none cannot go on.
+    convenience init(count: Int) {
+        self.init(reserving: count)!
+    }
+
+    deinit { munmap(base, byteCount) }
+}

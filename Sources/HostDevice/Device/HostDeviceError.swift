@@ -1,0 +1,27 @@
+// What can go wrong before the host device runs, in words for a person.
+
+/// A host device that cannot be opened, or a model that cannot be put on it.
+public enum HostDeviceError: Error, Equatable, CustomStringConvertible {
+    /// `TTBATCH_ISA` names kernels that this processor does not have.
+    case unknownInstructionSet(String, available: [String])
+    /// The host is a mesh of one device.
+    case unsupportedMesh(String)
+    /// hwloc cannot describe the machine.
+    case noTopology(reason: String)
+    /// The device was closed.
+    case closed
+
+    /// One line for a person.
+    public var description: String {
+        switch self {
+        case .unknownInstructionSet(let name, let available):
+            "TTBATCH_ISA is \"\(name)\"; this processor has \(available.joined(separator: ", "))"
+        case .unsupportedMesh(let shape):
+            "the host device is a (1, 1) mesh, not \(shape); leave mesh_device out"
+        case .noTopology(let reason):
+            "the machine's topology cannot be read: \(reason)"
+        case .closed:
+            "the host device is closed"
+        }
+    }
+}

@@ -1,0 +1,32 @@
+// The platform that is always there.
+
+public import TTPlatform
+
+/// The CPU as a platform.
+public struct HostPlatform: DevicePlatform {
+    private let bindThreads: Bool
+
+    /// The platform; `bindThreads` binds the threads of opened devices to cores.
+    public init(bindThreads: Bool = false) { self.bindThreads = bindThreads }
+
+    /// `host`.
+    public var name: String { "host" }
+
+    /// One device, described from hwloc's view of the machine.
+    public func discover() -> PlatformDiscovery {
+        do {
+            let topology = try HostTopology()
+            return .found([DiscoveredDevice(name: "0", summary: topology.summary, details: topology.details)])
+        } catch {
+            return .absent(reason: error.description)
+        }
+    }
+
+    /// Opens the host with the configuration's number of threads.
+    ///
+    /// - Throws: `HostDeviceError.unsupportedMesh` for any other mesh than (1, 1).
+    public func openMeshDevice(shape: MeshShape, configuration: EngineConfiguration) throws -> any MeshDevice {
+        guard shape.deviceCount == 1 else { throw HostDeviceError.unsupportedMesh(shape.description) }
+        return try HostMeshDevice(threads: configuration.threads, bindThreads: bindThreads)
+    }
+}

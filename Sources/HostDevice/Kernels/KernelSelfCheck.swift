@@ -1,0 +1,119 @@
+// A few milliseconds at load: a set of kernels must give the portable kernels' bits before it is trusted.
+
+import CHostKernels
+
+/// Compares a kernel set with the portable one on small pseudo-random data.
+enum KernelSelfCheck {
+    /// Whether every kernel of `set` gives the portable kernels' bits.
+    static func passes(_ set: KernelSet) -> Bool {
+        results(of: set) == results(of: .portable)
+    }
+
+    /// The bit patterns of every kernel's results.
+    static func results(of set: KernelSet) -> [UInt32] {
+        var bits: [UInt32] = []
+        for type: UInt32 in [3, 8, 14] { bits += products(set, type) }
+        bits += rowKernels(set)
+        for half in [false, true] { bits += attention(set, half: half) }
+        return bits
+    }
+
+    /// Products of quantised random weights with 13 rows: every tile's full and remainder shapes.
+    private static func products(_ set: KernelSet, _ type: UInt32) -> [UInt32] {
+        let (inputs, outputs, rows) = (512, 40, 13)
+        let blockBytes = [3: 20, 8: 34, 14: 210][type]!
+        let rowBytes = inputs / (type == 14 ? 256 : 32) * blockBytes
+        var random = SmallRandom(seed: UInt64(type))
+        var bytes = (0..<rowBytes * outputs).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        // Scales whose exponents are small: random ones may be infinite.
+        for block in stride(from: 0, to: bytes.count, by: blockBytes) {
+            for scale in type == 3 ? [1, 3] : type == 14 ? [209] : [1] { bytes[block + scale] = 0x2c }
+        }
+        let matrix = bytes.withUnsafeBytes {
+            PackedMatrix(type: type, rows: $0, inputs: inputs, outputs: outputs, pool: ThreadPool(threadCount: 1))
+        }
+        let x = random.floats(rows * inputs)
+        let stride = matrix.paddedOutputs
+        var y = [Float](repeating: 0, count: rows * stride)
+        var scratch = [Float](repeating: 0, count: Int(HK_SCRATCH_FLOATS))
+        set.table.matmul_float(&matrix.descriptor, 0, matrix.panels, x, inputs, rows, &y, stride, &scratch)
+        var bits = y.map(\.bitPattern)
+        guard matrix.takesInt8 else { return bits }
+        var (values, scales, sums) = ([Int8](repeating: 0, count: x.count), x, x)
+        set.table.quantize(x, x.count, &values, &scales, &sums)
+        values.withUnsafeMutableBufferPointer { values in
+            scales.withUnsafeMutableBufferPointer { scales in
+                sums.withUnsafeMutableBufferPointer { sums in
+                    var quantized = hk_quantized(
+                        values: values.baseAddress!, scales: scales.baseAddress!, sums: sums.baseAddress!)
+                    set.table.matmul_int8(&matrix.descriptor, 0, matrix.panels, &quantized, rows, &y, stride)
+                }
+            }
+        }
+        bits += y.map(\.bitPattern)
+        return bits
+    }
+
+    private static func rowKernels(_ set: KernelSet) -> [UInt32] {
+        let count = 77
+        var random = SmallRandom(seed: 5)
+        var residual = random.floats(count)
+        let (delta, weight) = (random.floats(count), random.floats(count))
+        var normed = residual
+        set.table.add_norm(&residual, delta, weight, 1e-5, count, &normed)
+        var activated = residual
+        set.table.silu_multiply(residual, weight, count, &activated)
+        var rotated = random.floats(96)
+        set.table.rotate(&rotated, 3, 32, delta, weight, 12)
+        let greatest = set.table.argmax(weight, count)
+        return (residual + normed + activated + rotated).map(\.bitPattern) + [UInt32(greatest)]
+    }
+
+    private static func attention(_ set: KernelSet, half: Bool) -> [UInt32] {
+        let shape = KVCacheGeometry(layers: 1, heads: 2, headSize: 48, blockCount: 4, blockSize: 24, half: half)
+        let store = DeviceBuffer<UInt8>(count: shape.layerBytes)
+        var cache = shape.layer(0, in: store)
+        var random = SmallRandom(seed: 9)
+        let blocks: [Int32] = [2, 0, 3]
+        for position in 0..<61 {
+            let (key, value) = (random.floats(96), random.floats(96))
+            set.table.store(&cache, Int(blocks[position / 24]), position % 24, key, value)
+        }
+        let queries = random.floats(5 * 48)
+        var output = queries
+        var scores = [Float](repeating: 0, count: 5 * 128)
+        queries.withUnsafeBufferPointer { queries in
+            output.withUnsafeMutableBufferPointer { output in
+                scores.withUnsafeMutableBufferPointer { scores in
+                    blocks.withUnsafeBufferPointer { blocks in
+                        var work = hk_attention(
+                            group: 5, length: 61, blocks: blocks.baseAddress!, queries: queries.baseAddress!,
+                            output: output.baseAddress!, scores: scores.baseAddress!, score_stride: 128, scale: 0.3)
+                        set.table.attend(&cache, 1, &work)
+                    }
+                }
+            }
+        }
+        return output.map(\.bitPattern)
+    }
+}
+
+/// A small generator, so that the check's data are the same everywhere (SplitMix64).
+struct SmallRandom {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    /// Numbers in [−1, 1).
+    mutating func floats(_ count: Int) -> [Float] {
+        (0..<count).map { _ in Float(Int32(truncatingIfNeeded: next())) * 0x1p-31 }
+    }
+}

@@ -1,0 +1,41 @@
+// Which instruction set's kernels run: the best that the processor has and that matches the portable ones.
+
+import CHostKernels
+import Glibc
+
+/// The kernels of one instruction set.
+struct KernelSet: @unchecked Sendable {
+    /// The C table.
+    let table: hk_kernels
+
+    /// `portable`, `avx2` or `avx512`.
+    var name: String { String(cString: table.name) }
+
+    /// What every machine can run.
+    static let portable = KernelSet(table: hk_portable().pointee)
+
+    /// All sets that this processor can run, best first.
+    static let available: [KernelSet] =
+        [hk_avx512(), hk_avx2()].compactMap { $0 }.map { KernelSet(table: $0.pointee) } + [.portable]
+
+    /// The set called `name`, or the best one where `name` is nil; none is used before it has passed the self-check.
+    ///
+    /// - Throws: `HostDeviceError.unknownInstructionSet` if the processor has no such set.
+    static func choose(named name: String? = nil) throws(HostDeviceError) -> KernelSet {
+        if let name {
+            guard let set = available.first(where: { $0.name == name }) else {
+                throw .unknownInstructionSet(name, available: available.map(\.name))
+            }
+            return set
+        }
+        return checkedBest
+    }
+
+    /// The set that the environment variable `TTBATCH_ISA` names, or the best one.
+    static func fromEnvironment() throws(HostDeviceError) -> KernelSet {
+        try choose(named: getenv("TTBATCH_ISA").map { String(cString: $0) })
+    }
+
+    private static let checkedBest: KernelSet =
+        available.first { $0.name == portable.name || KernelSelfCheck.passes($0) } ?? .portable
+}

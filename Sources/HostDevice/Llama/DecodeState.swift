@@ -1,0 +1,79 @@
+// What the device remembers from one decode step to the next, and how a plan changes it (contract §1.6).
+
+import TTPlatform
+
+/// The inputs of the fixed decode batch as they stand on the device.
+struct DecodeState: Equatable {
+    /// Input token of each row.
+    var tokens: [Int32]
+    /// Position of each row's input token, −1 in padding rows.
+    var positions: [Int32]
+    /// Each row's blocks.
+    var pageTable: PageTable
+    /// Each row's sampling.
+    var sampling: [RowSampling]
+    /// What each row's last step sampled on the device; `nil` where the host has the token.
+    var sampled: [Int32?]
+
+    /// No rows yet.
+    init() {
+        tokens = []
+        positions = []
+        pageTable = PageTable(rows: 0, width: 0)
+        sampling = []
+        sampled = []
+    }
+
+    /// Applies a step's plan, in the contract's order: slots, sampling parameters, inputs. There is no random state to reset:
+    /// the random stream is counter-based.
+    ///
+    /// - Throws: `DeviceFault` if the plan wants to continue from state that the device does not have.
+    mutating func apply(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
+        if let remap = plan.slotRemap { try moveSlots(remap) }
+        if plan.reloadSamplingParams { sampling = batch.sampling }
+        switch plan.inputs {
+        case .reloadAll:
+            tokens = batch.tokens
+            positions = batch.positions
+            pageTable = batch.pageTable
+            sampled = Array(repeating: nil, count: tokens.count)
+        case .reloadPageTable:
+            pageTable = batch.pageTable
+            try advance()
+        case .keep:
+            try advance()
+        }
+        guard sampling.count == tokens.count, positions.count == tokens.count, pageTable.rowCount == tokens.count else {
+            throw Self.fault(
+                "the batch has \(tokens.count) tokens, \(positions.count) positions, "
+                    + "\(pageTable.rowCount) page table rows and \(sampling.count) sampling rows")
+        }
+    }
+
+    private mutating func advance() throws(DeviceFault) {
+        guard !tokens.isEmpty else { throw Self.fault("the first step must load its inputs") }
+        for row in tokens.indices where positions[row] >= 0 {
+            guard let token = sampled[row] else {
+                throw Self.fault("row \(row)'s last token was sampled on the host: inputs must be reloaded")
+            }
+            tokens[row] = token
+            positions[row] += 1
+        }
+    }
+
+    private mutating func moveSlots(_ remap: [Int]) throws(DeviceFault) {
+        guard remap.count == tokens.count, remap.allSatisfy({ tokens.indices.contains($0) }) else {
+            throw Self.fault("slot_remap \(remap) does not fit \(tokens.count) slots")
+        }
+        let old = self
+        for (row, slot) in remap.enumerated() {
+            tokens[row] = old.tokens[slot]
+            positions[row] = old.positions[slot]
+            sampling[row] = old.sampling[slot]
+            sampled[row] = old.sampled[slot]
+            pageTable.setRow(row, to: old.pageTable[slot])
+        }
+    }
+
+    static func fault(_ reason: String) -> DeviceFault { DeviceFault(operation: "decode step", reason: reason) }
+}

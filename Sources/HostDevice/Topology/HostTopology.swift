@@ -1,0 +1,118 @@
+// What hwloc says of the machine: packages, memory nodes, cores, caches, and which processors may be used.
+
+import CHostKernels
+import CHwloc
+import Glibc
+
+/// The machine's topology.
+public final class HostTopology: @unchecked Sendable {
+    private let topology: hwloc_topology_t
+    private let allowance: ProcessorAllowance
+    /// Operating system indices of the allowed processors: one of each core first, then their other hyper-threads.
+    public let allowedProcessors: [Int]
+    /// Physical cores that have an allowed processor, limited by the cgroup's quota.
+    public let allowedCoreCount: Int
+
+    /// Reads the topology; `HWLOC_SYNTHETIC` in the environment describes another machine.
+    ///
+    /// - Parameters:
+    ///   - synthetic: describes another machine in hwloc's words, for example `pack:2 core:4 pu:2`.
+    ///   - allowance: what the system allows the process.
+    /// - Throws: `HostDeviceError.noTopology`.
+    public init(
+        synthetic: String? = nil, allowance: ProcessorAllowance = .current
+    ) throws(HostDeviceError) {
+        var handle: hwloc_topology_t?
+        guard hwloc_topology_init(&handle) == 0, let handle else {
+            throw .noTopology(reason: String(cString: strerror(errno)))
+        }
+        guard synthetic.map({ hwloc_topology_set_synthetic(handle, $0) }) ?? 0 == 0,
+            hwloc_topology_load(handle) == 0
+        else {
+            hwloc_topology_destroy(handle)
+            throw .noTopology(reason: String(cString: strerror(errno)))
+        }
+        topology = handle
+        self.allowance = allowance
+        let cores = Self.processorsByCore(handle, allowance)
+        let depth = cores.map(\.count).max() ?? 0
+        allowedProcessors = (0..<depth).flatMap { turn in cores.compactMap { turn < $0.count ? $0[turn] : nil } }
+        allowedCoreCount = max(1, min(cores.count, allowance.quota ?? Int.max))
+    }
+
+    deinit { hwloc_topology_destroy(topology) }
+
+    /// Processors that may be used: by affinity, hwloc and the cgroup's quota.
+    public var allowedProcessorCount: Int { max(1, min(allowedProcessors.count, allowance.quota ?? Int.max)) }
+    /// Physical packages (sockets).
+    public var packageCount: Int { count(HWLOC_OBJ_PACKAGE) }
+    /// Memory nodes.
+    public var memoryNodeCount: Int { count(HWLOC_OBJ_NUMANODE) }
+    /// Physical cores.
+    public var coreCount: Int { count(HWLOC_OBJ_CORE) }
+    /// Logical processors.
+    public var processorCount: Int { count(HWLOC_OBJ_PU) }
+    /// Bytes of memory of all nodes.
+    public var memoryBytes: UInt64 { hwloc_get_root_obj(topology).pointee.total_memory }
+
+    /// The processor's model name.
+    public var processorName: String {
+        let root = hwloc_get_root_obj(topology)
+        let package = hwloc_get_obj_by_type(topology, HWLOC_OBJ_PACKAGE, 0)
+        for object in [package, root] {
+            if let object, let name = hwloc_obj_get_info_by_name(object, "CPUModel") { return String(cString: name) }
+        }
+        return "CPU"
+    }
+
+    /// A line for people.
+    public var summary: String {
+        "\(processorName), \(coreCount) cores, \(memoryBytes >> 30) GiB, "
+            + KernelSet.available.map(\.name).joined(separator: "/")
+    }
+
+    /// Further lines for people.
+    public var details: [String] {
+        var lines = [
+            "packages: \(packageCount), memory nodes: \(memoryNodeCount), cores: \(coreCount), "
+                + "processors: \(processorCount)",
+            "usable: \(allowedProcessorCount) processors on \(allowedCoreCount) cores"
+                + (allowance.quota.map { ", cgroup quota \($0)" } ?? ""),
+        ]
+        let caches = [
+            (HWLOC_OBJ_L1CACHE, "L1d"), (HWLOC_OBJ_L2CACHE, "L2"), (HWLOC_OBJ_L3CACHE, "L3"),
+        ].compactMap { type, name in
+            hwloc_get_obj_by_type(topology, type, 0).map { cache in
+                "\(count(type)) × \(name) \(cache.pointee.attr.pointee.cache.size >> 10) KiB"
+            }
+        }
+        if !caches.isEmpty { lines.append("caches: " + caches.joined(separator: ", ")) }
+        return lines
+    }
+
+    /// Binds the calling thread to one of `allowedProcessors`; a refusal of the system leaves it unbound.
+    func bindCurrentThread(toProcessorAt index: Int) {
+        let set = hwloc_bitmap_alloc()
+        defer { hwloc_bitmap_free(set) }
+        hwloc_bitmap_only(set, UInt32(allowedProcessors[index % allowedProcessors.count]))
+        _ = hwloc_set_cpubind(topology, set, Int32(HWLOC_CPUBIND_THREAD.rawValue))
+    }
+
+    private func count(_ type: hwloc_obj_type_t) -> Int { max(0, Int(hwloc_get_nbobjs_by_type(topology, type))) }
+
+    private static func processorsByCore(_ topology: hwloc_topology_t, _ allowance: ProcessorAllowance) -> [[Int]] {
+        // Affinity is a fact of this machine: it says nothing of a synthetic one.
+        let isThisMachine = hwloc_topology_is_thissystem(topology) != 0
+        let allowed = hwloc_topology_get_allowed_cpuset(topology)
+        var cores: [UInt32: [Int]] = [:]
+        for index in 0..<max(0, hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU)) {
+            guard let processor = hwloc_get_obj_by_type(topology, HWLOC_OBJ_PU, UInt32(index)) else { continue }
+            let number = processor.pointee.os_index
+            guard hwloc_bitmap_isset(allowed, number) != 0 else { continue }
+            if isThisMachine, let affinity = allowance.affinity, !affinity.contains(Int(number)) { continue }
+            let core = hwloc_get_ancestor_obj_by_type(topology, HWLOC_OBJ_CORE, processor) ?? processor
+            cores[core.pointee.logical_index, default: []].append(Int(number))
+        }
+        return cores.sorted { $0.key < $1.key }.map(\.value)
+    }
+}

@@ -1,0 +1,94 @@
+// Python's `str` and `repr`.
+
+extension Interpreter {
+    /// `str(value)`: what printing it gives.
+    func text(of value: Value) throws(JinjaError) -> Text {
+        switch value {
+        case .string(let text): return text
+        case .undefined: return Text()
+        default: return try representation(of: value)
+        }
+    }
+
+    /// `repr(value)`. The result is `.data` if any string in it is.
+    func representation(of value: Value) throws(JinjaError) -> Text {
+        var printer = Printer(interpreter: self)
+        try printer.add(value)
+        return Text(printer.text, origin: printer.origin)
+    }
+}
+
+private struct Printer {
+    let interpreter: Interpreter
+    var text = ""
+    var origin = Origin.template
+
+    mutating func add(_ value: Value) throws(JinjaError) {
+        try interpreter.spend(textBytes: 8)
+        switch value {
+        case .undefined: text += "Undefined"
+        case .null: text += "None"
+        case .bool(let value): text += value ? "True" : "False"
+        case .int(let value): text += String(value)
+        case .float(let value): text += pythonText(value)
+        case .string(let value):
+            try interpreter.spend(textBytes: value.utf8Count)
+            if value.origin == .data { origin = .data }
+            addQuoted(value.string)
+        case .list(let items): try addList(items.values, "[", "]")
+        case .tuple(let items): try addList(items.values, "(", items.values.count == 1 ? ",)" : ")")
+        case .dict(let dict): try addDict(dict)
+        case .range(let range):
+            text += "range(\(range.start), \(range.stop)" + (range.step == 1 ? ")" : ", \(range.step))")
+        case .view(let view):
+            text += "dict_\(view.kind.rawValue)("
+            try addList(try view.values(), "[", "])")
+        case .iterator: text += "<generator object>"
+        case .object(let object): text += object.printed
+        }
+    }
+
+    private mutating func addList(_ values: [Value], _ open: String, _ close: String) throws(JinjaError) {
+        text += open
+        for (index, value) in values.enumerated() {
+            if index > 0 { text += ", " }
+            try add(value)
+        }
+        text += close
+    }
+
+    private mutating func addDict(_ dict: Dict) throws(JinjaError) {
+        text += "{"
+        for (index, (key, value)) in zip(dict.keys, dict.values).enumerated() {
+            if index > 0 { text += ", " }
+            try add(key)
+            text += ": "
+            try add(value)
+        }
+        text += "}"
+    }
+
+    private mutating func addQuoted(_ string: String) {
+        let quote: Unicode.Scalar = string.utf8.contains(0x27) && !string.utf8.contains(0x22) ? "\"" : "'"
+        text.unicodeScalars.append(quote)
+        for scalar in string.unicodeScalars {
+            switch scalar {
+            case quote, "\\": text += "\\" + String(scalar)
+            case "\n": text += "\\n"
+            case "\r": text += "\\r"
+            case "\t": text += "\\t"
+            case _ where scalar.isPythonPrintable: text.unicodeScalars.append(scalar)
+            default:
+                let (prefix, width) = scalar.value < 0x100 ? ("x", 2) : scalar.value < 0x10000 ? ("u", 4) : ("U", 8)
+                text += "\\" + prefix + hexadecimal(scalar.value, width: width)
+            }
+        }
+        text.unicodeScalars.append(quote)
+    }
+}
+
+/// Lower-case hexadecimal digits, zero-padded to `width`.
+func hexadecimal(_ value: UInt32, width: Int) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: max(0, width - digits.count)) + digits
+}

@@ -1,0 +1,24 @@
+// Where a piece of rendered text came from. A tokenizer parses control tokens only in `.template` segments, so a
+// user who writes `<|im_start|>` in a message cannot forge a turn.
+
+/// The author of a piece of rendered text.
+public enum Origin: UInt8, Sendable, Hashable {
+    /// Written by the template itself, or by a trusted variable such as `bos_token`.
+    case template
+    /// Came out of message content, tool definitions or documents.
+    case data
+}
+
+/// A maximal run of rendered text that has one origin.
+public struct Segment: Sendable, Hashable {
+    /// The text; never empty.
+    public let text: String
+    /// Who wrote it.
+    public let origin: Origin
+
+    /// A run of `text` written by `origin`.
+    public init(text: String, origin: Origin) {
+        self.text = text
+        self.origin = origin
+    }
+}

@@ -1,0 +1,141 @@
+/// The queue of batches and jobs: written by who enqueues, worked off by one daemon, read by anybody.
+///
+/// Methods block; call them from threads that may wait. They may be called from several threads at once. The store has
+/// no clock: `at` is the caller's time. Everything that is written is durable when the method returns.
+///
+/// The life of a job: `beginBatch` → `append` → `commit` makes it pending; `claim` hands it to the daemon; `finish`
+/// writes how it ended, or `release` puts it back. A terminal job never changes again.
+public protocol JobStore: Sendable {
+    // MARK: Enqueue
+
+    /// Begins a batch that the daemon does not see yet.
+    func beginBatch(_ batch: NewBatch, at now: Milliseconds) throws(JobStoreError) -> any BatchDraft
+
+    /// Deletes drafts whose writer is gone; returns which.
+    @discardableResult
+    func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID]
+
+    /// Writes a new batch with copies of the jobs of a finished one that ended in one of `states`.
+    ///
+    /// Lines that were rejected at enqueue are left out: they would be rejected again.
+    /// - Throws: `.batchNotFinished`, `.nothingToRetry`.
+    func retry(_ batch: BatchID, states: Set<JobState>, at now: Milliseconds) throws(JobStoreError) -> BatchID
+
+    // MARK: The daemon's work
+
+    /// Takes sole ownership of the queue for this process, without waiting.
+    /// - Throws: `.daemonRunning` naming the owner.
+    func acquireLease() throws(JobStoreError) -> any DaemonLease
+
+    /// Begins a life of the daemon, and puts back at once what earlier lives left running (a crash each; see
+    /// `ReleaseReason.crash`).
+    func openIncarnation(
+        _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
+    ) throws(JobStoreError) -> OpenedIncarnation
+
+    /// Ends a life in good order: what it still has running waits again, without blame.
+    func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError)
+
+    /// Takes up to `limit` pending jobs, oldest batch first, in order of input; only of batches that ask for `model` or
+    /// for none, if it is given.
+    func claim(
+        _ limit: Int, incarnation: Incarnation, model: String?, at now: Milliseconds
+    ) throws(JobStoreError) -> [ClaimedJob]
+
+    /// The oldest batch with a job waiting, of those in `among` if it is given; nil if there is none.
+    func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch?
+
+    /// Takes up to `limit` pending jobs of a batch, in order of input.
+    func claim(
+        _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
+    ) throws(JobStoreError) -> [ClaimedJob]
+
+    /// Writes how attempts ended, as one group. Late ones are dropped and named.
+    func finish(
+        _ completions: [JobCompletion], incarnation: Incarnation, at now: Milliseconds
+    ) throws(JobStoreError) -> FinishReport
+
+    /// Puts claimed jobs back. Those that are no longer this attempt's are left alone.
+    @discardableResult
+    func release(
+        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
+    ) throws(JobStoreError) -> ReleaseReport
+
+    /// Of jobs in flight, those whose result nobody wants any more (their batch was cancelled).
+    func revoked(
+        among tickets: [ClaimTicket], incarnation: Incarnation
+    ) throws(JobStoreError) -> [ClaimTicket]
+
+    /// A number that changes when somebody else has written. Cheap; poll it.
+    func dataVersion() throws(JobStoreError) -> Int64
+
+    // MARK: Cancel
+
+    /// Cancels all jobs that have not ended. When it returns, no result of a cancelled job can appear any more.
+    /// - Throws: `.batchAlreadyFinished`, `.batchIsDraft`.
+    func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport
+
+    /// Carries on cancellations whose caller died half-way; returns which.
+    @discardableResult
+    func completeCancellations(at now: Milliseconds) throws(JobStoreError) -> [BatchID]
+
+    // MARK: Queries
+
+    /// One batch. Throws `.batchNotFound`.
+    func batch(_ id: BatchID) throws(JobStoreError) -> BatchSummary
+
+    /// Batches, the latest first, older than `before`.
+    func batches(
+        before: BatchID?, limit: Int, includingDrafts: Bool
+    ) throws(JobStoreError) -> [BatchSummary]
+
+    /// The latest completions of a batch, at most `limit` of them; nil if there are fewer than two to compare.
+    func recentCompletions(of batch: BatchID, limit: Int) throws(JobStoreError) -> RecentCompletions?
+
+    /// One page of results behind a place; see `ResultsCursor`. Throws `.batchNotFound` and `.batchIsDraft`.
+    func results(
+        _ query: ResultQuery, after position: Int64, limit: Int
+    ) throws(JobStoreError) -> [JobResult]
+
+    /// The whole system.
+    func systemStatus() throws(JobStoreError) -> SystemStatus
+
+    // MARK: Metrics
+
+    /// Writes what happened in an interval.
+    func record(_ interval: MetricsInterval) throws(JobStoreError)
+
+    /// Intervals in order of time.
+    func metrics(_ scope: MetricsScope, limit: Int) throws(JobStoreError) -> [MetricsInterval]
+
+    /// Intervals added up.
+    func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary
+
+    /// The lives of the daemon, the latest first.
+    func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary]
+
+    // MARK: Upkeep
+
+    /// Does what keeps the store small and quick, if it is due; the daemon calls it between groups.
+    func maintain() throws(JobStoreError)
+}
+
+/// Sole ownership of the queue by one daemon. It ends with `release`, with the object, or with the process.
+public protocol DaemonLease: AnyObject, Sendable {
+    /// Gives the queue up.
+    func release()
+}
+
+extension JobStore {
+    /// Copies the failed jobs of a finished batch into a new one; see `retry(_:states:at:)`.
+    public func retry(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> BatchID {
+        try retry(batch, states: [.failed], at: now)
+    }
+
+    /// The results of a batch, page by page.
+    public func resultsCursor(
+        _ query: ResultQuery, after position: Int64 = 0, pageSize: Int = 500
+    ) -> ResultsCursor {
+        ResultsCursor(store: self, query: query, after: position, pageSize: pageSize)
+    }
+}

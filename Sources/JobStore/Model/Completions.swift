@@ -1,0 +1,127 @@
+// How an attempt at a job ended: a text or an error, what it cost, and where the time went.
+
+/// Why a job failed, for a person and for a program.
+public struct JobError: Hashable, Sendable {
+    /// A stable word, e.g. `context_length_exceeded`.
+    public var code: String
+    /// What happened and what can be done.
+    public var message: String
+    /// The HTTP status that the same request would have got, e.g. 400.
+    public var status: Int
+
+    /// Describes a failure.
+    public init(code: String, message: String, status: Int) {
+        self.code = code
+        self.message = message
+        self.status = status
+    }
+
+    /// The code of a job that was in flight at too many crashes of the daemon or its device.
+    public static let crashedDaemonRepeatedly = "crashed_daemon_repeatedly"
+}
+
+/// What a job generated.
+public struct Generation: Hashable, Sendable {
+    /// The generated text.
+    public var text: String
+    /// `stop` or `length`.
+    public var finishReason: String
+    /// The prompt's tokens, where the request asked for them.
+    public var promptTokenIDs: [Int32]?
+    /// The generated tokens, where the request asked for them.
+    public var tokenIDs: [Int32]?
+
+    /// Describes a generated text.
+    public init(text: String, finishReason: String, promptTokenIDs: [Int32]? = nil, tokenIDs: [Int32]? = nil) {
+        self.text = text
+        self.finishReason = finishReason
+        self.promptTokenIDs = promptTokenIDs
+        self.tokenIDs = tokenIDs
+    }
+}
+
+/// The tokens that a job cost.
+public struct TokenUsage: Hashable, Sendable {
+    /// Tokens of the prompt.
+    public var promptTokens: Int
+    /// Tokens generated.
+    public var completionTokens: Int
+
+    /// Counts tokens.
+    public init(promptTokens: Int = 0, completionTokens: Int = 0) {
+        self.promptTokens = promptTokens
+        self.completionTokens = completionTokens
+    }
+}
+
+/// Where the time of a job went, in milliseconds.
+public struct JobTimings: Hashable, Sendable {
+    /// From enqueue to the start of its (last) prefill.
+    public var queuedMS: Int64
+    /// In prefill steps.
+    public var prefillMS: Int64
+    /// From the first token to the last.
+    public var decodeMS: Int64
+    /// From enqueue to the end.
+    public var totalMS: Int64
+
+    /// Describes where the time went.
+    public init(queuedMS: Int64, prefillMS: Int64, decodeMS: Int64, totalMS: Int64) {
+        self.queuedMS = queuedMS
+        self.prefillMS = prefillMS
+        self.decodeMS = decodeMS
+        self.totalMS = totalMS
+    }
+}
+
+/// The end of an attempt.
+public struct JobCompletion: Hashable, Sendable {
+    /// How a job ended.
+    public enum Outcome: Hashable, Sendable {
+        case succeeded(Generation)
+        case failed(JobError)
+        case expired
+
+        var state: JobState {
+            switch self {
+            case .succeeded: .succeeded
+            case .failed: .failed
+            case .expired: .expired
+            }
+        }
+    }
+
+    /// The attempt.
+    public var ticket: ClaimTicket
+    /// How it ended.
+    public var outcome: Outcome
+    /// What it cost.
+    public var usage: TokenUsage
+    /// Where the time went; nil if it never reached the device.
+    public var timings: JobTimings?
+
+    /// Describes the end of an attempt.
+    public init(ticket: ClaimTicket, outcome: Outcome, usage: TokenUsage = TokenUsage(), timings: JobTimings? = nil) {
+        self.ticket = ticket
+        self.outcome = outcome
+        self.usage = usage
+        self.timings = timings
+    }
+}
+
+/// What became of a group of completions.
+public struct FinishReport: Hashable, Sendable {
+    /// How many were stored.
+    public var finished: Int
+    /// Those that came too late: the job was cancelled, or is no longer this attempt's. Nothing of them was stored.
+    public var stale: [ClaimTicket]
+    /// Batches whose last job this was.
+    public var closedBatches: [BatchID]
+
+    /// For stores, and for tests of what reads them.
+    public init(finished: Int, stale: [ClaimTicket], closedBatches: [BatchID]) {
+        self.finished = finished
+        self.stale = stale
+        self.closedBatches = closedBatches
+    }
+}

@@ -1,0 +1,106 @@
+// The database's place on disk: made private, canonical, and never on a network filesystem.
+
+import CSQLiteShim
+import Glibc
+
+/// Where a database lies.
+struct DatabaseFile {
+    /// Absolute and without symbolic links, so that everybody who means this database means the same lock files.
+    let path: String
+    /// What a person should know about the place.
+    let warnings: [String]
+
+    /// Finds a database that exists.
+    init(existing path: String) throws(JobStoreError) {
+        guard let canonical = Self.realPath(path) else {
+            throw errno == ENOENT || errno == ENOTDIR ? .notFound(path: path) : .system("open", path)
+        }
+        self.path = canonical
+        self.warnings = try Self.checkFilesystem(of: canonical)
+    }
+
+    /// Finds a database, or makes an empty private file for it, with its folders.
+    init(creating path: String) throws(JobStoreError) {
+        if let canonical = Self.realPath(path) {
+            self.path = canonical
+            self.warnings = try Self.checkFilesystem(of: canonical)
+            return
+        }
+        let (folder, name) = Self.split(path)
+        try Self.createFolder(folder)
+        guard let canonicalFolder = Self.realPath(folder) else { throw .system("open", folder) }
+        self.warnings = try Self.checkFilesystem(of: canonicalFolder)
+        self.path = (canonicalFolder == "/" ? "" : canonicalFolder) + "/" + name
+        try Self.createFile(self.path, in: canonicalFolder)
+    }
+
+    private static func realPath(_ path: String) -> String? {
+        guard let resolved = realpath(path, nil) else { return nil }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
+    private static func split(_ path: String) -> (folder: String, name: String) {
+        guard let slash = path.lastIndex(of: "/") else { return (".", path) }
+        let folder = path[..<slash]
+        return (folder.isEmpty ? "/" : String(folder), String(path[path.index(after: slash)...]))
+    }
+
+    private static func createFolder(_ path: String) throws(JobStoreError) {
+        if mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+        guard errno == ENOENT else { throw .system("create the folder", path) }
+        try createFolder(split(path).folder)
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .system("create the folder", path) }
+    }
+
+    /// `O_EXCL`: a file that exists is never opened here, since closing it would drop the locks that SQLite holds on it
+    /// elsewhere in this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    private static func createFile(_ path: String, in folder: String) throws(JobStoreError) {
+        let descriptor = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
+        if descriptor < 0 {
+            guard errno == EEXIST else { throw .system("create", path) }
+            return
+        }
+        close(descriptor)
+        // The name itself must survive a power cut, too.
+        let folderDescriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folderDescriptor >= 0 else { throw .system("open", folder) }
+        defer { close(folderDescriptor) }
+        guard fsync(folderDescriptor) == 0 else { throw .system("sync the folder", folder) }
+    }
+
+    private static func checkFilesystem(of path: String) throws(JobStoreError) -> [String] {
+        let type = csqlite_filesystem_type(path)
+        guard type >= 0 else { throw .system("examine the filesystem of", path) }
+        switch FilesystemKind(magic: type) {
+        case .local: return []
+        case .network(let kind): throw .networkFilesystem(path: path, kind: kind)
+        case .doubtful(let kind):
+            return ["\(path) lies on \(kind); if that is shared with other hosts, locks may not hold there"]
+        }
+    }
+}
+
+/// Whether SQLite's locks hold on a filesystem, by the magic numbers of statfs(2).
+enum FilesystemKind: Equatable {
+    case local
+    case network(String)
+    case doubtful(String)
+
+    init(magic: Int64) {
+        // f_type is signed on some architectures.
+        switch UInt32(truncatingIfNeeded: magic) {
+        case 0x6969: self = .network("NFS")
+        case 0x517B: self = .network("SMB")
+        case 0xFF53_4D42: self = .network("CIFS")
+        case 0xFE53_4D42: self = .network("SMB2")
+        case 0x5346_414F, 0x6B41_4653: self = .network("AFS")
+        case 0x00C3_6400: self = .network("Ceph")
+        case 0x0BD0_0BD0: self = .network("Lustre")
+        case 0x7375_7245: self = .network("Coda")
+        case 0x6573_5546: self = .doubtful("FUSE")
+        case 0x0102_1997: self = .doubtful("9p")
+        default: self = .local
+        }
+    }
+}

@@ -1,0 +1,47 @@
+// One daemon owns a database: a kernel lock on `<database>-daemon.lock`, whose text is the owner's pid for people.
+
+import Glibc
+
+/// The lease of a SQLite store.
+///
+/// Byte 0 of the lock file is the daemon's life, byte 1 the right to checkpoint (see `SQLiteJobStore.checkpoint`).
+final class FileDaemonLease: DaemonLease {
+    private let lock: ByteLock
+
+    private init(lock: ByteLock) {
+        self.lock = lock
+    }
+
+    static func path(database: String) -> String { database + "-daemon.lock" }
+    static let lifeByte: Int64 = 0
+    static let checkpointByte: Int64 = 1
+
+    /// Takes the lease, without waiting.
+    static func acquire(database: String) throws(JobStoreError) -> FileDaemonLease {
+        guard let lock = try ByteLock.tryAcquire(path: path(database: database), offset: lifeByte) else {
+            throw .daemonRunning(path: database, pid: writtenPID(database: database))
+        }
+        lock.write("\(getpid())\n")
+        return FileDaemonLease(lock: lock)
+    }
+
+    /// Who holds the lease now.
+    static func presence(database: String) throws(JobStoreError) -> DaemonPresence {
+        guard try ByteLock.isHeld(path: path(database: database), offset: lifeByte) else { return .absent }
+        return .running(pid: writtenPID(database: database))
+    }
+
+    func release() {
+        lock.release()
+    }
+
+    private static func writtenPID(database: String) -> Int32? {
+        let descriptor = open(path(database: database), O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var text = [UInt8](repeating: 0, count: 32)
+        let count = pread(descriptor, &text, text.count, 0)
+        guard count > 0 else { return nil }
+        return Int32(String(decoding: text.prefix(count).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self))
+    }
+}

@@ -1,0 +1,104 @@
+// Questions about batches and the whole system. None of them counts the jobs of a batch: the counters are on its row.
+
+import GRDB
+
+extension SQLiteJobStore {
+    /// Reads one row of counters; counts only the jobs in flight.
+    public func batch(_ id: BatchID) throws(JobStoreError) -> BatchSummary {
+        guard let summary = try read({ try $0.batchSummaries("WHERE b.id = ?", id).first }) else {
+            throw .batchNotFound(id)
+        }
+        return summary
+    }
+
+    /// Reads rows of counters by their key, from the last.
+    public func batches(
+        before: BatchID?, limit: Int, includingDrafts: Bool
+    ) throws(JobStoreError) -> [BatchSummary] {
+        try read { db in
+            try db.batchSummaries(
+                """
+                WHERE b.id < ? \(includingDrafts ? "" : "AND b.status <> 'validating'")
+                ORDER BY b.id DESC LIMIT ?
+                """, before ?? BatchID(rawValue: .max), limit)
+        }
+    }
+
+    /// Two looks into the index of completions.
+    public func recentCompletions(
+        of batch: BatchID, limit: Int
+    ) throws(JobStoreError) -> RecentCompletions? {
+        let counts = try self.batch(batch).counts
+        // Rejected lines ended before the batch began; they come first in the order of completion.
+        let last = counts.finished
+        let first = max(counts.rejected + 1, last - Int64(max(limit, 0)))
+        guard first < last else { return nil }
+        return try read { db in
+            let times = try db.rows(
+                """
+                SELECT finished_ms FROM jobs INDEXED BY jobs_finished
+                WHERE batch_id = ? AND finish_seq IS NOT NULL AND (finish_seq = ? OR finish_seq = ?)
+                ORDER BY finish_seq
+                """, batch, first, last
+            ) { $0.id(0, as: Milliseconds.self) }
+            guard times.count == 2 else { return nil }
+            return RecentCompletions(jobs: last - first, from: times[0], to: times[1])
+        }
+    }
+
+    /// Looks at open batches and jobs in flight only.
+    public func systemStatus() throws(JobStoreError) -> SystemStatus {
+        let daemon = try daemonPresence()
+        return try read { db in
+            let running = try db.number("SELECT count(*) FROM jobs INDEXED BY jobs_running WHERE state = 'running'")
+            let open = try db.row(
+                """
+                SELECT count(*), coalesce(sum(total - succeeded - failed - cancelled - expired), 0)
+                FROM batches INDEXED BY batches_open WHERE status = 'in_progress'
+                """
+            ) { (batches: $0.int64(0), jobs: $0.int64(1)) }
+            return SystemStatus(
+                daemon: daemon,
+                latestIncarnation: try db.incarnations(limit: 1).first,
+                openBatches: open?.batches ?? 0,
+                drafts: Int64(try db.batchIDs(.validating).count),
+                pendingJobs: (open?.jobs ?? 0) - running,
+                runningJobs: running,
+                latestMetrics: try db.metricsIntervals("ORDER BY id DESC LIMIT 1").first)
+        }
+    }
+}
+
+extension Database {
+    /// `condition` follows `FROM batches b`.
+    fileprivate func batchSummaries(_ condition: String, _ id: BatchID, _ limit: Int = 1) throws -> [BatchSummary] {
+        let sql = """
+            SELECT b.id, b.name, b.endpoint, b.model, b.status, b.retry_of, b.created_ms, b.started_ms, b.finished_ms,
+                b.total, b.rejected, b.succeeded, b.failed, b.cancelled, b.expired,
+                b.prompt_tokens, b.completion_tokens, b.timed_jobs, b.queued_ms, b.prefill_ms, b.decode_ms, b.total_ms,
+                (SELECT count(*) FROM jobs INDEXED BY jobs_running
+                 WHERE jobs.batch_id = b.id AND jobs.state = 'running')
+            FROM batches b \(condition)
+            """
+        return condition.contains("LIMIT")
+            ? try rows(sql, id, limit, read: batchSummary)
+            : try rows(sql, id, read: batchSummary)
+    }
+
+    private func batchSummary(_ row: SQLRow) throws -> BatchSummary {
+        let running = row.int64(22)
+        let ended = row.int64(11) + row.int64(12) + row.int64(13) + row.int64(14)
+        return BatchSummary(
+            id: row.id(0), name: row.text(1), endpoint: row.optionalText(2), model: row.optionalText(3),
+            status: try row.word(4), retryOf: row.optionalID(5),
+            created: row.id(6), started: row.optionalID(7), finished: row.optionalID(8),
+            counts: JobCounts(
+                total: row.int64(9), rejected: row.int64(10), pending: row.int64(9) - ended - running,
+                running: running, succeeded: row.int64(11), failed: row.int64(12), cancelled: row.int64(13),
+                expired: row.int64(14)),
+            usage: TokenUsage(promptTokens: row.int(15), completionTokens: row.int(16)),
+            timedJobs: row.int64(17),
+            timings: JobTimings(
+                queuedMS: row.int64(18), prefillMS: row.int64(19), decodeMS: row.int64(20), totalMS: row.int64(21)))
+    }
+}

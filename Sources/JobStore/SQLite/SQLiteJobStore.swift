@@ -1,0 +1,108 @@
+// The job store in one SQLite file on a local disk, shared by the daemon and any number of command-line processes.
+//
+// The extensions beside this file hold its operations: enqueue, claim, finish, cancel, queries, metrics, checkpoint.
+
+import GRDB
+import Synchronization
+
+/// The queue in one SQLite file. Any number of processes may open it; one daemon works it off.
+///
+/// Within an object, writes wait for each other, reads wait for reads, and neither waits for the other.
+public final class SQLiteJobStore: JobStore {
+    /// The database file, absolute and without symbolic links.
+    public let path: String
+    /// What a person should know about the place of the database, e.g. a doubtful filesystem.
+    public let warnings: [String]
+
+    let options: SQLiteOptions
+    /// nil when opened for reading.
+    let writer: DatabaseQueue?
+    let reader: DatabaseQueue
+    /// The second connection that a guarded checkpoint needs; opened at the first one.
+    let checkpointer = Mutex<DatabaseQueue?>(nil)
+
+    /// Opens a database for reading and writing, creating or upgrading it where needed.
+    ///
+    /// A new file and its folders are private to the user (0600, 0700).
+    /// - Throws: `.newerSchema`, `.notAJobStore`, `.networkFilesystem`, `.daemonRunning` (an upgrade under a running
+    ///   daemon), `.migrationChanged`, and what files and databases throw.
+    public init(
+        path: String, options: SQLiteOptions = SQLiteOptions(), at now: Milliseconds
+    ) throws(JobStoreError) {
+        let file = try DatabaseFile(creating: path)
+        do {
+            let writer = try DatabaseQueue.connection(to: file.path, as: .writer, options: options)
+            try writer.writeWithoutTransaction { try Schema.migrate($0, path: file.path, at: now) }
+            self.reader = try DatabaseQueue.connection(to: file.path, as: .reader, options: options)
+            self.writer = writer
+        } catch {
+            throw JobStoreError(error, path: file.path)
+        }
+        self.path = file.path
+        self.warnings = file.warnings
+        self.options = options
+    }
+
+    /// Opens a database that exists for reading only. It neither waits for writers nor delays them.
+    /// - Throws: `.notFound`, `.olderSchema`, `.newerSchema`, `.notAJobStore`, `.networkFilesystem`.
+    public init(readingFrom path: String, options: SQLiteOptions = SQLiteOptions()) throws(JobStoreError) {
+        let file = try DatabaseFile(existing: path)
+        do {
+            let reader = try DatabaseQueue.connection(to: file.path, as: .reader, options: options)
+            try reader.read { try Schema.verify($0, path: file.path) }
+            self.reader = reader
+        } catch {
+            throw JobStoreError(error, path: file.path)
+        }
+        self.writer = nil
+        self.path = file.path
+        self.warnings = file.warnings
+        self.options = options
+    }
+
+    /// The version of the SQLite library in use, e.g. `3.40.1`; for the log.
+    public func libraryVersion() throws(JobStoreError) -> String {
+        try read { try $0.row("SELECT sqlite_version()") { $0.text(0) } ?? "" }
+    }
+
+    /// Commits of other connections and processes count, those of this object do not; read-only objects see all.
+    public func dataVersion() throws(JobStoreError) -> Int64 {
+        // On the writer, own commits do not count.
+        let queue = writer ?? reader
+        do {
+            return try queue.unsafeRead { try $0.number("PRAGMA data_version") }
+        } catch {
+            throw JobStoreError(error, path: path)
+        }
+    }
+
+    /// Runs one transaction that takes the write lock at its start, so that it cannot fail half-way for being late.
+    func write<T>(_ operation: (Database) throws -> T) throws(JobStoreError) -> T {
+        guard let writer else { throw .readOnly(path: path) }
+        do {
+            return try writer.writeWithoutTransaction { db in
+                var result: T?
+                do {
+                    try db.inTransaction(.immediate) {
+                        result = try operation(db)
+                        return .commit
+                    }
+                } catch {
+                    throw JobStoreError(error, path: path, connection: db)
+                }
+                return result!
+            }
+        } catch {
+            throw JobStoreError(error, path: path)
+        }
+    }
+
+    /// Runs queries that see one state of the database.
+    func read<T>(_ query: (Database) throws -> T) throws(JobStoreError) -> T {
+        do {
+            return try reader.read(query)
+        } catch {
+            throw JobStoreError(error, path: path)
+        }
+    }
+}

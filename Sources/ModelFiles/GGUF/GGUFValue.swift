@@ -1,0 +1,81 @@
+// A metadata value of a GGUF file.
+
+/// A metadata value; integers of every width are one case, so that readers need not know the writer's choice.
+public enum GGUFValue: Sendable, Equatable {
+    /// Any integer type of the file.
+    case integer(Int64)
+    /// `float32` or `float64`.
+    case float(Double)
+    /// A boolean.
+    case bool(Bool)
+    /// A string; the bytes as they stand in the file, since vocabularies need not be UTF-8.
+    case string([UInt8])
+    /// An array of integers of any width, or of booleans as 0 and 1.
+    case integers([Int64])
+    /// An array of floats.
+    case floats([Double])
+    /// An array of strings, as bytes.
+    case strings([[UInt8]])
+}
+
+/// The metadata of a GGUF file: keys to values, with typed access that reports what is missing.
+public struct GGUFMetadata: Sendable {
+    /// The file's path, for errors.
+    public let path: String
+    /// Every key and value.
+    public let values: [String: GGUFValue]
+
+    /// The raw value at `key`.
+    public subscript(key: String) -> GGUFValue? { values[key] }
+
+    /// The integer at `key`, if it is one.
+    public func integer(_ key: String) -> Int? {
+        guard case .integer(let value)? = values[key] else { return nil }
+        return Int(value)
+    }
+
+    /// The number at `key`, integer or float.
+    public func number(_ key: String) -> Double? {
+        switch values[key] {
+        case .float(let value)?: value
+        case .integer(let value)?: Double(value)
+        default: nil
+        }
+    }
+
+    /// The boolean at `key`, if it is one.
+    public func bool(_ key: String) -> Bool? {
+        guard case .bool(let value)? = values[key] else { return nil }
+        return value
+    }
+
+    /// The string at `key`, if it is one; invalid UTF-8 is repaired.
+    public func string(_ key: String) -> String? {
+        guard case .string(let bytes)? = values[key] else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The integer at `key`.
+    ///
+    /// - Throws: `ModelFileError.missingKey`.
+    public func requiredInteger(_ key: String) throws(ModelFileError) -> Int {
+        guard let value = integer(key) else { throw .missingKey(path: path, key: key, expected: "an integer") }
+        return value
+    }
+
+    /// The number at `key`.
+    ///
+    /// - Throws: `ModelFileError.missingKey`.
+    public func requiredNumber(_ key: String) throws(ModelFileError) -> Double {
+        guard let value = number(key) else { throw .missingKey(path: path, key: key, expected: "a number") }
+        return value
+    }
+
+    /// The string at `key`.
+    ///
+    /// - Throws: `ModelFileError.missingKey`.
+    public func requiredString(_ key: String) throws(ModelFileError) -> String {
+        guard let value = string(key) else { throw .missingKey(path: path, key: key, expected: "a string") }
+        return value
+    }
+}

@@ -1,0 +1,27 @@
+// The formats in which results are written, and the one call that writes a line in any of them.
+
+/// How results are written.
+public enum ResultFormat: String, Sendable, CaseIterable {
+    /// OpenAI's batch output objects, one on each line.
+    case jsonl
+    /// RFC 4180 with a header line, for spreadsheets and data frames.
+    case csv
+    /// For reading: a line `# <custom_id>`, the text, and an empty line. Not meant to be parsed.
+    case text
+
+    /// Appends what stands before the first result.
+    public func encodeHeader(into output: inout [UInt8]) {
+        if self == .csv { OutputLine.encodeCSVHeader(into: &output) }
+    }
+}
+
+extension OutputLine {
+    /// Appends the line in a format, with its end.
+    public func encode(as format: ResultFormat, into output: inout [UInt8]) {
+        switch format {
+        case .jsonl: encode(into: &output)
+        case .csv: encodeCSV(into: &output)
+        case .text: encodeText(into: &output)
+        }
+    }
+}

@@ -1,0 +1,183 @@
+// From a body's JSON to a `RequestBody`, or to every problem in it. The only reader: validation of a file and the run of
+// a stored job both come through here.
+
+/// Reads one body. Problems are collected in `problems`; none means that the body is valid.
+struct BodyReader {
+    let endpoint: Endpoint
+    /// What stands before a field's name in a path: "body." in a batch request, nothing in the short form.
+    let prefix: String
+    var problems = ProblemCollector()
+
+    private var seen: UInt128 = 0
+    private var request = RequestBody(prompt: .text(""))
+    private var prompt: RequestBody.Prompt?
+    private var chat = RequestBody.Chat(messages: [])
+    private var hasPrompt = false
+    private var offersTools = true
+    private var maxCompletionTokens: Int?
+
+    init(endpoint: Endpoint, prefix: String, problems: ProblemCollector = ProblemCollector()) {
+        self.endpoint = endpoint
+        self.prefix = prefix
+        self.problems = problems
+    }
+
+    /// Reads `root`, leaving out the member `excluded` (the short form's `custom_id`). Nil if there are problems.
+    mutating func read(_ root: JSONNode, without excluded: StaticString? = nil) -> RequestBody? {
+        guard root.kind == .object else {
+            problems.addType(prefix.isEmpty ? "body" : String(prefix.dropLast()), root, wanted: "an object")
+            return nil
+        }
+        for (key, value) in root.members {
+            if let excluded, key.isString(excluded) { continue }
+            readMember(key.string, value)
+        }
+        finish()
+        return problems.found.isEmpty ? request : nil
+    }
+
+    private mutating func readMember(_ name: String, _ value: JSONNode) {
+        // Paths are made only where there is a problem to tell: hence the autoclosures all the way down.
+        let prefix = prefix
+        guard let (number, rule) = BodyFieldRule.named(name) else {
+            addUnknown(name, prefix + name)
+            return
+        }
+        let bit = UInt128(1) << UInt128(number)
+        guard seen & bit == 0 else {
+            problems.add(.duplicateKey, prefix + name, nil, "is given twice", "keep one")
+            return
+        }
+        seen |= bit
+        switch rule {
+        case .read(let field): read(field, value, prefix + name)
+        case .neutral(let values): checkNeutral(value, values, prefix + name)
+        case .ignoredString: _ = string(value, prefix + name)
+        case .ignoredObject where value.kind != .object && !value.isNull:
+            problems.addType(prefix + name, value, wanted: "an object")
+        case .ignoredObject: break
+        }
+    }
+
+    private mutating func addUnknown(_ name: String, _ path: @autoclosure () -> String) {
+        let nearest = NearestName.of(name, among: BodyFieldRule.allNames)
+        let remedy = nearest.map { "did you mean \($0)?" } ?? "remove it"
+        problems.add(
+            .unknownField, Excerpt.shortened(path()), nil, "is not a field of OpenAI's or vLLM's requests", remedy)
+    }
+
+    private mutating func checkNeutral(_ value: JSONNode, _ accepted: [JSONValue], _ path: @autoclosure () -> String) {
+        if value.isNull || accepted.contains(where: { value.equals($0) }) { return }
+        problems.add(.unsupportedField, path(), value, "is not supported yet", "remove the field")
+    }
+
+    private mutating func read(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
+        if let only = field.onlyEndpoint, only != endpoint {
+            let asksForNothing = value.isNull || (field == .tools && value.kind == .array && value.elements.isEmpty)
+            if asksForNothing { return }
+            let complaint = "belongs to \(only.rawValue), not to \(endpoint.rawValue)"
+            problems.add(.unsupportedField, path(), nil, complaint, "remove it, or change the endpoint")
+            return
+        }
+        switch field {
+        case .prompt, .messages: readPrompt(field, value, path())
+        case .tools, .toolChoice, .templateArguments: readTemplateField(field, value, path())
+        case .maxTokens, .maxCompletionTokens, .minTokens: readLength(field, value, path())
+        case .temperature, .topP, .topK, .seed: readSampling(field, value, path())
+        case .model: readModel(value, path())
+        case .stop: request.stop = stopStrings(value, path()) ?? []
+        case .stopTokenIDs: request.stopTokenIDs = tokenIDs(value, path()) ?? []
+        case .ignoreEOS: request.ignoresEOS = bool(value, path()) ?? false
+        case .returnTokenIDs: request.returnsTokenIDs = bool(value, path()) ?? false
+        }
+    }
+
+    private mutating func readModel(_ value: JSONNode, _ path: @autoclosure () -> String) {
+        request.model = string(value, path())
+        if request.model?.isEmpty == true {
+            problems.add(.invalidValue, path(), value, "is empty", "name a model, or remove the field")
+        }
+    }
+
+    private mutating func readPrompt(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
+        if value.isNull { return }
+        hasPrompt = true
+        if field == .prompt {
+            prompt = readPrompt(value, path())
+        } else if let messages = readMessages(value, path()) {
+            chat.messages = messages
+            prompt = .chat(chat)
+        }
+    }
+
+    private mutating func readTemplateField(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
+        if value.isNull { return }
+        switch field {
+        case .tools: chat.tools = readTools(value, path())
+        case .templateArguments:
+            guard value.kind == .object else { return problems.addType(path(), value, wanted: "an object") }
+            chat.templateArguments = jsonValue(value, path())
+        default:
+            if value.isString("none") {
+                offersTools = false
+            } else if !value.isString("auto") {
+                let remedy = "use \"auto\" or \"none\": the model's own choice cannot be forced"
+                problems.add(.unsupportedField, path(), value, "is not supported yet", remedy)
+            }
+        }
+    }
+
+    private mutating func readLength(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
+        let lowest: Int64 = field == .minTokens ? 0 : 1
+        let read = integer(value, path(), in: lowest...Int64(Int32.max), "use \(lowest) or more, up to 2147483647")
+        switch field {
+        case .minTokens: request.minTokens = read.map(Int.init)
+        case .maxTokens: request.maxTokens = read.map(Int.init)
+        default: maxCompletionTokens = read.map(Int.init)
+        }
+    }
+
+    private mutating func readSampling(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
+        switch field {
+        case .temperature:
+            request.temperature = number(value, path())
+            guard let given = request.temperature, !(0...2).contains(given) else { return }
+            problems.add(.invalidValue, path(), value, given < 0 ? "is below 0" : "is above 2", "use 0 (greedy) to 2")
+        case .topP:
+            request.topP = number(value, path())
+            guard let given = request.topP, given <= 0 || given > 1 else { return }
+            let remedy = "use a number above 0, up to 1 (1 keeps every token)"
+            problems.add(.invalidValue, path(), value, given <= 0 ? "is not above 0" : "is above 1", remedy)
+        case .topK:
+            let range = -1...Int64(Int32.max)
+            request.topK = integer(value, path(), in: range, "use -1 or 0 (every token), or 1 and more").map(Int.init)
+        default:
+            request.seed = integer(value, path(), in: .min ... .max, "use a 64-bit integer")
+        }
+    }
+
+    /// The rules that join several fields.
+    private mutating func finish() {
+        if !hasPrompt {
+            let name = endpoint == .completions ? "prompt" : "messages"
+            problems.add(.missingField, prefix + name, nil, "is missing", "every \(endpoint.rawValue) request needs it")
+        }
+        if let other = maxCompletionTokens {
+            if let given = request.maxTokens, given != other {
+                let complaint = "\(other) contradicts max_tokens \(given)"
+                problems.add(
+                    .invalidValue, prefix + "max_completion_tokens", nil, complaint, "give only one of the two")
+            }
+            request.maxTokens = other
+        }
+        if let least = request.minTokens, let most = request.maxTokens, least > most {
+            let complaint = "\(least) is above max_tokens \(most)"
+            problems.add(.invalidValue, prefix + "min_tokens", nil, complaint, "use 0 to \(most)")
+        }
+        if case .chat = prompt {
+            chat.tools = offersTools ? chat.tools : nil
+            prompt = .chat(chat)
+        }
+        if let prompt { request.prompt = prompt }
+    }
+}

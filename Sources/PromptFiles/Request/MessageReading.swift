@@ -1,0 +1,188 @@
+// The messages and tools of a chat request. They go to the model's template as they are; what is checked here is that a
+// template can make sense of them, and that nothing is asked for that ttbatch cannot give (images, audio).
+
+extension BodyReader {
+    private static let roles = ["system", "developer", "user", "assistant", "tool"]
+    private static let rolesRemedy = "use one of \(roles.joined(separator: ", "))"
+    /// Members that are passed on, and members that OpenAI's own client echoes back with an empty value.
+    private static let passedOn = [
+        "role", "content", "name", "tool_calls", "tool_call_id", "reasoning", "reasoning_content",
+    ]
+    private static let mustBeEmpty = ["refusal", "audio", "function_call", "annotations"]
+
+    mutating func readMessages(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
+        guard node.kind == .array else {
+            problems.addType(path(), node, wanted: "an array of messages")
+            return nil
+        }
+        let messages = node.elements.enumerated().map { readMessage($1, "\(path())[\($0)]") }
+        if messages.isEmpty {
+            problems.add(.invalidValue, path(), node, "is empty", "give at least one message")
+        }
+        return .array(messages)
+    }
+
+    private mutating func readMessage(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue {
+        guard node.kind == .object else {
+            problems.addType(path(), node, wanted: "a message object with role and content")
+            return nil
+        }
+        var members: [JSONValue.Member] = []
+        var names: [String] = []
+        var given: [String] = []
+        for (key, value) in node.members {
+            let name = key.string
+            if names.contains(name) {
+                problems.add(.duplicateKey, "\(path()).\(Excerpt.shortened(name))", nil, "is given twice", "keep one")
+                continue
+            }
+            names.append(name)
+            if !value.isNull { given.append(name) }
+            if let kept = readMessageMember(name, value, path()) { members.append(.init(name, kept)) }
+        }
+        let message = JSONValue.object(members)
+        checkMessage(message, given, path())
+        return message
+    }
+
+    /// The value to pass on, or nil where there is none.
+    private mutating func readMessageMember(_ name: String, _ value: JSONNode, _ path: @autoclosure () -> String)
+        -> JSONValue?
+    {
+        if Self.mustBeEmpty.contains(name) {
+            if !value.isNull, !(value.kind == .array && value.elements.isEmpty) {
+                problems.add(.unsupportedField, "\(path()).\(name)", value, "is not supported yet", "remove the field")
+            }
+            return nil
+        }
+        guard Self.passedOn.contains(name) else {
+            let nearest = NearestName.of(name, among: Self.passedOn)
+            let remedy = nearest.map { "did you mean \($0)?" } ?? "remove it"
+            problems.add(
+                .unknownField, "\(path()).\(Excerpt.shortened(name))", nil, "is not a field of a message", remedy)
+            return nil
+        }
+        switch name {
+        case "content": return readContent(value, "\(path()).content")
+        case "tool_calls": return value.isNull ? nil : readToolCalls(value, "\(path()).tool_calls")
+        default: return string(value, "\(path()).\(name)").map { .string($0) }
+        }
+    }
+
+    /// The rules that join several members; `given` are the names of those that are not null.
+    private mutating func checkMessage(_ message: JSONValue, _ given: [String], _ path: @autoclosure () -> String) {
+        if !given.contains("role") {
+            problems.add(.missingField, "\(path()).role", nil, "is missing", Self.rolesRemedy)
+        }
+        guard case .string(let role)? = message["role"] else { return }
+        if !Self.roles.contains(role) {
+            problems.add(
+                RequestProblem(
+                    code: .invalidValue, place: .field("\(path()).role"), value: Excerpt.quoted(role),
+                    complaint: "is not a role", remedy: role == "function" ? "use tool" : Self.rolesRemedy))
+        }
+        let callsTools = message["tool_calls"] != nil
+        if callsTools, role != "assistant" {
+            problems.add(.invalidValue, "\(path()).tool_calls", nil, "only an assistant calls tools", "remove it")
+        }
+        if !given.contains("content"), !(callsTools && role == "assistant") {
+            problems.add(.missingField, "\(path()).content", nil, "is missing", "give the message's text")
+        }
+    }
+
+    private mutating func readContent(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
+        switch node.kind {
+        case .null: return .null
+        case .string: return .string(node.string)
+        case .array:
+            let parts = node.elements.enumerated().compactMap { readPart($1, "\(path())[\($0)]") }
+            if node.elements.isEmpty {
+                problems.add(.invalidValue, path(), node, "is empty", "give a text")
+            }
+            return .array(parts)
+        default:
+            problems.addType(path(), node, wanted: "a string or an array of text parts")
+            return nil
+        }
+    }
+
+    private mutating func readPart(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
+        guard node.kind == .object else {
+            problems.addType(path(), node, wanted: "an object such as {\"type\": \"text\", \"text\": …}")
+            return nil
+        }
+        guard let part = jsonValue(node, path()), case .object(let members) = part else { return nil }
+        guard case .string(let type)? = part["type"] else {
+            problems.add(.missingField, "\(path()).type", nil, "is missing or no string", "use \"text\"")
+            return nil
+        }
+        guard type == "text" else {
+            let complaint = "parts of type \(Excerpt.quoted(type)) are not supported"
+            problems.add(.unsupportedField, "\(path()).type", nil, complaint, "use parts of type \"text\" only")
+            return nil
+        }
+        if case .string? = part["text"] {
+        } else {
+            problems.add(.missingField, "\(path()).text", nil, "is missing or no string", "give the part's text")
+        }
+        for member in members where member.key != "type" && member.key != "text" {
+            let memberPath = "\(path()).\(Excerpt.shortened(member.key))"
+            problems.add(.unknownField, memberPath, nil, "is not a field of a text part", "remove it")
+        }
+        return part
+    }
+
+    private mutating func readToolCalls(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
+        guard node.kind == .array else {
+            problems.addType(path(), node, wanted: "an array of tool calls")
+            return nil
+        }
+        guard !node.elements.isEmpty else { return nil }
+        for (index, call) in node.elements.enumerated() {
+            checkFunction(call, "\(path())[\(index)]", what: "a tool call")
+        }
+        guard let calls = jsonValue(node, path()), case .array(let elements) = calls else { return nil }
+        for (index, call) in elements.enumerated() {
+            guard let arguments = call["function"]?["arguments"], RequestBody.Chat.arguments(arguments) == nil else {
+                continue
+            }
+            problems.add(
+                .invalidValue, "\(path())[\(index)].function.arguments", nil, "are no JSON object in a string",
+                "write them as \"{\\\"name\\\": …}\"")
+        }
+        return calls
+    }
+
+    mutating func readTools(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
+        guard node.kind == .array else {
+            problems.addType(path(), node, wanted: "an array of tools")
+            return nil
+        }
+        guard !node.elements.isEmpty else { return nil }
+        for (index, tool) in node.elements.enumerated() {
+            checkFunction(tool, "\(path())[\(index)]", what: "a tool")
+        }
+        return jsonValue(node, path())
+    }
+
+    /// Both a tool and a call of one are `{"type": "function", "function": {"name": …}}`.
+    private mutating func checkFunction(_ node: JSONNode, _ path: @autoclosure () -> String, what: String) {
+        guard node.kind == .object else {
+            return problems.addType(path(), node, wanted: "an object")
+        }
+        let type = node.members.first { $0.key.isString("type") }?.value
+        if let type, !type.isString("function") {
+            return problems.add(.unsupportedField, "\(path()).type", type, "is not supported", "use \"function\"")
+        }
+        let function = node.members.first { $0.key.isString("function") }?.value
+        guard type != nil, let function, function.kind == .object else {
+            let remedy = "\(what) is {\"type\": \"function\", \"function\": {\"name\": …}}"
+            return problems.add(.missingField, path(), nil, "has no type or no function", remedy)
+        }
+        let name = function.members.first { $0.key.isString("name") }?.value
+        guard let name, name.kind == .string, !name.utf8.isEmpty else {
+            return problems.add(
+                .missingField, "\(path()).function.name", nil, "is missing or no string", "name the function")
+        }
+    }
+}

@@ -1,0 +1,62 @@
+// A check of everything that must always hold between steps, for tests and for a daemon in doubt.
+
+import TTWorker
+
+/// Something that must always hold did not.
+public struct IntegrityViolation: Error, CustomStringConvertible {
+    /// What was found.
+    public let description: String
+}
+
+extension Scheduler {
+    /// Throws the first violation found.
+    func checkIntegrity() throws(IntegrityViolation) {
+        try checkQueues()
+        try checkBlocks()
+    }
+
+    private func checkQueues() throws(IntegrityViolation) {
+        try require(running.count <= limits.maxNumSeqs, "\(running.count) rows in \(limits.maxNumSeqs) slots")
+        for (name, queue) in [("waiting", waiting), ("running", running)] {
+            try require(zip(queue, queue.dropFirst()).allSatisfy(<), "\(name) is not in order of arrival: \(queue)")
+        }
+        try require(
+            waiting.count + running.count == requests.count,
+            "\(waiting.count) waiting and \(running.count) running, but \(requests.count) requests")
+        for id in waiting {
+            guard case .waiting(let overtaken)? = requests[id]?.phase else {
+                throw IntegrityViolation(description: "\(id) is queued as waiting but does not wait")
+            }
+            try require(overtaken <= overtakingLimit, "\(id) was overtaken \(overtaken) times")
+        }
+        for id in running {
+            guard case .running(let blocks)? = requests[id]?.phase else {
+                throw IntegrityViolation(description: "\(id) is in the batch but does not run")
+            }
+            // The newest token's keys and values are written by the next step, which brings the block for them.
+            let tokens = requests[id]!.tokens.count
+            let range = pool.blocksNeeded(forTokens: tokens - 1)...pool.blocksNeeded(forTokens: tokens)
+            try require(range.contains(blocks.count), "\(id) has \(blocks.count) blocks for \(tokens) tokens")
+        }
+    }
+
+    private func checkBlocks() throws(IntegrityViolation) {
+        var owners = Array(repeating: Int32(0), count: pool.totalCount)
+        for request in requests.values {
+            try require(Set(request.blocks).count == request.blocks.count, "\(request.id) owns a block twice")
+            for block in request.blocks { owners[Int(block)] += 1 }
+        }
+        try require(owners == pool.owners, "blocks are counted as owned by others than their owners")
+        let free = pool.freeBlocks
+        try require(Set(free).count == free.count, "a block is free twice")
+        try require(free.allSatisfy { owners[Int($0)] == 0 }, "a free block has an owner")
+        let used = owners.filter { $0 > 0 }.count
+        try require(used + free.count == owners.count, "\(used) blocks used and \(free.count) free of \(owners.count)")
+    }
+
+    private func require(
+        _ condition: Bool, _ description: @autoclosure () -> String
+    ) throws(IntegrityViolation) {
+        if !condition { throw IntegrityViolation(description: description()) }
+    }
+}

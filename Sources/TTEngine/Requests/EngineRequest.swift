@@ -1,0 +1,51 @@
+// A request in flight: what it asks for, what it has, and where it stands.
+
+import TTPlatform
+import TTWorker
+
+/// A request in flight.
+///
+/// Its life: waiting → running → (preempted: waiting again →) gone. A request that has ended is no longer in the
+/// engine; the reason is told in its `finished` event.
+struct EngineRequest {
+    /// Where a request stands.
+    enum Phase: Equatable {
+        /// Not in the batch and without blocks; `overtaken` newer requests were admitted during this wait.
+        case waiting(overtaken: Int)
+        /// A row of the device batch, owning these KV blocks.
+        case running(blocks: [Int32])
+    }
+
+    /// Its name; smaller is older.
+    let id: RequestID
+    /// Prompt and generated tokens.
+    private(set) var tokens: [Int32]
+    /// How many of `tokens` are the prompt.
+    let promptLength: Int
+    /// How its tokens are chosen and when it ends.
+    let sampling: SamplingParams
+    /// Where it stands.
+    var phase: Phase = .waiting(overtaken: 0)
+
+    /// A new request.
+    init(id: RequestID, prompt: [Int32], sampling: SamplingParams) {
+        self.id = id
+        self.tokens = prompt
+        self.promptLength = prompt.count
+        self.sampling = sampling
+    }
+
+    /// Tokens generated so far.
+    var generatedCount: Int { tokens.count - promptLength }
+
+    /// Its KV blocks; none while it waits.
+    var blocks: [Int32] {
+        switch phase {
+        case .waiting: []
+        case .running(let blocks): blocks
+        }
+    }
+
+    /// Takes the next token.
+    mutating func append(_ token: Int32) { tokens.append(token) }
+}

@@ -1,0 +1,189 @@
+// Which requests run in the next step: prefill first, never mixed with decode (DESIGN.md §4; contract §4).
+
+import TTPlatform
+import TTWorker
+
+/// The requests in flight, their KV blocks, and the choice of the next step.
+///
+/// Rules, and why nothing waits for ever:
+///
+/// - *Order.* Requests are served in the order of arrival, which is the order of their ids; a preempted one takes its
+///   old place in the queue.
+/// - *Admission.* A waiting request is prefilled when a slot is free, its tokens fit into what is left of the step's
+///   token budget, and its blocks leave the watermark free, which running requests grow into. When nothing runs, the
+///   watermark is waived: every request that was accepted fits the whole pool.
+/// - *Overtaking.* A request that does not fit may be overtaken by newer ones that do: at most `overtakingLimit` times
+///   a wait. Then nothing newer is admitted before it, and what runs drains until it fits.
+/// - *Preemption.* When a decode step needs a block and none is free, the newest running request is preempted. The
+///   oldest therefore keeps its blocks and gets a token in every decode step, until it ends and another is the oldest.
+/// - *Prefill first, within bounds.* After `prefillStreakLimit` prefill steps in a row the running requests decode
+///   once. Filling an empty batch never takes more steps than that; only a stream of requests that end with their first
+///   token would, and it must not starve the others.
+struct Scheduler {
+    /// A step to run, and the requests that it preempts.
+    struct Decision {
+        var step: ScheduledStep
+        var preempted: [RequestID]
+    }
+
+    /// The sizes that bound every step.
+    let limits: StepLimits
+    /// The KV blocks.
+    private(set) var pool: KVBlockPool
+    /// The requests in flight.
+    private(set) var requests: [RequestID: EngineRequest] = [:]
+    /// Those that wait, in order of arrival.
+    private(set) var waiting: [RequestID] = []
+    /// Those in the batch, in order of arrival.
+    private(set) var running: [RequestID] = []
+    /// Rows that the executor still has to drop.
+    private var leaving: [RequestID] = []
+    /// Prefill steps since the last decode step.
+    private var prefillStreak = 0
+
+    /// An empty scheduler. The limits must let the longest sequence be prefilled in one step, since a preempted request
+    /// is.
+    init(limits: StepLimits) {
+        precondition(limits.maxNumSeqs > 0, "max_num_seqs must be at least 1")
+        precondition(
+            limits.maxNumBatchedTokens >= limits.maxModelLen,
+            "max_num_batched_tokens (\(limits.maxNumBatchedTokens)) must not be below max_model_len "
+                + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
+        self.limits = limits
+        pool = KVBlockPool(blockCount: limits.kvCache.blockCount, blockSize: limits.kvCache.blockSize)
+    }
+
+    /// Blocks that admission leaves free while anything runs: 1 % of the pool, rounded up.
+    var watermark: Int { (pool.totalCount + 99) / 100 }
+    /// Newer requests that may be admitted before a waiting one: a full device batch.
+    var overtakingLimit: Int { limits.maxNumSeqs }
+    /// Prefill steps in a row while others wait to decode.
+    var prefillStreakLimit: Int { limits.maxNumSeqs }
+
+    /// Queues a new request, newer than all before.
+    mutating func add(_ request: EngineRequest) {
+        requests[request.id] = request
+        waiting.append(request.id)
+    }
+
+    /// Gives a running request its next token.
+    mutating func append(_ token: Int32, to id: RequestID) {
+        requests[id]!.append(token)
+    }
+
+    /// Takes a request out and frees its blocks; `nil` where it is not in flight.
+    @discardableResult
+    mutating func remove(_ id: RequestID) -> EngineRequest? {
+        guard let request = requests.removeValue(forKey: id) else { return nil }
+        switch request.phase {
+        case .waiting:
+            waiting.removeAll { $0 == id }
+        case .running(let blocks):
+            running.removeAll { $0 == id }
+            pool.release(blocks)
+            leaving.append(id)
+        }
+        return request
+    }
+
+    /// The next step; `nil` where nothing is in flight.
+    mutating func schedule() -> Decision? {
+        guard !requests.isEmpty else { return nil }
+        if running.isEmpty || prefillStreak < prefillStreakLimit {
+            let rows = admitWaiting()
+            if !rows.isEmpty {
+                prefillStreak += 1
+                return Decision(step: ScheduledStep(leaving: takeLeaving(), work: .prefill(rows)), preempted: [])
+            }
+        }
+        prefillStreak = 0
+        let (rows, preempted) = growRunning()
+        return Decision(step: ScheduledStep(leaving: takeLeaving(), work: .decode(rows)), preempted: preempted)
+    }
+
+    private mutating func takeLeaving() -> [RequestID] {
+        defer { leaving = [] }
+        return leaving
+    }
+}
+
+// MARK: - Prefill
+
+extension Scheduler {
+    /// Moves waiting requests into the batch, oldest first, as far as slots, token budget and blocks allow.
+    private mutating func admitWaiting() -> [PrefillRow] {
+        var rows: [PrefillRow] = []
+        var budget = limits.maxNumBatchedTokens
+        var skipped: [(id: RequestID, rowsBefore: Int)] = []
+        var overtakingsLeft = Int.max
+        for id in waiting {
+            // Looking no further than a device batch behind those that do not fit keeps a step's cost independent of
+            // the queue's length.
+            guard running.count < limits.maxNumSeqs, skipped.count <= limits.maxNumSeqs else { break }
+            guard overtakingsLeft > 0 else { break }
+            if let row = admit(requests[id]!, budget: budget) {
+                rows.append(row)
+                budget -= row.tokens.count
+                if !skipped.isEmpty { overtakingsLeft -= 1 }
+            } else if case .waiting(let overtaken) = requests[id]!.phase {
+                skipped.append((id, rows.count))
+                overtakingsLeft = min(overtakingsLeft, overtakingLimit - overtaken)
+            }
+        }
+        guard !rows.isEmpty else { return [] }
+        for (id, rowsBefore) in skipped {
+            guard case .waiting(let overtaken) = requests[id]!.phase else { continue }
+            requests[id]!.phase = .waiting(overtaken: overtaken + rows.count - rowsBefore)
+        }
+        let admitted = Set(rows.map(\.id))
+        waiting.removeAll { admitted.contains($0) }
+        return rows
+    }
+
+    /// Gives the request its blocks and a place in the batch; `nil` where it does not fit now.
+    private mutating func admit(_ request: EngineRequest, budget: Int) -> PrefillRow? {
+        let needed = pool.blocksNeeded(forTokens: request.tokens.count)
+        let reserve = running.isEmpty ? 0 : watermark
+        guard request.tokens.count <= budget, needed + reserve <= pool.freeCount,
+            let blocks = pool.allocate(needed)
+        else { return nil }
+        requests[request.id]!.phase = .running(blocks: blocks)
+        running.insert(request.id, at: running.firstIndex { $0 > request.id } ?? running.endIndex)
+        return PrefillRow(
+            id: request.id, tokens: request.tokens, promptLength: request.promptLength, blocks: blocks,
+            sampling: request.sampling)
+    }
+}
+
+// MARK: - Decode
+
+extension Scheduler {
+    /// Gives every running request the block that its newest token goes into, oldest first, preempting the newest where
+    /// blocks run out.
+    private mutating func growRunning() -> (rows: [DecodeRow], preempted: [RequestID]) {
+        var rows: [DecodeRow] = []
+        var preempted: [RequestID] = []
+        while rows.count < running.count {
+            let id = running[rows.count]
+            let needed = pool.blocksNeeded(forTokens: requests[id]!.tokens.count) - requests[id]!.blocks.count
+            if let newBlocks = pool.allocate(needed) {
+                if !newBlocks.isEmpty { requests[id]!.phase = .running(blocks: requests[id]!.blocks + newBlocks) }
+                rows.append(DecodeRow(id: id, newBlocks: newBlocks))
+            } else {
+                preempted.append(preemptNewest())
+            }
+        }
+        precondition(!rows.isEmpty, "the oldest request fits the pool alone")
+        return (rows, preempted)
+    }
+
+    /// Takes the newest running request's blocks and puts it back into the queue.
+    private mutating func preemptNewest() -> RequestID {
+        let id = running.removeLast()
+        pool.release(requests[id]!.blocks)
+        requests[id]!.phase = .waiting(overtaken: 0)
+        waiting.insert(id, at: waiting.firstIndex { $0 > id } ?? waiting.endIndex)
+        leaving.append(id)
+        return id
+    }
+}

@@ -1,0 +1,156 @@
+// The engine: takes requests, runs steps, and tells what each step did.
+
+public import TTPlatform
+public import TTWorker
+
+/// Generates tokens for many requests at once by continuous batching, on one executor.
+///
+/// A plain state machine, driven by `step()`: no clocks, threads, I/O or randomness inside, so the same calls give the
+/// same steps. It is used from one thread at a time. How requests are chosen is `Scheduler`'s.
+public final class TTEngine {
+    private let executor: any StepExecutor
+    private let stopConditions: StopConditions
+    private var scheduler: Scheduler
+    private var counters: EngineStatistics
+    private var nextID = 0
+    private var fault: DeviceFault?
+
+    /// An engine without requests.
+    ///
+    /// The executor's limits must have `maxNumBatchedTokens` ≥ `maxModelLen`, as the platform sees to.
+    /// - Parameter endOfGeneration: the model's end-of-generation tokens.
+    public init(executor: any StepExecutor, endOfGeneration: Set<Int32>) {
+        let limits = executor.limits
+        self.executor = executor
+        stopConditions = StopConditions(
+            endOfGeneration: endOfGeneration, maxSequenceLength: limits.maxSequenceLength)
+        scheduler = Scheduler(limits: limits)
+        counters = EngineStatistics(slots: limits.maxNumSeqs, kvBlocksTotal: limits.kvCache.blockCount)
+    }
+
+    /// Whether any request is in flight.
+    public var hasWork: Bool { !scheduler.requests.isEmpty }
+    /// Requests that wait for a slot or for blocks.
+    public var waitingCount: Int { scheduler.waiting.count }
+    /// Requests in the batch.
+    public var runningCount: Int { scheduler.running.count }
+    /// Slots without a request.
+    public var freeSlots: Int { scheduler.limits.maxNumSeqs - scheduler.running.count }
+
+    /// Counters and state at this moment.
+    public var statistics: EngineStatistics {
+        var snapshot = counters
+        snapshot.waiting = waitingCount
+        snapshot.running = runningCount
+        snapshot.kvBlocksUsed = scheduler.pool.usedCount
+        return snapshot
+    }
+
+    /// Queues a request behind all others, or refuses what could never run.
+    ///
+    /// Generation may end before `maxTokens`: with `.length` when prompt and generated tokens together reach the
+    /// model's length, or the size of the whole KV pool where that is smaller.
+    public func add(prompt: [Int32], sampling: SamplingParams) throws(RequestRefusal) -> RequestID {
+        try scheduler.limits.admit(prompt: prompt, sampling: sampling)
+        let id = RequestID(nextID)
+        nextID += 1
+        scheduler.add(EngineRequest(id: id, prompt: prompt, sampling: sampling))
+        return id
+    }
+
+    /// Ends a request from outside: its user cancelled it, or its text reached a stop string.
+    ///
+    /// No event follows. Its slot and blocks are free for the next step.
+    /// - Returns: whether it was in flight.
+    @discardableResult
+    public func cancel(_ id: RequestID) -> Bool { scheduler.remove(id) != nil }
+
+    /// Gives up every request, to be run again elsewhere or later, and frees all slots and blocks.
+    ///
+    /// After a device fault it is the way to get the requests back; the engine is then at its end, since the state of
+    /// its executor is unknown. Otherwise it can be used on.
+    /// - Returns: the requests that were in flight, oldest first.
+    public func takeBackAll() -> [RequestID] {
+        let ids = scheduler.requests.keys.sorted()
+        for id in ids { scheduler.remove(id) }
+        return ids
+    }
+
+    /// Runs one step; `nil` where nothing is in flight.
+    ///
+    /// Once it has thrown, it throws the same fault at every call.
+    public func step() throws(DeviceFault) -> StepReport? {
+        if let fault { throw fault }
+        guard let decision = scheduler.schedule() else { return nil }
+        let sampled: [SampledToken]
+        do throws(DeviceFault) {
+            sampled = try executor.execute(decision.step)
+        } catch {
+            fault = error
+            throw error
+        }
+        precondition(sampled.map(\.id) == decision.step.work.ids, "an executor gives each row of a step one token")
+        count(decision)
+        var events = decision.preempted.map(EngineEvent.preempted)
+        for token in sampled { apply(token, to: &events) }
+        return StepReport(kind: decision.step.work.kind, events: events)
+    }
+
+    /// Throws if anything that must always hold does not: every block owned or free, no row without a slot, and so on.
+    public func checkIntegrity() throws(IntegrityViolation) { try scheduler.checkIntegrity() }
+}
+
+// MARK: - Results of a step
+
+extension TTEngine {
+    private func count(_ decision: Scheduler.Decision) {
+        counters.preemptions += decision.preempted.count
+        switch decision.step.work {
+        case .prefill(let rows):
+            counters.prefillSteps += 1
+            for row in rows {
+                counters.prefilledTokens += row.tokens.count
+                // A row that has generated was in the batch before: all of it is done again.
+                if row.tokens.count > row.promptLength { counters.recomputedTokens += row.tokens.count }
+            }
+            counters.generatedTokens += rows.count
+        case .decode(let rows):
+            counters.decodeSteps += 1
+            counters.decodedRows += rows.count
+            counters.generatedTokens += rows.count
+        }
+    }
+
+    private func apply(_ sampled: SampledToken, to events: inout [EngineEvent]) {
+        let id = sampled.id
+        scheduler.append(sampled.token, to: id)
+        let reason = stopConditions.finishReason(of: scheduler.requests[id]!)
+        if case .stop = reason {
+            events.append(.stopToken(id, sampled.token))
+        } else {
+            events.append(.token(id, sampled.token))
+        }
+        if let reason {
+            scheduler.remove(id)
+            events.append(.finished(id, reason))
+        }
+    }
+}
+
+extension ScheduledStep.Work {
+    /// Which kind of step this is.
+    fileprivate var kind: StepReport.Kind {
+        switch self {
+        case .prefill: .prefill
+        case .decode: .decode
+        }
+    }
+
+    /// The requests that get a token.
+    fileprivate var ids: [RequestID] {
+        switch self {
+        case .prefill(let rows): rows.map(\.id)
+        case .decode(let rows): rows.map(\.id)
+        }
+    }
+}

@@ -1,0 +1,57 @@
+// A configuration after the platform's rules: every size is known. Only `TTPlatform` makes one.
+
+/// The sizes and modes that an engine runs with.
+public struct CheckedConfiguration: Sendable, Equatable {
+    /// Class names to look for in a device's registry, best first, each beginning with `TT`.
+    public let architectures: [String]
+    /// Longest sequence, prompt and generated tokens together.
+    public let maxModelLen: Int
+    /// Rows of the device batch of one replica.
+    public let maxNumSeqs: Int
+    /// Most tokens in one prefill step; at least `maxModelLen`.
+    public let maxNumBatchedTokens: Int
+    /// Tokens in a KV block.
+    public let blockSize: Int
+    /// What decides the number of KV blocks.
+    public let blockSource: BlockSource
+    /// Replicas of the model, each with its own engine, worker and KV blocks.
+    public let dataParallelSize: Int
+    /// Chips of one replica.
+    public let devicesPerReplica: Int
+    /// The `tt:` section.
+    public internal(set) var tt: TTConfig
+    /// Whether the configuration asked for prefix caching.
+    let asksForPrefixCaching: Bool
+    /// Whether blocks may be shared by equal prompt beginnings; known once the model is loaded.
+    public internal(set) var enablePrefixCaching = false
+    /// What was changed or has no effect; for the operator.
+    public internal(set) var warnings: [ConfigurationWarning]
+
+    /// What decides the number of KV blocks.
+    public enum BlockSource: Sendable, Equatable {
+        /// The contract's table, or the memory that the device has free.
+        case rule
+        /// So many bytes.
+        case bytes(Int)
+        /// So many blocks.
+        case blocks(Int)
+    }
+
+    init(
+        architectures: [String], maxModelLen: Int, maxNumSeqs: Int, maxNumBatchedTokens: Int, blockSize: Int,
+        blockSource: BlockSource, dataParallelSize: Int, devicesPerReplica: Int, tt: TTConfig,
+        asksForPrefixCaching: Bool, warnings: [ConfigurationWarning]
+    ) {
+        self.architectures = architectures
+        self.maxModelLen = maxModelLen
+        self.maxNumSeqs = maxNumSeqs
+        self.maxNumBatchedTokens = maxNumBatchedTokens
+        self.blockSize = blockSize
+        self.blockSource = blockSource
+        self.dataParallelSize = dataParallelSize
+        self.devicesPerReplica = devicesPerReplica
+        self.tt = tt
+        self.asksForPrefixCaching = asksForPrefixCaching
+        self.warnings = warnings
+    }
+}

@@ -1,0 +1,85 @@
+// The engine's settings as a person gives them, in vLLM's words; `TTPlatform.checkAndUpdateConfig` turns them into sizes.
+
+/// Settings of an engine. What is `nil` is left to the model, the device or the platform's rules.
+public struct EngineConfiguration: Sendable, Equatable {
+    /// Platform to run on: a platform's name, or `auto`.
+    public var device = "auto"
+    /// Mesh to open: a board's name or a grid; all chips in one row where not given.
+    public var meshDevice: MeshSelection?
+    /// Threads of the host device; one for each core where not given.
+    public var threads: Int?
+    /// Longest sequence in tokens, prompt and generated together; the model's context length where not given.
+    public var maxModelLen: Int?
+    /// Rows of the device batch.
+    public var maxNumSeqs = 32
+    /// Tokens in a KV block; 16 where not given.
+    public var blockSize: Int?
+    /// Most tokens in one prefill step.
+    public var maxNumBatchedTokens: Int?
+    /// Bytes for the KV cache; by the device's memory and the contract's rule where not given.
+    public var kvCacheMemoryBytes: Int?
+    /// Blocks of the KV cache, whatever the memory; for tests and for those who measured.
+    public var numBlocksOverride: Int?
+    /// Chips that share each layer; only 1.
+    public var tensorParallelSize = 1
+    /// Chips that follow each other in layers; only 1.
+    public var pipelineParallelSize = 1
+    /// Replicas of the model, each with an engine of its own.
+    public var dataParallelSize = 1
+    /// Prompts are prefilled in pieces; not supported.
+    public var enableChunkedPrefill: Bool?
+    /// Requests share the blocks of equal beginnings; only where the model declares it.
+    public var enablePrefixCaching: Bool?
+    /// Draft model of speculative decoding; not supported.
+    public var speculativeModel: String?
+    /// Low-rank adapters; not supported.
+    public var enableLoRA = false
+    /// The `tt:` section.
+    public var tt = TTConfig()
+
+    /// All defaults.
+    public init() {}
+}
+
+extension EngineConfiguration {
+    /// Keys of the section, besides those under `tt`.
+    public static let keys = [
+        "device", "mesh_device", "threads", "max_model_len", "max_num_seqs", "block_size", "max_num_batched_tokens",
+        "kv_cache_memory_bytes", "num_blocks_override", "tensor_parallel_size", "pipeline_parallel_size",
+        "data_parallel_size", "enable_chunked_prefill", "enable_prefix_caching", "speculative_model", "enable_lora",
+    ]
+
+    /// Reads the engine's keys, and those of the `tt:` section.
+    ///
+    /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.
+    public init(
+        parsing values: [String: ConfigurationValue], tt: [String: ConfigurationValue] = [:]
+    ) throws(ConfigurationError) {
+        let reader = try ConfigurationReader(values, known: Self.keys)
+        device = try reader.string("device") ?? device
+        if let value = reader.value("mesh_device") { meshDevice = try MeshSelection(parsing: value) }
+        threads = try reader.integer("threads", in: 1...4096)
+        maxModelLen = try reader.integer("max_model_len", in: 2...Int.max)
+        maxNumSeqs = try reader.integer("max_num_seqs", in: 1...65_536) ?? maxNumSeqs
+        blockSize = try reader.integer("block_size", in: 1...65_536)
+        maxNumBatchedTokens = try reader.integer("max_num_batched_tokens", in: 1...Int.max)
+        kvCacheMemoryBytes = try reader.integer("kv_cache_memory_bytes", in: 1...Int.max)
+        numBlocksOverride = try reader.integer("num_blocks_override", in: 1...Int(Int32.max))
+        tensorParallelSize = try reader.integer("tensor_parallel_size", in: 1...Int.max) ?? 1
+        pipelineParallelSize = try reader.integer("pipeline_parallel_size", in: 1...Int.max) ?? 1
+        dataParallelSize = try reader.integer("data_parallel_size", in: 1...Int.max) ?? 1
+        enableChunkedPrefill = try reader.boolean("enable_chunked_prefill")
+        enablePrefixCaching = try reader.boolean("enable_prefix_caching")
+        speculativeModel = try reader.string("speculative_model")
+        enableLoRA = try reader.boolean("enable_lora") ?? false
+        self.tt = try TTConfig(parsing: tt)
+        if let replicas = self.tt.dataParallel {
+            guard reader.value("data_parallel_size") == nil || dataParallelSize == replicas else {
+                throw .contradiction(
+                    "data_parallel_size is \(dataParallelSize) and data_parallel under tt is \(replicas)",
+                    remedy: "give one of them")
+            }
+            dataParallelSize = replicas
+        }
+    }
+}

@@ -1,0 +1,106 @@
+// The `tt:` section of the configuration: every `override_tt_config` key of the contract (§2.1), typed.
+
+/// Tenstorrent-specific settings. A key that is not given has the contract's default.
+public struct TTConfig: Sendable, Equatable {
+    /// Which steps sample on the device.
+    public var sampleOnDeviceMode = SampleOnDeviceMode.decodeOnly
+    /// Which steps are captured as traces.
+    public var traceMode = TraceMode.all
+    /// Shapes are run, and captured, before the first request.
+    public var enableModelWarmup = true
+    /// Bytes set aside for traces as given; see `traceRegionBytes`.
+    public var traceRegionSize: Int?
+    /// L1 bytes of a worker core; the device's default where not given.
+    public var workerL1Size: Int?
+    /// L1 bytes for small buffers; the device's default where not given.
+    public var l1SmallSize: Int?
+    /// Command queues to open, 1 or 2; the device's default where not given.
+    public var numCommandQueues: Int?
+    /// Where dispatch cores lie; chosen by the device where not given.
+    public var dispatchCoreAxis: DispatchCoreAxis?
+    /// How chips talk to each other; chosen by `FabricConfig.standard` where not given.
+    public var fabricConfig: FabricConfig?
+    /// What the fabric does about links that are down; the device's default where not given.
+    public var fabricReliabilityMode: FabricReliabilityMode?
+    /// The trade between speed and precision.
+    public var optimizations = Optimizations.performance
+    /// The platform's own test models may be used.
+    public var registerTestModels = false
+    /// Replicas, as this section gives them; `data_parallel_size` is the same thing.
+    public var dataParallel: Int?
+    /// The keys that were given, for warnings about those without effect.
+    public private(set) var givenKeys: Set<String> = []
+
+    /// All defaults.
+    public init() {}
+
+    /// Bytes set aside for traces: the contract's 50,000,000 unless given, none without tracing.
+    public var traceRegionBytes: Int? {
+        traceMode == .none ? nil : traceRegionSize ?? 50_000_000
+    }
+}
+
+extension TTConfig {
+    /// Keys of the section that this program understands.
+    public static let keys = [
+        "sample_on_device_mode", "trace_mode", "enable_model_warmup", "trace_region_size", "worker_l1_size",
+        "l1_small_size", "num_command_queues", "dispatch_core_axis", "fabric_config", "fabric_reliability_mode",
+        "always_compat_sampling", "optimizations", "register_test_models", "data_parallel",
+    ]
+
+    /// Keys of the contract that set up an MPI launcher, which this program does not have.
+    static let launcherKeys = [
+        "rank_binding", "mpi_args", "extra_ttrun_args", "config_pkl_dir", "env_passthrough",
+    ]
+
+    /// Keys that only Tenstorrent hardware can heed.
+    public static let hardwareKeys: Set<String> = [
+        "trace_region_size", "worker_l1_size", "l1_small_size", "num_command_queues", "dispatch_core_axis",
+        "fabric_config", "fabric_reliability_mode",
+    ]
+
+    /// Reads the section.
+    ///
+    /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.
+    public init(parsing values: [String: ConfigurationValue]) throws(ConfigurationError) {
+        let reader = try ConfigurationReader(values, known: Self.keys + Self.launcherKeys)
+        for key in Self.launcherKeys {
+            if let value = reader.value(key) {
+                throw .unsupported(
+                    key: key, value: "\(value)", reason: "belongs to an MPI launcher, and there is none here",
+                    remedy: "leave it out")
+            }
+        }
+        givenKeys = reader.keys
+        sampleOnDeviceMode = try reader.choice("sample_on_device_mode") ?? sampleOnDeviceMode
+        traceMode = try Self.traceMode(reader) ?? traceMode
+        enableModelWarmup = try reader.boolean("enable_model_warmup") ?? enableModelWarmup
+        traceRegionSize = try reader.integer("trace_region_size", in: 1...Int.max)
+        workerL1Size = try reader.integer("worker_l1_size", in: 1...Int.max)
+        l1SmallSize = try reader.integer("l1_small_size", in: 0...Int.max)
+        numCommandQueues = try reader.integer("num_command_queues", in: 1...2)
+        dispatchCoreAxis = try reader.choice("dispatch_core_axis")
+        fabricConfig = try reader.choice("fabric_config")
+        fabricReliabilityMode = try reader.choice("fabric_reliability_mode")
+        optimizations = try reader.choice("optimizations") ?? optimizations
+        registerTestModels = try reader.boolean("register_test_models") ?? registerTestModels
+        dataParallel = try reader.integer("data_parallel", in: 1...Int.max)
+        if try reader.boolean("always_compat_sampling") == true {
+            throw .unsupported(
+                key: "always_compat_sampling", value: "true", reason: "rows fall back to the host one by one here",
+                remedy: "use sample_on_device_mode: none to sample every row on the host")
+        }
+    }
+
+    /// A mode by name, or the older form: true traces everything, false nothing.
+    private static func traceMode(_ reader: ConfigurationReader) throws(ConfigurationError) -> TraceMode? {
+        switch reader.value("trace_mode") {
+        case nil: return nil
+        case .boolean(let traced): return traced ? .all : TraceMode.none
+        case .string(let text) where TraceMode(rawValue: text) != nil: return TraceMode(rawValue: text)
+        case .some(let other):
+            let allowed = TraceMode.allCases.map(\.rawValue).joined(separator: ", ")
+            throw .invalidValue(key: "trace_mode", value: other, expected: "true, false or one of: \(allowed)")
+        }
+    }
+}

@@ -1,0 +1,42 @@
+// A device as the engine sees it: something with a mesh shape that models run on.
+
+/// An opened device (contract §2.6).
+///
+/// A device is used from one thread at a time, the one that runs the engine; it is closed after its models are gone.
+public protocol MeshDevice: AnyObject {
+    /// The platform's name, for example `host`.
+    var platformName: String { get }
+    /// The grid that was opened.
+    var meshShape: MeshShape { get }
+    /// A line for people: processor or board, threads or chips.
+    var summary: String { get }
+    /// Architectures that have a model for this device.
+    var models: ModelRegistry { get }
+    /// Bytes of memory that are free now and may be used for the KV cache once the weights are loaded; `nil` where the
+    /// contract's table of tokens (§2.4) alone decides, as on boards with their own memory.
+    var availableKVCacheBytes: Int? { get }
+    /// Releases the device; idempotent.
+    func close()
+}
+
+extension MeshDevice {
+    /// The contract's table decides.
+    public var availableKVCacheBytes: Int? { nil }
+}
+
+/// A device that failed while it ran. The jobs on it are put back; the daemon opens the device again.
+public struct DeviceFault: Error, Equatable, CustomStringConvertible {
+    /// What the device was doing, for example `decode step`.
+    public var operation: String
+    /// What went wrong, for a person.
+    public var reason: String
+
+    /// A fault of `operation` because of `reason`.
+    public init(operation: String, reason: String) {
+        self.operation = operation
+        self.reason = reason
+    }
+
+    /// One line for a person.
+    public var description: String { "device fault in \(operation): \(reason)" }
+}

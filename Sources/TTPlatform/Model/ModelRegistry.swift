@@ -1,0 +1,60 @@
+// Which architectures have a model on a device, and how one is made (contract §1.1).
+
+public import ModelFiles
+
+/// What a model is initialised with (contract §1.1).
+public struct ModelInitialization: Sendable {
+    /// The model's configuration and the place of its weights.
+    public var config: ModelConfig
+    /// Rows of a decode step: `max_num_seqs` × data parallel.
+    public var maxBatchSize: Int
+    /// Longest sequence, tokens.
+    public var maxSequenceLength: Int
+    /// Replicas that the batch is divided over.
+    public var dataParallel: Int
+    /// The trade between speed and precision.
+    public var optimizations: Optimizations
+
+    /// An initialisation as given.
+    public init(
+        config: ModelConfig, maxBatchSize: Int, maxSequenceLength: Int, dataParallel: Int = 1,
+        optimizations: Optimizations
+    ) {
+        self.config = config
+        self.maxBatchSize = maxBatchSize
+        self.maxSequenceLength = maxSequenceLength
+        self.dataParallel = dataParallel
+        self.optimizations = optimizations
+    }
+}
+
+/// The trade between speed and precision, `optimizations` in the configuration.
+public enum Optimizations: String, Sendable, CaseIterable {
+    /// Activations may be quantised.
+    case performance
+    /// Weights and activations keep the file's precision, sums are float.
+    case accuracy
+}
+
+/// The architectures a device has models for.
+public struct ModelRegistry: Sendable {
+    /// Makes a model on an opened device; reads the weights.
+    public typealias Factory = @Sendable (ModelInitialization, any MeshDevice) throws -> any TTModel
+
+    private var factories: [String: Factory] = [:]
+
+    /// An empty registry.
+    public init() {}
+
+    /// Registered architecture names, sorted; each begins with `TT`.
+    public var architectures: [String] { factories.keys.sorted() }
+
+    /// Adds a model for `architecture`, for example `TTLlamaForCausalLM`.
+    public mutating func register(_ architecture: String, _ factory: @escaping Factory) {
+        precondition(architecture.hasPrefix("TT"), "TT models' names begin with TT")
+        factories[architecture] = factory
+    }
+
+    /// The factory for `architecture`, or `nil`.
+    public subscript(architecture: String) -> Factory? { factories[architecture] }
+}

@@ -1,0 +1,94 @@
+// The model contract: what the worker and runner ask of a model on a device (contract §1).
+
+/// A model on a device.
+///
+/// The order of calls is: make it through `ModelRegistry`, `allocateKVCache`, `warmUp`, then any sequence of
+/// `prefillForward` and `decodeForward`/`readDecodeOutput`. A model is used from one thread at a time.
+public protocol TTModel: AnyObject {
+    /// What this model can do on its device.
+    var capabilities: ModelCapabilities { get }
+
+    /// Bytes that one KV block of `blockSize` tokens takes over all layers, to size the pool by the memory there is.
+    func kvCacheBytes(blockSize: Int) -> Int
+
+    /// Allocates the paged KV cache (contract §1.2); called once, before the first step.
+    func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault)
+
+    /// Runs and, with tracing, captures the shapes that steps will have (contract §1.7), so that no request pays for it.
+    func warmUp(_ plan: WarmUpPlan) throws(DeviceFault)
+
+    /// Writes the prompts' keys and values into their blocks and gives each row's output for its last token (§1.3).
+    func prefillForward(_ batch: PrefillBatch) throws(DeviceFault) -> StepOutput
+
+    /// Starts one decode step of the fixed batch (§1.4, §1.6). The step may run on after this returns.
+    func decodeForward(_ batch: DecodeBatch, plan: DecodePlan) throws(DeviceFault)
+
+    /// Waits for the decode step that was started last and gives its output (§1.5).
+    func readDecodeOutput() throws(DeviceFault) -> StepOutput
+}
+
+/// What a model can do on its device (contract §1.9).
+public struct ModelCapabilities: Sendable, Equatable {
+    /// Tokens can be sampled inside the step.
+    public var supportsSampleOnDevice: Bool
+    /// Largest `top_k` the device can sample; `nil` where there is no limit, also not for "all of them".
+    public var maxDeviceTopK: Int?
+    /// The device draws from `SampleStream` with the request's seed, so that its tokens equal the host's.
+    public var supportsDeviceSeededSampling: Bool
+    /// Blocks may be shared by requests whose prompts begin alike.
+    public var supportsPrefixCaching: Bool
+    /// Batch sizes the model accepts; `nil` for any.
+    public var supportedBatchSizes: [Int]?
+
+    /// Capabilities as given.
+    public init(
+        supportsSampleOnDevice: Bool, maxDeviceTopK: Int? = nil, supportsDeviceSeededSampling: Bool = false,
+        supportsPrefixCaching: Bool = false, supportedBatchSizes: [Int]? = nil
+    ) {
+        self.supportsSampleOnDevice = supportsSampleOnDevice
+        self.maxDeviceTopK = maxDeviceTopK
+        self.supportsDeviceSeededSampling = supportsDeviceSeededSampling
+        self.supportsPrefixCaching = supportsPrefixCaching
+        self.supportedBatchSizes = supportedBatchSizes
+    }
+}
+
+/// The paged KV cache: a pool of blocks shared by all rows (contract §1.2, §2.4).
+public struct KVCacheShape: Sendable, Equatable {
+    /// Blocks in the pool.
+    public var blockCount: Int
+    /// Tokens in a block.
+    public var blockSize: Int
+
+    /// A pool of `blockCount` blocks of `blockSize` tokens.
+    public init(blockCount: Int, blockSize: Int) {
+        self.blockCount = blockCount
+        self.blockSize = blockSize
+    }
+}
+
+/// What to prepare before the first request (contract §1.7).
+public struct WarmUpPlan: Sendable, Equatable {
+    /// Rows of every decode step.
+    public var decodeBatchSize: Int
+    /// Columns of every page table.
+    public var pageTableWidth: Int
+    /// Whether steps are captured as traces.
+    public var traceMode: Bool
+    /// Prefill steps sample on the device (`sample_on_device_mode` is `all`).
+    public var samplePrefillOnDevice: Bool
+    /// Decode steps sample on the device (`all` or `decode_only`).
+    public var sampleDecodeOnDevice: Bool
+
+    /// A plan as given.
+    public init(
+        decodeBatchSize: Int, pageTableWidth: Int, traceMode: Bool, samplePrefillOnDevice: Bool,
+        sampleDecodeOnDevice: Bool
+    ) {
+        self.decodeBatchSize = decodeBatchSize
+        self.pageTableWidth = pageTableWidth
+        self.traceMode = traceMode
+        self.samplePrefillOnDevice = samplePrefillOnDevice
+        self.sampleDecodeOnDevice = sampleDecodeOnDevice
+    }
+}

@@ -1,0 +1,75 @@
+// Which requests the platform can run (contract §2.1, `validate_request`).
+
+/// What a request asks for beyond its prompt.
+public struct RequestDescription: Sendable, Equatable {
+    /// How its tokens are chosen.
+    public var sampling: SamplingParams
+    /// Completions of one prompt.
+    public var n = 1
+    /// Completions to choose the best of.
+    public var bestOf: Int?
+    /// Log probabilities of prompt tokens.
+    public var promptLogprobs: Int?
+    /// Log probabilities of generated tokens.
+    public var logprobs: Int?
+
+    /// A request with `sampling` and nothing else.
+    public init(sampling: SamplingParams) { self.sampling = sampling }
+}
+
+/// A request that cannot be run, with the field to blame.
+public struct RequestError: Error, Equatable, CustomStringConvertible {
+    /// The field's name in a request.
+    public var field: String
+    /// What is wrong with it.
+    public var reason: String
+
+    /// One line for a person.
+    public var description: String { "\(field): \(reason)" }
+}
+
+extension TTPlatform {
+    /// Checks that the platform can run `request`.
+    ///
+    /// - Throws: `RequestError` with the first field that it cannot heed; nothing is ignored.
+    public static func validateRequest(
+        _ request: RequestDescription, vocabularySize: Int
+    ) throws(RequestError) {
+        if request.n != 1 { throw RequestError(field: "n", reason: "only 1 is supported, not \(request.n)") }
+        let unsupported = [
+            ("best_of", request.bestOf), ("prompt_logprobs", request.promptLogprobs), ("logprobs", request.logprobs),
+        ]
+        for (field, value) in unsupported where value != nil {
+            throw RequestError(field: field, reason: "is not supported")
+        }
+        try validate(request.sampling.token)
+        try validateLengths(request.sampling)
+        for token in request.sampling.stopTokenIDs.sorted() where !(0..<vocabularySize).contains(Int(token)) {
+            throw RequestError(
+                field: "stop_token_ids", reason: "\(token) is not in the vocabulary of \(vocabularySize) tokens")
+        }
+    }
+
+    private static func validate(_ params: TTSamplingParams) throws(RequestError) {
+        guard params.temperature >= 0, params.temperature.isFinite else {
+            throw RequestError(field: "temperature", reason: "must be 0 or more, not \(params.temperature)")
+        }
+        guard params.topK >= 0 else {
+            throw RequestError(field: "top_k", reason: "must be 0 (all tokens) or more, not \(params.topK)")
+        }
+        guard params.topP > 0, params.topP <= 1 else {
+            throw RequestError(field: "top_p", reason: "must be above 0 and at most 1, not \(params.topP)")
+        }
+    }
+
+    private static func validateLengths(_ params: SamplingParams) throws(RequestError) {
+        guard params.maxTokens >= 1 else {
+            throw RequestError(field: "max_tokens", reason: "must be at least 1, not \(params.maxTokens)")
+        }
+        guard (0...params.maxTokens).contains(params.minTokens) else {
+            throw RequestError(
+                field: "min_tokens",
+                reason: "must be between 0 and max_tokens = \(params.maxTokens), not \(params.minTokens)")
+        }
+    }
+}

@@ -1,0 +1,27 @@
+// The parameters of one request, in vLLM's words.
+
+/// How a request's tokens are chosen and when it ends.
+public struct SamplingParams: Sendable, Hashable {
+    /// What goes to the device with the row.
+    public var token: TTSamplingParams
+    /// Most tokens to generate, at least 1.
+    public var maxTokens: Int
+    /// End-of-generation and stop tokens cannot be sampled before this many tokens have been generated.
+    public var minTokens: Int
+    /// Tokens that end the request besides the model's own end-of-generation tokens.
+    public var stopTokenIDs: Set<Int32>
+    /// End-of-generation tokens are emitted like any other and generation goes on.
+    public var ignoreEOS: Bool
+
+    /// Parameters as given.
+    public init(
+        token: TTSamplingParams, maxTokens: Int, minTokens: Int = 0, stopTokenIDs: Set<Int32> = [],
+        ignoreEOS: Bool = false
+    ) {
+        self.token = token
+        self.maxTokens = maxTokens
+        self.minTokens = minTokens
+        self.stopTokenIDs = stopTokenIDs
+        self.ignoreEOS = ignoreEOS
+    }
+}

@@ -1,0 +1,21 @@
+// Whether a row's next token is sampled on the device or on the host; decided for each row and each step by itself.
+
+/// Why a row's logits travel to the host although the step samples on the device.
+public enum HostSamplingReason: Sendable, Equatable {
+    /// Tokens must be masked while `min_tokens` is in force.
+    case minTokens
+    /// The device cannot keep that many tokens.
+    case topK
+    /// The device cannot draw from the request's random stream.
+    case seed
+}
+
+extension ModelCapabilities {
+    /// Why the device cannot sample a row with `sampling` that has `generatedCount` tokens; `nil` where it can.
+    public func hostSamplingReason(_ sampling: SamplingParams, generatedCount: Int) -> HostSamplingReason? {
+        if generatedCount < sampling.minTokens { return .minTokens }
+        if sampling.token.isGreedy { return nil }
+        if let most = maxDeviceTopK, sampling.token.topK < 1 || Int(sampling.token.topK) > most { return .topK }
+        return supportsDeviceSeededSampling ? nil : .seed
+    }
+}

@@ -1,0 +1,27 @@
+// The sampling parameters that travel to the device with a row (contract §1.8).
+
+/// What a device needs to choose a row's next token.
+public struct TTSamplingParams: Sendable, Hashable {
+    /// Divides the logits; 0 is greedy.
+    public var temperature: Float
+    /// Keeps the k most probable tokens; 0 keeps all.
+    public var topK: Int32
+    /// Keeps the smallest set of most probable tokens whose probability reaches p (nucleus, arXiv 1904.09751); 1 keeps all.
+    public var topP: Float
+    /// Key of the request's random stream.
+    public var seed: UInt64
+
+    /// Parameters as given.
+    public init(temperature: Float, topK: Int32 = 0, topP: Float = 1, seed: UInt64 = 0) {
+        self.temperature = temperature
+        self.topK = topK
+        self.topP = topP
+        self.seed = seed
+    }
+
+    /// The most probable token, always.
+    public static let greedy = TTSamplingParams(temperature: 0)
+
+    /// Whether the most probable token is taken.
+    public var isGreedy: Bool { temperature == 0 || topK == 1 }
+}

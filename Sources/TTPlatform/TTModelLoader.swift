@@ -1,0 +1,31 @@
+// Finds the model class for an architecture and initialises it on a device (contract §1.1).
+
+public import ModelFiles
+
+/// Loads models.
+public enum TTModelLoader {
+    /// Makes the model on `device`: the first of the configuration's architectures that the device has.
+    ///
+    /// - Throws: `ConfigurationError.noModel` with what was looked for and what there is, or the factory's own error.
+    public static func load(
+        _ model: ModelConfig, configuration: CheckedConfiguration, device: any MeshDevice
+    ) throws -> any TTModel {
+        let factory = try factory(for: model, architectures: configuration.architectures, device: device)
+        // A replica is a worker of its own, so the model's batch is that of one replica.
+        let initialization = ModelInitialization(
+            config: model, maxBatchSize: configuration.maxNumSeqs, maxSequenceLength: configuration.maxModelLen,
+            dataParallel: 1, optimizations: configuration.tt.optimizations)
+        return try factory(initialization, device)
+    }
+
+    private static func factory(
+        for model: ModelConfig, architectures: [String], device: any MeshDevice
+    ) throws(ConfigurationError) -> ModelRegistry.Factory {
+        for architecture in architectures {
+            if let factory = device.models[architecture] { return factory }
+        }
+        throw .noModel(
+            model: model.name, tried: architectures, known: device.models.architectures,
+            platform: device.platformName)
+    }
+}

@@ -1,0 +1,130 @@
+// What the engine's scheduler tells the worker to run, and what comes back.
+
+public import TTPlatform
+
+/// A request in flight; unique for the life of an engine.
+public struct RequestID: Sendable, Hashable, Comparable, CustomStringConvertible {
+    /// The number.
+    public let rawValue: Int
+
+    /// The request numbered `rawValue`.
+    public init(_ rawValue: Int) { self.rawValue = rawValue }
+
+    /// Older requests come first.
+    public static func < (left: RequestID, right: RequestID) -> Bool { left.rawValue < right.rawValue }
+
+    /// `request 17`.
+    public var description: String { "request \(rawValue)" }
+}
+
+/// One step: prefill only or decode only, never mixed.
+public struct ScheduledStep: Sendable, Equatable {
+    /// The work of a step.
+    public enum Work: Sendable, Equatable {
+        /// Rows that join the batch: new requests, and preempted ones again with all that they had generated.
+        case prefill([PrefillRow])
+        /// Rows that are in the batch already and get one token each: all of them.
+        case decode([DecodeRow])
+    }
+
+    /// Requests whose rows leave the batch before the step: finished, cancelled or preempted.
+    public var leaving: [RequestID]
+    /// What to run.
+    public var work: Work
+
+    /// A step as given.
+    public init(leaving: [RequestID], work: Work) {
+        self.leaving = leaving
+        self.work = work
+    }
+}
+
+/// A row that joins the batch by a prefill.
+public struct PrefillRow: Sendable, Equatable {
+    /// The request.
+    public var id: RequestID
+    /// The whole sequence known so far: the prompt and, after a preemption, what was generated from it.
+    public var tokens: [Int32]
+    /// How many of `tokens` are the prompt.
+    public var promptLength: Int
+    /// Leading tokens whose keys and values are already in the row's blocks; less than `tokens.count`.
+    public var computedTokens: Int
+    /// KV blocks of the row, enough for all `tokens`.
+    public var blocks: [Int32]
+    /// How its tokens are chosen.
+    public var sampling: SamplingParams
+
+    /// A row as given.
+    public init(
+        id: RequestID, tokens: [Int32], promptLength: Int, computedTokens: Int = 0, blocks: [Int32],
+        sampling: SamplingParams
+    ) {
+        self.id = id
+        self.tokens = tokens
+        self.promptLength = promptLength
+        self.computedTokens = computedTokens
+        self.blocks = blocks
+        self.sampling = sampling
+    }
+}
+
+/// A row that decodes one token.
+public struct DecodeRow: Sendable, Equatable {
+    /// The request.
+    public var id: RequestID
+    /// Blocks appended to the row since its last step.
+    public var newBlocks: [Int32]
+
+    /// A row as given.
+    public init(id: RequestID, newBlocks: [Int32] = []) {
+        self.id = id
+        self.newBlocks = newBlocks
+    }
+}
+
+/// A token that a step gave to a request.
+public struct SampledToken: Sendable, Equatable {
+    /// The request.
+    public var id: RequestID
+    /// The token.
+    public var token: Int32
+
+    /// `token` for `id`.
+    public init(id: RequestID, token: Int32) {
+        self.id = id
+        self.token = token
+    }
+}
+
+/// What the engine needs of a worker; `TTWorker` is the one in use, tests script others.
+public protocol StepExecutor: AnyObject {
+    /// The sizes that bound every step.
+    var limits: StepLimits { get }
+    /// Runs a step and gives one token for each of its rows, in the order of the rows.
+    func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken]
+}
+
+/// The sizes that bound every step.
+public struct StepLimits: Sendable, Equatable {
+    /// Rows of the device batch.
+    public var maxNumSeqs: Int
+    /// Longest sequence, prompt and generated tokens together.
+    public var maxModelLen: Int
+    /// Most tokens in one prefill step; a single longer prompt is refused.
+    public var maxNumBatchedTokens: Int
+    /// The KV pool.
+    public var kvCache: KVCacheShape
+    /// Tokens of the model's vocabulary.
+    public var vocabularySize: Int
+
+    /// Limits as given.
+    public init(
+        maxNumSeqs: Int, maxModelLen: Int, maxNumBatchedTokens: Int, kvCache: KVCacheShape, vocabularySize: Int
+    ) {
+        self.maxNumSeqs = maxNumSeqs
+        self.maxModelLen = maxModelLen
+        self.maxNumBatchedTokens = maxNumBatchedTokens
+        self.kvCache = kvCache
+        self.vocabularySize = vocabularySize
+    }
+}

@@ -1,0 +1,140 @@
+// Runs scheduled steps on a model: updates the batch, prepares the input, executes, and gives each row its token.
+
+import TTPlatform
+
+/// The runner of one model. It holds the model, so dropping it releases the model.
+final class TTModelRunner {
+    private let model: any TTModel
+    private let mode: SampleOnDeviceMode
+    private let vocabularySize: Int
+    private let validation: StepValidation
+    private let sampler: HostSampler
+    private var batch: InputBatch
+    private var planner: DecodePlanner
+
+    /// A runner with an empty batch; the model's KV cache is allocated.
+    init(
+        model: any TTModel, configuration: CheckedConfiguration, limits: StepLimits, pageTableWidth: Int,
+        endOfGenerationTokens: Set<Int32>
+    ) {
+        self.model = model
+        mode = configuration.tt.sampleOnDeviceMode
+        vocabularySize = limits.vocabularySize
+        validation = StepValidation(
+            limits: limits, pageTableWidth: pageTableWidth, allowsPrefixCaching: configuration.enablePrefixCaching)
+        sampler = HostSampler(endOfGenerationTokens: endOfGenerationTokens)
+        batch = InputBatch(maxNumSeqs: limits.maxNumSeqs, pageTableWidth: pageTableWidth)
+        planner = DecodePlanner(keepsInputs: configuration.tt.traceMode != .none)
+    }
+
+    /// Runs `step` and gives one token for each of its rows, in their order.
+    func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
+        try updateStates(step.leaving)
+        let input: TTModelInput
+        switch step.work {
+        case .prefill(let rows): input = try prepareInput(rows)
+        case .decode(let rows): input = try prepareInput(rows)
+        }
+        return input.places.isEmpty ? [] : try takeOutputs(try run(input.call), input)
+    }
+
+    private func updateStates(_ leaving: [RequestID]) throws(DeviceFault) {
+        try validation.check(leaving: leaving, batch)
+        for id in leaving { batch.remove(id) }
+    }
+
+    private func prepareInput(_ rows: [PrefillRow]) throws(DeviceFault) -> TTModelInput {
+        try validation.check(prefill: rows, batch)
+        let places = rows.map { row in
+            batch.add(
+                InputBatch.Row(
+                    id: row.id, tokens: row.tokens, promptLength: row.promptLength, blocks: row.blocks,
+                    sampling: row.sampling))
+        }
+        let prompts = batch.prefillInput(places: places, computed: rows.map(\.computedTokens)) { row in
+            sampling(row, onDevice: mode.samplesPrefill)
+        }
+        return TTModelInput(call: .prefill(prompts), places: places)
+    }
+
+    private func prepareInput(_ rows: [DecodeRow]) throws(DeviceFault) -> TTModelInput {
+        try validation.check(decode: rows, batch)
+        // Only here, never before a prefill: the device learns of moved rows by the plan of a decode step.
+        let slotRemap = batch.condense()
+        let places = rows.compactMap { batch.place(of: $0.id) }
+        for (row, place) in zip(rows, places) { batch.append(blocks: row.newBlocks, at: place) }
+        let input = batch.decodeInput(
+            sampling: { row in sampling(row, onDevice: mode.samplesDecode) },
+            padding: mode.samplesDecode ? .onDevice(.greedy) : .onHost)
+        let step = DecodePlanner.Step(
+            layoutVersion: batch.layoutVersion, tableVersion: batch.tableVersion,
+            sampling: Array(input.sampling.prefix(batch.count)))
+        let plan = planner.plan(step, slotRemap: slotRemap)
+        return TTModelInput(call: .decode(input, plan, step), places: places)
+    }
+
+    /// The outputs of the call, one for each row of its batch; for a decode step these are all places.
+    private func run(_ call: TTModelInput.Call) throws(DeviceFault) -> [RowOutput] {
+        switch call {
+        case .prefill(let prompts): return try model.prefillForward(prompts).rows
+        case .decode(let input, let plan, let step):
+            try model.decodeForward(input, plan: plan)
+            let output = try model.readDecodeOutput()
+            planner.ran(step)
+            return output.rows
+        }
+    }
+
+    /// Picks the outputs of the step's rows and gives each row its token, sampling those whose logits came back.
+    private func takeOutputs(_ outputs: [RowOutput], _ input: TTModelInput) throws(DeviceFault) -> [SampledToken] {
+        let operation: String
+        let indices: [Int]
+        let expectedCount: Int
+        switch input.call {
+        case .prefill:
+            (operation, indices, expectedCount) = ("prefill step", Array(input.places.indices), input.places.count)
+        case .decode: (operation, indices, expectedCount) = ("decode step", input.places, batch.rows.count)
+        }
+        guard outputs.count == expectedCount else {
+            throw fault(operation, "\(outputs.count) rows came back of \(expectedCount)")
+        }
+        var tokens: [SampledToken] = []
+        for (index, place) in zip(indices, input.places) {
+            guard let row = batch.rows[place] else { preconditionFailure("place \(place) is empty") }
+            let token = try token(of: row, outputs[index], operation)
+            batch.append(token: token, at: place)
+            tokens.append(SampledToken(id: row.id, token: token))
+        }
+        return tokens
+    }
+
+    private func sampling(_ row: InputBatch.Row, onDevice: Bool) -> RowSampling {
+        let reason = model.capabilities.hostSamplingReason(row.sampling, generatedCount: row.generatedCount)
+        return onDevice && reason == nil ? .onDevice(row.sampling.token) : .onHost
+    }
+
+    private func token(
+        of row: InputBatch.Row, _ output: RowOutput, _ operation: String
+    ) throws(DeviceFault) -> Int32 {
+        switch output {
+        case .token(let token):
+            guard (0..<vocabularySize).contains(Int(token)) else {
+                throw fault(operation, "\(row.id) got token \(token) of a vocabulary of \(vocabularySize)")
+            }
+            return token
+        case .logits(var logits):
+            guard logits.count == vocabularySize else {
+                throw fault(operation, "\(row.id) got \(logits.count) logits of a vocabulary of \(vocabularySize)")
+            }
+            guard let token = sampler.sample(&logits, row) else {
+                throw fault(operation, "\(row.id) got logits that allow no token")
+            }
+            return token
+        case .padding: throw fault(operation, "\(row.id) got a padding row's output")
+        }
+    }
+
+    private func fault(_ operation: String, _ reason: String) -> DeviceFault {
+        DeviceFault(operation: operation, reason: reason)
+    }
+}

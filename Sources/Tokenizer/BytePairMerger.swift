@@ -1,0 +1,130 @@
+// Byte-pair encoding of one piece: lowest rank first, leftmost at ties. Short pieces by scanning, long ones by a heap in
+// O(n log n).
+
+/// Merges the bytes of a piece into tokens. Holds scratch memory: one for each thread at work.
+///
+/// The order of merges is that of Hugging Face `tokenizers`. A byte that the vocabulary lacks is left out, and its
+/// neighbours then touch, which is what that library does for a model without an unknown token.
+struct BytePairMerger {
+    private let merges: MergeTable
+    private let byteTokens: [Int32]
+    private var symbols: [Symbol] = []
+    /// Candidate merges as a binary min-heap of `rank << 32 | position`.
+    private var heap: [UInt64] = []
+
+    /// A token of the piece and its neighbours; positions are indices into `symbols`.
+    private struct Symbol {
+        var id: Int32
+        var previous: Int32
+        var next: Int32
+        /// The merge with `next`, as it stands now: an older entry of the heap has another rank and is skipped.
+        var merge: Merge
+    }
+
+    /// Up to here scanning all symbols for the lowest rank is faster than keeping a heap.
+    private static let longestScanned = 24
+
+    /// - Parameters:
+    ///   - merges: the model's merges.
+    ///   - byteTokens: the token of each single byte, or −1 where the vocabulary has none; 256 entries.
+    init(merges: MergeTable, byteTokens: [Int32]) {
+        self.merges = merges
+        self.byteTokens = byteTokens
+    }
+
+    /// Appends the tokens of `piece` to `ids`.
+    mutating func encode(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+        load(piece)
+        if symbols.count <= Self.longestScanned { return mergeByScanning(into: &ids) }
+        for position in symbols.indices { refreshMerge(at: position) }
+        while let candidate = popCandidate() {
+            let position = Int(candidate & 0xFFFF_FFFF)
+            let merge = symbols[position].merge
+            if UInt64(merge.rank) == candidate >> 32 { apply(merge, at: position) }
+        }
+        var position: Int32 = 0
+        while position >= 0 {
+            ids.append(symbols[Int(position)].id)
+            position = symbols[Int(position)].next
+        }
+    }
+
+    private mutating func mergeByScanning(into ids: inout [Int32]) {
+        for position in symbols.indices.dropLast() { symbols[position].merge = merge(at: position) }
+        while true {
+            var best = 0
+            var rank = Merge.none.rank
+            for position in symbols.indices where symbols[position].merge.rank < rank {
+                best = position
+                rank = symbols[position].merge.rank
+            }
+            if rank == Merge.none.rank { break }
+            symbols[best].id = symbols[best].merge.result
+            symbols.remove(at: best + 1)
+            symbols[best].merge = best + 1 < symbols.count ? merge(at: best) : .none
+            if best > 0 { symbols[best - 1].merge = merge(at: best - 1) }
+        }
+        for symbol in symbols { ids.append(symbol.id) }
+    }
+
+    /// The merge of the symbols at `position` and right after it, while they lie end to end.
+    private func merge(at position: Int) -> Merge {
+        merges.merge(symbols[position].id, symbols[position + 1].id)
+    }
+
+    private mutating func load(_ piece: UnsafeBufferPointer<UInt8>) {
+        symbols.removeAll(keepingCapacity: true)
+        for byte in piece where byteTokens[Int(byte)] >= 0 {
+            let position = Int32(symbols.count)
+            symbols.append(Symbol(id: byteTokens[Int(byte)], previous: position - 1, next: position + 1, merge: .none))
+        }
+        if !symbols.isEmpty { symbols[symbols.count - 1].next = -1 }
+    }
+
+    /// Looks up the merge of the symbol at `position` with its right neighbour, and makes it a candidate.
+    private mutating func refreshMerge(at position: Int) {
+        let next = symbols[position].next
+        let merge = next >= 0 ? merges.merge(symbols[position].id, symbols[Int(next)].id) : .none
+        symbols[position].merge = merge
+        if merge != .none { pushCandidate(UInt64(merge.rank) << 32 | UInt64(position)) }
+    }
+
+    private mutating func apply(_ merge: Merge, at position: Int) {
+        let absorbed = Int(symbols[position].next)
+        let next = symbols[absorbed].next
+        symbols[absorbed].merge = .none
+        symbols[position].id = merge.result
+        symbols[position].next = next
+        if next >= 0 { symbols[Int(next)].previous = Int32(position) }
+        refreshMerge(at: position)
+        if symbols[position].previous >= 0 { refreshMerge(at: Int(symbols[position].previous)) }
+    }
+
+    private mutating func pushCandidate(_ candidate: UInt64) {
+        heap.append(candidate)
+        var child = heap.count - 1
+        while child > 0 {
+            let parent = (child - 1) / 2
+            if heap[parent] <= candidate { break }
+            heap[child] = heap[parent]
+            child = parent
+        }
+        heap[child] = candidate
+    }
+
+    private mutating func popCandidate() -> UInt64? {
+        guard let last = heap.popLast() else { return nil }
+        guard let first = heap.first else { return last }
+        var parent = 0
+        while true {
+            var child = 2 * parent + 1
+            guard child < heap.count else { break }
+            if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
+            if last <= heap[child] { break }
+            heap[parent] = heap[child]
+            parent = child
+        }
+        heap[parent] = last
+        return first
+    }
+}

@@ -1,0 +1,62 @@
+// The merges of a byte-pair encoding, keyed by the two tokens they join.
+
+/// A merge: how early it was learnt, and the token that it makes.
+struct Merge: Equatable, Sendable {
+    /// Position in the list of merges; lower merges first.
+    let rank: UInt32
+    /// The joined token.
+    let result: Int32
+
+    /// What a pair has that does not merge.
+    static let none = Merge(rank: .max, result: -1)
+}
+
+/// A hash table from (left id, right id) to `Merge`; open addressing, immutable once built.
+struct MergeTable: Sendable {
+    private struct Slot {
+        var key: UInt64
+        var merge: Merge
+    }
+
+    private static let empty = UInt64.max
+    private let slots: [Slot]
+    private let shift: UInt64
+
+    /// Builds the table; where a pair is listed twice, its last rank counts, as in Hugging Face `tokenizers`.
+    init(_ merges: [(left: Int32, right: Int32, merge: Merge)]) {
+        var bits: UInt64 = 4
+        while 1 << bits < merges.count * 2 { bits += 1 }
+        shift = 64 - bits
+        let vacant = Slot(key: Self.empty, merge: .none)
+        var slots = [Slot](repeating: vacant, count: 1 << Int(bits))
+        for (left, right, merge) in merges {
+            let key = Self.key(left, right)
+            var index = Self.index(key, shift)
+            while slots[index].key != Self.empty, slots[index].key != key { index = (index + 1) & (slots.count - 1) }
+            slots[index] = Slot(key: key, merge: merge)
+        }
+        self.slots = slots
+    }
+
+    /// The merge of `left` and `right`, or `.none`.
+    func merge(_ left: Int32, _ right: Int32) -> Merge {
+        let key = Self.key(left, right)
+        return slots.withUnsafeBufferPointer { slots in
+            var index = Self.index(key, shift)
+            while true {
+                let slot = slots[index]
+                if slot.key == key { return slot.merge }
+                if slot.key == Self.empty { return .none }
+                index = (index + 1) & (slots.count - 1)
+            }
+        }
+    }
+
+    private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
+        UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
+    }
+
+    private static func index(_ key: UInt64, _ shift: UInt64) -> Int {
+        Int(truncatingIfNeeded: ((key ^ (key >> 29)) &* 0x9E37_79B9_7F4A_7C15) >> shift)
+    }
+}

@@ -1,0 +1,83 @@
+// A regular expression in Hugging Face's syntax, compiled by PCRE2 to machine code where the system allows it.
+
+import CPCRE2
+
+/// A compiled pattern. Compiled code is read-only, so that any number of threads may search with it.
+final class Pattern: @unchecked Sendable {
+    fileprivate let code: OpaquePointer
+    fileprivate let isMachineCode: Bool
+
+    /// Compiles `pattern`, one of this module's own: a fault in it is a fault of the program.
+    init(_ pattern: String) {
+        var error: Int32 = 0
+        var offset = 0
+        let source = Array(Self.translated(pattern).utf8)
+        let compiled = pcre2_compile_8(source, source.count, PCRE2_UTF | PCRE2_UCP, &error, &offset, nil)
+        guard let compiled else { preconditionFailure("pattern \(pattern): PCRE2 error \(error) at byte \(offset)") }
+        code = compiled
+        // Without a just-in-time compiler (some processors, some hardened systems) PCRE2 interprets: slower, the same.
+        isMachineCode = pcre2_jit_compile_8(compiled, PCRE2_JIT_COMPLETE) == 0
+    }
+
+    deinit { pcre2_code_free_8(code) }
+
+    /// The pattern with classes that are the same whatever PCRE2's version.
+    ///
+    /// `\s` is Unicode's White_Space as in Oniguruma (PCRE2's own `\s` has U+180E too), and the general categories get
+    /// the members that newer versions of Unicode added.
+    static func translated(_ pattern: String) -> String {
+        var result = ""
+        var insideClass = false
+        var rest = Substring(pattern)
+        while let character = rest.popFirst() {
+            guard character == "\\", let escaped = rest.popFirst() else {
+                if character == "[" { insideClass = true }
+                if character == "]" { insideClass = false }
+                result.append(character)
+                continue
+            }
+            switch escaped {
+            case "s": result += #"\p{White_Space}"#
+            case "S": result += #"\P{White_Space}"#
+            case "p":
+                let name = String(rest.dropFirst().prefix { $0 != "}" })
+                rest.removeFirst(name.count + 2)
+                let members = #"\p{\#(name == "digit" ? "N" : name)}"# + (UnicodeSupplement.ranges[name] ?? "")
+                result += insideClass ? members : "[\(members)]"
+            default: result += "\\\(escaped)"
+            }
+        }
+        return result
+    }
+}
+
+/// A search through one text at a time. Holds scratch memory: one for each thread at work.
+struct PatternSearch: ~Copyable {
+    private let matchData: OpaquePointer
+
+    init() {
+        guard let data = pcre2_match_data_create_8(1, nil) else { preconditionFailure("out of memory") }
+        matchData = data
+    }
+
+    deinit { pcre2_match_data_free_8(matchData) }
+
+    /// The first match of `pattern` in `text` (valid UTF-8) at or after byte `start`; never an empty one.
+    borrowing func firstMatch(
+        of pattern: Pattern, in text: UnsafeBufferPointer<UInt8>, from start: Int
+    ) -> Range<Int>? {
+        let options = UInt32(PCRE2_NO_UTF_CHECK) | UInt32(PCRE2_NOTEMPTY)
+        var found =
+            pattern.isMachineCode
+            ? pcre2_jit_match_8(pattern.code, text.baseAddress, text.count, start, PCRE2_NOTEMPTY, matchData, nil)
+            : pcre2_match_8(pattern.code, text.baseAddress, text.count, start, options, matchData, nil)
+        if found == PCRE2_ERROR_JIT_STACKLIMIT {
+            let interpreted = options | UInt32(PCRE2_NO_JIT)
+            found = pcre2_match_8(pattern.code, text.baseAddress, text.count, start, interpreted, matchData, nil)
+        }
+        if found == PCRE2_ERROR_NOMATCH { return nil }
+        precondition(found > 0, "PCRE2 error \(found)")
+        let offsets = pcre2_get_ovector_pointer_8(matchData)!
+        return offsets[0]..<offsets[1]
+    }
+}

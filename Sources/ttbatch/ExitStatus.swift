@@ -1,0 +1,31 @@
+// The exit codes of every verb, for scripts and cron.
+
+import ArgumentParser
+
+/// How a verb ended, as a process exit code.
+enum ExitStatus: Int32 {
+    case operationalError = 1
+    case usage = 2
+    case invalidInput = 3
+    case batchHadFailures = 4
+    case batchCancelledOrExpired = 5
+    case notFound = 6
+    case conflict = 8
+    /// Disk full or database busy: the same call may work later (EX_TEMPFAIL).
+    case temporary = 75
+    case interrupted = 130
+
+    /// Thrown to end the program with this code after everything has been said.
+    var exit: ExitCode { ExitCode(rawValue) }
+}
+
+/// An error whose message has a code of its own.
+struct Failure: Error, CustomStringConvertible {
+    let status: ExitStatus
+    let description: String
+
+    init(_ status: ExitStatus, _ message: String) {
+        self.status = status
+        description = message
+    }
+}

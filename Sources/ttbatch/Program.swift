@@ -1,0 +1,83 @@
+// The program: parses the command line, runs a verb, and turns whatever was thrown into a message and an exit code.
+
+import ArgumentParser
+import BatchDaemon
+import Glibc
+import JobStore
+import PromptFiles
+import TTPlatform
+
+@main
+struct Program: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ttbatch",
+        abstract: "Bulk text generation on Tenstorrent hardware, and on the CPU.",
+        discussion: """
+            A prompt file has one JSON object on each line: an OpenAI batch request, or {"prompt": …} or \
+            {"messages": […]} with sampling fields beside it. `run` does everything at once; `enqueue` and `daemon` do \
+            it apart, for cron and for nights.
+
+            Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 invalid input · 4 batch has failed jobs · \
+            5 batch was cancelled or expired · 6 not found · 8 conflict · 75 try again later · 130 interrupted
+            """,
+        version: Version.current,
+        groupedSubcommands: [
+            CommandGroup(name: "Generate:", subcommands: [Run.self, Enqueue.self, Daemon.self]),
+            CommandGroup(
+                name: "Look and act:",
+                subcommands: [List.self, Show.self, Status.self, Results.self, Cancel.self, Retry.self]),
+            CommandGroup(name: "This machine:", subcommands: [Devices.self, Models.self]),
+        ])
+
+    static func main() {
+        // A reader that goes away (head, less) shows as an error of the write, which ends the program quietly.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let code as ExitCode {
+            Glibc.exit(code.rawValue)
+        } catch {
+            end(with: error)
+        }
+    }
+
+    /// Says what went wrong and exits.
+    private static func end(with error: any Error) -> Never {
+        if let status = status(of: error) {
+            StandardError.print("ttbatch: \(error)")
+            Glibc.exit(status.rawValue)
+        }
+        // The parser's own errors, and requests for help.
+        let code = exitCode(for: error)
+        let message = fullMessage(for: error)
+        if code == .success {
+            StandardOutput.print(message)
+            Glibc.exit(0)
+        }
+        StandardError.print(message)
+        Glibc.exit(code == .validationFailure ? ExitStatus.usage.rawValue : ExitStatus.operationalError.rawValue)
+    }
+
+    private static func status(of error: any Error) -> ExitStatus? {
+        switch error {
+        case let failure as Failure: failure.status
+        case is EnqueueError: .invalidInput
+        case is PromptFileError, is ModelLookupError: .notFound
+        case is InvalidConfiguration, is ConfigurationError: .usage
+        case let error as JobStoreError: status(of: error)
+        case is ValidationError, is CleanExit: nil
+        default: String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") ? nil : .operationalError
+        }
+    }
+
+    private static func status(of error: JobStoreError) -> ExitStatus {
+        switch error {
+        case .notFound, .batchNotFound: .notFound
+        case .batchAlreadyFinished, .batchNotFinished, .batchIsDraft, .nothingToRetry, .daemonRunning: .conflict
+        case .emptyBatch: .invalidInput
+        case .diskFull, .busy: .temporary
+        default: .operationalError
+        }
+    }
+}

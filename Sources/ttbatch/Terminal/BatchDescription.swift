@@ -1,0 +1,144 @@
+// A batch in words, as a table row and as JSON.
+
+import BatchDaemon
+import JobStore
+import PromptFiles
+
+/// A batch and how fast it goes.
+struct BatchDescription {
+    let batch: BatchSummary
+    let recent: RecentCompletions?
+
+    init(_ batch: BatchSummary, store: any JobStore) throws {
+        self.batch = batch
+        recent = batch.status == .inProgress ? try store.recentCompletions(of: batch.id, limit: 200) : nil
+    }
+
+    /// Milliseconds until the last job ends at the pace of the latest ones.
+    var etaMS: Int64? {
+        guard let rate = recent?.jobsPerSecond, rate > 0 else { return nil }
+        return Int64(Double(batch.counts.pending + batch.counts.running) / rate * 1000)
+    }
+
+    /// Milliseconds from the first claim to the end, or to now.
+    var elapsedMS: Int64? {
+        batch.started.map { (batch.finished ?? DaemonClock.system.now) - $0 }
+    }
+
+    /// Generated tokens a second over the batch's whole time so far.
+    var tokensPerSecond: Double? {
+        guard let elapsedMS, elapsedMS > 0, batch.usage.completionTokens > 0 else { return nil }
+        return Double(batch.usage.completionTokens) * 1000 / Double(elapsedMS)
+    }
+
+    /// `completed`, or `completed, 3 failed`.
+    var statusWords: String {
+        var words = batch.status.rawValue.replacing("_", with: " ")
+        if batch.counts.failed > 0 { words += ", \(batch.counts.failed) failed" }
+        return words
+    }
+}
+
+extension BatchDescription {
+    static let columns: [(title: String, alignment: Table.Alignment)] = [
+        ("BATCH", .left), ("STATUS", .left), ("DONE", .right), ("TOTAL", .right), ("TOKENS", .right), ("TOK/S", .right),
+        ("ETA", .right), ("CREATED", .left), ("FILE", .left),
+    ]
+
+    var row: [String] {
+        [
+            batch.id.description, statusWords, "\(batch.counts.finished)", "\(batch.counts.total)",
+            "\(batch.usage.completionTokens)", tokensPerSecond.map(Quantity.rate) ?? "-",
+            etaMS.map { Quantity.duration(milliseconds: $0) } ?? "-",
+            Quantity.time(milliseconds: batch.created.rawValue), batch.name,
+        ]
+    }
+
+    /// Everything about the batch, a line for each fact.
+    var lines: [String] {
+        let counts = batch.counts
+        var pairs = [
+            ("batch", batch.id.description), ("file", batch.name), ("model", batch.model ?? "any"),
+            ("status", statusWords),
+            (
+                "jobs",
+                "\(counts.total) total: \(counts.pending) pending, \(counts.running) running, "
+                    + "\(counts.succeeded) succeeded, \(counts.failed) failed"
+                    + (counts.rejected > 0 ? " (\(counts.rejected) invalid lines)" : "")
+                    + ", \(counts.cancelled) cancelled, \(counts.expired) expired"
+            ),
+            ("tokens", "\(batch.usage.promptTokens) prompt, \(batch.usage.completionTokens) generated"),
+            ("created", Quantity.time(milliseconds: batch.created.rawValue)),
+            ("started", Quantity.time(milliseconds: batch.started?.rawValue)),
+            ("finished", Quantity.time(milliseconds: batch.finished?.rawValue)),
+        ]
+        if let original = batch.retryOf { pairs.insert(("retry of", original.description), at: 1) }
+        if let elapsedMS { pairs.append(("elapsed", Quantity.duration(milliseconds: elapsedMS))) }
+        if let tokensPerSecond { pairs.append(("rate", "\(Quantity.rate(tokensPerSecond)) generated tokens/s")) }
+        if let rate = recent?.jobsPerSecond { pairs.append(("pace", "\(Quantity.rate(rate)) jobs/s lately")) }
+        if let etaMS { pairs.append(("ETA", Quantity.duration(milliseconds: etaMS))) }
+        if batch.timedJobs > 0 {
+            let mean = { (sum: Int64) in Quantity.duration(milliseconds: sum / batch.timedJobs) }
+            let timings = batch.timings
+            pairs.append(
+                (
+                    "mean per job",
+                    "queued \(mean(timings.queuedMS)), prefill \(mean(timings.prefillMS)), "
+                        + "decode \(mean(timings.decodeMS)), total \(mean(timings.totalMS))"
+                ))
+        }
+        return definitionLines(pairs)
+    }
+
+    /// OpenAI's batch object; what it has no place for stands under `ttbatch`.
+    var json: JSONValue {
+        let counts = batch.counts
+        var object = BatchObject(
+            id: batch.id.description, endpoint: batch.endpoint.flatMap(Endpoint.init(rawValue:)) ?? .completions,
+            inputFileID: batch.name, status: BatchObject.Status(rawValue: batch.status.rawValue) ?? .inProgress,
+            createdAt: batch.created.rawValue / 1000)
+        object.model = batch.model
+        object.times.inProgress = batch.started.map { $0.rawValue / 1000 }
+        let finished = batch.finished.map { $0.rawValue / 1000 }
+        switch batch.status {
+        case .completed: object.times.completed = finished
+        case .cancelled: object.times.cancelled = finished
+        case .failed: object.times.failed = finished
+        case .expired: object.times.expired = finished
+        case .validating, .inProgress, .cancelling: break
+        }
+        object.requestCounts = BatchObject.RequestCounts(
+            total: Int(counts.total), completed: Int(counts.succeeded), failed: Int(counts.failed))
+        object.usage = BatchObject.Usage(
+            inputTokens: batch.usage.promptTokens, outputTokens: batch.usage.completionTokens)
+        guard case .object(var members) = object.json else { return object.json }
+        members.append(JSONValue.Member("ttbatch", ownJSON))
+        return .object(members)
+    }
+
+    private var ownJSON: JSONValue {
+        let counts = batch.counts
+        return [
+            "file": .string(batch.name), "retry_of": batch.retryOf.map { .string($0.description) } ?? .null,
+            "mixed_endpoints": .bool(batch.endpoint == nil),
+            "pending": .int(counts.pending), "running": .int(counts.running), "succeeded": .int(counts.succeeded),
+            "failed": .int(counts.failed), "invalid_lines": .int(counts.rejected),
+            "cancelled": .int(counts.cancelled), "expired": .int(counts.expired),
+            "created_ms": .int(batch.created.rawValue),
+            "started_ms": batch.started.map { .int($0.rawValue) } ?? .null,
+            "finished_ms": batch.finished.map { .int($0.rawValue) } ?? .null,
+            "tokens_per_second": tokensPerSecond.map { .double($0) } ?? .null,
+            "jobs_per_second": (recent?.jobsPerSecond).map { .double($0) } ?? .null,
+            "eta_ms": etaMS.map { .int($0) } ?? .null,
+        ]
+    }
+}
+
+extension StandardOutput {
+    /// Prints a JSON value on a line of its own.
+    static func print(_ json: JSONValue) {
+        var bytes: [UInt8] = []
+        json.encode(into: &bytes)
+        print(String(decoding: bytes, as: UTF8.self))
+    }
+}

@@ -1,0 +1,11 @@
+// The daemon's log: one line an event on stderr, where systemd and cron pick it up.
+
+import Logging
+
+enum DaemonLog {
+    static func make(level: Logger.Level = .info) -> Logger {
+        var log = Logger(label: "ttbatch") { StreamLogHandler.standardError(label: $0) }
+        log.logLevel = level
+        return log
+    }
+}

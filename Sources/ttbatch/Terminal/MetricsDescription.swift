@@ -1,0 +1,40 @@
+// Metrics in words and as JSON.
+
+import JobStore
+import PromptFiles
+
+enum MetricsDescription {
+    /// A period's metrics, a line for each fact.
+    static func lines(_ metrics: MetricsSummary) -> [String] {
+        definitionLines([
+            ("measured", "\(Quantity.duration(milliseconds: metrics.coveredMS)) in \(metrics.intervals) intervals"),
+            (
+                "device",
+                "\(metrics.promptTokens) tokens prefilled in \(metrics.prefillSteps) steps, "
+                    + "\(metrics.generatedTokens) generated, \(metrics.decodeSteps) decode steps"
+            ),
+            ("throughput", "\(metrics.generatedTokensPerSecond.map(Quantity.rate) ?? "-") generated tokens/s"),
+            ("occupancy", "\(metrics.occupancy.map { Quantity.share($0, of: 1) } ?? "-") of the slots in decode steps"),
+            (
+                "KV cache",
+                "\(Quantity.share(metrics.kvBlocksMean, of: Double(metrics.kvBlocksTotal))) of "
+                    + "\(metrics.kvBlocksTotal) blocks in use on average, "
+                    + "\(Quantity.share(Double(metrics.kvBlocksMax), of: Double(metrics.kvBlocksTotal))) at most"
+            ),
+            ("jobs", "\(metrics.jobsSucceeded) succeeded, \(metrics.jobsFailed) failed"),
+        ])
+    }
+
+    static func json(_ interval: MetricsInterval) -> JSONValue {
+        [
+            "incarnation": .int(interval.incarnation.rawValue), "start_ms": .int(interval.start.rawValue),
+            "end_ms": .int(interval.end.rawValue), "prompt_tokens": .int(interval.promptTokens),
+            "generated_tokens": .int(interval.generatedTokens), "prefill_steps": .int(interval.prefillSteps),
+            "decode_steps": .int(interval.decodeSteps), "decode_rows": .int(interval.decodeRows),
+            "slots": .int(interval.slots), "kv_blocks_mean": .double(interval.kvBlocksMean),
+            "kv_blocks_max": .int(interval.kvBlocksMax), "kv_blocks_total": .int(interval.kvBlocksTotal),
+            "queue_depth": .int(interval.queueDepth), "jobs_succeeded": .int(interval.jobsSucceeded),
+            "jobs_failed": .int(interval.jobsFailed),
+        ]
+    }
+}

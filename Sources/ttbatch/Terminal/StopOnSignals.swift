@@ -1,0 +1,29 @@
+// SIGTERM and SIGINT ask the daemon to stop instead of ending the process.
+
+import BatchDaemon
+import Dispatch
+import Glibc
+
+/// While it lives, the first signal asks for a graceful stop, the second for an immediate one.
+final class StopOnSignals {
+    private let sources: [any DispatchSourceSignal]
+
+    init(_ stop: StopSignal) {
+        sources = [SIGTERM, SIGINT].map { number in
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                stop.request(stop.level == .none ? .graceful : .immediate)
+            }
+            source.resume()
+            return source
+        }
+    }
+
+    /// Signals end the process again.
+    func restore() {
+        for source in sources { source.cancel() }
+        signal(SIGTERM, SIG_DFL)
+        signal(SIGINT, SIG_DFL)
+    }
+}

@@ -1,0 +1,30 @@
+// `ttbatch daemon`: work the queue off until told to stop.
+
+import ArgumentParser
+import BatchDaemon
+import Glibc
+
+struct Daemon: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Poll the job table and work, until stopped.",
+        discussion: """
+            SIGTERM or Ctrl-C takes no more jobs and lets running ones end for daemon.grace_s seconds; a second one puts \
+            them back into the queue at once.
+            """)
+
+    @Flag(help: "End when the queue is empty.")
+    var drain = false
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let configuration = try shared.configuration()
+        let store = try shared.storeForWriting(configuration)
+        let stop = StopSignal()
+        let signals = StopOnSignals(stop)
+        try BatchDaemon(
+            store: store, configuration: configuration, drains: drain, stop: stop, log: DaemonLog.make()
+        ).run()
+        signals.restore()
+    }
+}

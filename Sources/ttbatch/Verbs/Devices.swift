@@ -1,0 +1,58 @@
+// `ttbatch devices`: the platforms that were found, and why the others were not.
+
+import ArgumentParser
+import BatchDaemon
+import PromptFiles
+import TTPlatform
+
+struct Devices: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show the platforms found, why others were not, and this machine's topology.")
+
+    @Flag(help: "One JSON object for each platform.")
+    var json = false
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let configuration = try shared.configuration()
+        let platforms = Platforms.all
+        let chosen = try? platforms.choose(device: configuration.engine.device).platform.name
+        for platform in platforms.platforms {
+            let discovery = platform.discover()
+            if json {
+                StandardOutput.print(object(platform.name, discovery, isChosen: platform.name == chosen))
+            } else {
+                printWords(platform.name, discovery, isChosen: platform.name == chosen)
+            }
+        }
+    }
+
+    private func printWords(_ name: String, _ discovery: PlatformDiscovery, isChosen: Bool) {
+        switch discovery {
+        case .absent(let reason): StandardOutput.print("\(name): not available: \(reason)")
+        case .found(let devices):
+            StandardOutput.print("\(name): available" + (isChosen ? " (in use)" : ""))
+            for device in devices {
+                StandardOutput.print("  \(device.name): \(device.summary)")
+                for detail in device.details { StandardOutput.print("    \(detail)") }
+            }
+        }
+    }
+
+    private func object(_ name: String, _ discovery: PlatformDiscovery, isChosen: Bool) -> JSONValue {
+        var reason: JSONValue = .null
+        if case .absent(let words) = discovery { reason = .string(words) }
+        return [
+            "platform": .string(name), "available": .bool(!discovery.devices.isEmpty), "in_use": .bool(isChosen),
+            "reason": reason,
+            "devices": .array(
+                discovery.devices.map { device in
+                    [
+                        "name": .string(device.name), "summary": .string(device.summary),
+                        "details": .array(device.details.map { .string($0) }),
+                    ]
+                }),
+        ]
+    }
+}

@@ -1,0 +1,23 @@
+// `ttbatch enqueue FILE…`: validate, store, print the batch id.
+
+import ArgumentParser
+import BatchDaemon
+import JobStore
+
+struct Enqueue: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Validate prompt files and store them for the daemon; prints a batch id for each.",
+        discussion:
+            "A file is stored as a whole or not at all. When its id has been printed, a power cut does not lose it.")
+
+    @OptionGroup var input: EnqueueOptions
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let configuration = try shared.configuration()
+        let store = try shared.storeForWriting(configuration)
+        for report in try input.enqueue(into: store, configuration, shared) {
+            StandardOutput.print(report.batch.description)
+        }
+    }
+}

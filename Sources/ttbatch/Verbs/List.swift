@@ -1,0 +1,44 @@
+// `ttbatch list`: the batches, the latest first.
+
+import ArgumentParser
+import JobStore
+
+struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List batches, the latest first.")
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("At most this many.", valueName: "n"))
+    var limit = 20
+
+    @Option(help: ArgumentHelp("Only batches older than this one, for paging.", valueName: "batch"))
+    var before: String?
+
+    @Flag(help: "Include drafts: files that are being enqueued.")
+    var drafts = false
+
+    @Flag(help: "One OpenAI batch object on each line.")
+    var json = false
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        guard limit >= 1 else { throw ValidationError("--limit \(limit): expected at least 1") }
+        var last: BatchID?
+        if let before {
+            guard let id = BatchID(before) else { throw ValidationError("--before \(before): expected e.g. batch_17") }
+            last = id
+        }
+        let store = try shared.storeForReading()
+        let batches = try store.batches(before: last, limit: limit, includingDrafts: drafts)
+            .map { try BatchDescription($0, store: store) }
+        if json {
+            for batch in batches { StandardOutput.print(batch.json) }
+            return
+        }
+        var table = Table(BatchDescription.columns)
+        for batch in batches { table.add(batch.row) }
+        for line in table.lines { StandardOutput.print(line) }
+        if batches.count == limit, let last = batches.last {
+            StandardError.print("(there may be more: --before \(last.batch.id))")
+        }
+    }
+}

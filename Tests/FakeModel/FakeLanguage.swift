@@ -1,0 +1,70 @@
+// The "language" that the fake model speaks: logits that are a hash of the whole sequence, and the tokens to expect of it.
+
+public import TTPlatform
+
+/// A deterministic model of language: change one token or one position and everything after it changes.
+public struct FakeLanguage: Sendable, Equatable {
+    /// Tokens of the vocabulary.
+    public var vocabularySize: Int
+    /// Tokens that end generation.
+    public var endOfGeneration: Set<Int32>
+
+    /// A language of `vocabularySize` tokens.
+    public init(vocabularySize: Int = 61, endOfGeneration: Set<Int32> = [0, 1]) {
+        self.vocabularySize = vocabularySize
+        self.endOfGeneration = endOfGeneration
+    }
+
+    /// State before the first token.
+    public static let emptyState: UInt64 = 0x243F_6A88_85A3_08D3
+
+    /// The state after `token` at `position`.
+    public static func advance(_ state: UInt64, _ token: Int32, at position: Int) -> UInt64 {
+        let input = UInt64(truncatingIfNeeded: token) &* 0x9E37_79B9_7F4A_7C15
+        return mix(state ^ mix(input &+ UInt64(truncatingIfNeeded: position)))
+    }
+
+    /// The state after a whole sequence.
+    public static func state(after tokens: some Sequence<Int32>) -> UInt64 {
+        var state = emptyState
+        for (position, token) in tokens.enumerated() { state = advance(state, token, at: position) }
+        return state
+    }
+
+    /// `[vocabulary]` logits in 0..<8, all different in practice.
+    public func logits(state: UInt64) -> [Float] {
+        (0..<vocabularySize).map { token in
+            Float(Self.mix(state &+ UInt64(token) &* 0xD1B5_4A32_D192_ED03) >> 40) * 0x1p-21
+        }
+    }
+
+    /// The tokens that a request must get, whatever else is in the batch: the oracle for tests.
+    ///
+    /// Ends after `maxTokens`, or at a stop or (unless `ignoreEOS`) end-of-generation token, which is included.
+    public func expectedTokens(prompt: [Int32], sampling: SamplingParams) -> [Int32] {
+        var state = Self.state(after: prompt)
+        var generated: [Int32] = []
+        let ending = sampling.stopTokenIDs.union(sampling.ignoreEOS ? [] : endOfGeneration)
+        while generated.count < sampling.maxTokens {
+            let position = prompt.count + generated.count
+            var logits = logits(state: state)
+            if generated.count < sampling.minTokens {
+                for token in sampling.stopTokenIDs.union(endOfGeneration) { logits[Int(token)] = -.infinity }
+            }
+            let token = logits.withUnsafeBufferPointer {
+                TokenSampler.sample($0, sampling.token, position: position)
+            }
+            generated.append(token)
+            if ending.contains(token) { break }
+            state = Self.advance(state, token, at: position)
+        }
+        return generated
+    }
+
+    private static func mix(_ value: UInt64) -> UInt64 {
+        var z = value &+ 0x9E37_79B9_7F4A_7C15
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,41 @@
+// A device for tests whose only model is the fake one.
+
+public import TTPlatform
+
+/// A device that makes `FakeTTModel`s.
+public final class FakeMeshDevice: MeshDevice {
+    /// `fake`.
+    public let platformName = "fake"
+    /// One chip.
+    public let meshShape = MeshShape(rows: 1, columns: 1)
+    /// A line for people.
+    public let summary = "fake device"
+    /// Has `TTLlamaForCausalLM`.
+    public let models: ModelRegistry
+    /// What the device claims to have free for the KV cache.
+    public var availableKVCacheBytes: Int?
+    /// The model that was made last.
+    public private(set) weak var model: FakeTTModel?
+    /// What happened to the device, for tests of the order of closing.
+    public private(set) var events: [String] = []
+
+    /// A device whose models have `capabilities` and speak `language`.
+    public init(
+        capabilities: ModelCapabilities = ModelCapabilities(
+            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true),
+        language: FakeLanguage = FakeLanguage()
+    ) {
+        var registry = ModelRegistry()
+        registry.register("TTLlamaForCausalLM") { initialization, device in
+            let model = FakeTTModel(initialization, capabilities: capabilities, language: language)
+            (device as? FakeMeshDevice)?.model = model
+            return model
+        }
+        models = registry
+    }
+
+    /// Records whether the model was gone by then.
+    public func close() {
+        events.append(model == nil ? "closed after the model" : "closed before the model")
+    }
+}

@@ -1,0 +1,232 @@
+// A TTModel for tests that computes from what it was really given, so that any mistake above it yields a wrong token.
+
+public import TTPlatform
+
+/// A model whose keys and values are the tokens themselves, in a paged pool.
+///
+/// A row's logits are `FakeLanguage` applied to the sequence that is read back through the row's page table, mixed with
+/// a recurrent state of the row's slot. So a wrong page table, position, stale row, missing prefill, wrong slot or
+/// missing slot remap gives wrong tokens. Decode plans are honoured strictly: what a plan keeps is taken from the
+/// fake's own state and the batch's copy is not looked at; a plan that keeps what the device does not have is a fault.
+public final class FakeTTModel: TTModel {
+    /// A call that was made, for tests of the order and content of calls.
+    public enum Call: Equatable {
+        /// The pool was allocated.
+        case allocate(KVCacheShape)
+        /// Shapes were warmed up.
+        case warmUp(WarmUpPlan)
+        /// A prefill step.
+        case prefill(PrefillBatch)
+        /// A decode step.
+        case decode(DecodeBatch, DecodePlan)
+        /// The output of a decode step was read.
+        case read
+    }
+
+    /// What the fake claims it can do.
+    public let capabilities: ModelCapabilities
+    /// What it was initialised with.
+    public let initialization: ModelInitialization
+    /// What it speaks.
+    public let language: FakeLanguage
+    /// The calls so far; only kept if `recordsCalls`.
+    public private(set) var calls: [Call] = []
+    /// Keep `calls`.
+    public var recordsCalls = true
+    /// Called before every step with its number, counted from 0; may throw to fail the step, for scripted faults.
+    public var beforeStep: ((Int) throws(DeviceFault) -> Void)?
+    /// Replaces a token that was sampled on the device, to script a device that returns nonsense.
+    public var corruptToken: ((Int32) -> Int32)?
+    /// Steps that were run.
+    public private(set) var stepCount = 0
+    /// Tokens that were sampled inside steps.
+    public private(set) var tokensSampledOnDevice = 0
+    /// Logits rows that travelled to the host.
+    public private(set) var rowsSentToHost = 0
+
+    private var blockSize = 0
+    private var pool: [Int32] = []
+    private var slotStates: [UInt64]
+    private var resident: ResidentDecode?
+    private var pendingOutput: StepOutput?
+
+    /// What decode steps continue from on the device.
+    private struct ResidentDecode {
+        var tokens: [Int32]
+        var positions: [Int32]
+        var pageTable: PageTable
+        var sampling: [RowSampling]
+        var inputsAreCurrent: Bool
+    }
+
+    /// A fake with `capabilities`.
+    public init(
+        _ initialization: ModelInitialization, capabilities: ModelCapabilities, language: FakeLanguage = FakeLanguage()
+    ) {
+        self.initialization = initialization
+        self.capabilities = capabilities
+        self.language = language
+        slotStates = Array(repeating: 0, count: initialization.maxBatchSize)
+    }
+
+    /// Eight bytes a token.
+    public func kvCacheBytes(blockSize: Int) -> Int { blockSize * 8 }
+
+    /// Allocates the pool, filled with a value that no token has.
+    public func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault) {
+        record(.allocate(shape))
+        guard pool.isEmpty else { throw fault("allocate", "the KV cache was allocated twice") }
+        blockSize = shape.blockSize
+        pool = Array(repeating: -1, count: shape.blockCount * shape.blockSize)
+    }
+
+    /// Records the plan.
+    public func warmUp(_ plan: WarmUpPlan) throws(DeviceFault) {
+        record(.warmUp(plan))
+        guard !pool.isEmpty else { throw fault("warm-up", "before the KV cache was allocated") }
+    }
+
+    /// Writes each row's tokens through its page table and answers for its last one.
+    public func prefillForward(_ batch: PrefillBatch) throws(DeviceFault) -> StepOutput {
+        record(.prefill(batch))
+        try beginStep()
+        resident?.inputsAreCurrent = false
+        var rows: [RowOutput] = []
+        for (row, tokens) in batch.tokens.enumerated() {
+            let start = Int(batch.startPositions[row])
+            for (offset, token) in tokens.enumerated() {
+                try write(token, at: start + offset, batch.pageTable, row)
+            }
+            let sequence = try read(start + tokens.count, batch.pageTable, row)
+            slotStates[batch.slots[row]] = FakeLanguage.state(after: sequence)
+            rows.append(
+                output(sequence, slotStates[batch.slots[row]], batch.sampling[row], position: sequence.count))
+        }
+        return StepOutput(rows: rows)
+    }
+
+    /// Runs a step from the batch or from the fake's own state, as the plan says.
+    public func decodeForward(_ batch: DecodeBatch, plan: DecodePlan) throws(DeviceFault) {
+        record(.decode(batch, plan))
+        try beginStep()
+        guard pendingOutput == nil else { throw fault("decode", "the last step's output was not read") }
+        guard batch.tokens.count == initialization.maxBatchSize else {
+            throw fault("decode", "\(batch.tokens.count) rows instead of \(initialization.maxBatchSize)")
+        }
+        try remapSlots(plan.slotRemap)
+        var device = try takeInputs(batch, plan)
+        var rows: [RowOutput] = []
+        for row in device.tokens.indices {
+            guard device.positions[row] >= 0 else {
+                rows.append(.padding)
+                continue
+            }
+            let position = Int(device.positions[row])
+            try write(device.tokens[row], at: position, device.pageTable, row)
+            slotStates[row] = FakeLanguage.advance(slotStates[row], device.tokens[row], at: position)
+            let sequence = try read(position + 1, device.pageTable, row)
+            let output = output(sequence, slotStates[row], device.sampling[row], position: position + 1)
+            // A row that the host samples leaves the device without its next input.
+            if case .token(let token) = output { device.tokens[row] = token } else { device.tokens[row] = .min }
+            device.positions[row] += 1
+            rows.append(output)
+        }
+        resident = device
+        pendingOutput = StepOutput(rows: rows)
+    }
+
+    /// The output of the step that was started last.
+    public func readDecodeOutput() throws(DeviceFault) -> StepOutput {
+        record(.read)
+        guard let output = pendingOutput else { throw fault("read", "no decode step was started") }
+        pendingOutput = nil
+        return output
+    }
+}
+
+extension FakeTTModel {
+    private func record(_ call: Call) {
+        if recordsCalls { calls.append(call) }
+    }
+
+    private func fault(_ operation: String, _ reason: String) -> DeviceFault {
+        DeviceFault(operation: operation, reason: "fake model: " + reason)
+    }
+
+    private func beginStep() throws(DeviceFault) {
+        guard !pool.isEmpty else { throw fault("step", "the KV cache was not allocated") }
+        let number = stepCount
+        stepCount += 1
+        try beforeStep?(number)
+    }
+
+    private func remapSlots(_ remap: [Int]?) throws(DeviceFault) {
+        guard let remap else { return }
+        guard remap.sorted() == Array(slotStates.indices) else {
+            throw fault("decode", "slot remap \(remap) is no permutation")
+        }
+        slotStates = remap.map { slotStates[$0] }
+        resident?.inputsAreCurrent = false
+    }
+
+    private func takeInputs(_ batch: DecodeBatch, _ plan: DecodePlan) throws(DeviceFault) -> ResidentDecode {
+        guard !plan.resetSamplingState || plan.inputs == .reloadAll else {
+            throw fault("decode", "sampling state is reset without reloading all inputs")
+        }
+        if plan.inputs == .reloadAll {
+            guard let sampling = plan.reloadSamplingParams ? batch.sampling : resident?.sampling else {
+                throw fault("decode", "the plan keeps sampling parameters that were never loaded")
+            }
+            return ResidentDecode(
+                tokens: batch.tokens, positions: batch.positions, pageTable: batch.pageTable, sampling: sampling,
+                inputsAreCurrent: true)
+        }
+        guard var device = resident, device.inputsAreCurrent else {
+            throw fault("decode", "the plan keeps inputs that the device does not have")
+        }
+        if plan.inputs == .reloadPageTable { device.pageTable = batch.pageTable }
+        if plan.reloadSamplingParams { device.sampling = batch.sampling }
+        return device
+    }
+
+    private func place(
+        _ position: Int, _ table: PageTable, _ row: Int
+    ) throws(DeviceFault) -> Int {
+        let column = position / blockSize
+        guard column < table.width else {
+            throw fault("step", "position \(position) lies beyond the page table's \(table.width) blocks")
+        }
+        let block = Int(table.blocks[row * table.width + column])
+        guard block >= 0, (block + 1) * blockSize <= pool.count else {
+            throw fault("step", "block \(block) is not in the pool")
+        }
+        return block * blockSize + position % blockSize
+    }
+
+    private func write(_ token: Int32, at position: Int, _ table: PageTable, _ row: Int) throws(DeviceFault) {
+        pool[try place(position, table, row)] = token
+    }
+
+    private func read(_ count: Int, _ table: PageTable, _ row: Int) throws(DeviceFault) -> [Int32] {
+        var tokens: [Int32] = []
+        for position in 0..<count { tokens.append(pool[try place(position, table, row)]) }
+        return tokens
+    }
+
+    /// Logits from the blocks if the slot's state agrees with them, otherwise others: the wrong ones.
+    private func output(
+        _ sequence: [Int32], _ slotState: UInt64, _ sampling: RowSampling, position: Int
+    ) -> RowOutput {
+        let state = FakeLanguage.state(after: sequence)
+        let logits = language.logits(state: state == slotState ? state : state ^ slotState)
+        switch sampling {
+        case .onHost:
+            rowsSentToHost += 1
+            return .logits(logits)
+        case .onDevice(let params):
+            tokensSampledOnDevice += 1
+            let token = logits.withUnsafeBufferPointer { TokenSampler.sample($0, params, position: position) }
+            return .token(corruptToken?(token) ?? token)
+        }
+    }
+}

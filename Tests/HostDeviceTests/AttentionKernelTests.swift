@@ -1,0 +1,82 @@
+// The attention and row kernels against references in double precision.
+
+import CHostKernels
+import Foundation
+import Testing
+
+@testable import HostDevice
+
+@Suite struct AttentionKernelTests {
+    /// Head size, query heads of the group, positions, block size.
+    @Test(arguments: [(8, 1, 1, 1), (16, 3, 40, 7), (64, 3, 130, 16), (80, 9, 65, 64), (128, 4, 33, 48)])
+    func attentionIsSoftmaxOfScoresTimesValues(_ headSize: Int, _ group: Int, _ length: Int, _ blockSize: Int) {
+        for set in KernelSet.available {
+            for half in [false, true] {
+                let worst = worstError(set, headSize, group, length, blockSize, half: half)
+                #expect(worst < (half ? 2e-3 : 3e-6), "\(set.name), half \(half)")
+            }
+        }
+    }
+
+    private func worstError(
+        _ set: KernelSet, _ headSize: Int, _ group: Int, _ length: Int, _ blockSize: Int, half: Bool
+    ) -> Double {
+        let count = (length + blockSize - 1) / blockSize
+        let geometry = KVCacheGeometry(
+            layers: 1, heads: 1, headSize: headSize, blockCount: count, blockSize: blockSize, half: half)
+        let memory = DeviceBuffer<UInt8>(count: geometry.totalBytes)
+        var cache = geometry.layer(0, in: memory)
+        var random = SmallRandom(seed: 8)
+        let blocks = (0..<count).map { Int32(count - 1 - $0) }
+        let (keys, values) = (random.floats(length * headSize), random.floats(length * headSize))
+        for position in 0..<length {
+            let row = position * headSize..<(position + 1) * headSize
+            set.table.store(
+                &cache, Int(blocks[position / blockSize]), position % blockSize, Array(keys[row]), Array(values[row]))
+        }
+        let queries = random.floats(group * headSize)
+        let output = DeviceBuffer<Float>(count: group * headSize)
+        let stride = (length + 15) / 16 * 16 + (blockSize + 15) / 16 * 16 + 16
+        let scores = DeviceBuffer<Float>(count: group * stride)
+        queries.withUnsafeBufferPointer { queries in
+            blocks.withUnsafeBufferPointer { blocks in
+                var work = hk_attention(
+                    group: group, length: length, blocks: blocks.baseAddress!, queries: queries.baseAddress!,
+                    output: output.base, scores: scores.base, score_stride: stride, scale: 2)
+                set.table.attend(&cache, 0, &work)
+            }
+        }
+        var worst = 0.0
+        for head in 0..<group {
+            let query = queries[head * headSize..<(head + 1) * headSize]
+            let weights = (0..<length).map { position in
+                exp(2 * zip(query, keys[(position * headSize)...]).reduce(0.0) { $0 + Double($1.0) * Double($1.1) })
+            }
+            let total = weights.reduce(0, +)
+            for d in 0..<headSize {
+                let expected = (0..<length).reduce(0.0) { $0 + weights[$1] * Double(values[$1 * headSize + d]) } / total
+                worst = max(worst, abs(expected - Double(output.base[head * headSize + d])))
+            }
+        }
+        return worst
+    }
+
+    @Test(arguments: [1, 15, 16, 77, 576])
+    func normAndActivationMatchTheirDefinitions(_ count: Int) {
+        var random = SmallRandom(seed: 6)
+        let (start, delta, weight) = (random.floats(count), random.floats(count), random.floats(count))
+        var residual = start
+        var normed = start
+        KernelSet.portable.table.add_norm(&residual, delta, weight, 1e-5, count, &normed)
+        let sums = zip(start, delta).map { Double($0 + $1) }
+        let inverse = 1 / (sums.map { $0 * $0 }.reduce(0, +) / Double(count) + 1e-5).squareRoot()
+        for i in 0..<count { #expect(abs(sums[i] * inverse * Double(weight[i]) - Double(normed[i])) < 1e-6) }
+        let gate = start.map { $0 * 90 }
+        var activated = gate
+        KernelSet.portable.table.silu_multiply(gate, weight, count, &activated)
+        for i in 0..<count {
+            let expected = Double(gate[i]) / (1 + exp(-Double(gate[i]))) * Double(weight[i])
+            #expect(abs(expected - Double(activated[i])) <= 1e-6 * max(1, abs(expected)))
+        }
+    }
+}

@@ -1,0 +1,187 @@
+// Kernels against naive references, and every instruction set against the portable one.
+
+import CHostKernels
+import Foundation
+import Testing
+
+@testable import HostDevice
+
+/// Elements and bytes of a block of a GGUF element type, and the places of its half floats.
+struct BlockType: Sendable, CustomStringConvertible {
+    let type: UInt32
+    let elements: Int
+    let bytes: Int
+    let halves: [Int]
+    var description: String { "type \(type)" }
+
+    static let all = [
+        BlockType(type: 0, elements: 1, bytes: 4, halves: []), BlockType(type: 1, elements: 1, bytes: 2, halves: [0]),
+        BlockType(type: 30, elements: 1, bytes: 2, halves: []),
+        BlockType(type: 2, elements: 32, bytes: 18, halves: [0]),
+        BlockType(type: 3, elements: 32, bytes: 20, halves: [0, 2]),
+        BlockType(type: 6, elements: 32, bytes: 22, halves: [0]),
+        BlockType(type: 7, elements: 32, bytes: 24, halves: [0, 2]),
+        BlockType(type: 8, elements: 32, bytes: 34, halves: [0]),
+        BlockType(type: 10, elements: 256, bytes: 84, halves: [80, 82]),
+        BlockType(type: 11, elements: 256, bytes: 110, halves: [108]),
+        BlockType(type: 12, elements: 256, bytes: 144, halves: [0, 2]),
+        BlockType(type: 13, elements: 256, bytes: 176, halves: [0, 2]),
+        BlockType(type: 14, elements: 256, bytes: 210, halves: [208]),
+    ]
+
+    /// Rows of random finite weights.
+    func rows(_ outputs: Int, inputs: Int) -> [UInt8] {
+        var random = SmallRandom(seed: UInt64(type) + 1)
+        if type == 0 { return random.floats(outputs * inputs).withUnsafeBytes(Array.init) }
+        if type == 30 {
+            return random.floats(outputs * inputs).map { UInt16($0.bitPattern >> 16) }.withUnsafeBytes(Array.init)
+        }
+        var bytes = (0..<outputs * inputs / elements * self.bytes).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        for block in stride(from: 0, to: bytes.count, by: self.bytes) {
+            for half in halves { bytes[block + half + 1] = bytes[block + half + 1] & 0x83 | 0x24 }
+        }
+        return bytes
+    }
+}
+
+@Suite struct KernelTests {
+    @Test func blocksReadAsTheGGUFPackageReadsThem() throws {
+        struct Entry: Decodable {
+            let type: UInt32
+            let blocks: String
+            let weights: String
+        }
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("Golden/gguf-blocks.json")
+        let entries = try JSONDecoder().decode([Entry].self, from: Data(contentsOf: file))
+        #expect(entries.count == 10)
+        for entry in entries {
+            let expected = bytes(entry.weights).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+            var weights = [Float](repeating: 0, count: 256)
+            hk_gguf_row(entry.type, bytes(entry.blocks), 256, &weights)
+            #expect(weights == expected, "type \(entry.type)")
+        }
+    }
+
+    @Test(arguments: BlockType.all)
+    func floatProductsAreFusedChains(block: BlockType) throws {
+        let (inputs, outputs) = (block.elements == 1 ? 300 : 768, 45)
+        let bytes = block.rows(outputs, inputs: inputs)
+        let matrix = pack(block, bytes, inputs, outputs)
+        var random = SmallRandom(seed: 3)
+        let x = random.floats(14 * inputs)
+        var expected = [Float](repeating: 0, count: 14 * outputs)
+        var weights = [Float](repeating: 0, count: inputs)
+        for output in 0..<outputs {
+            bytes.withUnsafeBytes { rows in
+                let row = rows.baseAddress! + output * (bytes.count / outputs)
+                hk_gguf_row(block.type, row, inputs, &weights)
+            }
+            for row in 0..<14 {
+                var sum: Float = 0
+                for i in 0..<inputs { sum = sum.addingProduct(x[row * inputs + i], weights[i]) }
+                expected[row * outputs + output] = sum
+            }
+        }
+        for set in KernelSet.available {
+            for rows in 1...14 {
+                let y = multiply(set, matrix, x, rows: rows)
+                #expect(y == Array(expected[..<(rows * outputs)]), "\(set.name), \(rows) rows")
+            }
+        }
+    }
+
+    @Test(arguments: BlockType.all.filter { [2, 3, 6, 7, 8, 12, 13].contains($0.type) })
+    func int8ProductsAreNearAndEqualOnAllInstructionSets(block: BlockType) throws {
+        let (inputs, outputs) = (768, 45)
+        let matrix = pack(block, block.rows(outputs, inputs: inputs), inputs, outputs)
+        #expect(matrix.takesInt8)
+        var random = SmallRandom(seed: 4)
+        let x = random.floats(9 * inputs)
+        let exact = multiply(.portable, matrix, x, rows: 9)
+        let expected = multiplyInt8(.portable, matrix, x, rows: 9)
+        let size = (exact.map { $0 * $0 }.reduce(0, +) / Float(exact.count)).squareRoot()
+        let worst = zip(exact, expected).map { abs($0 - $1) }.max()!
+        #expect(worst < 0.05 * size)
+        for set in KernelSet.available {
+            for rows in 1...9 {
+                #expect(multiplyInt8(set, matrix, x, rows: rows) == Array(expected[..<(rows * outputs)]), "\(set.name)")
+            }
+        }
+    }
+
+    @Test(arguments: KernelSet.available.map(\.name))
+    func selfCheckPasses(name: String) throws {
+        let set = try KernelSet.choose(named: name)
+        #expect(KernelSelfCheck.passes(set))
+        #expect(KernelSelfCheck.results(of: set).count > 1000)
+    }
+
+    @Test(arguments: KernelSet.available.map(\.name))
+    func argmaxTakesTheFirstAndRefusesNaN(name: String) throws {
+        let argmax = try KernelSet.choose(named: name).table.argmax
+        for count in [1, 15, 16, 17, 100] {
+            for place in [0, count / 2, count - 1] {
+                var x = [Float](repeating: -3, count: count)
+                x[place] = 2
+                x[count - 1] = 2
+                #expect(argmax(x, count) == place)
+                x[place] = .nan
+                #expect(argmax(x, count) == -1)
+            }
+            #expect(argmax([Float](repeating: -.infinity, count: count), count) == 0)
+        }
+    }
+
+    @Test(arguments: KernelSet.available.map(\.name))
+    func faultyActivationsStayVisible(name: String) throws {
+        let set = try KernelSet.choose(named: name)
+        for fault in [Float.nan, .infinity, -.infinity] {
+            var x = [Float](repeating: 1, count: 64)
+            x[40] = fault
+            var (values, scales, sums) = (
+                [Int8](repeating: 0, count: 64), [Float](repeating: 0, count: 2), [Float](x[..<2])
+            )
+            set.table.quantize(x, 64, &values, &scales, &sums)
+            #expect(scales[0] == Float(1) / 127)
+            #expect(scales[1].isNaN)
+        }
+    }
+
+    @Test func unknownInstructionSetIsRefused() {
+        #expect(throws: HostDeviceError.self) { try KernelSet.choose(named: "sse9") }
+    }
+
+    private func bytes(_ hex: String) -> [UInt8] {
+        let digits = Array(hex.utf8)
+        return stride(from: 0, to: digits.count, by: 2).map {
+            UInt8(String(decoding: digits[$0...$0 + 1], as: UTF8.self), radix: 16)!
+        }
+    }
+
+    private func pack(_ block: BlockType, _ bytes: [UInt8], _ inputs: Int, _ outputs: Int) -> PackedMatrix {
+        bytes.withUnsafeBytes {
+            PackedMatrix(
+                type: block.type, rows: $0, inputs: inputs, outputs: outputs, pool: ThreadPool(threadCount: 1))
+        }
+    }
+
+    private func multiply(_ set: KernelSet, _ matrix: PackedMatrix, _ x: [Float], rows: Int) -> [Float] {
+        let stride = matrix.paddedOutputs
+        var y = [Float](repeating: .nan, count: rows * stride)
+        var scratch = [Float](repeating: 0, count: Int(HK_SCRATCH_FLOATS))
+        set.table.matmul_float(&matrix.descriptor, 0, matrix.panels, x, matrix.inputs, rows, &y, stride, &scratch)
+        return (0..<rows).flatMap { y[$0 * stride..<$0 * stride + matrix.descriptor.outputs] }
+    }
+
+    private func multiplyInt8(_ set: KernelSet, _ matrix: PackedMatrix, _ x: [Float], rows: Int) -> [Float] {
+        let stride = matrix.paddedOutputs
+        let values = DeviceBuffer<Int8>(count: x.count)
+        let (scales, sums) = (DeviceBuffer<Float>(count: x.count / 32), DeviceBuffer<Float>(count: x.count / 32))
+        set.table.quantize(x, x.count, values.base, scales.base, sums.base)
+        var quantized = hk_quantized(values: values.base, scales: scales.base, sums: sums.base)
+        var y = [Float](repeating: .nan, count: rows * stride)
+        set.table.matmul_int8(&matrix.descriptor, 0, matrix.panels, &quantized, rows, &y, stride)
+        return (0..<rows).flatMap { y[$0 * stride..<$0 * stride + matrix.descriptor.outputs] }
+    }
+}

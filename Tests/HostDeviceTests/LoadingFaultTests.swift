@@ -1,0 +1,103 @@
+// Models that cannot be loaded or that compute no numbers: typed errors that name the place, never a crash.
+
+import Foundation
+import ModelFiles
+import TTPlatform
+import Testing
+
+@testable import HostDevice
+
+@Suite struct LoadingFaultTests {
+    /// A copy of a tiny model, changed by `change`.
+    private func changed(
+        _ name: String, _ change: (GGUFFile, inout Data) throws -> Void, _ body: (String) throws -> Void
+    ) throws {
+        let original = goldenFolder.appendingPathComponent("tiny/\(name).gguf")
+        var data = try Data(contentsOf: original)
+        try change(GGUFFile(path: original.path), &data)
+        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("host-\(UUID().uuidString).gguf")
+        try data.write(to: copy)
+        defer { try? FileManager.default.removeItem(at: copy) }
+        try body(copy.path)
+    }
+
+    private func offset(of tensor: String, in file: GGUFFile) throws -> Int {
+        try #require(file.tensor(tensor).bytes.baseAddress) - UnsafeRawPointer(file.file.bytes.baseAddress!)
+    }
+
+    @Test(arguments: Optimizations.allCases)
+    func logitsThatAreNotNumbersNameTheirRow(optimizations: Optimizations) throws {
+        try changed("tiny-q4_0") { file, data in
+            // Token 7's embedding: the scale of its first block becomes NaN.
+            let embedding = try file.tensor("token_embd.weight")
+            let place = try offset(of: embedding.name, in: file) + 7 * embedding.bytes.count / embedding.shape[1]
+            data.replaceSubrange(place..<place + 2, with: [0x00, 0x7e])
+        } _: { path in
+            let loaded = try LoadedModel(path: path, optimizations)
+            #expect(try loaded.prefill([1, 2, 3]).allSatisfy(\.isFinite))
+            let batch = PrefillBatch(
+                tokens: [[1, 2], [3, 7]], startPositions: [0, 0], pageTable: loaded.table(rows: 2), slots: [0, 1],
+                sampling: [.onDevice(.greedy), .onHost])
+            let fault = DeviceFault(operation: "prefill step", reason: "row 1's logits are not numbers")
+            #expect(throws: fault) { try loaded.model.prefillForward(batch) }
+        }
+    }
+
+    @Test func missingTensorsAreNamed() throws {
+        try changed("tiny-f32") { _, data in
+            let name = try #require(data.range(of: Data("blk.1.ffn_up.weight".utf8)))
+            data.replaceSubrange(name, with: Data("blk.1.ffn_xx.weight".utf8))
+        } _: { path in
+            #expect(throws: ModelFileError.missingTensor(path: path, name: "blk.1.ffn_up.weight")) {
+                try LoadedModel(path: path)
+            }
+        }
+    }
+
+    @Test func tensorsThatWouldNotBeComputedAreRefused() throws {
+        // The output head under another name: the model would run with the embedding's weights instead.
+        try changed("tiny-f16") { _, data in
+            let prefix: [UInt8] = [13, 0, 0, 0, 0, 0, 0, 0]
+            let name = try #require(data.range(of: Data(prefix + "output.weight".utf8)))
+            data.replaceSubrange(name, with: Data(prefix + "output.biases".utf8))
+        } _: { path in
+            #expect(throws: ModelFileError.unsupported(path: path, what: "tensor output.biases")) {
+                try LoadedModel(path: path)
+            }
+        }
+    }
+
+    @Test func tooLargeACacheIsAFault() throws {
+        let loaded = try LoadedModel(tiny: "tiny-f32")
+        let fault = #expect(throws: DeviceFault.self) {
+            try loaded.model.allocateKVCache(KVCacheShape(blockCount: 1 << 36, blockSize: 16))
+        }
+        #expect(fault?.operation == "KV cache allocation")
+    }
+
+    @Test func cacheBytesFollowTheMode() throws {
+        let exact = try LoadedModel(tiny: "tiny-f32").model.kvCacheBytes(blockSize: 16)
+        let fast = try LoadedModel(tiny: "tiny-f32", .performance).model.kvCacheBytes(blockSize: 16)
+        #expect(exact == 2 * fast)
+        #expect(exact > 0)
+    }
+
+    @Test func aModelIsMadeThroughTheRegistry() throws {
+        let device = try HostMeshDevice(threads: 1)
+        defer { device.close() }
+        let path = goldenFolder.appendingPathComponent("tiny/tiny-f32.gguf").path
+        let factory = try #require(device.models["TTLlamaForCausalLM"])
+        var initialization = ModelInitialization(
+            config: try ModelConfig(gguf: GGUFFile(path: path)), maxBatchSize: 2, maxSequenceLength: 64,
+            optimizations: .accuracy)
+        let model = try factory(initialization, device)
+        #expect(model.capabilities.supportsSampleOnDevice)
+        try model.allocateKVCache(KVCacheShape(blockCount: 8, blockSize: 16))
+        try model.warmUp(
+            WarmUpPlan(
+                decodeBatchSize: 2, pageTableWidth: 4, traceMode: true, samplePrefillOnDevice: false,
+                sampleDecodeOnDevice: true))
+        initialization.config.path = path + ".absent"
+        #expect(throws: ModelFileError.self) { try factory(initialization, device) }
+    }
+}

@@ -1,0 +1,30 @@
+// The migrations of the folder and those of the binary are the same.
+
+import Foundation
+import Migrations
+import Testing
+
+@Suite struct MigrationsTests {
+    /// `migrations/` beside `Tests/`.
+    private var folder: URL {
+        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("migrations")
+    }
+
+    @Test func everyFileOfTheFolderIsListedInOrder() throws {
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+            .filter { $0.hasSuffix(".sql") }.sorted()
+        #expect(!files.isEmpty)
+        #expect(Migrations.all.map { $0.name + ".sql" } == files)
+        #expect(Migrations.all.map(\.version) == Array(1...files.count))
+        for (migration, file) in zip(Migrations.all, files) {
+            #expect(migration.sql == (try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)))
+            #expect(file.hasPrefix(String(format: "%04d_", migration.version)))
+        }
+    }
+
+    @Test(arguments: Migrations.all.indices)
+    func aReleasedMigrationIsNeverEdited(index: Int) {
+        #expect(Migrations.all[index].actualChecksum == Migrations.all[index].checksum)
+    }
+}

@@ -1,0 +1,34 @@
+// The plans of the queries that must not become slower with history.
+
+import GRDB
+import Testing
+
+@testable import JobStore
+
+@Suite struct QueryPlanTests {
+    private func plan(_ sql: String) throws -> String {
+        let folder = try TemporaryFolder()
+        let store = try SQLiteJobStore(path: folder.file("jobs.db"), at: 0)
+        // Unbound parameters are NULL, which is good enough for a plan.
+        let bare = sql.replacing("?", with: "NULL")
+        return try store.read { try $0.rows("EXPLAIN QUERY PLAN " + bare) { $0.text(3) }.joined(separator: "\n") }
+    }
+
+    @Test func claimingUsesThePartialIndexAlone() throws {
+        let plan = try plan(Database.claimSQL)
+        #expect(plan.contains("jobs_pending (batch_id=?)"), "\(plan)")
+        #expect(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "\(plan)")
+    }
+
+    @Test(arguments: ResultOrder.allCases, [JobState.terminal, [.failed], [.failed, .cancelled], [.succeeded]])
+    func pagesOfResultsAreReadFromAnIndexInOrder(order: ResultOrder, states: Set<JobState>) throws {
+        let plan = try plan(
+            Database.resultsSQL(ResultQuery(batch: BatchID(rawValue: 1), order: order, states: states)))
+        #expect(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "\(plan)")
+        if order == .completion {
+            #expect(plan.contains("jobs_finished"), "\(plan)")
+        } else if states == [.failed] {
+            #expect(plan.contains("jobs_failed"), "\(plan)")
+        }
+    }
+}

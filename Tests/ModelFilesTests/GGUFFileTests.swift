@@ -1,0 +1,113 @@
+// Reading GGUF files: what stands in good ones, and that no damaged one can crash or mislead the reader.
+
+import Foundation
+import ModelFiles
+import Testing
+
+@Suite struct GGUFFileTests {
+    @Test func readsMetadataAndTensors() throws {
+        try withFile(GGUFBuilder.llama.build()) { path in
+            let file = try GGUFFile(path: path)
+            #expect(file.metadata.string("general.architecture") == "llama")
+            #expect(file.metadata.integer("llama.feed_forward_length") == 16)
+            #expect(file.metadata.bool("flag") == true)
+            #expect(file.metadata["numbers"] == .integers([-1, 2, 3]))
+            #expect(file.metadata["tokenizer.ggml.tokens"] == .strings((0..<16).map { Array("t\($0)".utf8) }))
+            let tensor = try file.tensor("token_embd.weight")
+            #expect(tensor.type == .f32)
+            #expect(tensor.shape == [8, 16])
+            #expect(tensor.bytes.count == 512)
+            #expect(tensor.bytes.loadUnaligned(fromByteOffset: 508, as: Float.self) == 0.5)
+            #expect(throws: ModelFileError.missingTensor(path: path, name: "nope")) { try file.tensor("nope") }
+        }
+    }
+
+    @Test func everyTruncationIsAnError() throws {
+        let bytes = GGUFBuilder.llama.build()
+        for length in 0..<bytes.count {
+            try withFile(Array(bytes[..<length])) { path in
+                #expect(throws: ModelFileError.self, "cut to \(length) bytes") { try GGUFFile(path: path) }
+            }
+        }
+    }
+
+    /// A changed byte may leave a readable file; then all its tensors must lie inside it.
+    @Test func changedBytesNeverCrash() throws {
+        var bytes = GGUFBuilder.llama.build()
+        let header = bytes.count - 512
+        var readable = 0
+        try withFile(bytes) { path in
+            for place in 0..<header {
+                for change: UInt8 in [0x01, 0x80, 0xff] {
+                    bytes[place] ^= change
+                    try Data(bytes).write(to: URL(fileURLWithPath: path))
+                    bytes[place] ^= change
+                    guard let file = try? GGUFFile(path: path) else { continue }
+                    readable += 1
+                    _ = try? ModelConfig(gguf: file)
+                    let last = UnsafeRawPointer(file.file.bytes.baseAddress!) + file.file.bytes.count
+                    if file.tensors.values.contains(where: { $0.bytes.baseAddress! + $0.bytes.count > last }) {
+                        Issue.record("byte \(place) changed by \(change): a tensor lies outside the file")
+                    }
+                }
+            }
+        }
+        #expect(readable > 0)
+    }
+
+    @Test(arguments: [UInt32(1), 2, 4])
+    func otherVersionsAreRefused(version: UInt32) throws {
+        var builder = GGUFBuilder.llama
+        builder.version = version
+        try withFile(builder.build()) { path in
+            #expect(throws: ModelFileError.notGGUF(path: path, reason: "version \(version) instead of 3")) {
+                try GGUFFile(path: path)
+            }
+        }
+    }
+
+    @Test func unknownTensorTypesAreNamed() throws {
+        var builder = GGUFBuilder.llama
+        builder.tensors.append(("odd", 99, [32], Array(repeating: 0, count: 32)))
+        try withFile(builder.build()) { path in
+            #expect(throws: ModelFileError.unsupported(path: path, what: "tensor odd's element type 99")) {
+                try GGUFFile(path: path)
+            }
+        }
+    }
+
+    @Test func alignmentOfTheFileIsHonoured() throws {
+        var builder = GGUFBuilder.llama
+        builder.alignment = 256
+        builder.set("general.alignment", .uint32(256))
+        builder.addFloats("second", [1], [7])
+        try withFile(builder.build()) { path in
+            let tensor = try GGUFFile(path: path).tensor("second")
+            #expect(tensor.bytes.loadUnaligned(as: Float.self) == 7)
+        }
+    }
+
+    @Test func duplicatesAreErrors() throws {
+        var keys = GGUFBuilder.llama
+        keys.metadata.append(("flag", .bool(false)))
+        var names = GGUFBuilder.llama
+        names.addFloats("token_embd.weight", [8], Array(repeating: 1, count: 8))
+        for builder in [keys, names] {
+            try withFile(builder.build()) { path in
+                #expect(throws: ModelFileError.self) { try GGUFFile(path: path) }
+            }
+        }
+    }
+
+    @Test func whatIsNoFileIsUnreadable() throws {
+        for path in ["/nonexistent/model.gguf", "/"] {
+            let error = #expect(throws: ModelFileError.self) { try GGUFFile(path: path) }
+            #expect(error?.description.hasPrefix(path) == true)
+        }
+        try withFile([]) { path in
+            #expect(throws: ModelFileError.unreadable(path: path, reason: "the file is empty")) {
+                try GGUFFile(path: path)
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// A failed device: the requests come back, and nothing of it is trusted any more.
+
+import TTPlatform
+import TTWorker
+import Testing
+
+@testable import TTEngine
+
+@Suite struct DeviceFaultTests {
+    @Test func afterAFaultEveryRequestIsGivenBackAndThePoolIsFree() throws {
+        let fixture = EngineFixture(.small(slots: 2))
+        let ids = try (0..<3).map { _ in try fixture.add(3, maxTokens: 9) }
+        _ = try fixture.step()
+        fixture.executor.failsNext = true
+        let fault = DeviceFault(operation: "scripted step", reason: "asked for")
+        #expect(throws: fault) { try fixture.engine.step() }
+        #expect(fixture.engine.takeBackAll() == ids)
+        #expect(!fixture.engine.hasWork)
+        #expect(fixture.engine.statistics.kvBlocksUsed == 0)
+        try fixture.engine.checkIntegrity()
+        #expect(fixture.engine.takeBackAll() == [])
+    }
+
+    @Test func aFaultedEngineDoesNotTouchItsDeviceAgain() throws {
+        let fixture = EngineFixture(.small())
+        _ = try fixture.add(3, maxTokens: 9)
+        fixture.executor.failsNext = true
+        #expect(throws: DeviceFault.self) { try fixture.engine.step() }
+        fixture.executor.failsNext = false
+        #expect(throws: DeviceFault.self) { try fixture.engine.step() }
+        #expect(fixture.executor.steps.count == 1)
+    }
+
+    @Test func anEngineWithoutFaultGoesOnAfterGivingEverythingBack() throws {
+        let fixture = EngineFixture(.small())
+        let given = try fixture.add(3, maxTokens: 9)
+        _ = try fixture.step()
+        #expect(fixture.engine.takeBackAll() == [given])
+        let next = try fixture.add(3, maxTokens: 1)
+        #expect(try fixture.step()?.tokenIDs == [next])
+        #expect(fixture.executor.steps.last?.leaving == [given])
+    }
+}

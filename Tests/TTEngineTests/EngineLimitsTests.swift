@@ -1,0 +1,18 @@
+// Limits under which a preempted request could never be prefilled again are not accepted.
+
+import TTPlatform
+import TTWorker
+import Testing
+
+@testable import TTEngine
+
+@Suite struct EngineLimitsTests {
+    @Test func aStepMustHoldTheLongestSequence() async {
+        await #expect(processExitsWith: .failure) {
+            _ = EngineFixture(.small(maxModelLen: 64, batchedTokens: 63))
+        }
+        await #expect(processExitsWith: .success) {
+            _ = EngineFixture(.small(maxModelLen: 64, batchedTokens: 64))
+        }
+    }
+}

@@ -1,0 +1,41 @@
+// Blocks are given out, shared and taken back without loss.
+
+import Testing
+
+@testable import TTEngine
+
+@Suite struct KVBlockPoolTests {
+    @Test func givesOutEveryBlockOnceAndThenNone() {
+        var pool = KVBlockPool(blockCount: 3, blockSize: 4)
+        #expect(pool.allocate(2) == [0, 1])
+        #expect(pool.allocate(2) == nil)
+        #expect(pool.freeCount == 1)
+        #expect(pool.allocate(1) == [2])
+        #expect(pool.allocate(0) == [])
+        #expect(pool.usedCount == 3)
+    }
+
+    @Test func releasedBlocksAreGivenOutAgainInTheSameOrder() {
+        var pool = KVBlockPool(blockCount: 5, blockSize: 4)
+        let first = pool.allocate(3)!
+        pool.release(first)
+        #expect(pool.freeCount == 5)
+        #expect(pool.allocate(3) == first)
+    }
+
+    @Test func aSharedBlockIsFreeWhenItsLastOwnerLetsGo() {
+        var pool = KVBlockPool(blockCount: 2, blockSize: 4)
+        let blocks = pool.allocate(2)!
+        pool.share([blocks[0]])
+        pool.release(blocks)
+        #expect(pool.usedCount == 1)
+        #expect(pool.owners == [1, 0])
+        pool.release([blocks[0]])
+        #expect(pool.freeCount == 2)
+    }
+
+    @Test(arguments: [(0, 0), (1, 1), (4, 1), (5, 2), (8, 2)])
+    func roundsTokensUpToBlocks(tokens: Int, blocks: Int) {
+        #expect(KVBlockPool(blockCount: 1, blockSize: 4).blocksNeeded(forTokens: tokens) == blocks)
+    }
+}

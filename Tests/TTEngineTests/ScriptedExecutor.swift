@@ -1,0 +1,110 @@
+// An executor whose next token is a hash of the whole sequence, read back from a KV cache that it really keeps.
+
+import TTPlatform
+import TTWorker
+import Testing
+
+/// Executes steps on a pretended KV cache, and records an issue for every step that no worker could run.
+///
+/// Tokens are written into the blocks that the engine assigned and read back through them, so that a block that two
+/// rows share, or a sequence that was not prefilled again as a whole, changes what is generated.
+final class ScriptedExecutor: StepExecutor {
+    /// A row of the batch.
+    struct Row {
+        var length: Int
+        var pending: Int32
+        var blocks: [Int32]
+    }
+
+    let limits: StepLimits
+    /// What the row's next token is, by its whole sequence.
+    let nextToken: ([Int32]) -> Int32
+    /// Steps run, in order.
+    private(set) var steps: [ScheduledStep] = []
+    /// Makes the next step fail, after it has written.
+    var failsNext = false
+    private var rows: [RequestID: Row] = [:]
+    private var cache: [Int32]
+
+    init(limits: StepLimits, nextToken: @escaping ([Int32]) -> Int32) {
+        self.limits = limits
+        self.nextToken = nextToken
+        cache = Array(repeating: -1, count: limits.kvCache.blockCount * limits.kvCache.blockSize)
+    }
+
+    /// The prefill rows of each step, `nil` for decode steps.
+    var prefills: [[PrefillRow]?] {
+        steps.map { step in
+            if case .prefill(let rows) = step.work { rows } else { nil }
+        }
+    }
+
+    func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
+        steps.append(step)
+        for id in step.leaving {
+            check(rows.removeValue(forKey: id) != nil, "\(id) leaves a batch that it was not in")
+        }
+        let sampled =
+            switch step.work {
+            case .prefill(let prefill): run(prefill)
+            case .decode(let decode): run(decode)
+            }
+        checkBlocks()
+        if failsNext { throw DeviceFault(operation: "scripted step", reason: "asked for") }
+        return sampled
+    }
+
+    private func run(_ prefill: [PrefillRow]) -> [SampledToken] {
+        check(!prefill.isEmpty, "a prefill step without rows")
+        check(prefill.reduce(0) { $0 + $1.tokens.count } <= limits.maxNumBatchedTokens, "more tokens than a step has")
+        return prefill.map { new in
+            check(rows[new.id] == nil, "\(new.id) is in the batch already")
+            check(new.computedTokens == 0, "nothing is computed yet")
+            check((1...new.tokens.count).contains(new.promptLength), "\(new.id) has a prompt of \(new.promptLength)")
+            var row = Row(length: 0, pending: 0, blocks: new.blocks)
+            for token in new.tokens { write(token, to: &row) }
+            return sample(new.id, row)
+        }
+    }
+
+    private func run(_ decode: [DecodeRow]) -> [SampledToken] {
+        check(Set(decode.map(\.id)) == Set(rows.keys), "a decode step is for all rows of the batch")
+        check(decode.count == rows.count, "a row is decoded twice")
+        return decode.map { old in
+            var row = rows[old.id]!
+            row.blocks += old.newBlocks
+            write(row.pending, to: &row)
+            return sample(old.id, row)
+        }
+    }
+
+    private func write(_ token: Int32, to row: inout Row) {
+        let (index, offset) = row.length.quotientAndRemainder(dividingBy: limits.kvCache.blockSize)
+        guard index < row.blocks.count else {
+            Issue.record("no block for position \(row.length)")
+            return
+        }
+        cache[Int(row.blocks[index]) * limits.kvCache.blockSize + offset] = token
+        row.length += 1
+    }
+
+    private func sample(_ id: RequestID, _ row: Row) -> SampledToken {
+        let size = limits.kvCache.blockSize
+        let sequence = (0..<row.length).map { cache[Int(row.blocks[$0 / size]) * size + $0 % size] }
+        let token = nextToken(sequence)
+        rows[id] = Row(length: row.length, pending: token, blocks: row.blocks)
+        return SampledToken(id: id, token: token)
+    }
+
+    private func checkBlocks() {
+        check(rows.count <= limits.maxNumSeqs, "more rows than slots")
+        let blocks = rows.values.flatMap(\.blocks)
+        check(Set(blocks).count == blocks.count, "two rows own a block")
+        check(blocks.allSatisfy { $0 >= 0 && $0 < Int32(limits.kvCache.blockCount) }, "no such block")
+    }
+
+    /// Like `#expect`, which is slow where it holds millions of times.
+    private func check(_ condition: Bool, _ comment: @autoclosure () -> Comment) {
+        if !condition { Issue.record(comment()) }
+    }
+}

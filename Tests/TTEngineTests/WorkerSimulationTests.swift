@@ -1,0 +1,105 @@
+// Random schedules over the real worker and a fake model, in each sampling mode.
+
+import FakeModel
+import TTPlatform
+import TTWorker
+import Testing
+
+@testable import TTEngine
+
+@Suite struct WorkerSimulationTests {
+    @Test(arguments: SampleOnDeviceMode.allCases)
+    func everyRequestGetsTheTokensItGetsAlone(mode: SampleOnDeviceMode) throws {
+        var preemptions = 0
+        var deviceTokens = 0
+        for seed in 0..<20 as Range<UInt64> {
+            var simulation = try WorkerSimulation(mode: mode, seed: seed)
+            try simulation.run()
+            preemptions += simulation.engine.statistics.preemptions
+            deviceTokens += simulation.device.model?.tokensSampledOnDevice ?? 0
+        }
+        #expect(preemptions > 10)
+        #expect((deviceTokens > 0) == (mode != .none))
+    }
+}
+
+/// A run of random requests through an engine on a `TTWorker`.
+private struct WorkerSimulation {
+    private struct Job {
+        var expected: [Int32]
+        var generated: [Int32] = []
+    }
+
+    let device = FakeMeshDevice()
+    let engine: TTEngine
+    private let limits: StepLimits
+    private let language = FakeLanguage()
+    private let seed: UInt64
+    private var random: SeededGenerator
+    private var jobs: [RequestID: Job] = [:]
+
+    init(mode: SampleOnDeviceMode, seed: UInt64) throws {
+        self.seed = seed
+        random = SeededGenerator(seed: seed)
+        var configuration = EngineConfiguration()
+        configuration.maxModelLen = 48
+        configuration.maxNumSeqs = Int.random(in: 1...6, using: &random)
+        configuration.blockSize = [2, 4, 16].randomElement(using: &random)!
+        configuration.numBlocksOverride = 48 / configuration.blockSize! + Int.random(in: 0...12, using: &random)
+        configuration.tt.sampleOnDeviceMode = mode
+        let worker = try TTWorker(
+            device: device, configuration: configuration,
+            model: FakeMeshDevice.modelConfig(vocabularySize: language.vocabularySize),
+            endOfGenerationTokens: language.endOfGeneration)
+        device.model?.recordsCalls = false
+        limits = worker.limits
+        engine = TTEngine(executor: worker, endOfGeneration: language.endOfGeneration)
+    }
+
+    /// Feeds 16 requests, cancels some, and compares every one that ends.
+    mutating func run() throws {
+        var left = 16
+        while left > 0 || engine.hasWork {
+            for _ in 0..<min(left, Int.random(in: 0...3, using: &random)) {
+                try addOne()
+                left -= 1
+            }
+            if Int.random(in: 0..<30, using: &random) == 0,
+                let id = jobs.keys.sorted().randomElement(using: &random)
+            {
+                #expect(engine.cancel(id))
+                jobs[id] = nil
+            }
+            if let report = try engine.step() { take(report) }
+            try engine.checkIntegrity()
+        }
+        #expect(jobs.isEmpty)
+    }
+
+    private mutating func addOne() throws {
+        let length = Int.random(in: 1...40, using: &random)
+        let prompt = (0..<length).map { _ in Int32.random(in: 0..<Int32(language.vocabularySize), using: &random) }
+        let token = TTSamplingParams(
+            temperature: [0, 0.7, 1].randomElement(using: &random)!, topK: [0, 1, 5].randomElement(using: &random)!,
+            topP: [1, 0.9].randomElement(using: &random)!, seed: random.next())
+        let sampling = SamplingParams(
+            token: token, maxTokens: Int.random(in: 3...30, using: &random),
+            minTokens: [0, 0, 3].randomElement(using: &random)!,
+            stopTokenIDs: [[], [9, 33]].randomElement(using: &random)!, ignoreEOS: Bool.random(using: &random))
+        let expected = language.expectedTokens(prompt: prompt, sampling: sampling)
+        let id = try engine.add(prompt: prompt, sampling: sampling)
+        jobs[id] = Job(expected: Array(expected.prefix(limits.maxSequenceLength - length)))
+    }
+
+    private mutating func take(_ report: StepReport) {
+        for event in report.events {
+            switch event {
+            case .token(let id, let token), .stopToken(let id, let token): jobs[id]!.generated.append(token)
+            case .preempted: break
+            case .finished(let id, _):
+                let job = jobs.removeValue(forKey: id)!
+                #expect(job.generated == job.expected, "seed \(seed), \(id)")
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+// The platform's rules on configurations: what is refused, what is filled in, what is changed with a warning.
+
+import FakeModel
+import ModelFiles
+import TTPlatform
+import Testing
+
+struct PlatformRulesTests {
+    @Test func defaultsAreFilledIn() throws {
+        let checked = try check([:])
+        #expect(checked.architectures == ["TTLlamaForCausalLM"])
+        #expect(checked.maxModelLen == 256)
+        #expect(checked.maxNumSeqs == 32)
+        #expect(checked.blockSize == 16)
+        #expect(checked.maxNumBatchedTokens == 2048)
+        #expect(checked.blockSource == .rule)
+        #expect(checked.dataParallelSize == 1)
+        #expect(!checked.enablePrefixCaching)
+        #expect(checked.warnings.isEmpty)
+    }
+
+    @Test(arguments: [
+        ("enable_chunked_prefill", ConfigurationValue.boolean(true)), ("speculative_model", .string("draft")),
+        ("enable_lora", .boolean(true)), ("tensor_parallel_size", .integer(2)),
+        ("pipeline_parallel_size", .integer(2)), ("max_model_len", .integer(257)),
+    ])
+    func whatIsNotSupportedIsRefused(key: String, value: ConfigurationValue) {
+        let error = #expect(throws: ConfigurationError.self) { try check([key: value]) }
+        guard case .unsupported(key, _, _, _) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+
+    @Test func whatIsSwitchedOffMayBeSaid() throws {
+        let checked = try check([
+            "enable_chunked_prefill": .boolean(false), "enable_prefix_caching": .boolean(false),
+            "enable_lora": .boolean(false), "tensor_parallel_size": .integer(1),
+        ])
+        #expect(checked.warnings.isEmpty)
+    }
+
+    @Test func thePrefillBudgetHoldsTheLongestPrompt() throws {
+        let checked = try check(["max_num_batched_tokens": .integer(100)])
+        #expect(checked.maxNumBatchedTokens == 256)
+        #expect(checked.warnings.map(\.key) == ["max_num_batched_tokens"])
+        #expect(try check(["max_num_batched_tokens": .integer(300)]).maxNumBatchedTokens == 300)
+    }
+
+    @Test func settingsWithoutEffectAreWarnedOf() throws {
+        let hardware: [String: ConfigurationValue] = [
+            "trace_region_size": .integer(1), "fabric_config": .string("FABRIC_1D"),
+        ]
+        #expect(try check([:], tt: hardware).warnings.map(\.key) == ["fabric_config", "trace_region_size"])
+        // The original set a fabric on one chip as well.
+        #expect(try check([:], tt: hardware, platform: "ttnn").warnings.map(\.key) == ["fabric_config"])
+        #expect(try check([:], tt: hardware, platform: "ttnn", devices: 2).warnings.isEmpty)
+        #expect(try check(["threads": .integer(2)], platform: "ttnn").warnings.map(\.key) == ["threads"])
+        #expect(try check([:], tt: ["register_test_models": .boolean(true)]).warnings.count == 1)
+        let both = try check(["num_blocks_override": .integer(99), "kv_cache_memory_bytes": .integer(9)])
+        #expect(both.blockSource == .blocks(99))
+        #expect(both.warnings.map(\.key) == ["kv_cache_memory_bytes"])
+    }
+
+    @Test func replicasDivideTheMesh() throws {
+        let checked = try check(["data_parallel_size": .integer(4)], devices: 8)
+        #expect(checked.dataParallelSize == 4 && checked.devicesPerReplica == 2)
+        #expect(throws: ConfigurationError.self) { try check(["data_parallel_size": .integer(3)], devices: 8) }
+        #expect(try check(["data_parallel_size": .integer(2)]).devicesPerReplica == 1)
+    }
+
+    @Test func dataParallelMayStandInEitherPlaceButNotContradictItself() throws {
+        #expect(try check([:], tt: ["data_parallel": .integer(2)]).dataParallelSize == 2)
+        #expect(throws: ConfigurationError.self) {
+            try check(["data_parallel_size": .integer(4)], tt: ["data_parallel": .integer(2)])
+        }
+    }
+
+    @Test func encoderDecodersAreRefusedAndNamesArePrefixedOnce() throws {
+        var model = try FakeMeshDevice.modelConfig()
+        model.architectures = ["TTQwen2ForCausalLM", "LlamaForCausalLM"]
+        #expect(try TTPlatform.ttArchitectures(of: model) == ["TTQwen2ForCausalLM", "TTLlamaForCausalLM"])
+        model.architectures = ["T5ForConditionalGeneration"]
+        #expect(throws: ConfigurationError.self) { try TTPlatform.ttArchitectures(of: model) }
+    }
+
+    @Test func whatTheModelCannotDoIsRefusedWhereItWasAskedFor() throws {
+        let plain = ModelCapabilities(supportsSampleOnDevice: false)
+        var checked = try check([:])
+        try TTPlatform.check(&checked, against: plain, model: "m")
+        #expect(checked.tt.sampleOnDeviceMode == .none)
+        #expect(checked.warnings.map(\.key) == ["sample_on_device_mode"])
+        try refuses(plain, [:], tt: ["sample_on_device_mode": .string("all")])
+        try refuses(plain, ["enable_prefix_caching": .boolean(true)])
+        try refuses(
+            ModelCapabilities(supportsSampleOnDevice: true, supportedBatchSizes: [1, 2, 4]),
+            ["max_num_seqs": .integer(3)])
+        checked = try check(["enable_prefix_caching": .boolean(true)])
+        let caching = ModelCapabilities(supportsSampleOnDevice: true, supportsPrefixCaching: true)
+        try TTPlatform.check(&checked, against: caching, model: "m")
+        #expect(checked.enablePrefixCaching)
+    }
+
+    private func refuses(
+        _ capabilities: ModelCapabilities, _ settings: [String: ConfigurationValue],
+        tt: [String: ConfigurationValue] = [:]
+    ) throws {
+        var checked = try check(settings, tt: tt)
+        #expect(throws: ConfigurationError.self) {
+            try TTPlatform.check(&checked, against: capabilities, model: "m")
+        }
+    }
+
+    private func check(
+        _ settings: [String: ConfigurationValue], tt: [String: ConfigurationValue] = [:], platform: String = "host",
+        devices: Int = 1
+    ) throws -> CheckedConfiguration {
+        try TTPlatform.checkAndUpdateConfig(
+            EngineConfiguration(parsing: settings, tt: tt), model: FakeMeshDevice.modelConfig(),
+            platformName: platform, deviceCount: devices)
+    }
+}

@@ -1,0 +1,56 @@
+// Requests that the platform refuses by field, and where a row's tokens are sampled.
+
+import TTPlatform
+import Testing
+
+struct RequestValidationTests {
+    @Test func anOrdinaryRequestIsAccepted() throws {
+        try TTPlatform.validateRequest(request { _ in }, vocabularySize: 100)
+    }
+
+    @Test func whatCannotBeHeededIsRefusedByField() {
+        #expect(field { $0.n = 2 } == "n")
+        #expect(field { $0.bestOf = 1 } == "best_of")
+        #expect(field { $0.promptLogprobs = 0 } == "prompt_logprobs")
+        #expect(field { $0.logprobs = 1 } == "logprobs")
+        for temperature in [-1, Float.nan, .infinity] {
+            #expect(field { $0.sampling.token.temperature = temperature } == "temperature")
+        }
+        #expect(field { $0.sampling.token.topK = -1 } == "top_k")
+        for topP in [0, 1.1, Float.nan] { #expect(field { $0.sampling.token.topP = topP } == "top_p") }
+        #expect(field { $0.sampling.maxTokens = 0 } == "max_tokens")
+        #expect(field { $0.sampling.minTokens = 11 } == "min_tokens")
+        #expect(field { $0.sampling.stopTokenIDs = [100] } == "stop_token_ids")
+    }
+
+    @Test func rowsFallBackToTheHostOneByOne() {
+        let limited = ModelCapabilities(
+            supportsSampleOnDevice: true, maxDeviceTopK: 32, supportsDeviceSeededSampling: true)
+        let unseeded = ModelCapabilities(supportsSampleOnDevice: true)
+        let complete = ModelCapabilities(supportsSampleOnDevice: true, supportsDeviceSeededSampling: true)
+        let random = SamplingParams(token: TTSamplingParams(temperature: 1), maxTokens: 5)
+        let top = SamplingParams(token: TTSamplingParams(temperature: 1, topK: 32), maxTokens: 5)
+        let greedy = SamplingParams(token: .greedy, maxTokens: 5, minTokens: 2)
+        #expect(limited.hostSamplingReason(random, generatedCount: 0) == .topK)
+        #expect(limited.hostSamplingReason(top, generatedCount: 0) == nil)
+        #expect(unseeded.hostSamplingReason(top, generatedCount: 0) == .seed)
+        #expect(complete.hostSamplingReason(random, generatedCount: 0) == nil)
+        #expect(complete.hostSamplingReason(greedy, generatedCount: 1) == .minTokens)
+        #expect(unseeded.hostSamplingReason(greedy, generatedCount: 2) == nil)
+    }
+
+    private func request(_ change: (inout RequestDescription) -> Void) -> RequestDescription {
+        var request = RequestDescription(sampling: SamplingParams(token: .greedy, maxTokens: 10))
+        change(&request)
+        return request
+    }
+
+    private func field(_ change: (inout RequestDescription) -> Void) -> String? {
+        do {
+            try TTPlatform.validateRequest(request(change), vocabularySize: 100)
+            return nil
+        } catch {
+            return error.field
+        }
+    }
+}

@@ -1,0 +1,154 @@
+// The worker's life: bringing up, steps that contradict the batch, faults, closing.
+
+import FakeModel
+import ModelFiles
+import TTPlatform
+import TTWorker
+import Testing
+
+struct WorkerTests {
+    @Test func limitsSayWhatWasAllocated() throws {
+        let fixture = try WorkerFixture()
+        let limits = fixture.worker.limits
+        #expect(
+            limits
+                == StepLimits(
+                    maxNumSeqs: 4, maxModelLen: 48, maxNumBatchedTokens: 2048,
+                    kvCache: KVCacheShape(blockCount: 64, blockSize: 4), vocabularySize: 61))
+        #expect(fixture.model.calls.first == .allocate(limits.kvCache))
+    }
+
+    @Test func freeMemoryBoundsThePool() throws {
+        let device = FakeMeshDevice()
+        // Half of it holds 20 blocks of 16 tokens at 8 bytes.
+        device.availableKVCacheBytes = 2 * 20 * 16 * 8
+        var configuration = EngineConfiguration()
+        configuration.maxModelLen = 100
+        let worker = try TTWorker(
+            device: device, configuration: configuration, model: FakeMeshDevice.modelConfig(),
+            endOfGenerationTokens: [])
+        #expect(worker.limits.kvCache == KVCacheShape(blockCount: 20, blockSize: 16))
+    }
+
+    @Test func theModelIsReleasedBeforeTheDevice() throws {
+        let fixture = try WorkerFixture()
+        fixture.worker.close()
+        fixture.worker.close()
+        #expect(fixture.device.events == ["closed after the model"])
+        #expect(fixture.worker.health == .closed)
+        #expect(throws: DeviceFault(operation: "scheduled step", reason: "the worker is closed")) {
+            try fixture.prefill([FixtureRequest(0)])
+        }
+    }
+
+    @Test func aWorkerThatCannotStartClosesTheDevice() throws {
+        let device = FakeMeshDevice()
+        let config = try FakeMeshDevice.modelConfig()
+        #expect(throws: ConfigurationError.self) {
+            try TTWorker(
+                device: device, configuration: EngineConfiguration(), model: config, endOfGenerationTokens: [61])
+        }
+        #expect(device.events == ["closed after the model"])
+    }
+
+    @Test func anUnknownArchitectureIsNamedWithTheKnownOnes() throws {
+        var config = try FakeMeshDevice.modelConfig()
+        config.architectures = ["MambaForCausalLM"]
+        let expected = ConfigurationError.noModel(
+            model: config.name, tried: ["TTMambaForCausalLM"], known: ["TTLlamaForCausalLM"], platform: "fake")
+        #expect(throws: expected) {
+            try TTWorker(
+                device: FakeMeshDevice(), configuration: EngineConfiguration(), model: config,
+                endOfGenerationTokens: [])
+        }
+    }
+
+    @Test func afterAFaultNothingRuns() throws {
+        let fixture = try WorkerFixture()
+        let request = FixtureRequest(0)
+        _ = try fixture.prefill([request])
+        let fault = DeviceFault(operation: "decode step", reason: "the link is down")
+        fixture.model.beforeStep = { _ throws(DeviceFault) in throw fault }
+        #expect(throws: fault) { try fixture.decode([request]) }
+        #expect(fixture.worker.health == .failed(fault))
+        fixture.model.beforeStep = nil
+        #expect(throws: fault) { try fixture.decode([request]) }
+        #expect(fixture.model.stepCount == 2)
+    }
+
+    @Test(arguments: [Int32(61), -1])
+    func aTokenOutsideTheVocabularyIsAFault(token: Int32) throws {
+        let fixture = try WorkerFixture(mode: "all")
+        fixture.model.corruptToken = { _ in token }
+        let error = #expect(throws: DeviceFault.self) { try fixture.prefill([FixtureRequest(5)]) }
+        #expect(error?.reason == "request 5 got token \(token) of a vocabulary of 61")
+    }
+
+    @Test func decodeNamesExactlyTheRowsOfTheBatch() throws {
+        let (first, second) = (FixtureRequest(0), FixtureRequest(1))
+        for wrong in [[first], [first, first], [first, second, FixtureRequest(2)]] {
+            let fixture = try WorkerFixture()
+            _ = try fixture.prefill([first, second])
+            #expect(throws: DeviceFault.self) { try fixture.decode(wrong) }
+            #expect(fixture.model.stepCount == 1)
+        }
+    }
+
+    @Test func contradictoryStepsAreRefusedBeforeTheDeviceRuns() throws {
+        var beyondPool = FixtureRequest(0)
+        beyondPool.blocks = [64]
+        var withoutBlocks = FixtureRequest(0)
+        withoutBlocks.blocks = []
+        let tooLong = FixtureRequest(FixtureRequest(0), prompt: Array(repeating: 3, count: 48))
+        let unknownToken = FixtureRequest(FixtureRequest(0), prompt: [61])
+        let tooMany = (0..<5).map { FixtureRequest($0) }
+        let twice = [FixtureRequest(0), FixtureRequest(0)]
+        for rows in [[beyondPool], [withoutBlocks], [tooLong], [unknownToken], tooMany, twice] {
+            let fixture = try WorkerFixture()
+            #expect(throws: DeviceFault.self) { try fixture.prefill(rows) }
+            #expect(fixture.model.stepCount == 0)
+        }
+        let fixture = try WorkerFixture()
+        #expect(throws: DeviceFault.self) { try fixture.decode([], leaving: [RequestID(9)]) }
+    }
+
+    @Test func aSequenceThatOutgrowsItsBlocksIsRefused() throws {
+        let fixture = try WorkerFixture()
+        let request = FixtureRequest(0, blockCount: 1)
+        _ = try fixture.prefill([request])
+        #expect(throws: DeviceFault.self) { try fixture.decode([request]) }
+    }
+
+    @Test func sharedBlocksAreOnlyTakenWherePrefixCachingIsOn() throws {
+        let capabilities = ModelCapabilities(
+            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: true)
+        let fixture = try WorkerFixture(
+            settings: ["enable_prefix_caching": .boolean(true)], capabilities: capabilities)
+        var first = FixtureRequest(FixtureRequest(0), prompt: [2, 3, 4, 5, 6])
+        var second = FixtureRequest(FixtureRequest(1), prompt: [2, 3, 4, 5, 9, 8])
+        second.blocks[0] = first.blocks[0]
+        var row = second.prefillRow
+        row.computedTokens = 4
+        first.generated += try fixture.prefill([first])
+        second.generated += try fixture.worker.execute(ScheduledStep(leaving: [], work: .prefill([row]))).map(\.token)
+        for request in [first, second] {
+            let expected = fixture.language.expectedTokens(prompt: request.prompt, sampling: request.sampling)
+            #expect(request.generated == Array(expected.prefix(1)))
+        }
+        let without = try WorkerFixture()
+        _ = try without.prefill([first])
+        #expect(throws: DeviceFault.self) {
+            try without.worker.execute(ScheduledStep(leaving: [], work: .prefill([row])))
+        }
+    }
+
+    @Test func anEmptyStepOnlyLetsRequestsLeave() throws {
+        let fixture = try WorkerFixture()
+        let request = FixtureRequest(0)
+        _ = try fixture.prefill([request])
+        #expect(try fixture.decode([], leaving: [request.id]).isEmpty)
+        #expect(try fixture.prefill([]).isEmpty)
+        #expect(fixture.model.stepCount == 1)
+        _ = try fixture.prefill([request])
+    }
+}

@@ -1,0 +1,42 @@
+// The schema of the job store, as numbered SQL files that are embedded in the binary.
+//
+// A migration that was released is never edited: its checksum stands below, in the database that it was applied to, and
+// in a test. A change of schema is a new file, added to the resources of this target and to `all`.
+
+/// One numbered step of the schema.
+public struct Migration: Sendable {
+    /// 1, 2, 3 …; a database's `user_version` is that of its last migration.
+    public let version: Int
+    /// The file's name without its ending, e.g. `0001_jobs`.
+    public let name: String
+    /// The statements.
+    public let sql: String
+    /// FNV-1a (64 bit, hexadecimal) of the file's bytes, as released.
+    public let checksum: String
+
+    init(version: Int, name: String, bytes: [UInt8], checksum: String) {
+        self.version = version
+        self.name = name
+        self.sql = String(decoding: bytes, as: UTF8.self)
+        self.checksum = checksum
+    }
+
+    /// The checksum of the text that is really embedded; a test holds it against `checksum`.
+    public var actualChecksum: String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in sql.utf8 {
+            hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+        }
+        let digits = String(hash, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+/// The migrations of the job store.
+public enum Migrations {
+    /// In the order in which they are applied. (SwiftPM drops the first digit of a resource's name.)
+    public static let all: [Migration] = [
+        Migration(
+            version: 1, name: "0001_jobs", bytes: PackageResources._001_jobs_sql, checksum: "3869574a43a494c8")
+    ]
+}
