@@ -14,12 +14,16 @@ let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-ffp-contract=off"])]
 
 /// A room of the house: a folder in Sources with its tests in Tests.
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, exclude: [], swiftSettings: strict)
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ room: String, _ dependencies: [Target.Dependency] = []) -> Target {
+/// The tests of a room; `excluded` are golden data and the scripts that made them, which tests read where they lie.
+func tests(
+    _ room: String, _ dependencies: [Target.Dependency] = [], excluded: [String] = [], resources: [Resource] = []
+) -> Target {
     .testTarget(
-        name: room + "Tests", dependencies: [.init(stringLiteral: room)] + dependencies, swiftSettings: strict)
+        name: room + "Tests", dependencies: [.init(stringLiteral: room)] + dependencies, exclude: excluded,
+        resources: resources, swiftSettings: strict)
 }
 
 let package = Package(
@@ -55,7 +59,12 @@ let package = Package(
         room("PromptFiles", ["CSimdJSON"]),
         .target(
             name: "Migrations", path: "migrations", resources: [.embedInCode("0001_jobs.sql")], swiftSettings: strict),
-        room("JobStore", ["Migrations", "CSQLiteShim", .product(name: "GRDB", package: "GRDB.swift")]),
+        room(
+            "JobStore",
+            [
+                "Migrations", "CSQLiteShim", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
         room(
             "BatchDaemon",
             [
@@ -72,6 +81,31 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+
+        // Tests, room by room, then the whole program.
+        .target(
+            name: "FakeModel", dependencies: ["TTPlatform", "ModelFiles"], path: "Tests/FakeModel",
+            swiftSettings: strict),
+        tests("ModelFiles"),
+        tests(
+            "Jinja",
+            excluded: ["golden/make_golden.py", "golden/templates", "golden/README.md", "golden/snippets.txt"],
+            resources: [.copy("golden/snippets.json"), .copy("golden/chats.json")]),
+        tests("Tokenizer", ["ModelFiles", "Jinja"], excluded: ["Data"]),
+        tests("TTPlatform", ["ModelFiles", "FakeModel"]),
+        tests("HostDevice", ["CHostKernels", "ModelFiles", "TTPlatform"], excluded: ["Golden"]),
+        tests("TTNNDevice", ["TTPlatform"]),
+        tests("TTWorker", ["TTPlatform", "ModelFiles", "HostDevice", "FakeModel"]),
+        tests("TTEngine", ["TTWorker", "TTPlatform", "FakeModel"]),
+        tests("PromptFiles", excluded: ["openai"]),
+        tests("JobStore", ["Migrations", "CSQLiteShim", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests(
+            "BatchDaemon",
+            [
+                "JobStore", "PromptFiles", "ModelFiles", "Tokenizer", "Jinja", "TTPlatform", "TTWorker", "TTEngine",
+                "FakeModel", .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(name: "ProgramTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

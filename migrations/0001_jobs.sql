@@ -120,6 +120,7 @@ CREATE TABLE metrics (
     prefill_steps    INTEGER NOT NULL,
     decode_steps     INTEGER NOT NULL,
     decode_rows      INTEGER NOT NULL,                        -- summed over the decode steps
+    preemptions      INTEGER NOT NULL,                        -- jobs that lost their KV blocks to an older one
     slots            INTEGER NOT NULL,
     kv_blocks_mean   REAL NOT NULL,
     kv_blocks_max    INTEGER NOT NULL,

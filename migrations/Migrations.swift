@@ -37,6 +37,6 @@ public enum Migrations {
     /// In the order in which they are applied. (SwiftPM drops the first digit of a resource's name.)
     public static let all: [Migration] = [
         Migration(
-            version: 1, name: "0001_jobs", bytes: PackageResources._001_jobs_sql, checksum: "3869574a43a494c8")
+            version: 1, name: "0001_jobs", bytes: PackageResources._001_jobs_sql, checksum: "4167a03e115b8bc2")
     ]
 }

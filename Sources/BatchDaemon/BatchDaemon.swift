@@ -3,7 +3,9 @@
 import Foundation
 public import JobStore
 public import Logging
-import TTPlatform
+import ModelFiles
+public import TTPlatform
+import Tokenizer
 
 /// Why a daemon could not go on.
 public enum DaemonError: Error, CustomStringConvertible {
@@ -24,6 +26,7 @@ public enum DaemonError: Error, CustomStringConvertible {
 public struct BatchDaemon: Sendable {
     private let store: any JobStore
     private let configuration: Configuration
+    private let platforms: PlatformCatalogue
     private let scope: WorkScope
     private let drains: Bool
     private let stop: StopSignal
@@ -35,12 +38,14 @@ public struct BatchDaemon: Sendable {
     /// - Parameters:
     ///   - drains: it ends when no job in `scope` is left.
     ///   - stop: asks it to end before.
+    ///   - platforms: where the configuration's device is looked for.
     public init(
         store: any JobStore, configuration: Configuration, scope: WorkScope = .everything, drains: Bool,
-        stop: StopSignal, clock: DaemonClock = .system, log: Logger
+        stop: StopSignal, platforms: PlatformCatalogue = Platforms.all, clock: DaemonClock = .system, log: Logger
     ) {
         self.store = store
         self.configuration = configuration
+        self.platforms = platforms
         self.scope = scope
         self.drains = drains
         self.stop = stop
@@ -76,7 +81,7 @@ public struct BatchDaemon: Sendable {
         defer {
             do throws(JobStoreError) {
                 try store.closeIncarnation(opened.incarnation, at: clock.now)
-                try store.maintain()
+                try store.settle()
             } catch {
                 log.error("could not close \(opened.incarnation): \(error)")
             }
@@ -87,42 +92,82 @@ public struct BatchDaemon: Sendable {
     }
 
     private func work(_ queue: WorkQueue) throws {
+        var queue = queue
         var failures = 0
         while stop.level == .none {
-            guard let batch = try queue.next() else {
+            guard let batch = try persistently({ () throws(JobStoreError) in try queue.next() }) ?? nil else {
                 if drains { return }
-                try store.maintain()
+                _ = try persistently { () throws(JobStoreError) in try store.maintain() }
                 stop.wait(seconds: Double(configuration.daemon.pollIntervalMS) / 1000)
                 continue
             }
-            let name = batch.model ?? configuration.model
-            let loading: SessionLoading
-            do {
-                loading = try SessionLoading(model: name, configuration: configuration, log: log)
-            } catch {
-                guard batch.model != nil else { throw error }
-                log.error("\(batch.id) cannot run: \(error)")
-                try failAll(of: batch, queue, because: error)
-                continue
-            }
-            switch try loading.run(queue, drains: drains, stop: stop, clock: clock) {
+            switch try runSession(for: batch, queue) {
             case .outOfWork: failures = 0
             case .stopped: return
-            case .deviceFailed(let failure, let finished):
-                failures = finished > 0 ? 1 : failures + 1
-                if failures >= 5 { throw DaemonError.deviceKeepsFailing(times: failures, last: failure.description) }
+            case .deviceFailed(let failure, let finished, let culprits):
+                // A failure whose culprit was found says nothing about the device, and a job that brings it down by
+                // itself is found before the device is given up.
+                if finished > 0 { failures = 0 }
+                if culprits == 0 { failures += 1 }
+                if failures >= max(5, configuration.daemon.maxCrashes + 2) {
+                    throw DaemonError.deviceKeepsFailing(times: failures, last: failure.description)
+                }
                 log.warning("opening the device again after \(failure.description)")
             }
         }
     }
 
-    /// A batch whose model cannot be had fails as a whole, rather than waiting for ever; `retry` runs it again.
+    /// Loads the batch's model and works; a batch whose model cannot be had fails as a whole, rather than waiting for
+    /// ever or keeping others from their turn. `retry` runs it again.
+    private func runSession(for batch: ClaimableBatch, _ queue: WorkQueue) throws -> SessionEnd {
+        do {
+            let loading = try SessionLoading(
+                model: batch.model ?? configuration.model, configuration: configuration, platforms: platforms, log: log)
+            return try loading.run(queue, drains: drains, stop: stop, clock: clock)
+        } catch  where isAboutTheBatch(error, batch) {
+            log.error("\(batch.id) cannot run: \(error)")
+            try failAll(of: batch, queue, because: error)
+            return .outOfWork
+        }
+    }
+
+    /// Whether `error` is the batch's model's fault, and not that of the device or the settings. Settings that do not fit
+    /// a model which is not the configured one are no reason to keep the other batches waiting.
+    private func isAboutTheBatch(_ error: any Error, _ batch: ClaimableBatch) -> Bool {
+        guard let model = batch.model else { return false }
+        return switch error {
+        case is ModelLookupError, is ModelFileError, is TokenizerError, ConfigurationError.noModel: true
+        case is ConfigurationError: model != ModelCatalogue.remembered(configuration.model)
+        default: false
+        }
+    }
+
     private func failAll(of batch: ClaimableBatch, _ queue: WorkQueue, because error: any Error) throws {
         let reason = JobError(code: "model_unavailable", message: "\(error)", status: 503)
-        while let next = try queue.next(), next.id == batch.id {
-            let jobs = try queue.claim(1000, of: next)
+        while stop.level == .none {
+            let jobs = try persistently { () throws(JobStoreError) in try queue.claim(1000, of: batch) } ?? []
+            guard !jobs.isEmpty else { return }
             let completions = jobs.map { JobCompletion(ticket: $0.ticket, outcome: .failed(reason)) }
-            _ = try store.finish(completions, incarnation: queue.incarnation, at: clock.now)
+            _ = try persistently { () throws(JobStoreError) in
+                try store.finish(completions, incarnation: queue.incarnation, at: clock.now)
+            }
+        }
+    }
+
+    /// Runs `body` until the store is in order; nil if the daemon was told to stop before. Jobs that were claimed go
+    /// back when the incarnation is closed.
+    private func persistently<Value>(_ body: () throws(JobStoreError) -> Value) throws(JobStoreError) -> Value? {
+        var trouble = StoreTrouble(consequence: "the daemon waits", log: log)
+        while true {
+            do throws(JobStoreError) {
+                let value = try body()
+                trouble.isOver()
+                return value
+            } catch {
+                try trouble.note(error)
+                if stop.level != .none { return nil }
+                stop.wait(seconds: Double(configuration.daemon.storeRetryMS) / 1000)
+            }
         }
     }
 }

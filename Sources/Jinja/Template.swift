@@ -26,8 +26,8 @@ public struct Template: Sendable {
 
     /// The rendered text in runs of one origin: what the template wrote, and what came from the conversation.
     /// Joined, the segments are exactly what ``render(_:environment:)`` gives. Concatenation, slicing, trimming, case
-    /// changes, `replace` and `join` keep origins piece by piece; what is serialised (`tojson`, a printed list) or
-    /// formatted (`format`, `%`) is `.data` as a whole once any string in it is.
+    /// changes, `replace`, `join` and formatting (`format`, `%`) keep origins piece by piece; what is serialised
+    /// (`tojson`, a printed list) is `.data` as a whole once any string in it is.
     public func renderSegments(
         _ context: [String: JinjaValue], environment: RenderEnvironment = RenderEnvironment()
     ) throws(JinjaError) -> [Segment] {

@@ -36,12 +36,6 @@ public protocol JobStore: Sendable {
     /// Ends a life in good order: what it still has running waits again, without blame.
     func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError)
 
-    /// Takes up to `limit` pending jobs, oldest batch first, in order of input; only of batches that ask for `model` or
-    /// for none, if it is given.
-    func claim(
-        _ limit: Int, incarnation: Incarnation, model: String?, at now: Milliseconds
-    ) throws(JobStoreError) -> [ClaimedJob]
-
     /// The oldest batch with a job waiting, of those in `among` if it is given; nil if there is none.
     func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch?
 
@@ -118,6 +112,9 @@ public protocol JobStore: Sendable {
 
     /// Does what keeps the store small and quick, if it is due; the daemon calls it between groups.
     func maintain() throws(JobStoreError)
+
+    /// Leaves the store in order for those who copy its file; the daemon calls it at its end.
+    func settle() throws(JobStoreError)
 }
 
 /// Sole ownership of the queue by one daemon. It ends with `release`, with the object, or with the process.

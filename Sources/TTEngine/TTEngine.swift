@@ -51,7 +51,8 @@ public final class TTEngine {
     /// Generation may end before `maxTokens`: with `.length` when prompt and generated tokens together reach the
     /// model's length, or the size of the whole KV pool where that is smaller.
     public func add(prompt: [Int32], sampling: SamplingParams) throws(RequestRefusal) -> RequestID {
-        try scheduler.limits.admit(prompt: prompt, sampling: sampling)
+        try scheduler.limits.admit(
+            prompt: prompt, sampling: sampling, endOfGeneration: stopConditions.endOfGeneration)
         let id = RequestID(nextID)
         nextID += 1
         scheduler.add(EngineRequest(id: id, prompt: prompt, sampling: sampling))

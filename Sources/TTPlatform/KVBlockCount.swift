@@ -11,22 +11,22 @@ public enum KVBlockCount {
     ///
     /// - Parameters:
     ///   - model: the model's name; a part of it is enough.
-    ///   - devicesPerReplica: chips that one replica runs on.
-    public static func maxTokensAllUsers(model: String, devicesPerReplica: Int) -> Int {
+    ///   - deviceCount: chips that the model runs on.
+    public static func maxTokensAllUsers(model: String, deviceCount: Int) -> Int {
         let name = model.lowercased()
         let limit = limits.first { limit in
-            limit.devices.contains(devicesPerReplica) && name.contains(limit.model)
+            limit.devices.contains(deviceCount) && name.contains(limit.model)
         }
         return limit?.tokens ?? 131_072
     }
 
-    /// The pool for one replica.
+    /// The pool of a model.
     ///
     /// - Parameters:
     ///   - configuration: the checked settings.
     ///   - model: the model's name, for the table.
     ///   - bytesPerBlock: what `TTModel.kvCacheBytes` says.
-    ///   - availableBytes: what `MeshDevice.availableKVCacheBytes` says; shared by the replicas.
+    ///   - availableBytes: what `MeshDevice.availableKVCacheBytes` says.
     /// - Throws: `ConfigurationError.keyValueCacheTooSmall` where the pool does not hold one longest sequence.
     public static func pool(
         _ configuration: CheckedConfiguration, model: String, bytesPerBlock: Int, availableBytes: Int?
@@ -39,11 +39,11 @@ public enum KVBlockCount {
         case .bytes(let bytes): count = bytes / max(1, bytesPerBlock)
         case .rule:
             let table = blocks(
-                maxTokensAllUsers: maxTokensAllUsers(model: model, devicesPerReplica: configuration.devicesPerReplica),
+                maxTokensAllUsers: maxTokensAllUsers(model: model, deviceCount: configuration.deviceCount),
                 blockSize: blockSize, maxNumSeqs: configuration.maxNumSeqs)
-            // More than every row at its longest is never used, except to remember prompts.
-            let used = configuration.enablePrefixCaching ? table : min(table, longest * configuration.maxNumSeqs)
-            count = min(used, memoryBound(availableBytes, configuration.dataParallelSize, bytesPerBlock) ?? used)
+            // More than every row at its longest is never used.
+            let used = min(table, longest * configuration.maxNumSeqs)
+            count = min(used, memoryBound(availableBytes, bytesPerBlock) ?? used)
         }
         guard count >= longest else {
             throw .keyValueCacheTooSmall(
@@ -53,8 +53,8 @@ public enum KVBlockCount {
     }
 
     /// Blocks in half of the free memory: the rest is for activations, other programs and the page cache.
-    private static func memoryBound(_ availableBytes: Int?, _ replicas: Int, _ bytesPerBlock: Int) -> Int? {
-        availableBytes.map { $0 / 2 / replicas / max(1, bytesPerBlock) }
+    private static func memoryBound(_ availableBytes: Int?, _ bytesPerBlock: Int) -> Int? {
+        availableBytes.map { $0 / 2 / max(1, bytesPerBlock) }
     }
 
     private struct Limit {

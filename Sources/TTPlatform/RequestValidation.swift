@@ -31,9 +31,10 @@ public struct RequestError: Error, Equatable, CustomStringConvertible {
 extension TTPlatform {
     /// Checks that the platform can run `request`.
     ///
+    /// - Parameter endOfGeneration: the model's end-of-generation tokens.
     /// - Throws: `RequestError` with the first field that it cannot heed; nothing is ignored.
     public static func validateRequest(
-        _ request: RequestDescription, vocabularySize: Int
+        _ request: RequestDescription, vocabularySize: Int, endOfGeneration: Set<Int32> = []
     ) throws(RequestError) {
         if request.n != 1 { throw RequestError(field: "n", reason: "only 1 is supported, not \(request.n)") }
         let unsupported = [
@@ -47,6 +48,12 @@ extension TTPlatform {
         for token in request.sampling.stopTokenIDs.sorted() where !(0..<vocabularySize).contains(Int(token)) {
             throw RequestError(
                 field: "stop_token_ids", reason: "\(token) is not in the vocabulary of \(vocabularySize) tokens")
+        }
+        let stops = request.sampling.stopTokenIDs
+        if request.sampling.minTokens > 0, stops.union(endOfGeneration).count >= vocabularySize {
+            throw RequestError(
+                field: "stop_token_ids",
+                reason: "leave no token for the first min_tokens = \(request.sampling.minTokens) to be chosen from")
         }
     }
 

@@ -11,7 +11,6 @@ public enum TTModelLoader {
         _ model: ModelConfig, configuration: CheckedConfiguration, device: any MeshDevice
     ) throws -> any TTModel {
         let factory = try factory(for: model, architectures: configuration.architectures, device: device)
-        // A replica is a worker of its own, so the model's batch is that of one replica.
         let initialization = ModelInitialization(
             config: model, maxBatchSize: configuration.maxNumSeqs, maxSequenceLength: configuration.maxModelLen,
             dataParallel: 1, optimizations: configuration.tt.optimizations)

@@ -16,27 +16,21 @@ public enum TTPlatform {
     ///   - model: the model to run.
     ///   - platformName: the device's platform, for warnings about settings that it cannot heed.
     ///   - deviceCount: chips of the opened mesh.
+    ///   - deviceWarnings: what the opened device says of settings that it could not heed.
     /// - Throws: `ConfigurationError` for what is not supported or contradicts itself.
     public static func checkAndUpdateConfig(
-        _ configuration: EngineConfiguration, model: ModelConfig, platformName: String, deviceCount: Int = 1
+        _ configuration: EngineConfiguration, model: ModelConfig, platformName: String, deviceCount: Int = 1,
+        deviceWarnings: [ConfigurationWarning] = []
     ) throws(ConfigurationError) -> CheckedConfiguration {
         try refuseUnsupported(configuration)
         let architectures = try ttArchitectures(of: model)
         let maxModelLen = try maxModelLen(configuration, model: model)
         let budget = try maxNumBatchedTokens(configuration, maxModelLen: maxModelLen)
-        let replicas = configuration.dataParallelSize
-        guard deviceCount == 1 || deviceCount % replicas == 0 else {
-            throw .contradiction(
-                "\(replicas) replicas do not divide a mesh of \(deviceCount) devices",
-                remedy: "choose a data_parallel_size that divides it")
-        }
         return CheckedConfiguration(
             architectures: architectures, maxModelLen: maxModelLen, maxNumSeqs: configuration.maxNumSeqs,
             maxNumBatchedTokens: budget.tokens, blockSize: configuration.blockSize ?? defaultBlockSize,
-            blockSource: blockSource(configuration), dataParallelSize: replicas,
-            devicesPerReplica: max(1, deviceCount / replicas), tt: configuration.tt,
-            asksForPrefixCaching: configuration.enablePrefixCaching == true,
-            warnings: budget.warnings + hardwareWarnings(configuration, platformName, deviceCount))
+            blockSource: blockSource(configuration), deviceCount: deviceCount, tt: configuration.tt,
+            warnings: budget.warnings + hardwareWarnings(configuration, platformName, deviceCount) + deviceWarnings)
     }
 
     /// Checks what only the loaded model can tell (contract §1.9), and fills in what depends on it.
@@ -51,12 +45,6 @@ public enum TTPlatform {
                 reason: "\(model) runs batches of \(sizes.map(String.init).joined(separator: ", "))",
                 remedy: "choose one of these")
         }
-        if configuration.asksForPrefixCaching && !capabilities.supportsPrefixCaching {
-            throw .unsupported(
-                key: "enable_prefix_caching", value: "true", reason: "\(model) does not declare prefix caching",
-                remedy: "leave it out")
-        }
-        configuration.enablePrefixCaching = configuration.asksForPrefixCaching
         guard !capabilities.supportsSampleOnDevice, configuration.tt.sampleOnDeviceMode != .none else { return }
         if configuration.tt.givenKeys.contains("sample_on_device_mode") {
             throw .unsupported(
@@ -96,6 +84,17 @@ extension TTPlatform {
                 key: "enable_chunked_prefill", value: "true", reason: "every prompt is prefilled in one step",
                 remedy: "leave it out")
         }
+        if configuration.enablePrefixCaching == true {
+            throw .unsupported(
+                key: "enable_prefix_caching", value: "true",
+                reason: "prompts do not share KV blocks in this version", remedy: "leave it out")
+        }
+        if configuration.dataParallelSize != 1 {
+            throw .unsupported(
+                key: "data_parallel_size", value: "\(configuration.dataParallelSize)",
+                reason: "one daemon runs one replica in this version",
+                remedy: "leave it out, and start another daemon on its own database for another replica")
+        }
         if let draft = configuration.speculativeModel {
             throw .unsupported(
                 key: "speculative_model", value: draft, reason: "there is no speculative decoding",
@@ -113,12 +112,10 @@ extension TTPlatform {
         for (key, size) in distributed where size != 1 {
             throw .unsupported(
                 key: key, value: "\(size)", reason: "a model is not divided over processes",
-                remedy: "leave it out; a mesh is chosen by mesh_device, replicas by data_parallel_size")
+                remedy: "leave it out; a mesh is chosen by mesh_device")
         }
-        guard configuration.maxNumSeqs > 0, configuration.dataParallelSize > 0, configuration.blockSize ?? 1 > 0
-        else {
-            throw .contradiction(
-                "max_num_seqs, data_parallel_size and block_size must be at least 1", remedy: "raise them")
+        guard configuration.maxNumSeqs > 0, configuration.blockSize ?? 1 > 0 else {
+            throw .contradiction("max_num_seqs and block_size must be at least 1", remedy: "raise them")
         }
     }
 
@@ -167,6 +164,10 @@ extension TTPlatform {
         } else {
             if configuration.threads != nil {
                 warnings.append(ConfigurationWarning(key: "threads", message: "has no effect on \(platformName)"))
+            }
+            if configuration.bindThreads {
+                warnings.append(
+                    ConfigurationWarning(key: "bind_threads", message: "has no effect on \(platformName)"))
             }
             if deviceCount == 1, given.contains("fabric_config") {
                 warnings.append(

@@ -21,7 +21,8 @@ final class TTModelRunner {
         mode = configuration.tt.sampleOnDeviceMode
         vocabularySize = limits.vocabularySize
         validation = StepValidation(
-            limits: limits, pageTableWidth: pageTableWidth, allowsPrefixCaching: configuration.enablePrefixCaching)
+            limits: limits, pageTableWidth: pageTableWidth,
+            allowsPrefixCaching: model.capabilities.supportsPrefixCaching)
         sampler = HostSampler(endOfGenerationTokens: endOfGenerationTokens)
         batch = InputBatch(maxNumSeqs: limits.maxNumSeqs, pageTableWidth: pageTableWidth)
         planner = DecodePlanner(keepsInputs: configuration.tt.traceMode != .none)

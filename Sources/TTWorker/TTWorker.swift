@@ -45,7 +45,7 @@ public final class TTWorker: StepExecutor {
         do {
             var checked = try TTPlatform.checkAndUpdateConfig(
                 configuration, model: config, platformName: device.platformName,
-                deviceCount: device.meshShape.deviceCount)
+                deviceCount: device.meshShape.deviceCount, deviceWarnings: device.warnings)
             try Self.check(endOfGenerationTokens, config)
             let model = try TTModelLoader.load(config, configuration: checked, device: device)
             try TTPlatform.check(&checked, against: model.capabilities, model: config.name)

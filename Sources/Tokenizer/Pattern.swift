@@ -54,30 +54,50 @@ final class Pattern: @unchecked Sendable {
 /// A search through one text at a time. Holds scratch memory: one for each thread at work.
 struct PatternSearch: ~Copyable {
     private let matchData: OpaquePointer
+    private let limits: OpaquePointer
 
-    init() {
-        guard let data = pcre2_match_data_create_8(1, nil) else { preconditionFailure("out of memory") }
+    /// - Parameter mostSteps: steps of one search, after which it is given up. PCRE2's own limit of ten million is reached by
+    ///   a run of eleven million spaces; this one by time that nobody waits for.
+    init(mostSteps: UInt32 = .max) {
+        guard let data = pcre2_match_data_create_8(1, nil), let context = pcre2_match_context_create_8(nil) else {
+            preconditionFailure("out of memory")
+        }
+        pcre2_set_match_limit_8(context, mostSteps)
+        pcre2_set_depth_limit_8(context, .max)
+        pcre2_set_heap_limit_8(context, .max)
         matchData = data
+        limits = context
     }
 
-    deinit { pcre2_match_data_free_8(matchData) }
+    deinit {
+        pcre2_match_data_free_8(matchData)
+        pcre2_match_context_free_8(limits)
+    }
 
     /// The first match of `pattern` in `text` (valid UTF-8) at or after byte `start`; never an empty one.
+    ///
+    /// - Throws: `TokenizerError.patternFailed`.
     borrowing func firstMatch(
         of pattern: Pattern, in text: UnsafeBufferPointer<UInt8>, from start: Int
-    ) -> Range<Int>? {
+    ) throws(TokenizerError) -> Range<Int>? {
         let options = UInt32(PCRE2_NO_UTF_CHECK) | UInt32(PCRE2_NOTEMPTY)
         var found =
             pattern.isMachineCode
-            ? pcre2_jit_match_8(pattern.code, text.baseAddress, text.count, start, PCRE2_NOTEMPTY, matchData, nil)
-            : pcre2_match_8(pattern.code, text.baseAddress, text.count, start, options, matchData, nil)
+            ? pcre2_jit_match_8(pattern.code, text.baseAddress, text.count, start, PCRE2_NOTEMPTY, matchData, limits)
+            : pcre2_match_8(pattern.code, text.baseAddress, text.count, start, options, matchData, limits)
         if found == PCRE2_ERROR_JIT_STACKLIMIT {
             let interpreted = options | UInt32(PCRE2_NO_JIT)
-            found = pcre2_match_8(pattern.code, text.baseAddress, text.count, start, interpreted, matchData, nil)
+            found = pcre2_match_8(pattern.code, text.baseAddress, text.count, start, interpreted, matchData, limits)
         }
         if found == PCRE2_ERROR_NOMATCH { return nil }
-        precondition(found > 0, "PCRE2 error \(found)")
+        guard found > 0 else { throw .patternFailed(offset: start, reason: Self.message(of: found)) }
         let offsets = pcre2_get_ovector_pointer_8(matchData)!
         return offsets[0]..<offsets[1]
+    }
+
+    private static func message(of error: Int32) -> String {
+        var text = [UInt8](repeating: 0, count: 256)
+        let length = pcre2_get_error_message_8(error, &text, text.count)
+        return length > 0 ? String(decoding: text.prefix(Int(length)), as: UTF8.self) : "PCRE2 error \(error)"
     }
 }

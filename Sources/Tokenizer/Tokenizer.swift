@@ -77,20 +77,23 @@ public final class Tokenizer: Sendable {
     // MARK: Encoding
 
     /// The token ids of `text`, nothing added before or after.
-    public func encode(_ text: String, specials: SpecialTokenHandling) -> [Int32] {
-        var text = text
-        return text.withUTF8 { bytes in
+    ///
+    /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to cut into pieces.
+    public func encode(_ text: String, specials: SpecialTokenHandling) throws(TokenizerError) -> [Int32] {
+        try Array(text.utf8).withUnsafeBufferPointer { bytes throws(TokenizerError) in
             switch specials {
-            case .parsed: encode(bytes, controlRanges: [0..<bytes.count])
-            case .text: encode(bytes, controlRanges: [])
+            case .parsed: try encode(bytes, controlRanges: [0..<bytes.count])
+            case .text: try encode(bytes, controlRanges: [])
             }
         }
     }
 
     /// The token ids of a plain prompt: control tokens parsed, BOS and EOS added where the model wants them and the
     /// prompt does not have them yet.
-    public func encode(prompt: String) -> [Int32] {
-        var ids = encode(prompt, specials: .parsed)
+    ///
+    /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to cut into pieces.
+    public func encode(prompt: String) throws(TokenizerError) -> [Int32] {
+        var ids = try encode(prompt, specials: .parsed)
         if markers.addsBOS, let bos = markers.bos, ids.first != bos { ids.insert(bos, at: 0) }
         if markers.addsEOS, let eos = markers.eos, ids.last != eos { ids.append(eos) }
         return ids
@@ -100,7 +103,9 @@ public final class Tokenizer: Sendable {
     ///
     /// The text is tokenised as a whole, but a control token is found only where the template wrote all of it: what a
     /// user wrote cannot become one, nor a part of one.
-    public func encode(_ segments: [Segment]) -> [Int32] {
+    ///
+    /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to cut into pieces.
+    public func encode(_ segments: [Segment]) throws(TokenizerError) -> [Int32] {
         var text: [UInt8] = []
         var controlRanges: [Range<Int>] = []
         for segment in segments {
@@ -113,10 +118,14 @@ public final class Tokenizer: Sendable {
                 controlRanges.append(start..<text.count)
             }
         }
-        return text.withUnsafeBufferPointer { encode($0, controlRanges: controlRanges) }
+        return try text.withUnsafeBufferPointer { text throws(TokenizerError) in
+            try encode(text, controlRanges: controlRanges)
+        }
     }
 
-    private func encode(_ text: UnsafeBufferPointer<UInt8>, controlRanges: [Range<Int>]) -> [Int32] {
+    private func encode(
+        _ text: UnsafeBufferPointer<UInt8>, controlRanges: [Range<Int>]
+    ) throws(TokenizerError) -> [Int32] {
         var ids: [Int32] = []
         ids.reserveCapacity(text.count / 4 + 8)
         var merger = BytePairMerger(merges: merges, byteTokens: byteTokens)
@@ -125,7 +134,7 @@ public final class Tokenizer: Sendable {
         while end < text.count {
             let match = specialTokens.firstMatch(in: text, from: end, controlRanges: controlRanges)
             let plain = UnsafeBufferPointer(rebasing: text[end..<(match?.range.lowerBound ?? text.count)])
-            encodePlain(plain, search, &merger, into: &ids)
+            try encodePlain(plain, search, &merger, into: &ids)
             if let match { ids.append(match.id) }
             end = match?.range.upperBound ?? text.count
         }
@@ -136,20 +145,22 @@ public final class Tokenizer: Sendable {
     private func encodePlain(
         _ text: UnsafeBufferPointer<UInt8>, _ search: borrowing PatternSearch, _ merger: inout BytePairMerger,
         into ids: inout [Int32]
-    ) {
+    ) throws(TokenizerError) {
         if text.isEmpty { return }
         if composes, let composed = UnicodeComposition.composed(text) {
-            composed.withUnsafeBufferPointer { encodePieces($0, search, &merger, into: &ids) }
+            try composed.withUnsafeBufferPointer { composed throws(TokenizerError) in
+                try encodePieces(composed, search, &merger, into: &ids)
+            }
         } else {
-            encodePieces(text, search, &merger, into: &ids)
+            try encodePieces(text, search, &merger, into: &ids)
         }
     }
 
     private func encodePieces(
         _ text: UnsafeBufferPointer<UInt8>, _ search: borrowing PatternSearch, _ merger: inout BytePairMerger,
         into ids: inout [Int32]
-    ) {
-        preTokenizer.forEachPiece(of: text, search) { piece in
+    ) throws(TokenizerError) {
+        try preTokenizer.forEachPiece(of: text, search) { piece in
             let id = wholePieces.id(of: piece)
             if id >= 0 { ids.append(id) } else { merger.encode(piece, into: &ids) }
         }

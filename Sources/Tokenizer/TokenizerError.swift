@@ -17,6 +17,8 @@ public enum TokenizerError: Error, CustomStringConvertible {
     case missingChatTemplate(path: String)
     /// The model's chat template does not parse: no conversation can be rendered.
     case invalidChatTemplate(path: String, JinjaError)
+    /// The search for the pieces of a text was given up at a byte of a stretch of it; other texts are not affected.
+    case patternFailed(offset: Int, reason: String)
     /// The chat template refused this conversation, or failed on it; the model is usable for others.
     case conversation(JinjaError)
 
@@ -36,6 +38,8 @@ public enum TokenizerError: Error, CustomStringConvertible {
             "\(path): the model has no chat template (tokenizer.chat_template); send a prompt instead of messages"
         case .invalidChatTemplate(let path, let error):
             "\(path): \(error); send a prompt instead of messages"
+        case .patternFailed(let offset, let reason):
+            "the text cannot be cut into pieces at byte \(offset): \(reason); shorten its longest run of white space"
         case .conversation(let error):
             error.description
         }

@@ -65,13 +65,13 @@ struct Program: ParsableCommand {
         case is EnqueueError: .invalidInput
         case is PromptFileError, is ModelLookupError: .notFound
         case is InvalidConfiguration, is ConfigurationError: .usage
-        case let error as JobStoreError: status(of: error)
+        case let error as JobStoreError: storeStatus(of: error)
         case is ValidationError, is CleanExit: nil
         default: String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") ? nil : .operationalError
         }
     }
 
-    private static func status(of error: JobStoreError) -> ExitStatus {
+    private static func storeStatus(of error: JobStoreError) -> ExitStatus {
         switch error {
         case .notFound, .batchNotFound: .notFound
         case .batchAlreadyFinished, .batchNotFinished, .batchIsDraft, .nothingToRetry, .daemonRunning: .conflict

@@ -24,8 +24,6 @@ struct SharedOptions: ParsableArguments {
     /// The configuration of flags, environment, file and defaults.
     func configuration() throws -> Configuration {
         var flags: [(key: String, value: String, flag: String)] = []
-        if let db { flags.append(("db", db, "--db")) }
-        if let model { flags.append(("model", model, "--model")) }
         for setting in settings {
             guard let equals = setting.firstIndex(of: "="), equals > setting.startIndex else {
                 throw ValidationError("--set \(setting): expected key=value, e.g. engine.max_num_seqs=8")
@@ -33,13 +31,19 @@ struct SharedOptions: ParsableArguments {
             let key = String(setting[..<equals])
             flags.append((key, String(setting[setting.index(after: equals)...]), "--set \(key)"))
         }
+        // A flag of its own wins over --set.
+        if let db { flags.append(("db", db, "--db")) }
+        if let model { flags.append(("model", model, "--model")) }
         return try Configuration(
             ConfigurationSources(file: config, flags: flags, environment: ProcessInfo.processInfo.environment))
     }
 
     /// The model that was asked for outright, by flag or environment.
-    var requestedModel: String? {
-        model ?? ProcessInfo.processInfo.environment["TTBATCH_MODEL"]
+    func requestedModel(_ configuration: Configuration) -> String? {
+        let isAsked =
+            model != nil || settings.contains { $0.hasPrefix("model=") }
+            || ProcessInfo.processInfo.environment["TTBATCH_MODEL"] != nil
+        return isAsked ? configuration.model : nil
     }
 
     /// The store, opened for reading only.
@@ -86,25 +90,25 @@ struct EnqueueOptions: ParsableArguments {
         guard files.filter({ $0 == "-" }).count <= 1 else { throw ValidationError("- can be given once only") }
     }
 
-    /// Stores every file; all are validated, so that each error is told, before the first failure ends the program.
-    func enqueue(into store: SQLiteJobStore, _ configuration: Configuration, _ shared: SharedOptions) throws
-        -> [EnqueueReport]
-    {
+    /// Stores all files or none; every error of every file is told.
+    func enqueue(
+        into store: SQLiteJobStore, _ configuration: Configuration, _ shared: SharedOptions
+    ) throws -> [EnqueueReport] {
         var options = Enqueuer.Options(defaultModel: configuration.model)
         options.skipsInvalid = skipInvalid
         options.maxErrors = maxErrors
-        options.requestedModel = shared.requestedModel
+        options.requestedModel = shared.requestedModel(configuration)
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.catalogue, options: options)
-        return try files.map { file in
-            let report = try enqueuer.enqueue(path: file) { StandardError.print($0.description) }
+        let reports = try enqueuer.enqueue(paths: files) { StandardError.print($0.description) }
+        for (file, report) in zip(files, reports) {
             if report.blankLines > 0 {
                 StandardError.print("\(file): skipped \(report.blankLines) blank lines")
             }
             if report.rejected > 0 {
                 StandardError.print("\(file): \(report.rejected) invalid lines were recorded as failed jobs")
             }
-            return report
         }
+        return reports
     }
 }

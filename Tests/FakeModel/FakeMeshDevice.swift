@@ -14,21 +14,24 @@ public final class FakeMeshDevice: MeshDevice {
     public let models: ModelRegistry
     /// What the device claims to have free for the KV cache.
     public var availableKVCacheBytes: Int?
+    /// What the device claims not to have heeded.
+    public var warnings: [ConfigurationWarning] = []
     /// The model that was made last.
     public private(set) weak var model: FakeTTModel?
     /// What happened to the device, for tests of the order of closing.
     public private(set) var events: [String] = []
 
-    /// A device whose models have `capabilities` and speak `language`.
+    /// A device whose models have `capabilities` and speak `language`; each is given to `prepare` before it is used.
     public init(
         capabilities: ModelCapabilities = ModelCapabilities(
             supportsSampleOnDevice: true, supportsDeviceSeededSampling: true),
-        language: FakeLanguage = FakeLanguage()
+        language: FakeLanguage = FakeLanguage(), prepare: @escaping @Sendable (FakeTTModel) -> Void = { _ in }
     ) {
         var registry = ModelRegistry()
         registry.register("TTLlamaForCausalLM") { initialization, device in
             let model = FakeTTModel(initialization, capabilities: capabilities, language: language)
             (device as? FakeMeshDevice)?.model = model
+            prepare(model)
             return model
         }
         models = registry

@@ -9,10 +9,10 @@ import Testing
 @Suite struct AttentionKernelTests {
     /// Head size, query heads of the group, positions, block size.
     @Test(arguments: [(8, 1, 1, 1), (16, 3, 40, 7), (64, 3, 130, 16), (80, 9, 65, 64), (128, 4, 33, 48)])
-    func attentionIsSoftmaxOfScoresTimesValues(_ headSize: Int, _ group: Int, _ length: Int, _ blockSize: Int) {
+    func attentionIsSoftmaxOfScoresTimesValues(_ headSize: Int, _ group: Int, _ length: Int, _ blockSize: Int) throws {
         for set in KernelSet.available {
             for half in [false, true] {
-                let worst = worstError(set, headSize, group, length, blockSize, half: half)
+                let worst = try worstError(set, headSize, group, length, blockSize, half: half)
                 #expect(worst < (half ? 2e-3 : 3e-6), "\(set.name), half \(half)")
             }
         }
@@ -20,11 +20,11 @@ import Testing
 
     private func worstError(
         _ set: KernelSet, _ headSize: Int, _ group: Int, _ length: Int, _ blockSize: Int, half: Bool
-    ) -> Double {
+    ) throws -> Double {
         let count = (length + blockSize - 1) / blockSize
         let geometry = KVCacheGeometry(
             layers: 1, heads: 1, headSize: headSize, blockCount: count, blockSize: blockSize, half: half)
-        let memory = DeviceBuffer<UInt8>(count: geometry.totalBytes)
+        let memory = try DeviceBuffer<UInt8>(count: geometry.totalBytes)
         var cache = geometry.layer(0, in: memory)
         var random = SmallRandom(seed: 8)
         let blocks = (0..<count).map { Int32(count - 1 - $0) }
@@ -35,9 +35,9 @@ import Testing
                 &cache, Int(blocks[position / blockSize]), position % blockSize, Array(keys[row]), Array(values[row]))
         }
         let queries = random.floats(group * headSize)
-        let output = DeviceBuffer<Float>(count: group * headSize)
+        let output = try DeviceBuffer<Float>(count: group * headSize)
         let stride = (length + 15) / 16 * 16 + (blockSize + 15) / 16 * 16 + 16
-        let scores = DeviceBuffer<Float>(count: group * stride)
+        let scores = try DeviceBuffer<Float>(count: group * stride)
         queries.withUnsafeBufferPointer { queries in
             blocks.withUnsafeBufferPointer { blocks in
                 var work = hk_attention(
@@ -59,6 +59,34 @@ import Testing
             }
         }
         return worst
+    }
+
+    /// f16 ends at 65504: larger keys and values are cut there, since an infinite one would make every score NaN.
+    @Test(arguments: KernelSet.available.map(\.name))
+    func finiteKeysAndValuesStayFiniteInHalfPrecision(name: String) throws {
+        let set = try KernelSet.choose(named: name)
+        let geometry = KVCacheGeometry(layers: 1, heads: 1, headSize: 16, blockCount: 1, blockSize: 16, half: true)
+        let memory = try DeviceBuffer<UInt8>(count: geometry.totalBytes)
+        var cache = geometry.layer(0, in: memory)
+        let stored: [Float] = [65504, 65519, 65520, 1e30, -65520, -1e30, .greatestFiniteMagnitude, 1]
+        let values = stored + [Float](repeating: 0, count: 8)
+        set.table.store(&cache, 0, 0, values, values)
+        var output = [Float](repeating: 0, count: 16)
+        var scores = [Float](repeating: 0, count: 64)
+        let blocks: [Int32] = [0]
+        output.withUnsafeMutableBufferPointer { output in
+            scores.withUnsafeMutableBufferPointer { scores in
+                values.map { -$0 / 1e30 }.withUnsafeBufferPointer { queries in
+                    blocks.withUnsafeBufferPointer { blocks in
+                        var work = hk_attention(
+                            group: 1, length: 1, blocks: blocks.baseAddress!, queries: queries.baseAddress!,
+                            output: output.baseAddress!, scores: scores.baseAddress!, score_stride: 64, scale: 1)
+                        set.table.attend(&cache, 0, &work)
+                    }
+                }
+            }
+        }
+        #expect(Array(output[..<8]) == [65504, 65504, 65504, 65504, -65504, -65504, 65504, 1])
     }
 
     @Test(arguments: [1, 15, 16, 77, 576])

@@ -1,5 +1,7 @@
 // What hwloc says of machines that are described to it, and of this one.
 
+import Foundation
+import Synchronization
 import TTPlatform
 import Testing
 
@@ -40,6 +42,67 @@ import Testing
         #expect(AvailableMemory.machine("MemTotal: 9 kB\nMemAvailable:   1024 kB\n") == 1 << 20)
         #expect(AvailableMemory.machine("MemTotal: 9 kB\n") == nil)
         #expect((AvailableMemory.forCache() ?? 0) > 0)
+    }
+
+    /// The page cache counts as used and is given back when memory runs short.
+    @Test func memoryOfCgroupsIsWhatTheLimitsLeave() throws {
+        let root = FileManager.default.temporaryDirectory.appendingPathComponent("cgroup-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: root) }
+        func write(_ group: String, _ files: [String: String]) throws {
+            let folder = root.appendingPathComponent(group)
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            for (name, text) in files {
+                try Data(text.utf8).write(to: folder.appendingPathComponent(name))
+            }
+        }
+        try write("a", ["memory.max": "max\n", "memory.current": "5\n"])
+        try write(
+            "a/b",
+            [
+                "memory.max": "1000\n", "memory.current": "900\n",
+                "memory.stat": "anon 100\ninactive_file 500\nactive_file 200\n",
+            ])
+        try write(
+            "memory/c",
+            [
+                "memory.limit_in_bytes": "3000\n", "memory.usage_in_bytes": "2500\n",
+                "memory.stat": "inactive_file 1\ntotal_inactive_file 700\ntotal_active_file 300\n",
+            ])
+        #expect(AvailableMemory.groups("0::/a/b\n", root: root.path) == [800])
+        #expect(AvailableMemory.groups("4:cpu:/c\n7:freezer,memory:/c\n0::/a\n", root: root.path) == [1500])
+        #expect(AvailableMemory.groups("0::/\n", root: root.path).isEmpty)
+        try write("full", ["memory.max": "100\n", "memory.current": "120\n"])
+        #expect(AvailableMemory.groups("0::/full\n", root: root.path) == [0])
+    }
+
+    @Test func moreThreadsThanProcessorsAreLoweredWithAWarning() throws {
+        var configuration = EngineConfiguration()
+        configuration.threads = 4096
+        configuration.bindThreads = true
+        let device = try HostPlatform().openMeshDevice(
+            shape: MeshShape(rows: 1, columns: 1), configuration: configuration)
+        defer { device.close() }
+        #expect(device.warnings.map(\.key) == ["threads"])
+        configuration.threads = 1
+        let small = try HostPlatform().openMeshDevice(
+            shape: MeshShape(rows: 1, columns: 1), configuration: configuration)
+        defer { small.close() }
+        #expect(small.warnings.isEmpty)
+    }
+
+    @Test func bindingIsToOneProcessorOfThePool() throws {
+        let topology = try HostTopology()
+        let lists = Mutex<[String]>([])
+        let pool = ThreadPool(threadCount: 3) { worker in
+            topology.bindCurrentThread(toProcessorAt: worker)
+            let status = (read("/proc/thread-self/status") ?? "").split(separator: "\n")
+            let list = status.first { $0.hasPrefix("Cpus_allowed_list:") }?.split(separator: "\t").last
+            lists.withLock { $0.append(list.map(String.init) ?? "unknown") }
+        }
+        pool.stop()
+        let allowed = topology.allowedProcessors
+        let expected = [1, 2].map { "\(allowed[$0 % allowed.count])" }
+        #expect(lists.withLock { $0.sorted() } == expected.sorted())
     }
 
     @Test func theHostIsAlwaysThere() throws {

@@ -75,6 +75,26 @@ import Testing
         #expect(fault?.operation == "KV cache allocation")
     }
 
+    /// A file may claim any context length: loading costs nothing by it, so that the check of the KV pool is reached.
+    @Test func aHugeContextIsLoadedAndOnlyItsMemoryIsRefused() throws {
+        let path = goldenFolder.appendingPathComponent("tiny/tiny-f32.gguf").path
+        let before = try residentBytes()
+        let loaded = try LoadedModel(path: path, blockCount: 16, maxSequenceLength: 1 << 24)
+        #expect(try loaded.prefill([1, 2, 3]).allSatisfy(\.isFinite))
+        #expect(try residentBytes() - before < 64 << 20)
+        #expect(throws: DeviceFault.self) {
+            try loaded.model.allocateKVCache(KVCacheShape(blockCount: Int(Int32.max), blockSize: 65_536))
+        }
+        let error = #expect(throws: HostDeviceError.self) { try DeviceBuffer<Float>(count: 1 << 55) }
+        #expect(error?.description.contains("cannot be reserved") == true)
+        #expect(throws: HostDeviceError.self) { try DeviceBuffer<Float>(count: Int.max) }
+    }
+
+    private func residentBytes() throws -> Int {
+        let text = try #require(read("/proc/self/statm"))
+        return try #require(Int(text.split(separator: " ")[1])) * 4096
+    }
+
     @Test func cacheBytesFollowTheMode() throws {
         let exact = try LoadedModel(tiny: "tiny-f32").model.kvCacheBytes(blockSize: 16)
         let fast = try LoadedModel(tiny: "tiny-f32", .performance).model.kvCacheBytes(blockSize: 16)

@@ -7,12 +7,12 @@ import Testing
 
 @Suite struct ThreadPoolTests {
     @Test(arguments: [1, 2, 3, 7])
-    func everyIndexIsDoneOnce(threads: Int) {
+    func everyIndexIsDoneOnce(threads: Int) throws {
         let pool = ThreadPool(threadCount: threads)
         defer { pool.stop() }
         for count in [0, 1, 2, 3, 17, 1000] {
             for grain in [1, 5] {
-                let done = DeviceBuffer<Int32>(count: max(count, 1))
+                let done = try DeviceBuffer<Int32>(count: max(count, 1))
                 let workers = Atomic<Int>(0)
                 for _ in 0..<20 {
                     pool.forEach(count, grain: grain) { worker, part in
@@ -24,6 +24,15 @@ import Testing
                 #expect(workers.load(ordering: .relaxed) < 1 << threads)
             }
         }
+    }
+
+    /// The caller's own threads would inherit a binding that it was left with.
+    @Test func onlyThePoolsOwnThreadsArePrepared() {
+        let prepared = Mutex<[Int]>([])
+        let pool = ThreadPool(threadCount: 3) { worker in prepared.withLock { $0.append(worker) } }
+        pool.forEach(100) { _, _ in }
+        pool.stop()
+        #expect(prepared.withLock { $0.sorted() } == [1, 2])
     }
 
     @Test func stoppedPoolRunsOnTheCaller() {

@@ -23,6 +23,13 @@ import Testing
         #""tools":null"#,
     ]
 
+    /// Work that grows with the square of the fields, or that goes on when nothing more is told, would not end here.
+    @Test func veryManyUnknownFieldsAreToldLikeAFew() throws {
+        let fields = (0..<50_000).map { #""max_tokenz_\#($0)":1"# }.joined(separator: ",")
+        #expect(try errors(of: #"{"prompt":"x",\#(fields)}"#).count == 20)
+        #expect(try errors(of: #"{"messages":[{"role":"user","content":"x",\#(fields)}]}"#).count == 20)
+    }
+
     @Test(arguments: accepted) func accepts(_ fields: String) throws {
         #expect(try errors(of: #"{"prompt":"x",\#(fields)}"#) == [])
         #expect(try errors(of: #"{"messages":[{"role":"user","content":"x"}],\#(fields)}"#) == [])

@@ -8,6 +8,7 @@ struct EngineConfigurationTests {
         let configuration = try EngineConfiguration(
             parsing: [
                 "device": .string("host"), "mesh_device": .string("T3K"), "threads": .integer(3),
+                "bind_threads": .boolean(true),
                 "max_model_len": .integer(100), "max_num_seqs": .integer(8), "block_size": .integer(64),
                 "max_num_batched_tokens": .integer(200), "kv_cache_memory_bytes": .integer(1000),
                 "num_blocks_override": .integer(12), "tensor_parallel_size": .integer(2),
@@ -19,6 +20,7 @@ struct EngineConfigurationTests {
         expected.device = "host"
         expected.meshDevice = .named(.t3k)
         expected.threads = 3
+        expected.bindThreads = true
         expected.maxModelLen = 100
         expected.maxNumSeqs = 8
         expected.blockSize = 64

@@ -16,7 +16,7 @@ struct KVBlockCountTests {
         ("SmolLM2-135M-Instruct", 1, 131_072),
     ])
     func theTableGoesByModelAndChips(model: String, devices: Int, tokens: Int) {
-        #expect(KVBlockCount.maxTokensAllUsers(model: model, devicesPerReplica: devices) == tokens)
+        #expect(KVBlockCount.maxTokensAllUsers(model: model, deviceCount: devices) == tokens)
     }
 
     @Test func thePoolIsNeverLargerThanItCanBeUsed() throws {
@@ -33,7 +33,6 @@ struct KVBlockCountTests {
 
     @Test func memoryBoundsThePoolAndOneSequenceMustFit() throws {
         #expect(try pool([:], available: 2 * 100 * 20).blockCount == 20)
-        #expect(try pool(["data_parallel_size": .integer(2)], available: 4 * 100 * 20).blockCount == 20)
         #expect(throws: ConfigurationError.keyValueCacheTooSmall(blocks: 15, blockSize: 16, maxModelLen: 256)) {
             try pool([:], available: 2 * 100 * 15)
         }

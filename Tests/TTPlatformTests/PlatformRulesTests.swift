@@ -14,14 +14,14 @@ struct PlatformRulesTests {
         #expect(checked.blockSize == 16)
         #expect(checked.maxNumBatchedTokens == 2048)
         #expect(checked.blockSource == .rule)
-        #expect(checked.dataParallelSize == 1)
-        #expect(!checked.enablePrefixCaching)
+        #expect(checked.deviceCount == 1)
         #expect(checked.warnings.isEmpty)
     }
 
     @Test(arguments: [
         ("enable_chunked_prefill", ConfigurationValue.boolean(true)), ("speculative_model", .string("draft")),
-        ("enable_lora", .boolean(true)), ("tensor_parallel_size", .integer(2)),
+        ("enable_lora", .boolean(true)), ("enable_prefix_caching", .boolean(true)), ("data_parallel_size", .integer(2)),
+        ("tensor_parallel_size", .integer(2)),
         ("pipeline_parallel_size", .integer(2)), ("max_model_len", .integer(257)),
     ])
     func whatIsNotSupportedIsRefused(key: String, value: ConfigurationValue) {
@@ -35,7 +35,7 @@ struct PlatformRulesTests {
     @Test func whatIsSwitchedOffMayBeSaid() throws {
         let checked = try check([
             "enable_chunked_prefill": .boolean(false), "enable_prefix_caching": .boolean(false),
-            "enable_lora": .boolean(false), "tensor_parallel_size": .integer(1),
+            "enable_lora": .boolean(false), "tensor_parallel_size": .integer(1), "data_parallel_size": .integer(1),
         ])
         #expect(checked.warnings.isEmpty)
     }
@@ -56,21 +56,16 @@ struct PlatformRulesTests {
         #expect(try check([:], tt: hardware, platform: "ttnn").warnings.map(\.key) == ["fabric_config"])
         #expect(try check([:], tt: hardware, platform: "ttnn", devices: 2).warnings.isEmpty)
         #expect(try check(["threads": .integer(2)], platform: "ttnn").warnings.map(\.key) == ["threads"])
+        #expect(try check(["bind_threads": .boolean(true)], platform: "ttnn").warnings.map(\.key) == ["bind_threads"])
+        #expect(try check(["bind_threads": .boolean(true)]).warnings.isEmpty)
         #expect(try check([:], tt: ["register_test_models": .boolean(true)]).warnings.count == 1)
         let both = try check(["num_blocks_override": .integer(99), "kv_cache_memory_bytes": .integer(9)])
         #expect(both.blockSource == .blocks(99))
         #expect(both.warnings.map(\.key) == ["kv_cache_memory_bytes"])
     }
 
-    @Test func replicasDivideTheMesh() throws {
-        let checked = try check(["data_parallel_size": .integer(4)], devices: 8)
-        #expect(checked.dataParallelSize == 4 && checked.devicesPerReplica == 2)
-        #expect(throws: ConfigurationError.self) { try check(["data_parallel_size": .integer(3)], devices: 8) }
-        #expect(try check(["data_parallel_size": .integer(2)]).devicesPerReplica == 1)
-    }
-
     @Test func dataParallelMayStandInEitherPlaceButNotContradictItself() throws {
-        #expect(try check([:], tt: ["data_parallel": .integer(2)]).dataParallelSize == 2)
+        #expect(try EngineConfiguration(parsing: [:], tt: ["data_parallel": .integer(2)]).dataParallelSize == 2)
         #expect(throws: ConfigurationError.self) {
             try check(["data_parallel_size": .integer(4)], tt: ["data_parallel": .integer(2)])
         }
@@ -91,14 +86,9 @@ struct PlatformRulesTests {
         #expect(checked.tt.sampleOnDeviceMode == .none)
         #expect(checked.warnings.map(\.key) == ["sample_on_device_mode"])
         try refuses(plain, [:], tt: ["sample_on_device_mode": .string("all")])
-        try refuses(plain, ["enable_prefix_caching": .boolean(true)])
         try refuses(
             ModelCapabilities(supportsSampleOnDevice: true, supportedBatchSizes: [1, 2, 4]),
             ["max_num_seqs": .integer(3)])
-        checked = try check(["enable_prefix_caching": .boolean(true)])
-        let caching = ModelCapabilities(supportsSampleOnDevice: true, supportsPrefixCaching: true)
-        try TTPlatform.check(&checked, against: caching, model: "m")
-        #expect(checked.enablePrefixCaching)
     }
 
     private func refuses(

@@ -23,6 +23,22 @@ struct RequestValidationTests {
         #expect(field { $0.sampling.stopTokenIDs = [100] } == "stop_token_ids")
     }
 
+    /// With every token masked there would be nothing to sample until `min_tokens` is reached.
+    @Test func stopTokensMustLeaveATokenForMinTokens() throws {
+        func check(stop: Range<Int32>, minTokens: Int, endOfGeneration: Set<Int32> = []) throws(RequestError) {
+            let described = request {
+                $0.sampling.stopTokenIDs = Set(stop)
+                $0.sampling.minTokens = minTokens
+            }
+            try TTPlatform.validateRequest(described, vocabularySize: 100, endOfGeneration: endOfGeneration)
+        }
+        let error = #expect(throws: RequestError.self) { try check(stop: 0..<100, minTokens: 1) }
+        #expect(error?.field == "stop_token_ids" && error?.reason.contains("min_tokens = 1") == true)
+        #expect(throws: RequestError.self) { try check(stop: 2..<100, minTokens: 1, endOfGeneration: [0, 1]) }
+        try check(stop: 2..<100, minTokens: 1, endOfGeneration: [0])
+        try check(stop: 0..<100, minTokens: 0)
+    }
+
     @Test func rowsFallBackToTheHostOneByOne() {
         let limited = ModelCapabilities(
             supportsSampleOnDevice: true, maxDeviceTopK: 32, supportsDeviceSeededSampling: true)

@@ -52,6 +52,22 @@ struct DecodePlannerTests {
         #expect(fixture.plans == [Self.everything, Self.everything, remapped])
     }
 
+    /// Slots have their state from the prefill on, so their moves are told with the very first decode step.
+    @Test func aRowThatEndsWithItsFirstTokenMovesTheOthers() throws {
+        let fixture = try WorkerFixture()
+        let requests = (0..<3).map { FixtureRequest($0) }
+        let first = try fixture.prefill(requests)
+        let second = try fixture.decode(Array(requests[1...]), leaving: [requests[0].id])
+        var remapped = Self.everything
+        remapped.slotRemap = [2, 1, 0, 3]
+        #expect(fixture.plans == [remapped])
+        for index in 1...2 {
+            let expected = fixture.language.expectedTokens(
+                prompt: requests[index].prompt, sampling: requests[index].sampling)
+            #expect([first[index], second[index - 1]] == Array(expected.prefix(2)))
+        }
+    }
+
     @Test func hostSamplingReloadsTheInputsOfEveryStep() throws {
         let fixture = try WorkerFixture(mode: "none")
         let request = FixtureRequest(0)

@@ -126,8 +126,8 @@ struct DefectTests {
 
     /// The original's replicas shared one step, and an idle one shifted the results of the next.
     @Test func anIdleReplicaCannotTouchAnother() throws {
-        let idle = try WorkerFixture(settings: ["data_parallel_size": .integer(2)])
-        let busy = try WorkerFixture(settings: ["data_parallel_size": .integer(2)])
+        let idle = try WorkerFixture()
+        let busy = try WorkerFixture()
         var requests = [FixtureRequest(0), FixtureRequest(1)]
         try generate(6, &requests, busy)
         for request in requests {

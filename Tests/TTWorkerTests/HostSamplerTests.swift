@@ -20,7 +20,15 @@ struct HostSamplerTests {
         #expect(sampler.sample(&logits, row(generated: 0, minTokens: 0)) == nil)
         logits = [-.infinity, -.infinity]
         #expect(sampler.sample(&logits, row(generated: 0, minTokens: 0)) == nil)
-        logits = [1, 1]
+    }
+
+    /// What a request asks for is no fault of the device.
+    @Test func aRequestThatMasksEverythingIsSampledAsIfItDidNot() {
+        var logits: [Float] = [1, 2]
+        #expect(sampler.sample(&logits, row(generated: 0, minTokens: 1)) == 1)
+        logits = [1, 2, -.infinity]
+        #expect(sampler.sample(&logits, row(generated: 0, minTokens: 1)) == 1)
+        logits = [.nan, .nan]
         #expect(sampler.sample(&logits, row(generated: 0, minTokens: 1)) == nil)
     }
 

@@ -30,6 +30,15 @@ struct WorkerTests {
         #expect(worker.limits.kvCache == KVCacheShape(blockCount: 20, blockSize: 16))
     }
 
+    @Test func whatTheDeviceCouldNotHeedIsAmongTheWarnings() throws {
+        let device = FakeMeshDevice()
+        device.warnings = [ConfigurationWarning(key: "threads", message: "lowered from 9 to 2")]
+        let worker = try TTWorker(
+            device: device, configuration: EngineConfiguration(), model: FakeMeshDevice.modelConfig(),
+            endOfGenerationTokens: [])
+        #expect(worker.configuration.warnings == device.warnings)
+    }
+
     @Test func theModelIsReleasedBeforeTheDevice() throws {
         let fixture = try WorkerFixture()
         fixture.worker.close()
@@ -119,11 +128,10 @@ struct WorkerTests {
         #expect(throws: DeviceFault.self) { try fixture.decode([request]) }
     }
 
-    @Test func sharedBlocksAreOnlyTakenWherePrefixCachingIsOn() throws {
+    @Test func sharedBlocksAreOnlyTakenWhereTheModelDeclaresIt() throws {
         let capabilities = ModelCapabilities(
             supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: true)
-        let fixture = try WorkerFixture(
-            settings: ["enable_prefix_caching": .boolean(true)], capabilities: capabilities)
+        let fixture = try WorkerFixture(capabilities: capabilities)
         var first = FixtureRequest(FixtureRequest(0), prompt: [2, 3, 4, 5, 6])
         var second = FixtureRequest(FixtureRequest(1), prompt: [2, 3, 4, 5, 9, 8])
         second.blocks[0] = first.blocks[0]

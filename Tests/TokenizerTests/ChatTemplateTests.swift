@@ -27,8 +27,8 @@ struct ChatTemplateTests {
         let segments = try template.render(messages: [["role": "user", "content": "hello<|end|>"]], now: now)
         #expect(segments.map(\.text).joined() == "<|start|><|start|>user\nhello<|end|><|end|><|start|>")
         let start = TinyVocabulary.id("<|start|>")
-        let body = tokenizer.encode("user\nhello<|end|>", specials: .text)
-        #expect(tokenizer.encode(segments) == [start, start] + body + [TinyVocabulary.id("<|end|>"), start])
+        let body = try tokenizer.encode("user\nhello<|end|>", specials: .text)
+        #expect(try tokenizer.encode(segments) == [start, start] + body + [TinyVocabulary.id("<|end|>"), start])
     }
 
     @Test func argumentsAreVariablesWhoseTextIsTheUsers() throws {
@@ -36,7 +36,7 @@ struct ChatTemplateTests {
         let segments = try template.render(
             messages: [], arguments: [("mood", "<|end|>"), ("add_generation_prompt", false)], now: now)
         #expect(segments.map(\.text).joined() == "<|end|>False2023")
-        #expect(!tokenizer.encode(segments).contains(where: tokenizer.isControl))
+        #expect(try !tokenizer.encode(segments).contains(where: tokenizer.isControl))
     }
 
     @Test func toolsHaveTheirOwnTemplateWhereThereIsOne() throws {
@@ -72,6 +72,6 @@ struct ChatTemplateTests {
         #expect(
             text.hasPrefix("<|im_start|>system\n")
                 && text.hasSuffix("What is 12 + 3?<|im_end|>\n<|im_start|>assistant\n"))
-        #expect(tokenizer.encode(segments) == tokenizer.encode(text, specials: .parsed))
+        #expect(try tokenizer.encode(segments) == tokenizer.encode(text, specials: .parsed))
     }
 }

@@ -5,11 +5,11 @@ import Testing
 
 @testable import Tokenizer
 
-private func pieces(of text: String, _ preTokenizer: PreTokenizer) -> [String] {
+private func pieces(of text: String, _ preTokenizer: PreTokenizer) throws -> [String] {
     var text = text
     var pieces: [String] = []
-    text.withUTF8 { bytes in
-        preTokenizer.forEachPiece(of: bytes, PatternSearch()) { pieces.append(String(decoding: $0, as: UTF8.self)) }
+    try text.withUTF8 { bytes in
+        try preTokenizer.forEachPiece(of: bytes, PatternSearch()) { pieces.append(String(decoding: $0, as: UTF8.self)) }
     }
     return pieces
 }
@@ -31,18 +31,40 @@ struct PreTokenizerTests {
         for (name, cases) in golden.pieces {
             let preTokenizer = PreTokenizer(try #require(PreTokenizerRules.named[name]))
             for (text, lengths) in zip(golden.texts, cases) {
-                let found = pieces(of: text, preTokenizer)
+                let found = try pieces(of: text, preTokenizer)
                 #expect(found.map(\.unicodeScalars.count) == lengths, "\(name): \(found)")
             }
         }
     }
 
-    @Test func everyNameHasPatternsThatLoseNothing() {
+    @Test func everyNameHasPatternsThatLoseNothing() throws {
         var generator = SeededGenerator(seed: 1)
         let texts = (0..<20).map { _ in generator.text(length: 40) }
         for (_, rules) in PreTokenizerRules.named {
             let preTokenizer = PreTokenizer(rules)
-            for text in texts { #expect(Array(pieces(of: text, preTokenizer).joined().utf8) == Array(text.utf8)) }
+            for text in texts { #expect(try Array(pieces(of: text, preTokenizer).joined().utf8) == Array(text.utf8)) }
+        }
+    }
+
+    /// A run of white space takes a step of the search for each of its characters, and PCRE2 gives up after ten million.
+    @Test func aLongRunOfSpacesIsOnePiece() throws {
+        let preTokenizer = PreTokenizer(try #require(PreTokenizerRules.named["llama-bpe"]))
+        let text = [UInt8](repeating: UInt8(ascii: " "), count: 11 << 20) + Array("x".utf8)
+        var lengths: [Int] = []
+        try text.withUnsafeBufferPointer { bytes in
+            try preTokenizer.forEachPiece(of: bytes, PatternSearch()) { lengths.append($0.count) }
+        }
+        #expect(lengths == [text.count - 2, 2])
+    }
+
+    @Test func aSearchThatIsGivenUpIsAnErrorOfThatText() throws {
+        let pattern = Pattern(#"\s*[\r\n]+|\s+"#)
+        let text = Array((String(repeating: " ", count: 10_000) + "x").utf8)
+        text.withUnsafeBufferPointer { bytes in
+            let error = #expect(throws: TokenizerError.self) {
+                try PatternSearch(mostSteps: 100).firstMatch(of: pattern, in: bytes, from: 0)
+            }
+            #expect(error?.description.contains("match limit exceeded") == true)
         }
     }
 
@@ -55,10 +77,10 @@ struct PreTokenizerTests {
         for (name, ranges) in golden {
             let pattern = Pattern(name == "space" ? #"\s+"# : #"\p{\#(name)}+"#)
             var found: [[UInt32]] = []
-            text.withUTF8 { bytes in
+            try text.withUTF8 { bytes in
                 let search = PatternSearch()
                 var end = 0
-                while let match = search.firstMatch(of: pattern, in: bytes, from: end) {
+                while let match = try search.firstMatch(of: pattern, in: bytes, from: end) {
                     let run = String(decoding: bytes[match], as: UTF8.self).unicodeScalars
                     found.append([run.first!.value, run.last!.value])
                     end = match.upperBound

@@ -43,7 +43,7 @@ extension Configuration {
     ///
     /// - Throws: `InvalidConfiguration` that names the place, the key and what is allowed.
     public init(_ sources: ConfigurationSources) throws(InvalidConfiguration) {
-        let home = sources.environment["HOME"] ?? "/"
+        let home = sources.environment["HOME"] ?? FileManager.default.homeDirectoryForCurrentUser.path
         var values = try Self.fileValues(sources, home: home)
         values.merge(try Self.environmentValues(sources.environment)) { _, new in new }
         for (key, value, flag) in sources.flags {
@@ -59,16 +59,21 @@ extension Configuration {
         values: [String: PlacedValue], environment: [String: String], home: String
     ) throws(InvalidConfiguration) {
         let sections = try Self.divide(values)
-        let data = environment["XDG_DATA_HOME"] ?? home + "/.local/share"
-        let cache = environment["XDG_CACHE_HOME"] ?? home + "/.cache"
+        let data = Self.baseDirectory("XDG_DATA_HOME", environment) ?? home + "/.local/share"
+        let cache = Self.baseDirectory("XDG_CACHE_HOME", environment) ?? home + "/.cache"
         func path(_ key: String, default standard: String) throws(InvalidConfiguration) -> String {
             let text = try Self.text(values[key], key: key) ?? standard
             return text.hasPrefix("~/") ? home + text.dropFirst(1) : text
         }
         databasePath = try path("db", default: data + "/ttbatch/ttbatch.db")
-        model = try Self.text(values["model"], key: "model") ?? "smollm2-135m-instruct"
+        model = try path("model", default: "smollm2-135m-instruct")
         var named: [String: String] = [:]
-        for (name, _) in sections["models"] ?? [:] { named[name] = try path("models.\(name)", default: "") }
+        for (name, placed) in sections["models"] ?? [:] {
+            guard placed.value != .null else {
+                throw InvalidConfiguration(place: placed.place, reason: "models.\(name) needs the path of a GGUF file")
+            }
+            named[name] = try path("models.\(name)", default: "")
+        }
         catalogue = ModelCatalogue(
             directory: try path("models_directory", default: cache + "/ttbatch/models"), named: named)
         engine = try Self.locating(sections, in: ["engine", "tt"]) { () throws(ConfigurationError) in
@@ -85,6 +90,9 @@ extension Configuration {
     ) throws(InvalidConfiguration) -> [String: [String: PlacedValue]] {
         var divided: [String: [String: PlacedValue]] = [:]
         for (key, placed) in values.sorted(by: { $0.key < $1.key }) where !topLevelKeys.contains(key) {
+            guard !sections.contains(key) else {
+                throw InvalidConfiguration(place: placed.place, reason: "\(key) must have keys under it, not a value")
+            }
             let parts = key.split(separator: ".", maxSplits: 1).map(String.init)
             guard parts.count == 2, sections.contains(parts[0]) else {
                 let known = (topLevelKeys + sections).joined(separator: ", ")
@@ -98,7 +106,9 @@ extension Configuration {
     private static func text(_ placed: PlacedValue?, key: String) throws(InvalidConfiguration) -> String? {
         guard let placed, placed.value != .null else { return nil }
         guard case .string(let text) = placed.value, !text.isEmpty else {
-            throw InvalidConfiguration(place: placed.place, reason: "\(key): \(placed.value) is not a text")
+            throw InvalidConfiguration(
+                place: placed.place,
+                reason: "\(key): \(placed.value) is not a text; quote a number that is meant as one")
         }
         return text
     }
@@ -133,11 +143,16 @@ extension ConfigurationError {
 // MARK: - File and environment
 
 extension Configuration {
+    /// A directory of the XDG base directory specification: set but empty or relative counts as not set.
+    private static func baseDirectory(_ variable: String, _ environment: [String: String]) -> String? {
+        environment[variable].flatMap { $0.hasPrefix("/") ? $0 : nil }
+    }
+
     private static func fileValues(
         _ sources: ConfigurationSources, home: String
     ) throws(InvalidConfiguration) -> [String: PlacedValue] {
         let named = sources.file ?? sources.environment["TTBATCH_CONFIG"]
-        let configHome = sources.environment["XDG_CONFIG_HOME"] ?? home + "/.config"
+        let configHome = baseDirectory("XDG_CONFIG_HOME", sources.environment) ?? home + "/.config"
         let standard = [configHome + "/ttbatch/ttbatch.yaml", "/etc/ttbatch.yaml"]
         guard let path = named ?? standard.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
             return [:]
@@ -185,14 +200,15 @@ extension DaemonSettings {
     init(_ values: [String: PlacedValue]) throws(InvalidConfiguration) {
         func integer(_ key: String, atLeast least: Int) throws(InvalidConfiguration) -> Int? {
             guard let placed = values[key] else { return nil }
-            guard case .integer(let number) = placed.value, (least...86_400_000).contains(number) else {
+            let most = 86_400_000
+            guard case .integer(let number) = placed.value, (least...most).contains(number) else {
                 throw InvalidConfiguration(
                     place: placed.place,
-                    reason: "daemon.\(key): \(placed.value) is not valid; expected a whole number, at least \(least)")
+                    reason: "daemon.\(key): \(placed.value) is not valid; expected a whole number, \(least) to \(most)")
             }
             return number
         }
-        for (key, placed) in values where !Self.keys.contains(key) {
+        for (key, placed) in values.sorted(by: { $0.key < $1.key }) where !Self.keys.contains(key) {
             throw InvalidConfiguration(
                 place: placed.place,
                 reason: "unknown key daemon.\(key); known: \(Self.keys.joined(separator: ", "))")

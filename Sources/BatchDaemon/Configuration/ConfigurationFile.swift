@@ -63,7 +63,9 @@ enum ConfigurationFile {
 
     private static func value(of node: Node) -> ConfigurationValue? {
         switch node {
-        case .scalar:
+        case .scalar(let scalar):
+            // What is quoted is meant as text.
+            guard scalar.style == .plain || scalar.style == .any else { return .string(scalar.string) }
             if node.null != nil { return .null }
             if let value = node.bool { return .boolean(value) }
             if let value = node.int { return .integer(value) }

@@ -14,6 +14,8 @@ public struct DaemonSettings: Sendable, Equatable {
     public var maxCrashes = 3
     /// Jobs that are committed together at most.
     public var commitGroupSize = 256
+    /// Milliseconds between tries while the store is out of order for the moment; not a key.
+    var storeRetryMS: Int64 = 1000
 
     /// The defaults.
     public init() {}

@@ -19,6 +19,8 @@ public struct EnqueueReport: Sendable {
 public enum EnqueueError: Error, CustomStringConvertible {
     /// Lines are invalid; each was reported. `stoppedEarly` if the rest of the file has not been looked at.
     case invalidLines(file: String, errors: Int, stoppedEarly: Bool)
+    /// Invalid lines may be skipped, but there is no other.
+    case nothingValid(file: String, errors: Int)
     /// There is no line in it.
     case empty(file: String)
 
@@ -29,6 +31,8 @@ public enum EnqueueError: Error, CustomStringConvertible {
             "\(file): \(errors) error\(errors == 1 ? "" : "s")"
                 + (stoppedEarly ? ", the rest of the file was not read (see --max-errors)" : "")
                 + "; nothing was stored. Mend the lines, or store the others with --skip-invalid"
+        case .nothingValid(let file, let errors):
+            "\(file): \(errors) errors, and no line is valid; nothing was stored"
         case .empty(let file):
             "\(file): there is no prompt in it; nothing was stored"
         }
@@ -41,7 +45,7 @@ public struct Enqueuer {
     public struct Options: Sendable {
         /// Invalid lines are recorded as failed jobs, and the others run.
         public var skipsInvalid = false
-        /// Reading ends after this many errors; with `skipsInvalid` they are all recorded.
+        /// Reading ends after this many errors; with `skipsInvalid` no more than these are reported, and all are recorded.
         public var maxErrors = 100
         /// The model that was asked for by flag or environment; lines may name no other.
         public var requestedModel: String?
@@ -65,140 +69,77 @@ public struct Enqueuer {
         self.clock = clock
     }
 
-    /// Validates and stores the file at `path` (`-` is standard input).
+    /// Validates and stores files in one pass each (`-` is standard input): all of them, or none.
+    ///
+    /// After an invalid file the others are looked at too, so that one call tells every error.
     ///
     /// - Parameter report: is given every error of every line.
-    /// - Throws: `EnqueueError`, `PromptFileError`, `ModelLookupError`, `JobStoreError`.
-    public func enqueue(path: String, report: @escaping (LineError) -> Void) throws -> EnqueueReport {
+    /// - Throws: the first file's `EnqueueError`, `PromptFileError`, `ModelLookupError`, `ModelFileError` or
+    ///   `JobStoreError`.
+    public func enqueue(paths: [String], report: @escaping (LineError) -> Void) throws -> [EnqueueReport] {
+        var drafts: [(draft: any BatchDraft, report: EnqueueReport)] = []
+        var failure: (any Error)?
+        for path in paths {
+            do { drafts.append(try fill(from: path, report)) } catch { failure = failure ?? error }
+        }
+        if let failure {
+            // A draft that cannot be deleted now, on a full disk perhaps, is swept later: it has no owner then.
+            for (draft, _) in drafts { try? draft.discard() }
+            throw failure
+        }
+        return try drafts.map { draft, report in
+            _ = try draft.commit(at: clock.now)
+            return report
+        }
+    }
+
+    /// The file as a draft that is complete and not committed.
+    private func fill(
+        from path: String, _ report: @escaping (LineError) -> Void
+    ) throws -> (draft: any BatchDraft, report: EnqueueReport) {
         var reading = PromptFileReader.Options()
         reading.maxErrors = options.skipsInvalid ? nil : options.maxErrors
         let reader = try PromptFileReader(path: path, options: reading)
-        guard let first = try reader.next() else { throw EnqueueError.empty(file: reader.name) }
-        let model = try batchModel(first)
-        let draft = try store.beginBatch(
-            NewBatch(name: reader.name, endpoint: nil, model: model), at: clock.now)
+        let head = try linesUpToFirstValid(reader)
+        guard let first = head.last else { throw EnqueueError.empty(file: reader.name) }
+        let model = try BatchModel(first, options, catalogue)
+        let draft = try store.beginBatch(NewBatch(name: reader.name, model: model.name), at: clock.now)
         var filling = DraftFilling(
-            draft: draft, file: reader.name, model: model, skipsInvalid: options.skipsInvalid, report: report)
+            draft: draft, file: reader.name, model: model, skipsInvalid: options.skipsInvalid,
+            maxReported: options.maxErrors, report: report)
         do {
-            var line: PromptFileLine? = first
-            while let current = line {
-                try filling.take(current)
-                line = try reader.next()
+            for line in head { try filling.take(line) }
+            var stoppedEarly = false
+            while !stoppedEarly, let line = try reader.next() {
+                try filling.take(line)
+                stoppedEarly = !options.skipsInvalid && filling.errors >= options.maxErrors
             }
             try filling.flush()
-            guard filling.errors == 0 || (options.skipsInvalid && filling.jobs > 0) else {
+            guard filling.errors == 0 || options.skipsInvalid else {
                 throw EnqueueError.invalidLines(
-                    file: reader.name, errors: filling.errors, stoppedEarly: reader.summary.stoppedAtMaxErrors)
+                    file: reader.name, errors: filling.errors,
+                    stoppedEarly: stoppedEarly || reader.summary.stoppedAtMaxErrors)
             }
-            return EnqueueReport(
-                batch: try draft.commit(at: clock.now), jobs: filling.jobs, rejected: filling.rejected,
-                blankLines: reader.summary.blankLines)
+            guard filling.jobs > 0 else {
+                throw EnqueueError.nothingValid(file: reader.name, errors: filling.errors)
+            }
         } catch {
-            try draft.discard()
+            try? draft.discard()
             throw error
         }
+        let summary = EnqueueReport(
+            batch: draft.id, jobs: filling.jobs, rejected: filling.rejected, blankLines: reader.summary.blankLines)
+        return (draft, summary)
     }
 
-    /// The batch's model: as asked for, else as the first line says, else as configured; it must exist, so that no
-    /// night is lost to a name.
-    private func batchModel(_ first: PromptFileLine) throws(ModelLookupError) -> String {
-        var name = options.requestedModel
-        if name == nil, case .valid(let line) = first { name = line.model }
-        let model = ModelCatalogue.remembered(name ?? options.defaultModel)
-        _ = try catalogue.resolve(model)
-        return model
-    }
-}
-
-/// A draft that is being filled with lines, some thousands at a time.
-private struct DraftFilling {
-    let draft: any BatchDraft
-    let file: String
-    let model: String
-    let skipsInvalid: Bool
-    let report: (LineError) -> Void
-    private(set) var jobs = 0
-    private(set) var rejected = 0
-    private(set) var errors = 0
-    private var newJobs: [NewJob] = []
-    private var newRejected: [RejectedLine] = []
-    private var bufferedBytes = 0
-
-    init(
-        draft: any BatchDraft, file: String, model: String, skipsInvalid: Bool, report: @escaping (LineError) -> Void
-    ) {
-        self.draft = draft
-        self.file = file
-        self.model = model
-        self.skipsInvalid = skipsInvalid
-        self.report = report
-    }
-
-    mutating func take(_ line: PromptFileLine) throws(JobStoreError) {
-        switch line {
-        case .valid(let line):
-            if let name = line.model, name != model {
-                reject(line.lineNumber, line.customID, [modelMismatch(name, line: line.lineNumber)])
-            } else {
-                newJobs.append(
-                    NewJob(
-                        line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,
-                        body: line.body))
-                bufferedBytes += line.body.count
-            }
-        case .invalid(let line):
-            reject(line.lineNumber, line.customID, line.errors)
+    /// The first line that is valid, and those before it: only a valid one tells which model the file is for. Of a file
+    /// that begins with very many bad lines, only so many are looked at.
+    private func linesUpToFirstValid(_ reader: PromptFileReader) throws(PromptFileError) -> [PromptFileLine] {
+        var lines: [PromptFileLine] = []
+        while lines.count < 1000, let line = try reader.next() {
+            lines.append(line)
+            if case .valid = line { break }
         }
-        if newJobs.count + newRejected.count >= 2000 || bufferedBytes >= 4 << 20 { try flush() }
-    }
-
-    /// Writes what is buffered; once a line was wrong that may not be skipped, nothing more is written.
-    mutating func flush() throws(JobStoreError) {
-        defer {
-            newJobs.removeAll(keepingCapacity: true)
-            newRejected.removeAll(keepingCapacity: true)
-            bufferedBytes = 0
-        }
-        jobs += newJobs.count
-        rejected += newRejected.count
-        guard skipsInvalid || errors == 0 else { return }
-        let duplicates = try draft.append(newJobs, rejected: newRejected)
-        guard !duplicates.isEmpty else { return }
-        jobs -= duplicates.count
-        newRejected.removeAll()
-        for duplicate in duplicates {
-            reject(Int(duplicate.line), duplicate.customID, [duplicateError(duplicate)])
-        }
-        rejected += newRejected.count
-        if skipsInvalid { _ = try draft.append([], rejected: newRejected) }
-    }
-
-    private mutating func reject(_ line: Int, _ customID: String, _ lineErrors: [LineError]) {
-        errors += lineErrors.count
-        lineErrors.forEach(report)
-        let problem = lineErrors[0].problem
-        newRejected.append(
-            RejectedLine(
-                line: Int64(line), customID: customID,
-                error: JobError(
-                    code: problem.code.rawValue, message: lineErrors.map(\.description).joined(separator: "; "),
-                    status: 400)))
-    }
-
-    private func modelMismatch(_ name: String, line: Int) -> LineError {
-        LineError(
-            file: file, line: line,
-            problem: RequestProblem(
-                code: .modelMismatch, place: .field("model"), value: "\"\(name)\"",
-                complaint: "is not the model of this batch, \"\(model)\"",
-                remedy: "put other models' prompts into a file of their own, or remove the field"))
-    }
-
-    private func duplicateError(_ duplicate: DuplicateCustomID) -> LineError {
-        LineError(
-            file: file, line: Int(duplicate.line),
-            problem: RequestProblem(
-                code: .duplicateCustomID, place: .field("custom_id"), value: "\"\(duplicate.customID)\"",
-                complaint: "is the id of line \(duplicate.firstLine) already", remedy: "make it unique in the file"))
+        return lines
     }
 }

@@ -42,8 +42,8 @@ struct JobPreparer: Sendable {
     private func promptTokens(_ prompt: RequestBody.Prompt, enqueued: Milliseconds) throws -> [Int32] {
         switch prompt {
         case .tokens(let tokens): tokens
-        case .text(let text): tokenizer.encode(prompt: text)
-        case .chat(let chat): tokenizer.encode(try template.render(chat, enqueued: enqueued))
+        case .text(let text): try tokenizer.encode(prompt: text)
+        case .chat(let chat): try tokenizer.encode(template.render(chat, enqueued: enqueued))
         }
     }
 
@@ -59,7 +59,8 @@ struct JobPreparer: Sendable {
         return SamplingParams(
             token: TTSamplingParams(
                 temperature: Float(body.temperature ?? 1), topK: Int32(clamping: max(0, body.topK ?? 0)),
-                topP: Float(body.topP ?? 1), seed: seed),
+                // What is too small for a Float is still above 0.
+                topP: max(Float(body.topP ?? 1), .leastNormalMagnitude), seed: seed),
             maxTokens: body.maxTokens ?? standard, minTokens: minTokens, stopTokenIDs: Set(body.stopTokenIDs),
             ignoreEOS: body.ignoresEOS)
     }
@@ -99,7 +100,8 @@ enum ChatTemplateState: Sendable {
                 arguments = members.map { ($0.key, JinjaValue($0.value)) }
             }
             return try template.render(
-                messages: JinjaValue(chat.templateMessages), tools: chat.tools.map { JinjaValue($0) }, arguments: arguments,
+                messages: JinjaValue(chat.templateMessages), tools: chat.tools.map { JinjaValue($0) },
+                arguments: arguments,
                 now: WallClockTime(secondsSinceEpoch: Int(enqueued.rawValue / 1000)))
         }
     }

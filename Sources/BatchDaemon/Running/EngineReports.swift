@@ -12,6 +12,11 @@ enum EngineCommand: Sendable {
     case stop(ClaimTicket)
     /// Give back what is in flight, and end.
     case putBackAll
+
+    /// The job that the engine is to run.
+    var jobToRun: ClaimTicket? {
+        if case .run(let job) = self { job.ticket } else { nil }
+    }
 }
 
 /// Told by the engine thread, in order.

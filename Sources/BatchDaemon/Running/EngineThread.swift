@@ -43,9 +43,12 @@ final class EngineThread: Sendable {
     }
 
     /// Gives back what is in flight, closes the device, and returns when the thread has ended.
-    func end() {
+    ///
+    /// - Returns: jobs that were sent to a thread which had ended by a fault: it has not reported them.
+    func end() -> [ClaimTicket] {
         commands.send(.putBackAll)
         ended.wait()
+        return commands.receive().compactMap(\.jobToRun)
     }
 }
 
@@ -136,10 +139,6 @@ private struct EngineLoop {
     }
 
     private mutating func takeBack() -> [ClaimTicket] {
-        let inFlight = engine.takeBackAll().compactMap { tickets[$0] }
-        let unread = commands.receive().compactMap { command in
-            if case .run(let job) = command { job.ticket } else { nil }
-        }
-        return inFlight + unread
+        engine.takeBackAll().compactMap { tickets[$0] }
     }
 }

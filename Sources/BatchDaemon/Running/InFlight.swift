@@ -1,43 +1,40 @@
 // The jobs between claim and end, shared by the threads of a session.
 
-import Foundation
 import JobStore
 
 /// Jobs that were claimed and have not ended. The feeder waits here until there is room or news.
 final class InFlight: @unchecked Sendable {
-    private let condition = NSCondition()
+    private let lock = WaitingLock()
     private var tickets: Set<ClaimTicket> = []
-    private var changes = 0
+    private var news = 0
 
-    var count: Int { condition.withLock { tickets.count } }
+    var count: Int { lock.withLock { tickets.count } }
 
-    var all: [ClaimTicket] { condition.withLock { Array(tickets) } }
+    var all: [ClaimTicket] { lock.withLock { Array(tickets) } }
+
+    /// Counts what `waitForNews` waits for.
+    var newsCount: Int { lock.withLock { news } }
 
     func add(_ ticket: ClaimTicket) {
-        condition.withLock { _ = tickets.insert(ticket) }
+        lock.withLock { _ = tickets.insert(ticket) }
     }
 
     func remove(_ removed: some Sequence<ClaimTicket>) {
-        condition.withLock {
+        lock.change {
             tickets.subtract(removed)
-            changes += 1
-            condition.broadcast()
+            news += 1
         }
     }
 
     /// Ends a wait early, for news that is not about a job.
     func nudge() {
-        condition.withLock {
-            changes += 1
-            condition.broadcast()
-        }
+        lock.change { news += 1 }
     }
 
-    /// Waits until a job has ended, somebody nudges, or `deadline` comes.
-    func waitForChange(until deadline: Date) {
-        condition.withLock {
-            let seen = changes
-            while changes == seen, condition.wait(until: deadline) {}
-        }
+    /// Waits until a job has ended or somebody nudged since `newsCount` was `seen`, or for `limit`.
+    ///
+    /// The count is taken before looking at what there is to do, so that nothing which happens meanwhile is slept over.
+    func waitForNews(since seen: Int, atMost limit: Duration) {
+        lock.wait(atMost: limit, until: { news != seen }, then: {})
     }
 }

@@ -1,7 +1,7 @@
 // One model loaded and at work: jobs are claimed, tokenised and handed to the engine until there are no more for it.
 
-import Foundation
 import JobStore
+import Logging
 
 /// Why a session has ended.
 enum SessionEnd {
@@ -9,15 +9,15 @@ enum SessionEnd {
     case outOfWork
     /// The daemon was asked to stop.
     case stopped
-    /// The device failed; its jobs are back in the queue. `finished` jobs of the session had ended before.
-    case deviceFailed(EngineFailure, finished: Int)
+    /// The device failed; its jobs are back in the queue. `finished` jobs of the session had ended before, and
+    /// `culprits` were failed because they had been in flight at too many such failures.
+    case deviceFailed(EngineFailure, finished: Int, culprits: Int)
 }
 
 /// Feeds one engine. `feed()` runs on the daemon's thread, beside the engine's thread and the writer's.
 struct Session {
     let modelName: String
     let preparer: JobPreparer
-    let queue: WorkQueue
     let settings: DaemonSettings
     let stop: StopSignal
     let drains: Bool
@@ -26,12 +26,18 @@ struct Session {
     let engine: EngineThread
     let writer: ResultWriter
     let inFlight: InFlight
+    private var queue: WorkQueue
+    private var trouble: StoreTrouble
     /// Claimed jobs that were in flight when the daemon or its device failed: each runs alone, so that it harms no other.
     private var suspects: [ClaimedJob] = []
+    /// A suspect is in flight.
+    private var runsSuspect = false
+    private var graceEnds: ContinuousClock.Instant?
+    private var seenVersion: Int64?
 
     init(
         modelName: String, preparer: JobPreparer, queue: WorkQueue, settings: DaemonSettings, stop: StopSignal,
-        drains: Bool, lookahead: Int, engine: EngineThread, writer: ResultWriter, inFlight: InFlight
+        drains: Bool, lookahead: Int, engine: EngineThread, writer: ResultWriter, inFlight: InFlight, log: Logger
     ) {
         self.modelName = modelName
         self.preparer = preparer
@@ -43,54 +49,65 @@ struct Session {
         self.engine = engine
         self.writer = writer
         self.inFlight = inFlight
+        trouble = StoreTrouble(consequence: "no new jobs are taken meanwhile", log: log)
     }
 
     /// Claims and feeds until the session is over; then everything is committed or put back.
-    mutating func feed() throws -> SessionEnd {
+    ///
+    /// - Throws: `JobStoreError`: what will not pass, or a disk that was still full when the daemon had to stop.
+    mutating func feed() throws(JobStoreError) -> SessionEnd {
         stop.onRequest { [inFlight] in inFlight.nudge() }
-        defer { stop.onRequest(nil) }
-        let end: Result<SessionEnd, any Error>
-        do { end = .success(try feedUntilEnd()) } catch { end = .failure(error) }
-        engine.end()
-        writer.mailbox.send(.engine(.putBack(suspects.map(\.ticket))))
+        let end: Result<SessionEnd, JobStoreError>
+        do throws(JobStoreError) { end = .success(try feedUntilEnd()) } catch { end = .failure(error) }
+        stop.onRequest(nil)
+        let unseen = engine.end()
+        writer.mailbox.send(.engine(.putBack(unseen + suspects.map(\.ticket))))
         writer.end()
         if let error = writer.failureOfStore { throw error }
         if let failure = writer.failureOfEngine {
-            return .deviceFailed(failure, finished: writer.finishedCount)
+            return .deviceFailed(failure, finished: writer.finishedCount, culprits: writer.culpritCount)
         }
         return try end.get()
     }
 
-    private mutating func feedUntilEnd() throws -> SessionEnd {
-        var graceEnds: Date?
-        var seenVersion: Int64?
+    private mutating func feedUntilEnd() throws(JobStoreError) -> SessionEnd {
         while writer.failureOfEngine == nil, writer.failureOfStore == nil {
-            switch stop.level {
-            case .none: break
-            case .graceful:
-                let deadline = graceEnds ?? Date(timeIntervalSinceNow: Double(settings.graceMS) / 1000)
-                graceEnds = deadline
-                if inFlight.count == 0 || deadline <= Date() { return .stopped }
-            case .immediate: return .stopped
-            }
-            let version = try queue.store.dataVersion()
-            if version != seenVersion {
-                seenVersion = version
+            let seen = inFlight.newsCount
+            if mustStop { return .stopped }
+            var wait = settings.pollIntervalMS
+            do throws(JobStoreError) {
                 try dropRevoked()
+                let work = stop.level == .none ? try takeWork() : .busy
+                if case .none = work, inFlight.count == 0 { return .outOfWork }
+                if case .claimed = work { continue }
+                if inFlight.count == 0 { try queue.store.maintain() }
+                trouble.isOver()
+            } catch {
+                try trouble.note(error)
+                wait = settings.storeRetryMS
             }
-            if stop.level == .none {
-                switch try takeWork() {
-                case .claimed: continue
-                case .none where inFlight.count == 0: return .outOfWork
-                case .none, .busy: break
-                }
-            }
-            if inFlight.count == 0 { try queue.store.maintain() }
-            inFlight.waitForChange(until: Date(timeIntervalSinceNow: Double(settings.pollIntervalMS) / 1000))
+            inFlight.waitForNews(since: seen, atMost: .milliseconds(wait))
         }
         return .outOfWork
     }
 
+    private var mustStop: Bool {
+        mutating get {
+            switch stop.level {
+            case .none: return false
+            case .immediate: return true
+            case .graceful:
+                let end = graceEnds ?? .now + .milliseconds(settings.graceMS)
+                graceEnds = end
+                return inFlight.count == 0 || end <= .now
+            }
+        }
+    }
+}
+
+// MARK: - Claiming
+
+extension Session {
     private enum Work {
         /// Jobs went to the engine; there may be more.
         case claimed
@@ -100,11 +117,14 @@ struct Session {
         case none
     }
 
-    private mutating func takeWork() throws -> Work {
-        if !suspects.isEmpty {
+    private mutating func takeWork() throws(JobStoreError) -> Work {
+        if runsSuspect || !suspects.isEmpty {
             guard inFlight.count == 0 else { return .busy }
-            admit(suspects.removeFirst())
-            return .busy
+            runsSuspect = !suspects.isEmpty
+            if runsSuspect {
+                admit(suspects.removeFirst())
+                return .busy
+            }
         }
         let room = lookahead - inFlight.count
         // Handfuls, so that the database is not asked for every single job.
@@ -114,6 +134,8 @@ struct Session {
         for job in try queue.claim(room, of: batch) {
             if job.crashes > 0 { suspects.append(job) } else { admit(job) }
         }
+        // Where a device fails whatever it runs, this spreads the blame over many jobs and no job is failed for it.
+        suspects.sort { ($0.crashes, $0.ticket.job) < ($1.crashes, $1.ticket.job) }
         return .claimed
     }
 
@@ -130,8 +152,13 @@ struct Session {
     }
 
     /// Jobs of cancelled batches need no more work.
-    private func dropRevoked() throws {
-        for ticket in try queue.revoked(among: inFlight.all) {
+    private mutating func dropRevoked() throws(JobStoreError) {
+        let version = try queue.store.dataVersion()
+        guard version != seenVersion else { return }
+        let revoked = Set(try queue.revoked(among: inFlight.all + suspects.map(\.ticket)))
+        seenVersion = version
+        suspects.removeAll { revoked.contains($0.ticket) }
+        for ticket in revoked {
             engine.commands.send(.stop(ticket))
             writer.mailbox.send(.revoked(ticket))
         }

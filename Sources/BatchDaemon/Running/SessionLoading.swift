@@ -1,7 +1,5 @@
 // Loads a model and starts the threads of a session.
 
-import Foundation
-import HostDevice
 import JobStore
 import Logging
 import ModelFiles
@@ -14,6 +12,7 @@ import Tokenizer
 struct SessionLoading {
     private let name: String
     private let configuration: Configuration
+    private let platforms: PlatformCatalogue
     private let log: Logger
     private let config: ModelConfig
     private let tokenizer: Tokenizer
@@ -22,11 +21,12 @@ struct SessionLoading {
     /// Opens the model's file and reads its configuration, tokenizer and chat template.
     ///
     /// - Throws: `ModelLookupError`, `ModelFileError`, `TokenizerError`.
-    init(model name: String, configuration: Configuration, log: Logger) throws {
+    init(model name: String, configuration: Configuration, platforms: PlatformCatalogue, log: Logger) throws {
         let entry = try configuration.catalogue.resolve(name)
         let file = try GGUFFile(path: entry.path)
         self.name = name
         self.configuration = configuration
+        self.platforms = platforms
         self.log = log
         config = try ModelConfig(gguf: file)
         tokenizer = try Tokenizer(file.metadata)
@@ -38,29 +38,30 @@ struct SessionLoading {
         let inFlight = InFlight()
         let writer = ResultWriter(
             store: queue.store, incarnation: queue.incarnation, inFlight: inFlight, settings: configuration.daemon,
-            detokenizer: { [tokenizer] in Detokenizer(tokenizer) }, clock: clock, log: log)
-        let began = Date()
+            stop: stop, detokenizer: { [tokenizer] in Detokenizer(tokenizer) }, clock: clock, log: log)
+        let began = ContinuousClock.now
         let engine = try EngineThread(
             clock: clock,
-            build: { [config, configuration, tokenizer, log] in
-                try openEngine(config, configuration, tokenizer.endOfGenerationTokens, log)
+            build: { [config, configuration, platforms, tokenizer, log] in
+                try openEngine(config, configuration, platforms, tokenizer.endOfGenerationTokens, log)
             },
             report: { [mailbox = writer.mailbox] in mailbox.send(.engine($0)) })
-        log.info("\(name) is ready after \(Int(Date().timeIntervalSince(began) * 1000)) ms")
+        log.info("\(name) is ready after \(Int((ContinuousClock.now - began) / .milliseconds(1))) ms")
         writer.start { [commands = engine.commands] in commands.send(.stop($0)) }
         var session = Session(
             modelName: name, preparer: JobPreparer(tokenizer: tokenizer, template: template, limits: engine.limits),
             queue: queue, settings: configuration.daemon, stop: stop, drains: drains,
-            lookahead: 2 * engine.limits.maxNumSeqs, engine: engine, writer: writer, inFlight: inFlight)
+            lookahead: 2 * engine.limits.maxNumSeqs, engine: engine, writer: writer, inFlight: inFlight, log: log)
         return try session.feed()
     }
 }
 
 /// Opens the device that the configuration asks for and puts an engine with the model on it.
 private func openEngine(
-    _ model: ModelConfig, _ configuration: Configuration, _ endOfGeneration: Set<Int32>, _ log: Logger
+    _ model: ModelConfig, _ configuration: Configuration, _ platforms: PlatformCatalogue,
+    _ endOfGeneration: Set<Int32>, _ log: Logger
 ) throws -> OpenedEngine {
-    let device = try Platforms.all.open(configuration.engine)
+    let device = try platforms.open(configuration.engine)
     log.info("device: \(device.summary)")
     let worker = try TTWorker(
         device: device, configuration: configuration.engine, model: model, endOfGenerationTokens: endOfGeneration)

@@ -1,7 +1,5 @@
 // How the daemon is asked to stop, from a signal handler's thread or from a test.
 
-import Foundation
-
 /// A request to stop that threads can wait for.
 public final class StopSignal: @unchecked Sendable {
     /// How much is wanted.
@@ -17,7 +15,7 @@ public final class StopSignal: @unchecked Sendable {
         public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
     }
 
-    private let condition = NSCondition()
+    private let lock = WaitingLock()
     private var requested = Level.none
     private var listener: (() -> Void)?
 
@@ -25,28 +23,24 @@ public final class StopSignal: @unchecked Sendable {
     public init() {}
 
     /// What has been asked for so far.
-    public var level: Level { condition.withLock { requested } }
+    public var level: Level { lock.withLock { requested } }
 
     /// Asks for `level`; a weaker wish than an earlier one changes nothing.
     public func request(_ level: Level) {
-        condition.lock()
-        requested = max(requested, level)
-        let listener = listener
-        condition.broadcast()
-        condition.unlock()
+        let listener = lock.change {
+            requested = max(requested, level)
+            return self.listener
+        }
         listener?()
     }
 
     /// Waits until something is asked for or `seconds` have passed.
     public func wait(seconds: Double) {
-        let deadline = Date(timeIntervalSinceNow: seconds)
-        condition.withLock {
-            while requested == .none, condition.wait(until: deadline) {}
-        }
+        lock.wait(atMost: .seconds(seconds), until: { requested != .none }, then: {})
     }
 
     /// Calls `listener` at every request from now on.
     func onRequest(_ listener: (() -> Void)?) {
-        condition.withLock { self.listener = listener }
+        lock.withLock { self.listener = listener }
     }
 }

@@ -16,13 +16,27 @@ struct WorkQueue {
     let incarnation: Incarnation
     let scope: WorkScope
     let clock: DaemonClock
+    /// The store's version at which nothing was waiting; until it changes, nothing will be.
+    private var emptyVersion: Int64?
 
-    /// The oldest batch in scope that has a job waiting.
-    func next() throws(JobStoreError) -> ClaimableBatch? {
-        switch scope {
-        case .everything: try store.claimableBatch(among: nil)
-        case .batches(let batches): try store.claimableBatch(among: batches)
-        }
+    init(store: any JobStore, incarnation: Incarnation, scope: WorkScope, clock: DaemonClock) {
+        self.store = store
+        self.incarnation = incarnation
+        self.scope = scope
+        self.clock = clock
+    }
+
+    /// The oldest batch in scope that has a job waiting. Cheap to ask again while nobody has written.
+    ///
+    /// Jobs that this process puts back do not count as written: a session ends then, and the next has a queue of its own.
+    mutating func next() throws(JobStoreError) -> ClaimableBatch? {
+        // Read before looking: what is written in between shows as a change the next time.
+        let version = try store.dataVersion()
+        if version == emptyVersion { return nil }
+        let batches: Set<BatchID>? = if case .batches(let batches) = scope { batches } else { nil }
+        let batch = try store.claimableBatch(among: batches)
+        emptyVersion = batch == nil ? version : nil
+        return batch
     }
 
     func claim(_ limit: Int, of batch: ClaimableBatch) throws(JobStoreError) -> [ClaimedJob] {

@@ -2,6 +2,7 @@
 
 import JobStore
 import TTEngine
+import TTPlatform
 import Tokenizer
 
 /// A job whose tokens are coming in.
@@ -24,12 +25,12 @@ struct JobInProgress {
         if step.kind == .prefill {
             // A preempted job is prefilled again: that time counts as prefill as well.
             if prefillStarted == nil { prefillStarted = step.started }
-            prefillMS += step.ended - step.started
+            prefillMS += max(0, step.ended - step.started)
         }
         if firstToken == nil { firstToken = step.ended }
         lastToken = step.ended
         tokens.append(token)
-        return isText && text.append(token)
+        return isText && text.append(token, mayStop: tokens.count > job.sampling.minTokens)
     }
 
     /// The job's end, as it is written to the store.
@@ -38,9 +39,10 @@ struct JobInProgress {
             text: text.finish(), finishReason: finishReason,
             promptTokenIDs: job.returnTokenIDs ? job.promptTokens : nil,
             tokenIDs: job.returnTokenIDs ? tokens : nil)
+        // The wall clock may have been set back meanwhile, and another machine's may have stamped the job.
         let timings = JobTimings(
-            queuedMS: (prefillStarted ?? now) - job.created, prefillMS: prefillMS,
-            decodeMS: (lastToken ?? now) - (firstToken ?? now), totalMS: now - job.created)
+            queuedMS: max(0, (prefillStarted ?? now) - job.created), prefillMS: prefillMS,
+            decodeMS: max(0, (lastToken ?? now) - (firstToken ?? now)), totalMS: max(0, now - job.created))
         return JobCompletion(
             ticket: job.ticket, outcome: .succeeded(generation),
             usage: TokenUsage(promptTokens: job.promptTokens.count, completionTokens: tokens.count), timings: timings)

@@ -1,4 +1,4 @@
-// Adds up what the engine and the writer did, and gives it as rows of a fixed interval.
+// Adds up what the engine and the writer did, and gives it as one row an interval.
 
 import JobStore
 import TTEngine
@@ -6,20 +6,18 @@ import TTEngine
 /// The running interval of metrics.
 struct MetricsRecorder {
     private let incarnation: Incarnation
-    private let lengthMS: Int64
     private var interval: MetricsInterval
     private var kvBlocksSum = 0.0
     private var steps = 0.0
     private var seen: EngineStatistics?
 
-    init(incarnation: Incarnation, lengthMS: Int64, start: Milliseconds) {
+    init(incarnation: Incarnation, start: Milliseconds) {
         self.incarnation = incarnation
-        self.lengthMS = lengthMS
         interval = MetricsInterval(incarnation: incarnation, start: start, end: start)
     }
 
-    /// When the interval is over.
-    var due: Milliseconds { Milliseconds(rawValue: interval.start.rawValue + lengthMS) }
+    /// Nothing has happened in the interval.
+    var isIdle: Bool { steps == 0 && interval.jobsSucceeded == 0 && interval.jobsFailed == 0 }
 
     /// Counts a step by the difference of the engine's counters.
     mutating func count(_ step: TimedStep) {
@@ -29,6 +27,7 @@ struct MetricsRecorder {
         interval.prefillSteps += Int64(statistics.prefillSteps - (seen?.prefillSteps ?? 0))
         interval.decodeSteps += Int64(statistics.decodeSteps - (seen?.decodeSteps ?? 0))
         interval.decodeRows += Int64(statistics.decodedRows - (seen?.decodedRows ?? 0))
+        interval.preemptions += Int64(statistics.preemptions - (seen?.preemptions ?? 0))
         interval.slots = Int64(statistics.slots)
         interval.kvBlocksTotal = Int64(statistics.kvBlocksTotal)
         interval.kvBlocksMax = max(interval.kvBlocksMax, Int64(statistics.kvBlocksUsed))
@@ -47,9 +46,9 @@ struct MetricsRecorder {
         closed.end = max(now, interval.start)
         closed.queueDepth = queueDepth
         closed.kvBlocksMean = steps > 0 ? kvBlocksSum / steps : 0
-        let idle = steps == 0 && interval.jobsSucceeded == 0 && interval.jobsFailed == 0
-        interval = MetricsInterval(incarnation: incarnation, start: closed.end, end: closed.end)
+        let wasIdle = isIdle
+        interval = MetricsInterval(incarnation: incarnation, start: now, end: now)
         (kvBlocksSum, steps) = (0, 0)
-        return idle ? nil : closed
+        return wasIdle ? nil : closed
     }
 }

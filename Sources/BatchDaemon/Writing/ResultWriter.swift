@@ -29,7 +29,8 @@ struct EngineFailure: Sendable {
 
 /// Writes the results of one session. Its own thread runs `run()`; others talk to it through `mailbox`.
 ///
-/// The device never waits for this thread. A job leaves `inFlight` when its result is committed or on its way there.
+/// The device never waits for this thread. A job leaves `inFlight` when its result is on its way to the store. While a
+/// disk is full or the database is busy, everything waits here and is tried again: nothing is lost or failed.
 final class ResultWriter: @unchecked Sendable {
     /// Where the session's threads send what they know.
     let mailbox = Mailbox<WriterMessage>()
@@ -38,37 +39,47 @@ final class ResultWriter: @unchecked Sendable {
     private let incarnation: Incarnation
     private let inFlight: InFlight
     private let settings: DaemonSettings
+    private let stop: StopSignal
     private let detokenizer: @Sendable () -> Detokenizer
     private let clock: DaemonClock
     private let log: Logger
     private let ended = DispatchSemaphore(value: 0)
 
     // Only the writer's thread uses these.
-    private var stop: (ClaimTicket) -> Void = { _ in }
+    private var stopEngine: (ClaimTicket) -> Void = { _ in }
     private var jobs: [ClaimTicket: JobInProgress] = [:]
     private var group: [JobCompletion] = []
-    private var groupDue: Milliseconds?
+    private var groupDue: ContinuousClock.Instant?
+    private var releases: [(tickets: [ClaimTicket], reason: ReleaseReason)] = []
     private var metrics: MetricsRecorder
+    private var metricsDue: ContinuousClock.Instant
+    private var intervals: [MetricsInterval] = []
+    private var trouble: StoreTrouble
+    private var retryDue: ContinuousClock.Instant?
     private var isEnding = false
+    private var graceEnds: ContinuousClock.Instant?
 
     private let outcome = NSLock()
     private var engineFailure: EngineFailure?
     private var storeFailure: JobStoreError?
     private var finishedJobs = 0
+    private var culprits = 0
 
     init(
-        store: any JobStore, incarnation: Incarnation, inFlight: InFlight, settings: DaemonSettings,
+        store: any JobStore, incarnation: Incarnation, inFlight: InFlight, settings: DaemonSettings, stop: StopSignal,
         detokenizer: @escaping @Sendable () -> Detokenizer, clock: DaemonClock, log: Logger
     ) {
         self.store = store
         self.incarnation = incarnation
         self.inFlight = inFlight
         self.settings = settings
+        self.stop = stop
         self.detokenizer = detokenizer
         self.clock = clock
         self.log = log
-        metrics = MetricsRecorder(
-            incarnation: incarnation, lengthMS: settings.metricsIntervalMS, start: clock.now)
+        metrics = MetricsRecorder(incarnation: incarnation, start: clock.now)
+        metricsDue = .now + .milliseconds(settings.metricsIntervalMS)
+        trouble = StoreTrouble(consequence: "results wait in memory", log: log)
     }
 
     /// The device fault that ended the engine, if one did.
@@ -80,9 +91,12 @@ final class ResultWriter: @unchecked Sendable {
     /// Jobs of this session whose end was committed.
     var finishedCount: Int { outcome.withLock { finishedJobs } }
 
-    /// Starts the thread; `stop` tells the engine that a job needs no more tokens.
-    func start(stop: @escaping @Sendable (ClaimTicket) -> Void) {
-        self.stop = stop
+    /// Jobs that were failed because they were in flight at too many crashes.
+    var culpritCount: Int { outcome.withLock { culprits } }
+
+    /// Starts the thread; `stopEngine` tells the engine that a job needs no more tokens.
+    func start(stopEngine: @escaping @Sendable (ClaimTicket) -> Void) {
+        self.stopEngine = stopEngine
         let thread = Thread { [self] in
             run()
             ended.signal()
@@ -98,19 +112,18 @@ final class ResultWriter: @unchecked Sendable {
     }
 
     private func run() {
-        while true {
-            let wake = min(groupDue ?? metrics.due, metrics.due)
-            let wait = max(0, Double(wake - clock.now) / 1000)
-            for message in mailbox.receive(until: Date(timeIntervalSinceNow: isEnding ? min(wait, 0.05) : wait)) {
-                take(message)
-            }
-            let now = clock.now
-            if isEnding || group.count >= settings.commitGroupSize || (groupDue.map { $0 <= now } ?? false) {
-                commit(at: now)
-            }
-            if isEnding || metrics.due <= now { recordMetrics(at: now) }
-            if isEnding, group.isEmpty || failureOfStore != nil { return }
+        while !isEnding || hasUnwritten {
+            for message in mailbox.receiveWaiting(atMost: patience) { take(message) }
+            if let retryDue, retryDue > .now { continue }
+            write()
         }
+    }
+
+    /// How long to wait for a message before there is something else to do.
+    private var patience: Duration {
+        if let retryDue { return ContinuousClock.now.duration(to: retryDue) }
+        if isEnding { return .zero }
+        return ContinuousClock.now.duration(to: min(groupDue ?? metricsDue, metricsDue))
     }
 
     private func take(_ message: WriterMessage) {
@@ -145,7 +158,7 @@ extension ResultWriter {
             switch event {
             case .token(let token):
                 if jobs[ticket]!.take(token, isText: true, in: step) {
-                    stop(ticket)
+                    stopEngine(ticket)
                     succeed(ticket, finishReason: "stop")
                 }
             case .stopToken(let token): _ = jobs[ticket]!.take(token, isText: false, in: step)
@@ -168,7 +181,7 @@ extension ResultWriter {
     private func add(_ completion: JobCompletion) {
         group.append(completion)
         metrics.count(finished: completion)
-        if groupDue == nil { groupDue = Milliseconds(rawValue: clock.now.rawValue + settings.commitIntervalMS) }
+        if groupDue == nil { groupDue = .now + .milliseconds(settings.commitIntervalMS) }
         inFlight.remove([completion.ticket])
     }
 
@@ -176,10 +189,8 @@ extension ResultWriter {
         for ticket in tickets { jobs[ticket] = nil }
         // What has a result already is not put back.
         let finished = Set(group.map(\.ticket))
-        attempt("put jobs back") { () throws(JobStoreError) in
-            _ = try store.release(
-                tickets.filter { !finished.contains($0) }, incarnation: incarnation, because: reason, at: clock.now)
-        }
+        let unfinished = tickets.filter { !finished.contains($0) }
+        if !unfinished.isEmpty { releases.append((unfinished, reason)) }
         inFlight.remove(tickets)
     }
 }
@@ -187,45 +198,107 @@ extension ResultWriter {
 // MARK: - The store
 
 extension ResultWriter {
-    private func commit(at now: Milliseconds) {
-        guard !group.isEmpty else { return }
+    private var hasUnwritten: Bool { !group.isEmpty || !releases.isEmpty || !intervals.isEmpty || !metrics.isIdle }
+
+    /// Writes what is due; after trouble, and at the end, everything.
+    private func write() {
+        guard storeFailure == nil else { return discard() }
         do throws(JobStoreError) {
-            let report = try store.finish(group, incarnation: incarnation, at: now)
-            outcome.withLock { finishedJobs += report.finished }
-            if !report.stale.isEmpty { log.info("\(report.stale.count) results came after their jobs were cancelled") }
-            for batch in report.closedBatches { log.info("\(batch) has ended") }
-            group.removeAll(keepingCapacity: true)
-            groupDue = nil
-            try store.maintain()
-        } catch {
-            // A full disk or a busy database passes; the results wait here until it does. Nothing is lost or failed.
-            if error.isTemporary, !isEnding {
-                log.error("results cannot be written at the moment, trying again: \(error)")
-                groupDue = Milliseconds(rawValue: now.rawValue + 1000)
-            } else {
-                failStore(error)
+            let everything = isEnding || retryDue != nil
+            if everything || group.count >= settings.commitGroupSize || isOver(groupDue) { try commit() }
+            try putBack()
+            if isEnding || isOver(metricsDue) { try endInterval() }
+            while let interval = intervals.first {
+                try store.record(interval)
+                intervals.removeFirst()
             }
-        }
-    }
-
-    private func recordMetrics(at now: Milliseconds) {
-        attempt("record metrics") { () throws(JobStoreError) in
-            let depth = try store.systemStatus().pendingJobs
-            if let interval = metrics.close(at: now, queueDepth: depth) { try store.record(interval) }
-        }
-    }
-
-    private func attempt(_ what: String, _ body: () throws(JobStoreError) -> Void) {
-        do throws(JobStoreError) {
-            try body()
+            retryDue = nil
+            trouble.isOver()
         } catch {
-            log.error("could not \(what): \(error)")
-            if !error.isTemporary { failStore(error) }
+            meet(error)
         }
     }
 
-    private func failStore(_ error: JobStoreError) {
+    private func isOver(_ due: ContinuousClock.Instant?) -> Bool { due.map { $0 <= .now } ?? false }
+
+    private func commit() throws(JobStoreError) {
+        guard !group.isEmpty else { return }
+        let report = try store.finish(group, incarnation: incarnation, at: clock.now)
+        group.removeAll(keepingCapacity: true)
+        groupDue = nil
+        outcome.withLock { finishedJobs += report.finished }
+        if !report.stale.isEmpty { log.info("\(report.stale.count) results came after their jobs were cancelled") }
+        tell(report.closedBatches)
+        try store.maintain()
+    }
+
+    private func putBack() throws(JobStoreError) {
+        while let release = releases.first {
+            let report = try store.release(
+                release.tickets, incarnation: incarnation, because: release.reason, at: clock.now)
+            releases.removeFirst()
+            outcome.withLock { culprits += report.failed }
+            if report.failed > 0 {
+                log.error("\(report.failed) jobs were in flight at too many crashes and have failed")
+            }
+            tell(report.closedBatches)
+        }
+    }
+
+    private func tell(_ closedBatches: [BatchID]) {
+        for batch in closedBatches { log.info("\(batch) has ended") }
+    }
+
+    private func endInterval() throws(JobStoreError) {
+        let depth = metrics.isIdle ? 0 : try store.systemStatus().pendingJobs
+        if let interval = metrics.close(at: clock.now, queueDepth: depth) { intervals.append(interval) }
+        metricsDue = .now + .milliseconds(settings.metricsIntervalMS)
+    }
+
+    private func meet(_ error: JobStoreError) {
+        do throws(JobStoreError) {
+            try trouble.note(error)
+            guard mustGiveUp else {
+                retryDue = .now + .milliseconds(settings.storeRetryMS)
+                return
+            }
+        } catch {
+            // It will not pass: that is giving up, too.
+        }
+        if !group.isEmpty || !releases.isEmpty {
+            log.error(
+                """
+                \(group.count) results could not be written (\(error)); their jobs, and those in flight, run again with \
+                the next start
+                """)
+        }
         outcome.withLock { storeFailure = error }
+        discard()
         inFlight.nudge()
+    }
+
+    /// Giving up is safe, the jobs are still this incarnation's and go back to the queue; so somebody who wants the
+    /// daemon to stop does not wait for a full disk longer than for running jobs.
+    private var mustGiveUp: Bool {
+        guard isEnding else { return false }
+        switch stop.level {
+        case .none: return false
+        case .immediate: return true
+        case .graceful:
+            let end = graceEnds ?? .now + .milliseconds(settings.graceMS)
+            graceEnds = end
+            return end <= .now
+        }
+    }
+
+    /// After the store has failed for good.
+    private func discard() {
+        group = []
+        groupDue = nil
+        releases = []
+        intervals = []
+        metrics = MetricsRecorder(incarnation: incarnation, start: clock.now)
+        metricsDue = .now + .milliseconds(settings.metricsIntervalMS)
+        retryDue = nil
     }
 }

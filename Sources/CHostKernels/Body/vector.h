@@ -39,13 +39,13 @@ HK_INLINE vf load_f16(const uint16_t *p) {
 }
 #endif
 
-// Rounds to the nearest f16, ties to even.
+// Rounds to the nearest f16, ties to even. Finite numbers stay finite: an infinite key would turn a row's scores into NaN.
 HK_INLINE uint16_t half_bits(float value) {
     uint32_t bits;
     __builtin_memcpy(&bits, &value, 4);
     uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
     bits &= 0x7fffffff;
-    if (bits >= 0x477ff000) return sign | 0x7c00 | (bits > 0x7f800000 ? 0x200 : 0);
+    if (bits >= 0x477ff000) return sign | (bits > 0x7f800000 ? 0x7e00 : bits == 0x7f800000 ? 0x7c00 : 0x7bff);
     if (bits < 0x38800000) {
         float shifted = __builtin_fabsf(value) + 0.5f;
         __builtin_memcpy(&bits, &shifted, 4);

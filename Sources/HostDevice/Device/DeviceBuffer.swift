@@ -12,19 +12,20 @@ final class DeviceBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     let count: Int
     private let byteCount: Int
 
-    /// Memory for `count` elements, or `nil` if the system has none left.
-    init?(reserving count: Int) {
+    /// Memory for `count` elements.
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory` where the system gives no more.
+    init(count: Int) throws(HostDeviceError) {
         self.count = count
-        byteCount = max(count * MemoryLayout<Element>.stride, 1)
+        let (size, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+        guard !overflow else { throw .outOfMemory(bytes: Int.max, reason: String(cString: strerror(ENOMEM))) }
+        byteCount = max(size, 1)
         let start = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let start, start != MAP_FAILED else { return nil }
+        guard let start, start != MAP_FAILED else {
+            throw .outOfMemory(bytes: byteCount, reason: String(cString: strerror(errno)))
+        }
         if byteCount >= 4 << 20 { madvise(start, byteCount, MADV_HUGEPAGE) }
         base = start.bindMemory(to: Element.self, capacity: count)
-    }
-
-    /// Memory for `count` elements; a program that gets none cannot go on.
-    convenience init(count: Int) {
-        self.init(reserving: count)!
     }
 
     deinit { munmap(base, byteCount) }

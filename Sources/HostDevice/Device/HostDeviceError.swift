@@ -4,24 +4,29 @@
 public enum HostDeviceError: Error, Equatable, CustomStringConvertible {
     /// `TTBATCH_ISA` names kernels that this processor does not have.
     case unknownInstructionSet(String, available: [String])
+    /// The kernels that `TTBATCH_ISA` names do not give the portable kernels' bits on this processor.
+    case failedSelfCheck(String)
     /// The host is a mesh of one device.
     case unsupportedMesh(String)
     /// hwloc cannot describe the machine.
     case noTopology(reason: String)
-    /// The device was closed.
-    case closed
+    /// The system gives no more memory.
+    case outOfMemory(bytes: Int, reason: String)
 
     /// One line for a person.
     public var description: String {
         switch self {
         case .unknownInstructionSet(let name, let available):
             "TTBATCH_ISA is \"\(name)\"; this processor has \(available.joined(separator: ", "))"
+        case .failedSelfCheck(let name):
+            "TTBATCH_ISA is \"\(name)\", whose kernels fail the self-check on this processor; leave it out"
         case .unsupportedMesh(let shape):
             "the host device is a (1, 1) mesh, not \(shape); leave mesh_device out"
         case .noTopology(let reason):
             "the machine's topology cannot be read: \(reason)"
-        case .closed:
-            "the host device is closed"
+        case .outOfMemory(let bytes, let reason):
+            "\(bytes) bytes of memory cannot be reserved: \(reason); free memory, or lower max_model_len, "
+                + "max_num_seqs or kv_cache_memory_bytes"
         }
     }
 }

@@ -8,13 +8,15 @@ public final class HostMeshDevice: MeshDevice {
     private let pool: ThreadPool
     private let kernels: KernelSet
     private let topology: HostTopology
+    /// What could not be heeded of what was asked for.
+    public let warnings: [ConfigurationWarning]
 
     /// Opens the host.
     ///
     /// - Parameters:
-    ///   - threads: most threads to use; never more than the processors that affinity and cgroup quota allow, and by
-    ///     default one for each physical core among them.
-    ///   - bindThreads: binds each thread to its core.
+    ///   - threads: most threads to use; never more than the processors that affinity and cgroup quota allow, which is
+    ///     said in `warnings`, and by default one for each physical core among them.
+    ///   - bindThreads: binds each thread of the pool to a core; one core is left to the thread that calls.
     /// - Throws: `HostDeviceError`.
     public init(threads: Int? = nil, bindThreads: Bool = false) throws(HostDeviceError) {
         let topology = try HostTopology()
@@ -22,11 +24,21 @@ public final class HostMeshDevice: MeshDevice {
         let count = max(1, min(threads ?? topology.allowedCoreCount, allowed))
         kernels = try KernelSet.fromEnvironment()
         self.topology = topology
+        warnings = threads.map { Self.warnings(threads: $0, allowed: allowed) } ?? []
         if bindThreads {
             pool = ThreadPool(threadCount: count) { topology.bindCurrentThread(toProcessorAt: $0) }
         } else {
             pool = ThreadPool(threadCount: count)
         }
+    }
+
+    private static func warnings(threads: Int, allowed: Int) -> [ConfigurationWarning] {
+        guard threads > allowed else { return [] }
+        return [
+            ConfigurationWarning(
+                key: "threads",
+                message: "lowered from \(threads) to the number of processors that this process may use: \(allowed)")
+        ]
     }
 
     deinit { close() }

@@ -4,10 +4,8 @@ public import TTPlatform
 
 /// The CPU as a platform.
 public struct HostPlatform: DevicePlatform {
-    private let bindThreads: Bool
-
-    /// The platform; `bindThreads` binds the threads of opened devices to cores.
-    public init(bindThreads: Bool = false) { self.bindThreads = bindThreads }
+    /// The platform.
+    public init() {}
 
     /// `host`.
     public var name: String { "host" }
@@ -22,11 +20,11 @@ public struct HostPlatform: DevicePlatform {
         }
     }
 
-    /// Opens the host with the configuration's number of threads.
+    /// Opens the host with the configuration's threads.
     ///
     /// - Throws: `HostDeviceError.unsupportedMesh` for any other mesh than (1, 1).
     public func openMeshDevice(shape: MeshShape, configuration: EngineConfiguration) throws -> any MeshDevice {
         guard shape.deviceCount == 1 else { throw HostDeviceError.unsupportedMesh(shape.description) }
-        return try HostMeshDevice(threads: configuration.threads, bindThreads: bindThreads)
+        return try HostMeshDevice(threads: configuration.threads, bindThreads: configuration.bindThreads)
     }
 }

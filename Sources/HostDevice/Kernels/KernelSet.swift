@@ -20,22 +20,24 @@ struct KernelSet: @unchecked Sendable {
 
     /// The set called `name`, or the best one where `name` is nil; none is used before it has passed the self-check.
     ///
-    /// - Throws: `HostDeviceError.unknownInstructionSet` if the processor has no such set.
-    static func choose(named name: String? = nil) throws(HostDeviceError) -> KernelSet {
-        if let name {
-            guard let set = available.first(where: { $0.name == name }) else {
-                throw .unknownInstructionSet(name, available: available.map(\.name))
-            }
-            return set
+    /// - Parameter passes: the self-check; the portable set is what it compares with.
+    /// - Throws: `HostDeviceError.unknownInstructionSet` if the processor has no such set, `.failedSelfCheck` if it has and
+    ///   computes other bits with it.
+    static func choose(
+        named name: String? = nil, passes: (KernelSet) -> Bool = KernelSelfCheck.passes
+    ) throws(HostDeviceError) -> KernelSet {
+        guard let name else {
+            return available.first { $0.name == portable.name || passes($0) } ?? portable
         }
-        return checkedBest
+        guard let set = available.first(where: { $0.name == name }) else {
+            throw .unknownInstructionSet(name, available: available.map(\.name))
+        }
+        guard set.name == portable.name || passes(set) else { throw .failedSelfCheck(name) }
+        return set
     }
 
     /// The set that the environment variable `TTBATCH_ISA` names, or the best one.
     static func fromEnvironment() throws(HostDeviceError) -> KernelSet {
         try choose(named: getenv("TTBATCH_ISA").map { String(cString: $0) })
     }
-
-    private static let checkedBest: KernelSet =
-        available.first { $0.name == portable.name || KernelSelfCheck.passes($0) } ?? .portable
 }

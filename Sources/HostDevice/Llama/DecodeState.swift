@@ -27,9 +27,16 @@ struct DecodeState: Equatable {
     /// Applies a step's plan, in the contract's order: slots, sampling parameters, inputs. There is no random state to reset:
     /// the random stream is counter-based.
     ///
-    /// - Throws: `DeviceFault` if the plan wants to continue from state that the device does not have.
+    /// - Throws: `DeviceFault` if the plan wants to continue from state that the device does not have; the state is then as
+    ///   it was.
     mutating func apply(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
-        if let remap = plan.slotRemap { try moveSlots(remap) }
+        var next = self
+        try next.change(plan, batch)
+        self = next
+    }
+
+    private mutating func change(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
+        if let remap = plan.slotRemap { try moveSlots(remap, of: plan, batch) }
         if plan.reloadSamplingParams { sampling = batch.sampling }
         switch plan.inputs {
         case .reloadAll:
@@ -61,11 +68,15 @@ struct DecodeState: Equatable {
         }
     }
 
-    private mutating func moveSlots(_ remap: [Int]) throws(DeviceFault) {
-        guard remap.count == tokens.count, remap.allSatisfy({ tokens.indices.contains($0) }) else {
-            throw Self.fault("slot_remap \(remap) does not fit \(tokens.count) slots")
+    /// A slot has state from a prefill on, so rows may move before the first decode step: then this device, whose prefill
+    /// leaves nothing behind but keys and values, has nothing to move.
+    private mutating func moveSlots(_ remap: [Int], of plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
+        let slots = plan.inputs == .reloadAll ? batch.tokens.count : tokens.count
+        guard remap.sorted() == Array(0..<slots) else {
+            throw Self.fault("slot_remap \(remap) is no permutation of \(slots) slots")
         }
         let old = self
+        guard old.tokens.count == slots else { return }
         for (row, slot) in remap.enumerated() {
             tokens[row] = old.tokens[slot]
             positions[row] = old.positions[slot]

@@ -1,7 +1,6 @@
 // A llama model on the CPU, behind the model contract (contract §1).
 
 import CHostKernels
-import Glibc
 import ModelFiles
 public import TTPlatform
 
@@ -18,7 +17,7 @@ public final class HostLlamaModel: TTModel {
         let weights: LlamaWeights
         let kernels: KernelSet
         let pool: ThreadPool
-        let rotary: RotaryTable
+        let rotary: RotaryFrequencies
         let epsilon: Float
         let optimizations: Optimizations
         let maxSequenceLength: Int
@@ -40,9 +39,11 @@ public final class HostLlamaModel: TTModel {
     private var pending: StepOutput?
 
     /// Opens, checks and packs the weights of `initialization.config.path`.
-    init(_ initialization: ModelInitialization, kernels: KernelSet, pool: ThreadPool) throws(ModelFileError) {
-        let file = try GGUFFile(path: initialization.config.path)
-        let config = try ModelConfig(gguf: file)
+    ///
+    /// - Throws: `ModelFileError`; `HostDeviceError.outOfMemory`.
+    init(_ initialization: ModelInitialization, kernels: KernelSet, pool: ThreadPool) throws {
+        let config = initialization.config
+        let file = try GGUFFile(path: config.path)
         let weights = try LlamaWeights(file, config, pool: pool)
         parts = Parts(
             geometry: LlamaGeometry(
@@ -50,12 +51,12 @@ public final class HostLlamaModel: TTModel {
                 queryHeads: config.attentionHeadCount, keyValueHeads: config.keyValueHeadCount,
                 vocabulary: config.vocabularySize),
             weights: weights, kernels: kernels, pool: pool,
-            rotary: RotaryTable(config.rope, positions: initialization.maxSequenceLength, pool: pool),
+            rotary: RotaryFrequencies(config.rope),
             epsilon: config.rmsNormEpsilon, optimizations: initialization.optimizations,
             maxSequenceLength: initialization.maxSequenceLength)
         maxBatchSize = initialization.maxBatchSize
         layerCount = config.layerCount
-        logits = DeviceBuffer(count: Self.logitRows * weights.output.paddedOutputs)
+        logits = try DeviceBuffer(count: Self.logitRows * weights.output.paddedOutputs)
     }
 
     /// Any sampling parameters and batch size; draws from `SampleStream`; blocks may be shared.
@@ -72,17 +73,17 @@ public final class HostLlamaModel: TTModel {
     /// Reserves the cache's address space; memory is taken as blocks are first used.
     public func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault) {
         let geometry = cacheGeometry(shape)
-        guard let memory = DeviceBuffer<UInt8>(reserving: geometry.totalBytes) else {
+        do throws(HostDeviceError) {
+            forward = try LlamaForward(
+                model: parts, cacheGeometry: geometry, cacheMemory: DeviceBuffer(count: geometry.totalBytes),
+                tileTokens: max(Self.tileTokens, maxBatchSize))
+        } catch {
             throw DeviceFault(
                 operation: "KV cache allocation",
-                reason: "\(shape.blockCount) blocks of \(shape.blockSize) tokens take \(geometry.totalBytes) bytes: "
-                    + String(cString: strerror(errno)) + "; lower kv_cache_memory_bytes or max_num_seqs")
+                reason: "\(shape.blockCount) blocks of \(shape.blockSize) tokens: \(error)")
         }
         blockCount = shape.blockCount
         blockSize = shape.blockSize
-        forward = LlamaForward(
-            model: parts, cacheGeometry: geometry, cacheMemory: memory,
-            tileTokens: max(Self.tileTokens, maxBatchSize))
     }
 
     /// Runs a token through every kernel once, so that no request pays for first touches; shapes need no preparation here.

@@ -22,8 +22,11 @@ struct KVCacheGeometry: Sendable, Equatable {
     var blockBytes: Int { layers * (keyBytes + valueBytes) }
     /// Bytes of one layer, with a little room behind the last block for whole-vector reads.
     var layerBytes: Int { blockCount * (keyBytes + valueBytes) + 256 }
-    /// Bytes of the whole cache.
-    var totalBytes: Int { layers * layerBytes }
+    /// Bytes of the whole cache; saturated, so that an impossible size is refused and not a crash.
+    var totalBytes: Int {
+        let (bytes, overflow) = blockBytes.multipliedReportingOverflow(by: blockCount)
+        return overflow || bytes > Int.max / 2 ? Int.max : layers * layerBytes
+    }
 
     /// The kernels' view of a layer.
     func layer(_ index: Int, in memory: DeviceBuffer<UInt8>) -> hk_cache {

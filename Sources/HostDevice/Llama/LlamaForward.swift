@@ -21,15 +21,18 @@ final class LlamaForward {
     let kernels: KernelSet
     let pool: ThreadPool
     let scratch: StepScratch
-    private let rotary: RotaryTable
+    private let rotary: RotaryFrequencies
     private let epsilon: Float
     private let quantizes: Bool
     private let cache: [hk_cache]
     private let cacheMemory: DeviceBuffer<UInt8>
 
+    /// Reserves the memory that steps need.
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory`.
     init(
         model: HostLlamaModel.Parts, cacheGeometry: KVCacheGeometry, cacheMemory: DeviceBuffer<UInt8>, tileTokens: Int
-    ) {
+    ) throws(HostDeviceError) {
         geometry = model.geometry
         weights = model.weights
         kernels = model.kernels
@@ -40,15 +43,16 @@ final class LlamaForward {
         self.cacheMemory = cacheMemory
         cache = (0..<cacheGeometry.layers).map { cacheGeometry.layer($0, in: cacheMemory) }
         let paddedLength = (model.maxSequenceLength + 15) / 16 * 16
-        scratch = StepScratch(
+        scratch = try StepScratch(
             tokens: tileTokens, threads: pool.threadCount, weights: weights, geometry: geometry,
-            scoreStride: paddedLength + (cacheGeometry.blockSize + 15) / 16 * 16 + 16)
+            rotatedPairs: rotary.pairs, scoreStride: paddedLength + (cacheGeometry.blockSize + 15) / 16 * 16 + 16)
     }
 
     /// Runs up to `scratch.tokens` tokens; their keys and values are in the cache afterwards, and the last layer's hidden
     /// states in the scratch memory, for `logits`.
     func run(_ tokens: [StepToken], pageTable: UnsafePointer<Int32>) {
         embed(tokens)
+        computeAngles(tokens)
         var delta: UnsafePointer<Float>?
         for (index, layer) in weights.layers.enumerated() {
             attention(index, layer, tokens, pageTable, addFirst: delta)
@@ -85,6 +89,17 @@ final class LlamaForward {
             hk_gguf_row(
                 table.type.rawValue, table.bytes.baseAddress! + Int(token.token) * rowBytes, geometry.hidden,
                 scratch.hidden.base + row * geometry.hidden)
+        }
+    }
+
+    private func computeAngles(_ tokens: [StepToken]) {
+        pool.forEach(tokens.count, grain: 4) { [scratch, rotary] _, part in
+            for row in part {
+                let offset = row * rotary.pairs
+                rotary.write(
+                    position: tokens[row].position, cosines: scratch.cosines.base + offset,
+                    sines: scratch.sines.base + offset)
+            }
         }
     }
 
@@ -125,8 +140,8 @@ final class LlamaForward {
             for row in part {
                 let token = tokens[row]
                 let offset = row * scratch.projectionStride
-                let cosines = rotary.cosines(at: token.position)
-                let sines = rotary.sines(at: token.position)
+                let cosines = scratch.cosines.base + row * rotary.pairs
+                let sines = scratch.sines.base + row * rotary.pairs
                 kernels.table.rotate(
                     scratch.projections.base + offset, geometry.queryHeads, geometry.headSize, cosines, sines,
                     rotary.pairs)

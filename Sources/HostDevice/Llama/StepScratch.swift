@@ -18,6 +18,10 @@ final class StepScratch {
     let activated: DeviceBuffer<Float>
     let result: DeviceBuffer<Float>
     let resultStride: Int
+    /// `[tokens, pairs]` of the rotary embedding.
+    let cosines: DeviceBuffer<Float>
+    /// `[tokens, pairs]` of the rotary embedding.
+    let sines: DeviceBuffer<Float>
     let quantized: hk_quantized
     private let quantizedValues: DeviceBuffer<Int8>
     private let quantizedScales: DeviceBuffer<Float>
@@ -29,7 +33,11 @@ final class StepScratch {
     private let queryGroup: Int
 
     /// Scratch for a model's widths.
-    init(tokens: Int, threads: Int, weights: LlamaWeights, geometry: LlamaGeometry, scoreStride: Int) {
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    init(
+        tokens: Int, threads: Int, weights: LlamaWeights, geometry: LlamaGeometry, rotatedPairs: Int, scoreStride: Int
+    ) throws(HostDeviceError) {
         self.tokens = tokens
         self.scoreStride = scoreStride
         queryGroup = geometry.queryGroup
@@ -37,21 +45,23 @@ final class StepScratch {
         projectionStride = (layer?.query.paddedOutputs ?? 0) + 2 * (layer?.key.paddedOutputs ?? 0)
         gatedStride = 2 * (layer?.gate.paddedOutputs ?? 0)
         resultStride = layer?.down.paddedOutputs ?? 0
-        hidden = DeviceBuffer(count: tokens * geometry.hidden)
-        normed = DeviceBuffer(count: tokens * geometry.hidden)
-        projections = DeviceBuffer(count: tokens * projectionStride)
-        attended = DeviceBuffer(count: tokens * geometry.queryWidth)
-        gated = DeviceBuffer(count: tokens * gatedStride)
-        activated = DeviceBuffer(count: tokens * geometry.feedForward)
-        result = DeviceBuffer(count: tokens * resultStride)
+        hidden = try DeviceBuffer(count: tokens * geometry.hidden)
+        normed = try DeviceBuffer(count: tokens * geometry.hidden)
+        projections = try DeviceBuffer(count: tokens * projectionStride)
+        attended = try DeviceBuffer(count: tokens * geometry.queryWidth)
+        gated = try DeviceBuffer(count: tokens * gatedStride)
+        activated = try DeviceBuffer(count: tokens * geometry.feedForward)
+        result = try DeviceBuffer(count: tokens * resultStride)
+        cosines = try DeviceBuffer(count: tokens * rotatedPairs)
+        sines = try DeviceBuffer(count: tokens * rotatedPairs)
         let widest = max(geometry.hidden, geometry.queryWidth, geometry.feedForward)
-        quantizedValues = DeviceBuffer(count: tokens * widest)
-        quantizedScales = DeviceBuffer(count: tokens * widest / Int(HK_GROUP))
-        quantizedSums = DeviceBuffer(count: tokens * widest / Int(HK_GROUP))
+        quantizedValues = try DeviceBuffer(count: tokens * widest)
+        quantizedScales = try DeviceBuffer(count: tokens * widest / Int(HK_GROUP))
+        quantizedSums = try DeviceBuffer(count: tokens * widest / Int(HK_GROUP))
         quantized = hk_quantized(
             values: quantizedValues.base, scales: quantizedScales.base, sums: quantizedSums.base)
-        expansion = DeviceBuffer(count: threads * Int(HK_SCRATCH_FLOATS))
-        scores = DeviceBuffer(count: threads * geometry.queryGroup * scoreStride)
+        expansion = try DeviceBuffer(count: threads * Int(HK_SCRATCH_FLOATS))
+        scores = try DeviceBuffer(count: threads * geometry.queryGroup * scoreStride)
     }
 
     /// A thread's memory for expanded weights.

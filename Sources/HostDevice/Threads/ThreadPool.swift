@@ -19,9 +19,8 @@ final class ThreadPool: @unchecked Sendable {
     private let next = Atomic<Int>(0)
     private let running = Atomic<Int>(0)
     private let stopping = Atomic<Bool>(false)
-    private let bind: (@Sendable (_ worker: Int) -> Void)?
+    private let prepare: (@Sendable (_ worker: Int) -> Void)?
     private var threads: [pthread_t] = []
-    private var boundCaller: pthread_t?
     // Written by the caller before the start bell rings, read by the workers after it.
     private var body: Body?
     private var count = 0
@@ -30,11 +29,12 @@ final class ThreadPool: @unchecked Sendable {
 
     /// Starts `threadCount` − 1 threads.
     ///
-    /// - Parameter bind: called once on each worker's own thread, to bind it to a core.
-    init(threadCount: Int, bind: (@Sendable (_ worker: Int) -> Void)? = nil) {
+    /// - Parameter prepare: called once on each started thread, to bind it to a core; never on the caller's, whose own
+    ///   threads would inherit the binding.
+    init(threadCount: Int, prepare: (@Sendable (_ worker: Int) -> Void)? = nil) {
         precondition(threadCount > 0)
         self.threadCount = threadCount
-        self.bind = bind
+        self.prepare = prepare
         for worker in 1..<max(threadCount, 1) { threads.append(startThread(worker)) }
     }
 
@@ -50,7 +50,6 @@ final class ThreadPool: @unchecked Sendable {
     func forEach(_ count: Int, grain: Int = 1, _ body: Body) {
         guard count > 0 else { return }
         if threads.isEmpty || count <= grain { return body(0, 0..<count) }
-        bindCaller()
         withoutActuallyEscaping(body) { body in
             self.body = body
             self.count = count
@@ -73,14 +72,8 @@ final class ThreadPool: @unchecked Sendable {
         }
     }
 
-    private func bindCaller() {
-        guard let bind, boundCaller != pthread_self() else { return }
-        boundCaller = pthread_self()
-        bind(0)
-    }
-
     private func serve(_ worker: Int) {
-        bind?(worker)
+        prepare?(worker)
         var region: UInt64 = 0
         while true {
             region += 1

@@ -7,35 +7,74 @@ enum AvailableMemory {
     /// Seven eighths of what is available to this process, so that it does not push the system into swapping; `nil` where
     /// the system does not say.
     static func forCache() -> Int? {
-        let limits = [machine(read("/proc/meminfo") ?? "")] + groups()
-        return limits.compactMap { $0 }.min().map { $0 / 8 * 7 }
+        var rooms = groups(read("/proc/self/cgroup") ?? "", root: "/sys/fs/cgroup")
+        if let machine = machine(read("/proc/meminfo") ?? "") { rooms.append(machine) }
+        return rooms.min().map { $0 / 8 * 7 }
     }
 
     /// `MemAvailable` of `/proc/meminfo`, in bytes.
-    static func machine(_ text: String) -> Int? {
-        let line = text.split(separator: "\n").first { $0.hasPrefix("MemAvailable:") }
-        return line?.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 << 10 }
-    }
+    static func machine(_ text: String) -> Int? { value(of: "MemAvailable:", in: text).map { $0 << 10 } }
 
-    /// What is left of each cgroup v2 memory limit from this process's group up to the root.
-    private static func groups() -> [Int?] {
-        guard let line = (read("/proc/self/cgroup") ?? "").split(separator: "\n").first(where: { $0.hasPrefix("0::") })
-        else { return [] }
-        var path = line.dropFirst(3).split(separator: "/")
-        var rooms: [Int?] = []
-        while true {
-            let folder = "/sys/fs/cgroup" + path.map { "/" + $0 }.joined()
-            if let limit = number(folder + "/memory.max"), let used = number(folder + "/memory.current") {
-                rooms.append(max(0, limit - used))
+    /// What is left of each memory limit from this process's cgroup up to the root, in bytes.
+    ///
+    /// - Parameters:
+    ///   - membership: the text of `/proc/self/cgroup`.
+    ///   - root: where the cgroup file systems are mounted.
+    static func groups(_ membership: String, root: String) -> [Int] {
+        var rooms: [Int] = []
+        for line in membership.split(separator: "\n") {
+            let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard fields.count == 3 else { continue }
+            let hierarchy: MemoryHierarchy
+            if fields[0] == "0" {
+                hierarchy = .version2
+            } else if fields[1].split(separator: ",").contains("memory") {
+                hierarchy = .version1
+            } else {
+                continue
             }
-            if path.isEmpty { return rooms }
-            path.removeLast()
+            var path = fields[2].split(separator: "/")
+            while true {
+                if let room = hierarchy.room(root + hierarchy.mount + path.map { "/" + $0 }.joined()) {
+                    rooms.append(room)
+                }
+                if path.isEmpty { break }
+                path.removeLast()
+            }
         }
+        return rooms
     }
 
-    private static func number(_ path: String) -> Int? {
-        read(path).flatMap { Int($0.filter(\.isNumber)) }
+    /// The number behind `name` at the beginning of a line.
+    fileprivate static func value(of name: String, in text: String) -> Int? {
+        let words = text.split(separator: "\n").lazy.map { $0.split(separator: " ") }
+        return words.first { $0.first.map(String.init) == name && $0.count > 1 }.flatMap { Int($0[1]) }
     }
+}
+
+/// The files in which a version of cgroups tells a group's memory.
+private struct MemoryHierarchy {
+    let mount: String
+    let limit: String
+    let used: String
+    /// File pages, which the kernel gives back when memory runs short; they count as used.
+    let reclaimable: [String]
+
+    static let version2 = MemoryHierarchy(
+        mount: "", limit: "memory.max", used: "memory.current", reclaimable: ["inactive_file", "active_file"])
+    static let version1 = MemoryHierarchy(
+        mount: "/memory", limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes",
+        reclaimable: ["total_inactive_file", "total_active_file"])
+
+    /// What is left of the group's limit; `nil` where it has none.
+    func room(_ folder: String) -> Int? {
+        guard let limit = number(folder + "/" + limit), let used = number(folder + "/" + used) else { return nil }
+        let statistics = read(folder + "/memory.stat") ?? ""
+        let cached = reclaimable.reduce(0) { $0 + (AvailableMemory.value(of: $1, in: statistics) ?? 0) }
+        return max(0, limit - max(0, used - cached))
+    }
+
+    private func number(_ path: String) -> Int? { read(path).flatMap { Int($0.filter { !$0.isWhitespace }) } }
 }
 
 /// The text of a small file of the `proc` or `sys` file system, or `nil`.

@@ -92,6 +92,7 @@ public final class HostTopology: @unchecked Sendable {
 
     /// Binds the calling thread to one of `allowedProcessors`; a refusal of the system leaves it unbound.
     func bindCurrentThread(toProcessorAt index: Int) {
+        guard !allowedProcessors.isEmpty else { return }
         let set = hwloc_bitmap_alloc()
         defer { hwloc_bitmap_free(set) }
         hwloc_bitmap_only(set, UInt32(allowedProcessors[index % allowedProcessors.count]))

@@ -25,13 +25,11 @@ struct LlamaWeights: Sendable {
     let outputNorm: DeviceBuffer<Float>
     /// The output head; the embedding's weights where the file has none of its own.
     let output: PackedMatrix
-    /// Divisors of the rotary frequencies, or `nil`.
-    let frequencyFactors: [Float]?
 
     /// Reads and packs all weights.
     ///
-    /// - Throws: `ModelFileError.missingTensor`, `.wrongShape` or `.unsupported`.
-    init(_ file: GGUFFile, _ config: ModelConfig, pool: ThreadPool) throws(ModelFileError) {
+    /// - Throws: `ModelFileError.missingTensor`, `.wrongShape` or `.unsupported`; `HostDeviceError.outOfMemory`.
+    init(_ file: GGUFFile, _ config: ModelConfig, pool: ThreadPool) throws {
         let reader = TensorReader(file: file, pool: pool)
         let (hidden, feedForward) = (config.hiddenSize, config.intermediateSize)
         let queryWidth = config.attentionHeadCount * config.headSize
@@ -56,7 +54,6 @@ struct LlamaWeights: Sendable {
         outputNorm = try reader.vector("output_norm.weight", hidden)
         let head = file.tensors["output.weight"] == nil ? "token_embd.weight" : "output.weight"
         output = try reader.matrix(head, hidden, config.vocabularySize)
-        frequencyFactors = config.rope.frequencyFactors
         try reader.refuseUnread()
     }
 }
@@ -81,13 +78,13 @@ private final class TensorReader {
         return tensor
     }
 
-    func matrix(_ name: String, _ inputs: Int, _ outputs: Int) throws(ModelFileError) -> PackedMatrix {
-        PackedMatrix(try tensor(name, [inputs, outputs]), pool: pool)
+    func matrix(_ name: String, _ inputs: Int, _ outputs: Int) throws -> PackedMatrix {
+        try PackedMatrix(tensor(name, [inputs, outputs]), pool: pool)
     }
 
-    func vector(_ name: String, _ count: Int) throws(ModelFileError) -> DeviceBuffer<Float> {
+    func vector(_ name: String, _ count: Int) throws -> DeviceBuffer<Float> {
         let tensor = try tensor(name, [count])
-        let values = DeviceBuffer<Float>(count: count)
+        let values = try DeviceBuffer<Float>(count: count)
         hk_gguf_row(tensor.type.rawValue, tensor.bytes.baseAddress!, count, values.base)
         return values
     }

@@ -21,22 +21,28 @@ final class PackedMatrix: @unchecked Sendable {
     var takesInt8: Bool { descriptor.format >= Int32(HK_U4) && descriptor.parts == 1 }
 
     /// Packs a tensor in parallel.
-    convenience init(_ tensor: MappedTensor, pool: ThreadPool) {
-        self.init(
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    convenience init(_ tensor: MappedTensor, pool: ThreadPool) throws(HostDeviceError) {
+        try self.init(
             type: tensor.type.rawValue, rows: tensor.bytes, inputs: tensor.shape[0], outputs: tensor.shape[1],
             pool: pool)
     }
 
     /// Packs `outputs` rows of a GGUF element type.
-    init(type: UInt32, rows: UnsafeRawBufferPointer, inputs: Int, outputs: Int, pool: ThreadPool) {
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    init(
+        type: UInt32, rows: UnsafeRawBufferPointer, inputs: Int, outputs: Int, pool: ThreadPool
+    ) throws(HostDeviceError) {
         var parts: Int32 = 0
         let format = hk_packed_format(type, &parts)
         let elements = inputs * ((outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL)) * Int(HK_PANEL)
         let quantized = format >= Int32(HK_U4)
         let bytes = [4 * elements, 2 * elements, 2 * elements, elements / 2, elements][Int(format)]
-        values = DeviceBuffer(count: bytes)
-        scales = DeviceBuffer(count: quantized ? elements / Int(HK_GROUP) * Int(parts) : 0)
-        minimums = DeviceBuffer(count: quantized ? elements / Int(HK_GROUP) * Int(parts) : 0)
+        values = try DeviceBuffer(count: bytes)
+        scales = try DeviceBuffer(count: quantized ? elements / Int(HK_GROUP) * Int(parts) : 0)
+        minimums = try DeviceBuffer(count: quantized ? elements / Int(HK_GROUP) * Int(parts) : 0)
         descriptor = hk_matrix(
             format: format, parts: parts, inputs: inputs, outputs: outputs, values: values.base,
             scales: scales.base, minimums: minimums.base)

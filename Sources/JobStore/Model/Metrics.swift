@@ -18,6 +18,8 @@ public struct MetricsInterval: Hashable, Sendable {
     public var decodeSteps: Int64 = 0
     /// Occupied rows, summed over the decode steps: divided by `decodeSteps × slots` it is the occupancy.
     public var decodeRows: Int64 = 0
+    /// Times that a job lost its KV blocks to an older one, to be prefilled again.
+    public var preemptions: Int64 = 0
     /// Rows of the device batch.
     public var slots: Int64 = 0
     /// KV blocks in use, mean over the steps.
@@ -69,6 +71,8 @@ public struct MetricsSummary: Hashable, Sendable {
     public var decodeRows: Int64
     /// Rows that the decode steps had, occupied or not.
     public var decodeRowCapacity: Int64
+    /// Times that a job lost its KV blocks.
+    public var preemptions: Int64
     /// KV blocks in use, mean weighted with time.
     public var kvBlocksMean: Double
     /// KV blocks in use, at most.
@@ -83,7 +87,8 @@ public struct MetricsSummary: Hashable, Sendable {
     /// For stores, and for tests of what reads them.
     public init(
         intervals: Int64, coveredMS: Int64, promptTokens: Int64, generatedTokens: Int64, prefillSteps: Int64,
-        decodeSteps: Int64, decodeRows: Int64, decodeRowCapacity: Int64, kvBlocksMean: Double, kvBlocksMax: Int64,
+        decodeSteps: Int64, decodeRows: Int64, decodeRowCapacity: Int64, preemptions: Int64, kvBlocksMean: Double,
+        kvBlocksMax: Int64,
         kvBlocksTotal: Int64, jobsSucceeded: Int64, jobsFailed: Int64
     ) {
         self.intervals = intervals
@@ -94,6 +99,7 @@ public struct MetricsSummary: Hashable, Sendable {
         self.decodeSteps = decodeSteps
         self.decodeRows = decodeRows
         self.decodeRowCapacity = decodeRowCapacity
+        self.preemptions = preemptions
         self.kvBlocksMean = kvBlocksMean
         self.kvBlocksMax = kvBlocksMax
         self.kvBlocksTotal = kvBlocksTotal

@@ -4,17 +4,14 @@
 public struct NewBatch: Hashable, Sendable {
     /// What people call it; usually the file's name.
     public var name: String
-    /// The endpoint of all its jobs; nil if they name different ones.
-    public var endpoint: String?
     /// The model of all its jobs; nil if any will do.
     public var model: String?
     /// The batch whose jobs it runs again.
     public var retryOf: BatchID?
 
     /// Describes a batch.
-    public init(name: String, endpoint: String? = nil, model: String? = nil, retryOf: BatchID? = nil) {
+    public init(name: String, model: String? = nil, retryOf: BatchID? = nil) {
         self.name = name
-        self.endpoint = endpoint
         self.model = model
         self.retryOf = retryOf
     }

@@ -15,10 +15,8 @@ public final class PromptFileReader {
         public var readSize = 1 << 20
         /// Reading ends after the line with which this many errors have been found; nil: never.
         public var maxErrors: Int?
-        /// Names of the batch's model. A line whose body names another is an error; empty: any name is accepted.
-        public var models: [String] = []
 
-        /// The defaults: any model, and no end before the end of the file.
+        /// The defaults: no end before the end of the file.
         public init() {}
     }
 
@@ -121,7 +119,6 @@ public final class PromptFileReader {
         let line = RequestLineReader(root, length: text.count)
         var problems = line.problems
         let customID = claimID(of: line, &problems)
-        checkModel(line.request?.model, of: line, &problems)
         guard problems.found.isEmpty, let customID, let request = line.request, let endpoint = line.endpoint else {
             return invalid(problems.found, customID: customID, endpoint: line.endpoint)
         }
@@ -149,7 +146,7 @@ extension PromptFileReader {
     private var tooLong: RequestProblem {
         RequestProblem(
             code: .lineTooLong, place: .wholeLine, complaint: "the line has more than \(options.lineLimit) bytes",
-            remedy: "put one request on each line, or raise the line limit")
+            remedy: "put one request on each line")
     }
 
     private func syntaxProblem(_ text: UnsafeRawBufferPointer) -> RequestProblem {
@@ -184,15 +181,5 @@ extension PromptFileReader {
         var id = "line-\(lineNumber)"
         while customIDs.insert(id, line: lineNumber) != nil { id += "-invalid" }
         return id
-    }
-
-    private func checkModel(_ model: String?, of line: RequestLineReader, _ problems: inout ProblemCollector) {
-        guard let model, let expected = options.models.first, !options.models.contains(model) else { return }
-        let field = line.isShortForm ? "model" : "body.model"
-        problems.add(
-            RequestProblem(
-                code: .modelMismatch, place: .field(field), value: Excerpt.quoted(model),
-                complaint: "is not the model of this batch",
-                remedy: "use \(Excerpt.quoted(expected)), or remove the field"))
     }
 }

@@ -6,7 +6,6 @@ struct RequestLineReader {
     private(set) var problems = ProblemCollector()
     private(set) var customID: JSONNode?
     private(set) var endpoint: Endpoint?
-    private(set) var isShortForm = false
     private(set) var request: RequestBody?
     /// The body, or in the short form the whole line without its custom_id.
     private(set) var body: [UInt8] = []
@@ -115,7 +114,6 @@ struct RequestLineReader {
     }
 
     private mutating func readShortForm(_ root: JSONNode) {
-        isShortForm = true
         var prompt: JSONNode?
         var messages: JSONNode?
         var ids = 0

@@ -60,6 +60,7 @@ struct BodyReader {
     }
 
     private mutating func addUnknown(_ name: String, _ path: @autoclosure () -> String) {
+        if problems.isFull { return }
         let nearest = NearestName.of(name, among: BodyFieldRule.allNames)
         let remedy = nearest.map { "did you mean \($0)?" } ?? "remove it"
         problems.add(

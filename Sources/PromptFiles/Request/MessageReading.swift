@@ -28,16 +28,15 @@ extension BodyReader {
             return nil
         }
         var members: [JSONValue.Member] = []
-        var names: [String] = []
-        var given: [String] = []
+        var names: Set<String> = []
+        var given: Set<String> = []
         for (key, value) in node.members {
             let name = key.string
-            if names.contains(name) {
+            guard names.insert(name).inserted else {
                 problems.add(.duplicateKey, "\(path()).\(Excerpt.shortened(name))", nil, "is given twice", "keep one")
                 continue
             }
-            names.append(name)
-            if !value.isNull { given.append(name) }
+            if !value.isNull { given.insert(name) }
             if let kept = readMessageMember(name, value, path()) { members.append(.init(name, kept)) }
         }
         let message = JSONValue.object(members)
@@ -56,6 +55,7 @@ extension BodyReader {
             return nil
         }
         guard Self.passedOn.contains(name) else {
+            if problems.isFull { return nil }
             let nearest = NearestName.of(name, among: Self.passedOn)
             let remedy = nearest.map { "did you mean \($0)?" } ?? "remove it"
             problems.add(
@@ -70,7 +70,7 @@ extension BodyReader {
     }
 
     /// The rules that join several members; `given` are the names of those that are not null.
-    private mutating func checkMessage(_ message: JSONValue, _ given: [String], _ path: @autoclosure () -> String) {
+    private mutating func checkMessage(_ message: JSONValue, _ given: Set<String>, _ path: @autoclosure () -> String) {
         if !given.contains("role") {
             problems.add(.missingField, "\(path()).role", nil, "is missing", Self.rolesRemedy)
         }

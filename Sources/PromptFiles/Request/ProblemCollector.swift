@@ -7,8 +7,11 @@ struct ProblemCollector {
 
     private(set) var found: [RequestProblem] = []
 
+    /// Nothing more is kept: problems need not be worked out any further.
+    var isFull: Bool { found.count >= Self.most }
+
     mutating func add(_ problem: RequestProblem) {
-        if found.count < Self.most { found.append(problem) }
+        if !isFull { found.append(problem) }
     }
 
     /// A problem of a field.
@@ -16,6 +19,7 @@ struct ProblemCollector {
         _ code: RequestProblem.Code, _ path: @autoclosure () -> String, _ node: JSONNode? = nil, _ complaint: String,
         _ remedy: String? = nil
     ) {
+        if isFull { return }
         let value = node.map { Excerpt.of($0) }
         add(RequestProblem(code: code, place: .field(path()), value: value, complaint: complaint, remedy: remedy))
     }

@@ -61,8 +61,10 @@ extension StepLimits {
     /// Longest sequence that can run: the model's length, or the whole KV pool where that is smaller.
     var maxSequenceLength: Int { min(maxModelLen, cacheTokens) }
 
-    /// Throws if a request cannot run within these limits.
-    func admit(prompt: [Int32], sampling: SamplingParams) throws(RequestRefusal) {
+    /// Throws if a request cannot run within these limits on a model that ends with `endOfGeneration`.
+    func admit(
+        prompt: [Int32], sampling: SamplingParams, endOfGeneration: Set<Int32>
+    ) throws(RequestRefusal) {
         if prompt.isEmpty { throw .emptyPrompt }
         if prompt.count >= maxModelLen { throw .promptTooLong(tokens: prompt.count, maxModelLen: maxModelLen) }
         if prompt.count >= cacheTokens {
@@ -73,7 +75,9 @@ extension StepLimits {
             throw .promptTokenOutsideVocabulary(token: prompt[index], index: index, vocabularySize: vocabularySize)
         }
         do {
-            try TTPlatform.validateRequest(RequestDescription(sampling: sampling), vocabularySize: vocabularySize)
+            try TTPlatform.validateRequest(
+                RequestDescription(sampling: sampling), vocabularySize: vocabularySize,
+                endOfGeneration: endOfGeneration)
         } catch {
             throw .parameter(error)
         }

@@ -6,7 +6,7 @@ public struct CheckedConfiguration: Sendable, Equatable {
     public let architectures: [String]
     /// Longest sequence, prompt and generated tokens together.
     public let maxModelLen: Int
-    /// Rows of the device batch of one replica.
+    /// Rows of the device batch.
     public let maxNumSeqs: Int
     /// Most tokens in one prefill step; at least `maxModelLen`.
     public let maxNumBatchedTokens: Int
@@ -14,16 +14,10 @@ public struct CheckedConfiguration: Sendable, Equatable {
     public let blockSize: Int
     /// What decides the number of KV blocks.
     public let blockSource: BlockSource
-    /// Replicas of the model, each with its own engine, worker and KV blocks.
-    public let dataParallelSize: Int
-    /// Chips of one replica.
-    public let devicesPerReplica: Int
+    /// Chips that the model runs on.
+    public let deviceCount: Int
     /// The `tt:` section.
     public internal(set) var tt: TTConfig
-    /// Whether the configuration asked for prefix caching.
-    let asksForPrefixCaching: Bool
-    /// Whether blocks may be shared by equal prompt beginnings; known once the model is loaded.
-    public internal(set) var enablePrefixCaching = false
     /// What was changed or has no effect; for the operator.
     public internal(set) var warnings: [ConfigurationWarning]
 
@@ -39,8 +33,7 @@ public struct CheckedConfiguration: Sendable, Equatable {
 
     init(
         architectures: [String], maxModelLen: Int, maxNumSeqs: Int, maxNumBatchedTokens: Int, blockSize: Int,
-        blockSource: BlockSource, dataParallelSize: Int, devicesPerReplica: Int, tt: TTConfig,
-        asksForPrefixCaching: Bool, warnings: [ConfigurationWarning]
+        blockSource: BlockSource, deviceCount: Int, tt: TTConfig, warnings: [ConfigurationWarning]
     ) {
         self.architectures = architectures
         self.maxModelLen = maxModelLen
@@ -48,10 +41,8 @@ public struct CheckedConfiguration: Sendable, Equatable {
         self.maxNumBatchedTokens = maxNumBatchedTokens
         self.blockSize = blockSize
         self.blockSource = blockSource
-        self.dataParallelSize = dataParallelSize
-        self.devicesPerReplica = devicesPerReplica
+        self.deviceCount = deviceCount
         self.tt = tt
-        self.asksForPrefixCaching = asksForPrefixCaching
         self.warnings = warnings
     }
 }

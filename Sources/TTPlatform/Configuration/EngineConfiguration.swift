@@ -8,6 +8,9 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var meshDevice: MeshSelection?
     /// Threads of the host device; one for each core where not given.
     public var threads: Int?
+    /// Whether the host device's threads are bound to cores: steadier where the machine does nothing else, slower where
+    /// other programs use the same cores.
+    public var bindThreads = false
     /// Longest sequence in tokens, prompt and generated together; the model's context length where not given.
     public var maxModelLen: Int?
     /// Rows of the device batch.
@@ -24,11 +27,11 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var tensorParallelSize = 1
     /// Chips that follow each other in layers; only 1.
     public var pipelineParallelSize = 1
-    /// Replicas of the model, each with an engine of its own.
+    /// Replicas of the model; only 1.
     public var dataParallelSize = 1
     /// Prompts are prefilled in pieces; not supported.
     public var enableChunkedPrefill: Bool?
-    /// Requests share the blocks of equal beginnings; only where the model declares it.
+    /// Requests share the blocks of equal beginnings; not supported.
     public var enablePrefixCaching: Bool?
     /// Draft model of speculative decoding; not supported.
     public var speculativeModel: String?
@@ -44,9 +47,10 @@ public struct EngineConfiguration: Sendable, Equatable {
 extension EngineConfiguration {
     /// Keys of the section, besides those under `tt`.
     public static let keys = [
-        "device", "mesh_device", "threads", "max_model_len", "max_num_seqs", "block_size", "max_num_batched_tokens",
-        "kv_cache_memory_bytes", "num_blocks_override", "tensor_parallel_size", "pipeline_parallel_size",
-        "data_parallel_size", "enable_chunked_prefill", "enable_prefix_caching", "speculative_model", "enable_lora",
+        "device", "mesh_device", "threads", "bind_threads", "max_model_len", "max_num_seqs", "block_size",
+        "max_num_batched_tokens", "kv_cache_memory_bytes", "num_blocks_override", "tensor_parallel_size",
+        "pipeline_parallel_size", "data_parallel_size", "enable_chunked_prefill", "enable_prefix_caching",
+        "speculative_model", "enable_lora",
     ]
 
     /// Reads the engine's keys, and those of the `tt:` section.
@@ -59,6 +63,7 @@ extension EngineConfiguration {
         device = try reader.string("device") ?? device
         if let value = reader.value("mesh_device") { meshDevice = try MeshSelection(parsing: value) }
         threads = try reader.integer("threads", in: 1...4096)
+        bindThreads = try reader.boolean("bind_threads") ?? bindThreads
         maxModelLen = try reader.integer("max_model_len", in: 2...Int.max)
         maxNumSeqs = try reader.integer("max_num_seqs", in: 1...65_536) ?? maxNumSeqs
         blockSize = try reader.integer("block_size", in: 1...65_536)

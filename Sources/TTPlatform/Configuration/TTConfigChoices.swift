@@ -41,6 +41,8 @@ public enum FabricConfig: String, Sendable, CaseIterable {
     case line = "FABRIC_1D"
     /// A ring.
     case ring = "FABRIC_1D_RING"
+    /// A line whose chips only exchange with their neighbours.
+    case neighborExchange = "FABRIC_1D_NEIGHBOR_EXCHANGE"
     /// A grid.
     case grid = "FABRIC_2D"
     /// A grid whose rows are rings.

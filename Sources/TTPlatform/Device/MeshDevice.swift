@@ -15,6 +15,8 @@ public protocol MeshDevice: AnyObject {
     /// Bytes of memory that are free now and may be used for the KV cache once the weights are loaded; `nil` where the
     /// contract's table of tokens (§2.4) alone decides, as on boards with their own memory.
     var availableKVCacheBytes: Int? { get }
+    /// Settings that the device could not heed as they were given; for the operator.
+    var warnings: [ConfigurationWarning] { get }
     /// Releases the device; idempotent.
     func close()
 }
@@ -22,6 +24,8 @@ public protocol MeshDevice: AnyObject {
 extension MeshDevice {
     /// The contract's table decides.
     public var availableKVCacheBytes: Int? { nil }
+    /// All settings were heeded.
+    public var warnings: [ConfigurationWarning] { [] }
 }
 
 /// A device that failed while it ran. The jobs on it are put back; the daemon opens the device again.

@@ -10,17 +10,29 @@ struct Following {
     let batches: [BatchID]
     let work: EmbeddedDaemon
     let stop: StopSignal
+    /// Settings were given that hold only for a daemon here.
+    let hasOwnSettings: Bool
 
-    /// Returns when every batch has ended (true), or the user or a failed daemon ended the wait (false).
+    /// Returns when every batch has ended (true), or when nobody works on them any more (false): the user stopped it, or
+    /// the daemon here ended. A daemon of another process that goes away is replaced by one here.
     func untilDone() throws -> Bool {
         var progress = ProgressDisplay()
         defer { progress.end() }
+        var isAnnounced = false
         while true {
+            // Looked at before the batches, so that the last results are not missed.
+            let isOver = work.hasEnded || stop.level != .none
             let summaries = try batches.map { try store.batch($0) }
             try progress.show(Progress(summaries, store: store))
             if summaries.allSatisfy(\.status.isTerminal) { return true }
-            if work.hasFailed || stop.level != .none { return false }
-            stop.wait(seconds: StandardError.isTerminal ? 0.2 : 0.1)
+            if isOver { return false }
+            if case .anotherProcess(let pid) = try work.ensureWork(), !isAnnounced {
+                let process = pid.map { " (process \($0))" } ?? ""
+                StandardError.print("the daemon\(process) owns the database and does the work")
+                if hasOwnSettings { StandardError.print("warning: it has settings of its own; --set has no effect") }
+                isAnnounced = true
+            }
+            stop.wait(seconds: 0.1)
         }
     }
 }
@@ -55,7 +67,8 @@ struct Progress {
 
 /// Draws progress on stderr.
 struct ProgressDisplay {
-    private let isTerminal = StandardError.isTerminal
+    private let isTerminal =
+        StandardError.isTerminal && ProcessInfo.processInfo.environment["TERM"] != "dumb"
     private var lastLine = Date.distantPast
     private var lastWords = ""
 

@@ -7,7 +7,10 @@ enum MetricsDescription {
     /// A period's metrics, a line for each fact.
     static func lines(_ metrics: MetricsSummary) -> [String] {
         definitionLines([
-            ("measured", "\(Quantity.duration(milliseconds: metrics.coveredMS)) in \(metrics.intervals) intervals"),
+            (
+                "measured",
+                "\(Quantity.duration(milliseconds: metrics.coveredMS)) in \(metrics.intervals) interval\(metrics.intervals == 1 ? "" : "s")"
+            ),
             (
                 "device",
                 "\(metrics.promptTokens) tokens prefilled in \(metrics.prefillSteps) steps, "
@@ -21,6 +24,7 @@ enum MetricsDescription {
                     + "\(metrics.kvBlocksTotal) blocks in use on average, "
                     + "\(Quantity.share(Double(metrics.kvBlocksMax), of: Double(metrics.kvBlocksTotal))) at most"
             ),
+            ("preemptions", "\(metrics.preemptions)"),
             ("jobs", "\(metrics.jobsSucceeded) succeeded, \(metrics.jobsFailed) failed"),
         ])
     }
@@ -31,7 +35,8 @@ enum MetricsDescription {
             "end_ms": .int(interval.end.rawValue), "prompt_tokens": .int(interval.promptTokens),
             "generated_tokens": .int(interval.generatedTokens), "prefill_steps": .int(interval.prefillSteps),
             "decode_steps": .int(interval.decodeSteps), "decode_rows": .int(interval.decodeRows),
-            "slots": .int(interval.slots), "kv_blocks_mean": .double(interval.kvBlocksMean),
+            "preemptions": .int(interval.preemptions), "slots": .int(interval.slots),
+            "kv_blocks_mean": .double(interval.kvBlocksMean),
             "kv_blocks_max": .int(interval.kvBlocksMax), "kv_blocks_total": .int(interval.kvBlocksTotal),
             "queue_depth": .int(interval.queueDepth), "jobs_succeeded": .int(interval.jobsSucceeded),
             "jobs_failed": .int(interval.jobsFailed),

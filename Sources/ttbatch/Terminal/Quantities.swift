@@ -28,14 +28,9 @@ enum Quantity {
         return formatter.string(from: Date(timeIntervalSince1970: Double(milliseconds) / 1000))
     }
 
-    /// `98 MB`, decimal units.
-    static func bytes(_ count: Int) -> String {
-        switch count {
-        case ..<1000: "\(count) B"
-        case ..<1_000_000: "\(count / 1000) kB"
-        case ..<1_000_000_000: "\(count / 1_000_000) MB"
-        default: String(format: "%.1f GB", Double(count) / 1e9)
-        }
+    /// `134 million`, or `98 thousand`.
+    static func count(_ number: Int) -> String {
+        number < 1_000_000 ? "\(number / 1000) thousand" : "\(number / 1_000_000) million"
     }
 
     /// `45 %`, or `-` without a whole.

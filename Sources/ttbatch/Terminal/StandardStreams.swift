@@ -5,73 +5,66 @@ import Glibc
 enum StandardError {
     /// Prints a line for people.
     static func print(_ line: String) {
-        write(line + "\n")
+        write(printable(line, keepingNewlines: true) + "\n")
     }
 
-    /// Writes as it is, at once.
+    /// Writes as it is, at once. There is nobody to tell when that fails.
     static func write(_ text: String) {
-        var text = text
-        text.withUTF8 { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        _ = try? FileDescriptor(STDERR_FILENO, name: "stderr").write(Array(text.utf8))
     }
 
     static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 }
 
 enum StandardOutput {
-    /// Prints a line of data.
+    /// Prints a line of data; ends the program if it cannot be written, since a lost line is worse than none.
     static func print(_ line: String) {
-        Swift.print(line)
+        do {
+            guard try FileDescriptor(STDOUT_FILENO, name: "stdout").write(Array((line + "\n").utf8)) else { exit(0) }
+        } catch {
+            StandardError.print("ttbatch: \(error); what was to be printed: \(line)")
+            exit(error.status.rawValue)
+        }
     }
 }
 
-/// A file descriptor written through a buffer; a reader that has gone away ends the program quietly, as for any filter.
-final class OutputFile {
-    private let descriptor: Int32
-    private let path: String
-    private var buffer: [UInt8] = []
+/// Text from files and users without what would steer a terminal or break a table.
+func printable(_ text: String, keepingNewlines: Bool = false) -> String {
+    guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
+    return text.unicodeScalars.reduce(into: "") { line, scalar in
+        let isKept = scalar.properties.generalCategory != .control || (keepingNewlines && scalar == "\n")
+        line.unicodeScalars.append(isKept ? scalar : "\u{FFFD}")
+    }
+}
 
-    /// Opens `path` for writing, replacing what is there; `nil` or `-` is standard output.
-    init(path: String?) throws(Failure) {
-        guard let path, path != "-" else {
-            descriptor = STDOUT_FILENO
-            self.path = "stdout"
-            return
-        }
-        descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-        self.path = path
-        guard descriptor >= 0 else {
-            throw Failure(.operationalError, "\(path): cannot be written: \(String(cString: strerror(errno)))")
-        }
+/// A descriptor to write to, with a name for errors.
+struct FileDescriptor {
+    let number: Int32
+    private let name: String
+
+    init(_ number: Int32, name: String) {
+        self.number = number
+        self.name = name
     }
 
-    /// Lets `encode` append bytes, and writes when enough have come together.
-    func append(_ encode: (inout [UInt8]) -> Void) throws(Failure) {
-        encode(&buffer)
-        if buffer.count >= 1 << 16 { try flush() }
-    }
-
-    /// Writes what is buffered.
-    func flush() throws(Failure) {
+    /// Writes all bytes; false where the reader has gone away (`head`, `less`).
+    func write(_ bytes: [UInt8]) throws(Failure) -> Bool {
         var written = 0
-        while written < buffer.count {
-            let count = buffer[written...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes { Glibc.write(number, $0.baseAddress, $0.count) }
             if count < 0 {
                 if errno == EINTR { continue }
-                if errno == EPIPE { Glibc.exit(0) }
-                let reason = String(cString: strerror(errno))
-                throw Failure(errno == ENOSPC ? .temporary : .operationalError, "\(path): \(reason)")
+                if errno == EPIPE { return false }
+                throw failure("cannot be written")
             }
             written += count
         }
-        buffer.removeAll(keepingCapacity: true)
+        return true
     }
 
-    /// Writes the rest and makes it durable, then closes the file.
-    func finish() throws(Failure) {
-        try flush()
-        guard descriptor != STDOUT_FILENO else { return }
-        guard fsync(descriptor) == 0 || errno == EINVAL || errno == EROFS, close(descriptor) == 0 else {
-            throw Failure(.operationalError, "\(path): \(String(cString: strerror(errno)))")
-        }
+    /// The system's latest error as a failure.
+    func failure(_ what: String) -> Failure {
+        Failure(
+            errno == ENOSPC ? .temporary : .operationalError, "\(name): \(what): \(String(cString: strerror(errno)))")
     }
 }

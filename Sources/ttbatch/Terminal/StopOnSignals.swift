@@ -1,4 +1,4 @@
-// SIGTERM and SIGINT ask the daemon to stop instead of ending the process.
+// SIGTERM, SIGINT and SIGHUP ask the daemon to stop instead of ending the process.
 
 import BatchDaemon
 import Dispatch
@@ -6,10 +6,11 @@ import Glibc
 
 /// While it lives, the first signal asks for a graceful stop, the second for an immediate one.
 final class StopOnSignals {
+    private static let numbers = [SIGTERM, SIGINT, SIGHUP]
     private let sources: [any DispatchSourceSignal]
 
     init(_ stop: StopSignal) {
-        sources = [SIGTERM, SIGINT].map { number in
+        sources = Self.numbers.map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
@@ -23,7 +24,6 @@ final class StopOnSignals {
     /// Signals end the process again.
     func restore() {
         for source in sources { source.cancel() }
-        signal(SIGTERM, SIG_DFL)
-        signal(SIGINT, SIG_DFL)
+        for number in Self.numbers { signal(number, SIG_DFL) }
     }
 }

@@ -16,7 +16,7 @@ struct Table {
 
     mutating func add(_ cells: [String]) {
         precondition(cells.count == columns.count)
-        rows.append(cells)
+        rows.append(cells.map { printable($0) })
     }
 
     /// The table's lines, heading first.
@@ -37,6 +37,6 @@ struct Table {
 func definitionLines(_ pairs: [(String, String)]) -> [String] {
     let width = pairs.map { $0.0.count }.max() ?? 0
     return pairs.map { name, value in
-        name + String(repeating: " ", count: width - name.count) + "  " + value
+        name + String(repeating: " ", count: width - name.count) + "  " + printable(value)
     }
 }

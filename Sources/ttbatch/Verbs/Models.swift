@@ -43,7 +43,7 @@ struct Models: ParsableCommand {
         case .success(let config):
             pairs += [
                 ("  architecture", config.architectures.joined(separator: ", ")),
-                ("  weights", "\(config.parameterCount / 1_000_000) million, mostly \(config.weightType)"),
+                ("  weights", "\(Quantity.count(config.parameterCount)), mostly \(config.weightType)"),
                 ("  context", "\(config.contextLength) tokens"),
                 (
                     "  shape",

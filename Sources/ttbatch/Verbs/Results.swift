@@ -44,8 +44,16 @@ struct Results: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
+        let store = try shared.storeForReading()
+        // Asked first, so that no file is made for a batch that is not there.
+        let id = try store.batch(try target.id()).id
+        let summary = try store.batch(id)
+        if !summary.status.isTerminal {
+            StandardError.print(
+                "\(id) is not done: \(summary.counts.finished) of \(summary.counts.total) jobs have ended")
+        }
         try ResultsPrinter(format: format, states: state.states, order: order)
-            .write(try target.id(), from: try shared.storeForReading(), to: output)
+            .write([id], from: store, to: try OutputFile(path: output))
     }
 }
 
@@ -56,18 +64,12 @@ struct ResultsPrinter {
     var order = ResultOrder.input
 
     /// Writes the results of several batches, one after the other.
-    func write(_ batches: BatchID..., from store: any JobStore, to path: String?) throws {
-        try write(batches, from: store, to: path)
-    }
-
-    func write(_ batches: [BatchID], from store: any JobStore, to path: String?) throws {
-        // Asked first, so that no file is made for a batch that is not there.
-        let summaries = try batches.map { try store.batch($0) }
-        let file = try OutputFile(path: path)
+    func write(_ batches: [BatchID], from store: any JobStore, to file: OutputFile) throws {
         try file.append { format.encodeHeader(into: &$0) }
-        for batch in summaries {
+        for id in batches {
+            let batch = try store.batch(id)
             var cursor = store.resultsCursor(ResultQuery(batch: batch.id, order: order, states: states))
-            while true {
+            while !file.isAbandoned {
                 let page = try cursor.nextPage()
                 if page.isEmpty { break }
                 for result in page {

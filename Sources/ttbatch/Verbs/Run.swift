@@ -2,10 +2,9 @@
 
 import ArgumentParser
 import BatchDaemon
-import Foundation
 import JobStore
-import Logging
 import PromptFiles
+import TTPlatform
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -29,20 +28,39 @@ struct Run: ParsableCommand {
     func run() throws {
         let configuration = try shared.configuration()
         let store = try shared.storeForWriting(configuration)
+        // Known before the work, so that no night ends with a path that cannot be written or a device that is not there.
+        let file = try outputFile()
+        _ = try Platforms.all.choose(device: configuration.engine.device)
         let batches = try input.enqueue(into: store, configuration, shared).map(\.batch)
         let stop = StopSignal()
         let signals = StopOnSignals(stop)
-        let work = try EmbeddedDaemon(store: store, configuration: configuration, batches: batches, stop: stop)
-        let finished = try Following(store: store, batches: batches, work: work, stop: stop).untilDone()
-        try work.end()
-        signals.restore()
-        guard finished else {
-            let names = batches.map(\.description).joined(separator: ", ")
-            StandardError.print("interrupted; \(names) stays in the queue: go on with `ttbatch daemon --drain`")
-            throw ExitStatus.interrupted.exit
+        let work = EmbeddedDaemon(store: store, configuration: configuration, batches: batches, stop: stop)
+        let following = Following(
+            store: store, batches: batches, work: work, stop: stop, hasOwnSettings: !shared.settings.isEmpty)
+        let names = batches.map(\.description).joined(separator: ", ")
+        let stays = "\(names) stays in the queue: go on with `ttbatch daemon --drain`"
+        do {
+            guard try following.untilDone() else {
+                try work.end()
+                StandardError.print("interrupted; \(stays)")
+                throw ExitStatus.interrupted.exit
+            }
+            try work.end()
+        } catch let error where !(error is ExitCode) {
+            StandardError.print(stays)
+            throw error
         }
-        try ResultsPrinter(format: format).write(batches, from: store, to: output)
+        signals.restore()
+        try ResultsPrinter(format: format).write(batches, from: store, to: file)
         try report(batches, store)
+    }
+
+    /// The file for the results; never one of the prompt files.
+    private func outputFile() throws -> OutputFile {
+        if let output, let clash = input.files.first(where: { OutputFile.isSame($0, output) }) {
+            throw ValidationError("-o \(output) would replace the prompt file \(clash); choose another name")
+        }
+        return try OutputFile(path: output)
     }
 
     /// A line for each batch, and the exit code that tells how they ended.
@@ -66,59 +84,5 @@ struct Run: ParsableCommand {
             }
         }
         if let status { throw status.exit }
-    }
-}
-
-/// The daemon inside `run`, unless another process's daemon already owns the database.
-final class EmbeddedDaemon: @unchecked Sendable {
-    private let stop: StopSignal
-    private let ended = NSCondition()
-    private var result: Result<Void, any Error>?
-
-    init(store: SQLiteJobStore, configuration: Configuration, batches: [BatchID], stop: StopSignal) throws {
-        self.stop = stop
-        guard let lease = try Self.lease(of: store) else {
-            result = .success(())
-            return
-        }
-        let daemon = BatchDaemon(
-            store: store, configuration: configuration, scope: .batches(Set(batches)), drains: true, stop: stop,
-            log: DaemonLog.make(level: .warning))
-        let thread = Thread { [self] in
-            let outcome = Result { try daemon.run(lease) }
-            lease.release()
-            ended.withLock {
-                result = outcome
-                ended.broadcast()
-            }
-        }
-        thread.name = "daemon"
-        thread.stackSize = 8 << 20
-        thread.start()
-    }
-
-    /// The right to work; nil where a daemon has it.
-    private static func lease(of store: SQLiteJobStore) throws(JobStoreError) -> (any DaemonLease)? {
-        do throws(JobStoreError) {
-            return try store.acquireLease()
-        } catch {
-            guard case .daemonRunning(_, let pid) = error else { throw error }
-            let process = pid.map { " (process \($0))" } ?? ""
-            StandardError.print("the daemon\(process) owns the database and does the work")
-            return nil
-        }
-    }
-
-    /// Whether the work has failed, so that there is nothing to wait for.
-    var hasFailed: Bool {
-        ended.withLock { if case .failure = result { true } else { false } }
-    }
-
-    /// Waits for the daemon's end, and throws what it threw.
-    func end() throws {
-        try ended.withLock {
-            while result == nil { ended.wait() }
-            try result!.get()
-        }
     }
 }

@@ -13,6 +13,26 @@ LONG_STORY = (
     "line of it read:"
 )
 
+LONG_PROGRAM = '''import heapq
+from collections import defaultdict
+
+
+def shortest_path(edges, start, goal):
+    """Dijkstra's algorithm over (from, to, weight) triples."""
+    graph = defaultdict(list)
+    for source, target, weight in edges:
+        graph[source].append((weight, target))
+        graph[target].append((weight, source))
+    queue, seen = [(0, start, [])], set()
+    while queue:
+        cost, node, path = heapq.heappop(queue)
+        if node in seen:
+            continue
+        seen.add(node)
+        if node == goal:
+            return cost, path + [node]
+'''
+
 PLAIN = [
     ("one-token", "The"),
     ("one-token", "\n"),
@@ -22,9 +42,9 @@ PLAIN = [
     ("sentence", "Once upon a time, in a village at the edge of the forest,"),
     ("sentence", "Water boils at a temperature of"),
     ("sentence", "The three primary colours are red,"),
-    ("sentence", "To be, or not to be,"),
     ("long", LONG_STORY),
     ("code-python", 'def fibonacci(n: int) -> int:\n    """Return the n-th Fibonacci number."""\n    if n < 2:\n'),
+    ("code-python-long", LONG_PROGRAM),
     ("code-c", "#include <stdio.h>\n\nint main(void) {\n\tfor (int i = 0; i < 10; i++) {\n\t\tprintf("),
     ("code-sql", "CREATE TABLE jobs (id INTEGER PRIMARY KEY, state TEXT NOT NULL);\nSELECT state, count(*) FROM"),
     ("code-html", '<!DOCTYPE html>\n<html lang="en">\n<head>\n  <meta charset="utf-8">\n  <title>'),
@@ -34,7 +54,7 @@ PLAIN = [
     ("list", "Shopping list:\n- apples\n- bread\n- milk\n-"),
     ("list", "The days of the week:\n1. Monday\n2. Tuesday\n3. Wednesday\n4."),
     ("table", "| city | country | population |\n|---|---|---|\n| Paris | France | 2,102,650 |\n| Berlin |"),
-    ("numbers", "1 2 3 4 5 6 7 8 9 10 11 12"),
+    ("numbers", ", ".join(str(n * n) for n in range(1, 41))),
     ("numbers", "2, 4, 8, 16, 32, 64, 128,"),
     ("numbers", "3.14159265358979"),
     ("numbers", "12345678901234567890 + 98765432109876543210 ="),
@@ -62,6 +82,19 @@ PLAIN = [
     ("dialogue", '"Where were you last night?" asked the inspector.\n"I was'),
 ]
 
+PIRATE = (
+    "You are a pirate of the seventeenth century and always answer like one. You know the sea, the stars and the "
+    "kitchen of a small ship. Never speak of anything that was invented after the year 1700; if somebody asks about "
+    "it, pretend that it is a kind of fish. Keep your answers under one hundred words, do not use lists, and end "
+    "every answer with a question to the reader."
+)
+
+GARDEN = (
+    "Sunflowers need the most sun: six to eight hours a day. Tomatoes are close behind, and beans\n"
+    "get by with a little less. Plant the sunflowers on the north side so that they do not shade\n"
+    "the others."
+)
+
 CHAT = [
     ("question", [("user", "What is the capital of Japan?")]),
     ("question", [("user", "Why is the sky blue? Answer in one sentence.")]),
@@ -77,14 +110,18 @@ CHAT = [
     ("one-word", [("user", "Hi")]),
     ("empty-content", [("user", "")]),
     ("whitespace", [("user", "  Keep   my \t spaces,\n\n\n please.  ")]),
-    ("system", [("system", "You are a pirate. Always answer like one."), ("user", "How do I bake bread?")]),
+    ("system", [("system", PIRATE), ("user", "How do I bake bread?")]),
     ("system", [("system", "Answer with a single number."), ("user", "How many legs does a spider have?")]),
     (
         "multi-turn",
         [
             ("user", "My name is Ingrid."),
             ("assistant", "Nice to meet you, Ingrid! How can I help you today?"),
-            ("user", "What is my name?"),
+            ("user", "I want to plant a garden with tomatoes, beans and sunflowers. Which of them need most sun?"),
+            ("assistant", GARDEN),
+            ("user", "Thank you. And when should I sow each of them?"),
+            ("assistant", "- Tomatoes: indoors in March, outside in May\n- Beans: in May\n- Sunflowers: in April"),
+            ("user", "What is my name, and which plants did I ask about?"),
         ],
     ),
     (

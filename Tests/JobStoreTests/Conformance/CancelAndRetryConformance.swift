@@ -12,7 +12,7 @@ struct CancelAndRetryConformance {
         let batch = try store.enqueue(6)
         let lease = try store.acquireLease()
         let life = try store.openIncarnation(lease: lease).incarnation
-        let jobs = try store.claim(3, incarnation: life, model: nil, at: 20)
+        let jobs = try store.claimNext(3, incarnation: life, at: 20)
         _ = try store.finish([.success(jobs[1])], incarnation: life, at: 30)
         #expect(try store.revoked(among: jobs.map(\.ticket), incarnation: life) == [jobs[1].ticket])
         let report = try store.cancel(batch, at: 40)
@@ -35,7 +35,7 @@ struct CancelAndRetryConformance {
     func retryCopiesTheFailedJobsIntoALinkedBatch(kind: StoreKind) throws {
         let fixture = try kind.make()
         let store = fixture.store
-        let draft = try store.beginBatch(NewBatch(name: "n", endpoint: "/v1/completions", model: "m"), at: 0)
+        let draft = try store.beginBatch(NewBatch(name: "n", model: "m"), at: 0)
         let rejection = JobError(code: "c", message: "m", status: 400)
         _ = try draft.append(
             (1...3).map { .sample($0) }, rejected: [RejectedLine(line: 4, customID: nil, error: rejection)])
@@ -43,7 +43,7 @@ struct CancelAndRetryConformance {
         let lease = try store.acquireLease()
         let life = try store.openIncarnation(lease: lease).incarnation
         #expect(throws: JobStoreError.batchNotFinished(batch, .inProgress)) { try store.retry(batch, at: 15) }
-        let jobs = try store.claim(9, incarnation: life, model: nil, at: 20)
+        let jobs = try store.claimNext(9, incarnation: life, at: 20)
         _ = try store.finish(
             [.failure(jobs[2]), .success(jobs[0]), .failure(jobs[1])], incarnation: life, at: 30)
         let before = try store.batch(batch)
@@ -52,7 +52,8 @@ struct CancelAndRetryConformance {
         #expect(try store.batch(batch) == before)
         let summary = try store.batch(second)
         #expect(summary.retryOf == batch && summary.counts.total == 2 && summary.model == "m" && summary.name == "n")
-        let again = try store.claim(9, incarnation: life, model: nil, at: 50)
+        #expect(summary.endpoint == "/v1/completions")
+        let again = try store.claimNext(9, incarnation: life, at: 50)
         #expect(again.map(\.customID) == ["c2", "c3"] && again.map(\.body) == [jobs[1].body, jobs[2].body])
         _ = try store.finish(again.map { .success($0) }, incarnation: life, at: 60)
         #expect(throws: JobStoreError.nothingToRetry(second)) { try store.retry(second, at: 70) }

@@ -11,10 +11,10 @@ struct EnqueueConformance {
         let store = fixture.store
         let lease = try store.acquireLease()
         let life = try store.openIncarnation(lease: lease).incarnation
-        let draft = try store.beginBatch(NewBatch(name: "a", endpoint: "/v1/completions", model: "m"), at: 5)
+        let draft = try store.beginBatch(NewBatch(name: "a", model: "m"), at: 5)
         _ = try draft.append([.sample(1), .sample(2)])
 
-        #expect(try store.claim(8, incarnation: life, model: nil, at: 6).isEmpty)
+        #expect(try store.claimNext(8, incarnation: life, at: 6).isEmpty)
         #expect(try store.batches(before: nil, limit: 9, includingDrafts: false).isEmpty)
         #expect(try store.batches(before: nil, limit: 9, includingDrafts: true).map(\.isDraft) == [true])
         #expect(throws: JobStoreError.batchIsDraft(draft.id)) {
@@ -30,6 +30,23 @@ struct EnqueueConformance {
         #expect(summary.endpoint == "/v1/completions" && summary.model == "m" && summary.created == 5)
         #expect(try store.systemStatus().pendingJobs == 2)
         #expect(throws: JobStoreError.draftClosed(batch)) { _ = try draft.append([.sample(3)]) }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func theEndpointOfABatchIsThatOfAllItsJobs(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        var other = NewJob.sample(2)
+        other.endpoint = "/v1/chat/completions"
+        var duplicate = other
+        duplicate.customID = "c1"
+        let uniform = try fixture.store.beginBatch(NewBatch(name: "a"), at: 0)
+        _ = try uniform.append([.sample(1), duplicate])
+        _ = try uniform.append([.sample(3)])
+        #expect(try fixture.store.batch(uniform.commit(at: 1)).endpoint == "/v1/completions")
+        let mixed = try fixture.store.beginBatch(NewBatch(name: "b"), at: 0)
+        _ = try mixed.append([.sample(1)])
+        _ = try mixed.append([other])
+        #expect(try fixture.store.batch(mixed.commit(at: 1)).endpoint == nil)
     }
 
     @Test(arguments: StoreKind.allCases)

@@ -26,7 +26,7 @@ import Testing
         }
         #expect(try store.metrics(.incarnation(life), limit: 9).map(\.start) == [0, 1000])
         #expect(try store.metrics(.period(from: 1000, to: 2000), limit: 9).map(\.kvBlocksMean) == [1])
-        let jobs = try store.claim(1, incarnation: other, model: nil, at: 1500)
+        let jobs = try store.claimNext(1, incarnation: other, at: 1500)
         #expect(try store.metrics(.batch(batch), limit: 9).map(\.start) == [1000, 2000])
         _ = try store.finish([.success(jobs[0])], incarnation: other, at: 1900)
         #expect(try store.metrics(.batch(batch), limit: 9).map(\.start) == [1000])

@@ -119,7 +119,7 @@ private struct Schedule {
 
     mutating func claim() throws {
         let limit = Int.random(in: 1...6, using: &random)
-        let claimed = try store.claim(limit, incarnation: incarnation, model: nil, at: instant)
+        let claimed = try store.claimNext(limit, incarnation: incarnation, at: instant)
         var expected: [(BatchID, Int64)] = []
         for id in model.keys.sorted() where model[id]!.status == .inProgress {
             for (index, job) in model[id]!.jobs.enumerated() where job.state == .pending && expected.count < limit {

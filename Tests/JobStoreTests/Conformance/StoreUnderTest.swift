@@ -75,6 +75,15 @@ extension JobStore {
         return try draft.commit(at: 2)
     }
 
+    /// Claims what the daemon would, batch after batch, whatever their models.
+    func claimNext(_ limit: Int, incarnation: Incarnation, at now: Milliseconds) throws -> [ClaimedJob] {
+        var claimed: [ClaimedJob] = []
+        while claimed.count < limit, let batch = try claimableBatch(among: nil) {
+            claimed += try claim(limit - claimed.count, of: batch.id, incarnation: incarnation, at: now)
+        }
+        return claimed
+    }
+
     func openIncarnation(lease: any DaemonLease, maxCrashes: Int = 3, at now: Milliseconds = 10) throws
         -> OpenedIncarnation
     {

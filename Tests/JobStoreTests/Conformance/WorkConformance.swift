@@ -14,29 +14,68 @@ struct WorkConformance {
         let second = try store.enqueue(3)
         let lease = try store.acquireLease()
         let life = try store.openIncarnation(lease: lease).incarnation
-        let claimed = try store.claim(4, incarnation: life, model: nil, at: 20)
+        let claimed = try store.claimNext(4, incarnation: life, at: 20)
         #expect(claimed.map(\.ticket.batch) == [first, first, first, second])
         #expect(claimed.map(\.line) == [1, 2, 3, 1])
         #expect(claimed.map(\.customID) == ["c1", "c2", "c3", "c1"])
         #expect(claimed[1].body == NewJob.sample(2).body && claimed[1].endpoint == "/v1/completions")
         #expect(claimed.allSatisfy { $0.ticket.attempt == 1 && $0.crashes == 0 && $0.created == 1 })
-        #expect(try store.claim(9, incarnation: life, model: nil, at: 21).map(\.line) == [2, 3])
-        #expect(try store.claim(9, incarnation: life, model: nil, at: 22).isEmpty)
+        #expect(try store.claimNext(9, incarnation: life, at: 21).map(\.line) == [2, 3])
+        #expect(try store.claimNext(9, incarnation: life, at: 22).isEmpty)
         let summary = try store.batch(first)
         #expect(summary.counts.running == 3 && summary.counts.pending == 0 && summary.started == 20)
         #expect(try store.systemStatus().runningJobs == 6)
     }
 
     @Test(arguments: StoreKind.allCases)
-    func claimsRespectTheModel(kind: StoreKind) throws {
+    func theClaimableBatchIsTheOldestWithAPendingJob(kind: StoreKind) throws {
         let fixture = try kind.make()
         let store = fixture.store
-        _ = try store.enqueue(1, model: "other")
-        let any = try store.enqueue(1)
-        let mine = try store.enqueue(1, model: "mine")
+        #expect(try store.claimableBatch(among: nil) == nil)
+        let first = try store.enqueue(2, model: "mine")
+        let second = try store.enqueue(1)
+        let third = try store.enqueue(1, model: "other")
+        let draft = try store.beginBatch(NewBatch(name: "draft"), at: 1)
+        _ = try draft.append([.sample(1)])
+
+        #expect(try store.claimableBatch(among: nil)?.id == first)
+        #expect(try store.claimableBatch(among: nil)?.model == "mine")
+        let chosen = try store.claimableBatch(among: [third, second, draft.id])
+        #expect(chosen?.id == second && chosen?.model == nil)
+        #expect(try store.claimableBatch(among: [draft.id]) == nil, "drafts are not seen")
+        #expect(try store.claimableBatch(among: []) == nil)
+
         let lease = try store.acquireLease()
         let life = try store.openIncarnation(lease: lease).incarnation
-        #expect(try store.claim(9, incarnation: life, model: "mine", at: 20).map(\.ticket.batch) == [any, mine])
+        let jobs = try store.claim(2, of: first, incarnation: life, at: 20)
+        #expect(try store.claimableBatch(among: nil)?.id == second, "the first has only running jobs")
+        _ = try store.release([jobs[1].ticket], incarnation: life, because: .stopping, at: 21)
+        #expect(try store.claimableBatch(among: nil)?.id == first)
+        _ = try store.cancel(first, at: 22)
+        _ = try store.cancel(second, at: 23)
+        let last = try store.claimableBatch(among: nil)
+        #expect(last?.id == third && last?.model == "other")
+        let ended = try store.claim(1, of: third, incarnation: life, at: 24)
+        _ = try store.finish([.success(ended[0])], incarnation: life, at: 25)
+        #expect(try store.claimableBatch(among: nil) == nil)
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func claimsStayWithinTheirBatchAndOnlyOpenOnesGiveAny(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let first = try store.enqueue(1)
+        let second = try store.enqueue(3)
+        let draft = try store.beginBatch(NewBatch(name: "draft"), at: 1)
+        _ = try draft.append([.sample(1)])
+        let lease = try store.acquireLease()
+        let life = try store.openIncarnation(lease: lease).incarnation
+        #expect(try store.claim(2, of: second, incarnation: life, at: 20).map(\.line) == [1, 2])
+        #expect(try store.claim(9, of: first, incarnation: life, at: 20).map(\.ticket.batch) == [first])
+        #expect(try store.claim(0, of: second, incarnation: life, at: 20).isEmpty)
+        #expect(try store.claim(9, of: draft.id, incarnation: life, at: 20).isEmpty)
+        _ = try store.cancel(second, at: 21)
+        #expect(try store.claim(9, of: second, incarnation: life, at: 22).isEmpty)
     }
 
     @Test(arguments: StoreKind.allCases)
@@ -46,7 +85,7 @@ struct WorkConformance {
         let batch = try store.enqueue(3)
         let lease = try store.acquireLease()
         let life = try store.openIncarnation(lease: lease).incarnation
-        let jobs = try store.claim(3, incarnation: life, model: nil, at: 20)
+        let jobs = try store.claimNext(3, incarnation: life, at: 20)
         let ids = Generation(text: "nul \0 é", finishReason: "length", promptTokenIDs: [1], tokenIDs: [-1, .max])
         var third = JobCompletion.success(jobs[2])
         third.outcome = .succeeded(ids)
@@ -82,9 +121,9 @@ struct WorkConformance {
         let batch = try store.enqueue(2)
         let lease = try store.acquireLease()
         let first = try store.openIncarnation(lease: lease).incarnation
-        let old = try store.claim(2, incarnation: first, model: nil, at: 20)
+        let old = try store.claimNext(2, incarnation: first, at: 20)
         #expect(try store.release([old[0].ticket], incarnation: first, because: .stopping, at: 21).requeued == 1)
-        let again = try store.claim(1, incarnation: first, model: nil, at: 22)
+        let again = try store.claimNext(1, incarnation: first, at: 22)
         #expect(again[0].ticket.job == old[0].ticket.job && again[0].ticket.attempt == 2 && again[0].crashes == 0)
         // An earlier attempt of this life, then a second completion, then another life.
         #expect(try store.finish([.success(old[0])], incarnation: first, at: 23).stale == [old[0].ticket])
@@ -106,11 +145,11 @@ struct WorkConformance {
         for crash in 0..<2 {
             let opened = try store.openIncarnation(lease: lease, maxCrashes: 3)
             #expect(opened.orphans.requeued == (crash == 0 ? 0 : 2))
-            let jobs = try store.claim(9, incarnation: opened.incarnation, model: nil, at: 20)
+            let jobs = try store.claimNext(9, incarnation: opened.incarnation, at: 20)
             #expect(jobs.map(\.crashes) == [crash, crash])
         }
         let third = try store.openIncarnation(lease: lease, maxCrashes: 3)
-        let jobs = try store.claim(1, incarnation: third.incarnation, model: nil, at: 30)
+        let jobs = try store.claimNext(1, incarnation: third.incarnation, at: 30)
         #expect(jobs[0].ticket.attempt == 3)
         let fourth = try store.openIncarnation(lease: lease, maxCrashes: 3, at: 40)
         #expect(fourth.orphans == ReleaseReport(requeued: 0, failed: 1, closedBatches: []))
@@ -128,12 +167,12 @@ struct WorkConformance {
         _ = try store.enqueue(2)
         let lease = try store.acquireLease()
         let life = try store.openIncarnation(lease: lease).incarnation
-        _ = try store.claim(2, incarnation: life, model: nil, at: 20)
+        _ = try store.claimNext(2, incarnation: life, at: 20)
         try store.closeIncarnation(life, at: 30)
         #expect(try store.incarnations(limit: 1).first?.stopped == 30)
         let next = try store.openIncarnation(lease: lease)
         #expect(next.orphans.requeued == 0)
-        #expect(try store.claim(9, incarnation: next.incarnation, model: nil, at: 40).map(\.crashes) == [0, 0])
+        #expect(try store.claimNext(9, incarnation: next.incarnation, at: 40).map(\.crashes) == [0, 0])
     }
 
     @Test(arguments: StoreKind.allCases)

@@ -73,7 +73,7 @@ struct FaultTests {
             let store = try SQLiteJobStore(path: path, at: 0)
             let lease = try store.acquireLease()
             let life = try store.openIncarnation(lease: lease).incarnation
-            let jobs = try store.claim(4, incarnation: life, model: nil, at: 20)
+            let jobs = try store.claimNext(4, incarnation: life, at: 20)
             _ = try store.finish([.success(jobs[0])], incarnation: life, at: 30)
             kill(getpid(), SIGKILL)
         }
@@ -82,7 +82,7 @@ struct FaultTests {
         let lease = try store.acquireLease()
         let opened = try store.openIncarnation(lease: lease, at: 40)
         #expect(opened.orphans.requeued == 3)
-        let jobs = try store.claim(9, incarnation: opened.incarnation, model: nil, at: 50)
+        let jobs = try store.claimNext(9, incarnation: opened.incarnation, at: 50)
         #expect(jobs.map(\.line) == [2, 3, 4, 5] && jobs.map(\.crashes) == [1, 1, 1, 0])
         _ = try store.finish(jobs.map { .success($0) }, incarnation: opened.incarnation, at: 60)
         #expect(try store.batch(batch).status == .completed)
@@ -94,7 +94,8 @@ struct FaultTests {
         _ = try store.write { try $0.run("UPDATE batches SET status = 'cancelling' WHERE id = ?", batch) }
         let lease = try store.acquireLease()
         let life = try store.openIncarnation(lease: lease).incarnation
-        #expect(try store.claim(9, incarnation: life, model: nil, at: 1).isEmpty)
+        #expect(try store.claimableBatch(among: nil) == nil)
+        #expect(try store.claim(9, of: batch, incarnation: life, at: 1).isEmpty)
         #expect(try store.completeCancellations(at: 2) == [batch])
         #expect(try store.batch(batch).status == .cancelled)
         #expect(try store.batch(batch).counts.cancelled == 4)

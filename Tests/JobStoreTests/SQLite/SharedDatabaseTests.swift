@@ -98,7 +98,7 @@ struct SharedDatabaseTests {
             var finished: [JobID] = []
             while true {
                 let nothingComes = enqueuedAll.isRaised
-                let jobs = try daemon.claim(32, incarnation: life, model: nil, at: 20)
+                let jobs = try daemon.claimNext(32, incarnation: life, at: 20)
                 if jobs.isEmpty && nothingComes { return finished }
                 let report = try daemon.finish(jobs.map { .success($0) }, incarnation: life, at: 30)
                 #expect(report.stale.isEmpty)

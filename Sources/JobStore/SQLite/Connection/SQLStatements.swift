@@ -148,7 +148,11 @@ extension Database {
 
     private func step(_ sql: String, _ values: [any SQLValue], visit: (SQLRow) throws -> Void) throws {
         let statement = try cachedStatement(sql: sql).sqliteStatement
-        defer { sqlite3_reset(statement) }
+        defer {
+            sqlite3_reset(statement)
+            // A cached statement would keep its last body in memory.
+            sqlite3_clear_bindings(statement)
+        }
         for (index, value) in values.enumerated() {
             try check(value.bind(to: statement, at: Int32(index + 1)), sql)
         }

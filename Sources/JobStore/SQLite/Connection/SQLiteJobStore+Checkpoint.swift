@@ -23,6 +23,11 @@ extension SQLiteJobStore {
         _ = try checkpointIfNeeded()
     }
 
+    /// Checkpoints, so that the database file has everything.
+    public func settle() throws(JobStoreError) {
+        try checkpoint()
+    }
+
     /// Checkpoints if the log has outgrown its limit; nil if it has not, or if somebody else is at it.
     @discardableResult
     public func checkpointIfNeeded() throws(JobStoreError) -> CheckpointReport? {

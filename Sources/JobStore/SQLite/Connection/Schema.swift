@@ -93,6 +93,11 @@ enum Schema {
         let applied = try db.rows("SELECT version, name, checksum FROM schema_migrations ORDER BY version") {
             (version: $0.int(0), name: $0.text(1), checksum: $0.text(2))
         }
+        let version = try db.number("PRAGMA user_version")
+        guard Int64(applied.count) == version else {
+            throw JobStoreError.notAJobStore(
+                path: path, reason: "it says schema \(version) but lists \(applied.count) migrations")
+        }
         for (known, applied) in zip(Migrations.all, applied) where known.checksum != applied.checksum {
             throw JobStoreError.migrationChanged(
                 path: path, name: applied.name, applied: applied.checksum, known: known.checksum)

@@ -9,6 +9,8 @@ final class SQLiteBatchDraft: BatchDraft {
     private let store: SQLiteJobStore
     private let created: Milliseconds
     private let ownership: ByteLock
+    /// Of the jobs so far.
+    private var endpoints: Set<String> = []
     private var isOpen = true
 
     init(_ batch: NewBatch, in store: SQLiteJobStore, at now: Milliseconds) throws(JobStoreError) {
@@ -16,8 +18,8 @@ final class SQLiteBatchDraft: BatchDraft {
         // The lock is taken before the row can be seen, so nobody ever sees a living draft without an owner.
         (id, ownership) = try store.write { db in
             try db.run(
-                "INSERT INTO batches (name, endpoint, model, status, retry_of, created_ms) VALUES (?, ?, ?, ?, ?, ?)",
-                batch.name, batch.endpoint, batch.model, BatchStatus.validating, batch.retryOf, now)
+                "INSERT INTO batches (name, model, status, retry_of, created_ms) VALUES (?, ?, ?, ?, ?)",
+                batch.name, batch.model, BatchStatus.validating, batch.retryOf, now)
             let id = BatchID(rawValue: db.lastInsertedRowID)
             guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: id.rawValue) else {
                 throw JobStoreError.busy(path: lockPath)
@@ -48,8 +50,8 @@ final class SQLiteBatchDraft: BatchDraft {
         try checkOpen()
         try store.write { db in
             let isOurs = try db.run(
-                "UPDATE batches SET status = ? WHERE id = ? AND status = ? AND total > 0",
-                BatchStatus.inProgress, id, BatchStatus.validating)
+                "UPDATE batches SET status = ?, endpoint = ? WHERE id = ? AND status = ? AND total > 0",
+                BatchStatus.inProgress, endpoints.count == 1 ? endpoints.first : nil, id, BatchStatus.validating)
             guard isOurs == 1 else { throw JobStoreError.emptyBatch }
             // All lines may have been rejected.
             _ = try BatchTally.closeIfDone(id, db, at: now)
@@ -106,6 +108,7 @@ final class SQLiteBatchDraft: BatchDraft {
             try db.run(
                 "INSERT INTO job_bodies (job_id, endpoint, body) VALUES (?, ?, ?)",
                 db.lastInsertedRowID, job.endpoint, job.body)
+            endpoints.insert(job.endpoint)
         }
         try db.run("UPDATE batches SET total = total + ? WHERE id = ?", jobs.count - duplicates.count, id)
         return duplicates

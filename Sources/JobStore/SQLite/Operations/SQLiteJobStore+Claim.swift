@@ -3,20 +3,6 @@
 import GRDB
 
 extension SQLiteJobStore {
-    /// One transaction; each batch costs a walk over a partial index, however many jobs have ended.
-    public func claim(
-        _ limit: Int, incarnation: Incarnation, model: String?, at now: Milliseconds
-    ) throws(JobStoreError) -> [ClaimedJob] {
-        guard limit > 0 else { return [] }
-        return try write { db in
-            var claimed: [ClaimedJob] = []
-            for batch in try db.openBatches(for: model) where claimed.count < limit {
-                claimed += try db.claim(limit - claimed.count, of: batch, incarnation: incarnation, at: now)
-            }
-            return claimed
-        }
-    }
-
     /// A walk over the open batches, with one look at the partial index for each.
     public func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch? {
         try read { db in
@@ -68,15 +54,6 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    fileprivate func openBatches(for model: String?) throws -> [BatchID] {
-        try rows(
-            """
-            SELECT id FROM batches INDEXED BY batches_open
-            WHERE status = 'in_progress' AND (?1 IS NULL OR model IS NULL OR model = ?1) ORDER BY id
-            """, model
-        ) { $0.id(0) }
-    }
-
     /// The statement that claims jobs of one batch; a test looks at its plan.
     static let claimSQL = """
         UPDATE jobs SET state = 'running', attempt = attempt + 1, incarnation = ?, claimed_ms = ?
@@ -101,16 +78,13 @@ extension Database {
         return try heads.map(withBody)
     }
 
+    /// A job whose body was deleted by hand stays without one: it will fail alone, instead of stopping the queue.
     private func withBody(_ job: ClaimedJob) throws -> ClaimedJob {
-        let found = try row("SELECT endpoint, body FROM job_bodies WHERE job_id = ?", job.ticket.job) {
+        try row("SELECT endpoint, body FROM job_bodies WHERE job_id = ?", job.ticket.job) {
             ClaimedJob(
                 ticket: job.ticket, line: job.line, customID: job.customID, endpoint: $0.text(0), body: $0.bytes(1),
                 crashes: job.crashes, created: job.created)
-        }
-        guard let found else {
-            throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "\(job.ticket.job) has no body")
-        }
-        return found
+        } ?? job
     }
 
     /// Puts running jobs back, or fails those that were in flight at too many crashes.

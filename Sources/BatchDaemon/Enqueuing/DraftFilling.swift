@@ -1,0 +1,101 @@
+// A draft while it is filled: valid lines, rejected lines, and what is wrong with them.
+
+import JobStore
+import PromptFiles
+
+/// A draft that is being filled with lines, some thousands at a time.
+struct DraftFilling {
+    let draft: any BatchDraft
+    let file: String
+    private var model: BatchModel
+    let skipsInvalid: Bool
+    /// Errors to report at most; further ones are only counted and, where lines are skipped, recorded.
+    let maxReported: Int
+    let report: (LineError) -> Void
+    private(set) var jobs = 0
+    private(set) var rejected = 0
+    private(set) var errors = 0
+    private var newJobs: [NewJob] = []
+    private var newRejected: [RejectedLine] = []
+    private var bufferedBytes = 0
+
+    init(
+        draft: any BatchDraft, file: String, model: BatchModel, skipsInvalid: Bool, maxReported: Int,
+        report: @escaping (LineError) -> Void
+    ) {
+        self.draft = draft
+        self.file = file
+        self.model = model
+        self.skipsInvalid = skipsInvalid
+        self.maxReported = maxReported
+        self.report = report
+    }
+
+    mutating func take(_ line: PromptFileLine) throws(JobStoreError) {
+        switch line {
+        case .valid(let line):
+            if let name = line.model, !model.isCalled(name) {
+                reject(line.lineNumber, line.customID, [modelMismatch(name, line: line.lineNumber)])
+            } else {
+                newJobs.append(
+                    NewJob(
+                        line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,
+                        body: line.body))
+                bufferedBytes += line.body.count
+            }
+        case .invalid(let line):
+            reject(line.lineNumber, line.customID, line.errors)
+        }
+        if newJobs.count + newRejected.count >= 2000 || bufferedBytes >= 4 << 20 { try flush() }
+    }
+
+    /// Writes what is buffered; once a line was wrong that may not be skipped, nothing more is written.
+    mutating func flush() throws(JobStoreError) {
+        defer {
+            newJobs.removeAll(keepingCapacity: true)
+            newRejected.removeAll(keepingCapacity: true)
+            bufferedBytes = 0
+        }
+        jobs += newJobs.count
+        rejected += newRejected.count
+        guard skipsInvalid || errors == 0 else { return }
+        let duplicates = try draft.append(newJobs, rejected: newRejected)
+        guard !duplicates.isEmpty else { return }
+        jobs -= duplicates.count
+        newRejected.removeAll()
+        for duplicate in duplicates {
+            reject(Int(duplicate.line), duplicate.customID, [duplicateError(duplicate)])
+        }
+        rejected += newRejected.count
+        if skipsInvalid { _ = try draft.append([], rejected: newRejected) }
+    }
+
+    private mutating func reject(_ line: Int, _ customID: String, _ lineErrors: [LineError]) {
+        if errors < maxReported { lineErrors.forEach(report) }
+        errors += lineErrors.count
+        let problem = lineErrors[0].problem
+        newRejected.append(
+            RejectedLine(
+                line: Int64(line), customID: customID,
+                error: JobError(
+                    code: problem.code.rawValue, message: lineErrors.map(\.description).joined(separator: "; "),
+                    status: 400)))
+    }
+
+    private func modelMismatch(_ name: String, line: Int) -> LineError {
+        LineError(
+            file: file, line: line,
+            problem: RequestProblem(
+                code: .modelMismatch, place: .field("model"), value: "\"\(name)\"",
+                complaint: "is not the model of this batch, \"\(model.name)\"",
+                remedy: "put other models' prompts into a file of their own, or remove the field"))
+    }
+
+    private func duplicateError(_ duplicate: DuplicateCustomID) -> LineError {
+        LineError(
+            file: file, line: Int(duplicate.line),
+            problem: RequestProblem(
+                code: .duplicateCustomID, place: .field("custom_id"), value: "\"\(duplicate.customID)\"",
+                complaint: "is the id of line \(duplicate.firstLine) already", remedy: "make it unique in the file"))
+    }
+}

@@ -1,0 +1,124 @@
+// Devices that fail: now and then, under one job, or always.
+
+import JobStore
+import Synchronization
+import TTPlatform
+import Testing
+
+@testable import BatchDaemon
+
+@Suite(.timeLimit(.minutes(2)))
+struct DeviceFaultTests {
+    let fixture: DaemonFixture
+
+    init() throws { fixture = try DaemonFixture() }
+
+    @Test(arguments: [0, 1, 5, 11])
+    func afterAFaultEverythingEndsOnce(faultyStep: Int) throws {
+        let prompts = [Prompt].some(30)
+        let batch = try fixture.enqueue(prompts.lines)
+        let platform = FakePlatform { step throws(DeviceFault) in
+            if step.opening == 0, step.number == faultyStep { throw .scripted }
+        }
+        try fixture.daemon(platform).run()
+        try fixture.expectAllSucceeded(batch, prompts)
+        #expect(platform.openings == 2)
+        #expect(try fixture.results(batch).contains { $0.attempt > 1 })
+    }
+
+    @Test func aDeviceThatFailsNowAndThenFinishesTheQueue() throws {
+        let prompts = [Prompt].some(60)
+        let batch = try fixture.enqueue(prompts.lines)
+        let platform = FakePlatform { step throws(DeviceFault) in
+            if step.opening < 8, step.number == 40 { throw .scripted }
+        }
+        try fixture.daemon(platform).run()
+        try fixture.expectAllSucceeded(batch, prompts)
+        #expect(platform.openings > 3)
+    }
+
+    /// The job is alone when it brings the device down again, so nobody else is blamed for it.
+    @Test func aPoisonJobFailsAndNoOther() throws {
+        let prompts = [Prompt].some(30)
+        let poison = prompts[13]
+        let batch = try fixture.enqueue(prompts.lines)
+        let companions = Mutex<[Int]>([])
+        let platform = FakePlatform { step throws(DeviceFault) in
+            guard step.prefilled.contains(where: { $0.starts(with: poison.tokens) }) else { return }
+            companions.withLock { $0.append(step.prefilled.count) }
+            throw .scripted
+        }
+        try fixture.daemon(platform).run()
+        let results = try fixture.results(batch)
+        for (prompt, result) in zip(prompts, results) where prompt.number != poison.number {
+            #expect(result.generated == prompt.expectedTokens)
+        }
+        let failed = results[poison.number]
+        #expect(failed.error?.code == JobError.crashedDaemonRepeatedly)
+        #expect(companions.withLock { $0 }.dropFirst() == [1, 1])
+        #expect(platform.openings == 4)
+    }
+
+    @Test func severalPoisonJobsDoNotEndTheDaemon() throws {
+        let prompts = [Prompt].some(20)
+        let batch = try fixture.enqueue(prompts.lines)
+        let poison: Set<Int> = [3, 9, 18, 19]
+        let platform = FakePlatform { step throws(DeviceFault) in
+            let numbers = step.prefilled.compactMap { row in prompts.firstIndex { row.starts(with: $0.tokens) } }
+            if !poison.isDisjoint(with: numbers) { throw .scripted }
+        }
+        try fixture.daemon(platform).run()
+        for (index, result) in try fixture.results(batch).enumerated() {
+            #expect((result.error?.code == JobError.crashedDaemonRepeatedly) == poison.contains(index))
+            #expect((result.generated == prompts[index].expectedTokens) != poison.contains(index))
+        }
+    }
+
+    @Test func aDeviceThatAlwaysFailsEndsTheDaemonAndFailsNoJob() throws {
+        let batch = try fixture.enqueue([Prompt].some(20).lines)
+        let platform = FakePlatform { (_) throws(DeviceFault) in throw .scripted }
+        let error = #expect(throws: DaemonError.self) { try fixture.daemon(platform).run() }
+        guard case .deviceKeepsFailing(times: 5, let last) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(last.contains("scripted"))
+        #expect(platform.openings == 5)
+        #expect(try fixture.client.batch(batch).counts.pending == 20)
+    }
+
+    /// Jobs sent to an engine that has just died are not lost, nor are they blamed.
+    @Test func jobsThatTheDeadEngineNeverSawComeBackWithoutBlame() throws {
+        let prompts = [Prompt].some(40)
+        let batch = try fixture.enqueue(prompts.lines)
+        let wereClaimed = Event()
+        let store = ScriptedStore(fixture.store) { (operation) throws(JobStoreError) in
+            if operation == .claim { wereClaimed.signal() }
+        }
+        let platform = FakePlatform { step throws(DeviceFault) in
+            // The fault falls together with the feeder's second claim.
+            guard step.opening == 0, step.number == 30 else { return }
+            wereClaimed.wait(times: 2)
+            throw .scripted
+        }
+        try fixture.daemon(platform, store: store).run()
+        try fixture.expectAllSucceeded(batch, prompts)
+    }
+
+    @Test func suspectsOfACancelledBatchAreDropped() throws {
+        let batch = try fixture.enqueue([Prompt].some(12).lines)
+        let ran = Event()
+        let cancelled = Event()
+        let platform = FakePlatform { step throws(DeviceFault) in
+            if step.opening == 0 { throw .scripted }
+            ran.signal()
+            cancelled.wait()
+        }
+        let daemon = RunningDaemon(fixture.daemon(platform))
+        ran.wait()
+        _ = try fixture.client.cancel(batch, at: 5)
+        cancelled.signal()
+        try daemon.end()
+        #expect(try fixture.client.batch(batch).counts.cancelled == 12)
+    }
+}

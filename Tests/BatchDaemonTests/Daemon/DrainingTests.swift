@@ -1,0 +1,166 @@
+// A daemon that works its queue off: results, order, scope, models, metrics.
+
+import Foundation
+import JobStore
+import TTPlatform
+import Testing
+import Tokenizer
+
+@testable import BatchDaemon
+
+@Suite(.timeLimit(.minutes(2)))
+struct DrainingTests {
+    let fixture: DaemonFixture
+
+    init() throws { fixture = try DaemonFixture() }
+
+    @Test func resultsAreWhatTheModelSaysToEachPromptAlone() throws {
+        let prompts = [Prompt].some(40)
+        let batch = try fixture.enqueue(prompts.lines)
+        let platform = FakePlatform()
+        try fixture.daemon(platform).run()
+
+        try fixture.expectAllSucceeded(batch, prompts)
+        let results = try fixture.results(batch)
+        #expect(results.allSatisfy { $0.attempt == 1 && $0.usage.promptTokens == 3 })
+        for result in results {
+            let timings = try #require(result.timings)
+            #expect([timings.queuedMS, timings.prefillMS, timings.decodeMS].allSatisfy { $0 >= 0 })
+            #expect(timings.totalMS >= timings.decodeMS)
+        }
+        #expect(platform.openings == 1)
+        #expect(try fixture.client.incarnations(limit: 1).first?.stopped != nil)
+        #expect(try fixture.client.systemStatus().daemon == .absent)
+    }
+
+    @Test func metricsAddUpToTheTokensOfTheResults() throws {
+        let batch = try fixture.enqueue([Prompt].some(50).lines)
+        try fixture.daemon(FakePlatform()).run()
+        let usage = try fixture.client.batch(batch).usage
+        let intervals = try fixture.client.metrics(.period(from: 0, to: .init(rawValue: .max)), limit: 100_000)
+        #expect(intervals.reduce(0) { $0 + $1.generatedTokens } == Int64(usage.completionTokens))
+        #expect(intervals.reduce(0) { $0 + $1.promptTokens } == Int64(usage.promptTokens))
+        #expect(intervals.reduce(0) { $0 + $1.jobsSucceeded } == 50)
+        #expect(intervals.allSatisfy { $0.end >= $0.start && $0.slots == 4 && $0.kvBlocksMax <= $0.kvBlocksTotal })
+        #expect(intervals.last?.queueDepth == 0)
+    }
+
+    /// The golden tokens were made by transformers.
+    @Test func theHostDeviceGivesTheGoldenTokens() throws {
+        struct Golden: Decodable {
+            struct Model: Decodable {
+                struct Row: Decodable { let prompt_token_ids: [Int32], token_ids: [Int32] }
+                let file: String
+                let rows: [Row]
+            }
+            let models: [Model]
+        }
+        let golden = TinyModel.goldenFolder.appendingPathComponent("tiny/tiny-greedy.json")
+        let models = try JSONDecoder().decode(Golden.self, from: Data(contentsOf: golden)).models
+        let rows = try #require(models.first { $0.file == "tiny-f32.gguf" }).rows
+        let batch = try fixture.enqueue(
+            rows.map { row in
+                """
+                {"prompt":\(row.prompt_token_ids),"max_tokens":\(row.token_ids.count),"temperature":0,\
+                "ignore_eos":true,"return_token_ids":true}
+                """
+            })
+        fixture.configuration.engine.threads = 1
+        fixture.configuration.engine.tt.optimizations = .accuracy
+        let host = try #require(Platforms.all.platforms.first { $0.name == "host" })
+        try fixture.daemon(host).run()
+        #expect(try fixture.results(batch).map(\.generated) == rows.map(\.token_ids))
+    }
+
+    @Test func batchesOfSeveralModelsRunOneAfterTheOther() throws {
+        let prompts = [Prompt].some(10)
+        let first = try fixture.enqueue(prompts.lines, model: "tiny")
+        let second = try fixture.enqueue(prompts.lines, model: "other")
+        let third = try fixture.enqueue(prompts.lines, model: "tiny")
+        let platform = FakePlatform()
+        try fixture.daemon(platform).run()
+        for batch in [first, second, third] { try fixture.expectAllSucceeded(batch, prompts) }
+        #expect(platform.openings == 3)
+        let ends = try [first, second, third].map { try #require(try fixture.client.batch($0).finished) }
+        #expect(ends == ends.sorted())
+    }
+
+    @Test func aBatchWhoseModelIsGoneFailsAlone() throws {
+        let gone = fixture.folder.path + "/gone.gguf"
+        try FileManager.default.copyItem(atPath: TinyModel.path, toPath: gone)
+        let broken = fixture.folder.path + "/broken.gguf"
+        try FileManager.default.copyItem(atPath: TinyModel.path, toPath: broken)
+        let lost = try fixture.enqueue([Prompt].some(5).lines, model: gone)
+        let damaged = try fixture.enqueue([Prompt].some(3).lines, model: broken)
+        let prompts = [Prompt].some(7)
+        let well = try fixture.enqueue(prompts.lines)
+        try FileManager.default.removeItem(atPath: gone)
+        try Data("no model".utf8).write(to: URL(fileURLWithPath: broken))
+
+        try fixture.daemon(FakePlatform()).run()
+        try fixture.expectAllSucceeded(well, prompts)
+        for (batch, count) in [(lost, 5), (damaged, 3)] {
+            let errors = try fixture.results(batch).map(\.error)
+            #expect(errors.map { $0?.code } == Array(repeating: "model_unavailable", count: count))
+            #expect(errors.first??.message.contains(fixture.folder.path) == true)
+        }
+    }
+
+    @Test func theConfiguredDeviceMustBeThere() throws {
+        let batch = try fixture.enqueue([Prompt].some(2).lines)
+        fixture.configuration.engine.device = "unheard-of"
+        #expect(throws: ConfigurationError.self) { try fixture.daemon(FakePlatform()).run() }
+        #expect(try fixture.client.batch(batch).counts.pending == 2)
+    }
+
+    @Test func aScopeLeavesOtherBatchesAlone() throws {
+        let prompts = [Prompt].some(8)
+        let other = try fixture.enqueue(prompts.lines)
+        let mine = try fixture.enqueue(prompts.lines)
+        try fixture.daemon(FakePlatform(), scope: .batches([mine])).run()
+        try fixture.expectAllSucceeded(mine, prompts)
+        #expect(try fixture.client.batch(other).counts.pending == 8)
+    }
+
+    @Test func jobsThatCannotRunFailAndTheOthersDoNot() throws {
+        let prompt = Prompt(number: 1)
+        let long = "[" + Array(repeating: "5", count: TinyModel.contextLength).joined(separator: ",") + "]"
+        let batch = try fixture.enqueue([
+            prompt.line, #"{"custom_id":"long","prompt":\#(long)}"#, #"{"custom_id":"range","prompt":[5,100000]}"#,
+        ])
+        try fixture.daemon(FakePlatform()).run()
+        let results = try fixture.results(batch)
+        #expect(results[0].generated == prompt.expectedTokens)
+        #expect(results.map { $0.error?.code } == [nil, "context_length_exceeded", "token_out_of_range"])
+        #expect(try fixture.client.batch(batch).status == .completed)
+    }
+
+    @Test func aStopStringEndsAJobBeforeItsTokensDo() throws {
+        let free = Prompt(number: 3, maxTokens: 40)
+        let text = TinyModel.tokenizer.decode(free.expectedTokens)
+        // Something that the text has in its middle, and that JSON can say.
+        let letters = text.unicodeScalars.filter { $0.isASCII && $0.properties.isAlphabetic }
+        let stop = String(try #require(letters.dropFirst(2).first))
+        let line = free.line.replacing("\"max_tokens\"", with: "\"stop\":\"\(stop)\",\"max_tokens\"")
+        let batch = try fixture.enqueue([line])
+        try fixture.daemon(FakePlatform()).run()
+        guard case .succeeded(let generation) = try #require(try fixture.results(batch).first).outcome else {
+            Issue.record("the job did not succeed")
+            return
+        }
+        #expect(generation.finishReason == "stop")
+        #expect(generation.text == text.prefix { String($0) != stop })
+        let tokens = try #require(generation.tokenIDs)
+        #expect(tokens.count < free.expectedTokens.count && tokens == Array(free.expectedTokens.prefix(tokens.count)))
+    }
+
+    @Test func aSecondDaemonIsRefused() throws {
+        let lease = try fixture.client.acquireLease()
+        defer { lease.release() }
+        let error = #expect(throws: JobStoreError.self) { try fixture.daemon(FakePlatform()).run() }
+        guard case .daemonRunning = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+}

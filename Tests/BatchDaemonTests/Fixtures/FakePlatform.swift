@@ -1,0 +1,50 @@
+// A platform for the real daemon whose devices do what a test scripts.
+
+import FakeModel
+import Synchronization
+import TTPlatform
+
+/// A step that a fake device is about to run.
+struct DeviceStep {
+    /// How many devices were opened before this one.
+    var opening: Int
+    /// Steps that the device ran before.
+    var number: Int
+    /// The rows of a prefill step; none when it decodes.
+    var prefilled: [[Int32]]
+}
+
+/// Opens fake devices that run the tiny model's file.
+final class FakePlatform: DevicePlatform {
+    typealias Script = @Sendable (DeviceStep) throws(DeviceFault) -> Void
+
+    let name = "fake"
+    private let script: Script
+    private let opened = Atomic(0)
+
+    /// `script` is called before each step; it may throw to fail the step, or wait.
+    init(script: @escaping Script = { (_) throws(DeviceFault) in }) {
+        self.script = script
+    }
+
+    /// Devices opened so far.
+    var openings: Int { opened.load(ordering: .acquiring) }
+
+    func discover() -> PlatformDiscovery { .found([DiscoveredDevice(name: "0", summary: "fake")]) }
+
+    func openMeshDevice(shape: MeshShape, configuration: EngineConfiguration) throws -> any MeshDevice {
+        let opening = opened.add(1, ordering: .acquiringAndReleasing).oldValue
+        return FakeMeshDevice(language: TinyModel.language) { [script] model in
+            model.beforeStep = { [unowned model] number throws(DeviceFault) in
+                var prefilled: [[Int32]] = []
+                if case .prefill(let batch)? = model.calls.last { prefilled = batch.tokens }
+                try script(DeviceStep(opening: opening, number: number, prefilled: prefilled))
+            }
+        }
+    }
+}
+
+extension DeviceFault {
+    /// A fault for scripts.
+    static let scripted = DeviceFault(operation: "step", reason: "scripted")
+}

@@ -1,0 +1,133 @@
+// A store that fails when a test wants it to, and counts what it is asked.
+
+import JobStore
+import Synchronization
+
+/// Passes everything on to a real store, once `before` has let it.
+final class ScriptedStore: JobStore {
+    enum Operation: Hashable, Sendable {
+        case claimableBatch, claim, finish, release, revoked, dataVersion, record, maintain
+    }
+
+    private let store: any JobStore
+    private let before: @Sendable (Operation) throws(JobStoreError) -> Void
+
+    /// A store in front of `store`; `before` may throw in its place.
+    init(_ store: any JobStore, before: @escaping @Sendable (Operation) throws(JobStoreError) -> Void) {
+        self.store = store
+        self.before = before
+    }
+
+    func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch? {
+        try before(.claimableBatch)
+        return try store.claimableBatch(among: among)
+    }
+
+    func claim(
+        _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
+    ) throws(JobStoreError) -> [ClaimedJob] {
+        try before(.claim)
+        return try store.claim(limit, of: batch, incarnation: incarnation, at: now)
+    }
+
+    func finish(
+        _ completions: [JobCompletion], incarnation: Incarnation, at now: Milliseconds
+    ) throws(JobStoreError) -> FinishReport {
+        try before(.finish)
+        return try store.finish(completions, incarnation: incarnation, at: now)
+    }
+
+    func release(
+        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
+    ) throws(JobStoreError) -> ReleaseReport {
+        try before(.release)
+        return try store.release(tickets, incarnation: incarnation, because: reason, at: now)
+    }
+
+    func revoked(
+        among tickets: [ClaimTicket], incarnation: Incarnation
+    ) throws(JobStoreError) -> [ClaimTicket] {
+        try before(.revoked)
+        return try store.revoked(among: tickets, incarnation: incarnation)
+    }
+
+    func dataVersion() throws(JobStoreError) -> Int64 {
+        try before(.dataVersion)
+        return try store.dataVersion()
+    }
+
+    func record(_ interval: MetricsInterval) throws(JobStoreError) {
+        try before(.record)
+        try store.record(interval)
+    }
+
+    func settle() throws(JobStoreError) {
+        try store.settle()
+    }
+
+    func maintain() throws(JobStoreError) {
+        try before(.maintain)
+        try store.maintain()
+    }
+}
+
+// What the tests do not script.
+extension ScriptedStore {
+    func beginBatch(_ batch: NewBatch, at now: Milliseconds) throws(JobStoreError) -> any BatchDraft {
+        try store.beginBatch(batch, at: now)
+    }
+
+    func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID] { try store.sweepOrphanedDrafts() }
+
+    func retry(_ batch: BatchID, states: Set<JobState>, at now: Milliseconds) throws(JobStoreError) -> BatchID {
+        try store.retry(batch, states: states, at: now)
+    }
+
+    func acquireLease() throws(JobStoreError) -> any DaemonLease { try store.acquireLease() }
+
+    func openIncarnation(
+        _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
+    ) throws(JobStoreError) -> OpenedIncarnation {
+        try store.openIncarnation(daemon, lease: lease, maxCrashes: maxCrashes, at: now)
+    }
+
+    func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError) {
+        try store.closeIncarnation(incarnation, at: now)
+    }
+
+    func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
+        try store.cancel(batch, at: now)
+    }
+
+    func completeCancellations(at now: Milliseconds) throws(JobStoreError) -> [BatchID] {
+        try store.completeCancellations(at: now)
+    }
+
+    func batch(_ id: BatchID) throws(JobStoreError) -> BatchSummary { try store.batch(id) }
+
+    func batches(before: BatchID?, limit: Int, includingDrafts: Bool) throws(JobStoreError) -> [BatchSummary] {
+        try store.batches(before: before, limit: limit, includingDrafts: includingDrafts)
+    }
+
+    func recentCompletions(of batch: BatchID, limit: Int) throws(JobStoreError) -> RecentCompletions? {
+        try store.recentCompletions(of: batch, limit: limit)
+    }
+
+    func results(_ query: ResultQuery, after position: Int64, limit: Int) throws(JobStoreError) -> [JobResult] {
+        try store.results(query, after: position, limit: limit)
+    }
+
+    func systemStatus() throws(JobStoreError) -> SystemStatus { try store.systemStatus() }
+
+    func metrics(_ scope: MetricsScope, limit: Int) throws(JobStoreError) -> [MetricsInterval] {
+        try store.metrics(scope, limit: limit)
+    }
+
+    func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary {
+        try store.metricsSummary(scope)
+    }
+
+    func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary] {
+        try store.incarnations(limit: limit)
+    }
+}

@@ -1,0 +1,63 @@
+// Which file a model's name leads to.
+
+import Foundation
+import Testing
+
+@testable import BatchDaemon
+
+@Suite struct ModelCatalogueTests {
+    let folder: TemporaryFolder
+    let catalogue: ModelCatalogue
+
+    init() throws {
+        folder = try TemporaryFolder()
+        for name in ["SmolLM2.Q4_1.gguf", "Llama-3.Q4_0.gguf", "Llama-3.Q8_0.gguf", "notes.txt"] {
+            _ = try folder.file(name, "")
+        }
+        catalogue = ModelCatalogue(directory: folder.path, named: ["mine": "/x/y.gguf"])
+    }
+
+    @Test func namesAreFilesWithoutTheirEndingAndConfiguredOnes() {
+        #expect(catalogue.entries.map(\.name) == ["Llama-3.Q4_0", "Llama-3.Q8_0", "SmolLM2.Q4_1", "mine"])
+    }
+
+    @Test(arguments: [
+        ("SmolLM2.Q4_1", "SmolLM2.Q4_1"), ("smollm2.q4_1", "SmolLM2.Q4_1"), ("SMOLLM2", "SmolLM2.Q4_1"),
+        ("llama-3.q8_0", "Llama-3.Q8_0"), ("Mine", "mine"),
+    ])
+    func namesAndUniqueBeginningsAreFound(name: String, found: String) throws {
+        #expect(try catalogue.resolve(name).name == found)
+    }
+
+    @Test func anAmbiguousNameNamesItsCandidates() {
+        let error = ModelLookupError.ambiguous(name: "llama-3", candidates: ["Llama-3.Q4_0", "Llama-3.Q8_0"])
+        #expect(throws: error) { try catalogue.resolve("llama-3") }
+    }
+
+    @Test(arguments: ["smol", "llama", "notes", ""])
+    func otherNamesAreUnknown(name: String) {
+        let error = #expect(throws: ModelLookupError.self) { try catalogue.resolve(name) }
+        #expect(error == .unknown(name: name, known: catalogue.entries.map(\.name), directory: folder.path))
+        #expect(error?.description.contains("SmolLM2.Q4_1") == true)
+    }
+
+    @Test func withoutModelsTheRemedyIsTold() {
+        let empty = ModelCatalogue(directory: folder.path + "/none", named: [:])
+        let error = #expect(throws: ModelLookupError.self) { try empty.resolve("x") }
+        #expect(error?.description.contains("etc/fetch-model") == true)
+    }
+
+    @Test func pathsAreTakenAsTheyAre() throws {
+        let path = folder.path + "/SmolLM2.Q4_1.gguf"
+        #expect(try catalogue.resolve(path) == CatalogueEntry(name: path, path: path))
+        #expect(throws: ModelLookupError.noFile(path: "./none.gguf")) { try catalogue.resolve("./none.gguf") }
+        #expect(throws: ModelLookupError.noFile(path: "SmolLM2.gguf")) { try catalogue.resolve("SmolLM2.gguf") }
+    }
+
+    @Test func pathsAreRememberedAbsolute() {
+        let here = FileManager.default.currentDirectoryPath
+        #expect(ModelCatalogue.remembered("a/../b.gguf") == here + "/b.gguf")
+        #expect(ModelCatalogue.remembered("/a/./b.gguf") == "/a/b.gguf")
+        #expect(ModelCatalogue.remembered("SmolLM2") == "SmolLM2")
+    }
+}

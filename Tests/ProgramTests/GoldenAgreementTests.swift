@@ -1,0 +1,50 @@
+// The main job on the real model against Hugging Face transformers in float32.
+
+import Foundation
+import Testing
+
+/// A row of the golden file.
+private struct GoldenRow: Decodable {
+    let id: String
+    let prompt_token_ids: [Int]
+    let token_ids: [Int]
+    let gaps: [Double]
+}
+
+private struct GoldenFile: Decodable {
+    let rows: [GoldenRow]
+}
+
+@Suite("Agreement with transformers", .enabled(if: Locations.realModel != nil))
+struct GoldenAgreementTests {
+    /// With `optimizations = accuracy` 32 greedy tokens are the same on 95 % of the prompts, and where they are not, two
+    /// logits were nearly equal.
+    @Test func greedyTokensInAccuracyMode() throws {
+        let golden = try JSONDecoder().decode(
+            GoldenFile.self, from: Data(contentsOf: Locations.golden("transformers/smollm2-135m-greedy-f32.json"))
+        ).rows
+        #expect(golden.count >= 64)
+        let workspace = try Workspace()
+        let outcome = try workspace.run(
+            "run", Locations.golden("transformers/prompts-64.jsonl").path, "--set", "tt.optimizations=accuracy",
+            model: Locations.realModel)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let results = try ResultLine.byID(outcome.lines)
+        #expect(results.count == golden.count)
+        var same = 0
+        for row in golden {
+            let result = try #require(results[row.id])
+            #expect(result.promptTokenIDs == row.prompt_token_ids, "\(row.id)")
+            let tokens = try #require(result.tokenIDs)
+            #expect(tokens.count == row.token_ids.count)
+            guard let step = tokens.indices.first(where: { tokens[$0] != row.token_ids[$0] }) else {
+                same += 1
+                continue
+            }
+            #expect(
+                row.gaps[step] < 0.05,
+                "\(row.id) differs at step \(step), where the best logit led by \(row.gaps[step])")
+        }
+        #expect(Double(same) >= 0.95 * Double(golden.count), "\(same) of \(golden.count) are the same")
+    }
+}

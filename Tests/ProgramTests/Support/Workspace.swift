@@ -1,0 +1,96 @@
+// A directory of its own for a test, with a database in it, and the built program run on it as a user would.
+
+import Foundation
+import Testing
+
+/// Where things are.
+enum Locations {
+    static let repository = URL(filePath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// The release binary; `etc/test` builds it and says where it is.
+    static let program: URL = {
+        if let path = ProcessInfo.processInfo.environment["TTBATCH_TEST_BINARY"] { return URL(filePath: path) }
+        return repository.appending(path: ".build/release/ttbatch")
+    }()
+
+    /// The real small model; `etc/test` fetches it.
+    static let realModel = ProcessInfo.processInfo.environment["TTBATCH_TEST_MODEL"]
+
+    static func golden(_ path: String) -> URL { repository.appending(path: "Tests/Golden/" + path) }
+
+    /// A random model of 100 kB, which runs in milliseconds.
+    static let tinyModel = golden("tiny/tiny-f16.gguf").path
+}
+
+/// What a finished program left.
+struct Outcome {
+    let status: Int32
+    let output: String
+    let errors: String
+
+    /// The lines of the output.
+    var lines: [String] { output.split(separator: "\n", omittingEmptySubsequences: true).map(String.init) }
+}
+
+/// A temporary directory that is gone when the test is over.
+final class Workspace: Sendable {
+    let directory: URL
+
+    init() throws {
+        directory = FileManager.default.temporaryDirectory.appending(path: "ttbatch-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: directory) }
+
+    var database: String { path("queue.db") }
+
+    func path(_ name: String) -> String { directory.appending(path: name).path }
+
+    /// Writes a file and returns its path.
+    @discardableResult
+    func write(_ name: String, _ text: String) throws -> String {
+        try Data(text.utf8).write(to: directory.appending(path: name))
+        return path(name)
+    }
+
+    /// Writes one line for each element.
+    func write(_ name: String, lines: [String]) throws -> String {
+        try write(name, lines.map { $0 + "\n" }.joined())
+    }
+
+    func read(_ name: String) throws -> String {
+        try String(contentsOf: directory.appending(path: name), encoding: .utf8)
+    }
+
+    /// Runs the program on this workspace's database and waits for its end.
+    func run(
+        _ arguments: String..., input: String? = nil, model: String? = Locations.tinyModel,
+        environment: [String: String] = [:], outputPath: String? = nil
+    ) throws -> Outcome {
+        try run(arguments, input: input, model: model, environment: environment, outputPath: outputPath)
+    }
+
+    func run(
+        _ arguments: [String], input: String? = nil, model: String? = Locations.tinyModel,
+        environment: [String: String] = [:], outputPath: String? = nil
+    ) throws -> Outcome {
+        try start(arguments, input: input, model: model, environment: environment, outputPath: outputPath).waitForEnd()
+    }
+
+    /// Starts the program and returns at once.
+    func start(
+        _ arguments: [String], input: String? = nil, model: String? = Locations.tinyModel,
+        environment: [String: String] = [:], outputPath: String? = nil
+    ) throws -> RunningProgram {
+        var variables = [
+            "HOME": directory.path, "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
+            "TTBATCH_DB": database, "SWIFT_BACKTRACE": "enable=no",
+        ]
+        variables["TTBATCH_MODEL"] = model
+        variables.merge(environment) { _, new in new }
+        return try RunningProgram(
+            arguments, input: input, environment: variables, in: directory, outputPath: outputPath)
+    }
+}
