@@ -5,7 +5,7 @@ import GRDB
 extension SQLiteJobStore {
     /// Reads one row of counters; counts only the jobs in flight.
     public func batch(_ id: BatchID) throws(JobStoreError) -> BatchSummary {
-        guard let summary = try read({ try $0.batchSummaries("WHERE b.id = ?", id).first }) else {
+        guard let summary = try read({ try $0.batchSummaries("WHERE b.id = ? LIMIT ?", id, 1).first }) else {
             throw .batchNotFound(id)
         }
         return summary
@@ -70,8 +70,8 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    /// `condition` follows `FROM batches b`.
-    fileprivate func batchSummaries(_ condition: String, _ id: BatchID, _ limit: Int = 1) throws -> [BatchSummary] {
+    /// `condition` follows `FROM batches b` and has a ? for the id and one for the limit.
+    fileprivate func batchSummaries(_ condition: String, _ id: BatchID, _ limit: Int) throws -> [BatchSummary] {
         let sql = """
             SELECT b.id, b.name, b.endpoint, b.model, b.status, b.retry_of, b.created_ms, b.started_ms, b.finished_ms,
                 b.total, b.rejected, b.succeeded, b.failed, b.cancelled, b.expired,
@@ -80,9 +80,7 @@ extension Database {
                  WHERE jobs.batch_id = b.id AND jobs.state = 'running')
             FROM batches b \(condition)
             """
-        return condition.contains("LIMIT")
-            ? try rows(sql, id, limit, read: batchSummary)
-            : try rows(sql, id, read: batchSummary)
+        return try rows(sql, id, limit, read: batchSummary)
     }
 
     private func batchSummary(_ row: SQLRow) throws -> BatchSummary {
