@@ -27,8 +27,8 @@ public protocol JobStore: Sendable {
     /// - Throws: `.daemonRunning` naming the owner.
     func acquireLease() throws(JobStoreError) -> any DaemonLease
 
-    /// Begins a life of the daemon, and puts back at once what earlier lives left running (a crash each; see
-    /// `ReleaseReason.crash`).
+    /// Begins a life of the daemon, and puts back at once what earlier lives left running. One death is nobody's fault (a
+    /// power cut, somebody's `kill -9`); the second in a row counts against the jobs in flight, see `ReleaseReason.crash`.
     func openIncarnation(
         _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
     ) throws(JobStoreError) -> OpenedIncarnation

@@ -10,7 +10,7 @@ struct CrashTests {
 
     init() throws {
         workspace = try Workspace()
-        let lines = try (0..<96).map { (index: Int) -> String in
+        let lines = try (0..<160).map { (index: Int) -> String in
             var fields: [String: Any] = [
                 "prompt": "Tell me about the number \(index)", "ignore_eos": true, "return_token_ids": true,
             ]
@@ -34,7 +34,7 @@ struct CrashTests {
         #expect(enqueued.status == 0, "\(enqueued.errors)")
         let batch = try #require(enqueued.lines.first)
         var finishedBefore: [String: ResultLine] = [:]
-        for point in [1, 30, 60] {
+        for point in [1, 40, 80] {
             let daemon = try workspace.start(
                 [
                     "daemon", "--set", "engine.max_num_seqs=8", "--set", "daemon.commit_interval_ms=20", "--set",
@@ -45,7 +45,7 @@ struct CrashTests {
             daemon.send(SIGKILL)
             #expect(try daemon.waitForEnd().status == 128 + SIGKILL)
             let results = try ResultLine.byID(try workspace.run("results", batch).lines)
-            #expect(results.count < 96, "the daemon must die before it is done")
+            #expect(results.count < 160, "the daemon must die before it is done")
             for (id, earlier) in finishedBefore {
                 #expect(
                     NSDictionary(dictionary: earlier.json) == NSDictionary(dictionary: try #require(results[id]).json))
@@ -57,7 +57,7 @@ struct CrashTests {
         #expect(drained.errors.contains("back in the queue"))
 
         let results = try ResultLine.byID(try workspace.run("results", batch).lines)
-        #expect(results.count == 96)
+        #expect(results.count == 160)
         for (id, earlier) in finishedBefore {
             // Not run again: not even the times differ.
             #expect(NSDictionary(dictionary: earlier.json) == NSDictionary(dictionary: try #require(results[id]).json))

@@ -72,6 +72,7 @@ private struct Schedule {
     var claims: [(job: ClaimedJob, owner: Incarnation)] = []
     var staleSeen = 0
     var poisoned = 0
+    var lastDied = false
     let maxCrashes = 2
 
     init(store: any JobStore, seed: UInt64) throws {
@@ -198,8 +199,9 @@ private struct Schedule {
             try store.closeIncarnation(incarnation, at: instant)
         }
         for job in orphans.sorted(by: { $0.ticket.job < $1.ticket.job }) {
-            putBack(job, crashed: !isOrderly)
+            putBack(job, crashed: !isOrderly && lastDied)
         }
+        lastDied = !isOrderly
         incarnation = try store.openIncarnation(lease: lease, maxCrashes: maxCrashes, at: instant).incarnation
     }
 

@@ -83,7 +83,7 @@ struct FaultTests {
         let opened = try store.openIncarnation(lease: lease, at: 40)
         #expect(opened.orphans.requeued == 3)
         let jobs = try store.claimNext(9, incarnation: opened.incarnation, at: 50)
-        #expect(jobs.map(\.line) == [2, 3, 4, 5] && jobs.map(\.crashes) == [1, 1, 1, 0])
+        #expect(jobs.map(\.line) == [2, 3, 4, 5] && jobs.map(\.crashes) == [0, 0, 0, 0])
         _ = try store.finish(jobs.map { .success($0) }, incarnation: opened.incarnation, at: 60)
         #expect(try store.batch(batch).status == .completed)
     }

@@ -28,8 +28,8 @@ extension SQLiteJobStore {
             // The lease proves that whoever claimed these is gone.
             var orphans = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
             for (owner, tickets) in try db.runningTickets() {
-                let report = try db.release(
-                    tickets, incarnation: owner, because: .crash(maxCrashes: maxCrashes), at: now)
+                let reason = try db.predecessorDied(owner) ? ReleaseReason.crash(maxCrashes: maxCrashes) : .stopping
+                let report = try db.release(tickets, incarnation: owner, because: reason, at: now)
                 orphans.requeued += report.requeued
                 orphans.failed += report.failed
                 orphans.closedBatches += report.closedBatches
@@ -66,6 +66,12 @@ extension Database {
             return (owner: row.id(0, as: Incarnation.self), ticket: ticket)
         }
         return Dictionary(grouping: running, by: \.owner).mapValues { $0.map(\.ticket) }
+    }
+
+    /// Whether the life before this one ended without good order, too.
+    fileprivate func predecessorDied(_ incarnation: Incarnation) throws -> Bool {
+        let sql = "SELECT count(*) FROM incarnations WHERE id = ? AND stopped_ms IS NULL"
+        return try number(sql, Incarnation(rawValue: incarnation.rawValue - 1)) > 0
     }
 
     func incarnations(limit: Int) throws -> [IncarnationSummary] {
