@@ -34,6 +34,8 @@ public final class TTEngine {
     public var waitingCount: Int { scheduler.waiting.count }
     /// Requests in the batch.
     public var runningCount: Int { scheduler.running.count }
+    /// Requests in the batch: those that a device fault may be due to.
+    public var runningRequests: [RequestID] { scheduler.running }
     /// Slots without a request.
     public var freeSlots: Int { scheduler.limits.maxNumSeqs - scheduler.running.count }
 

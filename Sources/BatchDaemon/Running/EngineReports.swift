@@ -25,9 +25,9 @@ enum EngineReport: Sendable {
     case refused(ClaimTicket, RequestRefusal)
     /// A step and what it gave to whom.
     case step(TimedStep)
-    /// Jobs that were in flight when the thread was told to end.
+    /// Jobs that were in flight when the thread ended, and are not to blame for it.
     case putBack([ClaimTicket])
-    /// The device failed under these jobs; the thread has ended.
+    /// The device failed under these jobs; the thread is about to end.
     case fault(DeviceFault, [ClaimTicket])
 }
 

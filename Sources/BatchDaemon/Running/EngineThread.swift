@@ -90,7 +90,11 @@ private struct EngineLoop {
             do throws(DeviceFault) {
                 try step()
             } catch {
-                report(.fault(error, takeBack()))
+                // Only what was in the batch can have caused it.
+                let inBatch = Set(engine.runningRequests.compactMap { tickets[$0] })
+                let all = takeBack()
+                report(.fault(error, all.filter(inBatch.contains)))
+                report(.putBack(all.filter { !inBatch.contains($0) }))
                 return
             }
         }

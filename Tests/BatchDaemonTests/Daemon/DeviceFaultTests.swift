@@ -105,6 +105,24 @@ struct DeviceFaultTests {
         try fixture.expectAllSucceeded(batch, prompts)
     }
 
+    /// Jobs that only waited for a slot when the device failed are not suspected.
+    @Test func onlyTheRowsOfTheBatchAreBlamed() throws {
+        let batch = try fixture.enqueue([Prompt].some(30).lines)
+        let platform = FakePlatform { [stop = fixture.stop] step throws(DeviceFault) in
+            if step.opening == 0, step.number == 6 { throw .scripted }
+            if step.opening == 1 { stop.request(.immediate) }
+        }
+        try fixture.daemon(platform).run()
+        let lease = try fixture.client.acquireLease()
+        let life = try fixture.client.openIncarnation(
+            NewIncarnation(pid: 1, host: "h", version: "v", model: "m", device: "d"), lease: lease, maxCrashes: 9, at: 9
+        )
+        let jobs = try fixture.client.claim(30, of: batch, incarnation: life.incarnation, at: 9)
+        let blamed = jobs.filter { $0.crashes > 0 }.count
+        #expect((1...4).contains(blamed), "the batch has 4 rows")
+        #expect(jobs.count > 20)
+    }
+
     @Test func suspectsOfACancelledBatchAreDropped() throws {
         let batch = try fixture.enqueue([Prompt].some(12).lines)
         let ran = Event()
