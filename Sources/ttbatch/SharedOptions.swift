@@ -82,7 +82,9 @@ struct EnqueueOptions: ParsableArguments {
     @Flag(help: "Store the valid lines; the others become failed jobs.")
     var skipInvalid = false
 
-    @Option(help: ArgumentHelp("Stop reading after this many errors.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Stop reading after this many errors; with --skip-invalid, print no more than these.", valueName: "n"))
     var maxErrors = 100
 
     func validate() throws {

@@ -32,7 +32,6 @@ struct Session {
     private var suspects: [ClaimedJob] = []
     /// A suspect is in flight.
     private var runsSuspect = false
-    private var graceEnds: ContinuousClock.Instant?
     private var seenVersion: Int64?
 
     init(
@@ -92,16 +91,7 @@ struct Session {
     }
 
     private var mustStop: Bool {
-        mutating get {
-            switch stop.level {
-            case .none: return false
-            case .immediate: return true
-            case .graceful:
-                let end = graceEnds ?? .now + .milliseconds(settings.graceMS)
-                graceEnds = end
-                return inFlight.count == 0 || end <= .now
-            }
-        }
+        stop.isGraceOver(.milliseconds(settings.graceMS)) || (stop.level != .none && inFlight.count == 0)
     }
 }
 

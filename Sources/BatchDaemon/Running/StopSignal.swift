@@ -17,6 +17,7 @@ public final class StopSignal: @unchecked Sendable {
 
     private let lock = WaitingLock()
     private var requested = Level.none
+    private var firstRequest: ContinuousClock.Instant?
     private var listener: (() -> Void)?
 
     /// Nothing asked for yet.
@@ -29,9 +30,19 @@ public final class StopSignal: @unchecked Sendable {
     public func request(_ level: Level) {
         let listener = lock.change {
             requested = max(requested, level)
+            if requested != .none, firstRequest == nil { firstRequest = .now }
             return self.listener
         }
         listener?()
+    }
+
+    /// Whether what still runs has had its time: at once after an immediate request, else when `grace` has passed since the
+    /// first. Everybody who asks measures from the same moment.
+    func isGraceOver(_ grace: Duration) -> Bool {
+        lock.withLock {
+            guard let firstRequest else { return false }
+            return requested == .immediate || firstRequest + grace <= .now
+        }
     }
 
     /// Waits until something is asked for or `seconds` have passed.

@@ -57,7 +57,6 @@ final class ResultWriter: @unchecked Sendable {
     private var trouble: StoreTrouble
     private var retryDue: ContinuousClock.Instant?
     private var isEnding = false
-    private var graceEnds: ContinuousClock.Instant?
 
     private let outcome = NSLock()
     private var engineFailure: EngineFailure?
@@ -258,7 +257,9 @@ extension ResultWriter {
     private func meet(_ error: JobStoreError) {
         do throws(JobStoreError) {
             try trouble.note(error)
-            guard mustGiveUp else {
+            // Giving up is safe: the jobs are still this incarnation's and go back to the queue. So somebody who wants the
+            // daemon to stop does not wait for a full disk longer than for running jobs.
+            guard isEnding, stop.isGraceOver(.milliseconds(settings.graceMS)) else {
                 retryDue = .now + .milliseconds(settings.storeRetryMS)
                 return
             }
@@ -275,20 +276,6 @@ extension ResultWriter {
         outcome.withLock { storeFailure = error }
         discard()
         inFlight.nudge()
-    }
-
-    /// Giving up is safe, the jobs are still this incarnation's and go back to the queue; so somebody who wants the
-    /// daemon to stop does not wait for a full disk longer than for running jobs.
-    private var mustGiveUp: Bool {
-        guard isEnding else { return false }
-        switch stop.level {
-        case .none: return false
-        case .immediate: return true
-        case .graceful:
-            let end = graceEnds ?? .now + .milliseconds(settings.graceMS)
-            graceEnds = end
-            return end <= .now
-        }
     }
 
     /// After the store has failed for good.

@@ -30,6 +30,16 @@ struct WaitingTests {
         #expect(mailbox.receive().isEmpty)
     }
 
+    @Test func graceIsMeasuredFromTheFirstRequest() {
+        let stop = StopSignal()
+        #expect(!stop.isGraceOver(.zero), "nothing was asked for")
+        stop.request(.graceful)
+        #expect(stop.isGraceOver(.zero))
+        #expect(!stop.isGraceOver(.seconds(3600)))
+        stop.request(.immediate)
+        #expect(stop.isGraceOver(.seconds(3600)))
+    }
+
     @Test func aMailboxLosesNothingBetweenThreads() {
         let mailbox = Mailbox<Int>()
         let senders = (0..<4).map { sender in
