@@ -37,6 +37,9 @@ public enum Migrations {
     /// In the order in which they are applied. (SwiftPM drops the first digit of a resource's name.)
     public static let all: [Migration] = [
         Migration(
-            version: 1, name: "0001_jobs", bytes: PackageResources._001_jobs_sql, checksum: "4167a03e115b8bc2")
+            version: 1, name: "0001_jobs", bytes: PackageResources._001_jobs_sql, checksum: "4167a03e115b8bc2"),
+        Migration(
+            version: 2, name: "0002_prefix_sharing", bytes: PackageResources._002_prefix_sharing_sql,
+            checksum: "16445009230dcdfb"),
     ]
 }

@@ -12,7 +12,9 @@
 #define HK_INT8_ROWS 4
 #define HK_INT8_COLUMNS 1
 #define HK_TABLE avx2_kernels
+#define HK_VALUE_VECTORS 2
 #define HK_LOAD_F16
+#define HK_SAVE_F16
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
@@ -29,6 +31,8 @@ static inline __attribute__((always_inline)) hk_floats load_f16(const uint16_t *
     return (hk_floats)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 }
 
+typedef float hk_floats16 __attribute__((vector_size(64)));
+#include "Body/f16c.h"
 #include "Body/all.h"
 
 #pragma clang attribute pop

@@ -12,7 +12,9 @@
 #define HK_INT8_ROWS 6
 #define HK_INT8_COLUMNS 2
 #define HK_TABLE avx512_kernels
+#define HK_VALUE_VECTORS 4
 #define HK_LOAD_F16
+#define HK_SAVE_F16
 #define HK_DOT4_BYTES
 
 #pragma clang attribute push( \
@@ -29,6 +31,8 @@ static inline __attribute__((always_inline)) hk_floats load_f16(const uint16_t *
     return (hk_floats)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
 }
 
+typedef float hk_floats16 __attribute__((vector_size(64)));
+#include "Body/f16c.h"
 #include "Body/all.h"
 
 #pragma clang attribute pop

@@ -2,9 +2,17 @@
 
 #include "gguf_blocks.h"
 
+// Bytes of a group's words in a record.
+static size_t word_bytes(int32_t format) { return (format == HK_U4 ? 16 : 32) * HK_PANEL; }
+
+size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs) {
+    if (format < HK_U4) return inputs * HK_PANEL * (format == HK_F32 ? 4 : 2);
+    return inputs / HK_GROUP * (word_bytes(format) + (size_t)parts * 2 * HK_PANEL * sizeof(float));
+}
+
 static void pack_floats(const uint8_t *tensor, size_t row_bytes, const hk_matrix *m, size_t panel) {
     size_t size = m->format == HK_F32 ? 4 : 2, first = panel * HK_PANEL;
-    uint8_t *out = (uint8_t *)m->values + panel * m->inputs * HK_PANEL * size;
+    uint8_t *out = m->values + panel * m->panel_bytes;
     for (size_t lane = 0; lane < HK_PANEL; lane++)
         for (size_t i = 0; i < m->inputs; i++) {
             uint8_t *to = out + (i * HK_PANEL + lane) * size;
@@ -13,9 +21,10 @@ static void pack_floats(const uint8_t *tensor, size_t row_bytes, const hk_matrix
         }
 }
 
-static void pack_group(const hk_group *group, const hk_matrix *m, size_t index, size_t lane) {
+static void pack_group(const hk_group *group, const hk_matrix *m, uint8_t *record, size_t lane) {
     size_t words = m->format == HK_U4 ? 4 : 8, parts = (size_t)m->parts;
-    uint32_t *values = (uint32_t *)m->values + index * words * HK_PANEL + lane;
+    uint32_t *values = (uint32_t *)record + lane;
+    float *scales = (float *)(record + word_bytes(m->format)) + lane, *minimums = scales + parts * HK_PANEL;
     for (size_t w = 0; w < words; w++) {
         const uint8_t *u = group->values + w * (HK_GROUP / words);
         uint32_t word = 0;
@@ -26,8 +35,8 @@ static void pack_group(const hk_group *group, const hk_matrix *m, size_t index, 
         values[w * HK_PANEL] = word;
     }
     for (size_t p = 0; p < parts; p++) {
-        m->scales[(index * parts + p) * HK_PANEL + lane] = group->scale[p];
-        m->minimums[(index * parts + p) * HK_PANEL + lane] = group->minimum[p];
+        scales[p * HK_PANEL] = group->scale[p];
+        minimums[p * HK_PANEL] = group->minimum[p];
     }
 }
 
@@ -44,7 +53,7 @@ void hk_pack(uint32_t type, const void *tensor, size_t row_bytes, const hk_matri
                 size_t output = panel * HK_PANEL + lane;
                 if (output < m->outputs)
                     hk_gguf_group(type, (const uint8_t *)tensor + output * row_bytes, g, &group);
-                pack_group(&group, m, panel * groups + g, lane);
+                pack_group(&group, m, m->values + panel * m->panel_bytes + g * (m->panel_bytes / groups), lane);
             }
     }
 }

@@ -39,7 +39,7 @@ public protocol JobStore: Sendable {
     /// The oldest batch with a job waiting, of those in `among` if it is given; nil if there is none.
     func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch?
 
-    /// Takes up to `limit` pending jobs of a batch, in order of input.
+    /// Takes up to `limit` pending jobs of a batch, in order of their ranks and then of input; see `NewJob.claimRank`.
     func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> [ClaimedJob]

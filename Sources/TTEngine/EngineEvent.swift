@@ -14,7 +14,8 @@ public struct StepReport: Sendable, Equatable {
 
     /// What ran.
     public var kind: Kind
-    /// What happened, in this order: preemptions, then for each row its token and, where that was the last, its end.
+    /// What happened, in this order: preemptions, then what was found in the cache, then for each row its token and, where
+    /// that was the last, its end.
     public var events: [EngineEvent]
 }
 
@@ -27,6 +28,8 @@ public enum EngineEvent: Sendable, Equatable {
     case stopToken(RequestID, Int32)
     /// The request has ended and is no longer in flight.
     case finished(RequestID, FinishReason)
+    /// The request joined the batch, and so many of its first tokens, at least one, were in the KV cache already.
+    case cached(RequestID, tokens: Int)
     /// The request lost its blocks; it waits, and is prefilled again with everything it has.
     case preempted(RequestID)
 }

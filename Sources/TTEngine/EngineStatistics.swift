@@ -8,6 +8,9 @@ public struct EngineStatistics: Sendable, Equatable {
     public internal(set) var decodeSteps = 0
     /// Tokens prefilled, those of preempted requests each time.
     public internal(set) var prefilledTokens = 0
+    /// Tokens of prefilled rows that were not computed again, because others with the same beginning had left them in
+    /// the cache.
+    public internal(set) var cachedTokens = 0
     /// Of `prefilledTokens`, those that had been prefilled or generated before a preemption.
     public internal(set) var recomputedTokens = 0
     /// Rows of all decode steps together.
@@ -23,7 +26,7 @@ public struct EngineStatistics: Sendable, Equatable {
     public internal(set) var running = 0
     /// Rows of the device batch.
     public internal(set) var slots: Int
-    /// KV blocks that requests own.
+    /// KV blocks that requests own; those that are only kept for requests to come do not count.
     public internal(set) var kvBlocksUsed = 0
     /// KV blocks in the pool.
     public internal(set) var kvBlocksTotal: Int

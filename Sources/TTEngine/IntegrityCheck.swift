@@ -13,6 +13,7 @@ extension Scheduler {
     func checkIntegrity() throws(IntegrityViolation) {
         try checkQueues()
         try checkBlocks()
+        for id in running { try checkSharing(of: requests[id]!) }
     }
 
     private func checkQueues() throws(IntegrityViolation) {
@@ -30,7 +31,7 @@ extension Scheduler {
             try require(overtaken <= overtakingLimit, "\(id) was overtaken \(overtaken) times")
         }
         for id in running {
-            guard case .running(let blocks)? = requests[id]?.phase else {
+            guard case .running(let blocks, _)? = requests[id]?.phase else {
                 throw IntegrityViolation(description: "\(id) is in the batch but does not run")
             }
             // The newest token's keys and values are written by the next step, which brings the block for them.
@@ -52,6 +53,27 @@ extension Scheduler {
         try require(free.allSatisfy { owners[Int($0)] == 0 }, "a free block has an owner")
         let used = owners.filter { $0 > 0 }.count
         try require(used + free.count == owners.count, "\(used) blocks used and \(free.count) free of \(owners.count)")
+    }
+
+    /// What is known of a request's blocks is what they hold, and the block that is written next has no other owner.
+    private func checkSharing(of request: EngineRequest) throws(IntegrityViolation) {
+        guard case .running(let blocks, let known) = request.phase else { return }
+        // All tokens but the newest have their keys and values.
+        let written = request.tokens.dropLast()
+        let full = written.count / pool.blockSize
+        try require(
+            known.blockCount == (limits.sharesPrefixes ? full : 0),
+            "\(request.id) has \(full) full blocks, and \(known.blockCount) are known")
+        for (index, block) in blocks.enumerated() {
+            let content = pool.content(of: block)
+            if index < known.blockCount {
+                let tokens = written[index * pool.blockSize..<(index + 1) * pool.blockSize]
+                try require(content == nil || content?.tokens == tokens, "block \(block) is known by other tokens")
+            } else {
+                try require(content == nil, "\(request.id) writes into block \(block), which is known as full")
+                try require(pool.owners[Int(block)] == 1, "\(request.id) writes into block \(block) of two owners")
+            }
+        }
     }
 
     private func require(

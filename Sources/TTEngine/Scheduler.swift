@@ -12,6 +12,11 @@ import TTWorker
 /// - *Admission.* A waiting request is prefilled when a slot is free, its tokens fit into what is left of the step's
 ///   token budget, and its blocks leave the watermark free, which running requests grow into. When nothing runs, the
 ///   watermark is waived: every request that was accepted fits the whole pool.
+/// - *Sharing.* A request takes the blocks of its longest beginning that is in the cache, and computes the rest. Only
+///   full blocks are shared and at least its last token is computed, so nobody writes into a block of two owners. What
+///   is computed in a step cannot be shared before the next: a request that could then save a block waits for it. It
+///   waits for an older one that is admitted in the step, so never longer than there are older ones; who passes it
+///   meanwhile overtakes it.
 /// - *Overtaking.* A request that does not fit may be overtaken by newer ones that do: at most `overtakingLimit` times
 ///   a wait. Then nothing newer is admitted before it, and what runs drains until it fits.
 /// - *Preemption.* When a decode step needs a block and none is free, the newest running request is preempted. The
@@ -67,8 +72,19 @@ struct Scheduler {
     }
 
     /// Gives a running request its next token.
+    ///
+    /// The step that gave it has written the keys and values of all tokens before, which others may use from now on.
     mutating func append(_ token: Int32, to id: RequestID) {
+        if limits.sharesPrefixes { rememberBlocks(of: id) }
         requests[id]!.append(token)
+    }
+
+    private mutating func rememberBlocks(of id: RequestID) {
+        guard case .running(let blocks, var known)? = requests[id]?.phase,
+            known.blockCount < requests[id]!.tokens.count / pool.blockSize
+        else { return }
+        pool.remember(requests[id]!.tokens, in: blocks, known: &known)
+        requests[id]!.phase = .running(blocks: blocks, known: known)
     }
 
     /// Takes a request out and frees its blocks; `nil` where it is not in flight.
@@ -78,7 +94,7 @@ struct Scheduler {
         switch request.phase {
         case .waiting:
             waiting.removeAll { $0 == id }
-        case .running(let blocks):
+        case .running(let blocks, _):
             running.removeAll { $0 == id }
             pool.release(blocks)
             leaving.append(id)
@@ -116,14 +132,16 @@ extension Scheduler {
         var budget = limits.maxNumBatchedTokens
         var skipped: [(id: RequestID, rowsBefore: Int)] = []
         var overtakingsLeft = Int.max
+        // The first block that each row computes: nobody can share it before the next step.
+        var computing: Set<BlockContent> = []
         for id in waiting {
             // Looking no further than a device batch behind those that do not fit keeps a step's cost independent of
             // the queue's length.
             guard running.count < limits.maxNumSeqs, skipped.count <= limits.maxNumSeqs else { break }
             guard overtakingsLeft > 0 else { break }
-            if let row = admit(requests[id]!, budget: budget) {
+            if let row = admit(requests[id]!, budget: budget, computing: &computing) {
                 rows.append(row)
-                budget -= row.tokens.count
+                budget -= row.tokens.count - row.computedTokens
                 if !skipped.isEmpty { overtakingsLeft -= 1 }
             } else if case .waiting(let overtaken) = requests[id]!.phase {
                 skipped.append((id, rows.count))
@@ -140,18 +158,29 @@ extension Scheduler {
         return rows
     }
 
-    /// Gives the request its blocks and a place in the batch; `nil` where it does not fit now.
-    private mutating func admit(_ request: EngineRequest, budget: Int) -> PrefillRow? {
-        let needed = pool.blocksNeeded(forTokens: request.tokens.count)
-        let reserve = running.isEmpty ? 0 : watermark
-        guard request.tokens.count <= budget, needed + reserve <= pool.freeCount,
-            let blocks = pool.allocate(needed)
+    /// Gives the request its blocks and a place in the batch; `nil` where it does not fit now, or waits for a block that
+    /// is computed in this step.
+    private mutating func admit(
+        _ request: EngineRequest, budget: Int, computing: inout Set<BlockContent>
+    ) -> PrefillRow? {
+        let tokens = request.tokens
+        // The last token is computed in any case: the next one is chosen from its logits.
+        let sharable = limits.sharesPrefixes ? (tokens.count - 1) / pool.blockSize : 0
+        let (shared, known) = pool.findPrefix(of: tokens, atMost: sharable)
+        let first = limits.sharesPrefixes ? pool.nextContent(of: tokens, after: known) : nil
+        if let first, shared.count < sharable, computing.contains(first) { return nil }
+        let computed = shared.count * pool.blockSize
+        guard tokens.count - computed <= budget,
+            let blocks = pool.allocate(
+                pool.blocksNeeded(forTokens: tokens.count) - shared.count, sharing: shared,
+                leaving: running.isEmpty ? 0 : watermark)
         else { return nil }
-        requests[request.id]!.phase = .running(blocks: blocks)
+        if let first { computing.insert(first) }
+        requests[request.id]!.phase = .running(blocks: blocks, known: known)
         running.insert(request.id, at: running.firstIndex { $0 > request.id } ?? running.endIndex)
         return PrefillRow(
-            id: request.id, tokens: request.tokens, promptLength: request.promptLength, blocks: blocks,
-            sampling: request.sampling)
+            id: request.id, tokens: tokens, promptLength: request.promptLength, computedTokens: computed,
+            blocks: blocks, sampling: request.sampling)
     }
 }
 
@@ -167,7 +196,7 @@ extension Scheduler {
             let id = running[rows.count]
             let needed = pool.blocksNeeded(forTokens: requests[id]!.tokens.count) - requests[id]!.blocks.count
             if let newBlocks = pool.allocate(needed) {
-                if !newBlocks.isEmpty { requests[id]!.phase = .running(blocks: requests[id]!.blocks + newBlocks) }
+                requests[id]!.append(blocks: newBlocks)
                 rows.append(DecodeRow(id: id, newBlocks: newBlocks))
             } else {
                 preempted.append(preemptNewest())

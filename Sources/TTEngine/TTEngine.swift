@@ -95,6 +95,9 @@ public final class TTEngine {
         precondition(sampled.map(\.id) == decision.step.work.ids, "an executor gives each row of a step one token")
         count(decision)
         var events = decision.preempted.map(EngineEvent.preempted)
+        if case .prefill(let rows) = decision.step.work {
+            for row in rows where row.computedTokens > 0 { events.append(.cached(row.id, tokens: row.computedTokens)) }
+        }
         for token in sampled { apply(token, to: &events) }
         return StepReport(kind: decision.step.work.kind, events: events)
     }
@@ -112,9 +115,11 @@ extension TTEngine {
         case .prefill(let rows):
             counters.prefillSteps += 1
             for row in rows {
-                counters.prefilledTokens += row.tokens.count
-                // A row that has generated was in the batch before: all of it is done again.
-                if row.tokens.count > row.promptLength { counters.recomputedTokens += row.tokens.count }
+                let prefilled = row.tokens.count - row.computedTokens
+                counters.prefilledTokens += prefilled
+                counters.cachedTokens += row.computedTokens
+                // A row that has generated was in the batch before: what is prefilled of it is done again.
+                if row.tokens.count > row.promptLength { counters.recomputedTokens += prefilled }
             }
             counters.generatedTokens += rows.count
         case .decode(let rows):

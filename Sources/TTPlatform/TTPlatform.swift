@@ -29,7 +29,8 @@ public enum TTPlatform {
         return CheckedConfiguration(
             architectures: architectures, maxModelLen: maxModelLen, maxNumSeqs: configuration.maxNumSeqs,
             maxNumBatchedTokens: budget.tokens, blockSize: configuration.blockSize ?? defaultBlockSize,
-            blockSource: blockSource(configuration), deviceCount: deviceCount, tt: configuration.tt,
+            blockSource: blockSource(configuration), deviceCount: deviceCount,
+            requestedPrefixCaching: configuration.enablePrefixCaching, tt: configuration.tt,
             warnings: budget.warnings + hardwareWarnings(configuration, platformName, deviceCount) + deviceWarnings)
     }
 
@@ -45,6 +46,13 @@ public enum TTPlatform {
                 reason: "\(model) runs batches of \(sizes.map(String.init).joined(separator: ", "))",
                 remedy: "choose one of these")
         }
+        if configuration.requestedPrefixCaching == true, !capabilities.supportsPrefixCaching {
+            throw .unsupported(
+                key: "enable_prefix_caching", value: "true", reason: "\(model) cannot share KV blocks",
+                remedy: "leave it out, or choose a model that can")
+        }
+        configuration.enablePrefixCaching =
+            configuration.requestedPrefixCaching ?? capabilities.supportsPrefixCaching
         guard !capabilities.supportsSampleOnDevice, configuration.tt.sampleOnDeviceMode != .none else { return }
         if configuration.tt.givenKeys.contains("sample_on_device_mode") {
             throw .unsupported(
@@ -83,11 +91,6 @@ extension TTPlatform {
             throw .unsupported(
                 key: "enable_chunked_prefill", value: "true", reason: "every prompt is prefilled in one step",
                 remedy: "leave it out")
-        }
-        if configuration.enablePrefixCaching == true {
-            throw .unsupported(
-                key: "enable_prefix_caching", value: "true",
-                reason: "prompts do not share KV blocks in this version", remedy: "leave it out")
         }
         if configuration.dataParallelSize != 1 {
             throw .unsupported(

@@ -6,6 +6,9 @@ import TTPlatform
 struct HostSampler {
     /// The model's tokens that end generation.
     let endOfGenerationTokens: Set<Int32>
+    private let scratch = SamplerScratch()
+
+    init(endOfGenerationTokens: Set<Int32>) { self.endOfGenerationTokens = endOfGenerationTokens }
 
     /// The next token of `row`.
     ///
@@ -26,7 +29,8 @@ struct HostSampler {
 
     private func choose(_ logits: [Float], _ row: InputBatch.Row) -> Int32? {
         logits.withUnsafeBufferPointer { buffer in
-            let token = TokenSampler.sample(buffer, row.sampling.token, position: row.tokens.count)
+            let token = TokenSampler.sample(
+                buffer, row.sampling.token, position: row.tokens.count, scratch: scratch)
             return buffer[Int(token)] > -.infinity ? token : nil
         }
     }

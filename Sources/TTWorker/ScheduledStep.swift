@@ -104,7 +104,7 @@ public protocol StepExecutor: AnyObject {
     func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken]
 }
 
-/// The sizes that bound every step.
+/// The bounds of every step.
 public struct StepLimits: Sendable, Equatable {
     /// Rows of the device batch.
     public var maxNumSeqs: Int
@@ -116,15 +116,19 @@ public struct StepLimits: Sendable, Equatable {
     public var kvCache: KVCacheShape
     /// Tokens of the model's vocabulary.
     public var vocabularySize: Int
+    /// Whether a row may begin with blocks that another one has computed.
+    public var sharesPrefixes: Bool
 
     /// Limits as given.
     public init(
-        maxNumSeqs: Int, maxModelLen: Int, maxNumBatchedTokens: Int, kvCache: KVCacheShape, vocabularySize: Int
+        maxNumSeqs: Int, maxModelLen: Int, maxNumBatchedTokens: Int, kvCache: KVCacheShape, vocabularySize: Int,
+        sharesPrefixes: Bool
     ) {
         self.maxNumSeqs = maxNumSeqs
         self.maxModelLen = maxModelLen
         self.maxNumBatchedTokens = maxNumBatchedTokens
         self.kvCache = kvCache
         self.vocabularySize = vocabularySize
+        self.sharesPrefixes = sharesPrefixes
     }
 }

@@ -6,7 +6,6 @@ import TTPlatform
 struct StepValidation {
     let limits: StepLimits
     let pageTableWidth: Int
-    let allowsPrefixCaching: Bool
 
     /// Checks that all leaving requests are in the batch, each once.
     func check(leaving: [RequestID], _ batch: InputBatch) throws(DeviceFault) {
@@ -58,7 +57,7 @@ struct StepValidation {
         else {
             throw fault("\(row.id) has no prompt, or tokens that are not in the vocabulary")
         }
-        guard (0..<row.tokens.count).contains(row.computedTokens), allowsPrefixCaching || row.computedTokens == 0
+        guard (0..<row.tokens.count).contains(row.computedTokens), limits.sharesPrefixes || row.computedTokens == 0
         else {
             throw fault("\(row.id) has \(row.computedTokens) of \(row.tokens.count) tokens computed")
         }

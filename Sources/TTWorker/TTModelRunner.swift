@@ -20,9 +20,7 @@ final class TTModelRunner {
         self.model = model
         mode = configuration.tt.sampleOnDeviceMode
         vocabularySize = limits.vocabularySize
-        validation = StepValidation(
-            limits: limits, pageTableWidth: pageTableWidth,
-            allowsPrefixCaching: model.capabilities.supportsPrefixCaching)
+        validation = StepValidation(limits: limits, pageTableWidth: pageTableWidth)
         sampler = HostSampler(endOfGenerationTokens: endOfGenerationTokens)
         batch = InputBatch(maxNumSeqs: limits.maxNumSeqs, pageTableWidth: pageTableWidth)
         planner = DecodePlanner(keepsInputs: configuration.tt.traceMode != .none)

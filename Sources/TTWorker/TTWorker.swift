@@ -65,7 +65,7 @@ public final class TTWorker: StepExecutor {
             limits = StepLimits(
                 maxNumSeqs: checked.maxNumSeqs, maxModelLen: checked.maxModelLen,
                 maxNumBatchedTokens: checked.maxNumBatchedTokens, kvCache: pool,
-                vocabularySize: config.vocabularySize)
+                vocabularySize: config.vocabularySize, sharesPrefixes: checked.enablePrefixCaching)
             self.configuration = checked
             capabilities = model.capabilities
             self.device = device

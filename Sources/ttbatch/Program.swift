@@ -26,7 +26,7 @@ struct Program: ParsableCommand {
             CommandGroup(
                 name: "Look and act:",
                 subcommands: [List.self, Show.self, Status.self, Results.self, Cancel.self, Retry.self]),
-            CommandGroup(name: "This machine:", subcommands: [Devices.self, Models.self]),
+            CommandGroup(name: "This machine:", subcommands: [Devices.self, Models.self, Bench.self]),
         ])
 
     static func main() {
@@ -63,8 +63,9 @@ struct Program: ParsableCommand {
         switch error {
         case let failure as Failure: failure.status
         case is EnqueueError: .invalidInput
-        case is PromptFileError, is ModelLookupError: .notFound
-        case is InvalidConfiguration, is ConfigurationError: .usage
+        case is PromptFileError, is ModelLookupError, BenchmarkError.unreadable: .notFound
+        case BenchmarkError.tooShort: .invalidInput
+        case is InvalidConfiguration, is ConfigurationError, BenchmarkError.tooLong: .usage
         case let error as JobStoreError: storeStatus(of: error)
         case is ValidationError, is CleanExit: nil
         default: String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") ? nil : .operationalError

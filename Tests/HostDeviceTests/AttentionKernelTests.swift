@@ -41,8 +41,10 @@ import Testing
         queries.withUnsafeBufferPointer { queries in
             blocks.withUnsafeBufferPointer { blocks in
                 var work = hk_attention(
-                    group: group, length: length, blocks: blocks.baseAddress!, queries: queries.baseAddress!,
-                    output: output.base, scores: scores.base, score_stride: stride, scale: 2)
+                    tokens: 1, group: group, length: length, blocks: blocks.baseAddress!,
+                    queries: queries.baseAddress!, query_stride: 0, output: output.base, output_stride: 0,
+                    scores: scores.base, score_stride: stride, scale: 2, next_head: 0, next_length: 0,
+                    next_blocks: blocks.baseAddress!)
                 set.table.attend(&cache, 0, &work)
             }
         }
@@ -59,6 +61,53 @@ import Testing
             }
         }
         return worst
+    }
+
+    /// Tokens, query heads of the group, first length.
+    @Test(arguments: [(2, 3, 1), (4, 3, 15), (4, 3, 16), (4, 1, 30), (3, 5, 31), (4, 2, 100)])
+    func neighbouringTokensGetTheBitsThatTheyGetAlone(_ tokens: Int, _ group: Int, _ length: Int) throws {
+        let (headSize, width) = (24, 24 * group)
+        for set in KernelSet.available {
+            for half in [false, true] {
+                let geometry = KVCacheGeometry(
+                    layers: 1, heads: 1, headSize: headSize, blockCount: 8, blockSize: 16, half: half)
+                let memory = try DeviceBuffer<UInt8>(count: geometry.totalBytes)
+                var cache = geometry.layer(0, in: memory)
+                var random = SmallRandom(seed: 12)
+                let blocks: [Int32] = [3, 1, 7, 0, 5, 2, 6, 4]
+                for position in 0..<length + tokens - 1 {
+                    let (keys, values) = (random.floats(headSize), random.floats(headSize))
+                    set.table.store(&cache, Int(blocks[position / 16]), position % 16, keys, values)
+                }
+                let queries = random.floats(tokens * width)
+                let together = try attend(set, &cache, blocks, queries, tokens: tokens, group: group, length: length)
+                let alone = try (0..<tokens).flatMap { token in
+                    try attend(
+                        set, &cache, blocks, Array(queries[token * width..<(token + 1) * width]), tokens: 1,
+                        group: group, length: length + token)
+                }
+                #expect(together == alone, "\(set.name), half \(half)")
+            }
+        }
+    }
+
+    private func attend(
+        _ set: KernelSet, _ cache: inout hk_cache, _ blocks: [Int32], _ queries: [Float], tokens: Int, group: Int,
+        length: Int
+    ) throws -> [UInt32] {
+        let output = try DeviceBuffer<Float>(count: queries.count)
+        let scores = try DeviceBuffer<Float>(count: tokens * group * 160)
+        queries.withUnsafeBufferPointer { queries in
+            blocks.withUnsafeBufferPointer { blocks in
+                var work = hk_attention(
+                    tokens: tokens, group: group, length: length, blocks: blocks.baseAddress!,
+                    queries: queries.baseAddress!, query_stride: queries.count / tokens, output: output.base,
+                    output_stride: queries.count / tokens, scores: scores.base, score_stride: 160, scale: 0.7,
+                    next_head: 0, next_length: length, next_blocks: blocks.baseAddress!)
+                set.table.attend(&cache, 0, &work)
+            }
+        }
+        return (0..<queries.count).map { output.base[$0].bitPattern }
     }
 
     /// f16 ends at 65504: larger keys and values are cut there, since an infinite one would make every score NaN.
@@ -79,8 +128,10 @@ import Testing
                 values.map { -$0 / 1e30 }.withUnsafeBufferPointer { queries in
                     blocks.withUnsafeBufferPointer { blocks in
                         var work = hk_attention(
-                            group: 1, length: 1, blocks: blocks.baseAddress!, queries: queries.baseAddress!,
-                            output: output.baseAddress!, scores: scores.baseAddress!, score_stride: 64, scale: 1)
+                            tokens: 1, group: 1, length: 1, blocks: blocks.baseAddress!,
+                            queries: queries.baseAddress!, query_stride: 0, output: output.baseAddress!,
+                            output_stride: 0, scores: scores.baseAddress!, score_stride: 64,
+                            scale: 1, next_head: 0, next_length: 0, next_blocks: blocks.baseAddress!)
                         set.table.attend(&cache, 0, &work)
                     }
                 }
@@ -101,7 +152,7 @@ import Testing
         for i in 0..<count { #expect(abs(sums[i] * inverse * Double(weight[i]) - Double(normed[i])) < 1e-6) }
         let gate = start.map { $0 * 90 }
         var activated = gate
-        KernelSet.portable.table.silu_multiply(gate, weight, count, &activated)
+        KernelSet.portable.table.silu_multiply(gate, weight, 0, 1, count, &activated, 0)
         for i in 0..<count {
             let expected = Double(gate[i]) / (1 + exp(-Double(gate[i]))) * Double(weight[i])
             #expect(abs(expected - Double(activated[i])) <= 1e-6 * max(1, abs(expected)))

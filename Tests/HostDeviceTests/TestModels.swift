@@ -19,10 +19,11 @@ final class LoadedModel {
 
     init(
         path: String, _ optimizations: Optimizations = .accuracy, threads: Int = 1, blockSize: Int = 16,
-        blockCount: Int = 256, maxSequenceLength: Int = 256, kernels: KernelSet = .available[0]
+        blockCount: Int = 256, maxSequenceLength: Int = 256, kernels: KernelSet = .available[0],
+        prepare: (@Sendable () -> Void)? = nil
     ) throws {
         config = try ModelConfig(gguf: GGUFFile(path: path))
-        pool = ThreadPool(threadCount: threads)
+        pool = ThreadPool(threadCount: threads) { _ in prepare?() }
         model = try HostLlamaModel(
             ModelInitialization(
                 config: config, maxBatchSize: 8, maxSequenceLength: maxSequenceLength, optimizations: optimizations),
@@ -33,11 +34,11 @@ final class LoadedModel {
 
     convenience init(
         tiny name: String, _ optimizations: Optimizations = .accuracy, threads: Int = 1, blockSize: Int = 16,
-        kernels: KernelSet = .available[0]
+        kernels: KernelSet = .available[0], prepare: (@Sendable () -> Void)? = nil
     ) throws {
         try self.init(
             path: goldenFolder.appendingPathComponent("tiny/\(name).gguf").path, optimizations, threads: threads,
-            blockSize: blockSize, kernels: kernels)
+            blockSize: blockSize, kernels: kernels, prepare: prepare)
     }
 
     deinit { pool.stop() }

@@ -26,6 +26,41 @@ import Testing
         }
     }
 
+    @Test(arguments: [1, 2, 3, 7])
+    func aStageBeginsWhenTheOneBeforeIsDone(threads: Int) throws {
+        let pool = ThreadPool(threadCount: threads)
+        defer { pool.stop() }
+        let counts = [5, 1, 0, 40, 3, 17]
+        // What each item saw of the stage before, added up over the runs.
+        let cells = try DeviceBuffer<Int32>(count: 6 * 40)
+        let done = (0..<6).map { _ in Counter() }
+        let early = Counter()
+        let work = StagedWork(
+            counts.enumerated().map { StagedWork.Stage(count: $1, piece: $0 % 3 + 1) }, threads: threads
+        ) { stage, worker, part in
+            precondition(worker < threads)
+            for item in part {
+                cells.base[stage * 40 + item] += 1
+                // All items of all stages before have been done in this run.
+                let run = Int(cells.base[stage * 40 + item])
+                for before in 0..<stage where done[before].value.load(ordering: .acquiring) != run * counts[before] {
+                    early.value.add(1, ordering: .relaxed)
+                }
+                done[stage].value.add(1, ordering: .acquiringAndReleasing)
+            }
+        }
+        for _ in 0..<300 { pool.perform(work) }
+        pool.forget()
+        #expect(early.value.load(ordering: .relaxed) == 0)
+        for (stage, count) in counts.enumerated() {
+            #expect((0..<40).allSatisfy { cells.base[stage * 40 + $0] == ($0 < count ? 300 : 0) })
+        }
+    }
+
+    private final class Counter: Sendable {
+        let value = Atomic<Int>(0)
+    }
+
     /// The caller's own threads would inherit a binding that it was left with.
     @Test func onlyThePoolsOwnThreadsArePrepared() {
         let prepared = Mutex<[Int]>([])

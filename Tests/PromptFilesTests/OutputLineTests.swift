@@ -13,7 +13,9 @@ import Testing
         Completion(
             endpoint: endpoint, requestID: "req_7", id: endpoint == .completions ? "cmpl-7" : "chatcmpl-7",
             created: 1_790_000_000, model: "smollm2-135m-instruct", text: text,
-            finishReason: tokenIDs == nil ? .stop : .length, promptTokens: 12, completionTokens: 5, tokenIDs: tokenIDs)
+            finishReason: tokenIDs == nil ? .stop : .length, promptTokens: 12,
+            cachedTokens: tokenIDs?.prompt.count == 2 ? 8 : 0,
+            completionTokens: 5, tokenIDs: tokenIDs)
     }
 
     static let lines = [

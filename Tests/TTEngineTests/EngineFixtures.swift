@@ -9,11 +9,12 @@ extension StepLimits {
     /// Small limits, each to be changed.
     static func small(
         slots: Int = 4, maxModelLen: Int = 64, batchedTokens: Int? = nil, blocks: Int = 64, blockSize: Int = 4,
-        vocabulary: Int = 100
+        vocabulary: Int = 100, sharesPrefixes: Bool = false
     ) -> StepLimits {
         StepLimits(
             maxNumSeqs: slots, maxModelLen: maxModelLen, maxNumBatchedTokens: batchedTokens ?? maxModelLen,
-            kvCache: KVCacheShape(blockCount: blocks, blockSize: blockSize), vocabularySize: vocabulary)
+            kvCache: KVCacheShape(blockCount: blocks, blockSize: blockSize), vocabularySize: vocabulary,
+            sharesPrefixes: sharesPrefixes)
     }
 }
 
@@ -66,7 +67,7 @@ extension StepReport {
         events.compactMap { event in
             switch event {
             case .token(let id, _), .stopToken(let id, _): id
-            case .finished, .preempted: nil
+            case .finished, .preempted, .cached: nil
             }
         }
     }

@@ -6,8 +6,8 @@ import Testing
 
 /// Executes steps on a pretended KV cache, and records an issue for every step that no worker could run.
 ///
-/// Tokens are written into the blocks that the engine assigned and read back through them, so that a block that two
-/// rows share, or a sequence that was not prefilled again as a whole, changes what is generated.
+/// Tokens are written into the blocks that the engine assigned and read back through them, so that a block that does not
+/// hold what its row believes, or a sequence of which a part was neither prefilled nor shared, changes what is generated.
 final class ScriptedExecutor: StepExecutor {
     /// A row of the batch.
     struct Row {
@@ -25,6 +25,8 @@ final class ScriptedExecutor: StepExecutor {
     var failsNext = false
     private var rows: [RequestID: Row] = [:]
     private var cache: [Int32]
+    /// Blocks that the step wrote into.
+    private var written: Set<Int32> = []
 
     init(limits: StepLimits, nextToken: @escaping ([Int32]) -> Int32) {
         self.limits = limits
@@ -41,6 +43,7 @@ final class ScriptedExecutor: StepExecutor {
 
     func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
         steps.append(step)
+        written = []
         for id in step.leaving {
             check(rows.removeValue(forKey: id) != nil, "\(id) leaves a batch that it was not in")
         }
@@ -56,13 +59,16 @@ final class ScriptedExecutor: StepExecutor {
 
     private func run(_ prefill: [PrefillRow]) -> [SampledToken] {
         check(!prefill.isEmpty, "a prefill step without rows")
-        check(prefill.reduce(0) { $0 + $1.tokens.count } <= limits.maxNumBatchedTokens, "more tokens than a step has")
+        check(
+            prefill.reduce(0) { $0 + $1.tokens.count - $1.computedTokens } <= limits.maxNumBatchedTokens,
+            "more tokens than a step has")
         return prefill.map { new in
             check(rows[new.id] == nil, "\(new.id) is in the batch already")
-            check(new.computedTokens == 0, "nothing is computed yet")
+            check((0..<new.tokens.count).contains(new.computedTokens), "\(new.id) has nothing left to compute")
+            check(limits.sharesPrefixes || new.computedTokens == 0, "\(new.id) shares what may not be shared")
             check((1...new.tokens.count).contains(new.promptLength), "\(new.id) has a prompt of \(new.promptLength)")
-            var row = Row(length: 0, pending: 0, blocks: new.blocks)
-            for token in new.tokens { write(token, to: &row) }
+            var row = Row(length: new.computedTokens, pending: 0, blocks: new.blocks)
+            for token in new.tokens[new.computedTokens...] { write(token, to: &row) }
             return sample(new.id, row)
         }
     }
@@ -84,6 +90,7 @@ final class ScriptedExecutor: StepExecutor {
             Issue.record("no block for position \(row.length)")
             return
         }
+        written.insert(row.blocks[index])
         cache[Int(row.blocks[index]) * limits.kvCache.blockSize + offset] = token
         row.length += 1
     }
@@ -99,7 +106,8 @@ final class ScriptedExecutor: StepExecutor {
     private func checkBlocks() {
         check(rows.count <= limits.maxNumSeqs, "more rows than slots")
         let blocks = rows.values.flatMap(\.blocks)
-        check(Set(blocks).count == blocks.count, "two rows own a block")
+        let exclusive = limits.sharesPrefixes ? blocks.filter(written.contains) : blocks
+        check(Set(exclusive).count == exclusive.count, "two rows own a block that is written")
         check(blocks.allSatisfy { $0 >= 0 && $0 < Int32(limits.kvCache.blockCount) }, "no such block")
     }
 

@@ -35,6 +35,10 @@ struct Simulation {
     private(set) var overtakings = 0
     /// Jobs that ended by a token.
     private(set) var stops = 0
+    /// Tokens that did not have to be computed.
+    private(set) var cachedTokens = 0
+    /// What prompts begin with.
+    private var templates: [[Int32]] = []
 
     /// Draws sizes and jobs.
     init(seed: UInt64) {
@@ -48,10 +52,11 @@ struct Simulation {
         let budget = maxModelLen + (Bool.random(using: &random) ? 0 : Int.random(in: 0...200, using: &random))
         limits = .small(
             slots: Int.random(in: 1...9, using: &random), maxModelLen: maxModelLen, batchedTokens: budget,
-            blocks: blocks, blockSize: blockSize, vocabulary: 40)
+            blocks: blocks, blockSize: blockSize, vocabulary: 40, sharesPrefixes: Bool.random(using: &random))
         let executor = ScriptedExecutor(limits: limits, nextToken: Self.hashToken)
         executors = [executor]
         engine = TTEngine(executor: executor, endOfGeneration: [EngineFixture.endOfGeneration])
+        for _ in 0..<3 { templates.append(drawTokens(maxModelLen)) }
         for _ in 0..<Int.random(in: 1...16, using: &random) { jobs.append(drawJob()) }
     }
 
@@ -91,6 +96,9 @@ struct Simulation {
         }
         for event in report.events {
             switch event {
+            case .cached(let id, let tokens):
+                cachedTokens += tokens
+                #expect(limits.sharesPrefixes && inFlight[id] != nil, "seed \(seed)")
             case .preempted:
                 preemptions += 1
             case .token(let id, let token), .stopToken(let id, let token):
@@ -136,7 +144,9 @@ extension Simulation {
     private mutating func drawJob() -> SimulatedJob {
         let longest = min(limits.maxModelLen, limits.kvCache.blockCount * limits.kvCache.blockSize)
         let length = Int.random(in: 1...(Bool.random(using: &random) ? longest - 1 : (longest + 2) / 3), using: &random)
-        let prompt = (0..<length).map { _ in Int32.random(in: 0..<Int32(limits.vocabularySize), using: &random) }
+        let alike = Int.random(in: 0...length, using: &random)
+        let beginning = Array(templates.randomElement(using: &random)!.prefix(alike))
+        let prompt = beginning + drawTokens(length - beginning.count)
         let maxTokens = Int.random(in: 1...40, using: &random)
         let sampling = SamplingParams.ending(
             after: maxTokens,
@@ -145,6 +155,10 @@ extension Simulation {
             ignoreEOS: Int.random(in: 0..<3, using: &random) == 0)
         let (expected, reason) = Self.alone(prompt, sampling, longest: longest)
         return SimulatedJob(prompt: prompt, sampling: sampling, expected: expected, reason: reason)
+    }
+
+    private mutating func drawTokens(_ count: Int) -> [Int32] {
+        (0..<count).map { _ in Int32.random(in: 0..<Int32(limits.vocabularySize), using: &random) }
     }
 
     /// The oracle: generation as a plain loop.

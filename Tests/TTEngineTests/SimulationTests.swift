@@ -38,6 +38,7 @@ import Testing
         var overtakings = 0
         var faults = 0
         var stops = 0
+        var cachedTokens = 0
         for seed in 0..<100 as Range<UInt64> {
             var simulation = Simulation(seed: seed)
             try simulation.run()
@@ -45,7 +46,9 @@ import Testing
             overtakings += simulation.overtakings
             faults += simulation.executors.count - 1
             stops += simulation.stops
+            cachedTokens += simulation.cachedTokens
         }
         #expect(preemptions > 100 && overtakings > 100 && faults > 20 && stops > 100)
+        #expect(cachedTokens > 500)
     }
 }

@@ -8,17 +8,20 @@ import Testing
 @testable import TTEngine
 
 @Suite struct WorkerSimulationTests {
-    @Test(arguments: SampleOnDeviceMode.allCases)
-    func everyRequestGetsTheTokensItGetsAlone(mode: SampleOnDeviceMode) throws {
+    @Test(arguments: SampleOnDeviceMode.allCases, [false, true])
+    func everyRequestGetsTheTokensItGetsAlone(mode: SampleOnDeviceMode, sharesPrefixes: Bool) throws {
         var preemptions = 0
+        var cachedTokens = 0
         var deviceTokens = 0
         for seed in 0..<20 as Range<UInt64> {
-            var simulation = try WorkerSimulation(mode: mode, seed: seed)
+            var simulation = try WorkerSimulation(mode: mode, sharesPrefixes: sharesPrefixes, seed: seed)
             try simulation.run()
             preemptions += simulation.engine.statistics.preemptions
+            cachedTokens += simulation.engine.statistics.cachedTokens
             deviceTokens += simulation.device.model?.tokensSampledOnDevice ?? 0
         }
         #expect(preemptions > 10)
+        #expect(sharesPrefixes ? cachedTokens > 500 : cachedTokens == 0)
         #expect((deviceTokens > 0) == (mode != .none))
     }
 }
@@ -30,7 +33,9 @@ private struct WorkerSimulation {
         var generated: [Int32] = []
     }
 
-    let device = FakeMeshDevice()
+    let device = FakeMeshDevice(
+        capabilities: ModelCapabilities(
+            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: true))
     let engine: TTEngine
     private let limits: StepLimits
     private let language = FakeLanguage()
@@ -38,7 +43,7 @@ private struct WorkerSimulation {
     private var random: SeededGenerator
     private var jobs: [RequestID: Job] = [:]
 
-    init(mode: SampleOnDeviceMode, seed: UInt64) throws {
+    init(mode: SampleOnDeviceMode, sharesPrefixes: Bool, seed: UInt64) throws {
         self.seed = seed
         random = SeededGenerator(seed: seed)
         var configuration = EngineConfiguration()
@@ -46,6 +51,7 @@ private struct WorkerSimulation {
         configuration.maxNumSeqs = Int.random(in: 1...6, using: &random)
         configuration.blockSize = [2, 4, 16].randomElement(using: &random)!
         configuration.numBlocksOverride = 48 / configuration.blockSize! + Int.random(in: 0...12, using: &random)
+        configuration.enablePrefixCaching = sharesPrefixes
         configuration.tt.sampleOnDeviceMode = mode
         let worker = try TTWorker(
             device: device, configuration: configuration,
@@ -78,7 +84,11 @@ private struct WorkerSimulation {
 
     private mutating func addOne() throws {
         let length = Int.random(in: 1...40, using: &random)
-        let prompt = (0..<length).map { _ in Int32.random(in: 0..<Int32(language.vocabularySize), using: &random) }
+        // Half of the prompts begin alike.
+        let alike = Bool.random(using: &random) ? Int.random(in: 0...length, using: &random) : 0
+        let prompt = (0..<length).map { index in
+            index < alike ? Int32(2 + index) : Int32.random(in: 0..<Int32(language.vocabularySize), using: &random)
+        }
         let token = TTSamplingParams(
             temperature: [0, 0.7, 1].randomElement(using: &random)!, topK: [0, 1, 5].randomElement(using: &random)!,
             topP: [1, 0.9].randomElement(using: &random)!, seed: random.next())
@@ -95,7 +105,7 @@ private struct WorkerSimulation {
         for event in report.events {
             switch event {
             case .token(let id, let token), .stopToken(let id, let token): jobs[id]!.generated.append(token)
-            case .preempted: break
+            case .preempted, .cached: break
             case .finished(let id, _):
                 let job = jobs.removeValue(forKey: id)!
                 #expect(job.generated == job.expected, "seed \(seed), \(id)")

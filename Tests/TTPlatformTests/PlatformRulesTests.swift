@@ -20,8 +20,7 @@ struct PlatformRulesTests {
 
     @Test(arguments: [
         ("enable_chunked_prefill", ConfigurationValue.boolean(true)), ("speculative_model", .string("draft")),
-        ("enable_lora", .boolean(true)), ("enable_prefix_caching", .boolean(true)), ("data_parallel_size", .integer(2)),
-        ("tensor_parallel_size", .integer(2)),
+        ("enable_lora", .boolean(true)), ("data_parallel_size", .integer(2)), ("tensor_parallel_size", .integer(2)),
         ("pipeline_parallel_size", .integer(2)), ("max_model_len", .integer(257)),
     ])
     func whatIsNotSupportedIsRefused(key: String, value: ConfigurationValue) {
@@ -89,6 +88,17 @@ struct PlatformRulesTests {
         try refuses(
             ModelCapabilities(supportsSampleOnDevice: true, supportedBatchSizes: [1, 2, 4]),
             ["max_num_seqs": .integer(3)])
+    }
+
+    @Test(arguments: [nil, true, false] as [Bool?], [true, false])
+    func prefixesAreSharedWhereTheModelCanUnlessSwitchedOff(asked: Bool?, can: Bool) throws {
+        let capabilities = ModelCapabilities(supportsSampleOnDevice: true, supportsPrefixCaching: can)
+        let settings = asked.map { ["enable_prefix_caching": ConfigurationValue.boolean($0)] } ?? [:]
+        if asked == true, !can { return try refuses(capabilities, settings) }
+        var checked = try check(settings)
+        try TTPlatform.check(&checked, against: capabilities, model: "m")
+        #expect(checked.enablePrefixCaching == (can && asked != false))
+        #expect(checked.warnings.isEmpty)
     }
 
     private func refuses(

@@ -1,6 +1,5 @@
 // The sampling function against a naive one, its frequencies against exact probabilities, and its edges.
 
-import Foundation
 import TTPlatform
 import Testing
 
@@ -21,7 +20,7 @@ struct TokenSamplerTests {
                 temperature: [0.01, 0.5, 1, 3].randomElement(using: &random)!,
                 topK: [0, 1, 2, 5, 50, 10_000].randomElement(using: &random)!,
                 topP: [1, 0.999, 0.9, 0.5, 0.01].randomElement(using: &random)!, seed: random.next())
-            let expected = Naive.sample(logits, params, position: position)
+            let expected = NaiveSampler.sample(logits, params, position: position)
             #expect(sample(logits, params, position) == expected, "\(params) at \(position)")
         }
     }
@@ -32,13 +31,34 @@ struct TokenSamplerTests {
     ])
     func frequenciesAreTheExactProbabilities(params: TTSamplingParams) {
         let logits: [Float] = [1, 0.5, -0.3, 2, 0.5, 1.7, -2, 0.1, 0.9, 1.1]
-        let exact = Naive.probabilities(logits, params)
+        // The 99.9 % point for nine degrees of freedom; the seeds are fixed, so this is no gamble.
+        expectFrequencies(logits, params, chiSquareBelow: 27.9)
+    }
+
+    @Test(arguments: [
+        TTSamplingParams(temperature: 1), TTSamplingParams(temperature: 0.7, topK: 40),
+        TTSamplingParams(temperature: 1.3, topP: 0.8), TTSamplingParams(temperature: 0.9, topK: 60, topP: 0.9),
+    ])
+    func frequenciesAreTheExactProbabilitiesAcrossTiles(params: TTSamplingParams) {
+        var random = SeededGenerator(state: 11)
+        let logits = (0..<75).map { _ in Float.random(in: -1...1, using: &random) }
+        // The 99.9 % point for 74 degrees of freedom.
+        expectFrequencies(logits, params, chiSquareBelow: 117.4)
+    }
+
+    private func expectFrequencies(_ logits: [Float], _ params: TTSamplingParams, chiSquareBelow limit: Double) {
+        let exact = NaiveSampler.probabilities(logits, params)
         for seed in [UInt64(3), 77, 4_000_000_007] {
             var params = params
             params.seed = seed
             var counts = Array(repeating: 0, count: logits.count)
-            let draws = 20_000
-            for position in 0..<draws { counts[Int(sample(logits, params, position))] += 1 }
+            let draws = 10_000
+            let scratch = SamplerScratch()
+            logits.withUnsafeBufferPointer { logits in
+                for position in 0..<draws {
+                    counts[Int(TokenSampler.sample(logits, params, position: position, scratch: scratch))] += 1
+                }
+            }
             var chiSquare = 0.0
             for (count, probability) in zip(counts, exact) {
                 let expected = probability * Double(draws)
@@ -48,8 +68,7 @@ struct TokenSamplerTests {
                     chiSquare += (Double(count) - expected) * (Double(count) - expected) / expected
                 }
             }
-            // The 99.9 % point for nine degrees of freedom; the seeds are fixed, so this is no gamble.
-            #expect(chiSquare < 27.9)
+            #expect(chiSquare < limit)
         }
     }
 
@@ -65,7 +84,8 @@ struct TokenSamplerTests {
         // At temperature 1 the first token alone reaches 0.6; at temperature 4 it takes two.
         let logits: [Float] = [2, 1, 0, -1]
         let params = TTSamplingParams(temperature: 4, topP: 0.6)
-        #expect(Naive.probabilities(logits, TTSamplingParams(temperature: 1, topP: 0.6)).filter { $0 > 0 }.count == 1)
+        let onlyNucleus = TTSamplingParams(temperature: 1, topP: 0.6)
+        #expect(NaiveSampler.probabilities(logits, onlyNucleus).filter { $0 > 0 }.count == 1)
         let drawn = Set((0..<200).map { sample(logits, params, $0) })
         #expect(drawn == [0, 1])
     }
@@ -106,57 +126,11 @@ struct TokenSamplerTests {
             TTSamplingParams(temperature: 1, topK: 50, seed: 2),
             TTSamplingParams(temperature: 1, seed: 3),
         ] {
-            #expect(sample(logits, params, 17) == Naive.sample(logits, params, position: 17))
+            #expect(sample(logits, params, 17) == NaiveSampler.sample(logits, params, position: 17))
         }
     }
 
     private func sample(_ logits: [Float], _ params: TTSamplingParams, _ position: Int) -> Int32 {
         logits.withUnsafeBufferPointer { TokenSampler.sample($0, params, position: position) }
-    }
-}
-
-/// Sampling by the definition: sort everything, cut, normalise.
-private enum Naive {
-    static func probabilities(_ logits: [Float], _ params: TTSamplingParams) -> [Double] {
-        let clean = logits.map { $0.isNaN ? -Double.infinity : Double($0) }
-        let highest = clean.max()!
-        let order = clean.indices.sorted { (-clean[$0], $0) < (-clean[$1], $1) }
-        let topK = params.topK <= 0 ? logits.count : min(Int(params.topK), logits.count)
-        let kept = order.prefix(topK)
-        let weights = kept.map { exp((clean[$0] - highest) / Double(params.temperature)) }
-        let total = weights.reduce(0, +)
-        var sum = 0.0
-        var probabilities = Array(repeating: 0.0, count: logits.count)
-        for (index, weight) in zip(kept, weights) {
-            if params.topP < 1, sum > 0, sum >= Double(params.topP) * total { break }
-            sum += weight
-            probabilities[index] = weight
-        }
-        return probabilities.map { $0 / sum }
-    }
-
-    static func sample(_ logits: [Float], _ params: TTSamplingParams, position: Int) -> Int32 {
-        let highest = logits.indices.max { (logits[$0], -$0) < (logits[$1], -$1) }!
-        if params.isGreedy || logits[highest] == -.infinity { return Int32(highest) }
-        let target = Double(SampleStream.uniform(seed: params.seed, position: position))
-        var sum = 0.0
-        for (index, probability) in probabilities(logits, params).enumerated() {
-            sum += probability
-            if sum > target { return Int32(index) }
-        }
-        return Int32(highest)
-    }
-}
-
-/// SplitMix64 with a seed, so that failures can be run again.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -15,6 +15,7 @@ struct DraftFilling {
     private(set) var jobs = 0
     private(set) var rejected = 0
     private(set) var errors = 0
+    private var ranks = ClaimRanks()
     private var newJobs: [NewJob] = []
     private var newRejected: [RejectedLine] = []
     private var bufferedBytes = 0
@@ -40,7 +41,7 @@ struct DraftFilling {
                 newJobs.append(
                     NewJob(
                         line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,
-                        body: line.body))
+                        body: line.body, claimRank: ranks.rank(of: line.request.prompt, line: line.lineNumber)))
                 bufferedBytes += line.body.count
             }
         case .invalid(let line):

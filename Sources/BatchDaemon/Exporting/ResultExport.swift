@@ -44,7 +44,7 @@ extension Completion {
             id: (endpoint == .completions ? "cmpl-" : "chatcmpl-") + String(result.id.rawValue),
             created: (result.finished ?? result.created).rawValue / 1000, model: model, text: generation.text,
             finishReason: FinishReason(rawValue: generation.finishReason) ?? .stop,
-            promptTokens: result.usage.promptTokens, completionTokens: result.usage.completionTokens,
-            tokenIDs: tokenIDs)
+            promptTokens: result.usage.promptTokens, cachedTokens: result.usage.cachedTokens,
+            completionTokens: result.usage.completionTokens, tokenIDs: tokenIDs)
     }
 }

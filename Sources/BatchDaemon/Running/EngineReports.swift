@@ -35,6 +35,8 @@ enum EngineReport: Sendable {
 struct TimedStep: Sendable {
     /// What a step gave to a job.
     enum JobEvent: Sendable {
+        /// The job is being prefilled, and so many of its first tokens were in the KV cache already.
+        case cached(Int)
         case token(Int32)
         /// The token that ended the job; not part of its text.
         case stopToken(Int32)

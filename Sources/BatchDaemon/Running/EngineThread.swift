@@ -126,6 +126,7 @@ private struct EngineLoop {
         var events: [(ticket: ClaimTicket, event: TimedStep.JobEvent)] = []
         for event in step.events {
             switch event {
+            case .cached(let id, let tokens): events.append((tickets[id]!, .cached(tokens)))
             case .token(let id, let token): events.append((tickets[id]!, .token(token)))
             case .stopToken(let id, let token): events.append((tickets[id]!, .stopToken(token)))
             case .finished(let id, let reason):

@@ -10,6 +10,7 @@ struct JobInProgress {
     private let job: PreparedJob
     private var text: GeneratedText
     private var tokens: [Int32] = []
+    private var cachedTokens = 0
     private var prefillStarted: Milliseconds?
     private var prefillMS: Int64 = 0
     private var firstToken: Milliseconds?
@@ -18,6 +19,11 @@ struct JobInProgress {
     init(_ job: PreparedJob, detokenizer: Detokenizer) {
         self.job = job
         text = GeneratedText(detokenizer: detokenizer, stopStrings: job.stopStrings)
+    }
+
+    /// Notes how much of the prompt was in the KV cache; what a preempted job finds again is not the user's gain.
+    mutating func noteCached(_ count: Int) {
+        if tokens.isEmpty { cachedTokens = count }
     }
 
     /// Takes a token that a step gave; true when the text has reached a stop string.
@@ -45,6 +51,8 @@ struct JobInProgress {
             decodeMS: max(0, (lastToken ?? now) - (firstToken ?? now)), totalMS: max(0, now - job.created))
         return JobCompletion(
             ticket: job.ticket, outcome: .succeeded(generation),
-            usage: TokenUsage(promptTokens: job.promptTokens.count, completionTokens: tokens.count), timings: timings)
+            usage: TokenUsage(
+                promptTokens: job.promptTokens.count, cachedTokens: cachedTokens, completionTokens: tokens.count),
+            timings: timings)
     }
 }

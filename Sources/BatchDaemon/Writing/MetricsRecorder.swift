@@ -23,6 +23,7 @@ struct MetricsRecorder {
     mutating func count(_ step: TimedStep) {
         let statistics = step.statistics
         interval.promptTokens += Int64(statistics.prefilledTokens - (seen?.prefilledTokens ?? 0))
+        interval.cachedTokens += Int64(statistics.cachedTokens - (seen?.cachedTokens ?? 0))
         interval.generatedTokens += Int64(statistics.generatedTokens - (seen?.generatedTokens ?? 0))
         interval.prefillSteps += Int64(statistics.prefillSteps - (seen?.prefillSteps ?? 0))
         interval.decodeSteps += Int64(statistics.decodeSteps - (seen?.decodeSteps ?? 0))

@@ -155,6 +155,7 @@ extension ResultWriter {
             // A job that has ended by its text may get tokens until the engine hears of it.
             guard jobs[ticket] != nil else { continue }
             switch event {
+            case .cached(let count): jobs[ticket]!.noteCached(count)
             case .token(let token):
                 if jobs[ticket]!.take(token, isText: true, in: step) {
                     stopEngine(ticket)

@@ -5,6 +5,8 @@
 #include "matmul_int8.h"
 #include "attention.h"
 #include "rows.h"
+#include "sampling.h"
+#include "peak.h"
 
 static const hk_kernels HK_TABLE = {
     .name = HK_NAME,
@@ -16,5 +18,8 @@ static const hk_kernels HK_TABLE = {
     .rotate = rotate,
     .store = store,
     .attend = attend,
-    .argmax = argmax,
+    .summarise = summarise,
+    .peak_dot = peak_dot,
+    .peak_fma = peak_fma,
+    .read_all = read_all,
 };

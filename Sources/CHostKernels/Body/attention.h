@@ -1,48 +1,72 @@
-// Paged attention of one query token over one KV head, all query heads of its group together.
+// Paged attention of neighbouring query tokens over one KV head; the query heads of its group share every load.
 //
-// Keys lie with the dimensions outermost, so that lanes are positions: a score is one chain over the dimensions. Lanes of
-// the output are dimensions: each is one chain over the positions. Blocks only say where a position lies.
+// A row is one token's query head. Keys lie with the dimensions outermost, so that lanes are positions: a score is one chain
+// over the dimensions. Lanes of the output are dimensions: each is one chain over the positions. Blocks only say where a
+// position lies, and tiles of rows only share loads: neither changes a row's bits.
+//
+// Pages are scattered over memory, which no hardware fetches ahead: scoring a page's keys fetches its values, and adding up
+// values fetches the keys of the work that comes next.
 
-#define HK_HEADS 4
+#define HK_TILE 6
+
+// What the rows of a tile have.
+typedef struct {
+    const float *queries[HK_TILE];
+    float *scores[HK_TILE];
+    float *output[HK_TILE];
+    size_t lengths[HK_TILE];
+    float scale;
+} tile_rows;
 
 HK_INLINE vf load_cached(const void *base, size_t index, const int half) {
     return half ? load_f16((const uint16_t *)base + index) : load((const float *)base + index);
 }
 
-// `heads` query heads × `vectors` vectors of positions.
-HK_INLINE void score_tile(const int heads, const int vectors, const int half, const void *keys, size_t offset,
-                          size_t stride, const float *queries, size_t head_size, float *scores, size_t score_stride) {
-    vf sums[HK_HEADS][2];
-    HK_UNROLL for (int h = 0; h < heads; h++)
-        HK_UNROLL for (int v = 0; v < vectors; v++) sums[h][v] = (vf){};
-    for (size_t d = 0; d < head_size; d++)
-        HK_UNROLL for (int v = 0; v < vectors; v++) {
-            vf key = load_cached(keys, offset + d * stride + v * HK_LANES, half);
-            HK_UNROLL for (int h = 0; h < heads; h++)
-                sums[h][v] = fused(splat(queries[h * head_size + d]), key, sums[h][v]);
+// `rows` rows × `vectors` vectors of positions, whose keys and values begin at `keys` and `values` and whose scores go to
+// `places`.
+HK_INLINE void score_tile(const int rows, const int vectors, const int half, const hk_cache *c, const size_t *keys,
+                          const size_t *values, const size_t *places, const tile_rows *t) {
+    vf sums[HK_TILE][4];
+    const size_t bytes = half ? 2 : 4;
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
+    for (size_t d = 0; d < c->head_size; d++) {
+        vf key[4];
+        HK_UNROLL for (int v = 0; v < vectors; v++)
+            __builtin_prefetch((const char *)c->values + (values[v] + d * HK_LANES) * bytes, 0, 2);
+        HK_UNROLL for (int v = 0; v < vectors; v++) key[v] = load_cached(c->keys, keys[v] + d * c->padded_block, half);
+        HK_UNROLL for (int r = 0; r < rows; r++) {
+            vf query = splat(t->queries[r][d]);
+            HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = fused(query, key[v], sums[r][v]);
         }
-    HK_UNROLL for (int h = 0; h < heads; h++)
-        HK_UNROLL for (int v = 0; v < vectors; v++) save(scores + h * score_stride + v * HK_LANES, sums[h][v]);
-}
-
-// A block's vectors may reach beyond its last slot: what they write there is overwritten by the next block or masked.
-HK_INLINE void score_blocks(const int heads, const int half, const hk_cache *c, size_t head, const hk_attention *a,
-                            const float *queries, float *scores) {
-    for (size_t start = 0, b = 0; start < a->length; start += c->block_size, b++) {
-        size_t base = ((size_t)a->blocks[b] * c->heads + head) * c->head_size * c->padded_block;
-        size_t count = a->length - start < c->block_size ? a->length - start : c->block_size;
-        size_t slot = 0;
-        for (; slot + HK_LANES < count; slot += 2 * HK_LANES)
-            score_tile(heads, 2, half, c->keys, base + slot, c->padded_block, queries, c->head_size,
-                       scores + start + slot, a->score_stride);
-        if (slot < count)
-            score_tile(heads, 1, half, c->keys, base + slot, c->padded_block, queries, c->head_size,
-                       scores + start + slot, a->score_stride);
     }
+    // Ascending places: a block's last vector may reach beyond its slots, into the next block's scores.
+    HK_UNROLL for (int v = 0; v < vectors; v++)
+        HK_UNROLL for (int r = 0; r < rows; r++) save(t->scores[r] + places[v], sums[r][v]);
 }
 
-// Scores to weights, unnormalised; gives 1 / their sum.
-static float softmax(float *scores, size_t length, float scale) {
+HK_INLINE void score_blocks(const int rows, const int half, const hk_cache *c, size_t head, const int32_t *blocks,
+                            size_t length, const tile_rows *t) {
+    const int together = rows < 3 ? 4 : 2;
+    size_t keys[4], values[4], places[4];
+    int pending = 0;
+    for (size_t start = 0, b = 0; start < length; start += c->block_size, b++) {
+        size_t page = (size_t)blocks[b] * c->heads + head;
+        size_t count = length - start < c->block_size ? length - start : c->block_size;
+        for (size_t slot = 0; slot < count; slot += HK_LANES) {
+            keys[pending] = page * c->head_size * c->padded_block + slot;
+            values[pending] = (page * c->block_size + slot) * c->padded_head;
+            places[pending] = start + slot;
+            if (++pending < together) continue;
+            score_tile(rows, together, half, c, keys, values, places, t);
+            pending = 0;
+        }
+    }
+    for (int v = 0; v < pending; v++) score_tile(rows, 1, half, c, keys + v, values + v, places + v, t);
+}
+
+// Scores to weights, unnormalised, with zeros up to `end`; gives 1 / their sum.
+static float softmax(float *scores, size_t length, size_t end, float scale) {
     size_t padded = (length + 15) / 16 * 16;
     for (size_t i = length; i < padded; i++) scores[i] = -0x1p100f;
     v16 greatest = splat16(-0x1p126f);
@@ -58,56 +82,79 @@ static float softmax(float *scores, size_t length, float scale) {
         save16(scores + i, e);
         sum += e;
     }
+    for (size_t i = padded; i < end; i++) scores[i] = 0;
     return 1.0f / sum16(sum);
 }
 
-// `heads` query heads × `vectors` vectors of dimensions from `first` on.
-HK_INLINE void value_tile(const int heads, const int vectors, const int half, const hk_cache *c, size_t head,
-                          size_t first, const hk_attention *a, const float *weights, float *out, size_t out_stride) {
-    vf sums[HK_HEADS][4];
-    HK_UNROLL for (int h = 0; h < heads; h++)
-        HK_UNROLL for (int v = 0; v < vectors; v++) sums[h][v] = (vf){};
-    for (size_t start = 0, b = 0; start < a->length; start += c->block_size, b++) {
-        size_t base = ((size_t)a->blocks[b] * c->heads + head) * c->block_size * c->padded_head + first;
-        size_t count = a->length - start < c->block_size ? a->length - start : c->block_size;
-        for (size_t slot = 0; slot < count; slot++)
-            HK_UNROLL for (int v = 0; v < vectors; v++) {
-                vf value = load_cached(c->values, base + slot * c->padded_head + v * HK_LANES, half);
-                HK_UNROLL for (int h = 0; h < heads; h++)
-                    sums[h][v] = fused(splat(weights[h * a->score_stride + start + slot]), value, sums[h][v]);
+// `rows` rows × `vectors` vectors of dimensions from `first` on. A weight of zero leaves a sum as it is. Fetches the keys of
+// `next`.
+HK_INLINE void value_tile(const int rows, const int vectors, const int half, const hk_cache *c, size_t head,
+                          size_t first, const int32_t *blocks, size_t length, const tile_rows *t, const float *totals,
+                          const hk_attention *next) {
+    const size_t bytes = half ? 2 : 4;
+    vf sums[HK_TILE][4];
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
+    for (size_t start = 0, b = 0; start < length; start += c->block_size, b++) {
+        size_t base = ((size_t)blocks[b] * c->heads + head) * c->block_size * c->padded_head + first;
+        size_t count = length - start < c->block_size ? length - start : c->block_size;
+        const char *fetch = c->keys;
+        size_t step = 0;
+        if (start < next->next_length) {
+            size_t page = (size_t)next->next_blocks[b] * c->heads + next->next_head;
+            fetch += page * c->head_size * c->padded_block * bytes;
+            step = c->head_size * bytes;
+        }
+        for (size_t slot = 0; slot < count; slot++) {
+            vf value[4];
+            for (size_t byte = 0; byte < step; byte += 64) __builtin_prefetch(fetch + slot * step + byte, 0, 2);
+            HK_UNROLL for (int v = 0; v < vectors; v++)
+                value[v] = load_cached(c->values, base + slot * c->padded_head + v * HK_LANES, half);
+            HK_UNROLL for (int r = 0; r < rows; r++) {
+                vf weight = splat(t->scores[r][start + slot]);
+                HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = fused(weight, value[v], sums[r][v]);
             }
+        }
     }
-    HK_UNROLL for (int h = 0; h < heads; h++)
-        HK_UNROLL for (int v = 0; v < vectors; v++) save(out + h * out_stride + first + v * HK_LANES, sums[h][v]);
+    HK_UNROLL for (int r = 0; r < rows; r++) {
+        float out[4 * HK_LANES];
+        HK_UNROLL for (int v = 0; v < vectors; v++) save(out + v * HK_LANES, sums[r][v] * splat(totals[r]));
+        size_t left = c->head_size - first, count = left < vectors * HK_LANES ? left : vectors * HK_LANES;
+        __builtin_memcpy(t->output[r] + first, out, count * sizeof(float));
+    }
 }
 
-HK_INLINE void attend_heads(const int heads, const int half, const hk_cache *c, size_t head, size_t query,
-                            const hk_attention *a) {
-    enum { chunk = 64 };
-    const float *queries = a->queries + query * c->head_size;
-    float *scores = a->scores + query * a->score_stride, total[HK_HEADS], out[HK_HEADS * chunk];
-    score_blocks(heads, half, c, head, a, queries, scores);
-    for (int h = 0; h < heads; h++) total[h] = softmax(scores + h * a->score_stride, a->length, a->scale);
-    for (size_t first = 0; first < c->head_size; first += chunk) {
-        size_t end = first + chunk < c->padded_head ? first + chunk : c->padded_head, d = first;
-        for (; d + 4 * HK_LANES <= end; d += 4 * HK_LANES)
-            value_tile(heads, 4, half, c, head, d, a, scores, out - first, chunk);
-        for (; d < end; d += HK_LANES) value_tile(heads, 1, half, c, head, d, a, scores, out - first, chunk);
-        size_t count = c->head_size - first < chunk ? c->head_size - first : chunk;
-        for (int h = 0; h < heads; h++)
-            for (size_t i = 0; i < count; i++)
-                a->output[(query + (size_t)h) * c->head_size + first + i] = out[h * chunk + i] * total[h];
-    }
+HK_INLINE void attend_rows(const int rows, const int half, const hk_cache *c, size_t head, const int32_t *blocks,
+                           const tile_rows *t, const hk_attention *next) {
+    size_t length = t->lengths[rows - 1], d = 0;
+    float totals[HK_TILE];
+    score_blocks(rows, half, c, head, blocks, length, t);
+    for (int r = 0; r < rows; r++) totals[r] = softmax(t->scores[r], t->lengths[r], length, t->scale);
+    // Vectors of padding alone are left out: their outputs would lie beyond the head.
+    size_t end = (c->head_size + HK_LANES - 1) / HK_LANES * HK_LANES;
+    for (; d + HK_VALUE_VECTORS * HK_LANES <= end; d += HK_VALUE_VECTORS * HK_LANES)
+        value_tile(rows, HK_VALUE_VECTORS, half, c, head, d, blocks, length, t, totals, next);
+    for (; d < end; d += HK_LANES) value_tile(rows, 1, half, c, head, d, blocks, length, t, totals, next);
 }
 
 static void attend(const hk_cache *c, size_t head, const hk_attention *a) {
-    for (size_t query = 0; query < a->group; query += HK_HEADS) {
-        size_t heads = a->group - query < HK_HEADS ? a->group - query : HK_HEADS;
-        switch (heads * 2 + (c->half ? 1 : 0)) {
+    size_t rows = a->tokens * a->group;
+    for (size_t first = 0, count; first < rows; first += count) {
+        tile_rows t;
+        count = next_tile(rows - first, HK_TILE);
+        for (size_t i = 0; i < count; i++) {
+            size_t token = (first + i) / a->group, query = (first + i) % a->group * c->head_size;
+            t.queries[i] = a->queries + token * a->query_stride + query;
+            t.output[i] = a->output + token * a->output_stride + query;
+            t.scores[i] = a->scores + (first + i) * a->score_stride;
+            t.lengths[i] = a->length + token;
+        }
+        t.scale = a->scale;
+        switch (count * 2 + (c->half ? 1 : 0)) {
 #define HK_CASE(n) \
-    case 2 * n: attend_heads(n, 0, c, head, query, a); break; \
-    case 2 * n + 1: attend_heads(n, 1, c, head, query, a); break;
-            HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4)
+    case 2 * n: attend_rows(n, 0, c, head, a->blocks, &t, a); break; \
+    case 2 * n + 1: attend_rows(n, 1, c, head, a->blocks, &t, a); break;
+            HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4) HK_CASE(5) HK_CASE(6)
 #undef HK_CASE
         }
     }
@@ -118,10 +165,13 @@ static void store(const hk_cache *c, size_t block, size_t slot, const float *key
         size_t k = (block * c->heads + head) * c->head_size * c->padded_block + slot;
         size_t v = ((block * c->heads + head) * c->block_size + slot) * c->padded_head;
         if (c->half) {
-            uint16_t *ks = (uint16_t *)c->keys + k, *vs = (uint16_t *)c->values + v;
-            for (size_t d = 0; d < c->head_size; d++) {
-                ks[d * c->padded_block] = half_bits(keys[d]);
-                vs[d] = half_bits(values[d]);
+            uint16_t *ks = (uint16_t *)c->keys + k, *vs = (uint16_t *)c->values + v, halves[16];
+            for (size_t d = 0; d < c->head_size; d += 16) {
+                size_t count = c->head_size - d < 16 ? c->head_size - d : 16;
+                save_f16(halves, load_first(keys + d, count));
+                for (size_t i = 0; i < count; i++) ks[(d + i) * c->padded_block] = halves[i];
+                save_f16(halves, load_first(values + d, count));
+                __builtin_memcpy(vs + d, halves, count * sizeof(uint16_t));
             }
         } else {
             float *ks = (float *)c->keys + k, *vs = (float *)c->values + v;

@@ -3,10 +3,11 @@
 
 // Expands inputs `begin` to `end` − 1 of a panel to float [input][HK_PANEL].
 static const float *expand(const hk_matrix *w, size_t panel, size_t begin, size_t end, float *out) {
-    size_t base = (panel * w->inputs + begin) * HK_PANEL, count = (end - begin) * HK_PANEL;
-    if (w->format == HK_F32) return (const float *)w->values + base;
+    const uint8_t *base = w->values + panel * w->panel_bytes;
+    size_t count = (end - begin) * HK_PANEL;
+    if (w->format == HK_F32) return (const float *)base + begin * HK_PANEL;
     if (w->format == HK_F16 || w->format == HK_BF16) {
-        const uint16_t *p = (const uint16_t *)w->values + base;
+        const uint16_t *p = (const uint16_t *)base + begin * HK_PANEL;
         if (w->format == HK_F16)
             for (size_t i = 0; i < count; i += HK_LANES) save(out + i, load_f16(p + i));
         else
@@ -16,13 +17,13 @@ static const float *expand(const hk_matrix *w, size_t panel, size_t begin, size_
     int four = w->format == HK_U4;
     size_t words = four ? 4 : 8, each = HK_GROUP / words, parts = (size_t)w->parts, groups = w->inputs / HK_GROUP;
     for (size_t g = begin / HK_GROUP; g < end / HK_GROUP; g++) {
-        const uint32_t *values = (const uint32_t *)w->values + (panel * groups + g) * words * HK_PANEL;
-        size_t scales = (panel * groups + g) * parts * HK_PANEL;
+        const uint32_t *values = (const uint32_t *)(base + g * (w->panel_bytes / groups));
+        const float *scales = (const float *)(values + words * HK_PANEL), *minimums = scales + parts * HK_PANEL;
         for (size_t word = 0; word < words; word++) {
-            size_t part = scales + (parts == 2 && word >= words / 2 ? HK_PANEL : 0);
+            size_t part = parts == 2 && word >= words / 2 ? HK_PANEL : 0;
             for (size_t lane = 0; lane < HK_PANEL; lane += HK_LANES) {
                 vi v = load_words(values + word * HK_PANEL + lane);
-                vf scale = load(w->scales + part + lane), minimum = load(w->minimums + part + lane);
+                vf scale = load(scales + part + lane), minimum = load(minimums + part + lane);
                 float *o = out + (g * HK_GROUP + word * each - begin) * HK_PANEL + lane;
                 for (int k = 0; k < 4; k++) {
                     vi u = four ? (v >> 8 * k) & 15 : (v >> 8 * k) & 255;
@@ -75,11 +76,11 @@ static void matmul_float(const hk_matrix *w, size_t first, size_t last, const fl
         for (size_t begin = 0; begin < w->inputs; begin += HK_DEPTH) {
             size_t end = begin + HK_DEPTH < w->inputs ? begin + HK_DEPTH : w->inputs;
             const float *weights = expand(w, panel, begin, end, scratch);
-            for (size_t r = 0; r < rows; r += HK_ROWS) {
-                int tile = (int)(rows - r < HK_ROWS ? rows - r : HK_ROWS);
+            for (size_t r = 0, tile; r < rows; r += tile) {
+                tile = next_tile(rows - r, HK_ROWS);
                 for (size_t lane = 0; lane < HK_PANEL; lane += HK_COLUMNS * HK_LANES)
-                    float_rows(tile, weights + lane, end - begin, x + r * x_stride + begin, x_stride,
-                               y + r * y_stride + panel * HK_PANEL + lane, y_stride, begin == 0);
+                    float_rows((int)tile, weights + lane, end - begin, x + r * x_stride + begin, x_stride,
+                               y + r * y_stride + (panel - first) * HK_PANEL + lane, y_stride, begin == 0);
             }
         }
 }

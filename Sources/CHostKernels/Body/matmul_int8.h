@@ -14,21 +14,24 @@ HK_INLINE vi broadcast4(const int8_t *p) {
 #define HK_DOT_U8(sum, v, x) dot4(sum, v, x)
 #endif
 
-HK_INLINE void int8_tile(const int rows, const int four, const uint32_t *w, const float *scales,
-                         const float *minimums, size_t groups, const hk_quantized *x, size_t row, float *y,
-                         size_t y_stride) {
+// `rows` rows × HK_INT8_COLUMNS vectors of a panel, whose records begin at `w`. Fetches `ahead` lines from `next` a group.
+HK_INLINE void int8_tile(const int rows, const int four, const uint8_t *w, size_t groups, const hk_quantized *x, size_t row,
+                         float *y, size_t y_stride, const uint8_t *next, size_t ahead) {
     vf sums[HK_INT8_ROWS][HK_INT8_COLUMNS];
-    size_t words = four ? 4 : 8;
+    const size_t words = four ? 4 : 8, record = words * HK_PANEL * 4 + 2 * HK_PANEL * 4;
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] = (vf){};
-    for (size_t g = 0; g < groups; g++, w += words * HK_PANEL, scales += HK_PANEL, minimums += HK_PANEL) {
+    for (size_t g = 0; g < groups; g++, w += record) {
+        for (size_t line = 0; line < ahead; line++, next += 64) __builtin_prefetch(next, 0, 2);
+        const uint32_t *weights = (const uint32_t *)w;
+        const float *scales = (const float *)w + words * HK_PANEL, *minimums = scales + HK_PANEL;
         const int8_t *values = x->values + (row * groups + g) * HK_GROUP;
         vi dots[HK_INT8_ROWS][HK_INT8_COLUMNS];
         HK_UNROLL for (int r = 0; r < rows; r++)
             HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) dots[r][c] = (vi){};
         HK_UNROLL for (size_t word = 0; word < words; word++)
             HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
-                vi v = load_words(w + word * HK_PANEL + c * HK_LANES);
+                vi v = load_words(weights + word * HK_PANEL + c * HK_LANES);
                 HK_UNROLL for (int r = 0; r < rows; r++) {
                     const int8_t *q = values + r * groups * HK_GROUP + word * (HK_GROUP / words);
                     if (four) {
@@ -52,12 +55,12 @@ HK_INLINE void int8_tile(const int rows, const int four, const uint32_t *w, cons
         HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) save(y + r * y_stride + c * HK_LANES, sums[r][c]);
 }
 
-HK_INLINE void int8_rows(int rows, const int four, const uint32_t *w, const float *scales, const float *minimums,
-                         size_t groups, const hk_quantized *x, size_t row, float *y, size_t y_stride) {
+HK_INLINE void int8_rows(int rows, const int four, const uint8_t *w, size_t groups, const hk_quantized *x, size_t row,
+                         float *y, size_t y_stride, const uint8_t *next, size_t ahead) {
     switch (rows) {
 #define HK_CASE(n) \
     case n: \
-        int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, four, w, scales, minimums, groups, x, row, y, y_stride); \
+        int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, four, w, groups, x, row, y, y_stride, next, ahead); \
         break;
         HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4)
 #if HK_INT8_ROWS > 4
@@ -68,19 +71,24 @@ HK_INLINE void int8_rows(int rows, const int four, const uint32_t *w, const floa
 }
 
 static void matmul_int8(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t rows, float *y,
-                        size_t y_stride) {
+                        size_t y_stride, const void *after) {
     int four = w->format == HK_U4;
-    size_t groups = w->inputs / HK_GROUP, words = four ? 4 : 8;
-    for (size_t panel = first; panel < last; panel++)
-        for (size_t lane = 0; lane < HK_PANEL; lane += HK_INT8_COLUMNS * HK_LANES) {
-            const uint32_t *values = (const uint32_t *)w->values + panel * groups * words * HK_PANEL + lane;
-            const float *scales = w->scales + panel * groups * HK_PANEL + lane;
-            const float *minimums = w->minimums + panel * groups * HK_PANEL + lane;
-            for (size_t r = 0; r < rows; r += HK_INT8_ROWS) {
-                int tile = (int)(rows - r < HK_INT8_ROWS ? rows - r : HK_INT8_ROWS);
-                float *out = y + r * y_stride + panel * HK_PANEL + lane;
-                if (four) int8_rows(tile, 1, values, scales, minimums, groups, x, r, out, y_stride);
-                else int8_rows(tile, 0, values, scales, minimums, groups, x, r, out, y_stride);
+    size_t groups = w->inputs / HK_GROUP, lanes = HK_INT8_COLUMNS * HK_LANES;
+    // The next panel is fetched in equal shares by this one's tiles. One row alone reads as fast as memory gives: the
+    // hardware's own fetching is then quicker without.
+    size_t tiles = (rows + HK_INT8_ROWS - 1) / HK_INT8_ROWS * (HK_PANEL / lanes);
+    size_t lines = (w->panel_bytes + 63) / 64;
+    size_t ahead = rows == 1 ? 0 : (lines + tiles * groups - 1) / (tiles * groups);
+    for (size_t panel = first; panel < last; panel++) {
+        const uint8_t *weights = w->values + panel * w->panel_bytes;
+        const uint8_t *next = panel + 1 < last ? weights + w->panel_bytes : after ? after : weights;
+        for (size_t lane = 0; lane < HK_PANEL; lane += lanes)
+            for (size_t r = 0, tile; r < rows; r += tile, next += ahead * groups * 64) {
+                tile = next_tile(rows - r, HK_INT8_ROWS);
+                float *out = y + r * y_stride + (panel - first) * HK_PANEL + lane;
+                const uint8_t *words = weights + lane * 4;
+                if (four) int8_rows((int)tile, 1, words, groups, x, r, out, y_stride, next, ahead);
+                else int8_rows((int)tile, 0, words, groups, x, r, out, y_stride, next, ahead);
             }
-        }
+    }
 }

@@ -1,4 +1,4 @@
-// Kernels over one row of activations: norm, quantisation, SiLU, rotary embedding, argmax.
+// Kernels over one row of activations: norm, quantisation, SiLU, rotary embedding.
 
 static void add_norm(float *residual, const float *delta, const float *weight, float epsilon, size_t count, float *out) {
     if (delta)
@@ -17,43 +17,47 @@ static void add_norm(float *residual, const float *delta, const float *weight, f
     for (i = 0; i < count; i++) out[i] = residual[i] * inverse * weight[i];
 }
 
-static void quantize(const float *x, size_t count, int8_t *values, float *scales, float *sums) {
+// Floats without sign compare as their bits do, and NaN and infinity are the greatest of them.
+static void quantize(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t width) {
     typedef int8_t v16b __attribute__((vector_size(16)));
-    for (size_t g = 0; g < count / HK_GROUP; g++, x += HK_GROUP, values += HK_GROUP) {
-        v16 a = load16(x), b = load16(x + 16), zero = splat16(0);
-        v16 peaks = __builtin_elementwise_max(__builtin_elementwise_abs(a), __builtin_elementwise_abs(b));
-        float peak = max16(peaks) + sum16(a * zero + b * zero);
-        if (!(peak < __builtin_inff())) {
-            __builtin_memset(values, 0, HK_GROUP);
-            scales[g] = __builtin_nanf("");
-            sums[g] = 0;
-            continue;
+    for (size_t r = 0; r < rows; r++, x += x_stride)
+        for (size_t g = 0; g < count / HK_GROUP; g++) {
+            int8_t *values = out->values + r * width + g * HK_GROUP;
+            float *scale = out->scales + r * (width / HK_GROUP) + g, *sum = out->sums + r * (width / HK_GROUP) + g;
+            v16 a = load16(x + g * HK_GROUP), b = load16(x + g * HK_GROUP + 16);
+            v16i magnitudes = __builtin_elementwise_max((v16i)a & 0x7fffffff, (v16i)b & 0x7fffffff);
+            int32_t bits = __builtin_reduce_max(magnitudes);
+            if (bits >= 0x7f800000) {
+                __builtin_memset(values, 0, HK_GROUP);
+                *scale = __builtin_nanf("");
+                *sum = 0;
+                continue;
+            }
+            float peak;
+            __builtin_memcpy(&peak, &bits, 4);
+            float inverse = peak > 0 ? 127.0f / peak : 0;
+            // A subnormal peak has no inverse: such a block is zero.
+            if (!(inverse < __builtin_inff())) inverse = 0;
+            v16i p = __builtin_convertvector(HK_ROUND(a * splat16(inverse)), v16i);
+            v16i q = __builtin_convertvector(HK_ROUND(b * splat16(inverse)), v16i);
+            v16b bytes = __builtin_convertvector(p, v16b);
+            __builtin_memcpy(values, &bytes, 16);
+            bytes = __builtin_convertvector(q, v16b);
+            __builtin_memcpy(values + 16, &bytes, 16);
+            *scale = peak / 127.0f;
+            *sum = (float)__builtin_reduce_add(p + q);
         }
-        float inverse = peak > 0 ? 127.0f / peak : 0;
-        // A subnormal peak has no inverse: such a block is zero.
-        if (!(inverse < __builtin_inff())) inverse = 0;
-        v16i p = __builtin_convertvector(HK_ROUND(a * splat16(inverse)), v16i);
-        v16i q = __builtin_convertvector(HK_ROUND(b * splat16(inverse)), v16i);
-        v16b bytes = __builtin_convertvector(p, v16b);
-        __builtin_memcpy(values, &bytes, 16);
-        bytes = __builtin_convertvector(q, v16b);
-        __builtin_memcpy(values + 16, &bytes, 16);
-        int32_t sum = 0;
-        for (int i = 0; i < HK_GROUP; i++) sum += values[i];
-        scales[g] = peak / 127.0f;
-        sums[g] = (float)sum;
-    }
 }
 
-static void silu_multiply(const float *gate, const float *up, size_t count, float *out) {
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        v16 g = load16(gate + i);
-        save16(out + i, g / (splat16(1) + exponential(-g)) * load16(up + i));
-    }
-    if (i < count) {
-        v16 g = load_first(gate + i, count - i);
-        save_first(out + i, g / (splat16(1) + exponential(-g)) * load_first(up + i, count - i), count - i);
+HK_INLINE v16 silu_product(v16 gate, v16 up) { return gate / (splat16(1) + exponential(-gate)) * up; }
+
+static void silu_multiply(const float *gate, const float *up, size_t stride, size_t rows, size_t count, float *out,
+                          size_t out_stride) {
+    for (size_t r = 0; r < rows; r++, gate += stride, up += stride, out += out_stride) {
+        size_t i = 0;
+        for (; i + 16 <= count; i += 16) save16(out + i, silu_product(load16(gate + i), load16(up + i)));
+        if (i < count)
+            save_first(out + i, silu_product(load_first(gate + i, count - i), load_first(up + i, count - i)), count - i);
     }
 }
 
@@ -65,25 +69,4 @@ static void rotate(float *heads, size_t head_count, size_t head_size, const floa
             heads[2 * i] = a * cosines[i] - b * sines[i];
             heads[2 * i + 1] = a * sines[i] + b * cosines[i];
         }
-}
-
-static ptrdiff_t argmax(const float *x, size_t count) {
-    v16 peaks = splat16(-__builtin_inff()), faults = splat16(0);
-    size_t i = 0;
-    for (; i + 16 <= count; i += 16) {
-        v16 v = load16(x + i);
-        peaks = __builtin_elementwise_max(peaks, v);
-        faults = (v16)((v16i)faults | (v != v));
-    }
-    float peak = max16(peaks);
-    int fault = 0;
-    for (int lane = 0; lane < 16; lane++) fault |= ((v16i)faults)[lane];
-    for (; i < count; i++) {
-        fault |= x[i] != x[i];
-        peak = x[i] > peak ? x[i] : peak;
-    }
-    if (fault) return -1;
-    for (i = 0; i < count; i++)
-        if (x[i] == peak) break;
-    return (ptrdiff_t)i;
 }

@@ -19,7 +19,6 @@ HK_INLINE vf load(const float *p) { vf v; __builtin_memcpy(&v, p, sizeof v); ret
 HK_INLINE vi load_words(const uint32_t *p) { vi v; __builtin_memcpy(&v, p, sizeof v); return v; }
 HK_INLINE void save(float *p, vf v) { __builtin_memcpy(p, &v, sizeof v); }
 HK_INLINE vf splat(float x) { return x - (vf){}; }
-HK_INLINE vf fused(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c); }
 HK_INLINE vf floats(vi v) { return __builtin_convertvector(v, vf); }
 
 HK_INLINE vf load_bf16(const uint16_t *p) {
@@ -39,6 +38,7 @@ HK_INLINE vf load_f16(const uint16_t *p) {
 }
 #endif
 
+#ifndef HK_SAVE_F16
 // Rounds to the nearest f16, ties to even. Finite numbers stay finite: an infinite key would turn a row's scores into NaN.
 HK_INLINE uint16_t half_bits(float value) {
     uint32_t bits;
@@ -54,11 +54,27 @@ HK_INLINE uint16_t half_bits(float value) {
     bits += 0xfff + (bits >> 13 & 1);
     return sign | (uint16_t)((bits - 0x38000000) >> 13);
 }
+HK_INLINE void save_f16(uint16_t *p, v16 v) {
+    for (int i = 0; i < 16; i++) p[i] = half_bits(v[i]);
+}
+#endif
+
+// The next register tile of `rows` rows left: tiles of nearly equal height, since low ones cost more for each row.
+HK_INLINE size_t next_tile(size_t rows, size_t most) {
+    size_t tiles = (rows + most - 1) / most;
+    return (rows + tiles - 1) / tiles;
+}
 
 HK_INLINE v16 load16(const float *p) { v16 v; __builtin_memcpy(&v, p, sizeof v); return v; }
 HK_INLINE void save16(float *p, v16 v) { __builtin_memcpy(p, &v, sizeof v); }
 HK_INLINE v16 splat16(float x) { return x - (v16){}; }
+
+#ifdef HK_SOFTWARE_FMA
+#include "software_fma.h"
+#else
+HK_INLINE vf fused(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c); }
 HK_INLINE v16 fused16(v16 a, v16 b, v16 c) { return __builtin_elementwise_fma(a, b, c); }
+#endif
 
 HK_INLINE v16 load_first(const float *p, size_t count) {
     float padded[16] = {0};
@@ -79,9 +95,11 @@ HK_INLINE float sum16(v16 v) {
     return s[0];
 }
 HK_INLINE float max16(v16 v) {
-    float m = v[0];
-    for (int i = 1; i < 16; i++) m = v[i] > m ? v[i] : m;
-    return m;
+    float m[16];
+    save16(m, v);
+    for (int width = 8; width > 0; width /= 2)
+        for (int i = 0; i < width; i++) m[i] = m[i + width] > m[i] ? m[i + width] : m[i];
+    return m[0];
 }
 
 // Adding 1.5·2²³ leaves no fraction bits: rounds to nearest, ties to even, for |x| < 2²².

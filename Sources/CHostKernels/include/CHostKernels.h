@@ -28,17 +28,18 @@ enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4 };
 /// A weight matrix in panels of HK_PANEL output channels, so that neighbouring lanes are neighbouring outputs.
 ///
 /// A float format's values are [panel][input][HK_PANEL]. A quantised weight is fma(scale, u, minimum), u unsigned; its
-/// values are 32-bit words [panel][group][word][HK_PANEL]: four bytes of inputs 4w…4w+3 (U8), or eight nibbles of inputs
-/// 8w…8w+7, the first four in the low halves of the bytes (U4). Scales and minimums are [panel][group][part][HK_PANEL].
+/// values are records [panel][group], which a product reads from the first byte to the last. A record holds 32-bit words
+/// [word][HK_PANEL], four bytes of inputs 4w…4w+3 (U8) or eight nibbles of inputs 8w…8w+7, the first four in the low halves
+/// of the bytes (U4); then floats, scales [part][HK_PANEL] and minimums [part][HK_PANEL].
 typedef struct {
     int32_t format;
     /// Scales of a group: 1, or 2 where each half has its own.
     int32_t parts;
     size_t inputs;
     size_t outputs;
-    void *values;
-    float *scales;
-    float *minimums;
+    /// Bytes of a panel.
+    size_t panel_bytes;
+    uint8_t *values;
 } hk_matrix;
 
 /// Activations as int8 in blocks of HK_GROUP: value × scale; `sums` holds each block's sum of values.
@@ -63,48 +64,74 @@ typedef struct {
     size_t padded_block;
 } hk_cache;
 
-/// One query token's attention over a KV head.
+/// The attention of neighbouring query tokens of one sequence over a KV head.
 typedef struct {
+    /// Query tokens, in the order of their positions.
+    size_t tokens;
     /// Query heads that share the KV head.
     size_t group;
-    /// Positions to attend to.
+    /// Positions that the first token attends to; each further token attends to one more.
     size_t length;
-    /// The row's block ids.
+    /// The sequence's block ids.
     const int32_t *blocks;
-    /// [group][head_size]
+    /// [tokens][group][head_size], `query_stride` floats from token to token.
     const float *queries;
-    /// [group][head_size]
+    size_t query_stride;
+    /// Like `queries`.
     float *output;
-    /// [group][score_stride]; `score_stride` is a multiple of 16, at least `length` + `padded_block` + 16.
+    size_t output_stride;
+    /// [tokens · group][score_stride]; `score_stride` is a multiple of 16, at least `length` + `tokens` + `padded_block` + 16.
     float *scores;
     size_t score_stride;
     float scale;
+    /// Head, blocks and positions of the work that comes next, to be fetched meanwhile; no positions for none.
+    size_t next_head;
+    size_t next_length;
+    const int32_t *next_blocks;
 } hk_attention;
+
+/// What sampling knows of a tile of HK_PANEL logits of a row without looking at them.
+typedef struct {
+    /// The highest logit; NaN where the tile holds a NaN.
+    float highest;
+    /// Σ 2^((logit − highest)·scale), as 16 partial sums folded in one fixed tree; 0 for scale 0.
+    float weight;
+} hk_logit_tile;
 
 /// The kernels of one instruction set.
 typedef struct {
     const char *name;
-    /// y[r][o] = Σ x[r][i]·w[o][i] for the outputs of panels `first` to `last` − 1; y's rows hold whole panels.
+    /// y[r][o] = Σ x[r][i]·w[o][i] for the outputs of panels `first` to `last` − 1, whole panels; y[0] is the first of them.
     void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
                          float *y, size_t y_stride, float *scratch);
     /// The same with int8 activations (rows × inputs, dense) and integer sums in each group; U4 and U8 with one part.
+    /// Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle.
     void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t rows, float *y,
-                        size_t y_stride);
+                        size_t y_stride, const void *_Nullable next);
     /// residual += delta (unless null); out = residual / rms(residual) · weight.
     void (*add_norm)(float *residual, const float *_Nullable delta, const float *weight, float epsilon, size_t count, float *out);
-    /// Blocks of HK_GROUP to int8; a block with NaN or infinity gets the scale NaN, so that the fault stays visible.
-    void (*quantize)(const float *x, size_t count, int8_t *values, float *scales, float *sums);
-    /// out = gate · sigmoid(gate) · up.
-    void (*silu_multiply)(const float *gate, const float *up, size_t count, float *out);
+    /// `rows` rows of `count` floats, a multiple of HK_GROUP, to int8; `width` is the full width of a row of `out`. A block
+    /// with NaN or infinity gets the scale NaN, so that the fault stays visible.
+    void (*quantize)(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t width);
+    /// out = gate · sigmoid(gate) · up, for `rows` rows of `count`.
+    void (*silu_multiply)(const float *gate, const float *up, size_t stride, size_t rows, size_t count, float *out,
+                          size_t out_stride);
     /// Rotates the pairs (0,1), (2,3) … of each head by the angles whose cosines and sines are given.
     void (*rotate)(float *heads, size_t head_count, size_t head_size, const float *cosines, const float *sines,
                    size_t pairs);
     /// Writes a token's keys and values [heads][head_size] to a slot of a block.
     void (*store)(const hk_cache *cache, size_t block, size_t slot, const float *keys, const float *values);
-    /// Softmax attention of one token over one KV head.
+    /// Softmax attention of neighbouring tokens over one KV head.
     void (*attend)(const hk_cache *cache, size_t head, const hk_attention *work);
-    /// Index of the first greatest element, or −1 if any is NaN.
-    ptrdiff_t (*argmax)(const float *x, size_t count);
+    /// Summarises one tile of each of `rows` rows: its first `valid` logits, with the row's scale; out[r · out_stride].
+    void (*summarise)(const float *logits, size_t stride, size_t rows, size_t valid, const float *scales,
+                      hk_logit_tile *out, size_t out_stride);
+    /// `matmul_int8`'s register tile `iterations` times without its loads; returns how many multiply-adds that were.
+    uint64_t (*peak_dot)(size_t iterations);
+    /// The same of `matmul_float`'s tile, for at most 2²⁴ iterations.
+    uint64_t (*peak_fma)(size_t iterations);
+    /// The sum of `count` words, a multiple of 128, read once in their order.
+    uint32_t (*read_all)(const uint32_t *words, size_t count);
 } hk_kernels;
 
 /// The kernels that every machine can run.
@@ -113,13 +140,28 @@ const hk_kernels *hk_portable(void);
 const hk_kernels *_Nullable hk_avx2(void);
 /// The AVX-512 (F, BW, VL, VNNI) kernels, or null.
 const hk_kernels *_Nullable hk_avx512(void);
+/// The NEON kernels with the dot product instructions, or null.
+const hk_kernels *_Nullable hk_neon(void);
+/// The NEON kernels with the int8 matrix extension's dot product of unsigned by signed bytes, or null.
+const hk_kernels *_Nullable hk_neon_i8mm(void);
 
+/// Bytes of a panel of `inputs` inputs.
+size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs);
 /// The packed format for a GGUF element type, with the number of scales of a group in `parts`.
 int32_t hk_packed_format(uint32_t type, int32_t *parts);
 /// Expands `count` weights from the start of a row of a GGUF element type.
 void hk_gguf_row(uint32_t type, const void *row, size_t count, float *out);
 /// Packs panels `first` to `last` − 1 of a GGUF tensor; outputs beyond the last are zeros.
 void hk_pack(uint32_t type, const void *tensor, size_t row_bytes, const hk_matrix *out, size_t first, size_t last);
+
+/// Tells the processor that this thread is looking at memory until it changes.
+static inline void hk_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 
 #pragma clang assume_nonnull end
 

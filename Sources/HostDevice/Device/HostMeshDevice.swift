@@ -5,8 +5,8 @@ public import TTPlatform
 
 /// The opened host device: threads, kernels, and the models that run on them.
 public final class HostMeshDevice: MeshDevice {
-    private let pool: ThreadPool
-    private let kernels: KernelSet
+    let pool: ThreadPool
+    let kernels: KernelSet
     private let topology: HostTopology
     /// What could not be heeded of what was asked for.
     public let warnings: [ConfigurationWarning]

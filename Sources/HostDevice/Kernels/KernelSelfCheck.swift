@@ -38,17 +38,17 @@ enum KernelSelfCheck {
         let stride = matrix.paddedOutputs
         var y = [Float](repeating: 0, count: rows * stride)
         var scratch = [Float](repeating: 0, count: Int(HK_SCRATCH_FLOATS))
-        set.table.matmul_float(&matrix.descriptor, 0, matrix.panels, x, inputs, rows, &y, stride, &scratch)
+        set.table.matmul_float(matrix.descriptor, 0, matrix.panels, x, inputs, rows, &y, stride, &scratch)
         var bits = y.map(\.bitPattern)
         guard matrix.takesInt8 else { return bits }
         var (values, scales, sums) = ([Int8](repeating: 0, count: x.count), x, x)
-        set.table.quantize(x, x.count, &values, &scales, &sums)
         values.withUnsafeMutableBufferPointer { values in
             scales.withUnsafeMutableBufferPointer { scales in
                 sums.withUnsafeMutableBufferPointer { sums in
                     var quantized = hk_quantized(
                         values: values.baseAddress!, scales: scales.baseAddress!, sums: sums.baseAddress!)
-                    set.table.matmul_int8(&matrix.descriptor, 0, matrix.panels, &quantized, rows, &y, stride)
+                    set.table.quantize(x, inputs, rows, inputs, &quantized, inputs)
+                    set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &quantized, rows, &y, stride, nil)
                 }
             }
         }
@@ -64,11 +64,13 @@ enum KernelSelfCheck {
         var normed = residual
         set.table.add_norm(&residual, delta, weight, 1e-5, count, &normed)
         var activated = residual
-        set.table.silu_multiply(residual, weight, count, &activated)
+        set.table.silu_multiply(residual, weight, 0, 1, count, &activated, 0)
         var rotated = random.floats(96)
         set.table.rotate(&rotated, 3, 32, delta, weight, 12)
-        let greatest = set.table.argmax(weight, count)
-        return (residual + normed + activated + rotated).map(\.bitPattern) + [UInt32(truncatingIfNeeded: greatest)]
+        var tiles = [hk_logit_tile](repeating: hk_logit_tile(), count: 2)
+        set.table.summarise(residual, 32, 2, 29, [0, 1.7], &tiles, 1)
+        let summaries = tiles.flatMap { [$0.highest, $0.weight] }
+        return (residual + normed + activated + rotated + summaries).map(\.bitPattern)
     }
 
     private static func attention(_ set: KernelSet, half: Bool) throws -> [UInt32] {
@@ -81,16 +83,19 @@ enum KernelSelfCheck {
             let (key, value) = (random.floats(96), random.floats(96))
             set.table.store(&cache, Int(blocks[position / 24]), position % 24, key, value)
         }
-        let queries = random.floats(5 * 48)
+        let (tokens, width) = (3, 5 * 48)
+        let queries = random.floats(tokens * width)
         var output = queries
-        var scores = [Float](repeating: 0, count: 5 * 128)
+        var scores = [Float](repeating: 0, count: tokens * 5 * 128)
         queries.withUnsafeBufferPointer { queries in
             output.withUnsafeMutableBufferPointer { output in
                 scores.withUnsafeMutableBufferPointer { scores in
                     blocks.withUnsafeBufferPointer { blocks in
                         var work = hk_attention(
-                            group: 5, length: 61, blocks: blocks.baseAddress!, queries: queries.baseAddress!,
-                            output: output.baseAddress!, scores: scores.baseAddress!, score_stride: 128, scale: 0.3)
+                            tokens: tokens, group: 5, length: 59, blocks: blocks.baseAddress!,
+                            queries: queries.baseAddress!, query_stride: width, output: output.baseAddress!,
+                            output_stride: width, scores: scores.baseAddress!, score_stride: 128, scale: 0.3,
+                            next_head: 0, next_length: 0, next_blocks: blocks.baseAddress!)
                         set.table.attend(&cache, 1, &work)
                     }
                 }

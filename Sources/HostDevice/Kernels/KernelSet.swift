@@ -5,18 +5,21 @@ import Glibc
 
 /// The kernels of one instruction set.
 struct KernelSet: @unchecked Sendable {
-    /// The C table.
-    let table: hk_kernels
+    /// The C table, which is constant.
+    let pointer: UnsafePointer<hk_kernels>
 
-    /// `portable`, `avx2` or `avx512`.
+    /// The kernels.
+    var table: hk_kernels { pointer.pointee }
+
+    /// `portable`, `avx2`, `avx512`, `neon` or `neon-i8mm`.
     var name: String { String(cString: table.name) }
 
     /// What every machine can run.
-    static let portable = KernelSet(table: hk_portable().pointee)
+    static let portable = KernelSet(pointer: hk_portable())
 
     /// All sets that this processor can run, best first.
     static let available: [KernelSet] =
-        [hk_avx512(), hk_avx2()].compactMap { $0 }.map { KernelSet(table: $0.pointee) } + [.portable]
+        [hk_avx512(), hk_avx2(), hk_neon_i8mm(), hk_neon()].compactMap { $0 }.map(KernelSet.init) + [.portable]
 
     /// The set called `name`, or the best one where `name` is nil; none is used before it has passed the self-check.
     ///

@@ -25,18 +25,13 @@ struct DecodeState: Equatable {
     }
 
     /// Applies a step's plan, in the contract's order: slots, sampling parameters, inputs. There is no random state to reset:
-    /// the random stream is counter-based.
+    /// the random stream is counter-based. A step that continues changes the state in place and allocates nothing.
     ///
     /// - Throws: `DeviceFault` if the plan wants to continue from state that the device does not have; the state is then as
     ///   it was.
     mutating func apply(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
-        var next = self
-        try next.change(plan, batch)
-        self = next
-    }
-
-    private mutating func change(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
-        if let remap = plan.slotRemap { try moveSlots(remap, of: plan, batch) }
+        try check(plan, batch)
+        if let remap = plan.slotRemap { moveSlots(remap) }
         if plan.reloadSamplingParams { sampling = batch.sampling }
         switch plan.inputs {
         case .reloadAll:
@@ -46,37 +41,46 @@ struct DecodeState: Equatable {
             sampled = Array(repeating: nil, count: tokens.count)
         case .reloadPageTable:
             pageTable = batch.pageTable
-            try advance()
+            advance()
         case .keep:
-            try advance()
-        }
-        guard sampling.count == tokens.count, positions.count == tokens.count, pageTable.rowCount == tokens.count else {
-            throw Self.fault(
-                "the batch has \(tokens.count) tokens, \(positions.count) positions, "
-                    + "\(pageTable.rowCount) page table rows and \(sampling.count) sampling rows")
+            advance()
         }
     }
 
-    private mutating func advance() throws(DeviceFault) {
-        guard !tokens.isEmpty else { throw Self.fault("the first step must load its inputs") }
-        for row in tokens.indices where positions[row] >= 0 {
-            guard let token = sampled[row] else {
+    private func check(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
+        let reloads = plan.inputs == .reloadAll
+        let rows = reloads ? batch.tokens.count : tokens.count
+        if let remap = plan.slotRemap, remap.sorted() != Array(0..<rows) {
+            throw Self.fault("slot_remap \(remap) is no permutation of \(rows) slots")
+        }
+        if !reloads {
+            guard rows > 0 else { throw Self.fault("the first step must load its inputs") }
+            for row in tokens.indices where positions[row] >= 0 && sampled[row] == nil {
                 throw Self.fault("row \(row)'s last token was sampled on the host: inputs must be reloaded")
             }
-            tokens[row] = token
+        }
+        let positionCount = reloads ? batch.positions.count : positions.count
+        let tableRows = plan.inputs == .keep ? pageTable.rowCount : batch.pageTable.rowCount
+        let samplingCount = plan.reloadSamplingParams ? batch.sampling.count : sampling.count
+        guard positionCount == rows, tableRows == rows, samplingCount == rows else {
+            throw Self.fault(
+                "the batch has \(rows) tokens, \(positionCount) positions, "
+                    + "\(tableRows) page table rows and \(samplingCount) sampling rows")
+        }
+    }
+
+    private mutating func advance() {
+        for row in tokens.indices where positions[row] >= 0 {
+            tokens[row] = sampled[row]!
             positions[row] += 1
         }
     }
 
     /// A slot has state from a prefill on, so rows may move before the first decode step: then this device, whose prefill
     /// leaves nothing behind but keys and values, has nothing to move.
-    private mutating func moveSlots(_ remap: [Int], of plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
-        let slots = plan.inputs == .reloadAll ? batch.tokens.count : tokens.count
-        guard remap.sorted() == Array(0..<slots) else {
-            throw Self.fault("slot_remap \(remap) is no permutation of \(slots) slots")
-        }
+    private mutating func moveSlots(_ remap: [Int]) {
         let old = self
-        guard old.tokens.count == slots else { return }
+        guard old.tokens.count == remap.count else { return }
         for (row, slot) in remap.enumerated() {
             tokens[row] = old.tokens[slot]
             positions[row] = old.positions[slot]

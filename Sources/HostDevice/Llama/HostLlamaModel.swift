@@ -21,27 +21,32 @@ public final class HostLlamaModel: TTModel {
         let epsilon: Float
         let optimizations: Optimizations
         let maxSequenceLength: Int
+        let profile: StepProfile?
     }
 
     /// Tokens that go through the layers together in prefill.
     private static let tileTokens = 128
-    /// Rows whose logits are computed together.
-    private static let logitRows = 32
+    /// Rows whose logits are computed together, unless the batch is larger.
+    private static let outputRows = 32
 
-    private let parts: Parts
+    let parts: Parts
     private let maxBatchSize: Int
     private let layerCount: Int
     private var forward: LlamaForward?
     private var blockCount = 0
     private var blockSize = 0
-    private let logits: DeviceBuffer<Float>
     private var state = DecodeState()
-    private var pending: StepOutput?
+    /// The decode step's outputs; changed in place unless somebody still holds the last step's.
+    private var decoded: [RowOutput] = []
+    private var isPending = false
 
     /// Opens, checks and packs the weights of `initialization.config.path`.
     ///
+    /// - Parameter profile: counts where the time of steps goes.
     /// - Throws: `ModelFileError`; `HostDeviceError.outOfMemory`.
-    init(_ initialization: ModelInitialization, kernels: KernelSet, pool: ThreadPool) throws {
+    init(
+        _ initialization: ModelInitialization, kernels: KernelSet, pool: ThreadPool, profile: StepProfile? = nil
+    ) throws {
         let config = initialization.config
         let file = try GGUFFile(path: config.path)
         let weights = try LlamaWeights(file, config, pool: pool)
@@ -51,12 +56,11 @@ public final class HostLlamaModel: TTModel {
                 queryHeads: config.attentionHeadCount, keyValueHeads: config.keyValueHeadCount,
                 vocabulary: config.vocabularySize),
             weights: weights, kernels: kernels, pool: pool,
-            rotary: RotaryFrequencies(config.rope),
+            rotary: try RotaryFrequencies(config.rope),
             epsilon: config.rmsNormEpsilon, optimizations: initialization.optimizations,
-            maxSequenceLength: initialization.maxSequenceLength)
+            maxSequenceLength: initialization.maxSequenceLength, profile: profile)
         maxBatchSize = initialization.maxBatchSize
         layerCount = config.layerCount
-        logits = try DeviceBuffer(count: Self.logitRows * weights.output.paddedOutputs)
     }
 
     /// Any sampling parameters and batch size; draws from `SampleStream`; blocks may be shared.
@@ -72,11 +76,10 @@ public final class HostLlamaModel: TTModel {
 
     /// Reserves the cache's address space; memory is taken as blocks are first used.
     public func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault) {
-        let geometry = cacheGeometry(shape)
         do throws(HostDeviceError) {
             forward = try LlamaForward(
-                model: parts, cacheGeometry: geometry, cacheMemory: DeviceBuffer(count: geometry.totalBytes),
-                tileTokens: max(Self.tileTokens, maxBatchSize))
+                model: parts, cacheGeometry: cacheGeometry(shape), tileTokens: max(Self.tileTokens, maxBatchSize),
+                outputRows: max(Self.outputRows, maxBatchSize))
         } catch {
             throw DeviceFault(
                 operation: "KV cache allocation",
@@ -86,13 +89,17 @@ public final class HostLlamaModel: TTModel {
         blockSize = shape.blockSize
     }
 
-    /// Runs a token through every kernel once, so that no request pays for first touches; shapes need no preparation here.
+    /// Runs a token through every kernel once, so that no request pays for first touches; with tracing, captures the decode
+    /// steps of every number of rows.
     public func warmUp(_ plan: WarmUpPlan) throws(DeviceFault) {
-        guard plan.decodeBatchSize <= max(Self.tileTokens, maxBatchSize) else {
+        let forward = try readyForward("warm-up")
+        guard plan.decodeBatchSize <= forward.outputRows else {
             throw DeviceFault(
                 operation: "warm-up",
                 reason: "\(plan.decodeBatchSize) rows, the model was initialised for \(maxBatchSize)")
         }
+        forward.keepsTraces = plan.traceMode
+        if plan.traceMode { forward.captureDecodeTraces(upTo: plan.decodeBatchSize) }
         let table = PageTable(rows: 1, width: plan.pageTableWidth)
         _ = try prefillForward(
             PrefillBatch(tokens: [[0]], startPositions: [0], pageTable: table, slots: [0], sampling: [.onHost]))
@@ -103,67 +110,82 @@ public final class HostLlamaModel: TTModel {
     /// Token ids must lie in the vocabulary, and each row's sequence in its page table and the model's longest sequence.
     public func prefillForward(_ batch: PrefillBatch) throws(DeviceFault) -> StepOutput {
         let forward = try readyForward("prefill step")
-        var tokens: [StepToken] = []
-        var lastRows: [Int: Int] = [:]
         for (row, ids) in batch.tokens.enumerated() {
             guard !ids.isEmpty else { throw DeviceFault(operation: "prefill step", reason: "row \(row) is empty") }
-            let start = Int(batch.startPositions[row])
-            try check("prefill step", row, last: start + ids.count - 1, batch.pageTable)
-            for (offset, id) in ids.enumerated() {
-                try check("prefill step", row, token: id)
-                tokens.append(
-                    StepToken(token: id, position: start + offset, tableOffset: row * batch.pageTable.width))
-            }
-            lastRows[tokens.count - 1] = row
+            try check("prefill step", row, last: Int(batch.startPositions[row]) + ids.count - 1, batch.pageTable)
+            for id in ids { try check("prefill step", row, token: id) }
         }
         var outputs = Array(repeating: RowOutput.padding, count: batch.tokens.count)
-        for begin in stride(from: 0, to: tokens.count, by: forward.scratch.tokens) {
-            let tile = begin..<min(begin + forward.scratch.tokens, tokens.count)
-            let ends = tile.compactMap { index in lastRows[index].map { (index, $0) } }
-            try run(forward, Array(tokens[tile]), batch.pageTable)
-            try output(
-                forward, "prefill step", ends.map { ($0.0 - begin, $0.1, tokens[$0.0].position + 1) }, batch.sampling,
-                into: &outputs)
+        var tile = PrefillTile()
+        for (row, ids) in batch.tokens.enumerated() {
+            let start = Int(batch.startPositions[row])
+            for (offset, id) in ids.enumerated() {
+                if offset == ids.count - 1 { tile.ends.append((tile.count, row, start + ids.count)) }
+                forward.inputs.tokens.base[tile.count] = StepToken(
+                    token: id, position: Int32(start + offset), tableOffset: Int32(row * batch.pageTable.width))
+                tile.count += 1
+                if tile.count == forward.tileTokens { try run(&tile, forward, batch, &outputs) }
+            }
         }
+        if tile.count > 0 { try run(&tile, forward, batch, &outputs) }
         return StepOutput(rows: outputs)
     }
 
     /// Runs a decode step; padding rows are not computed. The result waits for `readDecodeOutput`.
     public func decodeForward(_ batch: DecodeBatch, plan: DecodePlan) throws(DeviceFault) {
         let forward = try readyForward("decode step")
-        guard pending == nil else { throw DecodeState.fault("the step before has not been read") }
+        guard !isPending else { throw DecodeState.fault("the step before has not been read") }
         try state.apply(plan, batch)
-        guard state.tokens.count <= forward.scratch.tokens else {
-            throw DecodeState.fault("\(state.tokens.count) rows, the model was initialised for \(maxBatchSize)")
+        let slots = state.tokens.count
+        guard slots <= forward.outputRows else {
+            throw DecodeState.fault("\(slots) rows, the model was initialised for \(maxBatchSize)")
         }
-        var tokens: [StepToken] = []
-        var rows: [(Int, Int, Int)] = []
-        for row in state.tokens.indices where state.positions[row] >= 0 {
-            let position = Int(state.positions[row])
-            try check("decode step", row, last: position, state.pageTable)
-            try check("decode step", row, token: state.tokens[row])
-            rows.append((tokens.count, row, position + 1))
-            tokens.append(
-                StepToken(
-                    token: state.tokens[row], position: position, tableOffset: row * state.pageTable.width))
+        var rows = 0
+        for slot in 0..<slots where state.positions[slot] >= 0 {
+            let position = state.positions[slot]
+            try check("decode step", slot, last: Int(position), state.pageTable)
+            try check("decode step", slot, token: state.tokens[slot])
+            forward.inputs.tokens.base[rows] = StepToken(
+                token: state.tokens[slot], position: position, tableOffset: Int32(slot * state.pageTable.width))
+            forward.inputs.setOutputRow(
+                rows,
+                StepOutputRow(
+                    tileRow: Int32(rows), position: position + 1, sampling: state.sampling[slot].deviceParams),
+                vocabulary: parts.geometry.vocabulary)
+            rows += 1
         }
-        var outputs = Array(repeating: RowOutput.padding, count: state.tokens.count)
-        if !tokens.isEmpty {
-            try run(forward, tokens, state.pageTable)
-            try output(forward, "decode step", rows, state.sampling, into: &outputs)
+        if rows > 0 {
+            state.pageTable.blocks.withUnsafeBufferPointer {
+                forward.run(rows: rows, prefills: false, pageTable: $0.baseAddress!)
+            }
+            forward.output(rows: rows)
         }
-        for (row, output) in outputs.enumerated() {
-            if case .token(let token) = output { state.sampled[row] = token } else { state.sampled[row] = nil }
+        if decoded.count != slots { decoded = Array(repeating: .padding, count: slots) }
+        var row = 0
+        for slot in 0..<slots {
+            guard state.positions[slot] >= 0 else {
+                decoded[slot] = .padding
+                continue
+            }
+            decoded[slot] = try output(forward, "decode step", row, slot)
+            if case .token(let token) = decoded[slot] { state.sampled[slot] = token } else { state.sampled[slot] = nil }
+            row += 1
         }
-        pending = StepOutput(rows: outputs)
+        isPending = true
     }
 
     /// The output of the decode step that was started last.
     public func readDecodeOutput() throws(DeviceFault) -> StepOutput {
-        guard let output = pending else { throw DecodeState.fault("no step has been started") }
-        pending = nil
-        return output
+        guard isPending else { throw DecodeState.fault("no step has been started") }
+        isPending = false
+        return StepOutput(rows: decoded)
     }
+}
+
+/// A tile of prompts' tokens: how many there are, and which of them end their rows.
+private struct PrefillTile {
+    var count = 0
+    var ends: [(tileRow: Int, row: Int, position: Int)] = []
 }
 
 extension HostLlamaModel {
@@ -178,50 +200,43 @@ extension HostLlamaModel {
         return forward
     }
 
-    private func run(_ forward: LlamaForward, _ tokens: [StepToken], _ table: PageTable) throws(DeviceFault) {
-        table.blocks.withUnsafeBufferPointer { forward.run(tokens, pageTable: $0.baseAddress!) }
-    }
-
-    /// Logits and, where wanted, tokens of `rows`: their index in the tile, their row in the batch, and the position that
-    /// the new token will have.
-    private func output(
-        _ forward: LlamaForward, _ operation: String, _ rows: [(tile: Int, row: Int, position: Int)],
-        _ sampling: [RowSampling], into outputs: inout [RowOutput]
+    /// Runs the tile, gives the rows that end in it their outputs, and empties it.
+    private func run(
+        _ tile: inout PrefillTile, _ forward: LlamaForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
     ) throws(DeviceFault) {
-        let stride = parts.weights.output.paddedOutputs
-        for begin in Swift.stride(from: 0, to: rows.count, by: Self.logitRows) {
-            let chunk = rows[begin..<min(begin + Self.logitRows, rows.count)]
-            forward.logits(rows: chunk.map(\.tile), into: logits)
-            var chosen = Array(repeating: RowOutput.padding, count: chunk.count)
-            chosen.withUnsafeMutableBufferPointer { chosen in
-                let chosen = UnsafeMutableBufferPointer(rebasing: chosen[...])
-                parts.pool.forEach(chunk.count) { _, part in
-                    for index in part {
-                        let item = chunk[begin + index]
-                        chosen[index] = choose(logits.base + index * stride, sampling[item.row], item.position)
-                    }
-                }
+        batch.pageTable.blocks.withUnsafeBufferPointer {
+            forward.run(rows: tile.count, prefills: true, pageTable: $0.baseAddress!)
+        }
+        for begin in stride(from: 0, to: tile.ends.count, by: forward.outputRows) {
+            let ends = tile.ends[begin..<min(begin + forward.outputRows, tile.ends.count)]
+            for (index, end) in ends.enumerated() {
+                forward.inputs.setOutputRow(
+                    index,
+                    StepOutputRow(
+                        tileRow: Int32(end.tileRow), position: Int32(end.position),
+                        sampling: batch.sampling[end.row].deviceParams),
+                    vocabulary: parts.geometry.vocabulary)
             }
-            for (index, item) in chunk.enumerated() {
-                if chosen[index] == .padding {
-                    throw DeviceFault(operation: operation, reason: "row \(item.row)'s logits are not numbers")
-                }
-                outputs[item.row] = chosen[index]
+            forward.output(rows: ends.count)
+            for (index, end) in ends.enumerated() {
+                outputs[end.row] = try output(forward, "prefill step", index, end.row)
             }
         }
+        tile = PrefillTile()
     }
 
-    /// A row's output, or `.padding` where the logits are not numbers.
-    private func choose(_ logits: UnsafeMutablePointer<Float>, _ sampling: RowSampling, _ position: Int) -> RowOutput {
-        let vocabulary = parts.geometry.vocabulary
-        let greatest = parts.kernels.table.argmax(logits, vocabulary)
-        guard greatest >= 0 else { return .padding }
-        let values = UnsafeBufferPointer(start: logits, count: vocabulary)
-        switch sampling {
-        case .onHost: return .logits(Array(values))
-        case .onDevice(let params) where params.isGreedy: return .token(Int32(greatest))
-        case .onDevice(let params): return .token(TokenSampler.sample(values, params, position: position))
+    /// What output row `index` of the step came out as, for row `row` of the batch.
+    private func output(
+        _ forward: LlamaForward, _ operation: String, _ index: Int, _ row: Int
+    ) throws(DeviceFault) -> RowOutput {
+        let token = forward.inputs.chosen.base[index]
+        guard token >= 0 else {
+            throw DeviceFault(operation: operation, reason: "row \(row)'s logits are not numbers")
         }
+        guard forward.inputs.outputRows.base[index].sampling == nil else { return .token(token) }
+        let logits = UnsafeBufferPointer(
+            start: forward.logits.base + index * forward.logitStride, count: parts.geometry.vocabulary)
+        return .logits(Array(logits))
     }
 
     private func check(_ operation: String, _ row: Int, token: Int32) throws(DeviceFault) {

@@ -9,25 +9,20 @@ import ModelFiles
 /// context length. Frequencies and angles are rounded to float, as Hugging Face transformers rounds them, so that long
 /// positions agree.
 struct RotaryFrequencies: Sendable {
-    private let frequencies: [Float]
+    private let memory: DeviceBuffer<Float>
 
     /// Rotated pairs of a head.
-    var pairs: Int { frequencies.count }
+    var pairs: Int { memory.count }
+    /// Each pair's angle at position 1, radians.
+    var values: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: memory.base, count: memory.count) }
 
-    init(_ rope: ModelConfig.RotaryEmbedding) {
-        frequencies = (0..<rope.dimensions / 2).map { pair in
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    init(_ rope: ModelConfig.RotaryEmbedding) throws(HostDeviceError) {
+        memory = try DeviceBuffer(count: rope.dimensions / 2)
+        for pair in 0..<rope.dimensions / 2 {
             let exponent = Float(2 * pair) / Float(rope.dimensions)
             let frequency = 1 / Float(pow(Double(rope.theta), Double(exponent)))
-            return frequency / (rope.frequencyFactors?[pair] ?? 1)
-        }
-    }
-
-    /// Writes the `[pairs]` cosines and sines of a position.
-    func write(position: Int, cosines: UnsafeMutablePointer<Float>, sines: UnsafeMutablePointer<Float>) {
-        for (pair, frequency) in frequencies.enumerated() {
-            let angle = Double(Float(position) * frequency)
-            cosines[pair] = Float(cos(angle))
-            sines[pair] = Float(sin(angle))
+            memory.base[pair] = frequency / (rope.frequencyFactors?[pair] ?? 1)
         }
     }
 }

@@ -1,15 +1,15 @@
-// Waking a thread that waits for a number to change: it looks for a few microseconds, then sleeps.
+// Waking threads that wait for something to become true: they look for a few microseconds, then sleep.
 
+import CHostKernels
 import Glibc
 import Synchronization
 
-/// A counter that threads wait on. Between the regions of a step the waiter is still looking, so that a wake-up costs well
-/// under a microsecond; after a step it sleeps and leaves its core to others.
+/// Where threads wait. Between the stages of a step the waiter is still looking, so that going on costs well under a
+/// microsecond and no lock; after a step it sleeps and leaves its core to others.
 final class Doorbell: @unchecked Sendable {
-    /// Looks before sleeping, about 20 µs.
+    /// Looks before sleeping, some tens of microseconds.
     private static let looks = 10_000
 
-    private let count = Atomic<UInt64>(0)
     private let sleepers = Atomic<Int>(0)
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -26,24 +26,24 @@ final class Doorbell: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    /// How often the bell has rung.
-    var rings: UInt64 { count.load(ordering: .acquiring) }
-
-    /// Adds one and wakes those who sleep; what was written before is visible to them.
+    /// Wakes those who sleep. What they wait for must have become true before, by a sequentially consistent write.
     func ring() {
-        count.add(1, ordering: .sequentiallyConsistent)
         guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
         pthread_mutex_lock(mutex)
         pthread_cond_broadcast(condition)
         pthread_mutex_unlock(mutex)
     }
 
-    /// Returns when the bell has rung `target` times.
-    func wait(until target: UInt64) {
-        for _ in 0..<Self.looks where rings >= target { return }
+    /// Returns when `isTrue`, which must read atomics with sequential consistency.
+    @inline(__always)
+    func wait(until isTrue: () -> Bool) {
+        for _ in 0..<Self.looks {
+            if isTrue() { return }
+            hk_pause()
+        }
         pthread_mutex_lock(mutex)
         sleepers.add(1, ordering: .sequentiallyConsistent)
-        while count.load(ordering: .sequentiallyConsistent) < target { pthread_cond_wait(condition, mutex) }
+        while !isTrue() { pthread_cond_wait(condition, mutex) }
         sleepers.subtract(1, ordering: .sequentiallyConsistent)
         pthread_mutex_unlock(mutex)
     }

@@ -1,31 +1,26 @@
-// The threads that share the work of a step: forked and joined for each region, a few hundred times a step.
+// The threads that share the work of a step.
 
 import Glibc
 import Synchronization
 
-/// Persistent threads that run the same body over parts of a range; the calling thread is worker 0.
+/// Persistent threads that go through staged work together; the calling thread is worker 0.
 ///
-/// Parts are handed out in pieces as threads become free. Which thread computes a part never changes its bits: nothing is
-/// summed across parts. One thread at a time may call `forEach`.
+/// One thread at a time may call.
 final class ThreadPool: @unchecked Sendable {
-    /// A part of a region: the worker that runs it (for its scratch memory) and the indices to do.
-    typealias Body = (_ worker: Int, _ part: Range<Int>) -> Void
-
     /// Threads, the caller included.
     let threadCount: Int
 
-    private let start = Doorbell()
-    private let finish = Doorbell()
-    private let next = Atomic<Int>(0)
-    private let running = Atomic<Int>(0)
+    private let call = Doorbell()
     private let stopping = Atomic<Bool>(false)
     private let prepare: (@Sendable (_ worker: Int) -> Void)?
     private var threads: [pthread_t] = []
-    // Written by the caller before the start bell rings, read by the workers after it.
-    private var body: Body?
-    private var count = 0
-    private var piece = 1
-    private var regions: UInt64 = 0
+    // The call: which work, and which run of it. `version` is odd while they are being written; a thread that reads them
+    // between two equal even versions has read a pair.
+    private let version = Atomic<UInt64>(0)
+    private let work = Atomic<UInt>(0)
+    private let run = Atomic<UInt64>(0)
+    /// Threads that may hold the address of some work.
+    private let holders = Atomic<Int>(0)
 
     /// Starts `threadCount` − 1 threads.
     ///
@@ -38,49 +33,68 @@ final class ThreadPool: @unchecked Sendable {
         for worker in 1..<max(threadCount, 1) { threads.append(startThread(worker)) }
     }
 
-    /// Ends the threads; idempotent. Afterwards every region runs on the caller alone.
+    /// Ends the threads; idempotent. Afterwards everything runs on the caller alone.
     func stop() {
         stopping.store(true, ordering: .sequentiallyConsistent)
-        start.ring()
+        publish(nil, run: 0)
         for thread in threads { pthread_join(thread, nil) }
         threads = []
     }
 
+    /// Goes once through the stages of `work`; allocates nothing. Who lets go of the work must call `forget` before.
+    func perform(_ work: StagedWork) {
+        let run = work.begin()
+        if !threads.isEmpty { publish(work, run: run) }
+        work.goThrough(run: run, worker: 0)
+    }
+
+    /// Returns when no thread can look at any work any more.
+    func forget() {
+        guard !threads.isEmpty else { return }
+        publish(nil, run: 0)
+        while holders.load(ordering: .sequentiallyConsistent) > 0 { sched_yield() }
+    }
+
     /// Runs `body` over `0..<count` in pieces of at least `grain` indices; returns when all are done.
-    func forEach(_ count: Int, grain: Int = 1, _ body: Body) {
+    func forEach(_ count: Int, grain: Int = 1, _ body: (_ worker: Int, _ part: Range<Int>) -> Void) {
         guard count > 0 else { return }
-        if threads.isEmpty || count <= grain { return body(0, 0..<count) }
         withoutActuallyEscaping(body) { body in
-            self.body = body
-            self.count = count
-            piece = max(grain, count / (threadCount * 8))
-            next.store(0, ordering: .relaxed)
-            running.store(threads.count, ordering: .relaxed)
-            regions += 1
-            start.ring()
-            work(0, body)
-            finish.wait(until: regions)
-            self.body = nil
+            let stage = StagedWork.Stage(count: count, piece: max(grain, count / (threadCount * 8)))
+            let work = StagedWork([stage], threads: threadCount) { _, worker, part in body(worker, part) }
+            perform(work)
+            withExtendedLifetime(work) { forget() }
         }
     }
 
-    private func work(_ worker: Int, _ body: Body) {
-        while true {
-            let begin = next.add(piece, ordering: .relaxed).oldValue
-            guard begin < count else { return }
-            body(worker, begin..<min(begin + piece, count))
-        }
+    private func publish(_ work: StagedWork?, run: UInt64) {
+        version.add(1, ordering: .sequentiallyConsistent)
+        let address = work.map { UInt(bitPattern: Unmanaged.passUnretained($0).toOpaque()) } ?? 0
+        self.work.store(address, ordering: .sequentiallyConsistent)
+        self.run.store(run, ordering: .sequentiallyConsistent)
+        version.add(1, ordering: .sequentiallyConsistent)
+        call.ring()
     }
 
     private func serve(_ worker: Int) {
         prepare?(worker)
-        var region: UInt64 = 0
-        while true {
-            region += 1
-            start.wait(until: region)
-            if stopping.load(ordering: .sequentiallyConsistent) { return }
-            if let body { work(worker, body) }
-            if running.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 { finish.ring() }
+        var seen: UInt64 = 0
+        while !stopping.load(ordering: .sequentiallyConsistent) {
+            call.wait { version.load(ordering: .sequentiallyConsistent) > seen }
+            holders.add(1, ordering: .sequentiallyConsistent)
+            let before = version.load(ordering: .sequentiallyConsistent)
+            let (address, run) = (
+                work.load(ordering: .sequentiallyConsistent), run.load(ordering: .sequentiallyConsistent)
+            )
+            let isPair = before % 2 == 0 && version.load(ordering: .sequentiallyConsistent) == before
+            if isPair {
+                seen = before
+                if let address = UnsafeRawPointer(bitPattern: address) {
+                    Unmanaged<StagedWork>.fromOpaque(address)._withUnsafeGuaranteedRef {
+                        $0.goThrough(run: run, worker: worker)
+                    }
+                }
+            }
+            holders.subtract(1, ordering: .sequentiallyConsistent)
         }
     }
 

@@ -62,6 +62,8 @@ struct LlamaWeights: Sendable {
 private final class TensorReader {
     let file: GGUFFile
     let pool: ThreadPool
+    /// Matrices lie in it in the order of their use.
+    private let arena = DeviceArena()
     private var taken: Set<String> = ["rope_freqs.weight"]
 
     init(file: GGUFFile, pool: ThreadPool) {
@@ -79,7 +81,7 @@ private final class TensorReader {
     }
 
     func matrix(_ name: String, _ inputs: Int, _ outputs: Int) throws -> PackedMatrix {
-        try PackedMatrix(tensor(name, [inputs, outputs]), pool: pool)
+        try PackedMatrix(tensor(name, [inputs, outputs]), pool: pool, arena: arena)
     }
 
     func vector(_ name: String, _ count: Int) throws -> DeviceBuffer<Float> {

@@ -44,12 +44,15 @@ public struct Generation: Hashable, Sendable {
 public struct TokenUsage: Hashable, Sendable {
     /// Tokens of the prompt.
     public var promptTokens: Int
+    /// Of these, tokens whose keys and values were in the cache already.
+    public var cachedTokens: Int
     /// Tokens generated.
     public var completionTokens: Int
 
     /// Counts tokens.
-    public init(promptTokens: Int = 0, completionTokens: Int = 0) {
+    public init(promptTokens: Int = 0, cachedTokens: Int = 0, completionTokens: Int = 0) {
         self.promptTokens = promptTokens
+        self.cachedTokens = cachedTokens
         self.completionTokens = completionTokens
     }
 }

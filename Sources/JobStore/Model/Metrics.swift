@@ -10,6 +10,8 @@ public struct MetricsInterval: Hashable, Sendable {
     public var end: Milliseconds
     /// Prompt tokens prefilled.
     public var promptTokens: Int64 = 0
+    /// Prompt tokens that did not have to be prefilled, because they were in the KV cache already.
+    public var cachedTokens: Int64 = 0
     /// Tokens generated.
     public var generatedTokens: Int64 = 0
     /// Prefill steps of the device.
@@ -61,6 +63,8 @@ public struct MetricsSummary: Hashable, Sendable {
     public var coveredMS: Int64
     /// Prompt tokens prefilled.
     public var promptTokens: Int64
+    /// Prompt tokens that were in the KV cache already.
+    public var cachedTokens: Int64
     /// Tokens generated.
     public var generatedTokens: Int64
     /// Prefill steps of the device.
@@ -86,14 +90,14 @@ public struct MetricsSummary: Hashable, Sendable {
 
     /// For stores, and for tests of what reads them.
     public init(
-        intervals: Int64, coveredMS: Int64, promptTokens: Int64, generatedTokens: Int64, prefillSteps: Int64,
-        decodeSteps: Int64, decodeRows: Int64, decodeRowCapacity: Int64, preemptions: Int64, kvBlocksMean: Double,
-        kvBlocksMax: Int64,
-        kvBlocksTotal: Int64, jobsSucceeded: Int64, jobsFailed: Int64
+        intervals: Int64, coveredMS: Int64, promptTokens: Int64, cachedTokens: Int64, generatedTokens: Int64,
+        prefillSteps: Int64, decodeSteps: Int64, decodeRows: Int64, decodeRowCapacity: Int64, preemptions: Int64,
+        kvBlocksMean: Double, kvBlocksMax: Int64, kvBlocksTotal: Int64, jobsSucceeded: Int64, jobsFailed: Int64
     ) {
         self.intervals = intervals
         self.coveredMS = coveredMS
         self.promptTokens = promptTokens
+        self.cachedTokens = cachedTokens
         self.generatedTokens = generatedTokens
         self.prefillSteps = prefillSteps
         self.decodeSteps = decodeSteps

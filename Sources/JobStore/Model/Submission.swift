@@ -27,13 +27,17 @@ public struct NewJob: Hashable, Sendable {
     public var endpoint: String
     /// The request body as it was written, JSON in UTF-8.
     public var body: [UInt8]
+    /// Jobs of a batch are claimed in order of their ranks, those of equal rank in order of input. Alike ranks bring
+    /// prompts that begin alike together, so that they can share what is computed of their beginning.
+    public var claimRank: Int64
 
-    /// Describes a job.
-    public init(line: Int64, customID: String, endpoint: String, body: [UInt8]) {
+    /// Describes a job; where no rank is given, it is its own line.
+    public init(line: Int64, customID: String, endpoint: String, body: [UInt8], claimRank: Int64? = nil) {
         self.line = line
         self.customID = customID
         self.endpoint = endpoint
         self.body = body
+        self.claimRank = claimRank ?? line
     }
 }
 

@@ -55,6 +55,8 @@ public struct Completion: Sendable, Hashable {
     public var finishReason: FinishReason
     /// Tokens of the prompt, as the model saw it.
     public var promptTokens: Int
+    /// Of these, tokens that did not have to be computed again.
+    public var cachedTokens: Int
     /// Tokens generated.
     public var completionTokens: Int
     /// Present where the request asked for `return_token_ids`.
@@ -77,7 +79,8 @@ public struct Completion: Sendable, Hashable {
     /// A completion with one choice.
     public init(
         endpoint: Endpoint, requestID: String, id: String, created: Int64, model: String, text: String,
-        finishReason: FinishReason, promptTokens: Int, completionTokens: Int, tokenIDs: TokenIDs? = nil
+        finishReason: FinishReason, promptTokens: Int, cachedTokens: Int = 0, completionTokens: Int,
+        tokenIDs: TokenIDs? = nil
     ) {
         self.endpoint = endpoint
         self.requestID = requestID
@@ -87,6 +90,7 @@ public struct Completion: Sendable, Hashable {
         self.text = text
         self.finishReason = finishReason
         self.promptTokens = promptTokens
+        self.cachedTokens = cachedTokens
         self.completionTokens = completionTokens
         self.tokenIDs = tokenIDs
     }

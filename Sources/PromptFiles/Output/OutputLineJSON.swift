@@ -54,7 +54,9 @@ extension Completion {
         output.append(integer: completionTokens)
         output.append(json: ",\"total_tokens\":")
         output.append(integer: promptTokens + completionTokens)
-        output.append(json: "}}}")
+        output.append(json: ",\"prompt_tokens_details\":{\"cached_tokens\":")
+        output.append(integer: cachedTokens)
+        output.append(json: "}}}}")
     }
 
     private func encodeChoice(into output: inout [UInt8]) {

@@ -12,8 +12,8 @@ struct EngineRequest {
     enum Phase: Equatable {
         /// Not in the batch and without blocks; `overtaken` newer requests were admitted during this wait.
         case waiting(overtaken: Int)
-        /// A row of the device batch, owning these KV blocks.
-        case running(blocks: [Int32])
+        /// A row of the device batch, owning these KV blocks, of which so many are known to those who could share them.
+        case running(blocks: [Int32], known: KnownPrefix)
     }
 
     /// Its name; smaller is older.
@@ -42,10 +42,16 @@ struct EngineRequest {
     var blocks: [Int32] {
         switch phase {
         case .waiting: []
-        case .running(let blocks): blocks
+        case .running(let blocks, _): blocks
         }
     }
 
     /// Takes the next token.
     mutating func append(_ token: Int32) { tokens.append(token) }
+
+    /// Takes further blocks for its tokens, if it runs.
+    mutating func append(blocks: [Int32]) {
+        guard !blocks.isEmpty, case .running(let owned, let known) = phase else { return }
+        phase = .running(blocks: owned + blocks, known: known)
+    }
 }

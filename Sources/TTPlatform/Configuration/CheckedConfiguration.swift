@@ -16,6 +16,10 @@ public struct CheckedConfiguration: Sendable, Equatable {
     public let blockSource: BlockSource
     /// Chips that the model runs on.
     public let deviceCount: Int
+    /// Whether requests share the KV blocks of equal beginnings; false until `TTPlatform.check` has asked the model.
+    public internal(set) var enablePrefixCaching = false
+    /// What was asked of it; `nil` leaves it to the model.
+    let requestedPrefixCaching: Bool?
     /// The `tt:` section.
     public internal(set) var tt: TTConfig
     /// What was changed or has no effect; for the operator.
@@ -33,7 +37,8 @@ public struct CheckedConfiguration: Sendable, Equatable {
 
     init(
         architectures: [String], maxModelLen: Int, maxNumSeqs: Int, maxNumBatchedTokens: Int, blockSize: Int,
-        blockSource: BlockSource, deviceCount: Int, tt: TTConfig, warnings: [ConfigurationWarning]
+        blockSource: BlockSource, deviceCount: Int, requestedPrefixCaching: Bool?, tt: TTConfig,
+        warnings: [ConfigurationWarning]
     ) {
         self.architectures = architectures
         self.maxModelLen = maxModelLen
@@ -42,6 +47,7 @@ public struct CheckedConfiguration: Sendable, Equatable {
         self.blockSize = blockSize
         self.blockSource = blockSource
         self.deviceCount = deviceCount
+        self.requestedPrefixCaching = requestedPrefixCaching
         self.tt = tt
         self.warnings = warnings
     }

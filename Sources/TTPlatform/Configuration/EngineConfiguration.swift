@@ -31,7 +31,7 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var dataParallelSize = 1
     /// Prompts are prefilled in pieces; not supported.
     public var enableChunkedPrefill: Bool?
-    /// Requests share the blocks of equal beginnings; not supported.
+    /// Requests share the KV blocks of equal beginnings; where the model can, if not given.
     public var enablePrefixCaching: Bool?
     /// Draft model of speculative decoding; not supported.
     public var speculativeModel: String?

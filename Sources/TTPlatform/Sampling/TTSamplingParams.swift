@@ -1,7 +1,7 @@
 // The sampling parameters that travel to the device with a row (contract §1.8).
 
 /// What a device needs to choose a row's next token.
-public struct TTSamplingParams: Sendable, Hashable {
+public struct TTSamplingParams: Sendable, Hashable, BitwiseCopyable {
     /// Divides the logits; 0 is greedy.
     public var temperature: Float
     /// Keeps the k most probable tokens; 0 keeps all.

@@ -67,7 +67,11 @@ extension BatchDescription {
                     + (counts.rejected > 0 ? " (\(counts.rejected) invalid lines)" : "")
                     + ", \(counts.cancelled) cancelled, \(counts.expired) expired"
             ),
-            ("tokens", "\(batch.usage.promptTokens) prompt, \(batch.usage.completionTokens) generated"),
+            (
+                "tokens",
+                "\(batch.usage.promptTokens) prompt (\(batch.usage.cachedTokens) of them shared), "
+                    + "\(batch.usage.completionTokens) generated"
+            ),
             ("created", Quantity.time(milliseconds: batch.created.rawValue)),
             ("started", Quantity.time(milliseconds: batch.started?.rawValue)),
             ("finished", Quantity.time(milliseconds: batch.finished?.rawValue)),
@@ -110,7 +114,8 @@ extension BatchDescription {
         object.requestCounts = BatchObject.RequestCounts(
             total: Int(counts.total), completed: Int(counts.succeeded), failed: Int(counts.failed))
         object.usage = BatchObject.Usage(
-            inputTokens: batch.usage.promptTokens, outputTokens: batch.usage.completionTokens)
+            inputTokens: batch.usage.promptTokens, cachedTokens: batch.usage.cachedTokens,
+            outputTokens: batch.usage.completionTokens)
         guard case .object(var members) = object.json else { return object.json }
         members.append(JSONValue.Member("ttbatch", ownJSON))
         return .object(members)

@@ -16,6 +16,11 @@ enum MetricsDescription {
                 "\(metrics.promptTokens) tokens prefilled in \(metrics.prefillSteps) steps, "
                     + "\(metrics.generatedTokens) generated, \(metrics.decodeSteps) decode steps"
             ),
+            (
+                "shared",
+                "\(metrics.cachedTokens) prompt tokens were in the KV cache already "
+                    + "(\(Quantity.share(Double(metrics.cachedTokens), of: Double(metrics.cachedTokens + metrics.promptTokens))))"
+            ),
             ("throughput", "\(metrics.generatedTokensPerSecond.map(Quantity.rate) ?? "-") generated tokens/s"),
             ("occupancy", "\(metrics.occupancy.map { Quantity.share($0, of: 1) } ?? "-") of the slots in decode steps"),
             (
@@ -33,6 +38,7 @@ enum MetricsDescription {
         [
             "incarnation": .int(interval.incarnation.rawValue), "start_ms": .int(interval.start.rawValue),
             "end_ms": .int(interval.end.rawValue), "prompt_tokens": .int(interval.promptTokens),
+            "cached_tokens": .int(interval.cachedTokens),
             "generated_tokens": .int(interval.generatedTokens), "prefill_steps": .int(interval.prefillSteps),
             "decode_steps": .int(interval.decodeSteps), "decode_rows": .int(interval.decodeRows),
             "preemptions": .int(interval.preemptions), "slots": .int(interval.slots),

@@ -2,6 +2,7 @@
 
 import Foundation
 import JobStore
+import Synchronization
 import TTPlatform
 import Testing
 import Tokenizer
@@ -43,6 +44,28 @@ struct DrainingTests {
         #expect(intervals.reduce(0) { $0 + $1.jobsSucceeded } == 50)
         #expect(intervals.allSatisfy { $0.end >= $0.start && $0.slots == 4 && $0.kvBlocksMax <= $0.kvBlocksTotal })
         #expect(intervals.last?.queueDepth == 0)
+    }
+
+    @Test(arguments: [true, false])
+    func alikePromptsArePrefilledTogetherAndOnlyInPart(sharesPrefixes: Bool) throws {
+        // Two templates in turn; the prompts of each fill the device's four slots three times.
+        let prompts = (0..<24).map { Prompt(number: $0, beginning: Array($0 % 2 == 0 ? 60..<100 : 100..<140)) }
+        let batch = try fixture.enqueue(prompts.lines)
+        let lastTokens = Mutex<[Int32]>([])
+        let platform = FakePlatform(sharesPrefixes: sharesPrefixes) { step throws(DeviceFault) in
+            lastTokens.withLock { $0 += step.prefilled.compactMap(\.last) }
+        }
+        try fixture.daemon(platform).run()
+        try fixture.expectAllSucceeded(batch, prompts)
+        let usage = try fixture.client.batch(batch).usage
+        let metrics = try fixture.client.metricsSummary(.period(from: 0, to: .init(rawValue: .max)))
+        #expect(metrics.promptTokens + metrics.cachedTokens == Int64(usage.promptTokens))
+        // Of 43 tokens, two blocks of 16 are shared, by all but the first of each template.
+        #expect(
+            metrics.cachedTokens == (sharesPrefixes ? 22 * 32 : 0) && metrics.cachedTokens == Int64(usage.cachedTokens))
+        let cached = try fixture.results(batch).map(\.usage.cachedTokens)
+        #expect(cached == (0..<24).map { sharesPrefixes && $0 > 1 ? 32 : 0 })
+        #expect(lastTokens.withLock { $0.map { $0 % 2 } } == (0..<24).map { $0 / 12 })
     }
 
     /// The golden tokens were made by transformers.

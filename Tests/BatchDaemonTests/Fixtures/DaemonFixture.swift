@@ -106,12 +106,15 @@ final class Event: @unchecked Sendable {
     func wait(times: Int = 1) { lock.wait(until: { count >= times }, then: {}) }
 }
 
-/// A prompt of three tokens that no other number has, and what the fake language answers to it.
+/// A prompt whose last three tokens no other number has, and what the fake language answers to it.
 struct Prompt {
     let number: Int
     var maxTokens = 6
+    var beginning: [Int32] = []
 
-    var tokens: [Int32] { [Int32(10 + number / 100), Int32(20 + number / 10 % 10), Int32(40 + number % 10)] }
+    var tokens: [Int32] {
+        beginning + [Int32(10 + number / 100), Int32(20 + number / 10 % 10), Int32(40 + number % 10)]
+    }
 
     var line: String {
         """

@@ -20,10 +20,12 @@ final class FakePlatform: DevicePlatform {
 
     let name = "fake"
     private let script: Script
+    private let sharesPrefixes: Bool
     private let opened = Atomic(0)
 
     /// `script` is called before each step; it may throw to fail the step, or wait.
-    init(script: @escaping Script = { (_) throws(DeviceFault) in }) {
+    init(sharesPrefixes: Bool = false, script: @escaping Script = { (_) throws(DeviceFault) in }) {
+        self.sharesPrefixes = sharesPrefixes
         self.script = script
     }
 
@@ -34,7 +36,9 @@ final class FakePlatform: DevicePlatform {
 
     func openMeshDevice(shape: MeshShape, configuration: EngineConfiguration) throws -> any MeshDevice {
         let opening = opened.add(1, ordering: .acquiringAndReleasing).oldValue
-        return FakeMeshDevice(language: TinyModel.language) { [script] model in
+        let capabilities = ModelCapabilities(
+            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: sharesPrefixes)
+        return FakeMeshDevice(capabilities: capabilities, language: TinyModel.language) { [script] model in
             model.beforeStep = { [unowned model] number throws(DeviceFault) in
                 var prefilled: [[Int32]] = []
                 if case .prefill(let batch)? = model.calls.last { prefilled = batch.tokens }

@@ -19,7 +19,8 @@ import Tokenizer
             tokenizer: tokenizer, template: template ?? ChatTemplateState(TinyModel.metadata, tokenizer),
             limits: StepLimits(
                 maxNumSeqs: 4, maxModelLen: 100, maxNumBatchedTokens: 100,
-                kvCache: KVCacheShape(blockCount: 40, blockSize: 16), vocabularySize: tokenizer.vocabularySize))
+                kvCache: KVCacheShape(blockCount: 40, blockSize: 16), vocabularySize: tokenizer.vocabularySize,
+                sharesPrefixes: false))
     }
 
     private func metadata(template: String?) -> GGUFMetadata {

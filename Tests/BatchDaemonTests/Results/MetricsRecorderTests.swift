@@ -12,6 +12,7 @@ import Testing
         var statistics = EngineStatistics(slots: 8, kvBlocksTotal: 100)
         statistics.prefilledTokens = prefilled
         statistics.generatedTokens = generated
+        statistics.cachedTokens = 2 * prefilled
         statistics.prefillSteps = 1
         statistics.decodeSteps = steps
         statistics.decodedRows = steps * 3
@@ -31,7 +32,9 @@ import Testing
         let firstRow = recorder.close(at: 150, queueDepth: 7)
         let first = try #require(firstRow)
         #expect(first.incarnation.rawValue == 3 && first.start == 100 && first.end == 150)
-        #expect(first.promptTokens == 10 && first.generatedTokens == 5 && first.prefillSteps == 1)
+        #expect(
+            first.promptTokens == 10 && first.cachedTokens == 20 && first.generatedTokens == 5
+                && first.prefillSteps == 1)
         #expect(first.decodeSteps == 2 && first.decodeRows == 6 && first.slots == 8)
         #expect(first.kvBlocksMean == 6 && first.kvBlocksMax == 8 && first.kvBlocksTotal == 100)
         #expect(first.queueDepth == 7 && first.jobsSucceeded == 1 && first.jobsFailed == 0)
@@ -41,7 +44,8 @@ import Testing
         recorder.count(finished: JobCompletion(ticket: ticket, outcome: .failed(failure)))
         let secondRow = recorder.close(at: 160, queueDepth: 0)
         let second = try #require(secondRow)
-        #expect(second.start == 150 && second.promptTokens == 0 && second.generatedTokens == 4)
+        #expect(
+            second.start == 150 && second.promptTokens == 0 && second.cachedTokens == 0 && second.generatedTokens == 4)
         #expect(second.decodeSteps == 1 && second.kvBlocksMax == 2 && second.jobsFailed == 1)
     }
 

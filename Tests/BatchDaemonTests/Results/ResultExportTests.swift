@@ -20,7 +20,7 @@ import Testing
         OutputLine(
             JobResult(
                 id: JobID(rawValue: 7), batch: batch.id, line: 5, customID: customID, endpoint: endpoint, state: state,
-                attempt: 2, outcome: outcome, usage: TokenUsage(promptTokens: 3, completionTokens: 4),
+                attempt: 2, outcome: outcome, usage: TokenUsage(promptTokens: 3, cachedTokens: 2, completionTokens: 4),
                 timings: isTimed ? .init(queuedMS: 1, prefillMS: 2, decodeMS: 3, totalMS: 6) : nil,
                 created: 1_000, finished: 9_999, finishSequence: 1),
             batch: batch)
@@ -40,7 +40,7 @@ import Testing
                 == .completed(
                     Completion(
                         endpoint: .completions, requestID: "req_7", id: "cmpl-7", created: 9, model: "tiny", text: "t",
-                        finishReason: .length, promptTokens: 3, completionTokens: 4,
+                        finishReason: .length, promptTokens: 3, cachedTokens: 2, completionTokens: 4,
                         tokenIDs: Completion.TokenIDs(prompt: [1, 2, 3], completion: [4, 5, 6, 7]))))
         #expect(
             output.timings == PromptFiles.JobTimings(queued: 1, prefill: 2, decode: 3, total: 6, attempt: 2))

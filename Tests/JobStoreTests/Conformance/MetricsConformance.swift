@@ -17,6 +17,7 @@ import Testing
             let end = Milliseconds(rawValue: start.rawValue + 1000)
             var interval = MetricsInterval(incarnation: owner, start: start, end: end)
             interval.generatedTokens = 100
+            interval.cachedTokens = Int64(index + 1)
             interval.decodeSteps = 10
             interval.decodeRows = 40
             interval.slots = 8
@@ -32,6 +33,8 @@ import Testing
         #expect(try store.metrics(.batch(batch), limit: 9).map(\.start) == [1000])
         let summary = try store.metricsSummary(.period(from: 0, to: 9999))
         #expect(summary.intervals == 3 && summary.generatedTokensPerSecond == 100 && summary.occupancy == 0.5)
+        #expect(summary.cachedTokens == 6)
+        #expect(try store.metrics(.incarnation(life), limit: 9).map(\.cachedTokens) == [1, 2])
         #expect(summary.kvBlocksMean == 1 && summary.kvBlocksMax == 2)
         #expect(try store.metricsSummary(.period(from: 50_000, to: 60_000)).occupancy == nil)
         #expect(try store.systemStatus().latestMetrics?.incarnation == other)

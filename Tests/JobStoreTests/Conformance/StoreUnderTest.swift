@@ -57,7 +57,7 @@ extension JobCompletion {
         JobCompletion(
             ticket: job.ticket,
             outcome: .succeeded(Generation(text: "text of \(job.customID)", finishReason: "stop")),
-            usage: TokenUsage(promptTokens: 3, completionTokens: 5),
+            usage: TokenUsage(promptTokens: 3, cachedTokens: 1, completionTokens: 5),
             timings: JobTimings(queuedMS: 1, prefillMS: 2, decodeMS: 3, totalMS: 6))
     }
 

@@ -28,6 +28,32 @@ struct WorkConformance {
     }
 
     @Test(arguments: StoreKind.allCases)
+    func jobsOfABatchAreClaimedInOrderOfRankAndThenOfInput(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let draft = try store.beginBatch(NewBatch(name: "ranks"), at: 0)
+        let ranks: [Int64] = [10, 20, 10, 15, 20, 10]
+        _ = try draft.append(
+            ranks.enumerated().map { index, rank in
+                var job = NewJob.sample(Int64(index + 1))
+                job.claimRank = rank
+                return job
+            })
+        let batch = try draft.commit(at: 1)
+        let life = try store.openIncarnation(lease: store.acquireLease()).incarnation
+        let claimed = try store.claim(4, of: batch, incarnation: life, at: 20)
+        #expect(claimed.map(\.line) == [1, 3, 6, 4])
+        // What comes back takes its old place.
+        _ = try store.release([claimed[1].ticket], incarnation: life, because: .stopping, at: 21)
+        let rest = try store.claim(9, of: batch, incarnation: life, at: 22)
+        #expect(rest.map(\.line) == [3, 2, 5])
+        let again = [claimed[0], claimed[2], claimed[3]] + rest
+        _ = try store.finish(again.map { .failure($0) }, incarnation: life, at: 30)
+        let retry = try store.retry(batch, at: 31)
+        #expect(try store.claim(9, of: retry, incarnation: life, at: 32).map(\.line) == [1, 3, 6, 4, 2, 5])
+    }
+
+    @Test(arguments: StoreKind.allCases)
     func theClaimableBatchIsTheOldestWithAPendingJob(kind: StoreKind) throws {
         let fixture = try kind.make()
         let store = fixture.store
@@ -98,7 +124,7 @@ struct WorkConformance {
         let summary = try store.batch(batch)
         #expect(summary.status == .completed && summary.finished == 40)
         #expect(summary.counts.succeeded == 2 && summary.counts.failed == 1)
-        #expect(summary.usage == TokenUsage(promptTokens: 6, completionTokens: 10))
+        #expect(summary.usage == TokenUsage(promptTokens: 6, cachedTokens: 2, completionTokens: 10))
         #expect(summary.timedJobs == 2 && summary.timings.totalMS == 12)
 
         let byInput = try store.allResults(ResultQuery(batch: batch))

@@ -3,6 +3,7 @@
 import CSQLiteShim
 import Foundation
 import GRDB
+import Migrations
 import Synchronization
 import Testing
 
@@ -86,6 +87,32 @@ import Testing
         #expect(throws: JobStoreError.daemonRunning(path: path, pid: getpid())) {
             try SQLiteJobStore(path: path, at: 0)
         }
+    }
+
+    @Test func aDatabaseOfTheFirstSchemaIsUpgradedWithItsJobs() throws {
+        let first = Migrations.all[0]
+        try execute(
+            """
+            PRAGMA application_id = \(Schema.applicationID);
+            PRAGMA journal_mode = WAL;
+            \(Schema.createTable);
+            \(first.sql)
+            INSERT INTO schema_migrations VALUES (1, '\(first.name)', '\(first.checksum)', 0);
+            PRAGMA user_version = 1;
+            INSERT INTO batches (name, status, created_ms, total) VALUES ('old', 'in_progress', 0, 2);
+            INSERT INTO jobs (batch_id, line, custom_id, state, created_ms)
+                VALUES (1, 1, 'a', 'pending', 0), (1, 2, 'b', 'pending', 0);
+            INSERT INTO job_bodies VALUES (1, '/v1/completions', x'7b7d'), (2, '/v1/completions', x'7b7d');
+            """)
+        #expect(throws: JobStoreError.olderSchema(path: path, found: 1, supported: Schema.latest)) {
+            try SQLiteJobStore(readingFrom: path)
+        }
+        let store = try SQLiteJobStore(path: path, at: 5)
+        let life = try store.openIncarnation(lease: store.acquireLease()).incarnation
+        #expect(try store.claimNext(9, incarnation: life, at: 6).map(\.line) == [1, 2])
+        try store.record(MetricsInterval(incarnation: life, start: 6, end: 7))
+        #expect(try store.metrics(.incarnation(life), limit: 9).map(\.cachedTokens) == [0])
+        _ = try SQLiteJobStore(readingFrom: path)
     }
 
     @Test func otherFilesAreRefusedAndLeftAlone() throws {

@@ -70,7 +70,8 @@ enum Schema {
         }
     }
 
-    private static let createTable = """
+    /// The list of migrations that were applied, for which there is no migration.
+    static let createTable = """
         CREATE TABLE schema_migrations (
             version    INTEGER PRIMARY KEY,
             name       TEXT NOT NULL,

@@ -29,6 +29,7 @@ struct BatchTally {
     mutating func add(_ completion: JobCompletion) {
         add(completion.outcome.state)
         usage.promptTokens += completion.usage.promptTokens
+        usage.cachedTokens += completion.usage.cachedTokens
         usage.completionTokens += completion.usage.completionTokens
         guard let spent = completion.timings else { return }
         timedJobs += 1
@@ -45,13 +46,14 @@ struct BatchTally {
             """
             UPDATE batches SET
                 succeeded = succeeded + ?, failed = failed + ?, cancelled = cancelled + ?, expired = expired + ?,
-                prompt_tokens = prompt_tokens + ?, completion_tokens = completion_tokens + ?,
+                prompt_tokens = prompt_tokens + ?, cached_tokens = cached_tokens + ?,
+                completion_tokens = completion_tokens + ?,
                 timed_jobs = timed_jobs + ?, queued_ms = queued_ms + ?, prefill_ms = prefill_ms + ?,
                 decode_ms = decode_ms + ?, total_ms = total_ms + ?
             WHERE id = ?
             """,
             ended[.succeeded] ?? 0, ended[.failed] ?? 0, ended[.cancelled] ?? 0, ended[.expired] ?? 0,
-            usage.promptTokens, usage.completionTokens,
+            usage.promptTokens, usage.cachedTokens, usage.completionTokens,
             timedJobs, timings.queuedMS, timings.prefillMS, timings.decodeMS, timings.totalMS, batch)
         return try Self.closeIfDone(batch, db, at: now)
     }

@@ -96,9 +96,10 @@ final class SQLiteBatchDraft: BatchDraft {
         for job in jobs {
             let inserted = try db.run(
                 """
-                INSERT INTO jobs (batch_id, line, custom_id, state, created_ms) VALUES (?, ?, ?, 'pending', ?)
+                INSERT INTO jobs (batch_id, line, custom_id, state, created_ms, claim_rank)
+                VALUES (?, ?, ?, 'pending', ?, ?)
                 ON CONFLICT (batch_id, custom_id) WHERE rejected = 0 DO NOTHING
-                """, id, job.line, job.customID, created)
+                """, id, job.line, job.customID, created, job.claimRank)
             guard inserted == 1 else {
                 let first = try db.number(
                     "SELECT line FROM jobs WHERE batch_id = ? AND custom_id = ? AND rejected = 0", id, job.customID)

@@ -58,24 +58,26 @@ extension Database {
     static let claimSQL = """
         UPDATE jobs SET state = 'running', attempt = attempt + 1, incarnation = ?, claimed_ms = ?
         WHERE id IN (
-            SELECT id FROM jobs INDEXED BY jobs_pending WHERE batch_id = ? AND state = 'pending' ORDER BY id LIMIT ?)
-        RETURNING id, line, custom_id, attempt, crashes, created_ms
+            SELECT id FROM jobs INDEXED BY jobs_pending WHERE batch_id = ? AND state = 'pending'
+            ORDER BY claim_rank, id LIMIT ?)
+        RETURNING id, line, custom_id, attempt, crashes, created_ms, claim_rank
         """
 
     fileprivate func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws -> [ClaimedJob] {
         var heads = try rows(Self.claimSQL, incarnation, now, batch, limit) { row in
-            ClaimedJob(
+            let job = ClaimedJob(
                 ticket: ClaimTicket(job: row.id(0), batch: batch, attempt: row.int(3)),
                 line: row.int64(1), customID: row.text(2), endpoint: "", body: [], crashes: row.int(4),
                 created: row.id(5))
+            return (rank: row.int64(6), job: job)
         }
         guard !heads.isEmpty else { return [] }
         try run("UPDATE batches SET started_ms = ? WHERE id = ? AND started_ms IS NULL", now, batch)
         // RETURNING promises no order.
-        heads.sort { $0.ticket.job < $1.ticket.job }
-        return try heads.map(withBody)
+        heads.sort { ($0.rank, $0.job.ticket.job) < ($1.rank, $1.job.ticket.job) }
+        return try heads.map { try withBody($0.job) }
     }
 
     /// A job whose body was deleted by hand stays without one: it will fail alone, instead of stopping the queue.

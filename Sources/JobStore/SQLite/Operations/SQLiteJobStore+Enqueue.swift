@@ -82,11 +82,15 @@ extension Database {
     ) throws -> [NewJob] {
         try rows(
             """
-            SELECT j.line, j.custom_id, b.endpoint, b.body FROM jobs j JOIN job_bodies b ON b.job_id = j.id
+            SELECT j.line, j.custom_id, b.endpoint, b.body, j.claim_rank FROM jobs j JOIN job_bodies b ON b.job_id = j.id
             WHERE j.batch_id = ? AND \(stateCondition(states)) AND j.rejected = 0 AND j.line > ?
             ORDER BY j.line LIMIT ?
             """, batch, line, limit
-        ) { NewJob(line: $0.int64(0), customID: $0.text(1), endpoint: $0.text(2), body: $0.bytes(3)) }
+        ) { row in
+            NewJob(
+                line: row.int64(0), customID: row.text(1), endpoint: row.text(2), body: row.bytes(3),
+                claimRank: row.int64(4))
+        }
     }
 }
 

@@ -42,11 +42,12 @@ extension Database {
         let changed = try run(
             """
             UPDATE jobs SET
-                state = ?, finished_ms = ?, finish_seq = ?, prompt_tokens = ?, completion_tokens = ?,
+                state = ?, finished_ms = ?, finish_seq = ?, prompt_tokens = ?, cached_tokens = ?, completion_tokens = ?,
                 queued_ms = ?, prefill_ms = ?, decode_ms = ?, total_ms = ?
             WHERE id = ? AND batch_id = ? AND state = 'running' AND incarnation = ? AND attempt = ?
             """,
-            completion.outcome.state, now, sequence, completion.usage.promptTokens, completion.usage.completionTokens,
+            completion.outcome.state, now, sequence, completion.usage.promptTokens, completion.usage.cachedTokens,
+            completion.usage.completionTokens,
             timings?.queuedMS, timings?.prefillMS, timings?.decodeMS, timings?.totalMS,
             ticket.job, ticket.batch, incarnation, ticket.attempt)
         guard changed == 1 else { return false }

@@ -11,13 +11,13 @@ extension SQLiteJobStore {
                 INSERT INTO metrics (
                     incarnation, start_ms, end_ms, prompt_tokens, generated_tokens, prefill_steps, decode_steps,
                     decode_rows, preemptions, slots, kv_blocks_mean, kv_blocks_max, kv_blocks_total, queue_depth,
-                    jobs_succeeded, jobs_failed)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    jobs_succeeded, jobs_failed, cached_tokens)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 interval.incarnation, interval.start, interval.end, interval.promptTokens, interval.generatedTokens,
                 interval.prefillSteps, interval.decodeSteps, interval.decodeRows, interval.preemptions, interval.slots,
                 interval.kvBlocksMean, interval.kvBlocksMax, interval.kvBlocksTotal, interval.queueDepth,
-                interval.jobsSucceeded, interval.jobsFailed)
+                interval.jobsSucceeded, interval.jobsFailed, interval.cachedTokens)
         }
     }
 
@@ -42,16 +42,17 @@ extension SQLiteJobStore {
                     coalesce(sum(decode_steps * slots), 0),
                     coalesce(sum(kv_blocks_mean * (end_ms - start_ms)) / nullif(sum(end_ms - start_ms), 0), 0.0),
                     coalesce(max(kv_blocks_max), 0), coalesce(max(kv_blocks_total), 0),
-                    coalesce(sum(jobs_succeeded), 0), coalesce(sum(jobs_failed), 0), coalesce(sum(preemptions), 0)
+                    coalesce(sum(jobs_succeeded), 0), coalesce(sum(jobs_failed), 0), coalesce(sum(preemptions), 0),
+                    coalesce(sum(cached_tokens), 0)
                 FROM metrics WHERE \(condition)
                 """, values.0, values.1
             ) { row in
                 MetricsSummary(
                     intervals: row.int64(0), coveredMS: row.int64(1), promptTokens: row.int64(2),
-                    generatedTokens: row.int64(3), prefillSteps: row.int64(4), decodeSteps: row.int64(5),
-                    decodeRows: row.int64(6), decodeRowCapacity: row.int64(7), preemptions: row.int64(13),
-                    kvBlocksMean: row.double(8),
-                    kvBlocksMax: row.int64(9), kvBlocksTotal: row.int64(10), jobsSucceeded: row.int64(11),
+                    cachedTokens: row.int64(14), generatedTokens: row.int64(3), prefillSteps: row.int64(4),
+                    decodeSteps: row.int64(5), decodeRows: row.int64(6), decodeRowCapacity: row.int64(7),
+                    preemptions: row.int64(13), kvBlocksMean: row.double(8), kvBlocksMax: row.int64(9),
+                    kvBlocksTotal: row.int64(10), jobsSucceeded: row.int64(11),
                     jobsFailed: row.int64(12))
             }
             // A query with aggregates alone always has its one row.
@@ -94,7 +95,8 @@ extension Database {
 
     private static let metricsSQL = """
         SELECT incarnation, start_ms, end_ms, prompt_tokens, generated_tokens, prefill_steps, decode_steps, decode_rows,
-            slots, kv_blocks_mean, kv_blocks_max, kv_blocks_total, queue_depth, jobs_succeeded, jobs_failed, preemptions
+            slots, kv_blocks_mean, kv_blocks_max, kv_blocks_total, queue_depth, jobs_succeeded, jobs_failed, preemptions,
+            cached_tokens
         FROM metrics
 
         """
@@ -114,6 +116,7 @@ extension Database {
         interval.jobsSucceeded = row.int64(13)
         interval.jobsFailed = row.int64(14)
         interval.preemptions = row.int64(15)
+        interval.cachedTokens = row.int64(16)
         return interval
     }
 }

@@ -77,7 +77,8 @@ extension Database {
                 b.total, b.rejected, b.succeeded, b.failed, b.cancelled, b.expired,
                 b.prompt_tokens, b.completion_tokens, b.timed_jobs, b.queued_ms, b.prefill_ms, b.decode_ms, b.total_ms,
                 (SELECT count(*) FROM jobs INDEXED BY jobs_running
-                 WHERE jobs.batch_id = b.id AND jobs.state = 'running')
+                 WHERE jobs.batch_id = b.id AND jobs.state = 'running'),
+                b.cached_tokens
             FROM batches b \(condition)
             """
         return try rows(sql, id, limit, read: batchSummary)
@@ -94,7 +95,7 @@ extension Database {
                 total: row.int64(9), rejected: row.int64(10), pending: row.int64(9) - ended - running,
                 running: running, succeeded: row.int64(11), failed: row.int64(12), cancelled: row.int64(13),
                 expired: row.int64(14)),
-            usage: TokenUsage(promptTokens: row.int(15), completionTokens: row.int(16)),
+            usage: TokenUsage(promptTokens: row.int(15), cachedTokens: row.int(23), completionTokens: row.int(16)),
             timedJobs: row.int64(17),
             timings: JobTimings(
                 queuedMS: row.int64(18), prefillMS: row.int64(19), decodeMS: row.int64(20), totalMS: row.int64(21)))

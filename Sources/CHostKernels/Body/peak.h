@@ -1,0 +1,60 @@
+// The most that the instructions of the products can do: their register tiles alone, without loading and scaling weights,
+// and a stream of reads. Every multiply-add is of ones, so that the sums say how many there were.
+
+// What follows cannot know the value: no work is done once for all iterations.
+#define HK_UNKNOWN(x) __asm__ volatile("" : "+m"(x))
+
+static uint64_t peak_dot(size_t iterations) {
+    vi sums[HK_INT8_ROWS][HK_INT8_COLUMNS], u[HK_INT8_COLUMNS], x[HK_INT8_ROWS];
+    HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) u[c] = (vi){} + 0x01010101;
+    HK_UNROLL for (int r = 0; r < HK_INT8_ROWS; r++) {
+        x[r] = (vi){} + 0x01010101;
+        HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] = (vi){};
+    }
+    for (size_t i = 0; i < iterations; i++) {
+        HK_UNKNOWN(u);
+        HK_UNKNOWN(x);
+        HK_UNROLL for (int r = 0; r < HK_INT8_ROWS; r++)
+            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] = dot4(sums[r][c], u[c], x[r]);
+    }
+    uint64_t total = 0;
+    for (int r = 0; r < HK_INT8_ROWS; r++)
+        for (int c = 0; c < HK_INT8_COLUMNS; c++)
+            for (int lane = 0; lane < HK_LANES; lane++) total += (uint32_t)sums[r][c][lane];
+    return total;
+}
+
+static uint64_t peak_fma(size_t iterations) {
+    vf sums[HK_ROWS][HK_COLUMNS], w[HK_COLUMNS], x[HK_ROWS];
+    HK_UNROLL for (int c = 0; c < HK_COLUMNS; c++) w[c] = splat(1);
+    HK_UNROLL for (int r = 0; r < HK_ROWS; r++) {
+        x[r] = splat(1);
+        HK_UNROLL for (int c = 0; c < HK_COLUMNS; c++) sums[r][c] = (vf){};
+    }
+    for (size_t i = 0; i < iterations; i++) {
+        HK_UNKNOWN(w);
+        HK_UNKNOWN(x);
+        HK_UNROLL for (int r = 0; r < HK_ROWS; r++)
+            HK_UNROLL for (int c = 0; c < HK_COLUMNS; c++) sums[r][c] = fused(w[c], x[r], sums[r][c]);
+    }
+    double total = 0;
+    for (int r = 0; r < HK_ROWS; r++)
+        for (int c = 0; c < HK_COLUMNS; c++)
+            for (int lane = 0; lane < HK_LANES; lane++) total += (double)sums[r][c][lane];
+    return (uint64_t)total;
+}
+
+static uint32_t read_all(const uint32_t *words, size_t count) {
+    typedef uint32_t vu __attribute__((vector_size(HK_LANES * 4)));
+    vu sums[8] = {};
+    for (size_t i = 0; i < count; i += 8 * HK_LANES)
+        HK_UNROLL for (int s = 0; s < 8; s++) {
+            vu v;
+            __builtin_memcpy(&v, words + i + s * HK_LANES, sizeof v);
+            sums[s] += v;
+        }
+    uint32_t total = 0;
+    for (int s = 0; s < 8; s++)
+        for (int lane = 0; lane < HK_LANES; lane++) total += sums[s][lane];
+    return total;
+}

@@ -1,0 +1,128 @@
+// A model loaded for measuring: steps of a shape, timed one by one.
+
+import ModelFiles
+import TTPlatform
+
+/// Times of like steps.
+struct StepTimes {
+    /// Wall-clock seconds of each step.
+    let seconds: [Double]
+    /// Thread seconds in each kind of kernel, of all steps; empty without a profile.
+    let threadSeconds: [KernelKind: Double]
+
+    var median: Double { seconds.sorted()[seconds.count / 2] }
+    var total: Double { seconds.reduce(0, +) }
+}
+
+/// A model with a cache just large enough for a benchmark's steps.
+final class BenchmarkedModel {
+    static let blockSize = 16
+    /// Decode steps before those that count; the first of them loads its inputs.
+    private static let warmUpSteps = 3
+    static let mostDecodeSteps = 64
+    /// Steps are repeated until they have taken this long, within the bounds.
+    private static let enough = 1.0
+
+    /// Positions that a decode measurement may take behind its context.
+    static var decodePositions: Int { warmUpSteps + mostDecodeSteps }
+
+    let loadSeconds: Double
+    let model: HostLlamaModel
+    private let profile: StepProfile?
+    private let vocabulary: Int
+
+    /// Loads the model and captures its decode steps.
+    ///
+    /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.
+    init(
+        _ plan: HostBenchmark.Plan, config: ModelConfig, kernels: KernelSet, pool: ThreadPool, profiles: Bool
+    ) throws {
+        let profile = profiles ? StepProfile(threads: pool.threadCount) : nil
+        var loaded: HostLlamaModel?
+        loadSeconds = try seconds {
+            loaded = try HostLlamaModel(
+                ModelInitialization(
+                    config: config, maxBatchSize: plan.mostRows, maxSequenceLength: plan.longestSequence,
+                    optimizations: plan.optimizations),
+                kernels: kernels, pool: pool, profile: profile)
+        }
+        model = loaded!
+        self.profile = profile
+        vocabulary = config.vocabularySize
+        try model.allocateKVCache(KVCacheShape(blockCount: plan.blockCount, blockSize: Self.blockSize))
+        try model.warmUp(
+            WarmUpPlan(
+                decodeBatchSize: plan.mostRows, pageTableWidth: Self.blocks(plan.longestSequence), traceMode: true,
+                samplePrefillOnDevice: false, sampleDecodeOnDevice: true))
+    }
+
+    /// Prompts of `length` tokens, prefilled anew in each step.
+    func prefill(prompts: Int, length: Int) throws(DeviceFault) -> StepTimes {
+        let batch = prefillBatch(prompts: prompts, length: length, capacity: length)
+        _ = try model.prefillForward(batch)
+        return try repeated(atMost: 20) { () throws(DeviceFault) in _ = try model.prefillForward(batch) }
+    }
+
+    /// Puts `rows` prompts of `context` tokens into the cache for `decode`.
+    func fill(rows: Int, context: Int) throws(DeviceFault) {
+        let batch = prefillBatch(prompts: rows, length: context, capacity: context + Self.decodePositions)
+        _ = try model.prefillForward(batch)
+    }
+
+    /// Decode steps of `rows` rows, sampled greedily on the device; `fill` was called with this context.
+    func decode(rows: Int, context: Int) throws(DeviceFault) -> StepTimes {
+        let batch = DecodeBatch(
+            tokens: tokens(rows, row: 0), positions: Array(repeating: Int32(context), count: rows),
+            pageTable: Self.pageTable(rows: rows, capacity: context + Self.decodePositions),
+            sampling: Array(repeating: .onDevice(.greedy), count: rows))
+        let goOn = DecodePlan(inputs: .keep, reloadSamplingParams: false, resetSamplingState: false)
+        for step in 0..<Self.warmUpSteps { try decode(batch, step == 0 ? .reloadEverything : goOn) }
+        return try repeated(atMost: Self.mostDecodeSteps) { () throws(DeviceFault) in try decode(batch, goOn) }
+    }
+
+    private func decode(_ batch: DecodeBatch, _ plan: DecodePlan) throws(DeviceFault) {
+        try model.decodeForward(batch, plan: plan)
+        _ = try model.readDecodeOutput()
+    }
+
+    private func repeated(atMost most: Int, _ step: () throws(DeviceFault) -> Void) throws(DeviceFault) -> StepTimes {
+        profile?.reset()
+        var times: [Double] = []
+        while times.count < 5 || (times.count < most && times.reduce(0, +) < Self.enough) {
+            times.append(try seconds(step))
+        }
+        var threadSeconds: [KernelKind: Double] = [:]
+        if let profile { for kind in KernelKind.allCases { threadSeconds[kind] = profile.seconds(kind) } }
+        return StepTimes(seconds: times, threadSeconds: threadSeconds)
+    }
+}
+
+extension BenchmarkedModel {
+    /// Positions that a row attends to on average in the `steps` measured decode steps after `context` tokens.
+    static func attended(context: Int, steps: Int) -> Double {
+        Double(context + warmUpSteps) + Double(steps + 1) / 2
+    }
+
+    /// Blocks of a row of `length` positions.
+    static func blocks(_ length: Int) -> Int { (length + blockSize - 1) / blockSize }
+
+    /// Rows of `capacity` positions, one behind the other in the cache.
+    private static func pageTable(rows: Int, capacity: Int) -> PageTable {
+        let width = blocks(capacity)
+        var table = PageTable(rows: rows, width: width)
+        for row in 0..<rows { table.setRow(row, to: Int32(row * width)..<Int32((row + 1) * width)) }
+        return table
+    }
+
+    private func prefillBatch(prompts: Int, length: Int, capacity: Int) -> PrefillBatch {
+        PrefillBatch(
+            tokens: (0..<prompts).map { tokens(length, row: $0) }, startPositions: Array(repeating: 0, count: prompts),
+            pageTable: Self.pageTable(rows: prompts, capacity: capacity), slots: Array(0..<prompts),
+            sampling: Array(repeating: .onHost, count: prompts))
+    }
+
+    private func tokens(_ count: Int, row: Int) -> [Int32] {
+        var random = SmallRandom(seed: UInt64(row))
+        return (0..<count).map { _ in Int32(random.next() % UInt64(vocabulary)) }
+    }
+}

@@ -1,0 +1,165 @@
+// Measures a model's steps on the host device against what the device can do at most.
+
+public import ModelFiles
+public import TTPlatform
+
+/// A benchmark of a model on the host device.
+public struct HostBenchmark {
+    /// What is measured.
+    public struct Plan: Sendable {
+        /// The trade between speed and precision.
+        public var optimizations: Optimizations
+        /// Rows of the decode steps, each at least 1.
+        public var batchSizes: [Int]
+        /// Tokens that are in the cache when decoding begins, each at least 1.
+        public var contexts: [Int]
+        /// Tokens of the prompts that are prefilled, each at least 1.
+        public var promptLengths: [Int]
+
+        /// A plan as given; no list is empty.
+        public init(optimizations: Optimizations, batchSizes: [Int], contexts: [Int], promptLengths: [Int]) {
+            precondition([batchSizes, contexts, promptLengths].allSatisfy { !$0.isEmpty && $0.allSatisfy { $0 > 0 } })
+            self.optimizations = optimizations
+            self.batchSizes = batchSizes
+            self.contexts = contexts
+            self.promptLengths = promptLengths
+        }
+
+        /// Positions of the longest sequence.
+        public var longestSequence: Int {
+            max(promptLengths.max()!, contexts.max()! + BenchmarkedModel.decodePositions)
+        }
+    }
+
+    private let device: HostMeshDevice
+    private let config: ModelConfig
+    private let plan: Plan
+
+    /// A benchmark of the model at `config.path`, whose context length must be `plan.longestSequence` or more.
+    public init(of config: ModelConfig, on device: HostMeshDevice, plan: Plan) {
+        precondition(plan.longestSequence <= config.contextLength)
+        self.device = device
+        self.config = config
+        self.plan = plan
+    }
+
+    /// Loads the model three times and measures: all threads, all threads with a profile, one thread.
+    ///
+    /// - Parameter progress: told what comes next.
+    /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.
+    public func run(progress: (String) -> Void) throws -> HostBenchmarkReport {
+        progress("measuring the limits")
+        let limits = try HostLimits(of: device)
+        progress("measuring rates with \(device.pool.threadCount) threads")
+        let plain = try load(device.pool, profiles: false)
+        let cost = ModelCost(plain.model.parts)
+        let loadSeconds = plain.loadSeconds
+        let rates = try steps(plain)
+        progress("measuring where the time goes")
+        let profiled = try steps(try load(device.pool, profiles: true))
+        let measured = zip(rates, profiled).map { rate, profile in
+            measurement(rate.shape, rate.times, profile.times, cost, limits.allThreads)
+        }
+        return HostBenchmarkReport(
+            device: device.summary, limits: limits, cost: cost, loadSeconds: loadSeconds,
+            prefills: measured.filter { if case .prefill = $0.shape { true } else { false } },
+            decodes: measured.filter { if case .decode = $0.shape { true } else { false } },
+            scaling: try scaling(rates, progress))
+    }
+}
+
+extension HostBenchmark.Plan {
+    /// Rows of decode steps whose scaling is measured, at most: the default device batch.
+    private static let scaledRows = 32
+    /// Tokens of several prompts together.
+    private static let severalPromptsTokens = 1024
+
+    var mostRows: Int { batchSizes.max()! }
+
+    /// Each length as one prompt and as several.
+    var prefills: [(prompts: Int, length: Int)] {
+        promptLengths.flatMap { [(1, $0), (max(2, Self.severalPromptsTokens / $0), $0)] }
+    }
+
+    /// Blocks that any measurement takes.
+    var blockCount: Int {
+        let prefilled = prefills.map { $0.prompts * BenchmarkedModel.blocks($0.length) }.max()!
+        return max(prefilled, mostRows * BenchmarkedModel.blocks(contexts.max()! + BenchmarkedModel.decodePositions))
+    }
+
+    /// The steps whose scaling is measured.
+    var scaled: (promptLength: Int, rows: Int, context: Int) {
+        let rows = batchSizes.filter { $0 <= Self.scaledRows }.max() ?? batchSizes.min()!
+        return (promptLengths.max()!, rows, contexts[0])
+    }
+}
+
+extension HostBenchmark {
+    private typealias TimedStep = (shape: StepMeasurement.Shape, times: StepTimes)
+
+    private func load(_ pool: ThreadPool, profiles: Bool) throws -> BenchmarkedModel {
+        try BenchmarkedModel(plan, config: config, kernels: device.kernels, pool: pool, profiles: profiles)
+    }
+
+    private func steps(_ model: BenchmarkedModel) throws(DeviceFault) -> [TimedStep] {
+        var steps: [TimedStep] = []
+        for (prompts, length) in plan.prefills { steps.append(try prefill(model, prompts, length)) }
+        for context in plan.contexts {
+            try model.fill(rows: plan.mostRows, context: context)
+            for rows in plan.batchSizes { steps.append(try decode(model, rows, context)) }
+        }
+        return steps
+    }
+
+    private func prefill(_ model: BenchmarkedModel, _ prompts: Int, _ length: Int) throws(DeviceFault) -> TimedStep {
+        (.prefill(prompts: prompts, length: length), try model.prefill(prompts: prompts, length: length))
+    }
+
+    private func decode(_ model: BenchmarkedModel, _ rows: Int, _ context: Int) throws(DeviceFault) -> TimedStep {
+        (.decode(rows: rows, context: context), try model.decode(rows: rows, context: context))
+    }
+
+    private func scaling(_ rates: [TimedStep], _ progress: (String) -> Void) throws -> [ThreadScaling] {
+        guard device.pool.threadCount > 1 else { return [] }
+        progress("measuring one thread")
+        let alone = try load(ThreadPool(threadCount: 1), profiles: false)
+        let (length, rows, context) = plan.scaled
+        try alone.fill(rows: rows, context: context)
+        return try [prefill(alone, 1, length), decode(alone, rows, context)].map { one in
+            let all = rates.first { $0.shape == one.shape }!
+            return ThreadScaling(
+                shape: one.shape, oneThreadSeconds: one.times.median, allThreadsSeconds: all.times.median)
+        }
+    }
+
+    private func measurement(
+        _ shape: StepMeasurement.Shape, _ rates: StepTimes, _ profile: StepTimes, _ cost: ModelCost,
+        _ limits: HostLimits.Rates
+    ) -> StepMeasurement {
+        let (tokens, outputs) = shape.work
+        let steps = profile.seconds.count
+        return StepMeasurement(
+            shape: shape, seconds: rates.median, shares: ThreadShares(profile, threads: limits.threads),
+            layers: ProductSpeed(
+                cost.layers * (tokens * steps), threadSeconds: profile.threadSeconds[.products]!, limits: limits),
+            head: ProductSpeed(
+                cost.head * (outputs * steps), threadSeconds: profile.threadSeconds[.logits]!, limits: limits),
+            readBytesPerSecond: shape.readBytes(cost, steps: rates.seconds.count).map { $0 / rates.median })
+    }
+}
+
+extension StepMeasurement.Shape {
+    /// Tokens that go through the layers, and rows whose next token is wanted.
+    fileprivate var work: (tokens: Int, outputs: Int) {
+        switch self {
+        case .prefill(let prompts, let length): (prompts * length, prompts)
+        case .decode(let rows, _): (rows, rows)
+        }
+    }
+
+    /// Bytes that each of `steps` decode steps reads on average.
+    fileprivate func readBytes(_ cost: ModelCost, steps: Int) -> Double? {
+        guard case .decode(let rows, let context) = self else { return nil }
+        return cost.decodeBytes(rows: rows, context: BenchmarkedModel.attended(context: context, steps: steps))
+    }
+}

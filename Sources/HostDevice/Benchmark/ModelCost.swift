@@ -1,0 +1,72 @@
+// What a step of a model costs by its shape alone: multiply-adds, and bytes that come from memory.
+
+import CHostKernels
+import TTPlatform
+
+/// Multiply-adds of matrix products, by the form of the activations.
+public struct ProductCost: Sendable, Equatable {
+    /// With int8 activations.
+    public var int8MultiplyAdds = 0
+    /// With float activations.
+    public var floatMultiplyAdds = 0
+
+    /// Both kinds, two operations for each multiply-add.
+    public var operations: Int { 2 * (int8MultiplyAdds + floatMultiplyAdds) }
+
+    /// The least time that they can take.
+    func seconds(at limits: HostLimits.Rates) -> Double {
+        2 * Double(int8MultiplyAdds) / limits.int8OperationsPerSecond
+            + 2 * Double(floatMultiplyAdds) / limits.floatOperationsPerSecond
+    }
+
+    static func * (cost: ProductCost, count: Int) -> ProductCost {
+        ProductCost(
+            int8MultiplyAdds: cost.int8MultiplyAdds * count, floatMultiplyAdds: cost.floatMultiplyAdds * count)
+    }
+}
+
+/// What a model's steps cost.
+public struct ModelCost: Sendable, Equatable {
+    /// The layers' products, for a token.
+    public let layers: ProductCost
+    /// The output head's product, for a row whose next token is wanted.
+    public let head: ProductCost
+    /// Packed weights, which every decode step reads once.
+    public let weightBytes: Int
+    /// Keys and values of a position over all layers, which its row's later tokens read.
+    public let positionBytes: Int
+
+    init(_ model: HostLlamaModel.Parts) {
+        let quantizes = model.optimizations == .performance
+        var layers = ProductCost()
+        var bytes = model.weights.output.byteCount
+        for matrix in model.weights.layers.flatMap(\.matrices) {
+            layers.add(matrix, quantizes: quantizes)
+            bytes += matrix.byteCount
+        }
+        var head = ProductCost()
+        head.add(model.weights.output, quantizes: quantizes)
+        self.layers = layers
+        self.head = head
+        weightBytes = bytes
+        let geometry = model.geometry
+        positionBytes =
+            2 * model.weights.layers.count * geometry.keyValueHeads * geometry.headSize * (quantizes ? 2 : 4)
+    }
+
+    /// Bytes that a decode step of `rows` rows reads when each attends to `context` positions.
+    func decodeBytes(rows: Int, context: Double) -> Double {
+        Double(weightBytes) + Double(rows * positionBytes) * context
+    }
+}
+
+extension ProductCost {
+    fileprivate mutating func add(_ matrix: PackedMatrix, quantizes: Bool) {
+        let multiplyAdds = matrix.inputs * matrix.descriptor.pointee.outputs
+        if quantizes && matrix.takesInt8 { int8MultiplyAdds += multiplyAdds } else { floatMultiplyAdds += multiplyAdds }
+    }
+}
+
+extension LlamaWeights.Layer {
+    fileprivate var matrices: [PackedMatrix] { [query, key, value, attentionOutput, gate, up, down] }
+}

@@ -1,0 +1,212 @@
+// What a stage of a step does: plain data, so that going through a trace touches no reference counts.
+
+import CHostKernels
+import TTPlatform
+
+/// A stage's work, over parts of its items.
+enum StageOperation: BitwiseCopyable {
+    /// Items: tokens. Their embeddings and rotary angles.
+    case embed(EmbedStage)
+    /// Items: tokens. Residual add, norm, int8 form.
+    case norm(NormStage)
+    /// Items: panels. Products of the same activations.
+    case products(ProductStage)
+    /// Items: tokens. Rotary embedding; keys and values to the cache.
+    case store(StoreStage)
+    /// Items: KV heads of groups of neighbouring tokens.
+    case attend(AttendStage)
+    /// Items: tokens. The int8 form alone, where no other stage makes it.
+    case quantize(QuantizeStage)
+    /// Items: panels. Gate, up and SiLU.
+    case feedForward(FeedForwardStage)
+    /// Items: output rows. Residual add and norm of the rows that logits are wanted of.
+    case outputNorm(OutputNormStage)
+    /// Items: panels of the vocabulary.
+    case logits(LogitsStage)
+    /// Items: output rows.
+    case sample(SampleStage)
+
+    /// What the profile counts it as.
+    var kind: KernelKind {
+        switch self {
+        case .embed, .norm, .quantize, .outputNorm: .rows
+        case .products, .feedForward: .products
+        case .store, .attend: .attention
+        case .logits: .logits
+        case .sample: .sampling
+        }
+    }
+}
+
+/// The kinds of kernels that a profile tells apart.
+public enum KernelKind: Int, CaseIterable, Sendable {
+    /// Embedding, norms and quantisation: one token at a time.
+    case rows
+    /// The layers' matrix products, with SiLU.
+    case products
+    /// Rotary embedding, cache writes, attention.
+    case attention
+    /// The output head's matrix product.
+    case logits
+    /// Choosing tokens.
+    case sampling
+}
+
+/// Activations that enter products: `width` floats a row, and their int8 form where a product wants it.
+struct Activations: BitwiseCopyable {
+    let values: UnsafeMutablePointer<Float>
+    let width: Int
+    let quantized: hk_quantized?
+}
+
+/// A product's weights and where its results go.
+struct Projection: BitwiseCopyable {
+    let matrix: UnsafePointer<hk_matrix>
+    let panels: Int
+    let usesInt8: Bool
+    /// Row 0's results; whole panels are written.
+    let output: UnsafeMutablePointer<Float>
+    /// Floats from one row's results to the next's.
+    let stride: Int
+
+    /// Where a panel's weights lie.
+    func weights(panel: Int) -> UnsafePointer<UInt8> {
+        UnsafePointer(matrix.pointee.values) + panel * matrix.pointee.panel_bytes
+    }
+}
+
+/// The products of a stage, whose items are their panels one after the other.
+struct Projections: BitwiseCopyable {
+    let first: Projection
+    var second: Projection?
+    var third: Projection?
+    /// Threads that share the stage.
+    let threads: Int
+
+    /// Panels of all products.
+    var count: Int { first.panels + (second?.panels ?? 0) + (third?.panels ?? 0) }
+
+    /// The weights of an item.
+    func weights(item: Int) -> UnsafePointer<UInt8> {
+        if item < first.panels { return first.weights(panel: item) }
+        let rest = item - first.panels
+        if let second, rest < second.panels { return second.weights(panel: rest) }
+        return (third ?? second ?? first).weights(panel: rest - (second?.panels ?? 0))
+    }
+
+    /// The first weights that `worker` needs.
+    func weights(worker: Int) -> UnsafePointer<UInt8> { weights(item: share(of: worker).lowerBound) }
+
+    /// The items of `worker`'s share.
+    func share(of worker: Int) -> Range<Int> { StagedWork.Stage(count: count).share(of: worker, threads: threads) }
+}
+
+struct EmbedStage: BitwiseCopyable {
+    let tokens: UnsafePointer<StepToken>
+    let tensorType: UInt32
+    let table: UnsafeRawPointer
+    let rowBytes: Int
+    let hidden: UnsafeMutablePointer<Float>
+    let width: Int
+    let frequencies: UnsafeBufferPointer<Float>
+    let cosines: UnsafeMutablePointer<Float>
+    let sines: UnsafeMutablePointer<Float>
+}
+
+struct NormStage: BitwiseCopyable {
+    let hidden: UnsafeMutablePointer<Float>
+    /// What is added to the residual first.
+    let delta: UnsafePointer<Float>?
+    let deltaStride: Int
+    let weight: UnsafePointer<Float>
+    let epsilon: Float
+    let output: Activations
+}
+
+struct ProductStage: BitwiseCopyable {
+    let rows: Int
+    let input: Activations
+    let projections: Projections
+    /// The products that come next: their weights are fetched from memory in time.
+    let following: Projections
+    let expansions: ThreadPlaces
+}
+
+struct StoreStage: BitwiseCopyable {
+    let tokens: UnsafePointer<StepToken>
+    let pageTable: UnsafePointer<UnsafePointer<Int32>?>
+    let cache: UnsafePointer<hk_cache>
+    let queries: UnsafeMutablePointer<Float>
+    let keys: UnsafeMutablePointer<Float>
+    let values: UnsafeMutablePointer<Float>
+    let stride: Int
+    let queryHeads: Int
+    let cosines: UnsafePointer<Float>
+    let sines: UnsafePointer<Float>
+    let pairs: Int
+}
+
+struct AttendStage: BitwiseCopyable {
+    let tokens: UnsafePointer<StepToken>
+    let rows: Int
+    /// Neighbouring tokens of an item: those of one sequence share loads.
+    let neighbours: Int
+    let pageTable: UnsafePointer<UnsafePointer<Int32>?>
+    let cache: UnsafePointer<hk_cache>
+    let group: Int
+    let queries: UnsafePointer<Float>
+    let queryStride: Int
+    let scale: Float
+    let scores: ThreadPlaces
+    let scoreStride: Int
+    /// The heads' outputs; `quantized` where a head group's width lets the int8 form be made here.
+    let output: Activations
+}
+
+struct QuantizeStage: BitwiseCopyable {
+    let values: UnsafePointer<Float>
+    let width: Int
+    let quantized: hk_quantized
+}
+
+struct FeedForwardStage: BitwiseCopyable {
+    let rows: Int
+    let input: Activations
+    /// The stage's items are its panels.
+    let gate: Projections
+    let up: Projection
+    let following: Projections
+    /// Width of the layer: outputs of `gate` and `up` without padding.
+    let width: Int
+    let output: Activations
+    let tiles: ThreadPlaces
+    let expansions: ThreadPlaces
+}
+
+struct OutputNormStage: BitwiseCopyable {
+    let rows: UnsafePointer<StepOutputRow>
+    let norm: NormStage
+}
+
+struct LogitsStage: BitwiseCopyable {
+    let rows: Int
+    let input: Activations
+    /// Its results are kept only where `wantsLogits`.
+    let head: Projections
+    let following: Projections
+    let vocabulary: Int
+    let wantsLogits: UnsafePointer<Bool>
+    let weightScales: UnsafePointer<Float>
+    /// `[rows, panels]`
+    let summaries: UnsafeMutablePointer<hk_logit_tile>
+    let tiles: ThreadPlaces
+    let expansions: ThreadPlaces
+}
+
+struct SampleStage: BitwiseCopyable {
+    let rows: UnsafePointer<StepOutputRow>
+    /// The logits' stage, whose tiles are computed once more where sampling looks into them.
+    let logits: LogitsStage
+    let samplers: UnsafePointer<Unmanaged<SamplerScratch>>
+    let chosen: UnsafeMutablePointer<Int32>
+}

@@ -1,0 +1,142 @@
+// The activations of a tile of tokens, allocated once: memory stays flat however many tokens a step has.
+
+import CHostKernels
+import TTPlatform
+
+/// Activations of up to `tokens` tokens, and scratch memory of each thread.
+///
+/// Widths ending in `Stride` are floats from one token's row to the next; the outputs of products are whole panels.
+final class StepScratch {
+    /// Rows of a thread's product tile.
+    static let tileRows = 32
+    /// Neighbouring tokens whose attention shares loads in prefill.
+    static let attendedTokens = 4
+
+    /// Tokens that go through the layers together.
+    let tokens: Int
+    /// The residual stream.
+    let hidden: DeviceBuffer<Float>
+    let normed: DeviceBuffer<Float>
+    /// Queries, keys and values of a token, each in whole panels.
+    let projections: DeviceBuffer<Float>
+    let projectionStride: Int
+    let attended: DeviceBuffer<Float>
+    let activated: DeviceBuffer<Float>
+    /// What a block adds to the residual stream; the next norm adds it.
+    let result: DeviceBuffer<Float>
+    let resultStride: Int
+    /// `[tokens, pairs]` of the rotary embedding.
+    let cosines: DeviceBuffer<Float>
+    /// `[tokens, pairs]` of the rotary embedding.
+    let sines: DeviceBuffer<Float>
+    /// The int8 form of `normed` and `attended`.
+    let quantized: QuantizedBuffer
+    /// The int8 form of `activated`.
+    let quantizedActivated: QuantizedBuffer
+    /// Floats of a query head's scores.
+    let scoreStride: Int
+    /// Each thread's expanded weights, product tiles and attention scores.
+    let expansions: ThreadBuffer
+    let tiles: ThreadBuffer
+    let scores: ThreadBuffer
+    /// `[outputRows, tiles]` summaries of logits.
+    let summaries: DeviceBuffer<hk_logit_tile>
+    /// Each thread's working memory for sampling.
+    let samplers: SamplerPlaces
+
+    /// Scratch for a model's widths.
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    init(
+        tokens: Int, outputRows: Int, threads: Int, weights: LlamaWeights, geometry: LlamaGeometry, rotatedPairs: Int,
+        scoreStride: Int
+    ) throws(HostDeviceError) {
+        self.tokens = tokens
+        self.scoreStride = scoreStride
+        let layer = weights.layers.first
+        projectionStride = (layer?.query.paddedOutputs ?? 0) + 2 * (layer?.key.paddedOutputs ?? 0)
+        resultStride = layer?.down.paddedOutputs ?? 0
+        hidden = try DeviceBuffer(count: tokens * geometry.hidden)
+        normed = try DeviceBuffer(count: tokens * geometry.hidden)
+        projections = try DeviceBuffer(count: tokens * projectionStride)
+        attended = try DeviceBuffer(count: tokens * geometry.queryWidth)
+        activated = try DeviceBuffer(count: tokens * geometry.feedForward)
+        result = try DeviceBuffer(count: tokens * resultStride)
+        cosines = try DeviceBuffer(count: tokens * rotatedPairs)
+        sines = try DeviceBuffer(count: tokens * rotatedPairs)
+        quantized = try QuantizedBuffer(rows: tokens, width: max(geometry.hidden, geometry.queryWidth))
+        quantizedActivated = try QuantizedBuffer(rows: tokens, width: geometry.feedForward)
+        expansions = try ThreadBuffer(threads: threads, each: Int(HK_SCRATCH_FLOATS))
+        tiles = try ThreadBuffer(threads: threads, each: 2 * Self.tileRows * Int(HK_PANEL))
+        scores = try ThreadBuffer(threads: threads, each: Self.attendedTokens * geometry.queryGroup * scoreStride)
+        summaries = try DeviceBuffer(count: outputRows * weights.output.panels)
+        samplers = SamplerPlaces(threads: threads)
+    }
+}
+
+/// The int8 form of up to `rows` rows of activations.
+final class QuantizedBuffer {
+    /// The kernels' view.
+    let view: hk_quantized
+    private let values: DeviceBuffer<Int8>
+    private let scales: DeviceBuffer<Float>
+    private let sums: DeviceBuffer<Float>
+
+    /// Memory for `rows` × `width` values.
+    init(rows: Int, width: Int) throws(HostDeviceError) {
+        values = try DeviceBuffer(count: rows * width)
+        scales = try DeviceBuffer(count: rows * width / Int(HK_GROUP))
+        sums = try DeviceBuffer(count: rows * width / Int(HK_GROUP))
+        view = hk_quantized(values: values.base, scales: scales.base, sums: sums.base)
+    }
+}
+
+extension hk_quantized {
+    /// The view that begins at a row's element `column`, a multiple of HK_GROUP, where rows are `width` wide.
+    func at(row: Int, column: Int = 0, width: Int) -> hk_quantized {
+        let (element, group) = (row * width + column, row * (width / Int(HK_GROUP)) + column / Int(HK_GROUP))
+        return hk_quantized(values: values + element, scales: scales + group, sums: sums + group)
+    }
+}
+
+/// Floats for each thread of a pool.
+final class ThreadBuffer {
+    private let memory: DeviceBuffer<Float>
+    /// Floats of a thread, a multiple of a cache line's.
+    private let each: Int
+
+    init(threads: Int, each: Int) throws(HostDeviceError) {
+        self.each = (each + 15) / 16 * 16
+        memory = try DeviceBuffer(count: threads * self.each)
+    }
+
+    /// Where each thread's floats lie.
+    var places: ThreadPlaces { ThreadPlaces(base: memory.base, each: each) }
+}
+
+/// Where each thread's floats lie; plain data for stages.
+struct ThreadPlaces: BitwiseCopyable {
+    let base: UnsafeMutablePointer<Float>
+    let each: Int
+
+    subscript(worker: Int) -> UnsafeMutablePointer<Float> { base + worker * each }
+}
+
+/// Each thread's sampler memory, reachable without counting references.
+final class SamplerPlaces {
+    /// One for each thread, which this object keeps alive.
+    let places: UnsafePointer<Unmanaged<SamplerScratch>>
+    private let threads: Int
+
+    init(threads: Int) {
+        self.threads = threads
+        let places = UnsafeMutablePointer<Unmanaged<SamplerScratch>>.allocate(capacity: threads)
+        for worker in 0..<threads { (places + worker).initialize(to: .passRetained(SamplerScratch())) }
+        self.places = UnsafePointer(places)
+    }
+
+    deinit {
+        for worker in 0..<threads { places[worker].release() }
+        places.deallocate()
+    }
+}

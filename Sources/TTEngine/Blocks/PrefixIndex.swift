@@ -1,0 +1,70 @@
+// Which full blocks hold which tokens, so that sequences that begin alike find the blocks that they can share.
+
+/// A sequence of full blocks that the index has seen; never another one's name.
+struct PrefixID: Hashable {
+    fileprivate let rawValue: UInt64
+
+    /// The sequence of no blocks.
+    static let empty = PrefixID(rawValue: 0)
+}
+
+/// What a full block holds: its own tokens, and by their name all tokens before them, which its keys and values depend on.
+///
+/// Contents are found by their hash and compared in full: two that differ are never taken for one another.
+struct BlockContent: Hashable {
+    /// The sequence before the block.
+    let parent: PrefixID
+    /// The block's tokens.
+    let tokens: ArraySlice<Int32>
+
+    /// Keeps the block's tokens alone alive.
+    fileprivate var compact: BlockContent { BlockContent(parent: parent, tokens: ArraySlice(Array(tokens))) }
+}
+
+/// The full blocks whose contents are known, free or owned.
+///
+/// A block that is forgotten leaves those that continued it unreachable, until they are forgotten too: the sequence gets
+/// another name when it is seen again.
+struct PrefixIndex {
+    /// A known block.
+    struct Entry {
+        let block: Int32
+        /// The sequence that ends with the block.
+        let prefix: PrefixID
+    }
+
+    private var entries: [BlockContent: Entry] = [:]
+    /// By block; `nil` where what the block holds is not known.
+    private var contents: [BlockContent?]
+    private var lastID: UInt64 = 0
+
+    /// An index that knows nothing of `blockCount` blocks.
+    init(blockCount: Int) { contents = Array(repeating: nil, count: blockCount) }
+
+    /// The block with `content`.
+    func find(_ content: BlockContent) -> Entry? { entries[content] }
+
+    /// What a block is known to hold.
+    func content(of block: Int32) -> BlockContent? { contents[Int(block)] }
+
+    /// Notes that `block`, of which nothing is known, holds `content`; nothing changes where another block does.
+    ///
+    /// - Returns: the name of the sequence that ends with `content`.
+    mutating func insert(_ content: BlockContent, in block: Int32) -> PrefixID {
+        precondition(contents[Int(block)] == nil, "block \(block) has a content already")
+        if let known = entries[content] { return known.prefix }
+        let content = content.compact
+        lastID += 1
+        let prefix = PrefixID(rawValue: lastID)
+        entries[content] = Entry(block: block, prefix: prefix)
+        contents[Int(block)] = content
+        return prefix
+    }
+
+    /// Forgets what a block holds, because it is about to hold something else.
+    mutating func forget(_ block: Int32) {
+        guard let content = contents[Int(block)] else { return }
+        entries[content] = nil
+        contents[Int(block)] = nil
+    }
+}

@@ -1,0 +1,44 @@
+// The memory that sampling works in, so that sampling a row allocates nothing.
+
+/// Working memory of `TokenSampler`, for one row at a time; grows with the largest vocabulary that it has been used for.
+public final class SamplerScratch {
+    /// The tiles that it has room for.
+    private var capacity = 0
+    /// Summaries of a row whose logits are all there.
+    private(set) var tiles = UnsafeMutablePointer<LogitTile>.allocate(capacity: 0)
+    /// Weight of each tile's kept tokens, relative to the row's highest logit.
+    private(set) var weights = UnsafeMutablePointer<Double>.allocate(capacity: 0)
+    /// Weights of the tokens of the tile that was looked at last.
+    let tokenWeights = UnsafeMutablePointer<Float>.allocate(capacity: LogitTile.width)
+    /// Tiles by their best tokens' ranks.
+    private(set) var ranks = UnsafeMutablePointer<TokenRank>.allocate(capacity: 0)
+    /// Tokens that may be kept.
+    private(set) var candidates = UnsafeMutablePointer<TokenSelection.Candidate>.allocate(capacity: 0)
+
+    /// Empty working memory.
+    public init() {}
+
+    deinit {
+        deallocate()
+        tokenWeights.deallocate()
+    }
+
+    /// Makes room for the tiles of `vocabulary` tokens.
+    func reserve(vocabulary: Int) {
+        let count = LogitTile.count(vocabulary: vocabulary)
+        guard count > capacity else { return }
+        deallocate()
+        capacity = count
+        tiles = .allocate(capacity: count)
+        weights = .allocate(capacity: count)
+        ranks = .allocate(capacity: count)
+        candidates = .allocate(capacity: count * LogitTile.width)
+    }
+
+    private func deallocate() {
+        tiles.deallocate()
+        weights.deallocate()
+        ranks.deallocate()
+        candidates.deallocate()
+    }
+}

@@ -1,0 +1,133 @@
+// A row's choice from the summaries of its tiles: which tiles can hold the token, and which token it is.
+
+/// A row of logits of which only summaries are at hand.
+struct TiledRow {
+    /// The logits of a tile.
+    typealias Look = (_ tile: Int) -> UnsafePointer<Float>
+
+    let tiles: UnsafeBufferPointer<LogitTile>
+    let vocabulary: Int
+
+    /// The token for `position`.
+    func choose(_ params: TTSamplingParams, _ position: Int, _ scratch: SamplerScratch, _ look: Look) -> Int32 {
+        let best = bestTile()
+        let highest = tiles[best].highest
+        // An infinite highest logit leaves nothing to weigh: +∞ is certain, −∞ means that all are excluded.
+        guard !params.isGreedy, highest.isFinite else { return firstHighest(in: best, look(best)) }
+        let weight = TokenWeight(highest: highest, scale: TokenWeight.scale(temperature: params.temperature))
+        let last = keep(params, weight, scratch, look)
+        return draw(SampleStream.uniform(seed: params.seed, position: position), last, weight, scratch, look)
+    }
+
+    /// The first tile with the highest logit.
+    private func bestTile() -> Int {
+        var (best, highest) = (0, -Float.infinity)
+        for tile in tiles.indices where tiles[tile].highest > highest {
+            (best, highest) = (tile, tiles[tile].highest)
+        }
+        return best
+    }
+
+    /// The first token with the tile's highest logit.
+    private func firstHighest(in tile: Int, _ logits: UnsafePointer<Float>) -> Int32 {
+        var (best, highest) = (0, -Float.infinity)
+        for index in 0..<width(tile) where logits[index] > highest {
+            (best, highest) = (index, logits[index])
+        }
+        return Int32(tile * LogitTile.width + best)
+    }
+
+    private func width(_ tile: Int) -> Int { min(LogitTile.width, vocabulary - tile * LogitTile.width) }
+}
+
+extension TiledRow {
+    /// Applies top-k, then top-p; leaves the weight of each tile's kept tokens in `scratch.weights`.
+    ///
+    /// - Returns: the rank of the last token that is kept.
+    private func keep(
+        _ params: TTSamplingParams, _ weight: TokenWeight, _ scratch: SamplerScratch, _ look: Look
+    ) -> TokenRank {
+        let share = Double(max(params.topP, 0))
+        var selection: TokenSelection
+        if params.keepsAllTokens(of: vocabulary) {
+            let total = weighTiles(weight, scratch)
+            guard params.topP < 1 else { return .last }
+            // Tokens of less than (1 − p)/V of the total have less than 1 − p of it together, so none of them is in the
+            // nucleus. Half of that, because sums are rounded.
+            selection = TokenSelection(
+                scratch.candidates, reaching: share * total, of: .weight,
+                floor: Float(0.5 * (1 - share) * total / Double(vocabulary)))
+            select(&selection, weight, scratch, look)
+        } else {
+            selection = TokenSelection(scratch.candidates, reaching: Double(params.topK), of: .tokens)
+            select(&selection, weight, scratch, look)
+            if params.topP < 1 { selection.narrow(toShare: share) }
+        }
+        scratch.weights.update(repeating: 0, count: tiles.count)
+        var last = selection.kept[0].rank
+        for candidate in selection.kept {
+            scratch.weights[candidate.rank.token / LogitTile.width] += Double(candidate.weight)
+            last = max(last, candidate.rank)
+        }
+        return last
+    }
+
+    /// Every tile's weight relative to the row's highest logit, from the summaries alone; returns their sum.
+    private func weighTiles(_ weight: TokenWeight, _ scratch: SamplerScratch) -> Double {
+        let weights = scratch.weights
+        for tile in tiles.indices {
+            weights[tile] = Double(tiles[tile].weight) * Double(weight(tiles[tile].highest))
+        }
+        return tiles.indices.reduce(0) { $0 + weights[$1] }
+    }
+
+    /// Looks into tiles in the order of their best tokens, as long as they can hold a token that is kept.
+    private func select(
+        _ selection: inout TokenSelection, _ weight: TokenWeight, _ scratch: SamplerScratch, _ look: Look
+    ) {
+        var count = 0
+        for tile in tiles.indices where !weight.vanishes(tiles[tile].highest) {
+            // No token of the tile precedes this rank.
+            scratch.ranks[count] = TokenRank(logit: tiles[tile].highest, token: tile * LogitTile.width)
+            count += 1
+        }
+        var heap = RankHeap(scratch.ranks, count: count)
+        while let next = heap.first, next < selection.bound {
+            heap.removeFirst()
+            let tile = next.token / LogitTile.width
+            let logits = look(tile)
+            weight.fill(scratch.tokenWeights, logits, count: width(tile))
+            selection.insert(from: next.token, count: width(tile), logits, scratch.tokenWeights)
+        }
+        selection.cut()
+    }
+
+    /// Draws from the tokens up to rank `last`: first the tile, then the token in it.
+    private func draw(
+        _ uniform: Float, _ last: TokenRank, _ weight: TokenWeight, _ scratch: SamplerScratch, _ look: Look
+    ) -> Int32 {
+        var total = 0.0
+        for tile in tiles.indices { total += scratch.weights[tile] }
+        precondition(total > 0, "where all tokens may be drawn, the tiles have weights")
+        // Below the total, and the same additions lead there: some tile takes the sum above it.
+        let target = Double(uniform) * total
+        var (tile, sum) = (0, 0.0)
+        while sum + scratch.weights[tile] <= target {
+            sum += scratch.weights[tile]
+            tile += 1
+        }
+        let logits = look(tile)
+        weight.fill(scratch.tokenWeights, logits, count: width(tile))
+        var chosen = 0
+        for index in 0..<width(tile) {
+            let token = tile * LogitTile.width + index
+            let weight = scratch.tokenWeights[index]
+            guard weight > 0, TokenRank(logit: logits[index], token: token) <= last else { continue }
+            chosen = token
+            sum += Double(weight)
+            // The tile's weight may have been rounded up: then its last token is taken.
+            if sum > target { break }
+        }
+        return Int32(chosen)
+    }
+}

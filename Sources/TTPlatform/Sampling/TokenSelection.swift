@@ -1,0 +1,127 @@
+// Finds the first tokens of a row that together reach a count or a weight, without sorting the row.
+
+/// Collects tokens and keeps the first of them in the order of `TokenRank`, as many as reach a goal.
+///
+/// Tokens that follow a rank at which the goal is reached already cannot be among the first, and are left out at once.
+struct TokenSelection {
+    /// A token that may be drawn.
+    struct Candidate: BitwiseCopyable {
+        let rank: TokenRank
+        let weight: Float
+    }
+
+    /// What is added up until it reaches the goal.
+    enum Measure {
+        case tokens
+        case weight
+    }
+
+    private let candidates: UnsafeMutablePointer<Candidate>
+    private var measure: Measure
+    private var goal: Double
+    /// Tokens that weigh no more are known to be left out.
+    private let floor: Float
+    private var count = 0
+    private var sum = 0.0
+    /// Candidates at which it is worth to cut again: a quarter more than were kept.
+    private var cutCount = 0
+    /// Tokens behind this rank are known to be left out; `.last` until the goal has been reached.
+    private(set) var bound = TokenRank.last
+
+    /// An empty selection in memory for a row's tokens.
+    init(_ candidates: UnsafeMutablePointer<Candidate>, reaching goal: Double, of measure: Measure, floor: Float = 0) {
+        self.candidates = candidates
+        self.goal = goal
+        self.measure = measure
+        self.floor = floor
+    }
+
+    /// What has been kept, in no order.
+    var kept: UnsafeBufferPointer<Candidate> { UnsafeBufferPointer(start: candidates, count: count) }
+
+    /// Takes in `count` tokens from `first` on, with their logits and weights.
+    mutating func insert(
+        from first: Int, count: Int, _ logits: UnsafePointer<Float>, _ weights: UnsafePointer<Float>
+    ) {
+        var index = 0
+        while index < count {
+            let candidate = Candidate(
+                rank: TokenRank(logit: logits[index], token: first + index), weight: weights[index])
+            // Written in any case: a branch would be a coin toss.
+            candidates[self.count] = candidate
+            let isKept = candidate.weight > floor && candidate.rank < bound
+            self.count += isKept ? 1 : 0
+            sum += isKept ? amount(candidate.weight) : 0
+            index += 1
+        }
+        if sum >= goal, self.count >= cutCount { cut() }
+    }
+
+    /// Leaves out what is not needed to reach the goal; the first token always stays.
+    mutating func cut() {
+        guard count > 0 else { return }
+        var (low, high, before) = (0, count, 0.0)
+        var places = PivotPlaces()
+        while high - low > 1 {
+            let (split, part) = partition(low, high, by: pivot(low, high, &places))
+            if before + part >= goal {
+                high = split
+            } else {
+                before += part
+                low = split
+            }
+        }
+        count = high
+        sum = before + amount(candidates[low].weight)
+        cutCount = count + count / 4 + 1
+        if sum >= goal { bound = candidates[low].rank }
+    }
+
+    /// Of what has been kept, keeps the first tokens that reach the share `share` of its weight.
+    mutating func narrow(toShare share: Double) {
+        measure = .weight
+        goal = share * kept.reduce(0) { $0 + Double($1.weight) }
+        cut()
+    }
+
+    /// Puts the candidates up to rank `pivot` before the others of a range.
+    ///
+    /// - Returns: where the others begin, and the measure of the first part.
+    private func partition(_ low: Int, _ high: Int, by pivot: TokenRank) -> (split: Int, measure: Double) {
+        var (split, sum) = (low, 0.0)
+        var index = low
+        while index < high {
+            // Swapped in any case, for the same reason.
+            let candidate = candidates[index]
+            candidates[index] = candidates[split]
+            candidates[split] = candidate
+            let isFirst = candidate.rank <= pivot
+            split += isFirst ? 1 : 0
+            sum += isFirst ? amount(candidate.weight) : 0
+            index += 1
+        }
+        return (split, sum)
+    }
+
+    /// A rank of the range that is not the last one in it: the middle one of three.
+    private func pivot(_ low: Int, _ high: Int, _ places: inout PivotPlaces) -> TokenRank {
+        let third = (high - low) / 3
+        guard third > 0 else { return min(candidates[low].rank, candidates[low + 1].rank) }
+        let first = candidates[low + places.next(below: third)].rank
+        let second = candidates[low + third + places.next(below: third)].rank
+        let last = candidates[low + 2 * third + places.next(below: third)].rank
+        return max(min(first, second), min(max(first, second), last))
+    }
+
+    private func amount(_ weight: Float) -> Double { measure == .tokens ? 1 : Double(weight) }
+}
+
+/// Where to look for pivots: always the same places, but so scattered that no row's order makes the work quadratic.
+private struct PivotPlaces {
+    private var state: UInt64 = 0
+
+    mutating func next(below count: Int) -> Int {
+        state = state &* 0x5851_F42D_4C95_7F2D &+ 0x1405_7B7E_F767_814F
+        return Int(state.multipliedFullWidth(by: UInt64(count)).high)
+    }
+}

@@ -1,0 +1,119 @@
+// The benchmark's arithmetic, on models small enough to count by hand, and its measurements' shape.
+
+import CHostKernels
+import Foundation
+import ModelFiles
+import TTPlatform
+import Testing
+
+@testable import HostDevice
+
+@Suite struct BenchmarkTests {
+    /// Every kernel set says how many multiply-adds its tile did, because each added one.
+    @Test(arguments: KernelSet.available.map(\.name))
+    func peaksDoTheWorkThatTheyCount(name: String) throws {
+        let kernels = try KernelSet.choose(named: name).table
+        for run in [kernels.peak_dot, kernels.peak_fma] {
+            let each = run(1)
+            #expect(each > 0)
+            #expect(run(0) == 0)
+            #expect(run(1000) == 1000 * each)
+            #expect(run(100_000) == 100_000 * each)
+        }
+        let words = (0..<1024).map { UInt32($0) &* 0x9E37_79B9 }
+        #expect(kernels.read_all(words, words.count) == words.reduce(0, &+))
+        #expect(kernels.read_all(words, 0) == 0)
+    }
+
+    @Test func packedBytesAreThoseThatTheMatrixHolds() throws {
+        let pool = ThreadPool(threadCount: 1)
+        // 40 outputs are two panels of 32; GGUF types F32, F16, Q4_1, Q8_0, and Q6_K with two scales a group.
+        let elements = 512 * 64
+        let groups = elements / 32
+        for (type, rowBytes, expected) in [
+            (UInt32(0), 2048, 4 * elements), (1, 1024, 2 * elements), (3, 320, elements / 2 + 8 * groups),
+            (8, 544, elements + 8 * groups), (14, 420, elements + 16 * groups),
+        ] {
+            let zeros = [UInt8](repeating: 0, count: rowBytes * 40)
+            let matrix = try zeros.withUnsafeBytes {
+                try PackedMatrix(type: type, rows: $0, inputs: 512, outputs: 40, pool: pool)
+            }
+            #expect(matrix.byteCount == expected, "type \(type)")
+        }
+    }
+
+    /// The multiply-adds of a llama layer, from the configuration.
+    private func expected(_ config: ModelConfig) -> (layers: Int, head: Int, position: Int) {
+        let queries = config.attentionHeadCount * config.headSize
+        let keys = config.keyValueHeadCount * config.headSize
+        let layer = config.hiddenSize * (2 * queries + 2 * keys + 3 * config.intermediateSize)
+        return (config.layerCount * layer, config.hiddenSize * config.vocabularySize, 2 * config.layerCount * keys)
+    }
+
+    @Test func costsOfTheTinyModels() throws {
+        for name in GoldenModelTests.tinyNames {
+            let exact = try LoadedModel(tiny: name, .accuracy)
+            let (layers, head, position) = expected(exact.config)
+            let cost = ModelCost(exact.model.parts)
+            #expect(cost.layers == ProductCost(int8MultiplyAdds: 0, floatMultiplyAdds: layers), "\(name)")
+            #expect(cost.head == ProductCost(int8MultiplyAdds: 0, floatMultiplyAdds: head), "\(name)")
+            #expect(cost.positionBytes == 4 * position)
+            #expect(cost.decodeBytes(rows: 3, context: 10) == Double(cost.weightBytes + 30 * 4 * position))
+
+            let fast = ModelCost(try LoadedModel(tiny: name, .performance).model.parts)
+            #expect(fast.layers.operations == 2 * layers)
+            #expect(fast.weightBytes == cost.weightBytes)
+            #expect(fast.positionBytes == 2 * position)
+        }
+        let floats = ModelCost(try LoadedModel(tiny: "tiny-f32", .performance).model.parts)
+        #expect(floats.layers.int8MultiplyAdds == 0)
+        let quantized = ModelCost(try LoadedModel(tiny: "tiny-q8_0", .performance).model.parts)
+        #expect(quantized.layers.floatMultiplyAdds == 0)
+    }
+
+    @Test func speedsAreWorkOverThreadTime() {
+        let limits = HostLimits.Rates(
+            threads: 2, int8OperationsPerSecond: 400, floatOperationsPerSecond: 100, readBytesPerSecond: 1)
+        // 8 thread seconds are 4 seconds of both; at the limits it would be 400/400 + 100/100.
+        let speed = ProductSpeed(
+            ProductCost(int8MultiplyAdds: 200, floatMultiplyAdds: 50), threadSeconds: 8, limits: limits)
+        #expect(speed.operationsPerSecond == 125)
+        #expect(speed.shareOfPeak == 0.5)
+
+        let times = StepTimes(seconds: [3, 1, 2], threadSeconds: [.products: 6, .attention: 3])
+        #expect(times.median == 2)
+        let shares = ThreadShares(times, threads: 2)
+        #expect(shares[.products] == 0.5 && shares[.attention] == 0.25 && shares[.rows] == 0)
+        #expect(shares.outside == 0.25)
+    }
+
+    @Test func aRunMeasuresEveryStepOfItsPlan() throws {
+        let device = try HostMeshDevice(threads: 2)
+        defer { device.close() }
+        let path = goldenFolder.appendingPathComponent("tiny/tiny-q4_1.gguf").path
+        let plan = HostBenchmark.Plan(
+            optimizations: .performance, batchSizes: [1, 3], contexts: [20, 7], promptLengths: [16])
+        let report = try HostBenchmark(of: ModelConfig(gguf: GGUFFile(path: path)), on: device, plan: plan).run { _ in }
+        #expect(report.prefills.map(\.shape) == [.prefill(prompts: 1, length: 16), .prefill(prompts: 64, length: 16)])
+        #expect(
+            report.decodes.map(\.shape) == [
+                .decode(rows: 1, context: 20), .decode(rows: 3, context: 20), .decode(rows: 1, context: 7),
+                .decode(rows: 3, context: 7),
+            ])
+        for step in report.prefills + report.decodes {
+            #expect(step.seconds > 0 && step.tokensPerSecond > 0)
+            for kind in [KernelKind.rows, .products, .attention, .logits, .sampling] { #expect(step.shares[kind] > 0) }
+            #expect((0..<1).contains(step.shares.outside))
+            #expect(step.layers.operationsPerSecond > 0 && step.head.shareOfPeak > 0)
+            let isDecode = if case .decode = step.shape { true } else { false }
+            #expect((step.readBytesPerSecond != nil) == isDecode)
+        }
+        let isAlone = report.limits.allThreads.threads == 1
+        let scaled: [StepMeasurement.Shape] = [.prefill(prompts: 1, length: 16), .decode(rows: 3, context: 20)]
+        #expect(report.scaling.map(\.shape) == (isAlone ? [] : scaled))
+        for rates in [report.limits.oneThread, report.limits.allThreads] {
+            #expect(rates.int8OperationsPerSecond > 0 && rates.floatOperationsPerSecond > 0)
+            #expect(rates.readBytesPerSecond > 0)
+        }
+    }
+}

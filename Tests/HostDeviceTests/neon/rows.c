@@ -1,0 +1,65 @@
+// The kernels over rows of activations: lengths around the vectors' ends, and odd numbers.
+
+#include "results.h"
+
+static float *odd_floats(size_t count) {
+    float *values = allocate(count * sizeof(float));
+    for (size_t i = 0; i < count; i++) values[i] = odd_float();
+    return values;
+}
+
+static void run_quantize(const hk_kernels *k, results *r) {
+    enum { rows = 400, groups = 3, count = groups * HK_GROUP, width = count + HK_GROUP };
+    float *x = random_floats(rows * width);
+    for (size_t row = 0; row < rows; row++) {
+        // Blocks of tame numbers of some size, subnormal ones and halves too; then some with a few odd numbers.
+        float size = row < 300 ? __builtin_ldexpf(1, (int)row - 150) : 1;
+        for (size_t i = 0; i < width; i++) x[row * width + i] *= size;
+        if (row >= 300) x[row * width + next_random() % count] = odd_float();
+        if (row >= 380) x[row * width] = 127;
+        if (row >= 380)
+            for (size_t i = 1; i < count; i++) x[row * width + i] = (float)((int)(next_random() % 253) - 126) + 0.5f;
+    }
+    size_t scales = rows * (width / HK_GROUP);
+    hk_quantized q = {(int8_t *)random_floats(rows * width / 4), random_floats(scales), random_floats(scales)};
+    k->quantize(x, width, rows, count, &q, width);
+    keep_bytes(r, "quantize values", q.values, rows * width);
+    keep_floats(r, "quantize scales", q.scales, scales);
+    keep_floats(r, "quantize sums", q.sums, scales);
+}
+
+static void run_lengths(const hk_kernels *k, results *r, size_t count, int odd) {
+    float *a = odd ? odd_floats(3 * count) : random_floats(3 * count), *b = random_floats(3 * count);
+    float *out = random_floats(3 * count + 20);
+    k->silu_multiply(a, b, count, 3, count, out, count + 5);
+    keep_floats(r, "silu_multiply", out, 3 * count + 20);
+    int64_t greatest = k->argmax(a, count);
+    keep_bytes(r, "argmax", &greatest, sizeof greatest);
+    a[count / 2] = 2;
+    a[count - 1] = 2;
+    greatest = k->argmax(a, count);
+    keep_bytes(r, "argmax of equals", &greatest, sizeof greatest);
+    k->add_norm(a, count % 2 ? b : 0, b + count, 1e-5f, count, out);
+    keep_floats(r, "add_norm residual", a, count);
+    keep_floats(r, "add_norm", out, count);
+}
+
+void run_rows(const hk_kernels *k, results *r) {
+    run_quantize(k, r);
+    for (size_t count = 1; count <= 70; count++)
+        for (int odd = 0; odd < 2; odd++) run_lengths(k, r, count, odd);
+    run_lengths(k, r, 40000, 0);
+    run_lengths(k, r, 40000, 1);
+    // All of the exponential's range.
+    float *gate = random_floats(40000), *out = random_floats(40000);
+    for (size_t i = 0; i < 40000; i++) gate[i] *= 110;
+    k->silu_multiply(gate, gate, 0, 1, 40000, out, 0);
+    keep_floats(r, "silu_multiply of great numbers", out, 40000);
+    for (size_t pairs = 0; pairs <= 20; pairs++) {
+        float *heads = random_floats(3 * 40), *angles = random_floats(40);
+        k->rotate(heads, 3, 40, angles, angles + 20, pairs);
+        keep_floats(r, "rotate", heads, 3 * 40);
+    }
+    uint32_t *words = (uint32_t *)random_floats(1280), sum = k->read_all(words, 1280);
+    keep_bytes(r, "read_all", &sum, sizeof sum);
+}

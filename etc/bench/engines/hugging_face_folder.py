@@ -1,0 +1,18 @@
+"""Writes the Hugging Face folder that vLLM needs of a GGUF file: dequantised weights, no tokenizer.
+
+    python hugging_face_folder.py MODEL.gguf DTYPE FOLDER
+
+Runs in vLLM's environment. The reading is the golden data's own.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "Tests" / "Golden" / "reference"))
+
+from gguf_model import load_model  # noqa: E402
+
+model, dtype, folder = sys.argv[1:]
+load_model(Path(model), getattr(torch, dtype)).save_pretrained(folder)

