@@ -24,9 +24,9 @@ struct TokenScores {
         of windows: [ArraySlice<Int32>], by model: any TTModel, rows: Int, blocksOfRow: Int
     ) throws(DeviceFault) {
         best = Array(repeating: [], count: windows.count)
+        let windows = windows.map(Array.init)
         for begin in stride(from: 0, to: windows.count, by: rows) {
-            let group = begin..<min(begin + rows, windows.count)
-            try score(group, windows.map(Array.init), model, blocksOfRow)
+            try score(begin..<min(begin + rows, windows.count), windows, model, blocksOfRow)
         }
     }
 

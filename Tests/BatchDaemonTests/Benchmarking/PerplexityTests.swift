@@ -4,6 +4,7 @@ import Foundation
 import ModelFiles
 import TTPlatform
 import Testing
+import Tokenizer
 
 @testable import BatchDaemon
 

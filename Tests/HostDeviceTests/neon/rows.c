@@ -33,19 +33,27 @@ static void run_lengths(const hk_kernels *k, results *r, size_t count, int odd) 
     float *out = random_floats(3 * count + 20);
     k->silu_multiply(a, b, count, 3, count, out, count + 5);
     keep_floats(r, "silu_multiply", out, 3 * count + 20);
-    int64_t greatest = k->argmax(a, count);
-    keep_bytes(r, "argmax", &greatest, sizeof greatest);
-    a[count / 2] = 2;
-    a[count - 1] = 2;
-    greatest = k->argmax(a, count);
-    keep_bytes(r, "argmax of equals", &greatest, sizeof greatest);
     k->add_norm(a, count % 2 ? b : 0, b + count, 1e-5f, count, out);
     keep_floats(r, "add_norm residual", a, count);
     keep_floats(r, "add_norm", out, count);
 }
 
+// Tiles of logits of every length and kind, with scales from none to huge.
+static void run_summarise(const hk_kernels *k, results *r, int odd) {
+    enum { rows = 200, stride = HK_PANEL + 3 };
+    float *logits = odd ? odd_floats(rows * stride) : random_floats(rows * stride), *scales = random_floats(rows);
+    hk_logit_tile *tiles = (hk_logit_tile *)random_floats(2 * rows);
+    for (size_t row = 0; row < rows; row++) scales[row] = row % 5 ? __builtin_ldexpf(scales[row], (int)row - 100) : 0;
+    for (size_t valid = 1; valid <= HK_PANEL; valid++) {
+        k->summarise(logits, stride, rows, valid, scales, tiles, 1);
+        keep_floats(r, "summarise", &tiles->highest, 2 * rows);
+    }
+}
+
 void run_rows(const hk_kernels *k, results *r) {
     run_quantize(k, r);
+    run_summarise(k, r, 0);
+    run_summarise(k, r, 1);
     for (size_t count = 1; count <= 70; count++)
         for (int odd = 0; odd < 2; odd++) run_lengths(k, r, count, odd);
     run_lengths(k, r, 40000, 0);
