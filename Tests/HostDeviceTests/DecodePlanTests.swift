@@ -7,6 +7,20 @@ import Testing
 @testable import HostDevice
 
 @Suite struct DecodePlanTests {
+    /// Kept traces are replayed step after step; without, each step's stages are made anew.
+    @Test(arguments: [Optimizations.performance, .accuracy], [1, 3])
+    func tracesChangeNoToken(_ optimizations: Optimizations, _ threads: Int) throws {
+        let prompt = someTokens(37, seed: 4)
+        let plain = try LoadedModel(tiny: "tiny-q4_1", optimizations, threads: threads)
+        let traced = try LoadedModel(tiny: "tiny-q4_1", optimizations, threads: threads)
+        try traced.model.warmUp(
+            WarmUpPlan(
+                decodeBatchSize: 8, pageTableWidth: 16, traceMode: true, samplePrefillOnDevice: true,
+                sampleDecodeOnDevice: true))
+        let expected = try plain.generate(prompt, count: 40)
+        for _ in 0..<2 { #expect(try traced.generate(prompt, count: 40) == expected) }
+    }
+
     static let keep = DecodePlan(inputs: .keep, reloadSamplingParams: false, resetSamplingState: false)
     static let sampled = TTSamplingParams(temperature: 0.9, topK: 40, topP: 0.95, seed: 11)
     static let prompts = [someTokens(20, seed: 3), someTokens(33, seed: 4), someTokens(6, seed: 5)]
