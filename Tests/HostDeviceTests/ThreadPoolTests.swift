@@ -11,18 +11,16 @@ import Testing
         let pool = ThreadPool(threadCount: threads)
         defer { pool.stop() }
         for count in [0, 1, 2, 3, 17, 1000] {
-            for grain in [1, 5] {
-                let done = try DeviceBuffer<Int32>(count: max(count, 1))
-                let workers = Atomic<Int>(0)
-                for _ in 0..<20 {
-                    pool.forEach(count, grain: grain) { worker, part in
-                        workers.bitwiseOr(1 << worker, ordering: .relaxed)
-                        for index in part { done.base[index] += 1 }
-                    }
+            let done = try DeviceBuffer<Int32>(count: max(count, 1))
+            let workers = Atomic<Int>(0)
+            for _ in 0..<20 {
+                pool.forEach(count) { worker, part in
+                    workers.bitwiseOr(1 << worker, ordering: .relaxed)
+                    for index in part { done.base[index] += 1 }
                 }
-                #expect((0..<count).allSatisfy { done.base[$0] == 20 })
-                #expect(workers.load(ordering: .relaxed) < 1 << threads)
             }
+            #expect((0..<count).allSatisfy { done.base[$0] == 20 })
+            #expect(workers.load(ordering: .relaxed) < 1 << threads)
         }
     }
 

@@ -147,11 +147,8 @@ public final class HostLlamaModel: TTModel {
             try check("decode step", slot, token: state.tokens[slot])
             forward.inputs.tokens.base[rows] = StepToken(
                 token: state.tokens[slot], position: position, tableOffset: Int32(slot * state.pageTable.width))
-            forward.inputs.setOutputRow(
-                rows,
-                StepOutputRow(
-                    tileRow: Int32(rows), position: position + 1, sampling: state.sampling[slot].deviceParams),
-                vocabulary: parts.geometry.vocabulary)
+            forward.inputs.outputRows.base[rows] = StepOutputRow(
+                tileRow: Int32(rows), position: position + 1, sampling: state.sampling[slot].deviceParams)
             rows += 1
         }
         if rows > 0 {
@@ -210,12 +207,9 @@ extension HostLlamaModel {
         for begin in stride(from: 0, to: tile.ends.count, by: forward.outputRows) {
             let ends = tile.ends[begin..<min(begin + forward.outputRows, tile.ends.count)]
             for (index, end) in ends.enumerated() {
-                forward.inputs.setOutputRow(
-                    index,
-                    StepOutputRow(
-                        tileRow: Int32(end.tileRow), position: Int32(end.position),
-                        sampling: batch.sampling[end.row].deviceParams),
-                    vocabulary: parts.geometry.vocabulary)
+                forward.inputs.outputRows.base[index] = StepOutputRow(
+                    tileRow: Int32(end.tileRow), position: Int32(end.position),
+                    sampling: batch.sampling[end.row].deviceParams)
             }
             forward.output(rows: ends.count)
             for (index, end) in ends.enumerated() {

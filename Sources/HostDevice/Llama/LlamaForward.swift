@@ -19,9 +19,8 @@ final class LlamaForward {
     let logitStride: Int
     /// Keeps each shape's trace instead of making it anew.
     var keepsTraces = false
-    /// Where the time goes, if anybody asked.
-    let profile: StepProfile?
 
+    private let profile: StepProfile?
     private let capture: TraceCapture
     private let scratch: StepScratch
     private let kernels: KernelSet
@@ -47,8 +46,7 @@ final class LlamaForward {
         let paddedLength = (model.maxSequenceLength + 15) / 16 * 16
         scratch = try StepScratch(
             tokens: tileTokens, outputRows: outputRows, threads: pool.threadCount, weights: model.weights,
-            geometry: model.geometry,
-            rotatedPairs: model.rotary.pairs,
+            geometry: model.geometry, rotatedPairs: model.rotary.pairs,
             scoreStride: paddedLength + (cacheGeometry.blockSize + 15) / 16 * 16 + 16)
         inputs = try StepInputs(tokens: tileTokens)
         logitStride = model.weights.output.paddedOutputs
@@ -66,20 +64,23 @@ final class LlamaForward {
     func run(rows: Int, prefills: Bool, pageTable: UnsafePointer<Int32>) {
         inputs.pageTable.base.pointee = pageTable
         if prefills {
-            replay(&prefillTraces[rows]) { capture.layers(rows: rows, ofOneSequence: true) }
+            replay(&prefillTraces[rows]) { capture.layers(rows: rows, prefills: true) }
         } else {
-            replay(&decodeTraces[rows]) { capture.layers(rows: rows, ofOneSequence: false) }
+            replay(&decodeTraces[rows]) { capture.layers(rows: rows, prefills: false) }
         }
     }
 
     /// Logits and tokens of the first `rows` output rows of the inputs, which are rows of the tile that was run last.
-    func output(rows: Int) { replay(&outputTraces[rows]) { capture.output(rows: rows) } }
+    func output(rows: Int) {
+        inputs.prepareOutput(rows: rows, vocabulary: capture.geometry.vocabulary)
+        replay(&outputTraces[rows]) { capture.output(rows: rows) }
+    }
 
-    /// Captures what decode steps of up to `rows` rows need.
+    /// Captures what decode steps of up to `rows` rows need, at most `outputRows`.
     func captureDecodeTraces(upTo rows: Int) {
         for rows in 1...rows {
-            decodeTraces[rows] = trace(capture.layers(rows: rows, ofOneSequence: false))
-            if rows <= outputRows { outputTraces[rows] = trace(capture.output(rows: rows)) }
+            decodeTraces[rows] = trace(capture.layers(rows: rows, prefills: false))
+            outputTraces[rows] = trace(capture.output(rows: rows))
         }
     }
 

@@ -55,11 +55,11 @@ final class ThreadPool: @unchecked Sendable {
         while holders.load(ordering: .sequentiallyConsistent) > 0 { sched_yield() }
     }
 
-    /// Runs `body` over `0..<count` in pieces of at least `grain` indices; returns when all are done.
-    func forEach(_ count: Int, grain: Int = 1, _ body: (_ worker: Int, _ part: Range<Int>) -> Void) {
+    /// Runs `body` over `0..<count`, some indices at a time; returns when all are done.
+    func forEach(_ count: Int, _ body: (_ worker: Int, _ part: Range<Int>) -> Void) {
         guard count > 0 else { return }
         withoutActuallyEscaping(body) { body in
-            let stage = StagedWork.Stage(count: count, piece: max(grain, count / (threadCount * 8)))
+            let stage = StagedWork.Stage(count: count, piece: max(1, count / (threadCount * 8)))
             let work = StagedWork([stage], threads: threadCount) { _, worker, part in body(worker, part) }
             perform(work)
             withExtendedLifetime(work) { forget() }

@@ -9,7 +9,7 @@ final class PackedMatrix: @unchecked Sendable {
     let descriptor: UnsafePointer<hk_matrix>
     /// Bytes of the packed weights: what a product reads.
     let byteCount: Int
-    private let view: DeviceBuffer<hk_matrix>
+    /// Keeps the weights and `descriptor` in memory.
     private let arena: DeviceArena
 
     /// Inputs of the product.
@@ -44,11 +44,11 @@ final class PackedMatrix: @unchecked Sendable {
         byteCount = panels * panelBytes
         self.arena = arena
         let values = try arena.allocate(byteCount)
-        view = try DeviceBuffer(count: 1)
-        view.base.pointee = hk_matrix(
-            format: format, parts: parts, inputs: inputs, outputs: outputs, panel_bytes: panelBytes,
-            values: values)
-        descriptor = UnsafePointer(view.base)
+        let size = MemoryLayout<hk_matrix>.stride
+        let view = try UnsafeMutableRawPointer(arena.allocate(size)).bindMemory(to: hk_matrix.self, capacity: 1)
+        view.pointee = hk_matrix(
+            format: format, parts: parts, inputs: inputs, outputs: outputs, panel_bytes: panelBytes, values: values)
+        descriptor = UnsafePointer(view)
         let rowBytes = rows.count / outputs
         pool.forEach(panels) { _, part in
             hk_pack(type, rows.baseAddress!, rowBytes, descriptor, part.lowerBound, part.upperBound)

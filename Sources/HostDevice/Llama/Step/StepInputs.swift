@@ -46,12 +46,17 @@ final class StepInputs {
         pageTable = try DeviceBuffer(count: 1)
     }
 
-    /// Sets output row `index` of a vocabulary of `vocabulary` tokens.
-    func setOutputRow(_ index: Int, _ row: StepOutputRow, vocabulary: Int) {
-        outputRows.base[index] = row
-        weightScales.base[index] = row.sampling.map { TokenSampler.weightScale($0, vocabulary: vocabulary) } ?? 0
-        if index == 0 { wantsLogits.base.pointee = false }
-        if row.sampling == nil { wantsLogits.base.pointee = true }
+    /// Derives from the first `rows` output rows what the logits' stage must know of them.
+    func prepareOutput(rows: Int, vocabulary: Int) {
+        wantsLogits.base.pointee = false
+        for row in 0..<rows {
+            if let params = outputRows.base[row].sampling {
+                weightScales.base[row] = TokenSampler.weightScale(params, vocabulary: vocabulary)
+            } else {
+                weightScales.base[row] = 0
+                wantsLogits.base.pointee = true
+            }
+        }
     }
 }
 

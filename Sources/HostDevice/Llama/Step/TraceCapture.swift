@@ -21,12 +21,13 @@ struct TraceCapture {
     let logits: DeviceBuffer<Float>
 
     /// `rows` tokens through all layers: their keys and values are in the cache afterwards, and the last layer's hidden
-    /// states in the scratch memory but for what its feed-forward adds, which `output` adds.
-    func layers(rows: Int, ofOneSequence: Bool) -> CapturedStages {
+    /// states in the scratch memory but for what its feed-forward adds, which `output` adds. In prefill, neighbouring rows
+    /// of one sequence share what their attention loads.
+    func layers(rows: Int, prefills: Bool) -> CapturedStages {
         var stages = CapturedStages()
         stages.add(.embed(embed()), count: rows, piece: 4)
         for (index, layer) in weights.layers.enumerated() {
-            attention(index, layer, rows, neighbours: ofOneSequence ? StepScratch.attendedTokens : 1, &stages)
+            attention(index, layer, rows, neighbours: prefills ? StepScratch.attendedTokens : 1, &stages)
             feedForward(index, layer, rows, &stages)
         }
         return stages
