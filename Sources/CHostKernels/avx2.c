@@ -10,20 +10,32 @@
 #define HK_ROWS 6
 #define HK_COLUMNS 2
 #define HK_INT8_ROWS 4
-#define HK_INT8_COLUMNS 1
+#define HK_INT8_COLUMNS 2
 #define HK_TABLE avx2_kernels
 #define HK_VALUE_VECTORS 2
+#define HK_NIBBLE_SUMS
+#define HK_SIGNED_BYTES
 #define HK_LOAD_F16
 #define HK_SAVE_F16
+// Keeps the compiler from taking one vector of a tile after the other, for which it would spill all activations.
+#define HK_IN_ORDER(v) __asm__ volatile("" : "+x"(v))
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
 typedef int32_t hk_words __attribute__((vector_size(32)));
 typedef float hk_floats __attribute__((vector_size(32)));
 
-// Bytes of u are at most 15, so that no pair of products leaves 16 bits.
-static inline __attribute__((always_inline)) hk_words dot4(hk_words sum, hk_words u, hk_words x) {
-    __m256i pairs = _mm256_maddubs_epi16((__m256i)u, (__m256i)x);
+// Four-bit weights: the sum of a group's pairs of products fits 16 bits (8 × 2 × 15 × 127 < 2¹⁵).
+static inline __attribute__((always_inline)) hk_words add_nibbles(hk_words sum, hk_words u, hk_words x) {
+    return (hk_words)_mm256_add_epi16((__m256i)sum, _mm256_maddubs_epi16((__m256i)u, (__m256i)x));
+}
+static inline __attribute__((always_inline)) hk_words nibble_total(hk_words sum) {
+    return (hk_words)_mm256_madd_epi16((__m256i)sum, _mm256_set1_epi16(1));
+}
+
+// The instruction takes unsigned bytes by signed ones: the sign of w goes to x. No pair leaves 16 bits (2 × 128 × 127).
+static inline __attribute__((always_inline)) hk_words dot4_signed(hk_words sum, hk_words w, hk_words x) {
+    __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8((__m256i)w), _mm256_sign_epi8((__m256i)x, (__m256i)w));
     return sum + (hk_words)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 

@@ -15,7 +15,6 @@
 #define HK_VALUE_VECTORS 4
 #define HK_LOAD_F16
 #define HK_SAVE_F16
-#define HK_DOT4_BYTES
 
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"))), apply_to = function)

@@ -7,15 +7,17 @@
 
 #define HK_NAME "neon"
 #define HK_TABLE neon_kernels
+#define HK_SIGNED_BYTES
 
 #pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
 
 #include "Body/neon.h"
 
-// The instruction takes signed bytes on both sides: bytes of u are at most 15.
-static inline __attribute__((always_inline)) hk_words dot4(hk_words sum, hk_words u, hk_words x) {
-    return (hk_words)vdotq_s32((int32x4_t)sum, (int8x16_t)u, (int8x16_t)x);
+// The instruction takes signed bytes on both sides; those of 4-bit weights are at most 15.
+static inline __attribute__((always_inline)) hk_words dot4_signed(hk_words sum, hk_words w, hk_words x) {
+    return (hk_words)vdotq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)x);
 }
+#define dot4 dot4_signed
 
 #include "Body/all.h"
 

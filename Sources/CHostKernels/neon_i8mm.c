@@ -7,7 +7,6 @@
 
 #define HK_NAME "neon-i8mm"
 #define HK_TABLE neon_i8mm_kernels
-#define HK_DOT4_BYTES
 
 #pragma clang attribute push(__attribute__((target("i8mm"))), apply_to = function)
 

@@ -10,7 +10,6 @@
 #define HK_INT8_COLUMNS 2
 #define HK_VALUE_VECTORS 2
 #define HK_TABLE portable_kernels
-#define HK_DOT4_BYTES
 #if defined(__x86_64__) && !defined(__FMA__)
 #define HK_SOFTWARE_FMA
 #endif

@@ -7,12 +7,30 @@ HK_INLINE vi broadcast4(const int8_t *p) {
     return word - (vi){};
 }
 
-// One word of every lane against the four activations of each row; eight bits go as two nibbles where bytes overflow.
-#ifndef HK_DOT4_BYTES
-#define HK_DOT_U8(sum, v, x) (dot4(sum, (v) & 0x0f0f0f0f, x) + (dot4((vi){}, ((v) >> 4) & 0x0f0f0f0f, x) << 4))
-#else
-#define HK_DOT_U8(sum, v, x) dot4(sum, v, x)
+// A set has `dot4`, which adds the products of four unsigned and four signed bytes to each word. It may do better for its
+// instructions: HK_NIBBLE_SUMS where sums of 4-bit weights have a form of their own within a group (`add_nibbles`,
+// `nibble_total`), HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes (`dot4_signed`).
+#ifndef HK_NIBBLE_SUMS
+#define add_nibbles dot4
+#define nibble_total(sum) (sum)
 #endif
+
+// The beginning of a group's sum of 8-bit weights: what is missing where they are taken less 128. Exact, as all sums.
+HK_INLINE vi bytes_from(float sum) {
+#ifdef HK_SIGNED_BYTES
+    return __builtin_convertvector(splat(128 * sum), vi);
+#else
+    return (vi){};
+#endif
+}
+
+HK_INLINE vi add_bytes(vi sum, vi u, vi x) {
+#ifdef HK_SIGNED_BYTES
+    return dot4_signed(sum, u ^ (int32_t)0x80808080, x);
+#else
+    return dot4(sum, u, x);
+#endif
+}
 
 // `rows` rows × HK_INT8_COLUMNS vectors of a panel, whose records begin at `w`. Fetches `ahead` lines from `next` a group.
 HK_INLINE void int8_tile(const int rows, const int four, const uint8_t *w, size_t groups, const hk_quantized *x, size_t row,
@@ -28,24 +46,35 @@ HK_INLINE void int8_tile(const int rows, const int four, const uint8_t *w, size_
         const int8_t *values = x->values + (row * groups + g) * HK_GROUP;
         vi dots[HK_INT8_ROWS][HK_INT8_COLUMNS];
         HK_UNROLL for (int r = 0; r < rows; r++)
-            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) dots[r][c] = (vi){};
-        HK_UNROLL for (size_t word = 0; word < words; word++)
+            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++)
+                dots[r][c] = four ? (vi){} : bytes_from(x->sums[(row + r) * groups + g]);
+        HK_UNROLL for (size_t word = 0; word < words; word++) {
+            vi low[HK_INT8_COLUMNS], high[HK_INT8_COLUMNS];
             HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
-                vi v = load_words(weights + word * HK_PANEL + c * HK_LANES);
-                HK_UNROLL for (int r = 0; r < rows; r++) {
-                    const int8_t *q = values + r * groups * HK_GROUP + word * (HK_GROUP / words);
+                low[c] = load_words(weights + word * HK_PANEL + c * HK_LANES);
+                if (!four) continue;
+                high[c] = (low[c] >> 4) & 0x0f0f0f0f;
+                low[c] &= 0x0f0f0f0f;
+            }
+            HK_UNROLL for (int r = 0; r < rows; r++) {
+                const int8_t *q = values + r * groups * HK_GROUP + word * (HK_GROUP / words);
+                HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
                     if (four) {
-                        dots[r][c] = dot4(dots[r][c], v & 0x0f0f0f0f, broadcast4(q));
-                        dots[r][c] = dot4(dots[r][c], (v >> 4) & 0x0f0f0f0f, broadcast4(q + 4));
+                        dots[r][c] = add_nibbles(dots[r][c], low[c], broadcast4(q));
+                        dots[r][c] = add_nibbles(dots[r][c], high[c], broadcast4(q + 4));
                     } else {
-                        dots[r][c] = HK_DOT_U8(dots[r][c], v, broadcast4(q));
+                        dots[r][c] = add_bytes(dots[r][c], low[c], broadcast4(q));
                     }
                 }
             }
+            HK_UNROLL for (int r = 0; r < rows; r++)
+                HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) HK_IN_ORDER(dots[r][c]);
+        }
         HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
             vf scale = load(scales + c * HK_LANES), minimum = load(minimums + c * HK_LANES);
             HK_UNROLL for (int r = 0; r < rows; r++) {
                 size_t block = (row + r) * groups + g;
+                if (four) dots[r][c] = nibble_total(dots[r][c]);
                 vf value = fused(scale, floats(dots[r][c]), minimum * splat(x->sums[block]));
                 sums[r][c] = fused(splat(x->scales[block]), value, sums[r][c]);
             }

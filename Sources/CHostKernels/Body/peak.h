@@ -1,5 +1,5 @@
-// The most that the instructions of the products can do: their register tiles alone, without loading and scaling weights,
-// and a stream of reads. Every multiply-add is of ones, so that the sums say how many there were.
+// The most that the instructions of the products can do: their register tiles alone, group by group, without loading,
+// unpacking and scaling weights; and a stream of reads. Every multiply-add is of ones, so that the sums say how many there were.
 
 // What follows cannot know the value: no work is done once for all iterations.
 #define HK_UNKNOWN(x) __asm__ volatile("" : "+m"(x))
@@ -12,10 +12,15 @@ static uint64_t peak_dot(size_t iterations) {
         HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] = (vi){};
     }
     for (size_t i = 0; i < iterations; i++) {
-        HK_UNKNOWN(u);
-        HK_UNKNOWN(x);
+        vi dots[HK_INT8_ROWS][HK_INT8_COLUMNS] = {};
+        HK_UNROLL for (int word = 0; word < HK_GROUP / 4; word++) {
+            HK_UNKNOWN(u);
+            HK_UNKNOWN(x);
+            HK_UNROLL for (int r = 0; r < HK_INT8_ROWS; r++)
+                HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) dots[r][c] = add_nibbles(dots[r][c], u[c], x[r]);
+        }
         HK_UNROLL for (int r = 0; r < HK_INT8_ROWS; r++)
-            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] = dot4(sums[r][c], u[c], x[r]);
+            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] += nibble_total(dots[r][c]);
     }
     uint64_t total = 0;
     for (int r = 0; r < HK_INT8_ROWS; r++)

@@ -3,6 +3,9 @@
 #pragma STDC FP_CONTRACT OFF
 #pragma clang diagnostic ignored "-Wpsabi"
 
+#ifndef HK_IN_ORDER
+#define HK_IN_ORDER(v)
+#endif
 #define HK_INLINE static inline __attribute__((always_inline, unused))
 #define HK_UNROLL _Pragma("clang loop unroll(full)")
 

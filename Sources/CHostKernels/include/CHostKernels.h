@@ -126,7 +126,8 @@ typedef struct {
     /// Summarises one tile of each of `rows` rows: its first `valid` logits, with the row's scale; out[r · out_stride].
     void (*summarise)(const float *logits, size_t stride, size_t rows, size_t valid, const float *scales,
                       hk_logit_tile *out, size_t out_stride);
-    /// `matmul_int8`'s register tile `iterations` times without its loads; returns how many multiply-adds that were.
+    /// `matmul_int8`'s register tile for `iterations` groups of 4-bit weights, without their loads, unpacking and scales;
+    /// returns how many multiply-adds that were. At most 2²⁴ iterations.
     uint64_t (*peak_dot)(size_t iterations);
     /// The same of `matmul_float`'s tile, for at most 2²⁴ iterations.
     uint64_t (*peak_fma)(size_t iterations);
