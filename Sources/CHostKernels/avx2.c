@@ -17,8 +17,10 @@
 #define HK_SIGNED_BYTES
 #define HK_LOAD_F16
 #define HK_SAVE_F16
-// Keeps the compiler from taking one vector of a tile after the other, for which it would spill all activations.
+// Keep the compiler from going through a tile in another order, for which it would spill all activations; and the sums of a
+// tile out of the few registers between groups.
 #define HK_IN_ORDER(v) __asm__ volatile("" : "+x"(v))
+#define HK_IN_MEMORY(v) __asm__ volatile("" : "+m"(v))
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
@@ -26,8 +28,11 @@ typedef int32_t hk_words __attribute__((vector_size(32)));
 typedef float hk_floats __attribute__((vector_size(32)));
 
 // Four-bit weights: the sum of a group's pairs of products fits 16 bits (8 × 2 × 15 × 127 < 2¹⁵).
-static inline __attribute__((always_inline)) hk_words add_nibbles(hk_words sum, hk_words u, hk_words x) {
-    return (hk_words)_mm256_add_epi16((__m256i)sum, _mm256_maddubs_epi16((__m256i)u, (__m256i)x));
+static inline __attribute__((always_inline)) hk_words nibble_products(hk_words u, hk_words x) {
+    return (hk_words)_mm256_maddubs_epi16((__m256i)u, (__m256i)x);
+}
+static inline __attribute__((always_inline)) hk_words nibble_sum(hk_words sum, hk_words products) {
+    return (hk_words)_mm256_add_epi16((__m256i)sum, (__m256i)products);
 }
 static inline __attribute__((always_inline)) hk_words nibble_total(hk_words sum) {
     return (hk_words)_mm256_madd_epi16((__m256i)sum, _mm256_set1_epi16(1));

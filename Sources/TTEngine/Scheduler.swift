@@ -55,7 +55,10 @@ struct Scheduler {
             "max_num_batched_tokens (\(limits.maxNumBatchedTokens)) must not be below max_model_len "
                 + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
         self.limits = limits
-        pool = KVBlockPool(blockCount: limits.kvCache.blockCount, blockSize: limits.kvCache.blockSize)
+        // What ended is kept for as many tokens as the longest sequence has, or a part of a large pool.
+        let (blocks, size) = (limits.kvCache.blockCount, limits.kvCache.blockSize)
+        let longest = (limits.maxSequenceLength + size - 1) / size
+        pool = KVBlockPool(blockCount: blocks, blockSize: size, idleLimit: max(longest, blocks / 32))
     }
 
     /// Blocks that admission leaves free while anything runs: 1 % of the pool, rounded up.

@@ -80,8 +80,7 @@ import Testing
         #expect(speed.operationsPerSecond == 125)
         #expect(speed.shareOfPeak == 0.5)
 
-        let times = StepTimes(seconds: [3, 1, 2], threadSeconds: [.products: 6, .attention: 3])
-        #expect(times.median == 2)
+        let times = StepTimes(count: 3, seconds: 6, threadSeconds: [.products: 6, .attention: 3], allocations: nil)
         let shares = ThreadShares(times, threads: 2)
         #expect(shares[.products] == 0.5 && shares[.attention] == 0.25 && shares[.rows] == 0)
         #expect(shares.outside == 0.25)

@@ -56,6 +56,22 @@ struct BenchTests {
         for rows in found.values { expectPlausible(rows) }
     }
 
+    /// A steady decode step takes no memory, whatever the number of rows and threads.
+    @Test func stepsAllocateNothing() throws {
+        let library = workspace.path("allocations.so")
+        let source = Locations.repository.appending(path: "etc/bench/allocations.c").path
+        let compiler = try Process.run(
+            URL(filePath: "/usr/bin/env"), arguments: ["clang", "-shared", "-fPIC", "-O2", source, "-o", library])
+        compiler.waitUntilExit()
+        try #require(compiler.terminationStatus == 0)
+        let found = try tables(
+            try workspace.run(
+                "bench", "--batch-sizes", "1,8,32", "--lengths", "16", "--contexts", "16", "--threads", "2", "--json",
+                environment: ["LD_PRELOAD": library]))
+        let decode = try #require(found["decode"])
+        #expect(decode.map { $0["allocations"] as? Int } == [0, 0, 0])
+    }
+
     @Test func wordsForPeople() throws {
         let outcome = try workspace.run(
             "bench", "--batch-sizes", "2", "--lengths", "8", "--contexts", "4", "--optimizations", "accuracy")

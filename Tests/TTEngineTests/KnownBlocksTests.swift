@@ -47,6 +47,19 @@ import Testing
         #expect(pool.findPrefix(of: [1, 2], atMost: 1).blocks == [])
     }
 
+    @Test func onlySoManyFreeBlocksStayKnownAndTheOthersAreWrittenAgainBeforeNewOnes() {
+        var pool = KVBlockPool(blockCount: 8, blockSize: 1, idleLimit: 3)
+        let first = add([1, 2], to: &pool)
+        let second = add([3, 4], to: &pool)
+        pool.release(first.blocks)
+        pool.release(second.blocks)
+        #expect(pool.freeCount == 8)
+        // The end of what was freed first is forgotten.
+        #expect(pool.findPrefix(of: [1, 2], atMost: 2).blocks == [first.blocks[0]])
+        #expect(pool.findPrefix(of: [3, 4], atMost: 2).blocks == second.blocks)
+        #expect(pool.allocate(1) == [first.blocks[1]])
+    }
+
     @Test func whatHasBeenFreeForLongestGoesFirstAndASequencesEndBeforeItsBeginning() {
         var pool = KVBlockPool(blockCount: 4, blockSize: 1)
         let first = add([1, 2], to: &pool)

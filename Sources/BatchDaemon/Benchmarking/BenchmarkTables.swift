@@ -63,6 +63,7 @@ extension MeasuredTable {
     }
 
     private static func decode(_ report: HostBenchmarkReport) -> MeasuredTable {
+        let isCounted = report.decodes.contains { $0.allocations != nil }
         var table = MeasuredTable(
             "decode", "Decode: one token of each row",
             [
@@ -71,12 +72,13 @@ extension MeasuredTable {
             ] + productColumns("products", "products") + productColumns("logits", "logits") + [
                 Column("read_bytes_per_second", "read GB/s", .billionsPerSecond),
                 Column("read_share_of_limit", "of limit", .share),
-            ])
+            ] + (isCounted ? [Column("allocations", "allocations")] : []))
         for step in report.decodes {
             let read = step.readBytesPerSecond!
             table.add(
                 cells(step.shape) + rates(step) + cells(step.layers) + cells(step.head)
-                    + [.number(read), .number(read / report.limits.allThreads.readBytesPerSecond)])
+                    + [.number(read), .number(read / report.limits.allThreads.readBytesPerSecond)]
+                    + (isCounted ? [.count(step.allocations ?? 0)] : []))
         }
         return table
     }

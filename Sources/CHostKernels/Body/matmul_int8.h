@@ -1,123 +1,195 @@
 // Matrix products with int8 activations. In a group of 32 inputs the sum of u·q is an exact integer, whatever the order;
 // then fma(scale, Σuq, minimum·Σq) is the group's value and enters the row's float sum with the activations' scale.
 
-HK_INLINE vi broadcast4(const int8_t *p) {
-    int32_t word;
-    __builtin_memcpy(&word, p, 4);
-    return word - (vi){};
+#include "dots.h"
+
+// How a tile finds its weights: packed as in memory, or nibbles that were unpacked to bytes for several tiles.
+enum { HK_NIBBLES, HK_BYTES, HK_UNPACKED };
+
+// Groups of a panel that tiles go through, and what they fetch from memory meanwhile.
+typedef struct {
+    // Weights of the first group's first lane, and 32-bit words from one group to the next.
+    const uint32_t *words;
+    size_t group_words;
+    // Scales of the first group's first lane (minimums stand HK_PANEL behind), and floats from one group to the next.
+    const float *scales;
+    size_t group_floats;
+    size_t first;
+    size_t count;
+    // Fetched from `next` on, and from `after` on once group `turn` is reached: as much as the tile reads where no other
+    // tile goes through its lanes, otherwise `lines` cache lines a group, `burst` of them before the first.
+    const uint8_t *next;
+    const uint8_t *after;
+    size_t turn;
+    size_t lines;
+    size_t burst;
+} group_run;
+
+// Groups whose nibbles are unpacked at a time: few enough that they stay in the first cache with their activations.
+#define HK_UNPACKED_GROUPS 24
+#define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
+// Vectors of a panel.
+#define HK_PANEL_VECTORS (HK_PANEL / HK_LANES)
+
+// Cache lines of a record of `words` words.
+#define HK_RECORD_LINES(words) (((words) + 2) * HK_PANEL * 4 / 64)
+
+HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
+    for (size_t line = 0; line < lines; line++, next += 64) __builtin_prefetch(next, 0, 2);
+    return next;
 }
 
-// A set has `dot4`, which adds the products of four unsigned and four signed bytes to each word. It may do better for its
-// instructions: HK_NIBBLE_SUMS where sums of 4-bit weights have a form of their own within a group (`add_nibbles`,
-// `nibble_total`), HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes (`dot4_signed`).
-#ifndef HK_NIBBLE_SUMS
-#define add_nibbles dot4
-#define nibble_total(sum) (sum)
-#endif
-
-// The beginning of a group's sum of 8-bit weights: what is missing where they are taken less 128. Exact, as all sums.
-HK_INLINE vi bytes_from(float sum) {
-#ifdef HK_SIGNED_BYTES
-    return __builtin_convertvector(splat(128 * sum), vi);
-#else
-    return (vi){};
-#endif
-}
-
-HK_INLINE vi add_bytes(vi sum, vi u, vi x) {
-#ifdef HK_SIGNED_BYTES
-    return dot4_signed(sum, u ^ (int32_t)0x80808080, x);
-#else
-    return dot4(sum, u, x);
-#endif
-}
-
-// `rows` rows × HK_INT8_COLUMNS vectors of a panel, whose records begin at `w`. Fetches `ahead` lines from `next` a group.
-HK_INLINE void int8_tile(const int rows, const int four, const uint8_t *w, size_t groups, const hk_quantized *x, size_t row,
-                         float *y, size_t y_stride, const uint8_t *next, size_t ahead) {
-    vf sums[HK_INT8_ROWS][HK_INT8_COLUMNS];
-    const size_t words = four ? 4 : 8, record = words * HK_PANEL * 4 + 2 * HK_PANEL * 4;
+// `rows` rows × `columns` vectors; sums go on from what stands in `y` where the run is not the panel's first.
+HK_INLINE void int8_tile(const int rows, const int columns, const int form, const group_run *run, const hk_quantized *x,
+                         size_t row, size_t groups, float *y, size_t y_stride, const uint8_t **fetch) {
+    vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
+    const size_t words = form == HK_NIBBLES ? 4 : 8, stride = form == HK_UNPACKED ? HK_TILE_LANES : HK_PANEL;
     HK_UNROLL for (int r = 0; r < rows; r++)
-        HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] = (vf){};
-    for (size_t g = 0; g < groups; g++, w += record) {
-        for (size_t line = 0; line < ahead; line++, next += 64) __builtin_prefetch(next, 0, 2);
-        const uint32_t *weights = (const uint32_t *)w;
-        const float *scales = (const float *)w + words * HK_PANEL, *minimums = scales + HK_PANEL;
-        const int8_t *values = x->values + (row * groups + g) * HK_GROUP;
-        vi dots[HK_INT8_ROWS][HK_INT8_COLUMNS];
+        HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = run->first ? load(y + r * y_stride + c * HK_LANES) : (vf){};
+    const uint32_t *weights = run->words;
+    const float *scales = run->scales;
+    const uint8_t *next = *fetch;
+    if (form == HK_UNPACKED) next = fetch_lines(next, run->burst);
+    size_t block = row * groups + run->first;
+    for (size_t g = 0; g < run->count; g++, block++, weights += run->group_words, scales += run->group_floats) {
+        HK_IN_MEMORY(sums);
+        if (run->first + g == run->turn) next = run->after;
+        if (form == HK_UNPACKED) next = fetch_lines(next, 1);
+        else if (rows == 1 && columns == HK_PANEL_VECTORS) next = fetch_lines(next, HK_RECORD_LINES(words));
+        else next = fetch_lines(next, form == HK_NIBBLES ? HK_RECORD_LINES(4) * columns / HK_PANEL_VECTORS : run->lines);
+        const int8_t *values = x->values + block * HK_GROUP;
+        vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
         HK_UNROLL for (int r = 0; r < rows; r++)
-            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++)
-                dots[r][c] = four ? (vi){} : bytes_from(x->sums[(row + r) * groups + g]);
+            HK_UNROLL for (int c = 0; c < columns; c++)
+                dots[r][c] = form == HK_BYTES ? bytes_begin(x->sums[block + r * groups]) : (vi){};
         HK_UNROLL for (size_t word = 0; word < words; word++) {
-            vi low[HK_INT8_COLUMNS], high[HK_INT8_COLUMNS];
-            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
-                low[c] = load_words(weights + word * HK_PANEL + c * HK_LANES);
-                if (!four) continue;
-                high[c] = (low[c] >> 4) & 0x0f0f0f0f;
-                low[c] &= 0x0f0f0f0f;
+            vi u[HK_PANEL_VECTORS], high[HK_PANEL_VECTORS];
+            HK_UNROLL for (int c = 0; c < columns; c++) {
+                u[c] = load_words(weights + word * stride + c * HK_LANES);
+                if (form != HK_NIBBLES) continue;
+                high[c] = (u[c] >> 4) & 0x0f0f0f0f;
+                u[c] &= 0x0f0f0f0f;
             }
-            HK_UNROLL for (int r = 0; r < rows; r++) {
-                const int8_t *q = values + r * groups * HK_GROUP + word * (HK_GROUP / words);
-                HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
-                    if (four) {
-                        dots[r][c] = add_nibbles(dots[r][c], low[c], broadcast4(q));
-                        dots[r][c] = add_nibbles(dots[r][c], high[c], broadcast4(q + 4));
-                    } else {
-                        dots[r][c] = add_bytes(dots[r][c], low[c], broadcast4(q));
-                    }
-                }
+            const int8_t *q = values + word * (HK_GROUP / words);
+            HK_UNROLL for (int r = 0; r < rows; r += HK_ROWS_TOGETHER) {
+                const int together = rows - r < HK_ROWS_TOGETHER ? rows - r : HK_ROWS_TOGETHER;
+                const int8_t *at = q + r * groups * HK_GROUP;
+                add_dots(form != HK_BYTES, together, columns, dots + r, u, at, groups * HK_GROUP);
+                if (form == HK_NIBBLES) add_dots(1, together, columns, dots + r, high, at + 4, groups * HK_GROUP);
             }
-            HK_UNROLL for (int r = 0; r < rows; r++)
-                HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) HK_IN_ORDER(dots[r][c]);
         }
-        HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
-            vf scale = load(scales + c * HK_LANES), minimum = load(minimums + c * HK_LANES);
-            HK_UNROLL for (int r = 0; r < rows; r++) {
-                size_t block = (row + r) * groups + g;
-                if (four) dots[r][c] = nibble_total(dots[r][c]);
-                vf value = fused(scale, floats(dots[r][c]), minimum * splat(x->sums[block]));
-                sums[r][c] = fused(splat(x->scales[block]), value, sums[r][c]);
+        HK_UNROLL for (int r = 0; r < rows; r++) {
+            vf factor = splat(x->scales[block + r * groups]), sum = splat(x->sums[block + r * groups]);
+            HK_UNROLL for (int c = 0; c < columns; c++) {
+                vf scale = load(scales + c * HK_LANES), minimum = load(scales + HK_PANEL + c * HK_LANES);
+                vi total = form == HK_BYTES ? dots[r][c] : nibble_total(dots[r][c]);
+                sums[r][c] = fused(factor, fused(scale, floats(total), minimum * sum), sums[r][c]);
             }
         }
     }
     HK_UNROLL for (int r = 0; r < rows; r++)
-        HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) save(y + r * y_stride + c * HK_LANES, sums[r][c]);
+        HK_UNROLL for (int c = 0; c < columns; c++) save(y + r * y_stride + c * HK_LANES, sums[r][c]);
+    *fetch = next;
 }
 
-HK_INLINE void int8_rows(int rows, const int four, const uint8_t *w, size_t groups, const hk_quantized *x, size_t row,
-                         float *y, size_t y_stride, const uint8_t *next, size_t ahead) {
-    switch (rows) {
+// All rows through a run, in tiles of HK_INT8_COLUMNS vectors.
+HK_INLINE void int8_rows(const int form, group_run *run, const hk_quantized *x, size_t rows, size_t groups, float *y,
+                         size_t y_stride) {
+    for (size_t r = 0, tile; r < rows; r += tile) {
+        tile = next_tile(rows - r, HK_INT8_ROWS);
+        float *out = y + r * y_stride;
+        switch (tile) {
 #define HK_CASE(n) \
     case n: \
-        int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, four, w, groups, x, row, y, y_stride, next, ahead); \
+        int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, HK_INT8_COLUMNS, form, run, x, r, groups, out, y_stride, &run->next); \
         break;
-        HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4)
+            HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4)
 #if HK_INT8_ROWS > 4
-        HK_CASE(5) HK_CASE(6)
+            HK_CASE(5) HK_CASE(6)
 #endif
 #undef HK_CASE
+        }
+    }
+}
+
+// Unpacks the nibbles of a run's groups, word after word, to bytes.
+HK_INLINE void unpack(const group_run *run, size_t groups, uint32_t *out) {
+    for (size_t g = 0; g < groups; g++)
+        for (size_t word = 0; word < 4; word++, out += 2 * HK_TILE_LANES)
+            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
+                vi v = load_words(run->words + g * run->group_words + word * HK_PANEL + c * HK_LANES);
+                vi low = v & 0x0f0f0f0f, high = (v >> 4) & 0x0f0f0f0f;
+                __builtin_memcpy(out + c * HK_LANES, &low, sizeof low);
+                __builtin_memcpy(out + HK_TILE_LANES + c * HK_LANES, &high, sizeof high);
+            }
+}
+
+// Tiles of several rows over the lanes that `run` begins with. Nibbles that more than one tile needs are unpacked once.
+HK_INLINE void int8_lanes(const int four, group_run run, const hk_quantized *x, size_t rows, size_t groups, float *y,
+                          size_t y_stride, const uint8_t **next) {
+    if (four && rows > HK_INT8_ROWS) {
+        _Alignas(64) uint32_t unpacked[HK_UNPACKED_GROUPS * 8 * HK_TILE_LANES];
+        group_run part = run;
+        part.words = unpacked;
+        part.group_words = 8 * HK_TILE_LANES;
+        for (; part.first < groups; part.first += part.count) {
+            part.count = groups - part.first < HK_UNPACKED_GROUPS ? groups - part.first : HK_UNPACKED_GROUPS;
+            part.burst = run.lines * part.count - part.count;
+            unpack(&run, part.count, unpacked);
+            int8_rows(HK_UNPACKED, &part, x, rows, groups, y, y_stride);
+            run.words += part.count * run.group_words;
+            part.scales += part.count * run.group_floats;
+        }
+        *next = part.next;
+        return;
+    }
+    if (four) int8_rows(HK_NIBBLES, &run, x, rows, groups, y, y_stride);
+    else int8_rows(HK_BYTES, &run, x, rows, groups, y, y_stride);
+    *next = run.next;
+}
+
+// A panel's groups, packed as in memory.
+HK_INLINE group_run whole_panel(const hk_matrix *w, size_t panel) {
+    size_t groups = w->inputs / HK_GROUP, record = w->panel_bytes / groups / 4;
+    const uint32_t *words = (const uint32_t *)(w->values + panel * w->panel_bytes);
+    return (group_run){
+        .words = words, .group_words = record, .scales = (const float *)words + (w->format == HK_U4 ? 4 : 8) * HK_PANEL,
+        .group_floats = record, .count = groups, .turn = groups};
+}
+
+// Records that one row's product fetches ahead: enough for memory's delay, and few beside a panel.
+#define HK_RECORDS_AHEAD 8
+
+// One row alone takes all columns of a panel at once, and so reads the weights from memory in their order.
+static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, float *y, const void *after) {
+    size_t groups = w->inputs / HK_GROUP, record = w->panel_bytes / groups;
+    size_t ahead = groups < HK_RECORDS_AHEAD ? groups : HK_RECORDS_AHEAD;
+    for (size_t panel = first; panel < last; panel++, y += HK_PANEL) {
+        group_run run = whole_panel(w, panel);
+        run.next = w->values + panel * w->panel_bytes + ahead * record;
+        run.after = after;
+        if (panel + 1 == last && after) run.turn = groups - ahead;
+        if (w->format == HK_U4) int8_tile(1, HK_PANEL_VECTORS, HK_NIBBLES, &run, x, 0, groups, y, 0, &run.next);
+        else int8_tile(1, HK_PANEL_VECTORS, HK_BYTES, &run, x, 0, groups, y, 0, &run.next);
     }
 }
 
 static void matmul_int8(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t rows, float *y,
                         size_t y_stride, const void *after) {
-    int four = w->format == HK_U4;
-    size_t groups = w->inputs / HK_GROUP, lanes = HK_INT8_COLUMNS * HK_LANES;
-    // The next panel is fetched in equal shares by this one's tiles. One row alone reads as fast as memory gives: the
-    // hardware's own fetching is then quicker without.
-    size_t tiles = (rows + HK_INT8_ROWS - 1) / HK_INT8_ROWS * (HK_PANEL / lanes);
-    size_t lines = (w->panel_bytes + 63) / 64;
-    size_t ahead = rows == 1 ? 0 : (lines + tiles * groups - 1) / (tiles * groups);
+    if (rows == 1) return int8_row(w, first, last, x, y, after);
+    size_t groups = w->inputs / HK_GROUP;
+    // The next panel is fetched in equal shares by this one's tiles.
+    size_t tiles = (rows + HK_INT8_ROWS - 1) / HK_INT8_ROWS * (HK_PANEL / HK_TILE_LANES);
+    size_t share = (w->panel_bytes / 64 + tiles * groups - 1) / (tiles * groups);
     for (size_t panel = first; panel < last; panel++) {
-        const uint8_t *weights = w->values + panel * w->panel_bytes;
-        const uint8_t *next = panel + 1 < last ? weights + w->panel_bytes : after ? after : weights;
-        for (size_t lane = 0; lane < HK_PANEL; lane += lanes)
-            for (size_t r = 0, tile; r < rows; r += tile, next += ahead * groups * 64) {
-                tile = next_tile(rows - r, HK_INT8_ROWS);
-                float *out = y + r * y_stride + (panel - first) * HK_PANEL + lane;
-                const uint8_t *words = weights + lane * 4;
-                if (four) int8_rows((int)tile, 1, words, groups, x, r, out, y_stride, next, ahead);
-                else int8_rows((int)tile, 0, words, groups, x, r, out, y_stride, next, ahead);
-            }
+        group_run run = whole_panel(w, panel);
+        run.next = panel + 1 < last || !after ? w->values + (panel + 1) * w->panel_bytes : after;
+        run.lines = share;
+        for (size_t lane = 0; lane < HK_PANEL; lane += HK_TILE_LANES) {
+            float *out = y + (panel - first) * HK_PANEL + lane;
+            int8_lanes(w->format == HK_U4, run, x, rows, groups, out, y_stride, &run.next);
+            run.words += HK_TILE_LANES;
+            run.scales += HK_TILE_LANES;
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 #ifndef HK_IN_ORDER
 #define HK_IN_ORDER(v)
+#define HK_IN_MEMORY(v)
 #endif
 #define HK_INLINE static inline __attribute__((always_inline, unused))
 #define HK_UNROLL _Pragma("clang loop unroll(full)")

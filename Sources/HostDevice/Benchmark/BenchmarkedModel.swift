@@ -3,15 +3,17 @@
 import ModelFiles
 import TTPlatform
 
-/// Times of like steps.
+/// Times of like steps, repeated.
 struct StepTimes {
-    /// Wall-clock seconds of each step.
-    let seconds: [Double]
-    /// Thread seconds in each kind of kernel, of all steps; empty without a profile.
+    /// Steps that were timed.
+    let count: Int
+    /// Wall-clock seconds of the fastest step. On a machine that others use too the others slow a step down and never
+    /// speed it up: the fastest is what the device can do, as the limits are.
+    let seconds: Double
+    /// Thread seconds in each kind of kernel, of the fastest step; empty without a profile.
     let threadSeconds: [KernelKind: Double]
-
-    var median: Double { seconds.sorted()[seconds.count / 2] }
-    var total: Double { seconds.reduce(0, +) }
+    /// Allocations in all steps; `nil` where nothing counts them.
+    let allocations: Int?
 }
 
 /// A model with a cache just large enough for a benchmark's steps.
@@ -86,14 +88,22 @@ final class BenchmarkedModel {
     }
 
     private func repeated(atMost most: Int, _ step: () throws(DeviceFault) -> Void) throws(DeviceFault) -> StepTimes {
-        profile?.reset()
-        var times: [Double] = []
-        while times.count < 5 || (times.count < most && times.reduce(0, +) < Self.enough) {
-            times.append(try seconds(step))
-        }
+        let counter = AllocationCounter()
+        var (count, allocations, total, fastest) = (0, 0, 0.0, Double.infinity)
         var threadSeconds: [KernelKind: Double] = [:]
-        if let profile { for kind in KernelKind.allCases { threadSeconds[kind] = profile.seconds(kind) } }
-        return StepTimes(seconds: times, threadSeconds: threadSeconds)
+        while count < 5 || (count < most && total < Self.enough) {
+            profile?.reset()
+            let before = counter?.count ?? 0
+            let time = try seconds(step)
+            allocations += (counter?.count ?? 0) - before
+            count += 1
+            total += time
+            guard time < fastest else { continue }
+            fastest = time
+            if let profile { for kind in KernelKind.allCases { threadSeconds[kind] = profile.seconds(kind) } }
+        }
+        return StepTimes(
+            count: count, seconds: fastest, threadSeconds: threadSeconds, allocations: counter.map { _ in allocations })
     }
 }
 

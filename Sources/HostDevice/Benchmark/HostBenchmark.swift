@@ -43,13 +43,14 @@ public struct HostBenchmark {
         self.plan = plan
     }
 
-    /// Loads the model three times and measures: all threads, all threads with a profile, one thread.
+    /// Loads the model for each measurement: all threads, all threads with a profile, one thread and all in turn. The limits
+    /// are measured before and after.
     ///
     /// - Parameter progress: told what comes next.
     /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.
     public func run(progress: (String) -> Void) throws -> HostBenchmarkReport {
         progress("measuring the limits")
-        let limits = try HostLimits(of: device)
+        var limits = try HostLimits(of: device)
         progress("measuring rates with \(device.pool.threadCount) threads")
         let plain = try load(device.pool, profiles: false)
         let cost = ModelCost(plain.model.parts)
@@ -57,6 +58,9 @@ public struct HostBenchmark {
         let rates = try steps(plain)
         progress("measuring where the time goes")
         let profiled = try steps(try load(device.pool, profiles: true))
+        let scaling = try scaling(progress)
+        progress("measuring the limits again")
+        limits = limits.best(try HostLimits(of: device))
         let measured = zip(rates, profiled).map { rate, profile in
             measurement(rate.shape, rate.times, profile.times, cost, limits.allThreads)
         }
@@ -64,7 +68,7 @@ public struct HostBenchmark {
             device: device.summary, limits: limits, cost: cost, loadSeconds: loadSeconds,
             prefills: measured.filter { if case .prefill = $0.shape { true } else { false } },
             decodes: measured.filter { if case .decode = $0.shape { true } else { false } },
-            scaling: try scaling(rates, progress))
+            scaling: scaling)
     }
 }
 
@@ -95,6 +99,7 @@ extension HostBenchmark.Plan {
 }
 
 extension HostBenchmark {
+    private static let scalingRounds = 3
     private typealias TimedStep = (shape: StepMeasurement.Shape, times: StepTimes)
 
     private func load(_ pool: ThreadPool, profiles: Bool) throws -> BenchmarkedModel {
@@ -119,16 +124,27 @@ extension HostBenchmark {
         (.decode(rows: rows, context: context), try model.decode(rows: rows, context: context))
     }
 
-    private func scaling(_ rates: [TimedStep], _ progress: (String) -> Void) throws -> [ThreadScaling] {
+    private func scaling(_ progress: (String) -> Void) throws -> [ThreadScaling] {
         guard device.pool.threadCount > 1 else { return [] }
-        progress("measuring one thread")
-        let alone = try load(ThreadPool(threadCount: 1), profiles: false)
+        progress("measuring one thread and all")
+        let models = [try load(ThreadPool(threadCount: 1), profiles: false), try load(device.pool, profiles: false)]
         let (length, rows, context) = plan.scaled
-        try alone.fill(rows: rows, context: context)
-        return try [prefill(alone, 1, length), decode(alone, rows, context)].map { one in
-            let all = rates.first { $0.shape == one.shape }!
-            return ThreadScaling(
-                shape: one.shape, oneThreadSeconds: one.times.median, allThreadsSeconds: all.times.median)
+        for model in models { try model.fill(rows: rows, context: context) }
+        // In turn, so that what others do meanwhile meets both.
+        var fastest = [[Double]](repeating: [.infinity, .infinity], count: models.count)
+        for _ in 0..<Self.scalingRounds {
+            for (index, model) in models.enumerated() {
+                let prefill = try model.prefill(prompts: 1, length: length).seconds
+                try model.fill(rows: rows, context: context)
+                let decode = try model.decode(rows: rows, context: context).seconds
+                fastest[index] = zip(fastest[index], [prefill, decode]).map(min)
+            }
+        }
+        let shapes = [
+            StepMeasurement.Shape.prefill(prompts: 1, length: length), .decode(rows: rows, context: context),
+        ]
+        return shapes.enumerated().map { index, shape in
+            ThreadScaling(shape: shape, oneThreadSeconds: fastest[0][index], allThreadsSeconds: fastest[1][index])
         }
     }
 
@@ -137,14 +153,14 @@ extension HostBenchmark {
         _ limits: HostLimits.Rates
     ) -> StepMeasurement {
         let (tokens, outputs) = shape.work
-        let steps = profile.seconds.count
         return StepMeasurement(
-            shape: shape, seconds: rates.median, shares: ThreadShares(profile, threads: limits.threads),
+            shape: shape, seconds: rates.seconds, shares: ThreadShares(profile, threads: limits.threads),
             layers: ProductSpeed(
-                cost.layers * (tokens * steps), threadSeconds: profile.threadSeconds[.products]!, limits: limits),
+                cost.layers * tokens, threadSeconds: profile.threadSeconds[.products]!, limits: limits),
             head: ProductSpeed(
-                cost.head * (outputs * steps), threadSeconds: profile.threadSeconds[.logits]!, limits: limits),
-            readBytesPerSecond: shape.readBytes(cost, steps: rates.seconds.count).map { $0 / rates.median })
+                cost.head * outputs, threadSeconds: profile.threadSeconds[.logits]!, limits: limits),
+            readBytesPerSecond: shape.readBytes(cost, steps: rates.count).map { $0 / rates.seconds },
+            allocations: rates.allocations)
     }
 }
 

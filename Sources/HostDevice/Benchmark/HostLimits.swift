@@ -14,6 +14,14 @@ public struct HostLimits: Sendable, Equatable {
         public let floatOperationsPerSecond: Double
         /// Bytes a second read from memory in their order.
         public let readBytesPerSecond: Double
+
+        fileprivate func best(_ other: Rates) -> Rates {
+            Rates(
+                threads: threads,
+                int8OperationsPerSecond: max(int8OperationsPerSecond, other.int8OperationsPerSecond),
+                floatOperationsPerSecond: max(floatOperationsPerSecond, other.floatOperationsPerSecond),
+                readBytesPerSecond: max(readBytesPerSecond, other.readBytesPerSecond))
+        }
     }
 
     /// One thread alone.
@@ -41,6 +49,19 @@ public struct HostLimits: Sendable, Equatable {
         let alone = ThreadPool(threadCount: 1)
         oneThread = Self.rates(device.kernels, alone, buffer)
         allThreads = device.pool.threadCount == 1 ? oneThread : Self.rates(device.kernels, device.pool, buffer)
+    }
+
+    private init(oneThread: Rates, allThreads: Rates, bufferBytes: Int) {
+        self.oneThread = oneThread
+        self.allThreads = allThreads
+        self.bufferBytes = bufferBytes
+    }
+
+    /// The best of two measurements of one device.
+    func best(_ other: HostLimits) -> HostLimits {
+        HostLimits(
+            oneThread: oneThread.best(other.oneThread), allThreads: allThreads.best(other.allThreads),
+            bufferBytes: bufferBytes)
     }
 
     private static func rates(_ kernels: KernelSet, _ pool: ThreadPool, _ buffer: DeviceBuffer<UInt32>) -> Rates {

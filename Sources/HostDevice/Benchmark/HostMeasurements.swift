@@ -12,7 +12,7 @@ public struct StepMeasurement: Sendable, Equatable {
 
     /// The step.
     public let shape: Shape
-    /// Median wall-clock seconds of a step, without a profile.
+    /// Wall-clock seconds of the fastest of the repeated steps, without a profile.
     public let seconds: Double
     /// Where the threads' time went, with a profile.
     public let shares: ThreadShares
@@ -22,6 +22,8 @@ public struct StepMeasurement: Sendable, Equatable {
     public let head: ProductSpeed
     /// Bytes a second of weights, keys and values that a decode step reads, if it reads each once.
     public let readBytesPerSecond: Double?
+    /// Allocations in all measured steps of the shape together; `nil` where nothing counts them.
+    public let allocations: Int?
 
     /// Tokens that went through the layers in a step.
     public var tokens: Int {
@@ -40,7 +42,7 @@ public struct ThreadShares: Sendable, Equatable {
     private let shares: [KernelKind: Double]
 
     init(_ times: StepTimes, threads: Int) {
-        shares = times.threadSeconds.mapValues { $0 / (times.total * Double(threads)) }
+        shares = times.threadSeconds.mapValues { $0 / (times.seconds * Double(threads)) }
     }
 
     /// In a kind of kernel.
@@ -67,13 +69,13 @@ public struct ProductSpeed: Sendable, Equatable {
     }
 }
 
-/// The same step with one thread and with all.
+/// The same step with one thread and with all, the fastest of each, measured in turn.
 public struct ThreadScaling: Sendable, Equatable {
     /// The step.
     public let shape: StepMeasurement.Shape
-    /// Median seconds of one thread.
+    /// Seconds of one thread.
     public let oneThreadSeconds: Double
-    /// Median seconds of all threads.
+    /// Seconds of all threads.
     public let allThreadsSeconds: Double
 
     /// How many times faster all threads are.

@@ -10,13 +10,12 @@ struct FreeBlockQueue {
     private(set) var count: Int
     private let head: Int
 
-    /// The blocks `0..<blockCount`, in this order.
+    /// A queue for the blocks `0..<blockCount`, none of them in it.
     init(blockCount: Int) {
-        let ring = Int32(blockCount) + 1
-        next = (0..<ring).map { ($0 + 1) % ring }
-        previous = (0..<ring).map { ($0 + ring - 1) % ring }
-        count = blockCount
         head = blockCount
+        next = Array(repeating: Int32(head), count: blockCount + 1)
+        previous = next
+        count = 0
     }
 
     /// Puts a block before all others.

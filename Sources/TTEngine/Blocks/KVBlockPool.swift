@@ -13,28 +13,39 @@ struct KnownPrefix: Equatable {
 /// A block may have several owners, so that requests whose prompts begin alike can share; it is free again when the
 /// last one lets go. A free block whose content is known can be shared again until it is given out anew: first go those
 /// of which nothing is known, the one that was freed last before the others, then those that have been free for longest,
-/// the end of a sequence before its beginning. The same calls give the same blocks.
+/// the end of a sequence before its beginning. Of the known ones only so many are kept that are likely to be shared: a
+/// device takes memory for a block when it is first written, and it is better to write those again that were. The same
+/// calls give the same blocks.
 struct KVBlockPool {
     /// Tokens in a block.
     let blockSize: Int
     /// Owners of each block; 0 is free.
     private(set) var owners: [Int32]
-    private var free: FreeBlockQueue
+    /// Free blocks of which nothing is known.
+    private var unknown: FreeBlockQueue
+    /// Free blocks of known content.
+    private var idle: FreeBlockQueue
+    private let idleLimit: Int
     private var index: PrefixIndex
 
     /// `blockCount` blocks of `blockSize` tokens, all free and unknown.
-    init(blockCount: Int, blockSize: Int) {
+    ///
+    /// - Parameter idleLimit: most free blocks whose content stays known.
+    init(blockCount: Int, blockSize: Int, idleLimit: Int = .max) {
         precondition(blockCount > 0 && blockSize > 0, "a KV pool needs blocks, and blocks need tokens")
         self.blockSize = blockSize
         owners = Array(repeating: 0, count: blockCount)
-        free = FreeBlockQueue(blockCount: blockCount)
+        self.idleLimit = idleLimit
+        unknown = FreeBlockQueue(blockCount: blockCount)
+        idle = unknown
+        for block in 0..<blockCount { unknown.append(Int32(block)) }
         index = PrefixIndex(blockCount: blockCount)
     }
 
     /// Blocks in the pool.
     var totalCount: Int { owners.count }
     /// Blocks without an owner, whether their content is known or not.
-    var freeCount: Int { free.count }
+    var freeCount: Int { unknown.count + idle.count }
     /// Blocks with at least one owner.
     var usedCount: Int { totalCount - freeCount }
 
@@ -47,7 +58,7 @@ struct KVBlockPool {
     /// - Returns: both, in this order; `nil`, and nothing taken, where fewer than `reserve` blocks would stay free.
     mutating func allocate(_ count: Int, sharing shared: [Int32] = [], leaving reserve: Int = 0) -> [Int32]? {
         let idle = shared.count { owners[Int($0)] == 0 }
-        guard count + idle + reserve <= free.count else { return nil }
+        guard count + idle + reserve <= freeCount else { return nil }
         for block in shared { share(block) }
         return shared + (0..<count).map { _ in takeFree() }
     }
@@ -55,14 +66,14 @@ struct KVBlockPool {
     private mutating func share(_ block: Int32) {
         if owners[Int(block)] == 0 {
             precondition(index.content(of: block) != nil, "a free block of unknown content cannot be shared")
-            free.remove(block)
+            idle.remove(block)
         }
         owners[Int(block)] += 1
     }
 
     private mutating func takeFree() -> Int32 {
-        guard let block = free.popFirst() else { preconditionFailure("no block is free") }
-        index.forget(block)
+        if unknown.count == 0 { forgetOldest() }
+        guard let block = unknown.popFirst() else { preconditionFailure("no block is free") }
         owners[Int(block)] = 1
         return block
     }
@@ -73,12 +84,20 @@ struct KVBlockPool {
             precondition(owners[Int(block)] > 0, "a free block cannot be released")
             owners[Int(block)] -= 1
             guard owners[Int(block)] == 0 else { continue }
-            if index.content(of: block) == nil { free.prepend(block) } else { free.append(block) }
+            if index.content(of: block) == nil { unknown.prepend(block) } else { idle.append(block) }
         }
+        while idle.count > idleLimit { forgetOldest() }
+    }
+
+    /// Forgets what the block holds that has been free for longest.
+    private mutating func forgetOldest() {
+        guard let block = idle.popFirst() else { return }
+        index.forget(block)
+        unknown.prepend(block)
     }
 
     /// The free blocks in the order in which they are given out, for the integrity check.
-    var freeBlocks: [Int32] { free.blocks }
+    var freeBlocks: [Int32] { unknown.blocks + idle.blocks }
 }
 
 // MARK: - Known contents

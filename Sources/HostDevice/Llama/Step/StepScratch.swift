@@ -8,7 +8,7 @@ import TTPlatform
 /// Widths ending in `Stride` are floats from one token's row to the next; the outputs of products are whole panels.
 final class StepScratch {
     /// Rows of a thread's product tile.
-    static let tileRows = 32
+    static let tileRows = 64
     /// Neighbouring tokens whose attention shares loads in prefill.
     static let attendedTokens = 4
 

@@ -1,0 +1,69 @@
+// Sums of u·q within a group, u unsigned weights and q signed activations, four products a 32-bit word at a time.
+//
+// A set has `dot4`, which adds the products of four unsigned and four signed bytes to each word. It may do better for its
+// instructions: HK_NIBBLE_SUMS where sums of 4-bit weights have a form of their own within a group (`nibble_products`,
+// `nibble_sum`, `nibble_total`), HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes (`dot4_signed`).
+
+#ifndef HK_NIBBLE_SUMS
+#define nibble_total(sum) (sum)
+#endif
+// Rows whose products are made before they are added up: 2 × 2 products keep all vector units busy.
+#define HK_ROWS_TOGETHER 2
+
+HK_INLINE vi broadcast4(const int8_t *p) {
+    int32_t word;
+    __builtin_memcpy(&word, p, 4);
+    return word - (vi){};
+}
+
+// The beginning of a group's sum of 8-bit weights: what is missing where they are taken less 128. Exact, as all sums.
+HK_INLINE vi bytes_begin(float sum) {
+#ifdef HK_SIGNED_BYTES
+    return __builtin_convertvector(splat(128 * sum), vi);
+#else
+    return (vi){};
+#endif
+}
+
+HK_INLINE vi add_nibbles(vi sum, vi u, vi x) {
+#ifdef HK_NIBBLE_SUMS
+    return nibble_sum(sum, nibble_products(u, x));
+#else
+    return dot4(sum, u, x);
+#endif
+}
+
+HK_INLINE vi add_bytes(vi sum, vi u, vi x) {
+#ifdef HK_SIGNED_BYTES
+    return dot4_signed(sum, u ^ (int32_t)0x80808080, x);
+#else
+    return dot4(sum, u, x);
+#endif
+}
+
+// One word of `columns` vectors of weights with the activations at `q`, `stride` from one of `rows` rows to the next.
+HK_INLINE void add_dots(const int four, const int rows, const int columns, vi dots[][HK_PANEL / HK_LANES], const vi *u,
+                        const int8_t *q, size_t stride) {
+    vi products[HK_ROWS_TOGETHER][HK_PANEL / HK_LANES];
+    HK_UNROLL for (int r = 0; r < rows; r++) {
+        vi x = broadcast4(q + r * stride);
+        HK_UNROLL for (int c = 0; c < columns; c++) {
+#ifdef HK_NIBBLE_SUMS
+            if (four) products[r][c] = nibble_products(u[c], x);
+            else dots[r][c] = add_bytes(dots[r][c], u[c], x);
+#else
+            dots[r][c] = four ? add_nibbles(dots[r][c], u[c], x) : add_bytes(dots[r][c], u[c], x);
+#endif
+        }
+    }
+#ifdef HK_NIBBLE_SUMS
+    if (four) {
+        HK_UNROLL for (int r = 0; r < rows; r++)
+            HK_UNROLL for (int c = 0; c < columns; c++) HK_IN_ORDER(products[r][c]);
+        HK_UNROLL for (int r = 0; r < rows; r++)
+            HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = nibble_sum(dots[r][c], products[r][c]);
+    }
+#endif
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < columns; c++) HK_IN_ORDER(dots[r][c]);
+}
