@@ -14,6 +14,14 @@ struct StepTimes {
     let threadSeconds: [KernelKind: Double]
     /// Allocations in all steps; `nil` where nothing counts them.
     let allocations: Int?
+
+    /// The same steps measured twice.
+    func joined(_ other: StepTimes) -> StepTimes {
+        let fastest = other.seconds < seconds ? other : self
+        return StepTimes(
+            count: count + other.count, seconds: fastest.seconds, threadSeconds: fastest.threadSeconds,
+            allocations: allocations.map { $0 + (other.allocations ?? 0) })
+    }
 }
 
 /// A model with a cache just large enough for a benchmark's steps.
@@ -23,7 +31,7 @@ final class BenchmarkedModel {
     private static let warmUpSteps = 3
     static let mostDecodeSteps = 64
     /// Steps are repeated until they have taken this long, within the bounds.
-    private static let enough = 1.0
+    private static let enough = 0.4
 
     /// Positions that a decode measurement may take behind its context.
     static var decodePositions: Int { warmUpSteps + mostDecodeSteps }
@@ -33,11 +41,12 @@ final class BenchmarkedModel {
     private let profile: StepProfile?
     private let vocabulary: Int
 
-    /// Loads the model and captures its decode steps.
+    /// Loads the model, or takes its weights from `packed`, and captures its decode steps.
     ///
     /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.
     init(
-        _ plan: HostBenchmark.Plan, config: ModelConfig, kernels: KernelSet, pool: ThreadPool, profiles: Bool
+        _ plan: HostBenchmark.Plan, config: ModelConfig, kernels: KernelSet, pool: ThreadPool,
+        packed: LlamaWeights? = nil, profiles: Bool = false
     ) throws {
         let profile = profiles ? StepProfile(threads: pool.threadCount) : nil
         var loaded: HostLlamaModel?
@@ -46,7 +55,7 @@ final class BenchmarkedModel {
                 ModelInitialization(
                     config: config, maxBatchSize: plan.mostRows, maxSequenceLength: plan.longestSequence,
                     optimizations: plan.optimizations),
-                kernels: kernels, pool: pool, profile: profile)
+                kernels: kernels, pool: pool, packed: packed, profile: profile)
         }
         model = loaded!
         self.profile = profile

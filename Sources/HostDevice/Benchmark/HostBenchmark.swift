@@ -43,32 +43,36 @@ public struct HostBenchmark {
         self.plan = plan
     }
 
-    /// Loads the model for each measurement: all threads, all threads with a profile, one thread and all in turn. The limits
-    /// are measured before and after.
+    /// Loads the model and measures: all threads, all threads with a profile, and one thread beside all.
+    ///
+    /// Everything is measured in rounds, the limits too, and of each the best counts: what others do on the machine for
+    /// some seconds then meets none of it alone.
     ///
     /// - Parameter progress: told what comes next.
     /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.
     public func run(progress: (String) -> Void) throws -> HostBenchmarkReport {
-        progress("measuring the limits")
-        var limits = try HostLimits(of: device)
-        progress("measuring rates with \(device.pool.threadCount) threads")
-        let plain = try load(device.pool, profiles: false)
+        progress("loading")
+        let plain = try load(device.pool)
+        let packed = plain.model.parts.weights
+        let profiled = try load(device.pool, packed, profiles: true)
+        let alone = device.pool.threadCount > 1 ? try load(ThreadPool(threadCount: 1), packed) : nil
+        var (limits, rates, profiles, scaling) = (HostLimits?.none, [TimedStep](), [TimedStep](), [ThreadScaling]())
+        for round in 1...Self.rounds {
+            progress("round \(round) of \(Self.rounds)")
+            let measured = try HostLimits(of: device)
+            limits = limits?.best(measured) ?? measured
+            rates = joined(rates, try steps(plain))
+            profiles = joined(profiles, try steps(profiled))
+            if let alone { scaling = fastest(scaling, try self.scaling(alone, plain)) }
+        }
         let cost = ModelCost(plain.model.parts)
-        let loadSeconds = plain.loadSeconds
-        let rates = try steps(plain)
-        progress("measuring where the time goes")
-        let profiled = try steps(try load(device.pool, profiles: true))
-        let scaling = try scaling(progress)
-        progress("measuring the limits again")
-        limits = limits.best(try HostLimits(of: device))
-        let measured = zip(rates, profiled).map { rate, profile in
-            measurement(rate.shape, rate.times, profile.times, cost, limits.allThreads)
+        let steps = zip(rates, profiles).map { rate, profile in
+            measurement(rate.shape, rate.times, profile.times, cost, limits!.allThreads)
         }
         return HostBenchmarkReport(
-            device: device.summary, limits: limits, cost: cost, loadSeconds: loadSeconds,
-            prefills: measured.filter { if case .prefill = $0.shape { true } else { false } },
-            decodes: measured.filter { if case .decode = $0.shape { true } else { false } },
-            scaling: scaling)
+            device: device.summary, limits: limits!, cost: cost, loadSeconds: plain.loadSeconds,
+            prefills: steps.filter { if case .prefill = $0.shape { true } else { false } },
+            decodes: steps.filter { if case .decode = $0.shape { true } else { false } }, scaling: scaling)
     }
 }
 
@@ -99,11 +103,18 @@ extension HostBenchmark.Plan {
 }
 
 extension HostBenchmark {
-    private static let scalingRounds = 3
+    private static let rounds = 3
     private typealias TimedStep = (shape: StepMeasurement.Shape, times: StepTimes)
 
-    private func load(_ pool: ThreadPool, profiles: Bool) throws -> BenchmarkedModel {
-        try BenchmarkedModel(plan, config: config, kernels: device.kernels, pool: pool, profiles: profiles)
+    private func load(
+        _ pool: ThreadPool, _ packed: LlamaWeights? = nil, profiles: Bool = false
+    ) throws -> BenchmarkedModel {
+        try BenchmarkedModel(
+            plan, config: config, kernels: device.kernels, pool: pool, packed: packed, profiles: profiles)
+    }
+
+    private func joined(_ before: [TimedStep], _ now: [TimedStep]) -> [TimedStep] {
+        before.isEmpty ? now : zip(before, now).map { ($0.shape, $0.times.joined($1.times)) }
     }
 
     private func steps(_ model: BenchmarkedModel) throws(DeviceFault) -> [TimedStep] {
@@ -124,28 +135,26 @@ extension HostBenchmark {
         (.decode(rows: rows, context: context), try model.decode(rows: rows, context: context))
     }
 
-    private func scaling(_ progress: (String) -> Void) throws -> [ThreadScaling] {
-        guard device.pool.threadCount > 1 else { return [] }
-        progress("measuring one thread and all")
-        let models = [try load(ThreadPool(threadCount: 1), profiles: false), try load(device.pool, profiles: false)]
+    /// A prefill and a decode step of one thread, each followed by all threads.
+    private func scaling(_ one: BenchmarkedModel, _ all: BenchmarkedModel) throws(DeviceFault) -> [ThreadScaling] {
         let (length, rows, context) = plan.scaled
-        for model in models { try model.fill(rows: rows, context: context) }
-        // In turn, so that what others do meanwhile meets both.
-        var fastest = [[Double]](repeating: [.infinity, .infinity], count: models.count)
-        for _ in 0..<Self.scalingRounds {
-            for (index, model) in models.enumerated() {
-                let prefill = try model.prefill(prompts: 1, length: length).seconds
-                try model.fill(rows: rows, context: context)
-                let decode = try model.decode(rows: rows, context: context).seconds
-                fastest[index] = zip(fastest[index], [prefill, decode]).map(min)
+        let prefills = (try prefill(one, 1, length), try prefill(all, 1, length))
+        for model in [one, all] { try model.fill(rows: rows, context: context) }
+        let decodes = (try decode(one, rows, context), try decode(all, rows, context))
+        return [prefills, decodes].map { one, all in
+            ThreadScaling(
+                shape: one.shape, oneThreadSeconds: one.times.seconds, allThreadsSeconds: all.times.seconds)
+        }
+    }
+
+    private func fastest(_ before: [ThreadScaling], _ now: [ThreadScaling]) -> [ThreadScaling] {
+        before.isEmpty
+            ? now
+            : zip(before, now).map {
+                ThreadScaling(
+                    shape: $0.shape, oneThreadSeconds: min($0.oneThreadSeconds, $1.oneThreadSeconds),
+                    allThreadsSeconds: min($0.allThreadsSeconds, $1.allThreadsSeconds))
             }
-        }
-        let shapes = [
-            StepMeasurement.Shape.prefill(prompts: 1, length: length), .decode(rows: rows, context: context),
-        ]
-        return shapes.enumerated().map { index, shape in
-            ThreadScaling(shape: shape, oneThreadSeconds: fastest[0][index], allThreadsSeconds: fastest[1][index])
-        }
     }
 
     private func measurement(

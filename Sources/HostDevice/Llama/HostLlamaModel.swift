@@ -42,14 +42,16 @@ public final class HostLlamaModel: TTModel {
 
     /// Opens, checks and packs the weights of `initialization.config.path`.
     ///
-    /// - Parameter profile: counts where the time of steps goes.
+    /// - Parameters:
+    ///   - packed: the weights where they are packed already.
+    ///   - profile: counts where the time of steps goes.
     /// - Throws: `ModelFileError`; `HostDeviceError.outOfMemory`.
     init(
-        _ initialization: ModelInitialization, kernels: KernelSet, pool: ThreadPool, profile: StepProfile? = nil
+        _ initialization: ModelInitialization, kernels: KernelSet, pool: ThreadPool, packed: LlamaWeights? = nil,
+        profile: StepProfile? = nil
     ) throws {
         let config = initialization.config
-        let file = try GGUFFile(path: config.path)
-        let weights = try LlamaWeights(file, config, pool: pool)
+        let weights = try packed ?? LlamaWeights(GGUFFile(path: config.path), config, pool: pool)
         parts = Parts(
             geometry: LlamaGeometry(
                 hidden: config.hiddenSize, feedForward: config.intermediateSize, headSize: config.headSize,
