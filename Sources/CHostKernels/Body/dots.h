@@ -6,6 +6,7 @@
 
 #ifndef HK_NIBBLE_SUMS
 #define nibble_total(sum) (sum)
+#define nibble_sum(sum, products) (products)
 #endif
 // Rows whose products are made before they are added up: 2 × 2 products keep all vector units busy.
 #define HK_ROWS_TOGETHER 2
@@ -25,9 +26,10 @@ HK_INLINE vi bytes_begin(float sum) {
 #endif
 }
 
-HK_INLINE vi add_nibbles(vi sum, vi u, vi x) {
+// What `nibble_sum` makes the new sum of.
+HK_INLINE vi nibbles_of(vi sum, vi u, vi x) {
 #ifdef HK_NIBBLE_SUMS
-    return nibble_sum(sum, nibble_products(u, x));
+    return nibble_products(u, x);
 #else
     return dot4(sum, u, x);
 #endif
@@ -48,22 +50,16 @@ HK_INLINE void add_dots(const int four, const int rows, const int columns, vi do
     HK_UNROLL for (int r = 0; r < rows; r++) {
         vi x = broadcast4(q + r * stride);
         HK_UNROLL for (int c = 0; c < columns; c++) {
-#ifdef HK_NIBBLE_SUMS
-            if (four) products[r][c] = nibble_products(u[c], x);
+            if (four) products[r][c] = nibbles_of(dots[r][c], u[c], x);
             else dots[r][c] = add_bytes(dots[r][c], u[c], x);
-#else
-            dots[r][c] = four ? add_nibbles(dots[r][c], u[c], x) : add_bytes(dots[r][c], u[c], x);
-#endif
         }
     }
-#ifdef HK_NIBBLE_SUMS
     if (four) {
         HK_UNROLL for (int r = 0; r < rows; r++)
             HK_UNROLL for (int c = 0; c < columns; c++) HK_IN_ORDER(products[r][c]);
         HK_UNROLL for (int r = 0; r < rows; r++)
             HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = nibble_sum(dots[r][c], products[r][c]);
     }
-#endif
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) HK_IN_ORDER(dots[r][c]);
 }

@@ -17,12 +17,11 @@ typedef struct {
     size_t first;
     size_t count;
     // Fetched from `next` on, and from `after` on once group `turn` is reached: as much as the tile reads where no other
-    // tile goes through its lanes, otherwise `lines` cache lines a group, `burst` of them before the first.
+    // tile goes through its lanes, otherwise `lines` cache lines a group.
     const uint8_t *next;
     const uint8_t *after;
     size_t turn;
     size_t lines;
-    size_t burst;
 } group_run;
 
 // Groups whose nibbles are unpacked at a time: few enough that they stay in the first cache with their activations.
@@ -40,16 +39,17 @@ HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
 }
 
 // `rows` rows × `columns` vectors; sums go on from what stands in `y` where the run is not the panel's first.
-HK_INLINE void int8_tile(const int rows, const int columns, const int form, const group_run *run, const hk_quantized *x,
-                         size_t row, size_t groups, float *y, size_t y_stride, const uint8_t **fetch) {
+HK_INLINE void int8_tile(const int rows, const int columns, const int form, group_run *run, const hk_quantized *x,
+                         size_t row, size_t groups, float *y, size_t y_stride) {
     vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
     const size_t words = form == HK_NIBBLES ? 4 : 8, stride = form == HK_UNPACKED ? HK_TILE_LANES : HK_PANEL;
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = run->first ? load(y + r * y_stride + c * HK_LANES) : (vf){};
     const uint32_t *weights = run->words;
     const float *scales = run->scales;
-    const uint8_t *next = *fetch;
-    if (form == HK_UNPACKED) next = fetch_lines(next, run->burst);
+    const uint8_t *next = run->next;
+    // All but one line a group at once: a loop in every group would cost more than it fetches.
+    if (form == HK_UNPACKED) next = fetch_lines(next, (run->lines - 1) * run->count);
     size_t block = row * groups + run->first;
     for (size_t g = 0; g < run->count; g++, block++, weights += run->group_words, scales += run->group_floats) {
         HK_IN_MEMORY(sums);
@@ -89,7 +89,7 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, cons
     }
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) save(y + r * y_stride + c * HK_LANES, sums[r][c]);
-    *fetch = next;
+    run->next = next;
 }
 
 // All rows through a run, in tiles of HK_INT8_COLUMNS vectors.
@@ -101,7 +101,7 @@ HK_INLINE void int8_rows(const int form, group_run *run, const hk_quantized *x, 
         switch (tile) {
 #define HK_CASE(n) \
     case n: \
-        int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, HK_INT8_COLUMNS, form, run, x, r, groups, out, y_stride, &run->next); \
+        int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, HK_INT8_COLUMNS, form, run, x, r, groups, out, y_stride); \
         break;
             HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4)
 #if HK_INT8_ROWS > 4
@@ -134,7 +134,6 @@ HK_INLINE void int8_lanes(const int four, group_run run, const hk_quantized *x, 
         part.group_words = 8 * HK_TILE_LANES;
         for (; part.first < groups; part.first += part.count) {
             part.count = groups - part.first < HK_UNPACKED_GROUPS ? groups - part.first : HK_UNPACKED_GROUPS;
-            part.burst = run.lines * part.count - part.count;
             unpack(&run, part.count, unpacked);
             int8_rows(HK_UNPACKED, &part, x, rows, groups, y, y_stride);
             run.words += part.count * run.group_words;
@@ -169,8 +168,8 @@ static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_qua
         run.next = w->values + panel * w->panel_bytes + ahead * record;
         run.after = after;
         if (panel + 1 == last && after) run.turn = groups - ahead;
-        if (w->format == HK_U4) int8_tile(1, HK_PANEL_VECTORS, HK_NIBBLES, &run, x, 0, groups, y, 0, &run.next);
-        else int8_tile(1, HK_PANEL_VECTORS, HK_BYTES, &run, x, 0, groups, y, 0, &run.next);
+        if (w->format == HK_U4) int8_tile(1, HK_PANEL_VECTORS, HK_NIBBLES, &run, x, 0, groups, y, 0);
+        else int8_tile(1, HK_PANEL_VECTORS, HK_BYTES, &run, x, 0, groups, y, 0);
     }
 }
 

@@ -17,7 +17,8 @@ static uint64_t peak_dot(size_t iterations) {
             HK_UNKNOWN(u);
             HK_UNKNOWN(x);
             HK_UNROLL for (int r = 0; r < HK_INT8_ROWS; r++)
-                HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) dots[r][c] = add_nibbles(dots[r][c], u[c], x[r]);
+                HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++)
+                    dots[r][c] = nibble_sum(dots[r][c], nibbles_of(dots[r][c], u[c], x[r]));
         }
         HK_UNROLL for (int r = 0; r < HK_INT8_ROWS; r++)
             HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] += nibble_total(dots[r][c]);

@@ -19,9 +19,10 @@ enum KernelSelfCheck {
         return bits
     }
 
-    /// Products of quantised random weights with 13 rows: every tile's full and remainder shapes.
+    /// Products of quantised random weights: every tile's full and remainder shapes, one row, rows of one tile, and more
+    /// groups than are unpacked at a time.
     private static func products(_ set: KernelSet, _ type: UInt32) throws -> [UInt32] {
-        let (inputs, outputs, rows) = (512, 40, 13)
+        let (inputs, outputs, rows) = (1024, 40, 13)
         let blockBytes = [3: 20, 8: 34, 14: 210][type]!
         let rowBytes = inputs / (type == 14 ? 256 : 32) * blockBytes
         var random = SmallRandom(seed: UInt64(type))
@@ -48,11 +49,13 @@ enum KernelSelfCheck {
                     var quantized = hk_quantized(
                         values: values.baseAddress!, scales: scales.baseAddress!, sums: sums.baseAddress!)
                     set.table.quantize(x, inputs, rows, inputs, &quantized, inputs)
-                    set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &quantized, rows, &y, stride, nil)
+                    for rows in [rows, 3, 1] {
+                        set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &quantized, rows, &y, stride, nil)
+                        bits += y.map(\.bitPattern)
+                    }
                 }
             }
         }
-        bits += y.map(\.bitPattern)
         return bits
     }
 

@@ -57,8 +57,8 @@ struct KVBlockPool {
     ///
     /// - Returns: both, in this order; `nil`, and nothing taken, where fewer than `reserve` blocks would stay free.
     mutating func allocate(_ count: Int, sharing shared: [Int32] = [], leaving reserve: Int = 0) -> [Int32]? {
-        let idle = shared.count { owners[Int($0)] == 0 }
-        guard count + idle + reserve <= freeCount else { return nil }
+        let unowned = shared.count { owners[Int($0)] == 0 }
+        guard count + unowned + reserve <= freeCount else { return nil }
         for block in shared { share(block) }
         return shared + (0..<count).map { _ in takeFree() }
     }
