@@ -42,7 +42,10 @@ struct ContractModelTests {
         }
         let file = try workspace.write("prompts.jsonl", lines: lines)
         let model = ContractModel(workspace: workspace, modelClass: "llama_adapter:\(mode.modelClass)")
-        let standard = ["engine.max_num_seqs=8", "engine.max_model_len=512", "tt.optimizations=accuracy"]
+        let standard = [
+            "engine.max_num_seqs=8", "engine.max_model_len=512", "tt.optimizations=accuracy",
+            "bridge.prefill_deadline_s=3000", "bridge.decode_deadline_s=3000",
+        ]
         let settings = standard + ["tt.sample_on_device_mode=\(mode.sampling)"] + mode.settings
         let outcome = try model.run(["run", file] + settings.flatMap { ["--set", $0] }, model: Locations.realModel)
         #expect(outcome.status == 0, "\(outcome.errors)")
