@@ -20,14 +20,19 @@ struct ContractModelTests {
         }
     }
 
+    /// Settings with which rows that grow take each other's blocks.
+    static let tightPool = [
+        "engine.max_model_len=256", "engine.block_size=4", "engine.num_blocks_override=72",
+    ]
+
     /// Real weights give the tokens of transformers in float32, which are the host device's too, under slot remaps,
     /// preemption and resume; ties of the two best logits aside.
     @Test(
         .enabled(if: Locations.realModel != nil),
         arguments: [
-            Mode(prompts: 64, settings: ["engine.max_num_seqs=16", "engine.num_blocks_override=64"]),
+            Mode(prompts: 64, settings: ["engine.max_num_seqs=16"] + ContractModelTests.tightPool),
             Mode(sampling: "all"), Mode(sampling: "none", settings: ["tt.trace_mode=none"]),
-            Mode(modelClass: "LegacyLlama", settings: ["engine.num_blocks_override=40"]),
+            Mode(modelClass: "LegacyLlama", settings: ContractModelTests.tightPool),
             Mode(modelClass: "ScalarLlama", settings: ["tt.trace_mode=decode_only"]),
         ])
     func tokensOfTheRealModel(mode: Mode) throws {
