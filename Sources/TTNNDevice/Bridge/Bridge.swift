@@ -47,6 +47,7 @@ final class Bridge {
             guard answer.protocol == FrameHead.protocolVersion else {
                 throw BridgeError.malformed("protocol \(answer.protocol)")
             }
+            log(.debug, "the bridge has pid \(process.pid) and Python \(answer.python)")
         } catch {
             var reason = (error as? DeviceFault)?.reason ?? "\(error)"
             // It may have ended before it was asked anything.
