@@ -11,6 +11,11 @@
 // Rows whose products are made before they are added up: 2 × 2 products keep all vector units busy.
 #define HK_ROWS_TOGETHER 2
 
+// Where a row tile's blocks of a group begin, counted in blocks.
+HK_INLINE size_t int8_block(const hk_quantized *x, size_t row, size_t group) {
+    return row / HK_INT8_ROWS * HK_INT8_ROWS * (x->width / HK_GROUP) + group * HK_INT8_ROWS;
+}
+
 HK_INLINE vi broadcast4(const int8_t *p) {
     int32_t word;
     __builtin_memcpy(&word, p, 4);
@@ -43,12 +48,12 @@ HK_INLINE vi add_bytes(vi sum, vi u, vi x) {
 #endif
 }
 
-// One word of `columns` vectors of weights with the activations at `q`, `stride` from one of `rows` rows to the next.
+// One word of `columns` vectors of weights with the activations of `rows` neighbouring rows at `q`.
 HK_INLINE void add_dots(const int four, const int rows, const int columns, vi dots[][HK_PANEL / HK_LANES], const vi *u,
-                        const int8_t *q, size_t stride) {
+                        const int8_t *q) {
     vi products[HK_ROWS_TOGETHER][HK_PANEL / HK_LANES];
     HK_UNROLL for (int r = 0; r < rows; r++) {
-        vi x = broadcast4(q + r * stride);
+        vi x = broadcast4(q + r * 4);
         HK_UNROLL for (int c = 0; c < columns; c++) {
             if (four) products[r][c] = nibbles_of(dots[r][c], u[c], x);
             else dots[r][c] = add_bytes(dots[r][c], u[c], x);

@@ -61,19 +61,21 @@ static void run_float(const hk_kernels *k, results *r, const hk_matrix *m, const
 }
 
 static void run_int8(const hk_kernels *k, results *r, const hk_matrix *m, const char *label) {
-    size_t inputs = m->inputs, groups = inputs / HK_GROUP, y_stride = 3 * HK_PANEL + 5;
+    size_t inputs = m->inputs, y_stride = 3 * HK_PANEL + 5;
     float *x = random_floats(14 * inputs), *y = random_floats(14 * y_stride);
     for (size_t i = 0; i < HK_GROUP; i++) {
         x[i] = 1;
         x[inputs + i] = -1;
     }
     x[13 * inputs] = __builtin_nanf("");
-    hk_quantized q = {allocate(14 * inputs), random_floats(14 * groups), random_floats(14 * groups)};
-    k->quantize(x, inputs, 14, inputs, &q, inputs);
-    for (size_t rows = 1; rows <= 14; rows++) {
-        k->matmul_int8(m, 0, 3, &q, rows, y, y_stride, x);
-        keep_floats(r, label, y, 14 * y_stride);
-    }
+    hk_quantized q = quantized_rows(14, inputs);
+    k->quantize(x, inputs, 14, inputs, &q, 0, 0);
+    // From every place in a tile on, too.
+    for (size_t row = 0; row < 14; row++)
+        for (size_t rows = 1; row + rows <= 14; rows++) {
+            k->matmul_int8(m, 0, 3, &q, row, rows, y, y_stride, x);
+            keep_floats(r, label, y, 14 * y_stride);
+        }
 }
 
 // Each of the 65,536 values of a 16-bit type, times 1.

@@ -32,10 +32,9 @@ extension Projection {
         to output: UnsafeMutablePointer<Float>, stride: Int, next: UnsafePointer<UInt8>,
         expansion: UnsafeMutablePointer<Float>
     ) {
-        if usesInt8, let all = input.quantized {
-            var quantized = all.at(row: row, width: input.width)
+        if usesInt8, var quantized = input.quantized {
             kernels.pointee.matmul_int8(
-                matrix, part.lowerBound, part.upperBound, &quantized, rows, output, stride, next)
+                matrix, part.lowerBound, part.upperBound, &quantized, row, rows, output, stride, next)
         } else {
             kernels.pointee.matmul_float(
                 matrix, part.lowerBound, part.upperBound, input.values + row * input.width, input.width, rows, output,
@@ -75,10 +74,7 @@ extension NormStage {
         let values = output.values + to * width
         kernels.pointee.add_norm(
             hidden + from * width, delta.map { $0 + from * deltaStride }, weight, epsilon, width, values)
-        if let quantized = output.quantized {
-            var row = quantized.at(row: to, width: width)
-            kernels.pointee.quantize(values, width, 1, width, &row, width)
-        }
+        if var quantized = output.quantized { kernels.pointee.quantize(values, width, 1, width, &quantized, to, 0) }
     }
 }
 
@@ -146,9 +142,8 @@ extension AttendStage {
                 next_length: following.map { Int($0.position) + 1 } ?? 0,
                 next_blocks: pageTable.pointee! + Int((following ?? token).tableOffset))
             kernels.pointee.attend(cache, head, &work)
-            if let quantized = output.quantized {
-                var view = quantized.at(row: row, column: head * width, width: output.width)
-                kernels.pointee.quantize(place, output.width, count, width, &view, output.width)
+            if var quantized = output.quantized {
+                kernels.pointee.quantize(place, output.width, count, width, &quantized, row, head * width)
             }
             row += count
         }
@@ -158,8 +153,10 @@ extension AttendStage {
 extension QuantizeStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ part: Range<Int>) {
-        var view = quantized.at(row: part.lowerBound, width: width)
-        kernels.pointee.quantize(values + part.lowerBound * width, width, part.count, width, &view, width)
+        var quantized = quantized
+        let width = quantized.width
+        kernels.pointee.quantize(
+            values + part.lowerBound * width, width, part.count, width, &quantized, part.lowerBound, 0)
     }
 }
 
@@ -179,10 +176,9 @@ extension FeedForwardStage {
             up.multiply(
                 kernels, input, row: row, rows: count, panels: panel..<panel + 1, to: ups, stride: lanes, next: next,
                 expansion: expansion)
-            if let quantized = output.quantized {
+            if var quantized = output.quantized {
                 kernels.pointee.silu_multiply(gates, ups, lanes, count, lanes, gates, lanes)
-                var view = quantized.at(row: row, column: first, width: output.width)
-                kernels.pointee.quantize(gates, lanes, count, lanes, &view, output.width)
+                kernels.pointee.quantize(gates, lanes, count, lanes, &quantized, row, first)
             } else {
                 kernels.pointee.silu_multiply(
                     gates, ups, lanes, count, min(lanes, width - first), output.values + row * output.width + first,

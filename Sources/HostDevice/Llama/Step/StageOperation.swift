@@ -165,7 +165,6 @@ struct AttendStage: BitwiseCopyable {
 
 struct QuantizeStage: BitwiseCopyable {
     let values: UnsafePointer<Float>
-    let width: Int
     let quantized: hk_quantized
 }
 

@@ -76,26 +76,22 @@ final class StepScratch {
 
 /// The int8 form of up to `rows` rows of activations.
 final class QuantizedBuffer {
-    /// The kernels' view.
-    let view: hk_quantized
     private let values: DeviceBuffer<Int8>
     private let scales: DeviceBuffer<Float>
     private let sums: DeviceBuffer<Float>
 
-    /// Memory for `rows` × `width` values.
+    /// Memory for `rows` rows of up to `width` values.
     init(rows: Int, width: Int) throws(HostDeviceError) {
-        values = try DeviceBuffer(count: rows * width)
-        scales = try DeviceBuffer(count: rows * width / Int(HK_GROUP))
-        sums = try DeviceBuffer(count: rows * width / Int(HK_GROUP))
-        view = hk_quantized(values: values.base, scales: scales.base, sums: sums.base)
+        let block = Int(HK_ROW_BLOCK)
+        let count = (rows + block - 1) / block * block * width
+        values = try DeviceBuffer(count: count)
+        scales = try DeviceBuffer(count: count / Int(HK_GROUP))
+        sums = try DeviceBuffer(count: count / Int(HK_GROUP))
     }
-}
 
-extension hk_quantized {
-    /// The view that begins at a row's element `column`, a multiple of HK_GROUP, where rows are `width` wide.
-    func at(row: Int, column: Int = 0, width: Int) -> hk_quantized {
-        let (element, group) = (row * width + column, row * (width / Int(HK_GROUP)) + column / Int(HK_GROUP))
-        return hk_quantized(values: values + element, scales: scales + group, sums: sums + group)
+    /// The kernels' view, with rows of `width` values.
+    func view(width: Int) -> hk_quantized {
+        hk_quantized(values: values.base, scales: scales.base, sums: sums.base, width: width)
     }
 }
 

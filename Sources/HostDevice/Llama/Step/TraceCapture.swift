@@ -106,7 +106,7 @@ extension TraceCapture {
             count: (rows + neighbours - 1) / neighbours * geometry.keyValueHeads)
         if !isWhole, let quantized = output.quantized {
             stages.add(
-                .quantize(QuantizeStage(values: output.values, width: output.width, quantized: quantized)),
+                .quantize(QuantizeStage(values: output.values, quantized: quantized)),
                 count: rows, piece: 4)
         }
     }
@@ -141,7 +141,7 @@ extension TraceCapture {
         _ values: DeviceBuffer<Float>, _ width: Int, _ quantized: QuantizedBuffer, for matrices: [PackedMatrix]
     ) -> Activations {
         let isWanted = quantizes && matrices.contains(where: \.takesInt8)
-        return Activations(values: values.base, width: width, quantized: isWanted ? quantized.view : nil)
+        return Activations(values: values.base, width: width, quantized: isWanted ? quantized.view(width: width) : nil)
     }
 
     private func add(
