@@ -3,8 +3,9 @@
 
 #include "dots.h"
 
-// How a tile finds its weights: packed as in memory, or nibbles that were unpacked to bytes for several tiles.
-enum { HK_NIBBLES, HK_BYTES, HK_UNPACKED };
+// How a tile finds its weights: packed as in memory (bytes also for activations of 7 bits), or nibbles that were unpacked to
+// bytes for several tiles.
+enum { HK_NIBBLES, HK_BYTES, HK_BYTES_BY_7, HK_UNPACKED };
 
 #define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
 // Vectors of a panel.
@@ -44,7 +45,8 @@ HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
 HK_INLINE void int8_tile(const int rows, const int columns, const int form, group_run *run, const hk_quantized *x,
                          size_t row, float *y, size_t y_stride) {
     vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
-    const size_t words = HK_WORDS(form == HK_NIBBLES), record = HK_RECORD(form != HK_BYTES);
+    const int four = form == HK_NIBBLES || form == HK_UNPACKED, seven = form == HK_BYTES_BY_7;
+    const size_t words = HK_WORDS(form == HK_NIBBLES), record = HK_RECORD(four);
     const size_t stride = form == HK_UNPACKED ? HK_TILE_LANES : HK_PANEL;
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = run->first ? load(y + r * y_stride + c * HK_LANES) : (vf){};
@@ -64,7 +66,7 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, grou
         else next = fetch_lines(next, form == HK_NIBBLES ? HK_RECORD_LINES(1) * columns / HK_PANEL_VECTORS : run->lines);
         vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
         HK_UNROLL for (int r = 0; r < rows; r++)
-            HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = form == HK_BYTES ? bytes_begin(totals[r]) : (vi){};
+            HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = four ? (vi){} : bytes_begin(seven, totals[r]);
         HK_UNROLL for (size_t word = 0; word < words; word++) {
             vi u[HK_PANEL_VECTORS], high[HK_PANEL_VECTORS];
             HK_UNROLL for (int c = 0; c < columns; c++) {
@@ -76,15 +78,15 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, grou
             const int8_t *q = values + word * (HK_GROUP / words) * HK_INT8_ROWS;
             HK_UNROLL for (int r = 0; r < rows; r += HK_ROWS_TOGETHER) {
                 const int together = rows - r < HK_ROWS_TOGETHER ? rows - r : HK_ROWS_TOGETHER;
-                add_dots(form != HK_BYTES, together, columns, dots + r, u, q + r * 4);
-                if (form == HK_NIBBLES) add_dots(1, together, columns, dots + r, high, q + (HK_INT8_ROWS + r) * 4);
+                add_dots(four, seven, together, columns, dots + r, u, q + r * 4);
+                if (form == HK_NIBBLES) add_dots(1, 0, together, columns, dots + r, high, q + (HK_INT8_ROWS + r) * 4);
             }
         }
         HK_UNROLL for (int r = 0; r < rows; r++) {
             vf factor = splat(factors[r]), sum = splat(totals[r]);
             HK_UNROLL for (int c = 0; c < columns; c++) {
                 vf scale = load(scales + c * HK_LANES), minimum = load(scales + HK_PANEL + c * HK_LANES);
-                vi total = form == HK_BYTES ? dots[r][c] : nibble_total(dots[r][c]);
+                vi total = four ? nibble_total(dots[r][c]) : dots[r][c];
                 sums[r][c] = fused(factor, fused(scale, floats(total), minimum * sum), sums[r][c]);
             }
         }
@@ -147,7 +149,8 @@ HK_INLINE void int8_lanes(const int four, group_run run, const hk_quantized *x, 
         return;
     }
     if (four) int8_rows(HK_NIBBLES, &run, x, row, rows, y, y_stride);
-    else int8_rows(HK_BYTES, &run, x, row, rows, y, y_stride);
+    else if (x->peak > HK_INT7_PEAK) int8_rows(HK_BYTES, &run, x, row, rows, y, y_stride);
+    else int8_rows(HK_BYTES_BY_7, &run, x, row, rows, y, y_stride);
     *next = run.next;
 }
 
@@ -173,7 +176,8 @@ static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_qua
         run.after = after;
         if (panel + 1 == last && after) run.turn = groups - ahead;
         if (w->format == HK_U4) int8_tile(1, HK_PANEL_VECTORS, HK_NIBBLES, &run, x, row, y, 0);
-        else int8_tile(1, HK_PANEL_VECTORS, HK_BYTES, &run, x, row, y, 0);
+        else if (x->peak > HK_INT7_PEAK) int8_tile(1, HK_PANEL_VECTORS, HK_BYTES, &run, x, row, y, 0);
+        else int8_tile(1, HK_PANEL_VECTORS, HK_BYTES_BY_7, &run, x, row, y, 0);
     }
 }
 

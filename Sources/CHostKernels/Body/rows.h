@@ -42,14 +42,14 @@ static void quantize(const float *x, size_t x_stride, size_t rows, size_t count,
                 place_block(out, row, group, (v16i){}, (v16i){}, __builtin_nanf(""));
                 continue;
             }
-            float peak;
+            float peak, limit = (float)out->peak;
             __builtin_memcpy(&peak, &bits, 4);
-            float inverse = peak > 0 ? 127.0f / peak : 0;
+            float inverse = peak > 0 ? limit / peak : 0;
             // A subnormal peak has no inverse: such a block is zero.
             if (!(inverse < __builtin_inff())) inverse = 0;
             v16i p = __builtin_convertvector(HK_ROUND(a * splat16(inverse)), v16i);
             v16i q = __builtin_convertvector(HK_ROUND(b * splat16(inverse)), v16i);
-            place_block(out, row, group, p, q, peak / 127.0f);
+            place_block(out, row, group, p, q, peak / limit);
         }
 }
 

@@ -44,6 +44,11 @@ typedef struct {
 
 /// A multiple of every set's row tile: memory for int8 activations is set aside in so many rows at a time.
 #define HK_ROW_BLOCK 12
+/// The greatest activation of 8 bits.
+#define HK_INT8_PEAK 127
+/// The greatest activation of 7 bits: two of them times 8-bit weights fit the 16 bits in which AVX2 adds up pairs, which
+/// makes products with U8 weights 1.4 times as fast.
+#define HK_INT7_PEAK 63
 
 /// Activations as int8 in blocks of HK_GROUP: value × scale; `sums` holds each block's sum of values.
 ///
@@ -55,6 +60,8 @@ typedef struct {
     float *sums;
     /// Values of a row, a multiple of HK_GROUP.
     size_t width;
+    /// What a block's greatest magnitude becomes: HK_INT8_PEAK or HK_INT7_PEAK.
+    int32_t peak;
 } hk_quantized;
 
 /// A layer's paged cache. Keys are [block][head][dimension][padded_block], values [block][head][slot][padded_head].

@@ -43,12 +43,14 @@ enum KernelSelfCheck {
         var bits = y.map(\.bitPattern)
         guard matrix.takesInt8 else { return bits }
         let activations = try QuantizedBuffer(rows: rows, width: inputs)
-        var quantized = activations.view(width: inputs)
-        set.table.quantize(x, inputs, rows, inputs, &quantized, 0, 0)
-        for part in [0..<rows, 5..<8, 7..<8] {
-            set.table.matmul_int8(
-                matrix.descriptor, 0, matrix.panels, &quantized, part.lowerBound, part.count, &y, stride, nil)
-            bits += y.map(\.bitPattern)
+        for peak in [HK_INT8_PEAK, HK_INT7_PEAK] {
+            var quantized = activations.view(width: inputs, peak: peak)
+            set.table.quantize(x, inputs, rows, inputs, &quantized, 0, 0)
+            for part in [0..<rows, 5..<8, 7..<8] {
+                set.table.matmul_int8(
+                    matrix.descriptor, 0, matrix.panels, &quantized, part.lowerBound, part.count, &y, stride, nil)
+                bits += y.map(\.bitPattern)
+            }
         }
         return bits
     }

@@ -89,9 +89,9 @@ final class QuantizedBuffer {
         sums = try DeviceBuffer(count: count / Int(HK_GROUP))
     }
 
-    /// The kernels' view, with rows of `width` values.
-    func view(width: Int) -> hk_quantized {
-        hk_quantized(values: values.base, scales: scales.base, sums: sums.base, width: width)
+    /// The kernels' view, with rows of `width` values of magnitudes up to `peak`.
+    func view(width: Int, peak: Int32) -> hk_quantized {
+        hk_quantized(values: values.base, scales: scales.base, sums: sums.base, width: width, peak: peak)
     }
 }
 

@@ -36,7 +36,10 @@ struct TraceCapture {
     /// The logits of `rows` rows of the tile, and the tokens chosen by them.
     func output(rows: Int) -> CapturedStages {
         var stages = CapturedStages()
-        let input = activations(scratch.normed, geometry.hidden, scratch.quantized, for: [weights.output])
+        // Nothing follows in which the error of an activation's last bit could grow, and 8-bit heads cost a quarter of a step.
+        let input = activations(
+            scratch.normed, geometry.hidden, scratch.quantized, for: [weights.output],
+            peak: weights.output.hasBytes ? HK_INT7_PEAK : HK_INT8_PEAK)
         let norm = norm(weights.outputNorm, addsResult: !weights.layers.isEmpty, input)
         stages.add(.outputNorm(OutputNormStage(rows: inputs.outputRows.base, norm: norm)), count: rows)
         let head = head
@@ -138,10 +141,12 @@ extension TraceCapture {
 
     /// Activations with their int8 form where one of the products takes it.
     private func activations(
-        _ values: DeviceBuffer<Float>, _ width: Int, _ quantized: QuantizedBuffer, for matrices: [PackedMatrix]
+        _ values: DeviceBuffer<Float>, _ width: Int, _ quantized: QuantizedBuffer, for matrices: [PackedMatrix],
+        peak: Int32 = HK_INT8_PEAK
     ) -> Activations {
         let isWanted = quantizes && matrices.contains(where: \.takesInt8)
-        return Activations(values: values.base, width: width, quantized: isWanted ? quantized.view(width: width) : nil)
+        return Activations(
+            values: values.base, width: width, quantized: isWanted ? quantized.view(width: width, peak: peak) : nil)
     }
 
     private func add(
