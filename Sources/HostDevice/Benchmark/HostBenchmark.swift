@@ -165,7 +165,8 @@ extension HostBenchmark {
         return StepMeasurement(
             shape: shape, seconds: rates.seconds, shares: ThreadShares(profile, threads: limits.threads),
             layers: ProductSpeed(
-                cost.layers * tokens, threadSeconds: profile.threadSeconds[.products]!, limits: limits),
+                cost.layers(tokens: tokens, outputs: outputs), threadSeconds: profile.threadSeconds[.products]!,
+                limits: limits),
             head: ProductSpeed(
                 cost.head * outputs, threadSeconds: profile.threadSeconds[.logits]!, limits: limits),
             readBytesPerSecond: shape.readBytes(cost, steps: rates.count).map { $0 / rates.seconds },

@@ -10,14 +10,13 @@ extension StageOperation {
     func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ part: Range<Int>) {
         switch self {
         case .embed(let stage): stage.run(part)
-        case .norm(let stage): for row in part { stage.run(kernels, from: row, to: row) }
+        case .norm(let stage): for row in part { stage.run(kernels, row) }
         case .products(let stage): stage.run(kernels, worker, part)
+        case .rotate(let stage): for row in part { stage.run(kernels, row) }
         case .store(let stage): for row in part { stage.run(kernels, row) }
         case .attend(let stage): for item in part { stage.run(kernels, worker, item) }
         case .quantize(let stage): stage.run(kernels, part)
         case .feedForward(let stage): for panel in part { stage.run(kernels, worker, panel) }
-        case .outputNorm(let stage):
-            for row in part { stage.norm.run(kernels, from: Int(stage.rows[row].tileRow), to: row) }
         case .logits(let stage): for panel in part { stage.run(kernels, worker, panel: panel) }
         case .sample(let stage): for row in part { stage.run(kernels, worker, row) }
         }
@@ -56,25 +55,38 @@ extension EmbedStage {
         for row in part {
             let token = tokens[row]
             hk_gguf_row(tensorType, table + Int(token.token) * rowBytes, width, hidden + row * width)
-            let offset = row * frequencies.count
-            for (pair, frequency) in frequencies.enumerated() {
-                let angle = Double(Float(token.position) * frequency)
-                cosines[offset + pair] = Float(cos(angle))
-                sines[offset + pair] = Float(sin(angle))
-            }
+            angles.fill(row, position: token.position)
         }
     }
 }
 
-extension NormStage {
-    /// Adds to the residual of row `from`, and writes its norm to row `to` of the output.
+extension RotaryAngles {
     @inline(__always)
-    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, from: Int, to: Int) {
+    fileprivate func fill(_ row: Int, position: Int32) {
+        for (pair, frequency) in frequencies.enumerated() {
+            let angle = Double(Float(position) * frequency)
+            cosines[row * pairs + pair] = Float(cos(angle))
+            sines[row * pairs + pair] = Float(sin(angle))
+        }
+    }
+
+    @inline(__always)
+    fileprivate func rotate(
+        _ kernels: UnsafePointer<hk_kernels>, _ row: Int, _ heads: UnsafeMutablePointer<Float>, count: Int, size: Int
+    ) {
+        kernels.pointee.rotate(heads, count, size, cosines + row * pairs, sines + row * pairs, pairs)
+    }
+}
+
+extension NormStage {
+    /// Adds to the row's residual, and writes its norm.
+    @inline(__always)
+    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
         let width = output.width
-        let values = output.values + to * width
+        let values = output.values + row * width
         kernels.pointee.add_norm(
-            hidden + from * width, delta.map { $0 + from * deltaStride }, weight, epsilon, width, values)
-        if var quantized = output.quantized { kernels.pointee.quantize(values, width, 1, width, &quantized, to, 0) }
+            hidden + row * width, delta.map { $0 + row * deltaStride }, weight, epsilon, width, values)
+        if var quantized = output.quantized { kernels.pointee.quantize(values, width, 1, width, &quantized, row, 0) }
     }
 }
 
@@ -103,15 +115,22 @@ extension ProductStage {
     }
 }
 
+extension RotateStage {
+    @inline(__always)
+    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
+        angles.fill(row, position: tokens[row].position)
+        angles.rotate(kernels, row, heads + row * stride, count: count, size: headSize)
+    }
+}
+
 extension StoreStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
         let token = tokens[row]
         let offset = row * stride
-        let (cosines, sines) = (cosines + row * pairs, sines + row * pairs)
         let (heads, size) = (cache.pointee.heads, cache.pointee.head_size)
-        kernels.pointee.rotate(queries + offset, queryHeads, size, cosines, sines, pairs)
-        kernels.pointee.rotate(keys + offset, heads, size, cosines, sines, pairs)
+        angles.rotate(kernels, row, queries + offset, count: queryHeads, size: size)
+        angles.rotate(kernels, row, keys + offset, count: heads, size: size)
         let (block, slot) = Int(token.position).quotientAndRemainder(dividingBy: cache.pointee.block_size)
         let table = pageTable.pointee! + Int(token.tableOffset)
         kernels.pointee.store(cache, Int(table[block]), slot, keys + offset, values + offset)

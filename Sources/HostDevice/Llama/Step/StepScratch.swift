@@ -16,6 +16,8 @@ final class StepScratch {
     let tokens: Int
     /// The residual stream.
     let hidden: DeviceBuffer<Float>
+    /// `[outputRows, hidden]`: the residual stream of output rows from the last layer on.
+    let ends: DeviceBuffer<Float>
     let normed: DeviceBuffer<Float>
     /// Queries, keys and values of a token, each in whole panels.
     let projections: DeviceBuffer<Float>
@@ -57,6 +59,7 @@ final class StepScratch {
         projectionStride = (layer?.query.paddedOutputs ?? 0) + 2 * (layer?.key.paddedOutputs ?? 0)
         resultStride = layer?.down.paddedOutputs ?? 0
         hidden = try DeviceBuffer(count: tokens * geometry.hidden)
+        ends = try DeviceBuffer(count: outputRows * geometry.hidden)
         normed = try DeviceBuffer(count: tokens * geometry.hidden)
         projections = try DeviceBuffer(count: tokens * projectionStride)
         attended = try DeviceBuffer(count: tokens * geometry.queryWidth)
