@@ -26,6 +26,14 @@ func tests(
         resources: resources, swiftSettings: strict)
 }
 
+// The bridge's Python sources, which are part of the binary.
+let bridgeModules: [Resource] =
+    [.embedInCode("bridge/bootstrap.py")]
+    + [
+        "__init__", "capabilities", "decode", "errors", "frames", "log", "mesh", "model", "outputs", "prefill", "probe",
+        "registry", "sampling", "server", "tensors",
+    ].map { .embedInCode("bridge/ttbatch_bridge/\($0).py") }
+
 let package = Package(
     name: "ttbatch",
     products: [
@@ -51,7 +59,9 @@ let package = Package(
         room("Tokenizer", ["ModelFiles", "Jinja", "CPCRE2"]),
         room("TTPlatform", ["ModelFiles"]),
         room("HostDevice", ["TTPlatform", "ModelFiles", "CHostKernels", "CHwloc"]),
-        room("TTNNDevice", ["TTPlatform"]),
+        .target(
+            name: "TTNNDevice", dependencies: ["TTPlatform", "ModelFiles", "CHwloc"], exclude: ["bridge/PROTOCOL.md"],
+            resources: bridgeModules, swiftSettings: strict),
         room("TTWorker", ["TTPlatform", "ModelFiles"]),
         room("TTEngine", ["TTWorker", "TTPlatform"]),
 
@@ -95,7 +105,7 @@ let package = Package(
         tests("Tokenizer", ["ModelFiles", "Jinja"], excluded: ["Data"]),
         tests("TTPlatform", ["ModelFiles", "FakeModel"]),
         tests("HostDevice", ["CHostKernels", "ModelFiles", "TTPlatform"], excluded: ["Golden", "neon"]),
-        tests("TTNNDevice", ["TTPlatform"]),
+        tests("TTNNDevice", ["TTPlatform", "ModelFiles", "FakeModel"]),
         tests("TTWorker", ["TTPlatform", "ModelFiles", "HostDevice", "FakeModel"]),
         tests("TTEngine", ["TTWorker", "TTPlatform", "FakeModel"]),
         tests("PromptFiles", excluded: ["openai"]),

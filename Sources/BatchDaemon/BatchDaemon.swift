@@ -94,6 +94,7 @@ public struct BatchDaemon: Sendable {
     private func work(_ queue: WorkQueue) throws {
         var queue = queue
         var failures = 0
+        let suspicion = Suspicion()
         while stop.level == .none {
             guard let batch = try persistently({ () throws(JobStoreError) in try queue.next() }) ?? nil else {
                 if drains { return }
@@ -101,7 +102,7 @@ public struct BatchDaemon: Sendable {
                 stop.wait(seconds: Double(configuration.daemon.pollIntervalMS) / 1000)
                 continue
             }
-            switch try runSession(for: batch, queue) {
+            switch try runSession(for: batch, queue, suspicion) {
             case .outOfWork: failures = 0
             case .stopped: return
             case .deviceFailed(let failure, let finished, let culprits):
@@ -109,7 +110,7 @@ public struct BatchDaemon: Sendable {
                 // itself is found before the device is given up.
                 if finished > 0 { failures = 0 }
                 if culprits == 0 { failures += 1 }
-                if failures >= max(5, configuration.daemon.maxCrashes + 2) {
+                if failures >= configuration.daemon.maxDeviceFailures {
                     throw DaemonError.deviceKeepsFailing(times: failures, last: failure.description)
                 }
                 log.warning("opening the device again after \(failure.description)")
@@ -119,11 +120,18 @@ public struct BatchDaemon: Sendable {
 
     /// Loads the batch's model and works; a batch whose model cannot be had fails as a whole, rather than waiting for
     /// ever or keeping others from their turn. `retry` runs it again.
-    private func runSession(for batch: ClaimableBatch, _ queue: WorkQueue) throws -> SessionEnd {
+    ///
+    /// A device that cannot be opened or loaded now has failed like one that fails under a job, unless it would fail again.
+    private func runSession(
+        for batch: ClaimableBatch, _ queue: WorkQueue, _ suspicion: Suspicion
+    ) throws -> SessionEnd {
         do {
             let loading = try SessionLoading(
                 model: batch.model ?? configuration.model, configuration: configuration, platforms: platforms, log: log)
-            return try loading.run(queue, drains: drains, stop: stop, clock: clock)
+            return try loading.run(queue, drains: drains, stop: stop, clock: clock, suspicion: suspicion)
+        } catch let fault as DeviceFault where !fault.repeats {
+            log.error("\(fault)")
+            return .deviceFailed(EngineFailure(description: fault.description), finished: 0, culprits: 0)
         } catch  where isAboutTheBatch(error, batch) {
             log.error("\(batch.id) cannot run: \(error)")
             try failAll(of: batch, queue, because: error)

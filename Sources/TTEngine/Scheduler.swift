@@ -142,7 +142,7 @@ extension Scheduler {
             // the queue's length.
             guard running.count < limits.maxNumSeqs, skipped.count <= limits.maxNumSeqs else { break }
             guard overtakingsLeft > 0 else { break }
-            if let row = admit(requests[id]!, budget: budget, computing: &computing) {
+            if mixes(requests[id]!), let row = admit(requests[id]!, budget: budget, computing: &computing) {
                 rows.append(row)
                 budget -= row.tokens.count - row.computedTokens
                 if !skipped.isEmpty { overtakingsLeft -= 1 }
@@ -159,6 +159,13 @@ extension Scheduler {
         let admitted = Set(rows.map(\.id))
         waiting.removeAll { admitted.contains($0) }
         return rows
+    }
+
+    /// Whether the request may be in the batch with those that run: all of them are sampled alike where the device has one
+    /// set of parameters for a step.
+    private func mixes(_ request: EngineRequest) -> Bool {
+        guard !limits.mixesSampling, let first = running.first else { return true }
+        return SamplingSet(requests[first]!.sampling.token) == SamplingSet(request.sampling.token)
     }
 
     /// Gives the request its blocks and a place in the batch; `nil` where it does not fit now, or waits for a block that

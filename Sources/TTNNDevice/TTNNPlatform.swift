@@ -1,38 +1,122 @@
-// The Tenstorrent platform as far as it can be told without opening a board: which there are, and why they are not used.
+// The Tenstorrent platform: which cards there are, whether they can be used, and how a mesh of them is opened.
 
 import Foundation
 public import TTPlatform
 
-/// Tenstorrent boards in this machine.
+/// Tenstorrent cards in this machine, driven by a bridge process that holds `ttnn`.
 ///
-/// Boards are found by their device nodes and nothing is opened, since probing and opening belong into one process
-/// (contract §2.6). This version has no bridge to `ttnn`, so it never offers them.
+/// Cards are found from the host's side and nothing is opened, since probing and opening belong into one process
+/// (contract §2.6).
 public struct TTNNPlatform: DevicePlatform {
-    private let deviceDirectory: String
+    private let paths: SystemPaths
+    private let environment: [String: String]
 
-    /// A platform that looks for device nodes in `deviceDirectory`, `/dev/tenstorrent` unless a test says otherwise.
-    public init(deviceDirectory: String = "/dev/tenstorrent") {
-        self.deviceDirectory = deviceDirectory
+    /// A platform that looks at `paths` and starts bridges with `environment`, this process's where not given.
+    public init(paths: SystemPaths = SystemPaths(), environment: [String: String]? = nil) {
+        self.paths = paths
+        self.environment = environment ?? ProcessInfo.processInfo.environment
     }
 
     /// `ttnn`, as `device:` selects it.
     public var name: String { "ttnn" }
 
-    /// Absent, with the reason.
-    public func discover() -> PlatformDiscovery {
-        .absent(reason: reason)
+    /// The cards, and why they cannot be used if that is so.
+    public func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
+        let cards = Card.all(paths)
+        if let cluster = mockCluster {
+            let device = DiscoveredDevice(name: "mock", summary: "chips of \(cluster), which are not there")
+            return withInterpreter([device], configuration.bridge)
+        }
+        guard !cards.isEmpty else { return .absent(reason: "no Tenstorrent card on the PCI bus") }
+        let driver = tenstorrentDriverVersion(paths)
+        let devices = cards.map { $0.device(driver: driver) }
+        if let reason = Self.problem(cards, driver) { return .unusable(devices, reason: reason) }
+        return withInterpreter(devices, configuration.bridge)
     }
 
-    /// Always throws: see `discover()`.
-    public func openMeshDevice(shape: MeshShape, configuration: EngineConfiguration) throws -> any MeshDevice {
-        throw DeviceFault(operation: "open", reason: reason)
+    /// Starts a bridge, which opens the mesh that the configuration or MESH_DEVICE asks for.
+    ///
+    /// - Throws: `TTNNError`, `ConfigurationError`, or a `DeviceFault` where it may go better the next time.
+    public func openMeshDevice(
+        _ configuration: EngineConfiguration, log: @escaping DeviceLog
+    ) throws -> any MeshDevice {
+        var selection = configuration.meshDevice
+        if selection == nil, let name = environment["MESH_DEVICE"], !name.isEmpty {
+            selection = try MeshSelection(parsing: .string(name))
+        }
+        let recovery = DeviceRecovery(paths: paths)
+        let bridge = try Bridge(
+            configuration.bridge, environment: environment(for: configuration.bridge), recovery: recovery, log: log)
+        do {
+            return try TTNNMeshDevice(bridge, selection: selection, tt: configuration.tt)
+        } catch {
+            bridge.shutDown()
+            throw error
+        }
     }
 
-    private var reason: String {
-        let nodes = (try? FileManager.default.contentsOfDirectory(atPath: deviceDirectory)) ?? []
-        let boards = nodes.filter { Int($0) != nil }.count
-        return boards == 0
-            ? "no Tenstorrent board: there is no \(deviceDirectory)/0 (is the tt-kmd driver loaded?)"
-            : "\(boards) Tenstorrent board\(boards == 1 ? " is" : "s are") here, but this version cannot drive them"
+    /// The environment of the bridge: the daemon's own, with what the configuration says.
+    private func environment(for bridge: BridgeConfiguration) -> [String: String] {
+        var variables = environment
+        if let devices = bridge.visibleDevices { variables["TT_VISIBLE_DEVICES"] = devices }
+        if let model = bridge.hfModel { variables["HF_MODEL"] = model }
+        if let directory = bridge.extraModelsDir { variables["EXTRA_MODELS_DIR"] = directory }
+        return variables
+    }
+
+    /// The cluster description with which ttnn opens a mesh without cards.
+    private var mockCluster: String? {
+        environment["TT_METAL_MOCK_CLUSTER_DESC_PATH"].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    private static func problem(_ cards: [Card], _ driver: String?) -> String? {
+        guard driver != nil else {
+            return "the kernel driver is not loaded: install tt-kmd, then `sudo modprobe tenstorrent`"
+        }
+        if let card = cards.first(where: { $0.node == nil }) {
+            return "the driver has no device node for the card at \(card.address): look at `dmesg | grep tenstorrent`"
+        }
+        if let node = cards.compactMap(\.node).first(where: { !$0.isAccessible }) {
+            return
+                "\(node.path) may not be read and written by this user: install tt-kmd's udev rules, or `sudo chmod 666`"
+        }
+        return nil
+    }
+
+    private func withInterpreter(
+        _ devices: [DiscoveredDevice], _ bridge: BridgeConfiguration
+    ) -> PlatformDiscovery {
+        do {
+            let probe = try InterpreterProbe.run(bridge, environment: environment(for: bridge))
+            if let problem = probe.problem {
+                return .unusable(devices, reason: "\(bridge.python) (Python \(probe.python)): \(problem)")
+            }
+            if probe.architectures.isEmpty, bridge.modelClass == nil {
+                return .unusable(
+                    devices,
+                    reason: "\(bridge.python) finds no TT model class: put tt-metal's folder on PYTHONPATH, or set "
+                        + "bridge.model_class or bridge.extra_models_dir")
+            }
+            let classes = bridge.modelClass ?? probe.architectures.joined(separator: ", ")
+            let line = "Python \(probe.python), ttnn \(probe.ttnn ?? "of unknown version"), models: \(classes)"
+            return .found(
+                devices.map { device in
+                    DiscoveredDevice(name: device.name, summary: device.summary, details: device.details + [line])
+                })
+        } catch {
+            return .unusable(devices, reason: "\(error)")
+        }
+    }
+}
+
+extension Card {
+    /// The card for people.
+    fileprivate func device(driver: String?) -> DiscoveredDevice {
+        var details = ["driver tt-kmd " + (driver ?? "not loaded")] + facts
+        if let node { details.append(node.path + (node.isAccessible ? "" : " (no permission)")) }
+        let place = memoryNode.map { ", NUMA node \($0)" } ?? ""
+        return DiscoveredDevice(
+            name: node.map { String($0.path.split(separator: "/").last ?? "") } ?? address,
+            summary: (board.map { "\($0) (\(chip))" } ?? chip) + " at PCI \(address)\(place)", details: details)
     }
 }

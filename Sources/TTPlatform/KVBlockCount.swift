@@ -12,10 +12,14 @@ public enum KVBlockCount {
     /// - Parameters:
     ///   - model: the model's name; a part of it is enough.
     ///   - deviceCount: chips that the model runs on.
-    public static func maxTokensAllUsers(model: String, deviceCount: Int) -> Int {
+    ///   - architecture: the chips' generation; where it is not known, Wormhole with its smaller memory.
+    public static func maxTokensAllUsers(
+        model: String, deviceCount: Int, architecture: ChipArchitecture? = nil
+    ) -> Int {
         let name = model.lowercased()
         let limit = limits.first { limit in
             limit.devices.contains(deviceCount) && name.contains(limit.model)
+                && (limit.onBlackholeToo || architecture != .blackhole)
         }
         return limit?.tokens ?? 131_072
     }
@@ -27,9 +31,12 @@ public enum KVBlockCount {
     ///   - model: the model's name, for the table.
     ///   - bytesPerBlock: what `TTModel.kvCacheBytes` says.
     ///   - availableBytes: what `MeshDevice.availableKVCacheBytes` says.
-    /// - Throws: `ConfigurationError.keyValueCacheTooSmall` where the pool does not hold one longest sequence.
+    ///   - modelsLimit: what `TTModel.maxTokensAllUsers` says; it counts instead of the table.
+    /// - Throws: `ConfigurationError.keyValueCacheTooSmall` where the pool does not hold one longest sequence, unless that may
+    ///   be made to fit.
     public static func pool(
-        _ configuration: CheckedConfiguration, model: String, bytesPerBlock: Int, availableBytes: Int?
+        _ configuration: CheckedConfiguration, model: String, bytesPerBlock: Int, availableBytes: Int?,
+        modelsLimit: Int? = nil
     ) throws(ConfigurationError) -> KVCacheShape {
         let blockSize = configuration.blockSize
         let longest = ceilDivide(configuration.maxModelLen, blockSize)
@@ -39,13 +46,16 @@ public enum KVBlockCount {
         case .bytes(let bytes): count = bytes / max(1, bytesPerBlock)
         case .rule:
             let table = blocks(
-                maxTokensAllUsers: maxTokensAllUsers(model: model, deviceCount: configuration.deviceCount),
+                maxTokensAllUsers: modelsLimit
+                    ?? maxTokensAllUsers(
+                        model: model, deviceCount: configuration.deviceCount,
+                        architecture: configuration.chipArchitecture),
                 blockSize: blockSize, maxNumSeqs: configuration.maxNumSeqs)
             // More than every row at its longest is never used.
             let used = min(table, longest * configuration.maxNumSeqs)
             count = min(used, memoryBound(availableBytes, bytesPerBlock) ?? used)
         }
-        guard count >= longest else {
+        guard count >= longest || (configuration.fitsModelLenToPool && count * blockSize >= 2) else {
             throw .keyValueCacheTooSmall(
                 blocks: count, blockSize: blockSize, maxModelLen: configuration.maxModelLen)
         }
@@ -61,6 +71,7 @@ public enum KVBlockCount {
         let model: String
         let devices: ClosedRange<Int>
         let tokens: Int
+        var onBlackholeToo = false
     }
 
     /// What was found to fit; the newer figure where the contract's sources differ. The first match counts.
@@ -73,7 +84,7 @@ public enum KVBlockCount {
         Limit(model: "qwen2.5-14b", devices: 2...2, tokens: 65_536),
         Limit(model: "llama-3.2-90b", devices: 8...8, tokens: 65_536),
         Limit(model: "qwen2.5-vl-72b", devices: 8...8, tokens: 65_536),
-        Limit(model: "gpt-oss", devices: 1...Int.max, tokens: 1024),
+        Limit(model: "gpt-oss", devices: 1...Int.max, tokens: 1024, onBlackholeToo: true),
         Limit(model: "deepseek-r1-0528", devices: 1...Int.max, tokens: 32_768),
     ]
 

@@ -16,20 +16,24 @@ public enum TTPlatform {
     ///   - model: the model to run.
     ///   - platformName: the device's platform, for warnings about settings that it cannot heed.
     ///   - deviceCount: chips of the opened mesh.
+    ///   - chipArchitecture: generation of its chips; `nil` where it has none.
     ///   - deviceWarnings: what the opened device says of settings that it could not heed.
     /// - Throws: `ConfigurationError` for what is not supported or contradicts itself.
     public static func checkAndUpdateConfig(
         _ configuration: EngineConfiguration, model: ModelConfig, platformName: String, deviceCount: Int = 1,
-        deviceWarnings: [ConfigurationWarning] = []
+        chipArchitecture: ChipArchitecture? = nil, deviceWarnings: [ConfigurationWarning] = []
     ) throws(ConfigurationError) -> CheckedConfiguration {
         try refuseUnsupported(configuration)
         let architectures = try ttArchitectures(of: model)
-        let maxModelLen = try maxModelLen(configuration, model: model)
+        let maxModelLen = try maxModelLen(
+            configuration, model: model, isHost: platformName == "host", deviceCount: deviceCount,
+            chipArchitecture: chipArchitecture)
         let budget = try maxNumBatchedTokens(configuration, maxModelLen: maxModelLen)
         return CheckedConfiguration(
-            architectures: architectures, maxModelLen: maxModelLen, maxNumSeqs: configuration.maxNumSeqs,
+            architectures: architectures, maxModelLen: maxModelLen,
+            fitsModelLenToPool: configuration.maxModelLen == .fit, maxNumSeqs: configuration.maxNumSeqs,
             maxNumBatchedTokens: budget.tokens, blockSize: configuration.blockSize ?? defaultBlockSize,
-            blockSource: blockSource(configuration), deviceCount: deviceCount,
+            blockSource: blockSource(configuration), deviceCount: deviceCount, chipArchitecture: chipArchitecture,
             requestedPrefixCaching: configuration.enablePrefixCaching, tt: configuration.tt,
             warnings: budget.warnings + hardwareWarnings(configuration, platformName, deviceCount) + deviceWarnings)
     }
@@ -123,9 +127,25 @@ extension TTPlatform {
     }
 
     private static func maxModelLen(
-        _ configuration: EngineConfiguration, model: ModelConfig
+        _ configuration: EngineConfiguration, model: ModelConfig, isHost: Bool, deviceCount: Int,
+        chipArchitecture: ChipArchitecture?
     ) throws(ConfigurationError) -> Int {
-        let length = configuration.maxModelLen ?? model.contextLength
+        let length: Int
+        switch configuration.maxModelLen {
+        case .model: length = model.contextLength
+        case .tokens(let tokens): length = tokens
+        case .fit:
+            // What a board holds is known before a model is there, and the model wants to know it.
+            var pool =
+                isHost
+                ? Int.max
+                : KVBlockCount.maxTokensAllUsers(
+                    model: model.name, deviceCount: deviceCount, architecture: chipArchitecture)
+            if let blocks = configuration.numBlocksOverride {
+                pool = blocks.multipliedReportingOverflow(by: configuration.blockSize ?? defaultBlockSize).partialValue
+            }
+            length = max(2, min(model.contextLength, pool))
+        }
         guard (2...max(2, model.contextLength)).contains(length) else {
             throw .unsupported(
                 key: "max_model_len", value: "\(length)",

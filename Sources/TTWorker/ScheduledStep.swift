@@ -118,12 +118,15 @@ public struct StepLimits: Sendable, Equatable {
     public var vocabularySize: Int
     /// Whether a row may begin with blocks that another one has computed.
     public var sharesPrefixes: Bool
+    /// Whether rows with different temperature, top-k or top-p may be in the batch together.
+    public var mixesSampling: Bool
 
     /// Limits as given.
     public init(
         maxNumSeqs: Int, maxModelLen: Int, maxNumBatchedTokens: Int, kvCache: KVCacheShape, vocabularySize: Int,
-        sharesPrefixes: Bool
+        sharesPrefixes: Bool, mixesSampling: Bool = true
     ) {
+        self.mixesSampling = mixesSampling
         self.maxNumSeqs = maxNumSeqs
         self.maxModelLen = maxModelLen
         self.maxNumBatchedTokens = maxNumBatchedTokens

@@ -23,7 +23,8 @@ final class TTModelRunner {
         validation = StepValidation(limits: limits, pageTableWidth: pageTableWidth)
         sampler = HostSampler(endOfGenerationTokens: endOfGenerationTokens)
         batch = InputBatch(maxNumSeqs: limits.maxNumSeqs, pageTableWidth: pageTableWidth)
-        planner = DecodePlanner(keepsInputs: configuration.tt.traceMode != .none)
+        planner = DecodePlanner(
+            keepsInputs: configuration.tt.traceMode != .none && model.capabilities.keepsDecodeInputs)
     }
 
     /// Runs `step` and gives one token for each of its rows, in their order.
@@ -50,8 +51,9 @@ final class TTModelRunner {
                     id: row.id, tokens: row.tokens, promptLength: row.promptLength, blocks: row.blocks,
                     sampling: row.sampling))
         }
+        let onDevice = mode.samplesPrefill && canSampleOnDevice(places)
         let prompts = batch.prefillInput(places: places, computed: rows.map(\.computedTokens)) { row in
-            sampling(row, onDevice: mode.samplesPrefill)
+            sampling(row, onDevice: onDevice)
         }
         return TTModelInput(call: .prefill(prompts), places: places)
     }
@@ -62,9 +64,9 @@ final class TTModelRunner {
         let slotRemap = batch.condense()
         let places = rows.compactMap { batch.place(of: $0.id) }
         for (row, place) in zip(rows, places) { batch.append(blocks: row.newBlocks, at: place) }
+        let onDevice = mode.samplesDecode && canSampleOnDevice(places)
         let input = batch.decodeInput(
-            sampling: { row in sampling(row, onDevice: mode.samplesDecode) },
-            padding: mode.samplesDecode ? .onDevice(.greedy) : .onHost)
+            sampling: { row in sampling(row, onDevice: onDevice) }, padding: onDevice ? .onDevice(.greedy) : .onHost)
         let step = DecodePlanner.Step(
             layoutVersion: batch.layoutVersion, tableVersion: batch.tableVersion,
             sampling: Array(input.sampling.prefix(batch.count)))
@@ -107,9 +109,19 @@ final class TTModelRunner {
         return tokens
     }
 
+    /// Whether the device can sample any of the rows at `places`: where a step is sampled in one place, one row that
+    /// it cannot sample takes all to the host.
+    private func canSampleOnDevice(_ places: [Int]) -> Bool {
+        if model.capabilities.deviceSamplingScope == .row { return true }
+        return places.allSatisfy { place in batch.rows[place].map(hostSamplingReason) == .some(nil) }
+    }
+
     private func sampling(_ row: InputBatch.Row, onDevice: Bool) -> RowSampling {
-        let reason = model.capabilities.hostSamplingReason(row.sampling, generatedCount: row.generatedCount)
-        return onDevice && reason == nil ? .onDevice(row.sampling.token) : .onHost
+        onDevice && hostSamplingReason(row) == nil ? .onDevice(row.sampling.token) : .onHost
+    }
+
+    private func hostSamplingReason(_ row: InputBatch.Row) -> HostSamplingReason? {
+        model.capabilities.hostSamplingReason(row.sampling, generatedCount: row.generatedCount)
     }
 
     private func token(

@@ -45,15 +45,18 @@ public final class TTWorker: StepExecutor {
         do {
             var checked = try TTPlatform.checkAndUpdateConfig(
                 configuration, model: config, platformName: device.platformName,
-                deviceCount: device.meshShape.deviceCount, deviceWarnings: device.warnings)
+                deviceCount: device.meshShape.deviceCount, chipArchitecture: device.chipArchitecture,
+                deviceWarnings: device.warnings)
             try Self.check(endOfGenerationTokens, config)
             let model = try TTModelLoader.load(config, configuration: checked, device: device)
             try TTPlatform.check(&checked, against: model.capabilities, model: config.name)
             let pool = try KVBlockCount.pool(
                 checked, model: config.name, bytesPerBlock: model.kvCacheBytes(blockSize: checked.blockSize),
-                availableBytes: device.availableKVCacheBytes)
+                availableBytes: device.availableKVCacheBytes, modelsLimit: model.maxTokensAllUsers)
+            // Smaller than asked for only where that may be made to fit.
+            let maxModelLen = min(checked.maxModelLen, pool.blockCount * pool.blockSize)
+            let width = min((checked.maxModelLen + pool.blockSize - 1) / pool.blockSize, pool.blockCount)
             try model.allocateKVCache(pool)
-            let width = (checked.maxModelLen + pool.blockSize - 1) / pool.blockSize
             if checked.tt.enableModelWarmup {
                 try model.warmUp(
                     WarmUpPlan(
@@ -63,9 +66,11 @@ public final class TTWorker: StepExecutor {
                         sampleDecodeOnDevice: checked.tt.sampleOnDeviceMode.samplesDecode))
             }
             limits = StepLimits(
-                maxNumSeqs: checked.maxNumSeqs, maxModelLen: checked.maxModelLen,
+                maxNumSeqs: checked.maxNumSeqs, maxModelLen: maxModelLen,
                 maxNumBatchedTokens: checked.maxNumBatchedTokens, kvCache: pool,
-                vocabularySize: config.vocabularySize, sharesPrefixes: checked.enablePrefixCaching)
+                vocabularySize: config.vocabularySize, sharesPrefixes: checked.enablePrefixCaching,
+                mixesSampling: model.capabilities.deviceSamplingScope != .oneSetAStep
+                    || checked.tt.sampleOnDeviceMode == .none)
             self.configuration = checked
             capabilities = model.capabilities
             self.device = device

@@ -79,13 +79,11 @@ import Testing
         var configuration = EngineConfiguration()
         configuration.threads = 4096
         configuration.bindThreads = true
-        let device = try HostPlatform().openMeshDevice(
-            shape: MeshShape(rows: 1, columns: 1), configuration: configuration)
+        let device = try HostPlatform().openMeshDevice(configuration) { _, _ in }
         defer { device.close() }
         #expect(device.warnings.map(\.key) == ["threads"])
         configuration.threads = 1
-        let small = try HostPlatform().openMeshDevice(
-            shape: MeshShape(rows: 1, columns: 1), configuration: configuration)
+        let small = try HostPlatform().openMeshDevice(configuration) { _, _ in }
         defer { small.close() }
         #expect(small.warnings.isEmpty)
     }
@@ -107,18 +105,16 @@ import Testing
 
     @Test func theHostIsAlwaysThere() throws {
         let platform = HostPlatform()
-        #expect(platform.discover().devices.count == 1)
-        let device = try platform.openMeshDevice(
-            shape: MeshShape(rows: 1, columns: 1), configuration: EngineConfiguration())
+        var configuration = EngineConfiguration()
+        #expect(platform.discover(configuration).devices.count == 1)
+        let device = try platform.openMeshDevice(configuration) { _, _ in }
         #expect(device.platformName == "host")
         #expect(device.meshShape.deviceCount == 1)
         #expect(device.models.architectures == ["TTLlamaForCausalLM"])
         #expect(device.summary.contains("thread"))
         device.close()
         device.close()
-        #expect(throws: HostDeviceError.self) {
-            try platform.openMeshDevice(
-                shape: MeshShape(rows: 1, columns: 2), configuration: EngineConfiguration())
-        }
+        configuration.meshDevice = .named(.n300)
+        #expect(throws: ConfigurationError.self) { try platform.openMeshDevice(configuration) { _, _ in } }
     }
 }

@@ -3,26 +3,12 @@
 import Foundation
 import Testing
 
-/// A row of the golden file.
-private struct GoldenRow: Decodable {
-    let id: String
-    let prompt_token_ids: [Int]
-    let token_ids: [Int]
-    let gaps: [Double]
-}
-
-private struct GoldenFile: Decodable {
-    let rows: [GoldenRow]
-}
-
 @Suite("Agreement with transformers", .enabled(if: Locations.realModel != nil))
 struct GoldenAgreementTests {
     /// With `optimizations = accuracy` 32 greedy tokens are the same on 95 % of the prompts, and where they are not, two
     /// logits were nearly equal.
     @Test func greedyTokensInAccuracyMode() throws {
-        let golden = try JSONDecoder().decode(
-            GoldenFile.self, from: Data(contentsOf: Locations.golden("transformers/smollm2-135m-greedy-f32.json"))
-        ).rows
+        let golden = try GoldenFile.greedy()
         #expect(golden.count >= 64)
         let workspace = try Workspace()
         let outcome = try workspace.run(

@@ -1,33 +1,154 @@
-// What is said about Tenstorrent boards that are there, and about their absence.
+// Which cards are found, and why they cannot be used, on machines that the tests describe.
 
 import Foundation
-import TTNNDevice
 import TTPlatform
 import Testing
 
+@testable import TTNNDevice
+
 @Suite("Tenstorrent platform")
 struct TTNNPlatformTests {
-    private func absence(of platform: TTNNPlatform) -> String? {
-        guard case .absent(let reason) = platform.discover() else { return nil }
-        return reason
+    /// A machine with two cards, of which only the first has a node.
+    private let machine: URL
+    private let paths: SystemPaths
+
+    init() throws {
+        machine = FileManager.default.temporaryDirectory.appending(path: "machine-" + UUID().uuidString)
+        var paths = SystemPaths()
+        paths.deviceNodes = machine.appending(path: "dev/tenstorrent").path
+        paths.sysfs = machine.appending(path: "sys").path
+        paths.processes = machine.appending(path: "proc").path
+        paths.topologyXML = machine.appending(path: "topology.xml").path
+        self.paths = paths
+        try write("topology.xml", Self.topology)
     }
 
-    @Test func withoutBoards() throws {
-        let reason = try #require(absence(of: TTNNPlatform(deviceDirectory: "/nowhere/tenstorrent")))
-        #expect(reason.contains("no Tenstorrent board") && reason.contains("/nowhere/tenstorrent"))
+    private func write(_ path: String, _ text: String) throws {
+        let file = machine.appending(path: path)
+        try FileManager.default.createDirectory(
+            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: file)
     }
 
-    @Test func boardsAreCountedAndNotOffered() throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: directory) }
-        for node in ["0", "1", "by-id"] {
-            try Data().write(to: directory.appending(path: node))
-        }
-        let platform = TTNNPlatform(deviceDirectory: directory.path)
-        #expect(try #require(absence(of: platform)).hasPrefix("2 Tenstorrent boards are here"))
-        #expect(throws: DeviceFault.self) {
-            try platform.openMeshDevice(shape: MeshShape(rows: 1, columns: 1), configuration: EngineConfiguration())
-        }
+    /// The driver's view of the card at `address`.
+    private func add(card index: Int, at address: String) throws {
+        let folder = "sys/class/tenstorrent/tenstorrent!\(index)"
+        try write(folder + "/tt_card_type", "n150\n")
+        try write(folder + "/tt_fw_bundle_ver", "18.6.0.0\n")
+        try FileManager.default.createSymbolicLink(
+            atPath: machine.appending(path: folder + "/device").path,
+            withDestinationPath: "../../../devices/pci0000:00/\(address)")
+        try write("dev/tenstorrent/\(index)", "")
+    }
+
+    private func discover(_ python: String = "/nowhere/python", _ environment: [String: String] = [:])
+        -> PlatformDiscovery
+    {
+        var configuration = EngineConfiguration()
+        configuration.bridge.python = python
+        return TTNNPlatform(paths: paths, environment: environment).discover(configuration)
+    }
+
+    @Test func withoutCards() throws {
+        try write("topology.xml", Self.topology.replacing("1e52", with: "8086"))
+        #expect(discover() == .absent(reason: "no Tenstorrent card on the PCI bus"))
+    }
+
+    @Test func withoutADriver() throws {
+        let discovery = discover()
+        #expect(
+            discovery.devices.map(\.summary) == [
+                "Wormhole at PCI 0000:01:00.0, NUMA node 0", "Blackhole at PCI 0000:81:00.0, NUMA node 1",
+            ])
+        #expect(discovery.reason?.contains("modprobe tenstorrent") == true)
+    }
+
+    @Test func withoutANode() throws {
+        try write("sys/module/tenstorrent/version", "2.4.1\n")
+        try add(card: 0, at: "0000:01:00.0")
+        let discovery = discover()
+        #expect(discovery.reason?.contains("0000:81:00.0") == true)
+        let first = try #require(discovery.devices.first)
+        #expect(first.name == "0" && first.summary == "n150 (Wormhole) at PCI 0000:01:00.0, NUMA node 0")
+        #expect(first.details.contains("driver tt-kmd 2.4.1") && first.details.contains("firmware bundle 18.6.0.0"))
+    }
+
+    @Test func withoutPermission() throws {
+        try write("sys/module/tenstorrent/version", "2.4.1\n")
+        try add(card: 0, at: "0000:01:00.0")
+        try add(card: 1, at: "0000:81:00.0")
+        chmod(paths.deviceNodes + "/1", 0)
+        // Nobody keeps anything from root.
+        let reason = discover().reason ?? ""
+        #expect(getuid() == 0 || (reason.contains("/dev/tenstorrent/1") && reason.contains("udev")))
+    }
+
+    @Test func withoutTheInterpreterOrWhatItNeeds() throws {
+        try write("sys/module/tenstorrent/version", "2.4.1\n")
+        try add(card: 0, at: "0000:01:00.0")
+        try add(card: 1, at: "0000:81:00.0")
+        #expect(discover().reason?.contains("set bridge.python") == true)
+        // An interpreter without ttnn, whatever else it has.
+        let reason = try #require(discover("python3", ["PYTHONPATH": "/nowhere", "PATH": searchPath]).reason)
+        #expect(reason.contains("cannot be imported") || reason.contains("is not installed"), "\(reason)")
+        #expect(reason.contains("set bridge.python"))
+    }
+
+    @Test func theModelClassesOfAnInterpreter() throws {
+        try write("site/ttnn.py", "")
+        let mock = [
+            "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.appending(path: "site").path,
+            "PATH": searchPath,
+        ]
+        let without = discover("python3", mock)
+        guard without.reason?.contains("numpy") != true else { return }
+        #expect(without.reason?.contains("finds no TT model class") == true)
+        try write("site/models/tt_transformers/tt/generator_vllm.py", "")
+        let with = discover("python3", mock)
+        #expect(with.reason == nil)
+        #expect(with.devices[0].details.last?.contains("TTLlamaForCausalLM") == true)
+    }
+
+    private var searchPath: String { ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin" }
+
+    @Test func holdersOfACardAreFound() throws {
+        try write("dev/tenstorrent/0", "")
+        try write("proc/17/comm", "python3\n")
+        try write("proc/17/fd/none", "")
+        try write("proc/18/comm", "bash\n")
+        try write("proc/18/fd/none", "")
+        try FileManager.default.createSymbolicLink(
+            atPath: machine.appending(path: "proc/17/fd/5").path, withDestinationPath: paths.deviceNodes + "/0")
+        let recovery = DeviceRecovery(paths: paths)
+        #expect(recovery.holders() == [DeviceRecovery.Holder(pid: 17, name: "python3")])
+    }
+
+    /// Two packages, a Wormhole card at the first and a Blackhole card at the second.
+    private static let topology = """
+        <?xml version="1.0" encoding="UTF-8"?>
+        <!DOCTYPE topology SYSTEM "hwloc2.dtd">
+        <topology version="2.0">
+          <object type="Machine" os_index="0" cpuset="0x3" complete_cpuset="0x3" allowed_cpuset="0x3" nodeset="0x3" complete_nodeset="0x3" allowed_nodeset="0x3" gp_index="1">
+            \(package(0, bus: "01", device: "401e"))
+            \(package(1, bus: "81", device: "b140"))
+          </object>
+        </topology>
+        """
+
+    private static func package(_ index: Int, bus: String, device: String) -> String {
+        let set = "0x\(index + 1)"
+        let sets = "cpuset=\"\(set)\" complete_cpuset=\"\(set)\" nodeset=\"\(set)\" complete_nodeset=\"\(set)\""
+        let place = "pci_busid=\"0000:\(bus):00.0\" pci_type=\"1200 [1e52:\(device)] [1e52:\(device)] 00\""
+        return """
+            <object type="Package" os_index="\(index)" \(sets) gp_index="\(10 + index)">
+              <object type="NUMANode" os_index="\(index)" \(sets) gp_index="\(20 + index)" local_memory="1073741824"/>
+              <object type="Core" os_index="\(index)" \(sets) gp_index="\(30 + index)">
+                <object type="PU" os_index="\(index)" \(sets) gp_index="\(40 + index)"/>
+              </object>
+              <object type="Bridge" gp_index="\(50 + index)" bridge_type="0-1" depth="0" bridge_pci="0000:[\(bus)-\(bus)]">
+                <object type="PCIDev" gp_index="\(60 + index)" \(place) pci_link_speed="0.000000"/>
+              </object>
+            </object>
+            """
     }
 }

@@ -1,6 +1,7 @@
 // Choosing a platform and a mesh, and the fabric that belongs to it.
 
 import FakeModel
+import Synchronization
 import TTPlatform
 import Testing
 
@@ -11,19 +12,41 @@ struct DeviceSelectionTests {
     ])
 
     @Test func autoTakesTheFirstPlatformWithADevice() throws {
-        #expect(try catalogue.choose(device: "auto").platform.name == "host")
-        #expect(try catalogue.choose(device: "host").devices.count == 1)
+        #expect(try catalogue.choose(device("auto")).name == "host")
+        #expect(try catalogue.choose(device("host")).name == "host")
         #expect(try catalogue.open(EngineConfiguration()).platformName == "fake")
+    }
+
+    /// A card that cannot be used does not stop the CPU, but is spoken of.
+    @Test func autoTellsWhatItPassesOver() throws {
+        let card = DiscoveredDevice(name: "0", summary: "a card")
+        let catalogue = PlatformCatalogue([
+            StubPlatform(name: "ttnn", discovery: .unusable([card], reason: "no driver")),
+            StubPlatform(name: "host", discovery: .found([DiscoveredDevice(name: "0", summary: "a processor")])),
+        ])
+        let told = Mutex<[String]>([])
+        let chosen = try catalogue.choose(device("auto")) { _, line in told.withLock { $0.append(line) } }
+        #expect(chosen.name == "host")
+        #expect(told.withLock { $0 } == ["ttnn is passed over: no driver"])
+        #expect(throws: ConfigurationError.noDevice(reasons: ["ttnn: no driver"])) {
+            try catalogue.choose(device("ttnn"))
+        }
+    }
+
+    private func device(_ name: String) -> EngineConfiguration {
+        var configuration = EngineConfiguration()
+        configuration.device = name
+        return configuration
     }
 
     @Test func whatCannotBeChosenSaysWhy() {
         #expect(throws: ConfigurationError.unknownDevice("gpu", known: ["ttnn", "host", "auto"])) {
-            try catalogue.choose(device: "gpu")
+            try catalogue.choose(device("gpu"))
         }
         #expect(throws: ConfigurationError.noDevice(reasons: ["ttnn: no board"])) {
-            try catalogue.choose(device: "ttnn")
+            try catalogue.choose(device("ttnn"))
         }
-        #expect(throws: ConfigurationError.noDevice(reasons: [])) { try PlatformCatalogue([]).choose(device: "auto") }
+        #expect(throws: ConfigurationError.noDevice(reasons: [])) { try PlatformCatalogue([]).choose(device("auto")) }
     }
 
     @Test(arguments: [
@@ -77,9 +100,11 @@ private struct StubPlatform: DevicePlatform {
     let name: String
     let discovery: PlatformDiscovery
 
-    func discover() -> PlatformDiscovery { discovery }
+    func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery { discovery }
 
-    func openMeshDevice(shape: MeshShape, configuration: EngineConfiguration) throws -> any MeshDevice {
+    func openMeshDevice(
+        _ configuration: EngineConfiguration, log: @escaping DeviceLog
+    ) throws -> any MeshDevice {
         FakeMeshDevice()
     }
 }

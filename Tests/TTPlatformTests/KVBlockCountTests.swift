@@ -19,6 +19,30 @@ struct KVBlockCountTests {
         #expect(KVBlockCount.maxTokensAllUsers(model: model, deviceCount: devices) == tokens)
     }
 
+    @Test func onlyWormholeIsShortOfMemory() {
+        func limit(_ architecture: ChipArchitecture?) -> Int {
+            KVBlockCount.maxTokensAllUsers(model: "Llama-3.1-8B", deviceCount: 1, architecture: architecture)
+        }
+        #expect(limit(.wormhole) == 32_768 && limit(nil) == 32_768 && limit(.blackhole) == 131_072)
+    }
+
+    @Test func theModelsOwnLimitCountsInsteadOfTheTable() throws {
+        let checked = try TTPlatform.checkAndUpdateConfig(
+            EngineConfiguration(), model: FakeMeshDevice.modelConfig(), platformName: "ttnn")
+        let pool = try KVBlockCount.pool(
+            checked, model: "fake", bytesPerBlock: 1, availableBytes: nil, modelsLimit: 1600)
+        #expect(pool.blockCount == 132)
+    }
+
+    @Test func aLengthOfMinusOneFitsThePool() throws {
+        #expect(try pool(["max_model_len": .integer(-1)], available: 2 * 100 * 7).blockCount == 7)
+        #expect(throws: ConfigurationError.self) { try pool(["max_model_len": .integer(-1)], available: 10) }
+        let few = try TTPlatform.checkAndUpdateConfig(
+            EngineConfiguration(parsing: ["max_model_len": .integer(-1), "num_blocks_override": .integer(5)]),
+            model: FakeMeshDevice.modelConfig(), platformName: "ttnn")
+        #expect(few.maxModelLen == 80)
+    }
+
     @Test func thePoolIsNeverLargerThanItCanBeUsed() throws {
         // 2 rows of at most 256 tokens.
         #expect(try pool(["max_num_seqs": .integer(2)], available: nil).blockCount == 32)

@@ -4,12 +4,15 @@ import TTPlatform
 import Testing
 
 struct TTConfigTests {
+    private let n150 = ClusterType(name: "N150", architecture: .wormhole)
+
     @Test func defaultsAreTheContracts() throws {
         let config = try TTConfig(parsing: [:])
         #expect(config == TTConfig())
         #expect(config.sampleOnDeviceMode == .decodeOnly)
         #expect(config.traceMode == .all)
-        #expect(config.traceRegionBytes == 50_000_000)
+        #expect(config.traceRegionBytes(on: ClusterType(name: "TG", architecture: .wormhole)) == 50_000_000)
+        #expect(config.traceRegionBytes(on: n150) == 52_000_000)
         #expect(config.enableModelWarmup)
         #expect(config.optimizations == .performance)
         #expect(config.workerL1Size == nil && config.fabricConfig == nil && config.numCommandQueues == nil)
@@ -29,7 +32,7 @@ struct TTConfigTests {
         #expect(config.sampleOnDeviceMode == .all)
         #expect(config.traceMode == .decodeOnly)
         #expect(!config.enableModelWarmup)
-        #expect(config.traceRegionSize == 70_000_000 && config.traceRegionBytes == 70_000_000)
+        #expect(config.traceRegionSize == 70_000_000 && config.traceRegionBytes(on: n150) == 70_000_000)
         #expect(config.workerL1Size == 1_344_544 && config.l1SmallSize == 24_576 && config.numCommandQueues == 2)
         #expect(config.dispatchCoreAxis == .col)
         #expect(config.fabricConfig == .ring && config.fabricReliabilityMode == .relaxed)
@@ -42,7 +45,7 @@ struct TTConfigTests {
         #expect(try TTConfig(parsing: ["trace_mode": .boolean(true)]).traceMode == .all)
         let untraced = try TTConfig(parsing: ["trace_mode": .boolean(false), "trace_region_size": .integer(5)])
         #expect(untraced.traceMode == .none)
-        #expect(untraced.traceRegionBytes == nil)
+        #expect(untraced.traceRegionBytes(on: n150) == nil)
     }
 
     @Test(arguments: TTConfig.keys)

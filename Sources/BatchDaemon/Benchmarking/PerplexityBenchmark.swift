@@ -45,7 +45,7 @@ extension MachineBenchmark {
         var engine = configuration.engine
         engine.tt.optimizations = optimizations
         engine.maxNumSeqs = Self.rows
-        engine.maxModelLen = length
+        engine.maxModelLen = .tokens(length)
         engine.maxNumBatchedTokens = nil
         let checked = try TTPlatform.checkAndUpdateConfig(
             engine, model: config, platformName: device.platformName, deviceCount: device.meshShape.deviceCount)

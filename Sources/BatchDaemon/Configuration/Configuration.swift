@@ -11,13 +11,13 @@ public struct Configuration: Sendable {
     public var model: String
     /// Where models are found by name.
     public var catalogue: ModelCatalogue
-    /// The engine's settings, `engine:` and `tt:`.
+    /// The engine's settings, `engine:`, `tt:` and `bridge:`.
     public var engine: EngineConfiguration
     /// The daemon's settings, `daemon:`.
     public var daemon: DaemonSettings
 
     /// Sections, whose keys are written with a dot before them on the command line.
-    static let sections = ["models", "engine", "tt", "daemon"]
+    static let sections = ["models", "engine", "tt", "bridge", "daemon"]
     static let topLevelKeys = ["db", "model", "models_directory"]
 }
 
@@ -76,10 +76,11 @@ extension Configuration {
         }
         catalogue = ModelCatalogue(
             directory: try path("models_directory", default: cache + "/ttbatch/models"), named: named)
-        engine = try Self.locating(sections, in: ["engine", "tt"]) { () throws(ConfigurationError) in
+        engine = try Self.locating(sections, in: ["engine", "tt", "bridge"]) { () throws(ConfigurationError) in
             try EngineConfiguration(
                 parsing: (sections["engine"] ?? [:]).mapValues(\.value),
-                tt: (sections["tt"] ?? [:]).mapValues(\.value))
+                tt: (sections["tt"] ?? [:]).mapValues(\.value),
+                bridge: (sections["bridge"] ?? [:]).mapValues(\.value))
         }
         daemon = try DaemonSettings(sections["daemon"] ?? [:])
     }
@@ -174,14 +175,15 @@ extension Configuration {
             let name = variable.dropFirst("TTBATCH_".count).lowercased()
             if topLevelKeys.contains(name) {
                 values[name] = PlacedValue(value: .string(text), place: variable)
-            } else if let section = ["engine", "tt", "daemon"].first(where: { name.hasPrefix($0 + "_") }) {
+            } else if let section = ["engine", "tt", "bridge", "daemon"].first(where: { name.hasPrefix($0 + "_") }) {
                 let key = "\(section).\(name.dropFirst(section.count + 1))"
                 values[key] = try ConfigurationFile.scalar(text, place: variable)
             } else {
                 throw InvalidConfiguration(
                     place: variable,
                     reason: "no such setting; known: TTBATCH_CONFIG, TTBATCH_DB, TTBATCH_MODEL, "
-                        + "TTBATCH_MODELS_DIRECTORY, and TTBATCH_ENGINE_, TTBATCH_TT_, TTBATCH_DAEMON_ with a key")
+                        + "TTBATCH_MODELS_DIRECTORY, and TTBATCH_ENGINE_, TTBATCH_TT_, TTBATCH_BRIDGE_, "
+                        + "TTBATCH_DAEMON_ with a key")
             }
         }
         return values
@@ -194,7 +196,8 @@ extension Configuration {
 extension DaemonSettings {
     /// The keys of the section.
     static let keys = [
-        "poll_interval_ms", "commit_interval_ms", "metrics_interval_s", "grace_s", "max_crashes", "commit_group_size",
+        "poll_interval_ms", "commit_interval_ms", "metrics_interval_s", "grace_s", "max_crashes", "max_device_failures",
+        "commit_group_size",
     ]
 
     init(_ values: [String: PlacedValue]) throws(InvalidConfiguration) {
@@ -218,6 +221,7 @@ extension DaemonSettings {
         metricsIntervalMS = try integer("metrics_interval_s", atLeast: 1).map { Int64($0) * 1000 } ?? metricsIntervalMS
         graceMS = try integer("grace_s", atLeast: 0).map { Int64($0) * 1000 } ?? graceMS
         maxCrashes = try integer("max_crashes", atLeast: 1) ?? maxCrashes
+        maxDeviceFailures = try integer("max_device_failures", atLeast: 1) ?? maxDeviceFailures
         commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
     }
 }

@@ -12,6 +12,8 @@ public struct DaemonSettings: Sendable, Equatable {
     public var graceMS: Int64 = 30_000
     /// Crashes of the daemon or device that a job may be present at before it is failed as their likely cause.
     public var maxCrashes = 3
+    /// Times in a row that the device may fail without a job finished in between, before the daemon ends.
+    public var maxDeviceFailures = 5
     /// Jobs that are committed together at most.
     public var commitGroupSize = 256
     /// Milliseconds between tries while the store is out of order for the moment; not a key.

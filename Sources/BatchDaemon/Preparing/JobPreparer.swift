@@ -62,7 +62,7 @@ struct JobPreparer: Sendable {
                 // What is too small for a Float is still above 0.
                 topP: max(Float(body.topP ?? 1), .leastNormalMagnitude), seed: seed),
             maxTokens: body.maxTokens ?? standard, minTokens: minTokens, stopTokenIDs: Set(body.stopTokenIDs),
-            ignoreEOS: body.ignoresEOS)
+            ignoreEOS: body.ignoresEOS, givesSeed: body.seed != nil)
     }
 }
 

@@ -28,15 +28,17 @@ struct Session {
     let inFlight: InFlight
     private var queue: WorkQueue
     private var trouble: StoreTrouble
-    /// Claimed jobs that were in flight when the daemon or its device failed: each runs alone, so that it harms no other.
+    /// Claimed jobs that were in flight when the daemon or its device failed: they run apart, so that they harm no other.
     private var suspects: [ClaimedJob] = []
-    /// A suspect is in flight.
-    private var runsSuspect = false
+    private let suspicion: Suspicion
+    /// Suspects are in flight.
+    private var runsSuspects = false
     private var seenVersion: Int64?
 
     init(
         modelName: String, preparer: JobPreparer, queue: WorkQueue, settings: DaemonSettings, stop: StopSignal,
-        drains: Bool, lookahead: Int, engine: EngineThread, writer: ResultWriter, inFlight: InFlight, log: Logger
+        drains: Bool, lookahead: Int, engine: EngineThread, writer: ResultWriter, inFlight: InFlight,
+        suspicion: Suspicion, log: Logger
     ) {
         self.modelName = modelName
         self.preparer = preparer
@@ -48,6 +50,7 @@ struct Session {
         self.engine = engine
         self.writer = writer
         self.inFlight = inFlight
+        self.suspicion = suspicion
         trouble = StoreTrouble(consequence: "no new jobs are taken meanwhile", log: log)
     }
 
@@ -108,11 +111,11 @@ extension Session {
     }
 
     private mutating func takeWork() throws(JobStoreError) -> Work {
-        if runsSuspect || !suspects.isEmpty {
+        if runsSuspects || !suspects.isEmpty {
             guard inFlight.count == 0 else { return .busy }
-            runsSuspect = !suspects.isEmpty
-            if runsSuspect {
-                admit(suspects.removeFirst())
+            runsSuspects = !suspects.isEmpty
+            if runsSuspects {
+                suspicion.takeGroup(from: &suspects).forEach(admit)
                 return .busy
             }
         }
@@ -124,8 +127,7 @@ extension Session {
         for job in try queue.claim(room, of: batch) {
             if job.crashes > 0 { suspects.append(job) } else { admit(job) }
         }
-        // Where a device fails whatever it runs, this spreads the blame over many jobs and no job is failed for it.
-        suspects.sort { ($0.crashes, $0.ticket.job) < ($1.crashes, $1.ticket.job) }
+        suspicion.sort(&suspects)
         return .claimed
     }
 

@@ -34,11 +34,14 @@ struct SessionLoading {
     }
 
     /// Opens the device, loads the weights and works until the session ends.
-    func run(_ queue: WorkQueue, drains: Bool, stop: StopSignal, clock: DaemonClock) throws -> SessionEnd {
+    func run(
+        _ queue: WorkQueue, drains: Bool, stop: StopSignal, clock: DaemonClock, suspicion: Suspicion
+    ) throws -> SessionEnd {
         let inFlight = InFlight()
         let writer = ResultWriter(
             store: queue.store, incarnation: queue.incarnation, inFlight: inFlight, settings: configuration.daemon,
-            stop: stop, detokenizer: { [tokenizer] in Detokenizer(tokenizer) }, clock: clock, log: log)
+            stop: stop, suspicion: suspicion, detokenizer: { [tokenizer] in Detokenizer(tokenizer) }, clock: clock,
+            log: log)
         let began = ContinuousClock.now
         let engine = try EngineThread(
             clock: clock,
@@ -51,7 +54,8 @@ struct SessionLoading {
         var session = Session(
             modelName: name, preparer: JobPreparer(tokenizer: tokenizer, template: template, limits: engine.limits),
             queue: queue, settings: configuration.daemon, stop: stop, drains: drains,
-            lookahead: 2 * engine.limits.maxNumSeqs, engine: engine, writer: writer, inFlight: inFlight, log: log)
+            lookahead: 2 * engine.limits.maxNumSeqs, engine: engine, writer: writer, inFlight: inFlight,
+            suspicion: suspicion, log: log)
         return try session.feed()
     }
 }
@@ -61,7 +65,7 @@ private func openEngine(
     _ model: ModelConfig, _ configuration: Configuration, _ platforms: PlatformCatalogue,
     _ endOfGeneration: Set<Int32>, _ log: Logger
 ) throws -> OpenedEngine {
-    let device = try platforms.open(configuration.engine)
+    let device = try platforms.open(configuration.engine, log: log.deviceLog)
     log.info("device: \(device.summary)")
     let worker = try TTWorker(
         device: device, configuration: configuration.engine, model: model, endOfGenerationTokens: endOfGeneration)

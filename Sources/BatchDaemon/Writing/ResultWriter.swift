@@ -40,6 +40,7 @@ final class ResultWriter: @unchecked Sendable {
     private let inFlight: InFlight
     private let settings: DaemonSettings
     private let stop: StopSignal
+    private let suspicion: Suspicion
     private let detokenizer: @Sendable () -> Detokenizer
     private let clock: DaemonClock
     private let log: Logger
@@ -66,13 +67,14 @@ final class ResultWriter: @unchecked Sendable {
 
     init(
         store: any JobStore, incarnation: Incarnation, inFlight: InFlight, settings: DaemonSettings, stop: StopSignal,
-        detokenizer: @escaping @Sendable () -> Detokenizer, clock: DaemonClock, log: Logger
+        suspicion: Suspicion, detokenizer: @escaping @Sendable () -> Detokenizer, clock: DaemonClock, log: Logger
     ) {
         self.store = store
         self.incarnation = incarnation
         self.inFlight = inFlight
         self.settings = settings
         self.stop = stop
+        self.suspicion = suspicion
         self.detokenizer = detokenizer
         self.clock = clock
         self.log = log
@@ -138,7 +140,9 @@ final class ResultWriter: @unchecked Sendable {
         case .engine(.putBack(let tickets)): release(tickets, because: .stopping)
         case .engine(.fault(let fault, let tickets)):
             log.error("\(fault)")
-            release(tickets, because: .crash(maxCrashes: settings.maxCrashes))
+            let (blamed, others) = suspicion.note(faultUnder: tickets)
+            release(blamed, because: .crash(maxCrashes: settings.maxCrashes))
+            release(others, because: .stopping)
             outcome.withLock { engineFailure = EngineFailure(description: fault.description) }
             inFlight.nudge()
         case .end: isEnding = true

@@ -11,7 +11,7 @@ public struct HostPlatform: DevicePlatform {
     public var name: String { "host" }
 
     /// One device, described from hwloc's view of the machine.
-    public func discover() -> PlatformDiscovery {
+    public func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
         do {
             let topology = try HostTopology()
             return .found([DiscoveredDevice(name: "0", summary: topology.summary, details: topology.details)])
@@ -22,9 +22,11 @@ public struct HostPlatform: DevicePlatform {
 
     /// Opens the host with the configuration's threads.
     ///
-    /// - Throws: `HostDeviceError.unsupportedMesh` for any other mesh than (1, 1).
-    public func openMeshDevice(shape: MeshShape, configuration: EngineConfiguration) throws -> any MeshDevice {
-        guard shape.deviceCount == 1 else { throw HostDeviceError.unsupportedMesh(shape.description) }
+    /// - Throws: `ConfigurationError.contradiction` for any other mesh than (1, 1).
+    public func openMeshDevice(
+        _ configuration: EngineConfiguration, log: @escaping DeviceLog
+    ) throws -> any MeshDevice {
+        _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)
         return try HostMeshDevice(threads: configuration.threads, bindThreads: configuration.bindThreads)
     }
 }

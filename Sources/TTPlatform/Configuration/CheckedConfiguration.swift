@@ -6,6 +6,8 @@ public struct CheckedConfiguration: Sendable, Equatable {
     public let architectures: [String]
     /// Longest sequence, prompt and generated tokens together.
     public let maxModelLen: Int
+    /// The KV pool may be too small for `maxModelLen`, which is lowered then.
+    public let fitsModelLenToPool: Bool
     /// Rows of the device batch.
     public let maxNumSeqs: Int
     /// Most tokens in one prefill step; at least `maxModelLen`.
@@ -16,6 +18,8 @@ public struct CheckedConfiguration: Sendable, Equatable {
     public let blockSource: BlockSource
     /// Chips that the model runs on.
     public let deviceCount: Int
+    /// Generation of the chips; `nil` where there are none.
+    public let chipArchitecture: ChipArchitecture?
     /// Whether requests share the KV blocks of equal beginnings; false until `TTPlatform.check` has asked the model.
     public internal(set) var enablePrefixCaching = false
     /// What was asked of it; `nil` leaves it to the model.
@@ -36,17 +40,21 @@ public struct CheckedConfiguration: Sendable, Equatable {
     }
 
     init(
-        architectures: [String], maxModelLen: Int, maxNumSeqs: Int, maxNumBatchedTokens: Int, blockSize: Int,
-        blockSource: BlockSource, deviceCount: Int, requestedPrefixCaching: Bool?, tt: TTConfig,
+        architectures: [String], maxModelLen: Int, fitsModelLenToPool: Bool, maxNumSeqs: Int,
+        maxNumBatchedTokens: Int, blockSize: Int,
+        blockSource: BlockSource, deviceCount: Int, chipArchitecture: ChipArchitecture?,
+        requestedPrefixCaching: Bool?, tt: TTConfig,
         warnings: [ConfigurationWarning]
     ) {
         self.architectures = architectures
         self.maxModelLen = maxModelLen
+        self.fitsModelLenToPool = fitsModelLenToPool
         self.maxNumSeqs = maxNumSeqs
         self.maxNumBatchedTokens = maxNumBatchedTokens
         self.blockSize = blockSize
         self.blockSource = blockSource
         self.deviceCount = deviceCount
+        self.chipArchitecture = chipArchitecture
         self.requestedPrefixCaching = requestedPrefixCaching
         self.tt = tt
         self.warnings = warnings

@@ -11,8 +11,8 @@ public struct EngineConfiguration: Sendable, Equatable {
     /// Whether the host device's threads are bound to cores: steadier where the machine does nothing else, slower where
     /// other programs use the same cores.
     public var bindThreads = false
-    /// Longest sequence in tokens, prompt and generated together; the model's context length where not given.
-    public var maxModelLen: Int?
+    /// Longest sequence in tokens, prompt and generated together.
+    public var maxModelLen = MaxModelLength.model
     /// Rows of the device batch.
     public var maxNumSeqs = 32
     /// Tokens in a KV block; 16 where not given.
@@ -39,9 +39,35 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var enableLoRA = false
     /// The `tt:` section.
     public var tt = TTConfig()
+    /// The `bridge:` section.
+    public var bridge = BridgeConfiguration()
 
     /// All defaults.
     public init() {}
+}
+
+/// How the longest sequence is found.
+public enum MaxModelLength: Sendable, Equatable, ExpressibleByIntegerLiteral {
+    /// What the model was trained for.
+    case model
+    /// As much of that as the KV cache holds; −1 in the configuration.
+    case fit
+    /// So many tokens.
+    case tokens(Int)
+
+    /// So many tokens.
+    public init(integerLiteral tokens: Int) { self = .tokens(tokens) }
+
+    init(_ reader: ConfigurationReader, _ key: String) throws(ConfigurationError) {
+        switch reader.value(key) {
+        case nil: self = .model
+        case .integer(-1): self = .fit
+        case .integer(let tokens) where tokens >= 2: self = .tokens(tokens)
+        case .some(let other):
+            throw .invalidValue(
+                key: key, value: other, expected: "a whole number, at least 2, or -1 for as much as the KV cache holds")
+        }
+    }
 }
 
 extension EngineConfiguration {
@@ -53,18 +79,19 @@ extension EngineConfiguration {
         "speculative_model", "enable_lora",
     ]
 
-    /// Reads the engine's keys, and those of the `tt:` section.
+    /// Reads the engine's keys, and those of the `tt:` and `bridge:` sections.
     ///
     /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.
     public init(
-        parsing values: [String: ConfigurationValue], tt: [String: ConfigurationValue] = [:]
+        parsing values: [String: ConfigurationValue], tt: [String: ConfigurationValue] = [:],
+        bridge: [String: ConfigurationValue] = [:]
     ) throws(ConfigurationError) {
         let reader = try ConfigurationReader(values, known: Self.keys)
         device = try reader.string("device") ?? device
         if let value = reader.value("mesh_device") { meshDevice = try MeshSelection(parsing: value) }
         threads = try reader.integer("threads", in: 1...4096)
         bindThreads = try reader.boolean("bind_threads") ?? bindThreads
-        maxModelLen = try reader.integer("max_model_len", in: 2...Int.max)
+        maxModelLen = try MaxModelLength(reader, "max_model_len")
         maxNumSeqs = try reader.integer("max_num_seqs", in: 1...65_536) ?? maxNumSeqs
         blockSize = try reader.integer("block_size", in: 1...65_536)
         maxNumBatchedTokens = try reader.integer("max_num_batched_tokens", in: 1...Int.max)
@@ -78,6 +105,7 @@ extension EngineConfiguration {
         speculativeModel = try reader.string("speculative_model")
         enableLoRA = try reader.boolean("enable_lora") ?? false
         self.tt = try TTConfig(parsing: tt)
+        self.bridge = try BridgeConfiguration(parsing: bridge)
         if let replicas = self.tt.dataParallel {
             guard reader.value("data_parallel_size") == nil || dataParallelSize == replicas else {
                 throw .contradiction(

@@ -8,7 +8,7 @@ public struct TTConfig: Sendable, Equatable {
     public var traceMode = TraceMode.all
     /// Shapes are run, and captured, before the first request.
     public var enableModelWarmup = true
-    /// Bytes set aside for traces as given; see `traceRegionBytes`.
+    /// Bytes set aside for traces as given; see `traceRegionBytes(on:)`.
     public var traceRegionSize: Int?
     /// L1 bytes of a worker core; the device's default where not given.
     public var workerL1Size: Int?
@@ -34,9 +34,9 @@ public struct TTConfig: Sendable, Equatable {
     /// All defaults.
     public init() {}
 
-    /// Bytes set aside for traces: the contract's 50,000,000 unless given, none without tracing.
-    public var traceRegionBytes: Int? {
-        traceMode == .none ? nil : traceRegionSize ?? 50_000_000
+    /// Bytes set aside for traces: the cluster's default unless given, none without tracing.
+    public func traceRegionBytes(on cluster: ClusterType) -> Int? {
+        traceMode == .none ? nil : traceRegionSize ?? cluster.traceRegionBytes
     }
 }
 

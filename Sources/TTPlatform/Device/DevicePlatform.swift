@@ -6,12 +6,29 @@ public protocol DevicePlatform: Sendable {
     var name: String { get }
 
     /// Looks for devices without opening any.
-    func discover() -> PlatformDiscovery
+    func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery
 
     /// Opens the mesh that the configuration asks for.
     ///
-    /// - Throws: `ConfigurationError` or the platform's own error, each with a message for a person.
-    func openMeshDevice(shape: MeshShape, configuration: EngineConfiguration) throws -> any MeshDevice
+    /// - Parameter log: where the device's own messages go while it is open.
+    /// - Throws: `ConfigurationError` or the platform's own error, each with a message for a person. A `DeviceFault` where
+    ///   it may go better the next time.
+    func openMeshDevice(_ configuration: EngineConfiguration, log: @escaping DeviceLog) throws -> any MeshDevice
+}
+
+/// Takes a line that a device or its driver has to say.
+public typealias DeviceLog = @Sendable (_ level: DeviceLogLevel, _ line: String) -> Void
+
+/// How serious a device's message is.
+public enum DeviceLogLevel: Sendable, Equatable {
+    /// For those who look for an error.
+    case debug
+    /// What happens anyway.
+    case info
+    /// Somebody should look at it.
+    case warning
+    /// Something failed.
+    case error
 }
 
 /// What a platform found.
@@ -20,12 +37,22 @@ public enum PlatformDiscovery: Sendable, Equatable {
     case found([DiscoveredDevice])
     /// None, and why.
     case absent(reason: String)
+    /// Devices that cannot be used, and why, with the remedy.
+    case unusable([DiscoveredDevice], reason: String)
 
-    /// The devices, none where the platform is absent.
+    /// The devices, usable or not.
     public var devices: [DiscoveredDevice] {
         switch self {
-        case .found(let devices): devices
+        case .found(let devices), .unusable(let devices, _): devices
         case .absent: []
+        }
+    }
+
+    /// Why the platform cannot be used; `nil` where it can.
+    public var reason: String? {
+        switch self {
+        case .found(let devices): devices.isEmpty ? "no devices" : nil
+        case .absent(let reason), .unusable(_, let reason): reason
         }
     }
 }
@@ -58,31 +85,32 @@ public struct PlatformCatalogue: Sendable {
         self.platforms = platforms
     }
 
-    /// The platform called `device`, or for `auto` the first that has a device, with the devices it found.
+    /// The platform that the configuration's `device` names, or for `auto` the first that can be used.
     ///
+    /// - Parameter log: told where `auto` passes over devices that are there.
     /// - Throws: `ConfigurationError.unknownDevice`, or `.noDevice` with each platform's reason.
     public func choose(
-        device: String
-    ) throws(ConfigurationError) -> (platform: any DevicePlatform, devices: [DiscoveredDevice]) {
+        _ configuration: EngineConfiguration, log: DeviceLog = { _, _ in }
+    ) throws(ConfigurationError) -> any DevicePlatform {
+        let device = configuration.device
         let candidates = platforms.filter { device == "auto" || $0.name == device }
         if candidates.isEmpty, device != "auto" {
             throw .unknownDevice(device, known: platforms.map(\.name) + ["auto"])
         }
         var reasons: [String] = []
         for platform in candidates {
-            switch platform.discover() {
-            case .found(let devices) where !devices.isEmpty: return (platform, devices)
-            case .found: reasons.append("\(platform.name): no devices")
-            case .absent(let reason): reasons.append("\(platform.name): \(reason)")
-            }
+            let discovery = platform.discover(configuration)
+            guard let reason = discovery.reason else { return platform }
+            reasons.append("\(platform.name): \(reason)")
+            if !discovery.devices.isEmpty { log(.warning, "\(platform.name) is passed over: \(reason)") }
         }
         throw .noDevice(reasons: reasons)
     }
 
-    /// Chooses a platform, resolves the mesh that the configuration asks for, and opens it.
-    public func open(_ configuration: EngineConfiguration) throws -> any MeshDevice {
-        let (platform, devices) = try choose(device: configuration.device)
-        let shape = try MeshSelection.resolve(configuration.meshDevice, availableDevices: devices.count)
-        return try platform.openMeshDevice(shape: shape, configuration: configuration)
+    /// Chooses a platform and opens the mesh that the configuration asks for.
+    public func open(
+        _ configuration: EngineConfiguration, log: @escaping DeviceLog = { _, _ in }
+    ) throws -> any MeshDevice {
+        try choose(configuration, log: log).openMeshDevice(configuration, log: log)
     }
 }

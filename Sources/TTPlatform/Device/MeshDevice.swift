@@ -8,6 +8,8 @@ public protocol MeshDevice: AnyObject {
     var platformName: String { get }
     /// The grid that was opened.
     var meshShape: MeshShape { get }
+    /// Generation of its chips; `nil` where it has none.
+    var chipArchitecture: ChipArchitecture? { get }
     /// A line for people: processor or board, threads or chips.
     var summary: String { get }
     /// Architectures that have a model for this device.
@@ -24,6 +26,8 @@ public protocol MeshDevice: AnyObject {
 extension MeshDevice {
     /// The contract's table decides.
     public var availableKVCacheBytes: Int? { nil }
+    /// No Tenstorrent chips.
+    public var chipArchitecture: ChipArchitecture? { nil }
     /// All settings were heeded.
     public var warnings: [ConfigurationWarning] { [] }
 }
@@ -34,11 +38,14 @@ public struct DeviceFault: Error, Equatable, CustomStringConvertible {
     public var operation: String
     /// What went wrong, for a person.
     public var reason: String
+    /// It would go wrong in the same way on a device that was opened again, for example for want of memory.
+    public var repeats: Bool
 
     /// A fault of `operation` because of `reason`.
-    public init(operation: String, reason: String) {
+    public init(operation: String, reason: String, repeats: Bool = false) {
         self.operation = operation
         self.reason = reason
+        self.repeats = repeats
     }
 
     /// One line for a person.

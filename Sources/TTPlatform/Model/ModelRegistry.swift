@@ -14,12 +14,15 @@ public struct ModelInitialization: Sendable {
     public var dataParallel: Int
     /// The trade between speed and precision.
     public var optimizations: Optimizations
+    /// Which steps run as traces.
+    public var traceMode: TraceMode
 
     /// An initialisation as given.
     public init(
         config: ModelConfig, maxBatchSize: Int, maxSequenceLength: Int, dataParallel: Int = 1,
-        optimizations: Optimizations
+        optimizations: Optimizations, traceMode: TraceMode = .all
     ) {
+        self.traceMode = traceMode
         self.config = config
         self.maxBatchSize = maxBatchSize
         self.maxSequenceLength = maxSequenceLength
@@ -42,6 +45,7 @@ public struct ModelRegistry: Sendable {
     public typealias Factory = @Sendable (ModelInitialization, any MeshDevice) throws -> any TTModel
 
     private var factories: [String: Factory] = [:]
+    private var factoryForAll: Factory?
 
     /// An empty registry.
     public init() {}
@@ -55,6 +59,9 @@ public struct ModelRegistry: Sendable {
         factories[architecture] = factory
     }
 
+    /// Adds a model for every architecture, in place of all others: the operator has named a class.
+    public mutating func registerForAll(_ factory: @escaping Factory) { factoryForAll = factory }
+
     /// The factory for `architecture`, or `nil`.
-    public subscript(architecture: String) -> Factory? { factories[architecture] }
+    public subscript(architecture: String) -> Factory? { factoryForAll ?? factories[architecture] }
 }

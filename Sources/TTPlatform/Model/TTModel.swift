@@ -8,6 +8,9 @@ public protocol TTModel: AnyObject {
     /// What this model can do on its device.
     var capabilities: ModelCapabilities { get }
 
+    /// Tokens that all rows together may have by the model's own account; `nil` leaves it to the contract's table (§2.4).
+    var maxTokensAllUsers: Int? { get }
+
     /// Bytes that one KV block of `blockSize` tokens takes over all layers, to size the pool by the memory there is.
     func kvCacheBytes(blockSize: Int) -> Int
 
@@ -27,12 +30,31 @@ public protocol TTModel: AnyObject {
     func readDecodeOutput() throws(DeviceFault) -> StepOutput
 }
 
+extension TTModel {
+    /// The contract's table decides.
+    public var maxTokensAllUsers: Int? { nil }
+}
+
+/// What the rows of one step can have different where the device samples.
+public enum DeviceSamplingScope: Sendable, Equatable {
+    /// Everything: each row is sampled by itself, on the device or on the host.
+    case row
+    /// Their parameters: a step is sampled on the device or on the host as a whole.
+    case step
+    /// Nothing: a step has one set of temperature, top-k and top-p, and is sampled in one place.
+    case oneSetAStep
+}
+
 /// What a model can do on its device (contract §1.9).
 public struct ModelCapabilities: Sendable, Equatable {
     /// Tokens can be sampled inside the step.
     public var supportsSampleOnDevice: Bool
     /// Largest `top_k` the device can sample; `nil` where there is no limit, also not for "all of them".
     public var maxDeviceTopK: Int?
+    /// What rows of a step can have different.
+    public var deviceSamplingScope = DeviceSamplingScope.row
+    /// A decode step can go on from the tokens and positions that the last one left on the device.
+    public var keepsDecodeInputs = true
     /// The device draws from `SampleStream` with the request's seed, so that its tokens equal the host's.
     public var supportsDeviceSeededSampling: Bool
     /// Blocks may be shared by requests whose prompts begin alike.

@@ -12,12 +12,15 @@ public struct SamplingParams: Sendable, Hashable {
     public var stopTokenIDs: Set<Int32>
     /// End-of-generation tokens are emitted like any other and generation goes on.
     public var ignoreEOS: Bool
+    /// The request itself gave the seed, so its tokens must come from that seed's stream wherever they are sampled.
+    public var givesSeed: Bool
 
     /// Parameters as given.
     public init(
         token: TTSamplingParams, maxTokens: Int, minTokens: Int = 0, stopTokenIDs: Set<Int32> = [],
-        ignoreEOS: Bool = false
+        ignoreEOS: Bool = false, givesSeed: Bool = true
     ) {
+        self.givesSeed = givesSeed
         self.token = token
         self.maxTokens = maxTokens
         self.minTokens = minTokens

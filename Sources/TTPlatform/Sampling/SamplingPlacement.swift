@@ -16,6 +16,6 @@ extension ModelCapabilities {
         if generatedCount < sampling.minTokens { return .minTokens }
         if sampling.token.isGreedy { return nil }
         if let most = maxDeviceTopK, sampling.token.topK < 1 || Int(sampling.token.topK) > most { return .topK }
-        return supportsDeviceSeededSampling ? nil : .seed
+        return supportsDeviceSeededSampling || !sampling.givesSeed ? nil : .seed
     }
 }

@@ -17,9 +17,9 @@ struct Devices: ParsableCommand {
     func run() throws {
         let configuration = try shared.configuration()
         let platforms = Platforms.all
-        let chosen = try? platforms.choose(device: configuration.engine.device).platform.name
+        let chosen = try? platforms.choose(configuration.engine).name
         for platform in platforms.platforms {
-            let discovery = platform.discover()
+            let discovery = platform.discover(configuration.engine)
             if json {
                 StandardOutput.print(object(platform.name, discovery, isChosen: platform.name == chosen))
             } else {
@@ -29,23 +29,21 @@ struct Devices: ParsableCommand {
     }
 
     private func printWords(_ name: String, _ discovery: PlatformDiscovery, isChosen: Bool) {
-        switch discovery {
-        case .absent(let reason): StandardOutput.print("\(name): not available: \(reason)")
-        case .found(let devices):
+        if let reason = discovery.reason {
+            StandardOutput.print("\(name): not available: \(reason)")
+        } else {
             StandardOutput.print("\(name): available" + (isChosen ? " (in use)" : ""))
-            for device in devices {
-                StandardOutput.print("  \(device.name): \(device.summary)")
-                for detail in device.details { StandardOutput.print("    \(detail)") }
-            }
+        }
+        for device in discovery.devices {
+            StandardOutput.print("  \(device.name): \(device.summary)")
+            for detail in device.details { StandardOutput.print("    \(detail)") }
         }
     }
 
     private func object(_ name: String, _ discovery: PlatformDiscovery, isChosen: Bool) -> JSONValue {
-        var reason: JSONValue = .null
-        if case .absent(let words) = discovery { reason = .string(words) }
-        return [
-            "platform": .string(name), "available": .bool(!discovery.devices.isEmpty), "in_use": .bool(isChosen),
-            "reason": reason,
+        [
+            "platform": .string(name), "available": .bool(discovery.reason == nil), "in_use": .bool(isChosen),
+            "reason": discovery.reason.map { .string($0) } ?? .null,
             "devices": .array(
                 discovery.devices.map { device in
                     [

@@ -30,7 +30,7 @@ struct Run: ParsableCommand {
         let store = try shared.storeForWriting(configuration)
         // Known before the work, so that no night ends with a path that cannot be written or a device that is not there.
         let file = try outputFile()
-        _ = try Platforms.all.choose(device: configuration.engine.device)
+        _ = try Platforms.all.choose(configuration.engine)
         let batches = try input.enqueue(into: store, configuration, shared).map(\.batch)
         let stop = StopSignal()
         let signals = StopOnSignals(stop)

@@ -46,7 +46,9 @@ import Testing
             "tensor_parallel_size", "pipeline_parallel_size", "enable_chunked_prefill", "speculative_model",
             "enable_lora", "always_compat_sampling", "data_parallel",
         ]
-        let keys = EngineConfiguration.keys + TTConfig.keys + DaemonSettings.keys + Configuration.topLevelKeys
+        let keys =
+            EngineConfiguration.keys + TTConfig.keys + BridgeConfiguration.keys + DaemonSettings.keys
+            + Configuration.topLevelKeys
         let lines = uncommented.split(separator: "\n").map { $0.drop { $0 == " " } }
         for key in keys where !refused.contains(key) {
             #expect(lines.contains { $0.hasPrefix(key + ":") }, "\(key) is missing")

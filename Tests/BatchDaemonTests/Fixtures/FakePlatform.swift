@@ -32,9 +32,13 @@ final class FakePlatform: DevicePlatform {
     /// Devices opened so far.
     var openings: Int { opened.load(ordering: .acquiring) }
 
-    func discover() -> PlatformDiscovery { .found([DiscoveredDevice(name: "0", summary: "fake")]) }
+    func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
+        .found([DiscoveredDevice(name: "0", summary: "fake")])
+    }
 
-    func openMeshDevice(shape: MeshShape, configuration: EngineConfiguration) throws -> any MeshDevice {
+    func openMeshDevice(
+        _ configuration: EngineConfiguration, log: @escaping DeviceLog
+    ) throws -> any MeshDevice {
         let opening = opened.add(1, ordering: .acquiringAndReleasing).oldValue
         let capabilities = ModelCapabilities(
             supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: sharesPrefixes)

@@ -1,0 +1,182 @@
+// A running bridge: requests with deadlines, and its end, in order or by force.
+
+import Foundation
+import TTPlatform
+
+/// The process that holds a mesh. Used from one thread at a time.
+///
+/// After a request that was not answered, nothing more is asked: what the device does is not known.
+final class Bridge {
+    /// The settings it was started with.
+    let configuration: BridgeConfiguration
+    private let process: ChildProcess
+    private let recovery: DeviceRecovery
+    /// Where its messages go.
+    let log: DeviceLog
+    private var connection: BridgeConnection?
+    private var frame: [UInt8] = []
+    private var hasFailed = false
+    /// The largest payload that a request may have, bytes.
+    static let maxRequestPayload = 1 << 30
+
+    /// Starts the interpreter with the bridge's sources and greets it.
+    ///
+    /// - Throws: `TTNNError.cannotStart`.
+    init(
+        _ configuration: BridgeConfiguration, environment: [String: String], recovery: DeviceRecovery,
+        log: @escaping DeviceLog
+    ) throws {
+        self.configuration = configuration
+        self.recovery = recovery
+        self.log = log
+        do throws(BridgeError) {
+            let started = try ChildProcess.start(
+                configuration.python, BridgeProgram.arguments(.serve, socket: ChildProcess.childSocket),
+                environment: environment, log: log)
+            process = started.process
+            connection = BridgeConnection(socket: started.socket)
+        } catch {
+            throw TTNNError.cannotStart(python: configuration.python, reason: error.description)
+        }
+        do {
+            try connection?.send(BridgeProgram.sources(), until: Deadline(seconds: configuration.openDeadline))
+            let answer: HelloAnswer = try request(
+                .hello, HelloHeader(maxPayloadBytes: Self.maxRequestPayload), seconds: configuration.openDeadline)
+            guard answer.protocol == FrameHead.protocolVersion else {
+                throw BridgeError.malformed("protocol \(answer.protocol)")
+            }
+        } catch {
+            connection = nil
+            let end = process.wait(until: Deadline(seconds: 5))
+            throw TTNNError.cannotStart(
+                python: configuration.python,
+                reason: end.map { "\($0), and its last words are in the log" } ?? "\(error)")
+        }
+    }
+
+    deinit { shutDown() }
+
+    /// Asks for something and decodes the answer's header.
+    ///
+    /// - Throws: `TTNNError.refused`, or a `DeviceFault`.
+    func request<Answer: Decodable>(
+        _ kind: BridgeRequest, _ header: some Encodable, seconds: Int
+    ) throws -> Answer {
+        try answering(kind) { () throws(BridgeError) in
+            guard let text = try? BridgeCoding.encoder.encode(header) else {
+                throw .system("a header cannot be written")
+            }
+            let deadline = Deadline(seconds: seconds)
+            frame.removeAll(keepingCapacity: true)
+            FrameHead(kind: kind.rawValue, headerBytes: text.count, payloadBytes: 0).append(to: &frame)
+            frame += text
+            let connection = try usable()
+            try connection.send(frame, until: deadline)
+            let answer = try connection.receive(kind, maxPayload: 0, until: deadline)
+            let data = answer.isEmpty ? Data("{}".utf8) : Data(answer)
+            do {
+                return try BridgeCoding.decoder.decode(Answer.self, from: data)
+            } catch {
+                throw .malformed("\(error)")
+            }
+        }
+    }
+
+    /// Sends a step; `fill` appends its payload.
+    func send(
+        _ kind: BridgeRequest, until deadline: Deadline, _ fill: (inout [UInt8]) -> Void
+    ) throws(DeviceFault) {
+        try faulting(kind) { () throws(BridgeError) in
+            frame.removeAll(keepingCapacity: true)
+            frame.append(contentsOf: repeatElement(0, count: FrameHead.size))
+            fill(&frame)
+            var head: [UInt8] = []
+            FrameHead(kind: kind.rawValue, headerBytes: 0, payloadBytes: frame.count - FrameHead.size).append(to: &head)
+            frame.replaceSubrange(0..<FrameHead.size, with: head)
+            try usable().send(frame, until: deadline)
+        }
+    }
+
+    /// Receives a step's output, of at most `maxPayload` bytes, and hands it to `read`.
+    func receive<Output>(
+        _ kind: BridgeRequest, maxPayload: Int, until deadline: Deadline,
+        _ read: (UnsafeRawBufferPointer) throws(BridgeError) -> Output
+    ) throws(DeviceFault) -> Output {
+        try faulting(kind) { () throws(BridgeError) in
+            let connection = try usable()
+            _ = try connection.receive(kind, maxPayload: maxPayload, until: deadline)
+            var output: Result<Output, BridgeError>?
+            connection.payload.withUnsafeBytes { bytes in
+                do throws(BridgeError) { output = .success(try read(bytes)) } catch { output = .failure(error) }
+            }
+            return try output!.get()
+        }
+    }
+
+    /// Ends the bridge: in order where it answers, else by force after the grace period; then the cards are reset if they
+    /// may be in disorder. Idempotent.
+    func shutDown() {
+        guard process.end == nil || connection != nil else { return }
+        let grace = Deadline(seconds: configuration.stopGrace)
+        if !hasFailed, let connection {
+            var frame: [UInt8] = []
+            FrameHead(kind: BridgeRequest.close.rawValue, headerBytes: 0, payloadBytes: 0).append(to: &frame)
+            do throws(BridgeError) {
+                try connection.send(frame, until: grace)
+                _ = try connection.receive(.close, maxPayload: 0, until: grace)
+            } catch {
+                log(.error, "the mesh was not closed: \(error)")
+                process.send(SIGTERM)
+            }
+        } else if process.wait(until: Deadline(seconds: 0)) == nil {
+            log(
+                .warning,
+                "stopping the bridge (pid \(process.pid)); it has \(configuration.stopGrace) s to close the mesh")
+            process.send(SIGTERM)
+        }
+        connection = nil
+        if process.wait(until: grace) == nil {
+            log(.error, "the bridge (pid \(process.pid)) does not end: killing it")
+            process.send(SIGKILL)
+            process.wait(until: Deadline(seconds: 30))
+        }
+        if process.end != .exited(0) {
+            log(
+                .warning,
+                process.end.map { "the bridge was not closed in order: \($0)" } ?? "the bridge cannot be killed")
+            recovery.run(configuration, log)
+        }
+    }
+
+    private func usable() throws(BridgeError) -> BridgeConnection {
+        guard !hasFailed, let connection else { throw .ended }
+        return connection
+    }
+
+    /// Runs a request before the first step; a refusal is not a fault.
+    private func answering<Answer>(
+        _ kind: BridgeRequest, _ body: () throws(BridgeError) -> Answer
+    ) throws -> Answer {
+        do throws(BridgeError) {
+            return try body()
+        } catch {
+            if case .refused(let reason) = error { throw TTNNError.refused(operation: kind.operation, reason: reason) }
+            throw fault(kind, error)
+        }
+    }
+
+    private func faulting<Output>(
+        _ kind: BridgeRequest, _ body: () throws(BridgeError) -> Output
+    ) throws(DeviceFault) -> Output {
+        do throws(BridgeError) { return try body() } catch { throw fault(kind, error) }
+    }
+
+    private func fault(_ kind: BridgeRequest, _ error: BridgeError) -> DeviceFault {
+        var reason = error.description
+        if !error.leavesConnection { hasFailed = true }
+        if case .ended = error, let end = process.wait(until: Deadline(seconds: 2)) { reason += ": \(end)" }
+        var repeats = false
+        if case .refused = error { repeats = true }
+        return DeviceFault(operation: kind.operation, reason: reason, repeats: repeats)
+    }
+}

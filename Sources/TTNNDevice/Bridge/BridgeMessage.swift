@@ -1,0 +1,197 @@
+// The frames of the bridge's protocol, version 1; `bridge/PROTOCOL.md` describes them.
+
+import Foundation
+
+/// What the bridge is asked for. The answer's kind is the request's with the highest bit set, or `error`.
+enum BridgeRequest: UInt16 {
+    case hello = 1
+    case describe = 2
+    case open = 3
+    case models = 4
+    case load = 5
+    case allocate = 6
+    case warmUp = 7
+    case prefill = 8
+    case decode = 9
+    case close = 10
+
+    /// For people.
+    var operation: String {
+        switch self {
+        case .hello: "start of the bridge"
+        case .describe: "search for chips"
+        case .open: "opening of the mesh"
+        case .models: "search for model classes"
+        case .load: "loading of the model"
+        case .allocate: "allocation of the KV cache"
+        case .warmUp: "warm-up"
+        case .prefill: "prefill step"
+        case .decode: "decode step"
+        case .close: "closing of the mesh"
+        }
+    }
+}
+
+/// The fixed beginning of a frame.
+struct FrameHead {
+    static let size = 20
+    static let protocolVersion = 1
+    static let maxHeaderBytes = 1 << 20
+    static let errorKind: UInt16 = 0xFFFF
+    static let replyBit: UInt16 = 0x8000
+
+    let kind: UInt16
+    let headerBytes: Int
+    let payloadBytes: Int
+
+    init(kind: UInt16, headerBytes: Int, payloadBytes: Int) {
+        self.kind = kind
+        self.headerBytes = headerBytes
+        self.payloadBytes = payloadBytes
+    }
+
+    /// Reads a head; `nil` where the bytes are none.
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        guard bytes.count == Self.size, bytes.prefix(4).elementsEqual(Array("TTBB".utf8)),
+            bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self) == 0
+        else { return nil }
+        kind = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self))
+        headerBytes = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
+        let payload = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 12, as: UInt64.self))
+        guard let payloadBytes = Int(exactly: payload) else { return nil }
+        self.payloadBytes = payloadBytes
+    }
+
+    /// Appends the head to `bytes`.
+    func append(to bytes: inout [UInt8]) {
+        bytes += Array("TTBB".utf8)
+        bytes.append(little: kind)
+        bytes.append(little: UInt16(0))
+        bytes.append(little: UInt32(headerBytes))
+        bytes.append(little: UInt64(payloadBytes))
+    }
+}
+
+extension [UInt8] {
+    /// Appends a number, lowest byte first.
+    mutating func append(little number: some FixedWidthInteger) {
+        Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
+    }
+
+    /// Appends numbers, lowest byte first. (Both sides of the socket are this machine, and it is little-endian.)
+    mutating func append<Number: BitwiseCopyable>(raw numbers: [Number]) {
+        numbers.withUnsafeBytes { append(contentsOf: $0) }
+    }
+}
+
+// MARK: - Headers
+
+/// The header of an error.
+struct BridgeErrorHeader: Decodable {
+    enum Kind: String, Decodable {
+        /// It would fail again in the same way.
+        case refused
+        /// The device or the model failed.
+        case failed
+    }
+
+    let kind: Kind
+    let message: String
+}
+
+struct NoHeader: Codable {}
+
+struct HelloHeader: Encodable {
+    let `protocol` = FrameHead.protocolVersion
+    let maxPayloadBytes: Int
+}
+
+struct HelloAnswer: Decodable {
+    let `protocol`: Int
+    let python: String
+}
+
+struct DescribeAnswer: Decodable {
+    let deviceIds: [Int]
+    let architecture: String
+    let clusterType: String
+}
+
+struct OpenHeader: Encodable {
+    let rows: Int
+    let columns: Int
+    let fabricConfig: String?
+    let fabricReliabilityMode: String?
+    let traceRegionSize: Int?
+    let workerL1Size: Int?
+    let l1SmallSize: Int?
+    let numCommandQueues: Int?
+    let dispatchCoreAxis: String?
+}
+
+struct OpenAnswer: Decodable {
+    let deviceCount: Int
+}
+
+struct ModelsHeader: Encodable {
+    let extraModelsDir: String?
+}
+
+struct ModelsAnswer: Decodable {
+    let classes: [String: String]
+}
+
+struct LoadHeader: Encodable {
+    /// The model's sizes in Hugging Face's names.
+    struct Config: Encodable {
+        let _nameOrPath: String
+        let architectures: [String]
+        let vocabSize: Int
+        let hiddenSize: Int
+        let intermediateSize: Int
+        let numHiddenLayers: Int
+        let numAttentionHeads: Int
+        let numKeyValueHeads: Int
+        let headDim: Int
+        let maxPositionEmbeddings: Int
+        let rmsNormEps: Float
+        let ropeTheta: Float
+    }
+
+    let modelClass: String
+    let modelName: String
+    let hfModel: String?
+    let config: Config
+    let maxBatchSize: Int
+    let maxSeqLen: Int
+    let dataParallel: Int
+    let deviceCount: Int
+    let optimizations: String
+}
+
+struct LoadAnswer: Decodable {
+    let decodeContract: Int
+    let supportsSampleOnDevice: Bool
+    let maxDeviceTopK: Int?
+    let samplesPerRow: Bool
+    let supportsDeviceSeededSampling: Bool
+    let supportsPrefixCaching: Bool
+    let supportsAsyncDecode: Bool
+    let splitsRead: Bool
+    let supportedBatchSizes: [Int]?
+    let tensors: String
+    let maxTokensAllUsers: Int?
+}
+
+struct AllocateHeader: Encodable {
+    /// Blocks, heads of a chip, tokens of a block, head size.
+    let shape: [Int]
+    let layers: Int
+    let pageTableWidth: Int
+    let traceMode: String
+}
+
+struct WarmUpHeader: Encodable {
+    let samplePrefill: Bool
+    let sampleDecode: Bool
+}

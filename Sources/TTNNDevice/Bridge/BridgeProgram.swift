@@ -1,0 +1,57 @@
+// The bridge's Python sources, which are part of this binary, and how they are handed to an interpreter.
+
+import Foundation
+
+/// The program that the interpreter runs.
+enum BridgeProgram {
+    /// What the bridge is started for.
+    enum Task {
+        /// Serve a mesh.
+        case serve
+        /// Say what the interpreter has.
+        case probe(extraModelsDir: String?)
+
+        fileprivate var arguments: [String] {
+            switch self {
+            case .serve: ["serve"]
+            case .probe(let directory): ["probe"] + (directory.map { [$0] } ?? [])
+            }
+        }
+    }
+
+    /// The interpreter's arguments; the socket is file descriptor `socket`.
+    static func arguments(_ task: Task, socket: Int32) -> [String] {
+        // Unbuffered, so that its last words are heard when it dies.
+        ["-u", "-c", String(decoding: PackageResources.bootstrap_py, as: UTF8.self), "\(socket)"] + task.arguments
+    }
+
+    /// What the bootstrap reads first: the length and the modules' texts.
+    static func sources() -> [UInt8] {
+        let texts = modules.mapValues { String(decoding: $0, as: UTF8.self) }
+        let object = try! JSONEncoder().encode(texts)
+        var bytes: [UInt8] = []
+        bytes.append(little: UInt32(object.count))
+        return bytes + object
+    }
+
+    /// The modules by name; a test holds them against the folder.
+    static var modules: [String: [UInt8]] {
+        [
+            "ttbatch_bridge": PackageResources.__init___py,
+            "ttbatch_bridge.capabilities": PackageResources.capabilities_py,
+            "ttbatch_bridge.decode": PackageResources.decode_py,
+            "ttbatch_bridge.errors": PackageResources.errors_py,
+            "ttbatch_bridge.frames": PackageResources.frames_py,
+            "ttbatch_bridge.log": PackageResources.log_py,
+            "ttbatch_bridge.mesh": PackageResources.mesh_py,
+            "ttbatch_bridge.model": PackageResources.model_py,
+            "ttbatch_bridge.outputs": PackageResources.outputs_py,
+            "ttbatch_bridge.prefill": PackageResources.prefill_py,
+            "ttbatch_bridge.probe": PackageResources.probe_py,
+            "ttbatch_bridge.registry": PackageResources.registry_py,
+            "ttbatch_bridge.sampling": PackageResources.sampling_py,
+            "ttbatch_bridge.server": PackageResources.server_py,
+            "ttbatch_bridge.tensors": PackageResources.tensors_py,
+        ]
+    }
+}

@@ -1,0 +1,72 @@
+// What is done after a bridge has died: who still holds the cards, and a reset of them (contract §2.7).
+
+import Foundation
+import TTPlatform
+
+/// Brings the cards into order.
+struct DeviceRecovery: Sendable {
+    /// Where the kernel's files are.
+    let paths: SystemPaths
+
+    /// Runs the configured reset command, unless a process holds a card: a reset under it can take the machine down.
+    func run(_ configuration: BridgeConfiguration, _ log: @escaping DeviceLog) {
+        guard !configuration.resetCommand.isEmpty else {
+            log(.warning, "the cards are not reset: bridge.reset_command is not set (for example: tt-smi -r)")
+            return
+        }
+        let deadline = Deadline(seconds: 10)
+        var holders = holders()
+        while !holders.isEmpty, !deadline.isOver {
+            usleep(200_000)
+            holders = self.holders()
+        }
+        guard holders.isEmpty else {
+            let names = holders.map { "\($0.name) (pid \($0.pid))" }.joined(separator: ", ")
+            log(
+                .error, "the cards are not reset, because they are held by \(names): end it, then run the reset command"
+            )
+            return
+        }
+        let words = configuration.resetCommand
+        log(.warning, "resetting the cards: \(words.joined(separator: " "))")
+        do throws(BridgeError) {
+            let (process, socket) = try ChildProcess.start(
+                words[0], Array(words.dropFirst()), environment: ProcessInfo.processInfo.environment, log: log)
+            close(socket)
+            let end = process.wait(until: Deadline(seconds: 300))
+            if end == nil { process.send(SIGKILL) }
+            guard end == .exited(0) else {
+                log(.error, "the reset command failed: " + (end.map { "\($0)" } ?? "it took more than 300 s"))
+                return
+            }
+        } catch {
+            log(.error, "the reset command cannot be started: \(error)")
+            return
+        }
+        sleep(UInt32(configuration.resetWait))
+        log(.info, "the cards were reset")
+    }
+
+    /// A process that has a card's device node open.
+    struct Holder: Equatable {
+        let pid: Int32
+        let name: String
+    }
+
+    /// The processes that hold a card, as far as this user may see.
+    func holders() -> [Holder] {
+        let files = FileManager.default
+        let processes = (try? files.contentsOfDirectory(atPath: paths.processes)) ?? []
+        return processes.compactMap { Int32($0) }.sorted().compactMap { pid in
+            let folder = "\(paths.processes)/\(pid)"
+            let opened = (try? files.contentsOfDirectory(atPath: folder + "/fd")) ?? []
+            let holds = opened.contains { descriptor in
+                (try? files.destinationOfSymbolicLink(atPath: "\(folder)/fd/\(descriptor)"))?
+                    .hasPrefix(paths.deviceNodes + "/") ?? false
+            }
+            guard holds else { return nil }
+            let name = (try? String(contentsOfFile: folder + "/comm", encoding: .utf8)) ?? "?"
+            return Holder(pid: pid, name: name.trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+    }
+}

@@ -1,0 +1,175 @@
+// A TT model behind the bridge: every call is a frame, every answer is checked before it is believed.
+
+import Foundation
+import ModelFiles
+import TTPlatform
+
+/// A model class of tt-metal, driven through the contract (§1).
+final class TTNNModel: TTModel {
+    let capabilities: ModelCapabilities
+    let maxTokensAllUsers: Int?
+    private let bridge: Bridge
+    private let config: ModelConfig
+    private let initialization: ModelInitialization
+    private let deviceCount: Int
+    private var pageTableWidth = 0
+    private var warmedUp = false
+    private var hasPrefilled = false
+    private var hasDecoded = false
+    private var running: RunningStep?
+    private var overhead = StepOverhead()
+    private let log: DeviceLog
+
+    /// A decode step whose output was not read yet.
+    private struct RunningStep {
+        let deadline: Deadline
+        let began: ContinuousClock.Instant
+        let isActive: [Bool]
+        let onDevice: Bool
+    }
+
+    /// Loads the class `modelClass` (`module:Class`) on the mesh.
+    ///
+    /// - Throws: `TTNNError.refused` or `DeviceFault`.
+    init(
+        _ modelClass: String, _ initialization: ModelInitialization, _ mesh: TTNNMeshDevice
+    ) throws {
+        bridge = mesh.bridge
+        self.initialization = initialization
+        config = initialization.config
+        deviceCount = mesh.meshShape.deviceCount
+        log = bridge.log
+        let answer: LoadAnswer = try bridge.request(
+            .load, LoadHeader(initialization, modelClass, bridge.configuration, deviceCount: deviceCount),
+            seconds: bridge.configuration.loadDeadline)
+        capabilities = ModelCapabilities(answer)
+        maxTokensAllUsers = answer.maxTokensAllUsers
+        log(
+            .info,
+            "\(modelClass): decode contract \(answer.decodeContract), \(answer.tensors) tensors, "
+                + (answer.splitsRead ? "output read apart" : "output read within the step"))
+    }
+
+    deinit {
+        if let words = overhead.summary { log(.info, words) }
+    }
+
+    /// Keys and values as the device keeps them: bfloat8_b tiles of 32 × 32, 1088 bytes each (contract §7.1).
+    func kvCacheBytes(blockSize: Int) -> Int {
+        let tiles = (blockSize + 31) / 32 * ((config.headSize + 31) / 32)
+        return 2 * config.layerCount * config.keyValueHeadCount * tiles * 1088
+    }
+
+    func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault) {
+        let blocks = (initialization.maxSequenceLength + shape.blockSize - 1) / shape.blockSize
+        pageTableWidth = min(blocks, shape.blockCount)
+        let heads = config.keyValueHeadCount
+        try prepare(
+            .allocate,
+            AllocateHeader(
+                shape: [shape.blockCount, heads / min(deviceCount, heads), shape.blockSize, config.headSize],
+                layers: config.layerCount, pageTableWidth: pageTableWidth, traceMode: initialization.traceMode.rawValue),
+            seconds: bridge.configuration.loadDeadline)
+    }
+
+    func warmUp(_ plan: WarmUpPlan) throws(DeviceFault) {
+        try prepare(
+            .warmUp,
+            WarmUpHeader(samplePrefill: plan.samplePrefillOnDevice, sampleDecode: plan.sampleDecodeOnDevice),
+            seconds: bridge.configuration.warmUpDeadline)
+        warmedUp = true
+    }
+
+    func prefillForward(_ batch: PrefillBatch) throws(DeviceFault) -> StepOutput {
+        let onDevice = batch.sampling.allSatisfy { $0 != .onHost }
+        let deadline = deadline(bridge.configuration.prefillDeadline, hasRun: hasPrefilled)
+        try bridge.send(.prefill, until: deadline) { $0.append(prefill: batch, onDevice: onDevice) }
+        let isActive = batch.tokens.map { _ in true }
+        let output = try receive(.prefill, isActive, onDevice: onDevice, until: deadline)
+        hasPrefilled = true
+        return output.rows
+    }
+
+    func decodeForward(_ batch: DecodeBatch, plan: DecodePlan) throws(DeviceFault) {
+        let began = ContinuousClock.now
+        let isActive = batch.positions.map { $0 >= 0 }
+        let onDevice = zip(isActive, batch.sampling).allSatisfy { !$0 || $1 != .onHost }
+        let deadline = deadline(bridge.configuration.decodeDeadline, hasRun: hasDecoded)
+        try bridge.send(.decode, until: deadline) { $0.append(decode: batch, plan, onDevice: onDevice) }
+        running = RunningStep(deadline: deadline, began: began, isActive: isActive, onDevice: onDevice)
+    }
+
+    func readDecodeOutput() throws(DeviceFault) -> StepOutput {
+        guard let step = running else {
+            throw DeviceFault(operation: BridgeRequest.decode.operation, reason: "no step was started")
+        }
+        running = nil
+        let output = try receive(.decode, step.isActive, onDevice: step.onDevice, until: step.deadline)
+        hasDecoded = true
+        overhead.add(total: .now - step.began, inModel: .nanoseconds(output.modelNanoseconds))
+        return output.rows
+    }
+
+    /// The first step of each kind compiles where nothing was warmed up.
+    private func deadline(_ seconds: Int, hasRun: Bool) -> Deadline {
+        Deadline(seconds: hasRun || warmedUp ? seconds : max(seconds, bridge.configuration.warmUpDeadline))
+    }
+
+    private func prepare(
+        _ kind: BridgeRequest, _ header: some Encodable, seconds: Int
+    ) throws(DeviceFault) {
+        do {
+            let _: NoHeader = try bridge.request(kind, header, seconds: seconds)
+        } catch let error as DeviceFault {
+            throw error
+        } catch let error as TTNNError {
+            guard case .refused(let operation, let reason) = error else {
+                throw DeviceFault(operation: kind.operation, reason: error.description, repeats: true)
+            }
+            throw DeviceFault(operation: operation, reason: reason, repeats: true)
+        } catch {
+            throw DeviceFault(operation: kind.operation, reason: "\(error)", repeats: true)
+        }
+    }
+
+    private func receive(
+        _ kind: BridgeRequest, _ isActive: [Bool], onDevice: Bool, until deadline: Deadline
+    ) throws(DeviceFault) -> StepAnswer {
+        let vocabulary = config.vocabularySize
+        let size = StepAnswer.headSize + isActive.count * 4 * (onDevice ? 1 : vocabulary)
+        return try bridge.receive(kind, maxPayload: size, until: deadline) { bytes throws(BridgeError) in
+            try StepAnswer(bytes, isActive: isActive, onDevice: onDevice, vocabulary: vocabulary)
+        }
+    }
+}
+
+extension ModelCapabilities {
+    fileprivate init(_ answer: LoadAnswer) {
+        self.init(
+            supportsSampleOnDevice: answer.supportsSampleOnDevice, maxDeviceTopK: answer.maxDeviceTopK,
+            supportsDeviceSeededSampling: answer.supportsDeviceSeededSampling,
+            supportsPrefixCaching: answer.supportsPrefixCaching, supportedBatchSizes: answer.supportedBatchSizes)
+        deviceSamplingScope = answer.samplesPerRow ? .step : .oneSetAStep
+        keepsDecodeInputs = answer.supportsAsyncDecode
+    }
+}
+
+extension LoadHeader {
+    fileprivate init(
+        _ initialization: ModelInitialization, _ modelClass: String, _ bridge: BridgeConfiguration, deviceCount: Int
+    ) {
+        let model = initialization.config
+        self.init(
+            modelClass: modelClass, modelName: model.name, hfModel: bridge.hfModel,
+            config: Config(
+                _nameOrPath: model.path, architectures: model.architectures, vocabSize: model.vocabularySize,
+                hiddenSize: model.hiddenSize, intermediateSize: model.intermediateSize,
+                numHiddenLayers: model.layerCount, numAttentionHeads: model.attentionHeadCount,
+                numKeyValueHeads: model.keyValueHeadCount, headDim: model.headSize,
+                maxPositionEmbeddings: model.contextLength, rmsNormEps: model.rmsNormEpsilon,
+                ropeTheta: model.rope.theta),
+            maxBatchSize: initialization.maxBatchSize, maxSeqLen: initialization.maxSequenceLength,
+            dataParallel: initialization.dataParallel, deviceCount: deviceCount,
+            optimizations: initialization.optimizations.rawValue)
+    }
+}

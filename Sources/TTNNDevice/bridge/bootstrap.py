@@ -1,0 +1,64 @@
+"""Starts the bridge from the sources that ttbatch sends: one binary to install, and no file of it can go missing.
+
+Run as `python -c <this> FD serve` or `python -c <this> FD probe [DIRECTORY]`. The first thing on the socket FD is an unsigned 32-bit length and a JSON object with the
+text of each module; tracebacks show it, since the loader gives it to whoever asks.
+"""
+
+import importlib.abc
+import importlib.util
+import json
+import os
+import socket
+import struct
+import sys
+
+
+class SentSources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Finds and loads the modules of the package that was sent."""
+
+    def __init__(self, sources):
+        self.sources = sources
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname not in self.sources:
+            return None
+        return importlib.util.spec_from_loader(fullname, self, origin=self.get_filename(fullname))
+
+    def is_package(self, fullname):
+        return any(name.startswith(fullname + ".") for name in self.sources)
+
+    def get_source(self, fullname):
+        return self.sources[fullname]
+
+    def get_filename(self, fullname):
+        return "ttbatch/" + fullname.replace(".", "/") + ".py"
+
+    def get_code(self, fullname):
+        return compile(self.get_source(fullname), self.get_filename(fullname), "exec", dont_inherit=True)
+
+
+def receive(connection, count):
+    parts = []
+    while count > 0:
+        part = connection.recv(min(count, 1 << 16))
+        if not part:
+            raise SystemExit("ttbatch closed the socket before it had sent the bridge's sources")
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+# Nothing of ttbatch's own is kept open here: a lock must not outlive it.
+os.closerange(int(sys.argv[1]) + 1, os.sysconf("SC_OPEN_MAX"))
+connection = socket.socket(fileno=int(sys.argv[1]))
+(length,) = struct.unpack("<I", receive(connection, 4))
+sys.meta_path.insert(0, SentSources(json.loads(receive(connection, length))))
+
+if sys.argv[2] == "probe":
+    from ttbatch_bridge.probe import probe
+
+    probe(connection, sys.argv[3] if len(sys.argv) > 3 else None)
+else:
+    from ttbatch_bridge.server import serve
+
+    sys.exit(serve(connection))

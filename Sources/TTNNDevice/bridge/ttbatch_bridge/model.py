@@ -1,0 +1,161 @@
+"""The TT model: loading it, its KV cache, and warming it up (contract §1.1, §1.2, §1.7)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from ttbatch_bridge.capabilities import Capabilities, capabilities_of, takes
+from ttbatch_bridge.errors import Refused
+from ttbatch_bridge.mesh import first_line
+from ttbatch_bridge.registry import import_class
+from ttbatch_bridge.tensors import TensorKind
+
+log = logging.getLogger("model")
+
+
+@dataclass
+class LoadedModel:
+    """A model on the mesh with the sizes that every step has."""
+
+    model: Any
+    capabilities: Capabilities
+    tensors: TensorKind
+    vocabulary: int
+    rows: int
+    max_seq_len: int
+    kv_cache: Any = None
+    page_table_width: int = 0
+    trace_mode: str = "none"
+
+    @property
+    def traces_prefill(self) -> bool:
+        return self.trace_mode == "all"
+
+    @property
+    def traces_decode(self) -> bool:
+        return self.trace_mode in ("all", "decode_only")
+
+
+def load(mesh_device: Any, request: dict[str, Any]) -> tuple[LoadedModel, dict[str, Any]]:
+    """Makes the model, and says what it can do."""
+    if request.get("hf_model"):
+        os.environ["HF_MODEL"] = request["hf_model"]
+    model_class = import_class(request["model_class"])
+    capabilities = capabilities_of(model_class)
+    hf_config = _hf_config(request)
+    _check_sizes(hf_config, request)
+    try:
+        model = model_class.initialize_vllm_model(
+            hf_config,
+            mesh_device,
+            request["max_batch_size"],
+            max_seq_len=request["max_seq_len"],
+            tt_data_parallel=request["data_parallel"],
+            optimizations=request["optimizations"],
+        )
+    except (ValueError, AssertionError, TypeError, FileNotFoundError) as error:
+        raise Refused(f"{request['model_class']} does not load: {type(error).__name__}: {error}") from error
+    loaded = LoadedModel(
+        model, capabilities, TensorKind(), request["config"]["vocab_size"], request["max_batch_size"], request["max_seq_len"]
+    )
+    header = capabilities.header() | {"tensors": loaded.tensors.name}
+    header["max_tokens_all_users"] = _max_tokens_all_users(model_class, request)
+    return loaded, header
+
+
+def allocate_kv_cache(loaded: LoadedModel, request: dict[str, Any]) -> None:
+    """Allocates the paged pool: for each layer a K and a V of (blocks, heads of a chip, block size, head size)."""
+    layers, shape = request["layers"], tuple(request["shape"])
+    dtype = loaded.tensors.dtype("bfloat16")
+    loaded.page_table_width, loaded.trace_mode = request["page_table_width"], request["trace_mode"]
+    model = loaded.model
+    try:
+        if hasattr(model, "allocate_kv_cache_per_layer"):
+            loaded.kv_cache = model.allocate_kv_cache_per_layer([(shape, dtype, layer) for layer in range(layers)])
+        else:
+            loaded.kv_cache = model.allocate_kv_cache(shape, dtype, layers)
+    except Exception as error:
+        if "out of memory" not in str(error).lower():
+            raise
+        tokens = shape[0] * shape[2]
+        raise Refused(
+            f"the KV cache does not fit: {shape[0]} blocks of {shape[2]} tokens ({tokens} tokens), {layers} layers of "
+            f"{shape[1]} heads of {shape[3]}: {first_line(error)}; lower num_blocks_override, max_num_seqs or "
+            "tt.trace_region_size"
+        ) from error
+
+
+def warm_up(loaded: LoadedModel, request: dict[str, Any]) -> None:
+    """Compiles everything first and captures traces then: a compilation during a capture can spoil the trace's memory."""
+    model = loaded.model
+    if not hasattr(model, "warmup_model_prefill") or not hasattr(model, "warmup_model_decode"):
+        log.info("the model has no warm-up: the first steps of each shape take longer")
+        return
+    for trace in (False, True):
+        if trace and not loaded.traces_decode:
+            break
+        if trace:
+            model.already_warmed_up_prefill = False
+        if not trace or loaded.traces_prefill:
+            model.warmup_model_prefill(
+                enable_trace=trace, kv_cache=loaded.kv_cache, can_sample_on_device=request["sample_prefill"]
+            )
+        model.warmup_model_decode(
+            enable_trace=trace,
+            kv_cache=loaded.kv_cache,
+            max_batch_size=loaded.rows,
+            num_blocks=loaded.page_table_width,
+            can_sample_on_device=request["sample_decode"],
+        )
+
+
+def _hf_config(request: dict[str, Any]) -> Any:
+    """transformers' configuration where HF_MODEL names a model, else plain attributes of the sizes that ttbatch sent."""
+    name = os.environ.get("HF_MODEL")
+    if not name:
+        return SimpleNamespace(**request["config"])
+    try:
+        from transformers import AutoConfig
+    except ImportError:
+        file = Path(name) / "config.json"
+        if not file.is_file():
+            raise Refused(
+                f"transformers is not installed and {file} does not exist: install transformers, or set bridge.hf_model "
+                "to a folder with config.json"
+            ) from None
+        return SimpleNamespace(**json.loads(file.read_text()), _name_or_path=name)
+    try:
+        return AutoConfig.from_pretrained(name)
+    except Exception as error:
+        raise Refused(f"bridge.hf_model {name} has no usable configuration: {first_line(error)}") from error
+
+
+def _check_sizes(hf_config: Any, request: dict[str, Any]) -> None:
+    """The tokenizer and the chat template come from ttbatch's file: it must be of the same model."""
+    for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"):
+        ours, theirs = request["config"][name], getattr(hf_config, name, None)
+        if theirs is not None and theirs != ours:
+            raise Refused(
+                f"bridge.hf_model and the model file are different models: {name} is {theirs} there and {ours} in "
+                f"{request['config']['_name_or_path']}; choose files of one model"
+            )
+
+
+def _max_tokens_all_users(model_class: Any, request: dict[str, Any]) -> int | None:
+    method = getattr(model_class, "get_max_tokens_all_users", None)
+    if method is None:
+        return None
+    arguments = {
+        "model_name": request["model_name"],
+        "num_devices": request["device_count"],
+        "tt_data_parallel": request["data_parallel"],
+        "max_model_len": request["max_seq_len"],
+        "max_num_seqs": request["max_batch_size"],
+    }
+    return int(method(**{name: value for name, value in arguments.items() if takes(method, name)}))

@@ -1,0 +1,46 @@
+"""A step's output on its way back: tokens or logits of the rows."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ttbatch_bridge.model import LoadedModel
+
+_HEAD = struct.Struct("<IIQ")
+LOGITS, TOKENS = 0, 1
+
+
+@dataclass
+class Output:
+    """What the reply's payload is made of."""
+
+    kind: int
+    values: np.ndarray
+    model_ns: int
+
+    def buffers(self) -> list[Any]:
+        return [_HEAD.pack(len(self.values), self.kind, self.model_ns), self.values]
+
+
+def output_of(output: Any, given: int, rows: int, loaded: LoadedModel, *, on_device: bool, model_ns: int) -> Output:
+    """The first `rows` rows of what the model gave for `given` rows, their last position, in a checked shape.
+
+    Raises ValueError where the model gave something else.
+    """
+    # With logprobs it is a pair, with M-RoPE as well; the first is what counts.
+    if isinstance(output, tuple):
+        output = output[0]
+    if on_device:
+        tokens = loaded.tensors.array(output, np.int32)
+        if tokens.shape not in ((given,), (given, 1)):
+            raise ValueError(f"the model gave tokens of shape {tokens.shape} for {given} rows")
+        return Output(TOKENS, tokens.reshape(given)[:rows], model_ns)
+    logits = loaded.tensors.array(output, np.float32)
+    if logits.ndim != 3 or logits.shape[0] != given or logits.shape[2] < loaded.vocabulary:
+        raise ValueError(f"the model gave logits of shape {logits.shape} for {given} rows of {loaded.vocabulary} tokens")
+    # A vocabulary that was padded for the device is cut again.
+    return Output(LOGITS, np.ascontiguousarray(logits[:rows, -1, : loaded.vocabulary]), model_ns)

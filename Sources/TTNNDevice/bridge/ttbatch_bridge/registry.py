@@ -1,0 +1,101 @@
+"""Which class runs an architecture (contract §1.1, §5): the ones of tt-metal, bundles of EXTRA_MODELS_DIR, or one by name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from ttbatch_bridge.errors import Refused
+
+log = logging.getLogger("models")
+
+_TRANSFORMERS = "models.tt_transformers.tt.generator_vllm"
+_GALAXY = "models.demos.llama3_70b_galaxy.tt.generator_vllm"
+_LLAMA = {
+    "tt_transformers": f"{_TRANSFORMERS}:LlamaForCausalLM",
+    "llama3_70b_galaxy": f"{_GALAXY}:LlamaForCausalLM",
+    "llama2_70b": "models.demos.t3000.llama2_70b.tt.generator_vllm:TtLlamaForCausalLM",
+}
+_QWEN3 = {
+    "tt_transformers": f"{_TRANSFORMERS}:QwenForCausalLM",
+    "qwen3_32b_galaxy": f"{_GALAXY}:QwenForCausalLM",
+}
+
+
+def known_classes(extra_models_dir: str | None) -> dict[str, str]:
+    """`module:Class` by architecture; bundles win over what tt-metal has."""
+    classes = {
+        "TTLlamaForCausalLM": _by_version("TT_LLAMA_TEXT_VER", _LLAMA),
+        "TTQwen2ForCausalLM": f"{_TRANSFORMERS}:QwenForCausalLM",
+        "TTQwen3ForCausalLM": _by_version("TT_QWEN3_TEXT_VER", _QWEN3),
+        "TTMistralForCausalLM": f"{_TRANSFORMERS}:MistralForCausalLM",
+        "TTGptOssForCausalLM": "models.demos.gpt_oss.tt.generator_vllm:GptOssForCausalLM",
+    }
+    directory = extra_models_dir or os.environ.get("EXTRA_MODELS_DIR")
+    if directory:
+        classes.update(_bundles(Path(directory)))
+    return classes
+
+
+def available_classes(extra_models_dir: str | None) -> dict[str, str]:
+    """Those of `known_classes` whose module is there."""
+    return {name: path for name, path in known_classes(extra_models_dir).items() if _module_is_there(path)}
+
+
+def import_class(path: str) -> Any:
+    """The class at `module:Class`.
+
+    Raises Refused where there is none, or where it is no TT model.
+    """
+    module_name, _, class_name = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise Refused(
+            f"the module {module_name} of the model class cannot be imported ({type(error).__name__}: {error}); see "
+            "that PYTHONPATH leads to tt-metal, or set bridge.model_class"
+        ) from error
+    model_class = getattr(module, class_name, None)
+    if model_class is None:
+        raise Refused(f"{module_name} has no class {class_name}; set bridge.model_class to module:Class")
+    if not hasattr(model_class, "initialize_vllm_model"):
+        raise Refused(f"{path} has no initialize_vllm_model: it is not a TT model class")
+    return model_class
+
+
+def _by_version(variable: str, classes: dict[str, str]) -> str:
+    version = os.environ.get(variable, "tt_transformers")
+    if version not in classes:
+        raise Refused(f"{variable}={version} is not known; use one of: {', '.join(classes)}")
+    return classes[version]
+
+
+def _bundles(directory: Path) -> dict[str, str]:
+    """Each folder with a `vllm_metadata.json` is a bundle: `arch` and `main_class`; the folder joins the path."""
+    if not directory.is_dir():
+        raise Refused(f"bridge.extra_models_dir: {directory} is not a directory")
+    classes = {}
+    for file in sorted(directory.glob("*/vllm_metadata.json")):
+        try:
+            metadata = json.loads(file.read_text())
+            architecture, main_class = metadata["arch"], metadata["main_class"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise Refused(f"{file} is no bundle: {type(error).__name__}: {error}; mend it or remove its folder") from error
+        if str(file.parent) not in sys.path:
+            sys.path.append(str(file.parent))
+        classes[architecture if architecture.startswith("TT") else "TT" + architecture] = main_class
+    return classes
+
+
+def _module_is_there(path: str) -> bool:
+    try:
+        return importlib.util.find_spec(path.partition(":")[0]) is not None
+    except Exception as error:
+        log.debug("%s: %s", path, error)
+        return False

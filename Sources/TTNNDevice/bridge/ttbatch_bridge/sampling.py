@@ -1,0 +1,68 @@
+"""Sampling parameters as TT models take them (contract §1.8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ttbatch_bridge.capabilities import Capabilities
+from ttbatch_bridge.errors import ProtocolError
+from ttbatch_bridge.tensors import PayloadReader
+
+
+@dataclass
+class TTSamplingParams:
+    """Lists with one element for each row, or numbers where the model takes one set for all."""
+
+    temperature: Any
+    top_k: Any
+    top_p: Any
+    presence_penalty: Any = 0.0
+    frequency_penalty: Any = 0.0
+    repetition_penalty: Any = 1.0
+    seed: Any = None
+    num_logprobs: Any = -2
+    enable_log_probs: Any = False
+
+
+@dataclass
+class SamplingRows:
+    """The parameters of a step's rows as they came."""
+
+    temperature: np.ndarray
+    top_k: np.ndarray
+    top_p: np.ndarray
+    seed: np.ndarray
+    has_seed: np.ndarray = field(repr=False)
+
+    @staticmethod
+    def take(reader: PayloadReader, rows: int) -> SamplingRows:
+        return SamplingRows(
+            temperature=reader.take(rows, "<f4"),
+            top_k=reader.take(rows, "<i4"),
+            top_p=reader.take(rows, "<f4"),
+            seed=reader.take(rows, "<u8"),
+            has_seed=reader.take(rows, "u1"),
+        )
+
+    def for_model(self, vocabulary: int, capabilities: Capabilities, active: np.ndarray) -> TTSamplingParams:
+        """What the model is given: lists, or numbers where it takes one set, which the active rows must share.
+
+        Greedy is temperature 0 with top_k 1; top_k 0 (all tokens) is the vocabulary's size. Seeds have 64 bits only for
+        models that draw from ttbatch's own stream; other devices take 31.
+        """
+        top_k = np.where(self.top_k < 1, vocabulary, self.top_k).astype(np.int32)
+        if not capabilities.samples_per_row:
+            sets = set(zip(*(values[active].tolist() for values in (self.temperature, top_k, self.top_p))))
+            if len(sets) != 1:
+                raise ProtocolError(f"the model takes one set of sampling parameters, and the rows have {len(sets)}")
+            return TTSamplingParams(*sets.pop())
+        temperature, top_k, top_p = self.temperature.tolist(), top_k.tolist(), self.top_p.tolist()
+        rows = len(temperature)
+        mask = 0xFFFF_FFFF_FFFF_FFFF if capabilities.supports_device_seeded_sampling else 0x7FFF_FFFF
+        seeds = [seed & mask if has else None for seed, has in zip(self.seed.tolist(), self.has_seed.tolist())]
+        return TTSamplingParams(
+            temperature, top_k, top_p, [0.0] * rows, [0.0] * rows, [1.0] * rows, seeds, [-2] * rows, [False] * rows
+        )

@@ -1,0 +1,133 @@
+"""The bridge's loop: one request, one answer, until ttbatch closes the socket."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import platform
+import signal
+import socket
+import traceback
+from typing import Any
+
+from ttbatch_bridge import PROTOCOL_VERSION, log, model, registry
+from ttbatch_bridge.decode import Decode
+from ttbatch_bridge.errors import ProtocolError, Refused
+from ttbatch_bridge.frames import Frame, FrameSocket, Kind
+from ttbatch_bridge.mesh import Mesh, first_line
+from ttbatch_bridge.prefill import Prefill
+
+logger = logging.getLogger("bridge")
+
+
+class Server:
+    """Holds the mesh and the model, and does what is asked."""
+
+    def __init__(self, frames: FrameSocket) -> None:
+        self._frames = frames
+        self._mesh = Mesh()
+        self._loaded: model.LoadedModel | None = None
+        self._prefill: Prefill | None = None
+        self._decode: Decode | None = None
+
+    def serve(self) -> None:
+        """Answers until the socket ends or `close` was asked for."""
+        while True:
+            frame = self._frames.receive()
+            if frame is None:
+                logger.warning("ttbatch is gone: closing the mesh")
+                return
+            try:
+                self._answer(frame)
+            except ProtocolError:
+                raise
+            except Refused as error:
+                self._frames.reply_error({"kind": "refused", "message": str(error)})
+            except Exception as error:
+                logger.error("%s failed\n%s", frame.kind.name.lower(), traceback.format_exc())
+                self._frames.reply_error({"kind": "failed", "message": f"{type(error).__name__}: {first_line(error)}"})
+            if frame.kind is Kind.CLOSE:
+                return
+
+    def close(self) -> None:
+        """Releases the model with its traces, then the mesh (contract §2.6)."""
+        self._prefill = self._decode = self._loaded = None
+        gc.collect()
+        self._mesh.close()
+
+    def _answer(self, frame: Frame) -> None:
+        # Steps first: they are what time is counted for.
+        if frame.kind is Kind.DECODE:
+            if self._decode is None:
+                self._decode = Decode(self._allocated())
+            self._frames.reply(frame.kind, payload=self._decode.run(frame.payload).buffers())
+        elif frame.kind is Kind.PREFILL:
+            if self._prefill is None:
+                self._prefill = Prefill(self._allocated())
+            self._frames.reply(frame.kind, payload=self._prefill.run(frame.payload).buffers())
+        else:
+            self._frames.reply(frame.kind, self._prepare(frame.kind, frame.header))
+
+    def _prepare(self, kind: Kind, header: dict[str, Any]) -> dict[str, Any]:
+        if kind is Kind.HELLO:
+            return self._hello(header)
+        if kind is Kind.DESCRIBE:
+            return self._mesh.describe()
+        if kind is Kind.OPEN:
+            return self._mesh.open(header)
+        if kind is Kind.MODELS:
+            return {"classes": registry.available_classes(header.get("extra_models_dir"))}
+        if kind is Kind.LOAD:
+            if self._mesh.device is None:
+                raise ProtocolError("a model is loaded before the mesh is open")
+            self._loaded, answer = model.load(self._mesh.device, header)
+            return answer
+        if kind is Kind.ALLOCATE:
+            model.allocate_kv_cache(self._has_model(), header)
+        elif kind is Kind.WARM_UP:
+            model.warm_up(self._allocated(), header)
+        elif kind is Kind.CLOSE:
+            self.close()
+        return {}
+
+    def _hello(self, header: dict[str, Any]) -> dict[str, Any]:
+        if header.get("protocol") != PROTOCOL_VERSION:
+            raise Refused(f"the bridge speaks version {PROTOCOL_VERSION}, ttbatch {header.get('protocol')}")
+        self._frames.max_payload_bytes = int(header["max_payload_bytes"])
+        return {"protocol": PROTOCOL_VERSION, "pid": os.getpid(), "python": platform.python_version()}
+
+    def _has_model(self) -> model.LoadedModel:
+        if self._loaded is None:
+            raise ProtocolError("no model is loaded")
+        return self._loaded
+
+    def _allocated(self) -> model.LoadedModel:
+        loaded = self._has_model()
+        if loaded.kv_cache is None:
+            raise ProtocolError("the KV cache is not allocated")
+        return loaded
+
+
+def serve(connection: socket.socket) -> int:
+    """Runs a server on the socket; the exit status is 0 where the mesh was closed in order."""
+    log.set_up()
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    server = Server(FrameSocket(connection))
+    try:
+        server.serve()
+    except ProtocolError as error:
+        logger.error("%s: the protocol is broken, so the bridge ends", error)
+        return 2
+    except SystemExit:
+        logger.warning("told to end: closing the mesh")
+        raise
+    finally:
+        server.close()
+    return 0
+
+
+def _end(signum: int, frame: object) -> None:
+    # In order where Python gets to run: a step that hangs inside the device's library is ended by SIGKILL only.
+    raise SystemExit(3)

@@ -1,0 +1,66 @@
+"""A contract model that fails as CONTRACT_FAULT says, once in the life of the file CONTRACT_FAULT_ONCE where that is given.
+
+    killed:N          the process ends by SIGKILL in decode step N
+    hang_prefill:N    prefill N never returns
+    hang_decode:N     decode step N never returns
+    wrong_shape:N     decode step N gives a row too few
+    poison:TOKEN      every prefill of a prompt that contains TOKEN ends the process
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from llama_adapter import V1Llama
+from record import counts
+
+_KIND, _, _NUMBER = os.environ.get("CONTRACT_FAULT", "none:0").partition(":")
+
+
+class FaultyLlama(V1Llama):
+    """`V1Llama` until it fails."""
+
+    def prefill_forward(self, **arguments: Any) -> Any:
+        output = super().prefill_forward(**arguments)
+        if _KIND == "poison" and int(_NUMBER) in arguments["tokens"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if _is_due("hang_prefill", counts["prefills"]):
+            _hang()
+        return output
+
+    def decode_forward(self, **arguments: Any) -> Any:
+        step = counts["decodes"]
+        if _is_due("killed", step):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if _is_due("hang_decode", step):
+            _hang()
+        output = super().decode_forward(**arguments)
+        self.shortens = _is_due("wrong_shape", step)
+        return output
+
+    def process_decode_output_host(self, tt_out: Any, is_tokens: bool) -> Any:
+        output = super().process_decode_output_host(tt_out, is_tokens)
+        return output[:-1] if self.shortens else output
+
+
+def _is_due(kind: str, number: int) -> bool:
+    if kind != _KIND or number != int(_NUMBER):
+        return False
+    mark = os.environ.get("CONTRACT_FAULT_ONCE")
+    if mark is None:
+        return True
+    if Path(mark).exists():
+        return False
+    Path(mark).touch()
+    return True
+
+
+def _hang() -> None:
+    """As inside the device's library: Python's signal handlers do not get to run."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        time.sleep(1)

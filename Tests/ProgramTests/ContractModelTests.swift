@@ -1,0 +1,158 @@
+// The main job on a device behind the bridge: a numpy model that checks every call against the TT contract.
+
+import Foundation
+import Testing
+
+@Suite("Contract model", .enabled(if: ContractModel.python != nil), .serialized)
+struct ContractModelTests {
+    private let workspace: Workspace
+
+    init() throws { workspace = try Workspace() }
+
+    /// What a run is to have made the device do.
+    struct Mode: CustomTestStringConvertible, Sendable {
+        var modelClass = "V1Llama"
+        var sampling = "decode_only"
+        var prompts = 16
+        var settings: [String] = []
+        var testDescription: String {
+            ([modelClass, sampling, "\(prompts) prompts"] + settings).joined(separator: ", ")
+        }
+    }
+
+    /// Real weights give the tokens of transformers in float32, which are the host device's too, under slot remaps,
+    /// preemption and resume; ties of the two best logits aside.
+    @Test(
+        .enabled(if: Locations.realModel != nil),
+        arguments: [
+            Mode(prompts: 64, settings: ["engine.max_num_seqs=16", "engine.num_blocks_override=64"]),
+            Mode(sampling: "all"), Mode(sampling: "none", settings: ["tt.trace_mode=none"]),
+            Mode(modelClass: "LegacyLlama", settings: ["engine.num_blocks_override=40"]),
+            Mode(modelClass: "ScalarLlama", settings: ["tt.trace_mode=decode_only"]),
+        ])
+    func tokensOfTheRealModel(mode: Mode) throws {
+        let golden = try GoldenFile.greedy().prefix(mode.prompts)
+        let lines = try golden.enumerated().map { index, row in
+            try requestLine(
+                row.id,
+                [
+                    "prompt": row.prompt_token_ids, "max_tokens": 2 + index % 6, "temperature": 0, "ignore_eos": true,
+                    "return_token_ids": true,
+                ])
+        }
+        let file = try workspace.write("prompts.jsonl", lines: lines)
+        let model = ContractModel(workspace: workspace, modelClass: "llama_adapter:\(mode.modelClass)")
+        let standard = ["engine.max_num_seqs=8", "engine.max_model_len=512", "tt.optimizations=accuracy"]
+        let settings = standard + ["tt.sample_on_device_mode=\(mode.sampling)"] + mode.settings
+        let outcome = try model.run(["run", file] + settings.flatMap { ["--set", $0] }, model: Locations.realModel)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let results = try ResultLine.byID(outcome.lines)
+        #expect(results.count == golden.count)
+        for (index, row) in golden.enumerated() {
+            let tokens = try #require(results[row.id]?.tokenIDs)
+            #expect(tokens.count == 2 + index % 6)
+            guard let step = tokens.indices.first(where: { tokens[$0] != row.token_ids[$0] }) else { continue }
+            #expect(
+                row.gaps[step] < 0.05,
+                "\(row.id) differs at step \(step), where the best logit led by \(row.gaps[step])")
+        }
+        let counts = try model.counts()
+        if mode.modelClass != "ScalarLlama" {
+            #expect(counts["remaps", default: 0] > 0)
+            #expect(counts["decode warm-ups, trace False"] == 1)
+            if mode.settings.contains(where: { $0.contains("num_blocks") }) {
+                #expect(counts["prefilled rows", default: 0] > mode.prompts, "nothing was preempted")
+            }
+        }
+        #expect((counts["steps sampled on the host", default: 0] > 0) == (mode.sampling == "none"))
+        #expect((counts["prefills sampled on the device", default: 0] > 0) == (mode.sampling == "all"))
+    }
+
+    /// Random lengths, greedy and sampled, with seeds and without, on a pool that is too small for all: no call breaks the
+    /// contract, and greedy jobs get the host device's tokens.
+    @Test(arguments: ["V1Llama", "LegacyLlama"])
+    func aThousandJobsBreakNothing(modelClass: String) throws {
+        var random = SeededGenerator(seed: 4)
+        let lines = try (0..<1000).map { (index: Int) -> String in
+            var fields: [String: Any] = [
+                "prompt": (0..<Int.random(in: 1...100, using: &random)).map { _ in
+                    Int.random(in: 3..<250, using: &random)
+                },
+                "max_tokens": Int.random(in: 1...30, using: &random), "ignore_eos": Bool.random(using: &random),
+                "return_token_ids": true,
+            ]
+            switch index % 8 {
+            case 5: fields["temperature"] = 0.7; fields["top_k"] = 20
+            case 6: fields["temperature"] = 0.9; fields["top_k"] = 8; fields["top_p"] = 0.8; fields["seed"] = index
+            default: fields["temperature"] = 0
+            }
+            if index % 50 == 7 { fields["min_tokens"] = 1 }
+            return try requestLine("j\(index)", fields)
+        }
+        let file = try workspace.write("prompts.jsonl", lines: lines)
+        let model = ContractModel(workspace: workspace, modelClass: "llama_adapter:\(modelClass)")
+        let settings = ["engine.max_num_seqs=8", "engine.num_blocks_override=36", "tt.optimizations=accuracy"]
+            .flatMap { ["--set", $0] }
+        let tiny = Locations.golden("tiny/tiny-f32.gguf").path
+        let outcome = try model.run(["run", file] + settings, model: tiny)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let results = try ResultLine.byID(outcome.lines)
+        #expect(results.count == 1000)
+        let host = try ResultLine.byID(
+            try Workspace().run(["run", file] + settings, model: tiny).lines)
+        let greedy = (0..<1000).filter { ![5, 6].contains($0 % 8) }
+        let same = greedy.filter { results["j\($0)"]?.tokenIDs == host["j\($0)"]?.tokenIDs }
+        #expect(Double(same.count) >= 0.99 * Double(greedy.count), "\(same.count) of \(greedy.count) are the same")
+        let counts = try model.counts()
+        for call in [
+            "remaps", "transitions", "steady steps", "steps from resident inputs", "steps sampled on the host",
+        ] {
+            #expect(counts[call, default: 0] > 10, "\(call): \(counts)")
+        }
+        if modelClass == "V1Llama" { #expect(counts["page tables reloaded alone", default: 0] > 10) }
+        #expect(counts["prefilled rows", default: 0] > 1000, "nothing was preempted")
+    }
+
+    /// A model that takes one set of parameters for a step gets only steps of one set, and the queue comes to its end.
+    @Test func jobsAreGroupedByTheirParametersForAModelWithOneSet() throws {
+        let lines = try (0..<60).map { index in
+            try requestLine(
+                "j\(index)",
+                [
+                    "prompt": [5 + index], "max_tokens": 6, "temperature": [0, 0.5, 0.9][index % 3], "top_k": 5,
+                    "ignore_eos": true,
+                ])
+        }
+        let file = try workspace.write("prompts.jsonl", lines: lines)
+        let model = ContractModel(workspace: workspace, modelClass: "llama_adapter:ScalarLlama")
+        let outcome = try model.run(["run", file, "--set", "engine.max_num_seqs=8"], model: Locations.tinyModel)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.lines.count == 60)
+        let counts = try model.counts()
+        #expect(counts["steps sampled on the host", default: 0] == 0)
+        // 20 jobs of each set in batches of 8: steps were wasted on small batches if there were many more. (The bridge
+        // refuses rows of different parameters.)
+        #expect((3 * 3 * 5..<150).contains(counts["steps sampled on the device", default: 0]), "\(counts)")
+    }
+
+    /// Two chips get a fabric, and settings that the model or the mesh cannot have are refused before any job is touched.
+    @Test func meshesAndRefusals() throws {
+        let file = try workspace.write("p.jsonl", "{\"prompt\":\"ab\",\"max_tokens\":2}\n")
+        var model = ContractModel(workspace: workspace)
+        model.cluster = "wh_n300.yaml"
+        #expect(try model.run(["run", file], model: Locations.tinyModel).status == 0)
+        for (settings, words) in [
+            (["engine.mesh_device=T3K"], "needs 8 devices and 2 are available"),
+            (["engine.max_num_seqs=5"], "Batch size 5 not supported"),
+            (["bridge.model_class=nowhere:Model"], "No module named 'nowhere'"),
+            (["bridge.model_class=llama_adapter:Missing"], "no class Missing"),
+            (["bridge.model_class=llama:Llama"], "initialize_vllm_model"),
+            (["bridge.python=/nowhere/python"], "set bridge.python"),
+            (["tt.dispatch_core_axis=row", "bridge.pyton=3"], "did you mean python?"),
+        ] {
+            let outcome = try model.run(
+                ["run", file], last: settings.flatMap { ["--set", $0] }, model: Locations.tinyModel)
+            #expect(outcome.status != 0 && outcome.errors.contains(words), "\(settings): \(outcome.errors)")
+        }
+    }
+}

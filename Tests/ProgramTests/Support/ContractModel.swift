@@ -1,0 +1,74 @@
+// The numpy model of the TT contract, as a device for the program: Tests/ContractModel behind the real bridge.
+
+import Foundation
+import Testing
+
+/// How the program is run on the contract model.
+struct ContractModel {
+    /// A Python that has numpy; `TTBATCH_TEST_PYTHON` names one.
+    static let python: String? = {
+        let given = ProcessInfo.processInfo.environment["TTBATCH_TEST_PYTHON"]
+        return [given, "python3", "/usr/bin/python3"].compactMap { $0 }.first { python in
+            let process = Process()
+            process.executableURL = URL(filePath: "/usr/bin/env")
+            process.arguments = [python, "-c", "import sys, numpy; sys.exit(sys.version_info < (3, 10))"]
+            process.standardError = FileHandle.nullDevice
+            guard (try? process.run()) != nil else { return false }
+            process.waitUntilExit()
+            return process.terminationStatus == 0
+        }
+    }()
+
+    let workspace: Workspace
+    /// `module:Class`.
+    var modelClass = "llama_adapter:V1Llama"
+    /// What the model is to do wrong.
+    var fault: String?
+    /// Whether it does so once only.
+    var failsOnce = true
+    var cluster = "wh_n150.yaml"
+
+    private var violationsPath: String { workspace.path("violations.txt") }
+
+    /// The environment of the program.
+    var environment: [String: String] {
+        let tests = Locations.repository.appending(path: "Tests")
+        var variables = [
+            "PYTHONPATH": tests.appending(path: "ContractModel").path, "PYTHONDONTWRITEBYTECODE": "1",
+            "TT_METAL_MOCK_CLUSTER_DESC_PATH": tests.appending(path: "MockMesh/\(cluster)").path,
+            "CONTRACT_VIOLATIONS": violationsPath, "CONTRACT_COUNTS": workspace.path("counts"),
+        ]
+        variables["CONTRACT_FAULT"] = fault
+        if failsOnce { variables["CONTRACT_FAULT_ONCE"] = workspace.path("has-failed") }
+        return variables
+    }
+
+    /// The flags that choose it.
+    var flags: [String] {
+        [
+            "--set", "engine.device=ttnn", "--set", "bridge.python=\(Self.python ?? "python3")", "--set",
+            "bridge.model_class=\(modelClass)",
+        ]
+    }
+
+    /// Runs a verb on it; the contract must not be broken. `last` wins over the flags that choose it.
+    func run(
+        _ arguments: [String], last: [String] = [], model: String?, _ location: SourceLocation = #_sourceLocation
+    ) throws -> Outcome {
+        let outcome = try workspace.run(arguments + flags + last, model: model, environment: environment)
+        let violations = (try? String(contentsOfFile: violationsPath, encoding: .utf8)) ?? ""
+        #expect(violations.isEmpty, "\(violations)", sourceLocation: location)
+        return outcome
+    }
+
+    /// How often each kind of call was made, over all bridges that ended in order.
+    func counts() throws -> [String: Int] {
+        var sums: [String: Int] = [:]
+        for name in try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path)
+        where name.hasPrefix("counts.") {
+            let counts = try JSONDecoder().decode([String: Int].self, from: Data(workspace.read(name).utf8))
+            sums.merge(counts, uniquingKeysWith: +)
+        }
+        return sums
+    }
+}

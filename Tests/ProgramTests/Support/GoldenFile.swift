@@ -1,0 +1,22 @@
+// What transformers answers in float32 (Tests/Golden/transformers).
+
+import Foundation
+
+/// A row of the golden file.
+struct GoldenRow: Decodable {
+    let id: String
+    let prompt_token_ids: [Int]
+    let token_ids: [Int]
+    /// How far the best logit led, for each token.
+    let gaps: [Double]
+}
+
+/// Greedy answers to the prompts of `prompts-64.jsonl`.
+struct GoldenFile: Decodable {
+    private let rows: [GoldenRow]
+
+    static func greedy() throws -> [GoldenRow] {
+        let data = try Data(contentsOf: Locations.golden("transformers/smollm2-135m-greedy-f32.json"))
+        return try JSONDecoder().decode(GoldenFile.self, from: data).rows
+    }
+}

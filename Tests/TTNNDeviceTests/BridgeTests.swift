@@ -1,0 +1,125 @@
+// The bridge's output, frames, sources, and interpreters that answer with nonsense.
+
+import Foundation
+import Synchronization
+import TTPlatform
+import Testing
+
+@testable import TTNNDevice
+
+@Suite("Bridge")
+struct BridgeTests {
+    @Test(arguments: [
+        ("<3>mesh: broken", DeviceLogLevel.error, "mesh: broken"), ("<4>a", .warning, "a"), ("<6>b", .info, "b"),
+        ("<7>c", .debug, "c"),
+    ])
+    func theBridgesOwnLevels(line: String, level: DeviceLogLevel, text: String) {
+        let (told, rest) = DeviceLogLevel.leading(line)
+        #expect(told == level && rest == text)
+    }
+
+    @Test(arguments: [
+        (
+            "2026-01-01 00:00:00.000 | warning  |          Device | harvested (x.cpp:1)",
+            DeviceLogLevel.warning as DeviceLogLevel?
+        ),
+        ("2026-01-01 | critical |   Always | TT_FATAL", .error), ("2026 | INFO     | ttnn:1 - import", .info),
+        ("a plain line", nil), ("<9>odd", nil), ("a | b | c", nil), ("", nil),
+    ])
+    func theLevelsOfLibraries(line: String, level: DeviceLogLevel?) {
+        let (told, rest) = DeviceLogLevel.leading(line)
+        #expect(told == level && rest == line)
+    }
+
+    @Test func headsAreReadAsWritten() throws {
+        var bytes: [UInt8] = []
+        FrameHead(kind: 9, headerBytes: 5, payloadBytes: 1 << 33).append(to: &bytes)
+        let head = try #require(bytes.withUnsafeBytes { FrameHead($0) })
+        #expect(head.kind == 9 && head.headerBytes == 5 && head.payloadBytes == 1 << 33)
+        for index in [0, 3, 6, 19] {
+            var broken = bytes
+            broken[index] |= 0x80
+            #expect(broken.withUnsafeBytes { FrameHead($0) } == nil, "byte \(index)")
+        }
+    }
+
+    /// SwiftPM embeds what the manifest lists, and the program sends what its dictionary lists.
+    @Test func everyModuleIsSent() throws {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "Sources/TTNNDevice/bridge/ttbatch_bridge")
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".py") }
+        let modules = files.map { $0 == "__init__.py" ? "ttbatch_bridge" : "ttbatch_bridge." + $0.dropLast(3) }
+        #expect(Set(BridgeProgram.modules.keys) == Set(modules))
+        for (name, text) in BridgeProgram.modules {
+            let file = name == "ttbatch_bridge" ? "__init__" : String(name.split(separator: ".")[1])
+            #expect(try Data(contentsOf: folder.appending(path: file + ".py")) == Data(text), "\(name)")
+        }
+    }
+
+    /// Interpreters that are none: whatever they answer, opening ends with an error, soon, and without their memory being
+    /// asked for.
+    @Test(arguments: [
+        ("exit 3", "it ended with status 3"),
+        ("printf 'HTTP/1.1 400 Bad Request\\r\\n\\r\\n' >&3; sleep 5", "no frame begins"),
+        // The answer to hello, with a payload of 2^62 bytes.
+        (
+            "printf 'TTBB\\001\\200\\000\\000\\002\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000@{}' >&3; sleep 5",
+            "belong"
+        ),
+        // With a header that is no JSON.
+        (
+            "printf 'TTBB\\001\\200\\000\\000\\002\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000][' >&3; sleep 5",
+            "nonsense"
+        ),
+        ("sleep 20", "no progress within 1 s"),
+    ])
+    func anInterpreterThatIsNone(script: String, words: String) throws {
+        let program = FileManager.default.temporaryDirectory.appending(path: "python-" + UUID().uuidString)
+        try Data("#!/bin/bash\n\(script)\n".utf8).write(to: program)
+        chmod(program.path, 0o755)
+        defer { try? FileManager.default.removeItem(at: program) }
+        var configuration = EngineConfiguration()
+        configuration.bridge.python = program.path
+        configuration.bridge.openDeadline = 1
+        configuration.bridge.stopGrace = 0
+        let platform = TTNNPlatform(environment: ["PATH": "/usr/bin:/bin"])
+        let error = #expect(throws: TTNNError.self) { try platform.openMeshDevice(configuration) { _, _ in } }
+        #expect(error?.description.contains(words) == true, "\(String(describing: error))")
+    }
+
+    @Test func whatAChildPrintsIsLogged() throws {
+        let lines = Mutex<[String]>([])
+        let (process, socket) = try ChildProcess.start(
+            "/bin/sh", ["-c", "echo plain; echo '<3>bad' >&2; printf 'no newline'; exit 7"], environment: [:]
+        ) { level, line in lines.withLock { $0.append("\(level) \(line)") } }
+        close(socket)
+        #expect(process.wait(until: Deadline(seconds: 20)) == .exited(7))
+        #expect(lines.withLock { $0.sorted() } == ["error bad", "info no newline", "info plain"])
+    }
+
+    @Test func stepAnswersAreChecked() throws {
+        func answer(_ bytes: [UInt8], rows: Int = 2, onDevice: Bool = true) throws(BridgeError) -> StepAnswer {
+            var result: Result<StepAnswer, BridgeError>?
+            bytes.withUnsafeBytes { buffer in
+                do throws(BridgeError) {
+                    result = .success(
+                        try StepAnswer(
+                            buffer, isActive: [true] + Array(repeating: false, count: rows - 1), onDevice: onDevice,
+                            vocabulary: 3))
+                } catch {
+                    result = .failure(error)
+                }
+            }
+            return try result!.get()
+        }
+        var tokens: [UInt8] = []
+        tokens.append(raw: [UInt32(2), 1])
+        tokens.append(raw: [UInt64(77)])
+        tokens.append(raw: [Int32(5), 6])
+        let read = try answer(tokens)
+        #expect(read.rows.rows == [.token(5), .padding] && read.modelNanoseconds == 77)
+        #expect(throws: BridgeError.self) { try answer(tokens + [0]) }
+        #expect(throws: BridgeError.self) { try answer(tokens, rows: 3) }
+        #expect(throws: BridgeError.self) { try answer(tokens, onDevice: false) }
+    }
+}
