@@ -39,6 +39,7 @@ class ContractWatch:
     slots: list[Slot | None] = field(default_factory=list)
     last: Step | None = None
     prefilled_since: bool = False
+    grew: bool = False
     traces: dict[str, bool] = field(default_factory=dict)
 
     def allocate(self, shape: tuple[int, ...]) -> None:
@@ -92,6 +93,7 @@ class ContractWatch:
         active = tuple((positions >= 0).tolist())
         require(any(active), "a decode step without rows")
         writers: dict[int, int] = {}
+        self.grew = False
         for row in range(self.rows):
             if active[row]:
                 self._row(row, int(positions[row]), table[row], writers)
@@ -111,7 +113,8 @@ class ContractWatch:
         return transition
 
     def table_changed(self, table: np.ndarray) -> bool:
-        return self.last is None or bool((self.last.table != table).any())
+        # A row that got block 0 looks as before, as the padding is 0 too.
+        return self.last is None or self.grew or bool((self.last.table != table).any())
 
     def ran(self, positions: np.ndarray, table: np.ndarray, on_device: bool) -> None:
         """The step ran: what it was given is on the device."""
@@ -139,4 +142,5 @@ class ContractWatch:
         for block in used:
             require(writers.setdefault(block, row) == row, f"rows {row} and {writers[block]} share block {block}")
         counts["appended blocks"] += len(used) - len(slot.blocks)
+        self.grew = self.grew or len(used) > len(slot.blocks)
         slot.blocks, slot.next_position = used, position + 1

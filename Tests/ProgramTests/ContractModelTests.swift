@@ -20,14 +20,19 @@ struct ContractModelTests {
         }
     }
 
+    /// Settings with which rows that grow take each other's blocks.
+    static let tightPool = [
+        "engine.max_model_len=256", "engine.block_size=4", "engine.num_blocks_override=72",
+    ]
+
     /// Real weights give the tokens of transformers in float32, which are the host device's too, under slot remaps,
     /// preemption and resume; ties of the two best logits aside.
     @Test(
         .enabled(if: Locations.realModel != nil),
         arguments: [
-            Mode(prompts: 64, settings: ["engine.max_num_seqs=16", "engine.num_blocks_override=64"]),
+            Mode(prompts: 64, settings: ["engine.max_num_seqs=16"] + ContractModelTests.tightPool),
             Mode(sampling: "all"), Mode(sampling: "none", settings: ["tt.trace_mode=none"]),
-            Mode(modelClass: "LegacyLlama", settings: ["engine.num_blocks_override=40"]),
+            Mode(modelClass: "LegacyLlama", settings: ContractModelTests.tightPool),
             Mode(modelClass: "ScalarLlama", settings: ["tt.trace_mode=decode_only"]),
         ])
     func tokensOfTheRealModel(mode: Mode) throws {
@@ -42,7 +47,10 @@ struct ContractModelTests {
         }
         let file = try workspace.write("prompts.jsonl", lines: lines)
         let model = ContractModel(workspace: workspace, modelClass: "llama_adapter:\(mode.modelClass)")
-        let standard = ["engine.max_num_seqs=8", "engine.max_model_len=512", "tt.optimizations=accuracy"]
+        let standard = [
+            "engine.max_num_seqs=8", "engine.max_model_len=512", "tt.optimizations=accuracy",
+            "bridge.prefill_deadline_s=3000", "bridge.decode_deadline_s=3000",
+        ]
         let settings = standard + ["tt.sample_on_device_mode=\(mode.sampling)"] + mode.settings
         let outcome = try model.run(["run", file] + settings.flatMap { ["--set", $0] }, model: Locations.realModel)
         #expect(outcome.status == 0, "\(outcome.errors)")

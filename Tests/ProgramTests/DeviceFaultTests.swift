@@ -15,11 +15,13 @@ struct DeviceFaultTests {
     init() throws { workspace = try Workspace() }
 
     private func prompts() throws -> String {
-        let lines = try (0..<jobs).map { index in
-            try requestLine(
+        let lines = try (0..<jobs).map { (index: Int) -> String in
+            var tokens = [10 + index, 60, 100]
+            if index == poisonous { tokens.append(poison) }
+            return try requestLine(
                 "j\(index)",
                 [
-                    "prompt": [10 + index, 60, 100] + (index == poisonous ? [poison] : []), "max_tokens": 6 + index % 9,
+                    "prompt": tokens, "max_tokens": 6 + index % 9,
                     "temperature": 0, "ignore_eos": true, "return_token_ids": true,
                 ])
         }

@@ -33,6 +33,30 @@ import Testing
         #expect(try fixture.step()?.tokenIDs == [long, next])
     }
 
+    /// On a device with one set of parameters for a step, those that differ wait, and are not overtaken for ever.
+    @Test func rowsOfOneStepAreSampledAlikeWhereTheDeviceWantsIt() throws {
+        var limits = StepLimits.small(slots: 2)
+        limits.mixesSampling = false
+        let fixture = EngineFixture(limits)
+        func add(_ temperature: Float) throws -> RequestID {
+            try fixture.engine.add(
+                prompt: [5, 6],
+                sampling: SamplingParams(token: TTSamplingParams(temperature: temperature, seed: 1), maxTokens: 2))
+        }
+        let warm = try [add(0.5), add(0.5)]
+        let cold = try add(0)
+        let more = try (0..<6).map { _ in try add(0.5) }
+        var order: [RequestID] = []
+        while let report = try fixture.step() {
+            if report.kind == .prefill { order += report.tokenIDs }
+            let running = fixture.engine.runningRequests
+            #expect(!running.contains(cold) || running == [cold])
+        }
+        #expect(Set(order) == Set(warm + [cold] + more))
+        // A device batch of two may overtake it, and what was admitted beside them.
+        #expect(try #require(order.firstIndex(of: cold)) <= 4)
+    }
+
     @Test func aPrefillStepKeepsToTheTokenBudget() throws {
         let fixture = EngineFixture(.small(slots: 4, maxModelLen: 16, batchedTokens: 20))
         let ids = try [9, 9, 2].map { try fixture.add($0, maxTokens: 3) }

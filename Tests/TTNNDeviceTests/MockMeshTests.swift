@@ -65,7 +65,7 @@ struct MockMeshTests {
             device.close()
             device.close()
         }
-        #expect(!log.contains("not closed in order"), "\(log)")
+        #expect(!log.contains("did not end in order"), "\(log)")
     }
 
     @Test func oneBlackholeChipOpens() throws {

@@ -40,7 +40,7 @@ struct EngineConfigurationTests {
 
     @Test(arguments: EngineConfiguration.keys)
     func aWrongValueIsRefusedWithKeyAndValue(key: String) {
-        for value in [ConfigurationValue.string(""), .null, .number(1.5), .integer(-1)] {
+        for value in [ConfigurationValue.string(""), .null, .number(1.5), .integer(-2)] {
             let error = #expect(throws: ConfigurationError.self) { try EngineConfiguration(parsing: [key: value]) }
             guard case .invalidValue(key, value, _) = error else {
                 Issue.record("\(String(describing: error))")

@@ -53,6 +53,8 @@ struct RequestValidationTests {
         #expect(complete.hostSamplingReason(random, generatedCount: 0) == nil)
         #expect(complete.hostSamplingReason(greedy, generatedCount: 1) == .minTokens)
         #expect(unseeded.hostSamplingReason(greedy, generatedCount: 2) == nil)
+        let anySeed = SamplingParams(token: TTSamplingParams(temperature: 1, topK: 32), maxTokens: 5, givesSeed: false)
+        #expect(unseeded.hostSamplingReason(anySeed, generatedCount: 0) == nil)
     }
 
     private func request(_ change: (inout RequestDescription) -> Void) -> RequestDescription {

@@ -95,6 +95,21 @@ struct DefectTests {
         #expect(fixture.model.tokensSampledOnDevice == 5)
     }
 
+    /// A step that is sampled in one place goes to the host as a whole for one row that the device cannot sample, and comes
+    /// back with all its inputs reloaded.
+    @Test func aStepThatIsSampledInOnePlaceFollowsItsHostRow() throws {
+        var capabilities = ModelCapabilities(supportsSampleOnDevice: true)
+        capabilities.deviceSamplingScope = .step
+        let fixture = try WorkerFixture(mode: "decode_only", capabilities: capabilities)
+        var requests = [FixtureRequest(0, minTokens: 3), FixtureRequest(1)]
+        try generate(6, &requests, fixture)
+        // Two first tokens, and two steps of two rows while the first request's min_tokens is in force.
+        #expect(fixture.model.rowsSentToHost == 2 + 2 * 2)
+        #expect(fixture.model.tokensSampledOnDevice == 3 * 2)
+        #expect(fixture.plans.map(\.inputs) == [.reloadAll, .reloadAll, .reloadAll, .keep, .keep])
+        #expect(fixture.plans.map(\.resetSamplingState) == [false, false, true, false, false])
+    }
+
     /// The original's short prompts were padded with what an earlier row had left in the buffer.
     @Test func promptsAreRaggedAndCarryNothingStale() throws {
         let fixture = try WorkerFixture()

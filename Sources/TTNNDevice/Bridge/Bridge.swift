@@ -16,6 +16,8 @@ final class Bridge {
     private var connection: BridgeConnection?
     private var frame: [UInt8] = []
     private var hasFailed = false
+    /// The bridge was asked for something that touches the cards.
+    private var touchesDevices = false
     /// The largest payload that a request may have, bytes.
     static let maxRequestPayload = 1 << 30
 
@@ -46,11 +48,8 @@ final class Bridge {
                 throw BridgeError.malformed("protocol \(answer.protocol)")
             }
         } catch {
-            connection = nil
-            let end = process.wait(until: Deadline(seconds: 5))
-            throw TTNNError.cannotStart(
-                python: configuration.python,
-                reason: end.map { "\($0), and its last words are in the log" } ?? "\(error)")
+            let reason = (error as? DeviceFault)?.reason ?? "\(error)"
+            throw TTNNError.cannotStart(python: configuration.python, reason: reason)
         }
     }
 
@@ -66,6 +65,7 @@ final class Bridge {
             guard let text = try? BridgeCoding.encoder.encode(header) else {
                 throw .system("a header cannot be written")
             }
+            if kind != .hello { touchesDevices = true }
             let deadline = Deadline(seconds: seconds)
             frame.removeAll(keepingCapacity: true)
             FrameHead(kind: kind.rawValue, headerBytes: text.count, payloadBytes: 0).append(to: &frame)
@@ -141,11 +141,11 @@ final class Bridge {
             process.wait(until: Deadline(seconds: 30))
         }
         if process.end != .exited(0) {
-            log(
-                .warning,
-                process.end.map { "the bridge was not closed in order: \($0)" } ?? "the bridge cannot be killed")
-            recovery.run(configuration, log)
+            let words = process.end.map { "the bridge did not end in order: \($0)" } ?? "the bridge cannot be killed"
+            log(.warning, words)
         }
+        // A device that hung is reset even where its mesh could still be closed.
+        if touchesDevices, process.end != .exited(0) || hasFailed { recovery.run(configuration, log) }
     }
 
     private func usable() throws(BridgeError) -> BridgeConnection {

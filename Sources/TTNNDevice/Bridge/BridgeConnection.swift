@@ -104,11 +104,11 @@ final class BridgeConnection {
     }
 }
 
-/// A moment at which waiting ends, by the monotonic clock.
+/// A moment at which waiting ends, by a clock that stands still while the machine sleeps.
 struct Deadline {
     /// How long there was from the beginning.
     let seconds: Int
-    private let end: ContinuousClock.Instant
+    private let end: SuspendingClock.Instant
 
     init(seconds: Int) {
         self.seconds = seconds
@@ -117,13 +117,13 @@ struct Deadline {
 
     /// At least 1; `nil` when it is over.
     var remainingMilliseconds: Int32? {
-        let left = ContinuousClock.now.duration(to: end)
+        let left = SuspendingClock.now.duration(to: end)
         guard left > .zero else { return nil }
         return Int32(
             clamping: max(1, left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000))
     }
 
-    var isOver: Bool { ContinuousClock.now >= end }
+    var isOver: Bool { SuspendingClock.now >= end }
 }
 
 /// How headers are written: snake_case, as Python and Hugging Face have it.

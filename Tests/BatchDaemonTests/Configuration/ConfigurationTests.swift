@@ -103,7 +103,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("modle: x", "t.yaml:1: unknown key modle; known: db, model, models_directory, models, engine, tt, daemon"),
+        (
+            "modle: x",
+            "t.yaml:1: unknown key modle; known: db, model, models_directory, models, engine, tt, bridge, daemon"
+        ),
         ("\nengine:\n  max_num_seq: 3", "t.yaml:3: engine: unknown key max_num_seq; did you mean max_num_seqs?"),
         (
             "engine:\n  device: host\n  max_num_seqs: none",
@@ -116,7 +119,7 @@ import Testing
         (
             "daemon:\n  grace: 3",
             "t.yaml:2: unknown key daemon.grace; known: poll_interval_ms, commit_interval_ms, metrics_interval_s, "
-                + "grace_s, max_crashes, commit_group_size"
+                + "grace_s, max_crashes, max_device_failures, commit_group_size"
         ),
         (
             "daemon:\n  grace_s: -1",
@@ -131,7 +134,7 @@ import Testing
         ("just text", "t.yaml:1: the document must be keys with values"),
         (
             "db:\n  path: x",
-            "t.yaml:2: unknown key db.path; known: db, model, models_directory, models, engine, tt, daemon"
+            "t.yaml:2: unknown key db.path; known: db, model, models_directory, models, engine, tt, bridge, daemon"
         ),
         ("engine.threads: 1\nengine:\n  threads: 2", "t.yaml:3: engine.threads is given twice"),
     ])

@@ -34,10 +34,10 @@ struct DeviceFaultTests {
         }
         try fixture.daemon(platform).run()
         try fixture.expectAllSucceeded(batch, prompts)
-        #expect(platform.openings > 3)
+        #expect(platform.openings > 2)
     }
 
-    /// The job is alone when it brings the device down again, so nobody else is blamed for it.
+    /// Its company is halved until the job is alone when it brings the device down, so nobody else is blamed for it.
     @Test func aPoisonJobFailsAndNoOther() throws {
         let prompts = [Prompt].some(30)
         let poison = prompts[13]
@@ -55,8 +55,9 @@ struct DeviceFaultTests {
         }
         let failed = results[poison.number]
         #expect(failed.error?.code == JobError.crashedDaemonRepeatedly)
-        #expect(companions.withLock { $0 }.dropFirst() == [1, 1])
-        #expect(platform.openings == 4)
+        let sizes = companions.withLock { $0 }
+        #expect(sizes.suffix(2) == [1, 1] && sizes.count <= 4, "\(sizes)")
+        #expect((sizes.count...sizes.count + 1).contains(platform.openings))
     }
 
     @Test func severalPoisonJobsDoNotEndTheDaemon() throws {

@@ -34,6 +34,8 @@ struct ContractModel {
     var environment: [String: String] {
         let tests = Locations.repository.appending(path: "Tests")
         var variables = [
+            // Threads of BLAS that wait for each other are slow where other tests use the cores.
+            "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
             "PYTHONPATH": tests.appending(path: "ContractModel").path, "PYTHONDONTWRITEBYTECODE": "1",
             "TT_METAL_MOCK_CLUSTER_DESC_PATH": tests.appending(path: "MockMesh/\(cluster)").path,
             "CONTRACT_VIOLATIONS": violationsPath, "CONTRACT_COUNTS": workspace.path("counts"),

@@ -31,8 +31,9 @@ class Decode:
         self._identity = np.arange(rows, dtype=np.int32)
         self._sampling: TTSamplingParams | None = None
         forward = loaded.model.decode_forward
-        self._takes_reset = takes(forward, "reset_batch")
-        self._takes_remap = takes(forward, "slot_remap")
+        recent = loaded.capabilities.is_recent
+        self._takes_reset = takes(forward, "reset_batch", recent=recent)
+        self._takes_remap = takes(forward, "slot_remap", recent=recent)
         make = loaded.tensors.tensor
         self._arguments: dict[str, Any] = {
             "tokens": make(self._tokens),
@@ -41,7 +42,7 @@ class Decode:
             "kv_cache": loaded.kv_cache,
             "enable_trace": loaded.traces_decode,
         }
-        if takes(forward, "read_from_device"):
+        if takes(forward, "read_from_device", recent=True):
             self._arguments["read_from_device"] = not loaded.capabilities.splits_read
 
     def run(self, payload: memoryview) -> Output:

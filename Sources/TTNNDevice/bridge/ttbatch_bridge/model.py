@@ -158,4 +158,4 @@ def _max_tokens_all_users(model_class: Any, request: dict[str, Any]) -> int | No
         "max_model_len": request["max_seq_len"],
         "max_num_seqs": request["max_batch_size"],
     }
-    return int(method(**{name: value for name, value in arguments.items() if takes(method, name)}))
+    return int(method(**{name: value for name, value in arguments.items() if takes(method, name, recent=True)}))

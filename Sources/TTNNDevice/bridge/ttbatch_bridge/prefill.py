@@ -24,8 +24,9 @@ class Prefill:
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
         forward = loaded.model.prefill_forward
-        self._takes_start = takes(forward, "start_pos")
-        self._optional = {name for name in ("enable_trace", "empty_slots") if takes(forward, name)}
+        recent = loaded.capabilities.is_recent
+        self._takes_start = takes(forward, "start_pos", recent=recent)
+        self._optional = {name for name in ("enable_trace", "empty_slots") if takes(forward, name, recent=recent)}
 
     def run(self, payload: memoryview) -> Output:
         loaded = self._loaded

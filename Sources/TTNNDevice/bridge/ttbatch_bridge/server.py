@@ -115,19 +115,29 @@ def serve(connection: socket.socket) -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = Server(FrameSocket(connection))
+    status = _serve_until_end(server)
+    # Only here, where no exception keeps frames alive that know the model: it goes before the mesh.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    server.close()
+    return status
+
+
+class _ToldToEnd(BaseException):
+    """SIGTERM has come."""
+
+
+def _serve_until_end(server: Server) -> int:
     try:
         server.serve()
+        return 0
     except ProtocolError as error:
         logger.error("%s: the protocol is broken, so the bridge ends", error)
         return 2
-    except SystemExit:
+    except _ToldToEnd:
         logger.warning("told to end: closing the mesh")
-        raise
-    finally:
-        server.close()
-    return 0
+        return 0
 
 
 def _end(signum: int, frame: object) -> None:
     # In order where Python gets to run: a step that hangs inside the device's library is ended by SIGKILL only.
-    raise SystemExit(3)
+    raise _ToldToEnd
