@@ -48,7 +48,9 @@ final class Bridge {
                 throw BridgeError.malformed("protocol \(answer.protocol)")
             }
         } catch {
-            let reason = (error as? DeviceFault)?.reason ?? "\(error)"
+            var reason = (error as? DeviceFault)?.reason ?? "\(error)"
+            // It may have ended before it was asked anything.
+            if error is BridgeError, let end = process.wait(until: Deadline(seconds: 2)) { reason += ": \(end)" }
             throw TTNNError.cannotStart(python: configuration.python, reason: reason)
         }
     }
