@@ -105,7 +105,7 @@ let package = Package(
         tests("Tokenizer", ["ModelFiles", "Jinja"], excluded: ["Data"]),
         tests("TTPlatform", ["ModelFiles", "FakeModel"]),
         tests("HostDevice", ["CHostKernels", "ModelFiles", "TTPlatform"], excluded: ["Golden", "neon"]),
-        tests("TTNNDevice", ["TTPlatform", "ModelFiles", "FakeModel"]),
+        tests("TTNNDevice", ["TTPlatform", "ModelFiles", "FakeModel"], excluded: ["no-python"]),
         tests("TTWorker", ["TTPlatform", "ModelFiles", "HostDevice", "FakeModel"]),
         tests("TTEngine", ["TTWorker", "TTPlatform", "FakeModel"]),
         tests("PromptFiles", excluded: ["openai"]),

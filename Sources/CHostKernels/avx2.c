@@ -14,7 +14,7 @@
 #define HK_TABLE avx2_kernels
 #define HK_VALUE_VECTORS 2
 #define HK_NIBBLE_SUMS
-#define HK_SIGNED_BYTES
+#define HK_SIGNED_BYTES(seven) !(seven)
 #define HK_LOAD_F16
 #define HK_SAVE_F16
 // Keep the compiler from going through a tile in another order, for which it would spill all activations; and the sums of a
@@ -38,9 +38,15 @@ static inline __attribute__((always_inline)) hk_words nibble_total(hk_words sum)
     return (hk_words)_mm256_madd_epi16((__m256i)sum, _mm256_set1_epi16(1));
 }
 
-// The instruction takes unsigned bytes by signed ones: the sign of w goes to x. No pair leaves 16 bits (2 × 128 × 127).
+// Eight-bit weights as signed bytes: the instruction takes unsigned bytes by signed ones, so the sign of w goes to x. No pair
+// of products leaves 16 bits (2 × 128 × 127 < 2¹⁵).
 static inline __attribute__((always_inline)) hk_words dot4_signed(hk_words sum, hk_words w, hk_words x) {
     __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8((__m256i)w), _mm256_sign_epi8((__m256i)x, (__m256i)w));
+    return sum + (hk_words)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+// By activations of 7 bits no pair does so with unsigned bytes either (2 × 255 × 63 < 2¹⁵).
+static inline __attribute__((always_inline)) hk_words dot4(hk_words sum, hk_words u, hk_words x) {
+    __m256i pairs = _mm256_maddubs_epi16((__m256i)u, (__m256i)x);
     return sum + (hk_words)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
 

@@ -7,7 +7,7 @@
 
 #define HK_NAME "neon"
 #define HK_TABLE neon_kernels
-#define HK_SIGNED_BYTES
+#define HK_SIGNED_BYTES(seven) 1
 
 #pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
 

@@ -58,6 +58,10 @@ import Testing
             #expect(cost.layers == ProductCost(int8MultiplyAdds: 0, floatMultiplyAdds: layers), "\(name)")
             #expect(cost.head == ProductCost(int8MultiplyAdds: 0, floatMultiplyAdds: head), "\(name)")
             #expect(cost.positionBytes == 4 * position)
+            let (config, keysAndValues) = (exact.config, exact.config.hiddenSize * position / exact.config.layerCount)
+            #expect(
+                cost.layers(tokens: 5, outputs: 2).floatMultiplyAdds
+                    == 5 * layers - 3 * (layers / config.layerCount - keysAndValues))
             #expect(cost.decodeBytes(rows: 3, context: 10) == Double(cost.weightBytes + 30 * 4 * position))
 
             let fast = ModelCost(try LoadedModel(tiny: name, .performance).model.parts)

@@ -101,6 +101,7 @@ struct BlockType: Sendable, CustomStringConvertible {
         let x = random.floats(9 * inputs)
         let exact = multiply(.portable, matrix, x, rows: 9)
         let expected = try multiplyInt8(.portable, matrix, x, rows: 9)
+        let coarsest = try multiplyInt8(.portable, matrix, x, rows: 9, peak: HK_INT7_PEAK)
         let size = (exact.map { $0 * $0 }.reduce(0, +) / Float(exact.count)).squareRoot()
         let worst = zip(exact, expected).map { abs($0 - $1) }.max()!
         #expect(worst < 0.05 * size)
@@ -108,6 +109,8 @@ struct BlockType: Sendable, CustomStringConvertible {
             for rows in 1...9 {
                 let y = try multiplyInt8(set, matrix, x, rows: rows)
                 #expect(y == Array(expected[..<(rows * outputs)]), "\(set.name), \(rows) rows")
+                let coarse = try multiplyInt8(set, matrix, x, rows: rows, peak: HK_INT7_PEAK)
+                #expect(coarse == Array(coarsest[..<(rows * outputs)]), "\(set.name), \(rows) rows of 7 bits")
             }
         }
     }
@@ -125,20 +128,11 @@ struct BlockType: Sendable, CustomStringConvertible {
         for fault in [Float.nan, .infinity, -.infinity] {
             var x = [Float](repeating: 1, count: 64)
             x[40] = fault
-            var (values, scales, sums) = (
-                [Int8](repeating: 0, count: 64), [Float](repeating: 0, count: 2), [Float](x[..<2])
-            )
-            values.withUnsafeMutableBufferPointer { values in
-                scales.withUnsafeMutableBufferPointer { scales in
-                    sums.withUnsafeMutableBufferPointer { sums in
-                        var quantized = hk_quantized(
-                            values: values.baseAddress!, scales: scales.baseAddress!, sums: sums.baseAddress!)
-                        set.table.quantize(x, 64, 1, 64, &quantized, 64)
-                    }
-                }
-            }
-            #expect(scales[0] == Float(1) / 127)
-            #expect(scales[1].isNaN)
+            let buffer = try QuantizedBuffer(rows: 1, width: 64)
+            var quantized = buffer.view(width: 64, peak: HK_INT8_PEAK)
+            set.table.quantize(x, 64, 1, 64, &quantized, 0, 0)
+            #expect(quantized.scales[0] == Float(1) / 127)
+            #expect(quantized.scales[set.table.row_tile].isNaN)
         }
     }
 
@@ -178,13 +172,15 @@ struct BlockType: Sendable, CustomStringConvertible {
         return (0..<rows).flatMap { y[$0 * stride..<$0 * stride + matrix.descriptor.pointee.outputs] }
     }
 
-    private func multiplyInt8(_ set: KernelSet, _ matrix: PackedMatrix, _ x: [Float], rows: Int) throws -> [Float] {
+    private func multiplyInt8(
+        _ set: KernelSet, _ matrix: PackedMatrix, _ x: [Float], rows: Int, peak: Int32 = HK_INT8_PEAK
+    ) throws -> [Float] {
         let stride = matrix.paddedOutputs
         let buffer = try QuantizedBuffer(rows: x.count / matrix.inputs, width: matrix.inputs)
-        var quantized = buffer.view
-        set.table.quantize(x, matrix.inputs, x.count / matrix.inputs, matrix.inputs, &quantized, matrix.inputs)
+        var quantized = buffer.view(width: matrix.inputs, peak: peak)
+        set.table.quantize(x, matrix.inputs, x.count / matrix.inputs, matrix.inputs, &quantized, 0, 0)
         var y = [Float](repeating: .nan, count: rows * stride)
-        set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &quantized, rows, &y, stride, nil)
+        set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &quantized, 0, rows, &y, stride, nil)
         return (0..<rows).flatMap { y[$0 * stride..<$0 * stride + matrix.descriptor.pointee.outputs] }
     }
 }

@@ -64,6 +64,22 @@ struct ModelMode: CustomStringConvertible, Sendable {
         }
     }
 
+    /// Outputs are computed eight rows at a time, the model's batch size, wherever in a tile their rows end.
+    @Test(arguments: ModelMode.all, [1, 6, 31])
+    func manyRowsMayEndInATile(mode: ModelMode, length: Int) throws {
+        let loaded = try LoadedModel(tiny: mode.name, mode.optimizations, threads: 2)
+        let prompts = (0..<15).map { someTokens(length + $0 % 3, seed: UInt64($0)) }
+        let output = try loaded.model.prefillForward(
+            PrefillBatch(
+                tokens: prompts, startPositions: Array(repeating: 0, count: prompts.count),
+                pageTable: loaded.table(rows: prompts.count), slots: Array(0..<prompts.count),
+                sampling: Array(repeating: .onHost, count: prompts.count)))
+        let alone = try LoadedModel(tiny: mode.name, mode.optimizations)
+        for (row, prompt) in prompts.enumerated() {
+            #expect(try output.rows[row].logits == alone.prefill(prompt), "row \(row)")
+        }
+    }
+
     @Test(arguments: ModelMode.all, [1, 16, 77, 149])
     func computedPrefixMayBeSkipped(mode: ModelMode, prefix: Int) throws {
         let expected = try Self.reference(mode)

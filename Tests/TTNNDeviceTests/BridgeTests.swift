@@ -80,15 +80,13 @@ struct BridgeTests {
 
     /// The error of opening a mesh with `script` as the interpreter.
     private func openingError(_ script: String, _ user: DeviceUser, seconds: Int) throws -> TTNNError {
-        let program = FileManager.default.temporaryDirectory.appending(path: "python-" + UUID().uuidString)
-        try Data("#!/bin/bash\n\(script)\n".utf8).write(to: program)
-        chmod(program.path, 0o755)
-        defer { try? FileManager.default.removeItem(at: program) }
         var configuration = EngineConfiguration()
+        // A file of the repository: one just written may still be open in a child of another test, and is "busy" then.
+        let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "no-python")
         configuration.bridge.python = program.path
         configuration.bridge.openDeadline = seconds
         configuration.bridge.stopGrace = 0
-        let platform = TTNNPlatform(environment: ["PATH": "/usr/bin:/bin"])
+        let platform = TTNNPlatform(environment: ["PATH": "/usr/bin:/bin", "SCRIPT": script])
         return try #require(throws: TTNNError.self) { try platform.openMeshDevice(configuration, for: user) }
     }
 

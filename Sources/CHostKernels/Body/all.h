@@ -10,6 +10,7 @@
 
 static const hk_kernels HK_TABLE = {
     .name = HK_NAME,
+    .row_tile = HK_INT8_ROWS,
     .matmul_float = matmul_float,
     .matmul_int8 = matmul_int8,
     .add_norm = add_norm,

@@ -32,8 +32,9 @@ HK_INLINE void score_tile(const int rows, const int vectors, const int half, con
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
     for (size_t d = 0; d < c->head_size; d++) {
         vf key[4];
-        HK_UNROLL for (int v = 0; v < vectors; v++)
-            __builtin_prefetch((const char *)c->values + (values[v] + d * HK_LANES) * bytes, 0, 2);
+        if (d % (64 / HK_LANES / bytes) == 0)
+            HK_UNROLL for (int v = 0; v < vectors; v++)
+                __builtin_prefetch((const char *)c->values + (values[v] + d * HK_LANES) * bytes, 0, 2);
         HK_UNROLL for (int v = 0; v < vectors; v++) key[v] = load_cached(c->keys, keys[v] + d * c->padded_block, half);
         HK_UNROLL for (int r = 0; r < rows; r++) {
             vf query = splat(t->queries[r][d]);
@@ -47,7 +48,7 @@ HK_INLINE void score_tile(const int rows, const int vectors, const int half, con
 
 HK_INLINE void score_blocks(const int rows, const int half, const hk_cache *c, size_t head, const int32_t *blocks,
                             size_t length, const tile_rows *t) {
-    const int together = rows < 3 ? 4 : 2;
+    const int together = rows < 3 ? 4 : rows == 3 ? 3 : 2;
     size_t keys[4], values[4], places[4];
     int pending = 0;
     for (size_t start = 0, b = 0; start < length; start += c->block_size, b++) {
@@ -98,16 +99,15 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int half, con
     for (size_t start = 0, b = 0; start < length; start += c->block_size, b++) {
         size_t base = ((size_t)blocks[b] * c->heads + head) * c->block_size * c->padded_head + first;
         size_t count = length - start < c->block_size ? length - start : c->block_size;
+        // These dimensions of a page: as many bytes for each slot as are read.
         const char *fetch = c->keys;
-        size_t step = 0;
         if (start < next->next_length) {
             size_t page = (size_t)next->next_blocks[b] * c->heads + next->next_head;
-            fetch += page * c->head_size * c->padded_block * bytes;
-            step = c->head_size * bytes;
+            fetch += (page * c->head_size + first) * c->padded_block * bytes;
         }
         for (size_t slot = 0; slot < count; slot++) {
             vf value[4];
-            for (size_t byte = 0; byte < step; byte += 64) __builtin_prefetch(fetch + slot * step + byte, 0, 2);
+            __builtin_prefetch(fetch + slot * vectors * HK_LANES * bytes, 0, 2);
             HK_UNROLL for (int v = 0; v < vectors; v++)
                 value[v] = load_cached(c->values, base + slot * c->padded_head + v * HK_LANES, half);
             HK_UNROLL for (int r = 0; r < rows; r++) {

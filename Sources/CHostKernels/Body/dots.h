@@ -2,14 +2,24 @@
 //
 // A set has `dot4`, which adds the products of four unsigned and four signed bytes to each word. It may do better for its
 // instructions: HK_NIBBLE_SUMS where sums of 4-bit weights have a form of their own within a group (`nibble_products`,
-// `nibble_sum`, `nibble_total`), HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes (`dot4_signed`).
+// `nibble_sum`, `nibble_total`), HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes (`dot4_signed`),
+// with activations of any size or of more than 7 bits.
 
 #ifndef HK_NIBBLE_SUMS
 #define nibble_total(sum) (sum)
 #define nibble_sum(sum, products) (products)
 #endif
+#ifndef HK_SIGNED_BYTES
+#define HK_SIGNED_BYTES(seven) 0
+#define dot4_signed dot4
+#endif
 // Rows whose products are made before they are added up: 2 × 2 products keep all vector units busy.
 #define HK_ROWS_TOGETHER 2
+
+// Where a row tile's blocks of a group begin, counted in blocks.
+HK_INLINE size_t int8_block(const hk_quantized *x, size_t row, size_t group) {
+    return row / HK_INT8_ROWS * HK_INT8_ROWS * (x->width / HK_GROUP) + group * HK_INT8_ROWS;
+}
 
 HK_INLINE vi broadcast4(const int8_t *p) {
     int32_t word;
@@ -18,12 +28,8 @@ HK_INLINE vi broadcast4(const int8_t *p) {
 }
 
 // The beginning of a group's sum of 8-bit weights: what is missing where they are taken less 128. Exact, as all sums.
-HK_INLINE vi bytes_begin(float sum) {
-#ifdef HK_SIGNED_BYTES
-    return __builtin_convertvector(splat(128 * sum), vi);
-#else
-    return (vi){};
-#endif
+HK_INLINE vi bytes_begin(const int seven, float sum) {
+    return HK_SIGNED_BYTES(seven) ? __builtin_convertvector(splat(128 * sum), vi) : (vi){};
 }
 
 // What `nibble_sum` makes the new sum of.
@@ -35,23 +41,19 @@ HK_INLINE vi nibbles_of(vi sum, vi u, vi x) {
 #endif
 }
 
-HK_INLINE vi add_bytes(vi sum, vi u, vi x) {
-#ifdef HK_SIGNED_BYTES
-    return dot4_signed(sum, u ^ (int32_t)0x80808080, x);
-#else
-    return dot4(sum, u, x);
-#endif
+HK_INLINE vi add_bytes(const int seven, vi sum, vi u, vi x) {
+    return HK_SIGNED_BYTES(seven) ? dot4_signed(sum, u ^ (int32_t)0x80808080, x) : dot4(sum, u, x);
 }
 
-// One word of `columns` vectors of weights with the activations at `q`, `stride` from one of `rows` rows to the next.
-HK_INLINE void add_dots(const int four, const int rows, const int columns, vi dots[][HK_PANEL / HK_LANES], const vi *u,
-                        const int8_t *q, size_t stride) {
+// One word of `columns` vectors of weights with the activations of `rows` neighbouring rows at `q`.
+HK_INLINE void add_dots(const int four, const int seven, const int rows, const int columns, vi dots[][HK_PANEL / HK_LANES], const vi *u,
+                        const int8_t *q) {
     vi products[HK_ROWS_TOGETHER][HK_PANEL / HK_LANES];
     HK_UNROLL for (int r = 0; r < rows; r++) {
-        vi x = broadcast4(q + r * stride);
+        vi x = broadcast4(q + r * 4);
         HK_UNROLL for (int c = 0; c < columns; c++) {
             if (four) products[r][c] = nibbles_of(dots[r][c], u[c], x);
-            else dots[r][c] = add_bytes(dots[r][c], u[c], x);
+            else dots[r][c] = add_bytes(seven, dots[r][c], u[c], x);
         }
     }
     if (four) {

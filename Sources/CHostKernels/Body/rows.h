@@ -17,35 +17,39 @@ static void add_norm(float *residual, const float *delta, const float *weight, f
     for (i = 0; i < count; i++) out[i] = residual[i] * inverse * weight[i];
 }
 
-// Floats without sign compare as their bits do, and NaN and infinity are the greatest of them.
-static void quantize(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t width) {
+// A row's block of a group: its words stand HK_INT8_ROWS apart.
+HK_INLINE void place_block(const hk_quantized *out, size_t row, size_t group, v16i low, v16i high, float scale) {
     typedef int8_t v16b __attribute__((vector_size(16)));
-    for (size_t r = 0; r < rows; r++, x += x_stride)
+    size_t block = int8_block(out, row, group), within = row % HK_INT8_ROWS;
+    v16b bytes[2] = {__builtin_convertvector(low, v16b), __builtin_convertvector(high, v16b)};
+    int8_t *values = out->values + block * HK_GROUP + within * 4;
+    HK_UNROLL for (int word = 0; word < HK_GROUP / 4; word++)
+        __builtin_memcpy(values + word * HK_INT8_ROWS * 4, (char *)bytes + word * 4, 4);
+    out->scales[block + within] = scale;
+    out->sums[block + within] = (float)__builtin_reduce_add(low + high);
+}
+
+// Floats without sign compare as their bits do, and NaN and infinity are the greatest of them.
+static void quantize(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t row,
+                     size_t column) {
+    for (size_t end = row + rows; row < end; row++, x += x_stride)
         for (size_t g = 0; g < count / HK_GROUP; g++) {
-            int8_t *values = out->values + r * width + g * HK_GROUP;
-            float *scale = out->scales + r * (width / HK_GROUP) + g, *sum = out->sums + r * (width / HK_GROUP) + g;
+            size_t group = column / HK_GROUP + g;
             v16 a = load16(x + g * HK_GROUP), b = load16(x + g * HK_GROUP + 16);
             v16i magnitudes = __builtin_elementwise_max((v16i)a & 0x7fffffff, (v16i)b & 0x7fffffff);
             int32_t bits = __builtin_reduce_max(magnitudes);
             if (bits >= 0x7f800000) {
-                __builtin_memset(values, 0, HK_GROUP);
-                *scale = __builtin_nanf("");
-                *sum = 0;
+                place_block(out, row, group, (v16i){}, (v16i){}, __builtin_nanf(""));
                 continue;
             }
-            float peak;
+            float peak, limit = (float)out->peak;
             __builtin_memcpy(&peak, &bits, 4);
-            float inverse = peak > 0 ? 127.0f / peak : 0;
+            float inverse = peak > 0 ? limit / peak : 0;
             // A subnormal peak has no inverse: such a block is zero.
             if (!(inverse < __builtin_inff())) inverse = 0;
             v16i p = __builtin_convertvector(HK_ROUND(a * splat16(inverse)), v16i);
             v16i q = __builtin_convertvector(HK_ROUND(b * splat16(inverse)), v16i);
-            v16b bytes = __builtin_convertvector(p, v16b);
-            __builtin_memcpy(values, &bytes, 16);
-            bytes = __builtin_convertvector(q, v16b);
-            __builtin_memcpy(values + 16, &bytes, 16);
-            *scale = peak / 127.0f;
-            *sum = (float)__builtin_reduce_add(p + q);
+            place_block(out, row, group, p, q, peak / limit);
         }
 }
 

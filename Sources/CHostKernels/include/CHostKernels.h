@@ -42,11 +42,26 @@ typedef struct {
     uint8_t *values;
 } hk_matrix;
 
+/// A multiple of every set's row tile: memory for int8 activations is set aside in so many rows at a time.
+#define HK_ROW_BLOCK 12
+/// The greatest activation of 8 bits.
+#define HK_INT8_PEAK 127
+/// The greatest activation of 7 bits: two of them times 8-bit weights fit the 16 bits in which AVX2 adds up pairs, which
+/// makes products with U8 weights 1.4 times as fast.
+#define HK_INT7_PEAK 63
+
 /// Activations as int8 in blocks of HK_GROUP: value × scale; `sums` holds each block's sum of values.
+///
+/// Rows lie in tiles of a set's `row_tile`, as its products take them: values [tile][group][word][row of the tile][4],
+/// scales and sums [tile][group][row of the tile]. Only the set that wrote them can read them.
 typedef struct {
     int8_t *values;
     float *scales;
     float *sums;
+    /// Values of a row, a multiple of HK_GROUP.
+    size_t width;
+    /// What a block's greatest magnitude becomes: HK_INT8_PEAK or HK_INT7_PEAK.
+    int32_t peak;
 } hk_quantized;
 
 /// A layer's paged cache. Keys are [block][head][dimension][padded_block], values [block][head][slot][padded_head].
@@ -101,18 +116,21 @@ typedef struct {
 /// The kernels of one instruction set.
 typedef struct {
     const char *name;
+    /// Rows of a tile of int8 activations; divides HK_ROW_BLOCK.
+    size_t row_tile;
     /// y[r][o] = Σ x[r][i]·w[o][i] for the outputs of panels `first` to `last` − 1, whole panels; y[0] is the first of them.
     void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
                          float *y, size_t y_stride, float *scratch);
-    /// The same with int8 activations (rows × inputs, dense) and integer sums in each group; U4 and U8 with one part.
-    /// Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle.
-    void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t rows, float *y,
-                        size_t y_stride, const void *_Nullable next);
+    /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each group; U4 and U8
+    /// with one part. Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle.
+    void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
+                        float *y, size_t y_stride, const void *_Nullable next);
     /// residual += delta (unless null); out = residual / rms(residual) · weight.
     void (*add_norm)(float *residual, const float *_Nullable delta, const float *weight, float epsilon, size_t count, float *out);
-    /// `rows` rows of `count` floats, a multiple of HK_GROUP, to int8; `width` is the full width of a row of `out`. A block
-    /// with NaN or infinity gets the scale NaN, so that the fault stays visible.
-    void (*quantize)(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t width);
+    /// `rows` rows of `count` floats, a multiple of HK_GROUP, to int8 from `row` and `column`, a multiple of HK_GROUP, on. A
+    /// block with NaN or infinity gets the scale NaN, so that the fault stays visible.
+    void (*quantize)(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t row,
+                     size_t column);
     /// out = gate · sigmoid(gate) · up, for `rows` rows of `count`.
     void (*silu_multiply)(const float *gate, const float *up, size_t stride, size_t rows, size_t count, float *out,
                           size_t out_stride);

@@ -56,21 +56,29 @@ public struct HostBenchmark {
         let packed = plain.model.parts.weights
         let profiled = try load(device.pool, packed, profiles: true)
         let alone = device.pool.threadCount > 1 ? try load(ThreadPool(threadCount: 1), packed) : nil
-        var (limits, rates, profiles, scaling) = (HostLimits?.none, [TimedStep](), [TimedStep](), [ThreadScaling]())
+        let limitMeasurement = try LimitMeasurement(of: device)
+        var limits = limitMeasurement.measure()
+        var (rates, profiles, scaled) = ([TimedStep](), [TimedStep](), (one: [TimedStep](), all: [TimedStep]()))
         for round in 1...Self.rounds {
             progress("round \(round) of \(Self.rounds)")
-            let measured = try HostLimits(of: device)
-            limits = limits?.best(measured) ?? measured
+            if round > 1 { limits = limits.best(limitMeasurement.measure()) }
             rates = joined(rates, try steps(plain))
             profiles = joined(profiles, try steps(profiled))
-            if let alone { scaling = fastest(scaling, try self.scaling(alone, plain)) }
+            if let alone {
+                let round = try inTurn(alone, plain)
+                scaled = (joined(scaled.one, round.one), joined(scaled.all, round.all))
+            }
         }
         let cost = ModelCost(plain.model.parts)
         let steps = zip(rates, profiles).map { rate, profile in
-            measurement(rate.shape, rate.times, profile.times, cost, limits!.allThreads)
+            measurement(rate.shape, rate.times, profile.times, cost, limits.allThreads)
+        }
+        let scaling = zip(scaled.one, scaled.all).map { one, all in
+            ThreadScaling(
+                shape: one.shape, oneThreadSeconds: one.times.seconds, allThreadsSeconds: all.times.seconds)
         }
         return HostBenchmarkReport(
-            device: device.summary, limits: limits!, cost: cost, loadSeconds: plain.loadSeconds,
+            device: device.summary, limits: limits, cost: cost, loadSeconds: plain.loadSeconds,
             prefills: steps.filter { if case .prefill = $0.shape { true } else { false } },
             decodes: steps.filter { if case .decode = $0.shape { true } else { false } }, scaling: scaling)
     }
@@ -136,25 +144,14 @@ extension HostBenchmark {
     }
 
     /// A prefill and a decode step of one thread, each followed by all threads.
-    private func scaling(_ one: BenchmarkedModel, _ all: BenchmarkedModel) throws(DeviceFault) -> [ThreadScaling] {
+    private func inTurn(
+        _ one: BenchmarkedModel, _ all: BenchmarkedModel
+    ) throws(DeviceFault) -> (one: [TimedStep], all: [TimedStep]) {
         let (length, rows, context) = plan.scaled
         let prefills = (try prefill(one, 1, length), try prefill(all, 1, length))
         for model in [one, all] { try model.fill(rows: rows, context: context) }
         let decodes = (try decode(one, rows, context), try decode(all, rows, context))
-        return [prefills, decodes].map { one, all in
-            ThreadScaling(
-                shape: one.shape, oneThreadSeconds: one.times.seconds, allThreadsSeconds: all.times.seconds)
-        }
-    }
-
-    private func fastest(_ before: [ThreadScaling], _ now: [ThreadScaling]) -> [ThreadScaling] {
-        before.isEmpty
-            ? now
-            : zip(before, now).map {
-                ThreadScaling(
-                    shape: $0.shape, oneThreadSeconds: min($0.oneThreadSeconds, $1.oneThreadSeconds),
-                    allThreadsSeconds: min($0.allThreadsSeconds, $1.allThreadsSeconds))
-            }
+        return ([prefills.0, decodes.0], [prefills.1, decodes.1])
     }
 
     private func measurement(
@@ -165,7 +162,8 @@ extension HostBenchmark {
         return StepMeasurement(
             shape: shape, seconds: rates.seconds, shares: ThreadShares(profile, threads: limits.threads),
             layers: ProductSpeed(
-                cost.layers * tokens, threadSeconds: profile.threadSeconds[.products]!, limits: limits),
+                cost.layers(tokens: tokens, outputs: outputs), threadSeconds: profile.threadSeconds[.products]!,
+                limits: limits),
             head: ProductSpeed(
                 cost.head * outputs, threadSeconds: profile.threadSeconds[.logits]!, limits: limits),
             readBytesPerSecond: shape.readBytes(cost, steps: rates.count).map { $0 / rates.seconds },

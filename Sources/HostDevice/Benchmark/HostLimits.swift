@@ -31,27 +31,12 @@ public struct HostLimits: Sendable, Equatable {
     /// Bytes of the buffer that was read.
     public let bufferBytes: Int
 
-    private static let repeats = 7
-    /// Far beyond the caches of today's processors, where there is as much memory.
-    private static let mostBufferBytes = 512 << 20
-
     /// Measures for a second or two; the best of some repeats counts.
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
-    public init(of device: HostMeshDevice) throws(HostDeviceError) {
-        let available = AvailableMemory.forCache() ?? Self.mostBufferBytes
-        let megabytes = max(8, min(Self.mostBufferBytes, available / 2) >> 20)
-        let buffer = try DeviceBuffer<UInt32>(count: megabytes << 18)
-        device.pool.forEach(megabytes) { _, part in
-            (buffer.base + part.lowerBound << 18).update(repeating: 1, count: part.count << 18)
-        }
-        bufferBytes = megabytes << 20
-        let alone = ThreadPool(threadCount: 1)
-        oneThread = Self.rates(device.kernels, alone, buffer)
-        allThreads = device.pool.threadCount == 1 ? oneThread : Self.rates(device.kernels, device.pool, buffer)
-    }
+    public init(of device: HostMeshDevice) throws(HostDeviceError) { self = try LimitMeasurement(of: device).measure() }
 
-    private init(oneThread: Rates, allThreads: Rates, bufferBytes: Int) {
+    fileprivate init(oneThread: Rates, allThreads: Rates, bufferBytes: Int) {
         self.oneThread = oneThread
         self.allThreads = allThreads
         self.bufferBytes = bufferBytes
@@ -63,22 +48,52 @@ public struct HostLimits: Sendable, Equatable {
             oneThread: oneThread.best(other.oneThread), allThreads: allThreads.best(other.allThreads),
             bufferBytes: bufferBytes)
     }
+}
 
-    private static func rates(_ kernels: KernelSet, _ pool: ThreadPool, _ buffer: DeviceBuffer<UInt32>) -> Rates {
-        Rates(
+/// Measures a device's limits any number of times on one buffer, whose first touch takes longer than the reads.
+struct LimitMeasurement {
+    private static let repeats = 7
+    /// Far beyond the caches of today's processors, where there is as much memory.
+    private static let mostBufferBytes = 512 << 20
+
+    private let device: HostMeshDevice
+    private let buffer: DeviceBuffer<UInt32>
+
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    init(of device: HostMeshDevice) throws(HostDeviceError) {
+        self.device = device
+        let available = AvailableMemory.forCache() ?? Self.mostBufferBytes
+        let megabytes = max(8, min(Self.mostBufferBytes, available / 2) >> 20)
+        let buffer = try DeviceBuffer<UInt32>(count: megabytes << 18)
+        device.pool.forEach(megabytes) { _, part in
+            (buffer.base + part.lowerBound << 18).update(repeating: 1, count: part.count << 18)
+        }
+        self.buffer = buffer
+    }
+
+    func measure() -> HostLimits {
+        let oneThread = rates(ThreadPool(threadCount: 1))
+        return HostLimits(
+            oneThread: oneThread, allThreads: device.pool.threadCount == 1 ? oneThread : rates(device.pool),
+            bufferBytes: 4 * buffer.count)
+    }
+
+    private func rates(_ pool: ThreadPool) -> HostLimits.Rates {
+        let kernels = device.kernels
+        return HostLimits.Rates(
             threads: pool.threadCount,
             int8OperationsPerSecond: operations(pool, kernels.table.peak_dot),
             floatOperationsPerSecond: operations(pool, kernels.table.peak_fma),
-            readBytesPerSecond: reads(pool, kernels, buffer))
+            readBytesPerSecond: reads(pool))
     }
 
-    private static func operations(_ pool: ThreadPool, _ run: (_ iterations: Int) -> UInt64) -> Double {
+    private func operations(_ pool: ThreadPool, _ run: (_ iterations: Int) -> UInt64) -> Double {
         // A share is long beside what waking a thread takes.
         var iterations = 1 << 10
         while iterations < 1 << 24, seconds({ _ = run(iterations) }) < 0.005 { iterations *= 2 }
         var shares = [UInt64](repeating: 0, count: pool.threadCount * 4)
         return shares.withUnsafeMutableBufferPointer { shares in
-            (0..<repeats).map { _ in
+            (0..<Self.repeats).map { _ in
                 let time = seconds {
                     pool.forEach(shares.count) { _, part in for share in part { shares[share] = run(iterations) } }
                 }
@@ -87,11 +102,12 @@ public struct HostLimits: Sendable, Equatable {
         }
     }
 
-    private static func reads(_ pool: ThreadPool, _ kernels: KernelSet, _ buffer: DeviceBuffer<UInt32>) -> Double {
+    private func reads(_ pool: ThreadPool) -> Double {
+        let kernels = device.kernels
         let pieces = buffer.count >> 18
         var sums = [UInt32](repeating: 0, count: pieces)
         return sums.withUnsafeMutableBufferPointer { sums in
-            (0..<repeats).map { _ in
+            (0..<Self.repeats).map { _ in
                 let time = seconds {
                     pool.forEach(pieces) { _, part in
                         let first = buffer.base + part.lowerBound << 18

@@ -19,6 +19,12 @@ public struct ProductCost: Sendable, Equatable {
             + 2 * Double(floatMultiplyAdds) / limits.floatOperationsPerSecond
     }
 
+    static func - (a: ProductCost, b: ProductCost) -> ProductCost {
+        ProductCost(
+            int8MultiplyAdds: a.int8MultiplyAdds - b.int8MultiplyAdds,
+            floatMultiplyAdds: a.floatMultiplyAdds - b.floatMultiplyAdds)
+    }
+
     static func * (cost: ProductCost, count: Int) -> ProductCost {
         ProductCost(
             int8MultiplyAdds: cost.int8MultiplyAdds * count, floatMultiplyAdds: cost.floatMultiplyAdds * count)
@@ -27,8 +33,10 @@ public struct ProductCost: Sendable, Equatable {
 
 /// What a model's steps cost.
 public struct ModelCost: Sendable, Equatable {
-    /// The layers' products, for a token.
+    /// The layers' products, for a token whose next one is wanted.
     public let layers: ProductCost
+    /// Those of them that any other token is spared: the last layer's, but for keys and values.
+    let spared: ProductCost
     /// The output head's product, for a row whose next token is wanted.
     public let head: ProductCost
     /// Packed weights, which every decode step reads once.
@@ -38,21 +46,26 @@ public struct ModelCost: Sendable, Equatable {
 
     init(_ model: HostLlamaModel.Parts) {
         let quantizes = model.optimizations == .performance
-        var layers = ProductCost()
+        var (layers, spared) = (ProductCost(), ProductCost())
         var bytes = model.weights.output.byteCount
         for matrix in model.weights.layers.flatMap(\.matrices) {
             layers.add(matrix, quantizes: quantizes)
             bytes += matrix.byteCount
         }
+        for matrix in model.weights.layers.last?.outputMatrices ?? [] { spared.add(matrix, quantizes: quantizes) }
         var head = ProductCost()
         head.add(model.weights.output, quantizes: quantizes)
         self.layers = layers
+        self.spared = spared
         self.head = head
         weightBytes = bytes
         let geometry = model.geometry
         positionBytes =
             2 * model.weights.layers.count * geometry.keyValueHeads * geometry.headSize * (quantizes ? 2 : 4)
     }
+
+    /// The layers' products of a step of `tokens` tokens, `outputs` of whose next ones are wanted.
+    func layers(tokens: Int, outputs: Int) -> ProductCost { layers * tokens - spared * (tokens - outputs) }
 
     /// Bytes that a decode step of `rows` rows reads when each attends to `context` positions.
     func decodeBytes(rows: Int, context: Double) -> Double {
@@ -68,5 +81,7 @@ extension ProductCost {
 }
 
 extension LlamaWeights.Layer {
-    fileprivate var matrices: [PackedMatrix] { [query, key, value, attentionOutput, gate, up, down] }
+    fileprivate var matrices: [PackedMatrix] { [key, value] + outputMatrices }
+    /// What a token's output needs and its keys and values do not.
+    fileprivate var outputMatrices: [PackedMatrix] { [query, attentionOutput, gate, up, down] }
 }

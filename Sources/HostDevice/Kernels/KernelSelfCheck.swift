@@ -19,8 +19,8 @@ enum KernelSelfCheck {
         return bits
     }
 
-    /// Products of quantised random weights: every tile's full and remainder shapes, one row, rows of one tile, and more
-    /// groups than are unpacked at a time.
+    /// Products of quantised random weights: every tile's full and remainder shapes, one row, rows that begin within a
+    /// tile, and more groups than are unpacked at a time.
     private static func products(_ set: KernelSet, _ type: UInt32) throws -> [UInt32] {
         let (inputs, outputs, rows) = (1024, 40, 13)
         let blockBytes = [3: 20, 8: 34, 14: 210][type]!
@@ -42,18 +42,14 @@ enum KernelSelfCheck {
         set.table.matmul_float(matrix.descriptor, 0, matrix.panels, x, inputs, rows, &y, stride, &scratch)
         var bits = y.map(\.bitPattern)
         guard matrix.takesInt8 else { return bits }
-        var (values, scales, sums) = ([Int8](repeating: 0, count: x.count), x, x)
-        values.withUnsafeMutableBufferPointer { values in
-            scales.withUnsafeMutableBufferPointer { scales in
-                sums.withUnsafeMutableBufferPointer { sums in
-                    var quantized = hk_quantized(
-                        values: values.baseAddress!, scales: scales.baseAddress!, sums: sums.baseAddress!)
-                    set.table.quantize(x, inputs, rows, inputs, &quantized, inputs)
-                    for rows in [rows, 3, 1] {
-                        set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &quantized, rows, &y, stride, nil)
-                        bits += y.map(\.bitPattern)
-                    }
-                }
+        let activations = try QuantizedBuffer(rows: rows, width: inputs)
+        for peak in [HK_INT8_PEAK, HK_INT7_PEAK] {
+            var quantized = activations.view(width: inputs, peak: peak)
+            set.table.quantize(x, inputs, rows, inputs, &quantized, 0, 0)
+            for part in [0..<rows, 5..<8, 7..<8] {
+                set.table.matmul_int8(
+                    matrix.descriptor, 0, matrix.panels, &quantized, part.lowerBound, part.count, &y, stride, nil)
+                bits += y.map(\.bitPattern)
             }
         }
         return bits

@@ -122,14 +122,15 @@ public final class HostLlamaModel: TTModel {
         for (row, ids) in batch.tokens.enumerated() {
             let start = Int(batch.startPositions[row])
             for (offset, id) in ids.enumerated() {
-                if offset == ids.count - 1 { tile.ends.append((tile.count, row, start + ids.count)) }
+                if offset == ids.count - 1 { tile.ends.append((tile.count, row)) }
                 forward.inputs.tokens.base[tile.count] = StepToken(
                     token: id, position: Int32(start + offset), tableOffset: Int32(row * batch.pageTable.width))
                 tile.count += 1
                 if tile.count == forward.tileTokens { try run(&tile, forward, batch, &outputs) }
             }
         }
-        if tile.count > 0 { try run(&tile, forward, batch, &outputs) }
+        try run(&tile, forward, batch, &outputs)
+        try output(&tile, forward, batch, &outputs)
         return StepOutput(rows: outputs)
     }
 
@@ -149,15 +150,18 @@ public final class HostLlamaModel: TTModel {
             try check("decode step", slot, token: state.tokens[slot])
             forward.inputs.tokens.base[rows] = StepToken(
                 token: state.tokens[slot], position: position, tableOffset: Int32(slot * state.pageTable.width))
-            forward.inputs.outputRows.base[rows] = StepOutputRow(
-                tileRow: Int32(rows), position: position + 1, sampling: state.sampling[slot].deviceParams)
             rows += 1
         }
         if rows > 0 {
             state.pageTable.blocks.withUnsafeBufferPointer {
                 forward.run(rows: rows, prefills: false, pageTable: $0.baseAddress!)
+                var row = 0
+                for slot in 0..<slots where state.positions[slot] >= 0 {
+                    forward.keep(tileRow: row, as: row, sampling: state.sampling[slot].deviceParams)
+                    row += 1
+                }
+                forward.output(rows: rows, pageTable: $0.baseAddress!)
             }
-            forward.output(rows: rows)
         }
         if decoded.count != slots { decoded = Array(repeating: .padding, count: slots) }
         var row = 0
@@ -184,7 +188,9 @@ public final class HostLlamaModel: TTModel {
 /// A tile of prompts' tokens: how many there are, and which of them end their rows.
 private struct PrefillTile {
     var count = 0
-    var ends: [(tileRow: Int, row: Int, position: Int)] = []
+    var ends: [(tileRow: Int, row: Int)] = []
+    /// The rows that ended in tiles before, whose outputs are still to come.
+    var ended: [Int] = []
 }
 
 extension HostLlamaModel {
@@ -199,26 +205,35 @@ extension HostLlamaModel {
         return forward
     }
 
-    /// Runs the tile, gives the rows that end in it their outputs, and empties it.
+    /// Runs the tile and empties it. Rows that end wait for their outputs, so that many are computed together.
     private func run(
         _ tile: inout PrefillTile, _ forward: LlamaForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
     ) throws(DeviceFault) {
+        if tile.count == 0 { return }
         batch.pageTable.blocks.withUnsafeBufferPointer {
             forward.run(rows: tile.count, prefills: true, pageTable: $0.baseAddress!)
         }
-        for begin in stride(from: 0, to: tile.ends.count, by: forward.outputRows) {
-            let ends = tile.ends[begin..<min(begin + forward.outputRows, tile.ends.count)]
-            for (index, end) in ends.enumerated() {
-                forward.inputs.outputRows.base[index] = StepOutputRow(
-                    tileRow: Int32(end.tileRow), position: Int32(end.position),
-                    sampling: batch.sampling[end.row].deviceParams)
-            }
-            forward.output(rows: ends.count)
-            for (index, end) in ends.enumerated() {
-                outputs[end.row] = try output(forward, "prefill step", index, end.row)
-            }
+        for end in tile.ends {
+            forward.keep(tileRow: end.tileRow, as: tile.ended.count, sampling: batch.sampling[end.row].deviceParams)
+            tile.ended.append(end.row)
+            if tile.ended.count == forward.outputRows { try output(&tile, forward, batch, &outputs) }
         }
-        tile = PrefillTile()
+        tile.count = 0
+        tile.ends = []
+    }
+
+    /// Gives the rows that have ended their outputs.
+    private func output(
+        _ tile: inout PrefillTile, _ forward: LlamaForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
+    ) throws(DeviceFault) {
+        if tile.ended.isEmpty { return }
+        batch.pageTable.blocks.withUnsafeBufferPointer {
+            forward.output(rows: tile.ended.count, pageTable: $0.baseAddress!)
+        }
+        for (index, row) in tile.ended.enumerated() {
+            outputs[row] = try output(forward, "prefill step", index, row)
+        }
+        tile.ended = []
     }
 
     /// What output row `index` of the step came out as, for row `row` of the batch.

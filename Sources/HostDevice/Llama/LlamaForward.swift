@@ -48,7 +48,7 @@ final class LlamaForward {
             tokens: tileTokens, outputRows: outputRows, threads: pool.threadCount, weights: model.weights,
             geometry: model.geometry, rotatedPairs: model.rotary.pairs,
             scoreStride: paddedLength + (cacheGeometry.blockSize + 15) / 16 * 16 + 16)
-        inputs = try StepInputs(tokens: tileTokens)
+        inputs = try StepInputs(tokens: tileTokens, outputRows: outputRows)
         logitStride = model.weights.output.paddedOutputs
         logits = try DeviceBuffer(count: outputRows * logitStride)
         capture = TraceCapture(
@@ -60,7 +60,7 @@ final class LlamaForward {
         outputTraces = Array(repeating: nil, count: outputRows + 1)
     }
 
-    /// Runs the first `rows` tokens of the inputs through the layers.
+    /// Runs the first `rows` tokens of the inputs through the layers, the last one's outputs left out.
     func run(rows: Int, prefills: Bool, pageTable: UnsafePointer<Int32>) {
         inputs.pageTable.base.pointee = pageTable
         if prefills {
@@ -70,8 +70,17 @@ final class LlamaForward {
         }
     }
 
-    /// Logits and tokens of the first `rows` output rows of the inputs, which are rows of the tile that was run last.
-    func output(rows: Int) {
+    /// Makes a row of the tile that was run last output row `index`.
+    func keep(tileRow: Int, as index: Int, sampling: TTSamplingParams?) {
+        let (token, width) = (inputs.tokens.base[tileRow], capture.geometry.hidden)
+        inputs.outputTokens.base[index] = token
+        inputs.outputRows.base[index] = StepOutputRow(position: token.position + 1, sampling: sampling)
+        (scratch.ends.base + index * width).update(from: scratch.hidden.base + tileRow * width, count: width)
+    }
+
+    /// Logits and tokens of the first `rows` output rows, which `keep` took from tiles of one page table.
+    func output(rows: Int, pageTable: UnsafePointer<Int32>) {
+        inputs.pageTable.base.pointee = pageTable
         inputs.prepareOutput(rows: rows, vocabulary: capture.geometry.vocabulary)
         replay(&outputTraces[rows]) { capture.output(rows: rows) }
     }

@@ -20,6 +20,8 @@ final class PackedMatrix: @unchecked Sendable {
     var paddedOutputs: Int { panels * Int(HK_PANEL) }
     /// Whether the product can be done with int8 activations.
     var takesInt8: Bool { descriptor.pointee.format >= Int32(HK_U4) && descriptor.pointee.parts == 1 }
+    /// Whether its weights have 8 bits.
+    var hasBytes: Bool { descriptor.pointee.format == Int32(HK_U8) }
 
     /// Packs a tensor in parallel.
     ///

@@ -28,6 +28,12 @@ void *allocate(size_t size) {
     return p;
 }
 
+hk_quantized quantized_rows(size_t rows, size_t width, int32_t peak) {
+    size_t values = (rows + HK_ROW_BLOCK - 1) / HK_ROW_BLOCK * HK_ROW_BLOCK * width;
+    size_t floats = values / HK_GROUP * sizeof(float);
+    return (hk_quantized){allocate(values), allocate(floats), allocate(floats), width, peak};
+}
+
 float *random_floats(size_t count) {
     float *values = allocate(count * sizeof(float));
     for (size_t i = 0; i < count; i++) values[i] = (float)(int32_t)next_random() * 0x1p-31f;

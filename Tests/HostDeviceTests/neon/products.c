@@ -60,20 +60,22 @@ static void run_float(const hk_kernels *k, results *r, const hk_matrix *m, const
     }
 }
 
-static void run_int8(const hk_kernels *k, results *r, const hk_matrix *m, const char *label) {
-    size_t inputs = m->inputs, groups = inputs / HK_GROUP, y_stride = 3 * HK_PANEL + 5;
+static void run_int8(const hk_kernels *k, results *r, const hk_matrix *m, int32_t peak, const char *label) {
+    size_t inputs = m->inputs, y_stride = 3 * HK_PANEL + 5;
     float *x = random_floats(14 * inputs), *y = random_floats(14 * y_stride);
     for (size_t i = 0; i < HK_GROUP; i++) {
         x[i] = 1;
         x[inputs + i] = -1;
     }
     x[13 * inputs] = __builtin_nanf("");
-    hk_quantized q = {allocate(14 * inputs), random_floats(14 * groups), random_floats(14 * groups)};
-    k->quantize(x, inputs, 14, inputs, &q, inputs);
-    for (size_t rows = 1; rows <= 14; rows++) {
-        k->matmul_int8(m, 0, 3, &q, rows, y, y_stride, x);
-        keep_floats(r, label, y, 14 * y_stride);
-    }
+    hk_quantized q = quantized_rows(14, inputs, peak);
+    k->quantize(x, inputs, 14, inputs, &q, 0, 0);
+    // From every place in a tile on, too.
+    for (size_t row = 0; row < 14; row++)
+        for (size_t rows = 1; row + rows <= 14; rows++) {
+            k->matmul_int8(m, 0, 3, &q, row, rows, y, y_stride, x);
+            keep_floats(r, label, y, 14 * y_stride);
+        }
 }
 
 // Each of the 65,536 values of a 16-bit type, times 1.
@@ -91,8 +93,9 @@ void run_products(const hk_kernels *k, results *r) {
     for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
         hk_matrix m = random_matrix(&elements[i]);
         run_float(k, r, &m, elements[i].name);
-        if (elements[i].type == 3) run_int8(k, r, &m, "int8 product q4_1");
-        if (elements[i].type == 8) run_int8(k, r, &m, "int8 product q8_0");
+        if (elements[i].type == 3) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q4_1");
+        if (elements[i].type == 8) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q8_0");
+        if (elements[i].type == 8) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q8_0");
     }
     run_expansion(k, r, 1, "every f16");
     run_expansion(k, r, 30, "every bf16");

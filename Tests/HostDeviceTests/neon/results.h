@@ -27,6 +27,8 @@ float *random_floats(size_t count);
 float odd_float(void);
 /// `size` bytes at a multiple of 64; the program never frees.
 void *allocate(size_t size);
+/// Memory for int8 activations.
+hk_quantized quantized_rows(size_t rows, size_t width, int32_t peak);
 
 /// Matrix products of every format, with every number of rows from 1 to 14.
 void run_products(const hk_kernels *k, results *r);

@@ -8,7 +8,7 @@ static float *odd_floats(size_t count) {
     return values;
 }
 
-static void run_quantize(const hk_kernels *k, results *r) {
+static void run_quantize(const hk_kernels *k, results *r, int32_t peak) {
     enum { rows = 400, groups = 3, count = groups * HK_GROUP, width = count + HK_GROUP };
     float *x = random_floats(rows * width);
     for (size_t row = 0; row < rows; row++) {
@@ -20,12 +20,18 @@ static void run_quantize(const hk_kernels *k, results *r) {
         if (row >= 380)
             for (size_t i = 1; i < count; i++) x[row * width + i] = (float)((int)(next_random() % 253) - 126) + 0.5f;
     }
-    size_t scales = rows * (width / HK_GROUP);
-    hk_quantized q = {(int8_t *)random_floats(rows * width / 4), random_floats(scales), random_floats(scales)};
-    k->quantize(x, width, rows, count, &q, width);
-    keep_bytes(r, "quantize values", q.values, rows * width);
-    keep_floats(r, "quantize scales", q.scales, scales);
-    keep_floats(r, "quantize sums", q.sums, scales);
+    hk_quantized q = quantized_rows(rows, width, peak);
+    k->quantize(x, width, rows - 1, count, &q, 1, HK_GROUP);
+    // Sets lay rows out differently: compared row by row.
+    size_t tile = k->row_tile;
+    for (size_t row = 1; row < rows; row++)
+        for (size_t group = 1; group < width / HK_GROUP; group++) {
+            size_t block = row / tile * tile * (width / HK_GROUP) + group * tile, within = row % tile;
+            for (size_t word = 0; word < HK_GROUP / 4; word++)
+                keep_bytes(r, "quantize values", q.values + block * HK_GROUP + (word * tile + within) * 4, 4);
+            keep_floats(r, "quantize scales", q.scales + block + within, 1);
+            keep_floats(r, "quantize sums", q.sums + block + within, 1);
+        }
 }
 
 static void run_lengths(const hk_kernels *k, results *r, size_t count, int odd) {
@@ -51,7 +57,8 @@ static void run_summarise(const hk_kernels *k, results *r, int odd) {
 }
 
 void run_rows(const hk_kernels *k, results *r) {
-    run_quantize(k, r);
+    run_quantize(k, r, HK_INT8_PEAK);
+    run_quantize(k, r, HK_INT7_PEAK);
     run_summarise(k, r, 0);
     run_summarise(k, r, 1);
     for (size_t count = 1; count <= 70; count++)

@@ -10,14 +10,13 @@ extension StageOperation {
     func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ part: Range<Int>) {
         switch self {
         case .embed(let stage): stage.run(part)
-        case .norm(let stage): for row in part { stage.run(kernels, from: row, to: row) }
+        case .norm(let stage): for row in part { stage.run(kernels, row) }
         case .products(let stage): stage.run(kernels, worker, part)
+        case .rotate(let stage): for row in part { stage.run(kernels, row) }
         case .store(let stage): for row in part { stage.run(kernels, row) }
         case .attend(let stage): for item in part { stage.run(kernels, worker, item) }
         case .quantize(let stage): stage.run(kernels, part)
         case .feedForward(let stage): for panel in part { stage.run(kernels, worker, panel) }
-        case .outputNorm(let stage):
-            for row in part { stage.norm.run(kernels, from: Int(stage.rows[row].tileRow), to: row) }
         case .logits(let stage): for panel in part { stage.run(kernels, worker, panel: panel) }
         case .sample(let stage): for row in part { stage.run(kernels, worker, row) }
         }
@@ -32,10 +31,9 @@ extension Projection {
         to output: UnsafeMutablePointer<Float>, stride: Int, next: UnsafePointer<UInt8>,
         expansion: UnsafeMutablePointer<Float>
     ) {
-        if usesInt8, let all = input.quantized {
-            var quantized = all.at(row: row, width: input.width)
+        if usesInt8, var quantized = input.quantized {
             kernels.pointee.matmul_int8(
-                matrix, part.lowerBound, part.upperBound, &quantized, rows, output, stride, next)
+                matrix, part.lowerBound, part.upperBound, &quantized, row, rows, output, stride, next)
         } else {
             kernels.pointee.matmul_float(
                 matrix, part.lowerBound, part.upperBound, input.values + row * input.width, input.width, rows, output,
@@ -57,28 +55,38 @@ extension EmbedStage {
         for row in part {
             let token = tokens[row]
             hk_gguf_row(tensorType, table + Int(token.token) * rowBytes, width, hidden + row * width)
-            let offset = row * frequencies.count
-            for (pair, frequency) in frequencies.enumerated() {
-                let angle = Double(Float(token.position) * frequency)
-                cosines[offset + pair] = Float(cos(angle))
-                sines[offset + pair] = Float(sin(angle))
-            }
+            angles.fill(row, position: token.position)
         }
     }
 }
 
-extension NormStage {
-    /// Adds to the residual of row `from`, and writes its norm to row `to` of the output.
+extension RotaryAngles {
     @inline(__always)
-    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, from: Int, to: Int) {
-        let width = output.width
-        let values = output.values + to * width
-        kernels.pointee.add_norm(
-            hidden + from * width, delta.map { $0 + from * deltaStride }, weight, epsilon, width, values)
-        if let quantized = output.quantized {
-            var row = quantized.at(row: to, width: width)
-            kernels.pointee.quantize(values, width, 1, width, &row, width)
+    fileprivate func fill(_ row: Int, position: Int32) {
+        for (pair, frequency) in frequencies.enumerated() {
+            let angle = Double(Float(position) * frequency)
+            cosines[row * pairs + pair] = Float(cos(angle))
+            sines[row * pairs + pair] = Float(sin(angle))
         }
+    }
+
+    @inline(__always)
+    fileprivate func rotate(
+        _ kernels: UnsafePointer<hk_kernels>, _ row: Int, _ heads: UnsafeMutablePointer<Float>, count: Int, size: Int
+    ) {
+        kernels.pointee.rotate(heads, count, size, cosines + row * pairs, sines + row * pairs, pairs)
+    }
+}
+
+extension NormStage {
+    /// Adds to the row's residual, and writes its norm.
+    @inline(__always)
+    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
+        let width = output.width
+        let values = output.values + row * width
+        kernels.pointee.add_norm(
+            hidden + row * width, delta.map { $0 + row * deltaStride }, weight, epsilon, width, values)
+        if var quantized = output.quantized { kernels.pointee.quantize(values, width, 1, width, &quantized, row, 0) }
     }
 }
 
@@ -107,15 +115,22 @@ extension ProductStage {
     }
 }
 
+extension RotateStage {
+    @inline(__always)
+    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
+        angles.fill(row, position: tokens[row].position)
+        angles.rotate(kernels, row, heads + row * stride, count: count, size: headSize)
+    }
+}
+
 extension StoreStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
         let token = tokens[row]
         let offset = row * stride
-        let (cosines, sines) = (cosines + row * pairs, sines + row * pairs)
         let (heads, size) = (cache.pointee.heads, cache.pointee.head_size)
-        kernels.pointee.rotate(queries + offset, queryHeads, size, cosines, sines, pairs)
-        kernels.pointee.rotate(keys + offset, heads, size, cosines, sines, pairs)
+        angles.rotate(kernels, row, queries + offset, count: queryHeads, size: size)
+        angles.rotate(kernels, row, keys + offset, count: heads, size: size)
         let (block, slot) = Int(token.position).quotientAndRemainder(dividingBy: cache.pointee.block_size)
         let table = pageTable.pointee! + Int(token.tableOffset)
         kernels.pointee.store(cache, Int(table[block]), slot, keys + offset, values + offset)
@@ -146,9 +161,8 @@ extension AttendStage {
                 next_length: following.map { Int($0.position) + 1 } ?? 0,
                 next_blocks: pageTable.pointee! + Int((following ?? token).tableOffset))
             kernels.pointee.attend(cache, head, &work)
-            if let quantized = output.quantized {
-                var view = quantized.at(row: row, column: head * width, width: output.width)
-                kernels.pointee.quantize(place, output.width, count, width, &view, output.width)
+            if var quantized = output.quantized {
+                kernels.pointee.quantize(place, output.width, count, width, &quantized, row, head * width)
             }
             row += count
         }
@@ -158,8 +172,10 @@ extension AttendStage {
 extension QuantizeStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ part: Range<Int>) {
-        var view = quantized.at(row: part.lowerBound, width: width)
-        kernels.pointee.quantize(values + part.lowerBound * width, width, part.count, width, &view, width)
+        var quantized = quantized
+        let width = quantized.width
+        kernels.pointee.quantize(
+            values + part.lowerBound * width, width, part.count, width, &quantized, part.lowerBound, 0)
     }
 }
 
@@ -179,10 +195,9 @@ extension FeedForwardStage {
             up.multiply(
                 kernels, input, row: row, rows: count, panels: panel..<panel + 1, to: ups, stride: lanes, next: next,
                 expansion: expansion)
-            if let quantized = output.quantized {
+            if var quantized = output.quantized {
                 kernels.pointee.silu_multiply(gates, ups, lanes, count, lanes, gates, lanes)
-                var view = quantized.at(row: row, column: first, width: output.width)
-                kernels.pointee.quantize(gates, lanes, count, lanes, &view, output.width)
+                kernels.pointee.quantize(gates, lanes, count, lanes, &quantized, row, first)
             } else {
                 kernels.pointee.silu_multiply(
                     gates, ups, lanes, count, min(lanes, width - first), output.values + row * output.width + first,

@@ -11,6 +11,8 @@ enum StageOperation: BitwiseCopyable {
     case norm(NormStage)
     /// Items: panels. Products of the same activations.
     case products(ProductStage)
+    /// Items: tokens. Rotary angles, and the embedding of queries alone.
+    case rotate(RotateStage)
     /// Items: tokens. Rotary embedding; keys and values to the cache.
     case store(StoreStage)
     /// Items: KV heads of groups of neighbouring tokens.
@@ -19,8 +21,6 @@ enum StageOperation: BitwiseCopyable {
     case quantize(QuantizeStage)
     /// Items: panels. Gate, up and SiLU.
     case feedForward(FeedForwardStage)
-    /// Items: output rows. Residual add and norm of the rows that logits are wanted of.
-    case outputNorm(OutputNormStage)
     /// Items: panels of the vocabulary.
     case logits(LogitsStage)
     /// Items: output rows.
@@ -29,9 +29,9 @@ enum StageOperation: BitwiseCopyable {
     /// What the profile counts it as.
     var kind: KernelKind {
         switch self {
-        case .embed, .norm, .quantize, .outputNorm: .rows
+        case .embed, .norm, .quantize: .rows
         case .products, .feedForward: .products
-        case .store, .attend: .attention
+        case .rotate, .store, .attend: .attention
         case .logits: .logits
         case .sample: .sampling
         }
@@ -108,9 +108,17 @@ struct EmbedStage: BitwiseCopyable {
     let rowBytes: Int
     let hidden: UnsafeMutablePointer<Float>
     let width: Int
+    let angles: RotaryAngles
+}
+
+/// The cosines and sines of each row's angles, `[rows, pairs]`.
+struct RotaryAngles: BitwiseCopyable {
     let frequencies: UnsafeBufferPointer<Float>
     let cosines: UnsafeMutablePointer<Float>
     let sines: UnsafeMutablePointer<Float>
+
+    /// Pairs of a head that are rotated.
+    var pairs: Int { frequencies.count }
 }
 
 struct NormStage: BitwiseCopyable {
@@ -132,6 +140,15 @@ struct ProductStage: BitwiseCopyable {
     let expansions: ThreadPlaces
 }
 
+struct RotateStage: BitwiseCopyable {
+    let tokens: UnsafePointer<StepToken>
+    let heads: UnsafeMutablePointer<Float>
+    let stride: Int
+    let count: Int
+    let headSize: Int
+    let angles: RotaryAngles
+}
+
 struct StoreStage: BitwiseCopyable {
     let tokens: UnsafePointer<StepToken>
     let pageTable: UnsafePointer<UnsafePointer<Int32>?>
@@ -140,10 +157,9 @@ struct StoreStage: BitwiseCopyable {
     let keys: UnsafeMutablePointer<Float>
     let values: UnsafeMutablePointer<Float>
     let stride: Int
+    /// Query heads that are rotated too.
     let queryHeads: Int
-    let cosines: UnsafePointer<Float>
-    let sines: UnsafePointer<Float>
-    let pairs: Int
+    let angles: RotaryAngles
 }
 
 struct AttendStage: BitwiseCopyable {
@@ -165,7 +181,6 @@ struct AttendStage: BitwiseCopyable {
 
 struct QuantizeStage: BitwiseCopyable {
     let values: UnsafePointer<Float>
-    let width: Int
     let quantized: hk_quantized
 }
 
@@ -181,11 +196,6 @@ struct FeedForwardStage: BitwiseCopyable {
     let output: Activations
     let tiles: ThreadPlaces
     let expansions: ThreadPlaces
-}
-
-struct OutputNormStage: BitwiseCopyable {
-    let rows: UnsafePointer<StepOutputRow>
-    let norm: NormStage
 }
 
 struct LogitsStage: BitwiseCopyable {

@@ -11,10 +11,8 @@ struct StepToken: BitwiseCopyable {
     let tableOffset: Int32
 }
 
-/// A row of the tile whose next token is wanted.
+/// What is wanted of an output row: a token that went through the layers, whose next one is to be chosen.
 struct StepOutputRow: BitwiseCopyable {
-    /// Its row in the tile.
-    let tileRow: Int32
     /// The position that the new token will have.
     let position: Int32
     /// How the token is chosen on the device; `nil` where the host wants the logits.
@@ -25,7 +23,9 @@ struct StepOutputRow: BitwiseCopyable {
 final class StepInputs {
     /// The tile's tokens.
     let tokens: DeviceBuffer<StepToken>
-    /// The tile's rows that something is wanted of.
+    /// The tokens that something is wanted of, of this tile or those before it.
+    let outputTokens: DeviceBuffer<StepToken>
+    /// What is wanted of `outputTokens`.
     let outputRows: DeviceBuffer<StepOutputRow>
     /// What the summaries of each output row's logits are weighed with.
     let weightScales: DeviceBuffer<Float>
@@ -36,13 +36,14 @@ final class StepInputs {
     /// One cell: the page table of the running step.
     let pageTable: DeviceBuffer<UnsafePointer<Int32>?>
 
-    /// Room for `tokens` tokens.
-    init(tokens: Int) throws(HostDeviceError) {
+    /// Room for `tokens` tokens and `outputRows` output rows.
+    init(tokens: Int, outputRows: Int) throws(HostDeviceError) {
         self.tokens = try DeviceBuffer(count: tokens)
-        outputRows = try DeviceBuffer(count: tokens)
-        weightScales = try DeviceBuffer(count: tokens)
+        outputTokens = try DeviceBuffer(count: outputRows)
+        self.outputRows = try DeviceBuffer(count: outputRows)
+        weightScales = try DeviceBuffer(count: outputRows)
         wantsLogits = try DeviceBuffer(count: 1)
-        chosen = try DeviceBuffer(count: tokens)
+        chosen = try DeviceBuffer(count: outputRows)
         pageTable = try DeviceBuffer(count: 1)
     }
 

@@ -16,6 +16,8 @@ final class StepScratch {
     let tokens: Int
     /// The residual stream.
     let hidden: DeviceBuffer<Float>
+    /// `[outputRows, hidden]`: the residual stream of output rows from the last layer on.
+    let ends: DeviceBuffer<Float>
     let normed: DeviceBuffer<Float>
     /// Queries, keys and values of a token, each in whole panels.
     let projections: DeviceBuffer<Float>
@@ -57,6 +59,7 @@ final class StepScratch {
         projectionStride = (layer?.query.paddedOutputs ?? 0) + 2 * (layer?.key.paddedOutputs ?? 0)
         resultStride = layer?.down.paddedOutputs ?? 0
         hidden = try DeviceBuffer(count: tokens * geometry.hidden)
+        ends = try DeviceBuffer(count: outputRows * geometry.hidden)
         normed = try DeviceBuffer(count: tokens * geometry.hidden)
         projections = try DeviceBuffer(count: tokens * projectionStride)
         attended = try DeviceBuffer(count: tokens * geometry.queryWidth)
@@ -76,26 +79,22 @@ final class StepScratch {
 
 /// The int8 form of up to `rows` rows of activations.
 final class QuantizedBuffer {
-    /// The kernels' view.
-    let view: hk_quantized
     private let values: DeviceBuffer<Int8>
     private let scales: DeviceBuffer<Float>
     private let sums: DeviceBuffer<Float>
 
-    /// Memory for `rows` × `width` values.
+    /// Memory for `rows` rows of up to `width` values.
     init(rows: Int, width: Int) throws(HostDeviceError) {
-        values = try DeviceBuffer(count: rows * width)
-        scales = try DeviceBuffer(count: rows * width / Int(HK_GROUP))
-        sums = try DeviceBuffer(count: rows * width / Int(HK_GROUP))
-        view = hk_quantized(values: values.base, scales: scales.base, sums: sums.base)
+        let block = Int(HK_ROW_BLOCK)
+        let count = (rows + block - 1) / block * block * width
+        values = try DeviceBuffer(count: count)
+        scales = try DeviceBuffer(count: count / Int(HK_GROUP))
+        sums = try DeviceBuffer(count: count / Int(HK_GROUP))
     }
-}
 
-extension hk_quantized {
-    /// The view that begins at a row's element `column`, a multiple of HK_GROUP, where rows are `width` wide.
-    func at(row: Int, column: Int = 0, width: Int) -> hk_quantized {
-        let (element, group) = (row * width + column, row * (width / Int(HK_GROUP)) + column / Int(HK_GROUP))
-        return hk_quantized(values: values + element, scales: scales + group, sums: sums + group)
+    /// The kernels' view, with rows of `width` values of magnitudes up to `peak`.
+    func view(width: Int, peak: Int32) -> hk_quantized {
+        hk_quantized(values: values.base, scales: scales.base, sums: sums.base, width: width, peak: peak)
     }
 }
 

@@ -20,26 +20,51 @@ struct TraceCapture {
     /// `[tokens, head.paddedOutputs]`
     let logits: DeviceBuffer<Float>
 
-    /// `rows` tokens through all layers: their keys and values are in the cache afterwards, and the last layer's hidden
-    /// states in the scratch memory but for what its feed-forward adds, which `output` adds. In prefill, neighbouring rows
-    /// of one sequence share what their attention loads.
+    /// `rows` tokens through the layers, the last one's queries and what follows from them left out: their keys and values
+    /// are in the cache afterwards, and the hidden states that go into the last layer in the scratch memory. In prefill,
+    /// neighbouring rows of one sequence share what their attention loads.
     func layers(rows: Int, prefills: Bool) -> CapturedStages {
         var stages = CapturedStages()
         stages.add(.embed(embed()), count: rows, piece: 4)
-        for (index, layer) in weights.layers.enumerated() {
-            attention(index, layer, rows, neighbours: prefills ? StepScratch.attendedTokens : 1, &stages)
-            feedForward(index, layer, rows, &stages)
+        let neighbours = prefills ? StepScratch.attendedTokens : 1
+        for (index, layer) in weights.layers.dropLast().enumerated() {
+            let input = normed(layer, scratch.hidden, addsResult: index > 0, rows, &stages)
+            add(input, projections(index), then: attentionOutput(layer), rows, &stages)
+            store(index, layer, queryHeads: geometry.queryHeads, rows, &stages)
+            attend(index, layer, inputs.tokens, rows, neighbours: neighbours, &stages)
+            feedForward(layer, scratch.hidden, then: projections(index + 1), rows, &stages)
+        }
+        if let last = weights.layers.last {
+            let input = normed(last, scratch.hidden, addsResult: weights.layers.count > 1, rows, &stages)
+            add(input, projections(weights.layers.count - 1), then: queries(last), rows, &stages)
+            store(weights.layers.count - 1, last, queryHeads: 0, rows, &stages)
         }
         return stages
     }
 
-    /// The logits of `rows` rows of the tile, and the tokens chosen by them.
+    /// From the hidden states of `rows` output rows on: the last layer's attention and feed-forward, their logits, and the
+    /// tokens chosen by them.
     func output(rows: Int) -> CapturedStages {
         var stages = CapturedStages()
-        let input = activations(scratch.normed, geometry.hidden, scratch.quantized, for: [weights.output])
-        let norm = norm(weights.outputNorm, addsResult: !weights.layers.isEmpty, input)
-        stages.add(.outputNorm(OutputNormStage(rows: inputs.outputRows.base, norm: norm)), count: rows)
-        let head = head
+        if let last = weights.layers.last {
+            let input = normed(last, scratch.ends, addsResult: false, rows, &stages)
+            add(input, queries(last), then: attentionOutput(last), rows, &stages)
+            stages.add(
+                .rotate(
+                    RotateStage(
+                        tokens: inputs.outputTokens.base, heads: scratch.projections.base,
+                        stride: scratch.projectionStride, count: geometry.queryHeads,
+                        headSize: geometry.headSize, angles: angles)),
+                count: rows, piece: 4)
+            attend(weights.layers.count - 1, last, inputs.outputTokens, rows, neighbours: 1, &stages)
+            feedForward(last, scratch.ends, then: head, rows, &stages)
+        }
+        // Nothing follows in which the error of an activation's last bit could grow, and 8-bit heads cost a quarter of a step.
+        let input = activations(
+            scratch.normed, geometry.hidden, scratch.quantized, for: [weights.output],
+            peak: weights.output.hasBytes ? HK_INT7_PEAK : HK_INT8_PEAK)
+        stages.add(
+            .norm(norm(weights.outputNorm, of: scratch.ends, addsResult: !weights.layers.isEmpty, input)), count: rows)
         let logits = LogitsStage(
             rows: rows, input: input, head: head, following: projections(0), vocabulary: geometry.vocabulary,
             wantsLogits: inputs.wantsLogits.base, weightScales: inputs.weightScales.base,
@@ -61,37 +86,47 @@ extension TraceCapture {
         return EmbedStage(
             tokens: inputs.tokens.base, tensorType: table.type.rawValue, table: table.bytes.baseAddress!,
             rowBytes: table.bytes.count / geometry.vocabulary, hidden: scratch.hidden.base, width: geometry.hidden,
-            frequencies: rotary.values, cosines: scratch.cosines.base, sines: scratch.sines.base)
+            angles: angles)
     }
 
-    private func attention(
-        _ index: Int, _ layer: LlamaWeights.Layer, _ rows: Int, neighbours: Int, _ stages: inout CapturedStages
-    ) {
+    private var angles: RotaryAngles {
+        RotaryAngles(frequencies: rotary.values, cosines: scratch.cosines.base, sines: scratch.sines.base)
+    }
+
+    /// The activations that queries, keys and values are made of.
+    private func normed(
+        _ layer: LlamaWeights.Layer, _ hidden: DeviceBuffer<Float>, addsResult: Bool, _ rows: Int,
+        _ stages: inout CapturedStages
+    ) -> Activations {
         let input = activations(
             scratch.normed, geometry.hidden, scratch.quantized, for: [layer.query, layer.key, layer.value])
-        stages.add(.norm(norm(layer.attentionNorm, addsResult: index > 0, input)), count: rows, piece: 2)
-        let projections = projections(index)
-        add(input, projections, then: attentionOutput(layer), rows, &stages)
-        let cache = UnsafePointer(caches.base + index)
+        stages.add(.norm(norm(layer.attentionNorm, of: hidden, addsResult: addsResult, input)), count: rows, piece: 2)
+        return input
+    }
+
+    /// Rotates `queryHeads` queries and the keys of the tile's tokens, and stores keys and values.
+    private func store(
+        _ index: Int, _ layer: LlamaWeights.Layer, queryHeads: Int, _ rows: Int, _ stages: inout CapturedStages
+    ) {
+        let keysAndValues = keysAndValues(layer)
         stages.add(
             .store(
                 StoreStage(
-                    tokens: inputs.tokens.base, pageTable: inputs.pageTable.base, cache: cache,
-                    queries: projections.first.output, keys: projections.second!.output,
-                    values: projections.third!.output, stride: scratch.projectionStride,
-                    queryHeads: geometry.queryHeads,
-                    cosines: scratch.cosines.base, sines: scratch.sines.base, pairs: rotary.pairs)),
+                    tokens: inputs.tokens.base, pageTable: inputs.pageTable.base,
+                    cache: UnsafePointer(caches.base + index),
+                    queries: scratch.projections.base, keys: keysAndValues.first.output,
+                    values: keysAndValues.second!.output, stride: scratch.projectionStride, queryHeads: queryHeads,
+                    angles: angles)),
             count: rows, piece: 4)
-        let attended = activations(
-            scratch.attended, geometry.queryWidth, scratch.quantized, for: [layer.attentionOutput])
-        attend(cache, projections.first.output, attended, rows, neighbours, &stages)
-        add(attended, attentionOutput(layer), then: gate(layer), rows, &stages)
     }
 
+    /// Attention of the layer's queries, and its output's product.
     private func attend(
-        _ cache: UnsafePointer<hk_cache>, _ queries: UnsafePointer<Float>, _ output: Activations, _ rows: Int,
-        _ neighbours: Int, _ stages: inout CapturedStages
+        _ index: Int, _ layer: LlamaWeights.Layer, _ tokens: DeviceBuffer<StepToken>, _ rows: Int, neighbours: Int,
+        _ stages: inout CapturedStages
     ) {
+        let output = activations(
+            scratch.attended, geometry.queryWidth, scratch.quantized, for: [layer.attentionOutput])
         // A head group's outputs are whole blocks of the int8 form, or that form needs a stage of its own.
         let isWhole = geometry.queryGroup * geometry.headSize % Int(HK_GROUP) == 0
         let written = Activations(
@@ -99,23 +134,26 @@ extension TraceCapture {
         stages.add(
             .attend(
                 AttendStage(
-                    tokens: inputs.tokens.base, rows: rows, neighbours: neighbours, pageTable: inputs.pageTable.base,
-                    cache: cache, group: geometry.queryGroup, queries: queries, queryStride: scratch.projectionStride,
+                    tokens: tokens.base, rows: rows, neighbours: neighbours, pageTable: inputs.pageTable.base,
+                    cache: UnsafePointer(caches.base + index), group: geometry.queryGroup,
+                    queries: scratch.projections.base, queryStride: scratch.projectionStride,
                     scale: 1 / Float(geometry.headSize).squareRoot(), scores: scratch.scores.places,
                     scoreStride: scratch.scoreStride, output: written)),
             count: (rows + neighbours - 1) / neighbours * geometry.keyValueHeads)
         if !isWhole, let quantized = output.quantized {
             stages.add(
-                .quantize(QuantizeStage(values: output.values, width: output.width, quantized: quantized)),
+                .quantize(QuantizeStage(values: output.values, quantized: quantized)),
                 count: rows, piece: 4)
         }
+        add(output, attentionOutput(layer), then: gate(layer), rows, &stages)
     }
 
     private func feedForward(
-        _ index: Int, _ layer: LlamaWeights.Layer, _ rows: Int, _ stages: inout CapturedStages
+        _ layer: LlamaWeights.Layer, _ hidden: DeviceBuffer<Float>, then following: Projections, _ rows: Int,
+        _ stages: inout CapturedStages
     ) {
         let input = activations(scratch.normed, geometry.hidden, scratch.quantized, for: [layer.gate, layer.up])
-        stages.add(.norm(norm(layer.feedForwardNorm, addsResult: true, input)), count: rows, piece: 2)
+        stages.add(.norm(norm(layer.feedForwardNorm, of: hidden, addsResult: true, input)), count: rows, piece: 2)
         let activated = activations(
             scratch.activated, geometry.feedForward, scratch.quantizedActivated, for: [layer.down])
         let (gate, down) = (gate(layer), down(layer))
@@ -126,22 +164,26 @@ extension TraceCapture {
                     width: geometry.feedForward, output: activated, tiles: scratch.tiles.places,
                     expansions: scratch.expansions.places)),
             count: gate.count, piece: piece(of: gate, rows))
-        add(activated, down, then: index + 1 < weights.layers.count ? projections(index + 1) : head, rows, &stages)
+        add(activated, down, then: following, rows, &stages)
     }
 
     /// hidden += result, where there is one; output = norm(hidden) · weight.
-    private func norm(_ weight: DeviceBuffer<Float>, addsResult: Bool, _ output: Activations) -> NormStage {
+    private func norm(
+        _ weight: DeviceBuffer<Float>, of hidden: DeviceBuffer<Float>, addsResult: Bool, _ output: Activations
+    ) -> NormStage {
         NormStage(
-            hidden: scratch.hidden.base, delta: addsResult ? UnsafePointer(scratch.result.base) : nil,
+            hidden: hidden.base, delta: addsResult ? UnsafePointer(scratch.result.base) : nil,
             deltaStride: scratch.resultStride, weight: weight.base, epsilon: epsilon, output: output)
     }
 
     /// Activations with their int8 form where one of the products takes it.
     private func activations(
-        _ values: DeviceBuffer<Float>, _ width: Int, _ quantized: QuantizedBuffer, for matrices: [PackedMatrix]
+        _ values: DeviceBuffer<Float>, _ width: Int, _ quantized: QuantizedBuffer, for matrices: [PackedMatrix],
+        peak: Int32 = HK_INT8_PEAK
     ) -> Activations {
         let isWanted = quantizes && matrices.contains(where: \.takesInt8)
-        return Activations(values: values.base, width: width, quantized: isWanted ? quantized.view : nil)
+        return Activations(
+            values: values.base, width: width, quantized: isWanted ? quantized.view(width: width, peak: peak) : nil)
     }
 
     private func add(
@@ -163,15 +205,27 @@ extension TraceCapture {
         rows > 4 ? 1 : max(1, projections.count / (threads * 3))
     }
 
-    /// Queries, keys and values of a layer; the output head where the model has no layers.
+    /// What `layers` makes of the activations a layer begins with: queries, keys and values, of the last layer only the
+    /// latter two; the output head where the model has no layers.
     private func projections(_ index: Int) -> Projections {
         guard index < weights.layers.count else { return head }
         let layer = weights.layers[index]
-        let (stride, queries) = (scratch.projectionStride, scratch.projections.base)
-        let keys = queries + layer.query.paddedOutputs
+        let keysAndValues = keysAndValues(layer)
+        if index + 1 == weights.layers.count { return keysAndValues }
         return Projections(
-            first: projection(layer.query, queries, stride), second: projection(layer.key, keys, stride),
-            third: projection(layer.value, keys + layer.key.paddedOutputs, stride), threads: threads)
+            first: queries(layer).first, second: keysAndValues.first, third: keysAndValues.second, threads: threads)
+    }
+
+    private func queries(_ layer: LlamaWeights.Layer) -> Projections {
+        Projections(
+            first: projection(layer.query, scratch.projections.base, scratch.projectionStride), threads: threads)
+    }
+
+    private func keysAndValues(_ layer: LlamaWeights.Layer) -> Projections {
+        let keys = scratch.projections.base + layer.query.paddedOutputs
+        return Projections(
+            first: projection(layer.key, keys, scratch.projectionStride),
+            second: projection(layer.value, keys + layer.key.paddedOutputs, scratch.projectionStride), threads: threads)
     }
 
     private func attentionOutput(_ layer: LlamaWeights.Layer) -> Projections {
