@@ -129,6 +129,10 @@ public struct BatchDaemon: Sendable {
             let loading = try SessionLoading(
                 model: batch.model ?? configuration.model, configuration: configuration, platforms: platforms, log: log)
             return try loading.run(queue, drains: drains, stop: stop, clock: clock, suspicion: suspicion)
+        } catch  where stop.level != .none && !(error is JobStoreError) {
+            // What was given up because of the stop is no failure.
+            log.warning("\(error)")
+            return .stopped
         } catch let fault as DeviceFault where !fault.repeats {
             log.error("\(fault)")
             return .deviceFailed(EngineFailure(description: fault.description), finished: 0, culprits: 0)

@@ -18,7 +18,6 @@ final class TTNNModel: TTModel {
     private var hasDecoded = false
     private var running: RunningStep?
     private var overhead = StepOverhead()
-    private let log: DeviceLog
 
     /// A decode step whose output was not read yet.
     private struct RunningStep {
@@ -38,20 +37,19 @@ final class TTNNModel: TTModel {
         self.initialization = initialization
         config = initialization.config
         deviceCount = mesh.meshShape.deviceCount
-        log = bridge.log
         let answer: LoadAnswer = try bridge.request(
             .load, LoadHeader(initialization, modelClass, bridge.configuration, deviceCount: deviceCount),
             seconds: bridge.configuration.loadDeadline)
         capabilities = ModelCapabilities(answer)
         maxTokensAllUsers = answer.maxTokensAllUsers
-        log(
+        bridge.log(
             .info,
             "\(modelClass): decode contract \(answer.decodeContract), \(answer.tensors) tensors, "
                 + (answer.splitsRead ? "output read apart" : "output read within the step"))
     }
 
     deinit {
-        if let words = overhead.summary { log(.info, words) }
+        if let words = overhead.summary { bridge.log(.info, words) }
     }
 
     /// Keys and values as the device keeps them: bfloat8_b tiles of 32 × 32, 1088 bytes each (contract §7.1).

@@ -38,7 +38,7 @@ public struct TTNNPlatform: DevicePlatform {
     ///
     /// - Throws: `TTNNError`, `ConfigurationError`, or a `DeviceFault` where it may go better the next time.
     public func openMeshDevice(
-        _ configuration: EngineConfiguration, log: @escaping DeviceLog
+        _ configuration: EngineConfiguration, for user: DeviceUser
     ) throws -> any MeshDevice {
         var selection = configuration.meshDevice
         if selection == nil, let name = environment["MESH_DEVICE"], !name.isEmpty {
@@ -46,7 +46,7 @@ public struct TTNNPlatform: DevicePlatform {
         }
         let recovery = DeviceRecovery(paths: paths)
         let bridge = try Bridge(
-            configuration.bridge, environment: environment(for: configuration.bridge), recovery: recovery, log: log)
+            configuration.bridge, environment: environment(for: configuration.bridge), recovery: recovery, user: user)
         do {
             return try TTNNMeshDevice(bridge, selection: selection, tt: configuration.tt)
         } catch {

@@ -79,11 +79,11 @@ import Testing
         var configuration = EngineConfiguration()
         configuration.threads = 4096
         configuration.bindThreads = true
-        let device = try HostPlatform().openMeshDevice(configuration) { _, _ in }
+        let device = try HostPlatform().openMeshDevice(configuration, for: DeviceUser())
         defer { device.close() }
         #expect(device.warnings.map(\.key) == ["threads"])
         configuration.threads = 1
-        let small = try HostPlatform().openMeshDevice(configuration) { _, _ in }
+        let small = try HostPlatform().openMeshDevice(configuration, for: DeviceUser())
         defer { small.close() }
         #expect(small.warnings.isEmpty)
     }
@@ -107,7 +107,7 @@ import Testing
         let platform = HostPlatform()
         var configuration = EngineConfiguration()
         #expect(platform.discover(configuration).devices.count == 1)
-        let device = try platform.openMeshDevice(configuration) { _, _ in }
+        let device = try platform.openMeshDevice(configuration, for: DeviceUser())
         #expect(device.platformName == "host")
         #expect(device.meshShape.deviceCount == 1)
         #expect(device.models.architectures == ["TTLlamaForCausalLM"])
@@ -115,6 +115,6 @@ import Testing
         device.close()
         device.close()
         configuration.meshDevice = .named(.n300)
-        #expect(throws: ConfigurationError.self) { try platform.openMeshDevice(configuration) { _, _ in } }
+        #expect(throws: ConfigurationError.self) { try platform.openMeshDevice(configuration, for: DeviceUser()) }
     }
 }

@@ -74,14 +74,29 @@ struct BridgeTests {
         ("sleep 20", "no progress within 1 s"),
     ])
     func anInterpreterThatIsNone(script: String, words: String) throws {
+        let error = try openingError(script, DeviceUser(), seconds: 1)
+        #expect(error.description.contains(words), "\(error)")
+    }
+
+    /// The error of opening a mesh with `script` as the interpreter.
+    private func openingError(_ script: String, _ user: DeviceUser, seconds: Int) throws -> TTNNError {
         var configuration = EngineConfiguration()
         // A file of the repository: one just written may still be open in a child of another test, and is "busy" then.
-        configuration.bridge.python = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "no-python").path
-        configuration.bridge.openDeadline = 1
+        let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "no-python")
+        configuration.bridge.python = program.path
+        configuration.bridge.openDeadline = seconds
         configuration.bridge.stopGrace = 0
         let platform = TTNNPlatform(environment: ["PATH": "/usr/bin:/bin", "SCRIPT": script])
-        let error = #expect(throws: TTNNError.self) { try platform.openMeshDevice(configuration) { _, _ in } }
-        #expect(error?.description.contains(words) == true, "\(String(describing: error))")
+        return try #require(throws: TTNNError.self) { try platform.openMeshDevice(configuration, for: user) }
+    }
+
+    /// Opening and loading can take an hour; whoever wants the daemon to end does not wait for it.
+    @Test func openingIsGivenUpWhenTheProgramStops() throws {
+        let began = ContinuousClock.now
+        let stop = began + .milliseconds(300)
+        let error = try openingError("sleep 60", DeviceUser(isStopping: { ContinuousClock.now >= stop }), seconds: 50)
+        #expect(error.description.contains("told to stop"), "\(error)")
+        #expect(ContinuousClock.now - began < .seconds(40))
     }
 
     @Test func whatAChildPrintsIsLogged() throws {

@@ -39,9 +39,8 @@ struct MockMeshTests {
         environment["PYTHONPATH"] = Self.tests.appending(path: "MockMesh").path
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
         environment.merge(variables) { $1 }
-        let device = try TTNNPlatform(environment: environment).openMeshDevice(configuration(change)) {
-            [lines] level, line in lines.all.withLock { $0.append("\(level): \(line)") }
-        }
+        let user = DeviceUser(log: { [lines] level, line in lines.all.withLock { $0.append("\(level): \(line)") } })
+        let device = try TTNNPlatform(environment: environment).openMeshDevice(configuration(change), for: user)
         return try #require(device as? TTNNMeshDevice)
     }
 

@@ -103,7 +103,7 @@ private struct StubPlatform: DevicePlatform {
     func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery { discovery }
 
     func openMeshDevice(
-        _ configuration: EngineConfiguration, log: @escaping DeviceLog
+        _ configuration: EngineConfiguration, for user: DeviceUser
     ) throws -> any MeshDevice {
         FakeMeshDevice()
     }

@@ -46,7 +46,9 @@ struct SessionLoading {
         let engine = try EngineThread(
             clock: clock,
             build: { [config, configuration, platforms, tokenizer, log] in
-                try openEngine(config, configuration, platforms, tokenizer.endOfGenerationTokens, log)
+                try openEngine(
+                    config, configuration, platforms, tokenizer.endOfGenerationTokens,
+                    DeviceUser(log: log.deviceLog, isStopping: { stop.level != .none }), log)
             },
             report: { [mailbox = writer.mailbox] in mailbox.send(.engine($0)) })
         log.info("\(name) is ready after \(Int((ContinuousClock.now - began) / .milliseconds(1))) ms")
@@ -63,9 +65,9 @@ struct SessionLoading {
 /// Opens the device that the configuration asks for and puts an engine with the model on it.
 private func openEngine(
     _ model: ModelConfig, _ configuration: Configuration, _ platforms: PlatformCatalogue,
-    _ endOfGeneration: Set<Int32>, _ log: Logger
+    _ endOfGeneration: Set<Int32>, _ user: DeviceUser, _ log: Logger
 ) throws -> OpenedEngine {
-    let device = try platforms.open(configuration.engine, log: log.deviceLog)
+    let device = try platforms.open(configuration.engine, for: user)
     log.info("device: \(device.summary)")
     let worker = try TTWorker(
         device: device, configuration: configuration.engine, model: model, endOfGenerationTokens: endOfGeneration)

@@ -24,7 +24,7 @@ public struct HostPlatform: DevicePlatform {
     ///
     /// - Throws: `ConfigurationError.contradiction` for any other mesh than (1, 1).
     public func openMeshDevice(
-        _ configuration: EngineConfiguration, log: @escaping DeviceLog
+        _ configuration: EngineConfiguration, for user: DeviceUser
     ) throws -> any MeshDevice {
         _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)
         return try HostMeshDevice(threads: configuration.threads, bindThreads: configuration.bindThreads)

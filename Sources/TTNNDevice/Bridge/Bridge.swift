@@ -11,8 +11,7 @@ final class Bridge {
     let configuration: BridgeConfiguration
     private let process: ChildProcess
     private let recovery: DeviceRecovery
-    /// Where its messages go.
-    let log: DeviceLog
+    private let user: DeviceUser
     private var connection: BridgeConnection?
     private var frame: [UInt8] = []
     private var hasFailed = false
@@ -26,15 +25,15 @@ final class Bridge {
     /// - Throws: `TTNNError.cannotStart`.
     init(
         _ configuration: BridgeConfiguration, environment: [String: String], recovery: DeviceRecovery,
-        log: @escaping DeviceLog
+        user: DeviceUser
     ) throws {
         self.configuration = configuration
         self.recovery = recovery
-        self.log = log
+        self.user = user
         do throws(BridgeError) {
             let started = try ChildProcess.start(
                 configuration.python, BridgeProgram.arguments(.serve, socket: ChildProcess.childSocket),
-                environment: environment, log: log)
+                environment: environment, log: user.log)
             process = started.process
             connection = BridgeConnection(socket: started.socket)
         } catch {
@@ -47,6 +46,7 @@ final class Bridge {
             guard answer.protocol == FrameHead.protocolVersion else {
                 throw BridgeError.malformed("protocol \(answer.protocol)")
             }
+            log(.debug, "the bridge has pid \(process.pid) and Python \(answer.python)")
         } catch {
             var reason = (error as? DeviceFault)?.reason ?? "\(error)"
             // It may have ended before it was asked anything.
@@ -56,6 +56,9 @@ final class Bridge {
     }
 
     deinit { shutDown() }
+
+    /// Tells the user of the device.
+    func log(_ level: DeviceLogLevel, _ line: String) { user.log(level, line) }
 
     /// Asks for something and decodes the answer's header.
     ///
@@ -68,7 +71,7 @@ final class Bridge {
                 throw .system("a header cannot be written")
             }
             if kind != .hello { touchesDevices = true }
-            let deadline = Deadline(seconds: seconds)
+            let deadline = Deadline(seconds: seconds, isGivenUp: user.isStopping)
             frame.removeAll(keepingCapacity: true)
             FrameHead(kind: kind.rawValue, headerBytes: text.count, payloadBytes: 0).append(to: &frame)
             frame += text
@@ -147,7 +150,7 @@ final class Bridge {
             log(.warning, words)
         }
         // A device that hung is reset even where its mesh could still be closed.
-        if touchesDevices, process.end != .exited(0) || hasFailed { recovery.run(configuration, log) }
+        if touchesDevices, process.end != .exited(0) || hasFailed { recovery.run(configuration, user.log) }
     }
 
     private func usable() throws(BridgeError) -> BridgeConnection {

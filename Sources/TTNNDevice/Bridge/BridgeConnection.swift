@@ -98,9 +98,10 @@ final class BridgeConnection {
         case EPIPE, ECONNRESET: throw .ended
         default: throw .system(String(cString: strerror(errno)))
         }
+        if deadline.isGivenUp() { throw .givenUp }
         guard let wait = deadline.remainingMilliseconds else { throw .deadlineMissed(seconds: deadline.seconds) }
         var state = pollfd(fd: socket, events: Int16(events), revents: 0)
-        _ = poll(&state, 1, wait)
+        _ = poll(&state, 1, min(wait, 500))
     }
 }
 
@@ -108,10 +109,13 @@ final class BridgeConnection {
 struct Deadline {
     /// How long there was from the beginning.
     let seconds: Int
+    /// Whether nobody wants to wait any longer; asked about twice a second.
+    let isGivenUp: () -> Bool
     private let end: SuspendingClock.Instant
 
-    init(seconds: Int) {
+    init(seconds: Int, isGivenUp: @escaping () -> Bool = { false }) {
         self.seconds = seconds
+        self.isGivenUp = isGivenUp
         end = .now + .seconds(seconds)
     }
 

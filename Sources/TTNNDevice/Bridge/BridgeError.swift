@@ -4,6 +4,8 @@
 enum BridgeError: Error, CustomStringConvertible {
     /// No answer in time.
     case deadlineMissed(seconds: Int)
+    /// The program ends, and does not want the answer any more.
+    case givenUp
     /// The bridge is gone.
     case ended
     /// An answer that is not what the protocol says.
@@ -19,7 +21,7 @@ enum BridgeError: Error, CustomStringConvertible {
     var leavesConnection: Bool {
         switch self {
         case .refused, .failed: true
-        case .deadlineMissed, .ended, .malformed, .system: false
+        case .deadlineMissed, .givenUp, .ended, .malformed, .system: false
         }
     }
 
@@ -27,6 +29,7 @@ enum BridgeError: Error, CustomStringConvertible {
     var description: String {
         switch self {
         case .deadlineMissed(let seconds): "no progress within \(seconds) s"
+        case .givenUp: "given up, because ttbatch was told to stop"
         case .ended: "the bridge process is gone"
         case .malformed(let what): "the bridge answered with nonsense: \(what)"
         case .refused(let message), .failed(let message): message

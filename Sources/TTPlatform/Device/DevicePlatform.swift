@@ -10,10 +10,23 @@ public protocol DevicePlatform: Sendable {
 
     /// Opens the mesh that the configuration asks for.
     ///
-    /// - Parameter log: where the device's own messages go while it is open.
     /// - Throws: `ConfigurationError` or the platform's own error, each with a message for a person. A `DeviceFault` where
     ///   it may go better the next time.
-    func openMeshDevice(_ configuration: EngineConfiguration, log: @escaping DeviceLog) throws -> any MeshDevice
+    func openMeshDevice(_ configuration: EngineConfiguration, for user: DeviceUser) throws -> any MeshDevice
+}
+
+/// What a device needs of the program that uses it.
+public struct DeviceUser: Sendable {
+    /// Where the device's own messages go while it is open.
+    public var log: DeviceLog
+    /// Whether the program wants to end: opening a mesh and loading a model can take an hour, and are given up then.
+    public var isStopping: @Sendable () -> Bool
+
+    /// A user as given; one that hears nothing and does not stop where nothing is given.
+    public init(log: @escaping DeviceLog = { _, _ in }, isStopping: @escaping @Sendable () -> Bool = { false }) {
+        self.log = log
+        self.isStopping = isStopping
+    }
 }
 
 /// Takes a line that a device or its driver has to say.
@@ -109,8 +122,8 @@ public struct PlatformCatalogue: Sendable {
 
     /// Chooses a platform and opens the mesh that the configuration asks for.
     public func open(
-        _ configuration: EngineConfiguration, log: @escaping DeviceLog = { _, _ in }
+        _ configuration: EngineConfiguration, for user: DeviceUser = DeviceUser()
     ) throws -> any MeshDevice {
-        try choose(configuration, log: log).openMeshDevice(configuration, log: log)
+        try choose(configuration, log: user.log).openMeshDevice(configuration, for: user)
     }
 }

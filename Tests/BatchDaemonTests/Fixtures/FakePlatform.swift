@@ -37,7 +37,7 @@ final class FakePlatform: DevicePlatform {
     }
 
     func openMeshDevice(
-        _ configuration: EngineConfiguration, log: @escaping DeviceLog
+        _ configuration: EngineConfiguration, for user: DeviceUser
     ) throws -> any MeshDevice {
         let opening = opened.add(1, ordering: .acquiringAndReleasing).oldValue
         let capabilities = ModelCapabilities(
