@@ -53,6 +53,9 @@ let package = Package(
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CSQLiteShim", linkerSettings: [.linkedLibrary("sqlite3")]),
 
+        // Named places at which tests make the program die.
+        room("Failpoints"),
+
         // Models: files, text, the contract and the devices.
         room("ModelFiles"),
         room("Jinja"),
@@ -73,21 +76,21 @@ let package = Package(
         room(
             "JobStore",
             [
-                "Migrations", "CSQLiteShim", .product(name: "GRDB", package: "GRDB.swift"),
+                "Failpoints", "Migrations", "CSQLiteShim", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         room(
             "BatchDaemon",
             [
                 "ModelFiles", "Tokenizer", "Jinja", "TTPlatform", "HostDevice", "TTNNDevice", "TTWorker", "TTEngine",
-                "PromptFiles", "JobStore",
+                "PromptFiles", "JobStore", "Failpoints",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),
         .executableTarget(
             name: "ttbatch",
             dependencies: [
-                "BatchDaemon", "JobStore", "PromptFiles", "TTPlatform", "ModelFiles",
+                "BatchDaemon", "JobStore", "PromptFiles", "TTPlatform", "ModelFiles", "Failpoints",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -97,6 +100,7 @@ let package = Package(
         .target(
             name: "FakeModel", dependencies: ["TTPlatform", "ModelFiles"], path: "Tests/FakeModel",
             swiftSettings: strict),
+        .target(name: "CFaultVFS", path: "Tests/CFaultVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
         tests("ModelFiles"),
         tests(
             "Jinja",
@@ -109,14 +113,15 @@ let package = Package(
         tests("TTWorker", ["TTPlatform", "ModelFiles", "HostDevice", "FakeModel"]),
         tests("TTEngine", ["TTWorker", "TTPlatform", "FakeModel"]),
         tests("PromptFiles", excluded: ["openai"]),
-        tests("JobStore", ["Migrations", "CSQLiteShim", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests("JobStore", ["Migrations", "CSQLiteShim", "CFaultVFS", .product(name: "GRDB", package: "GRDB.swift")]),
         tests(
             "BatchDaemon",
             [
                 "JobStore", "PromptFiles", "ModelFiles", "Tokenizer", "Jinja", "TTPlatform", "TTWorker", "TTEngine",
                 "FakeModel", .product(name: "Logging", package: "swift-log"),
             ]),
-        .testTarget(name: "ProgramTests", swiftSettings: strict),
+        .testTarget(
+            name: "ProgramTests", dependencies: [.product(name: "GRDB", package: "GRDB.swift")], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

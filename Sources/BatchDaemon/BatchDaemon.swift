@@ -1,5 +1,6 @@
 // The daemon: owns the database, loads the model whose turn it is, works the queue off, and survives its device.
 
+import Failpoints
 import Foundation
 public import JobStore
 public import Logging
@@ -60,6 +61,7 @@ public struct BatchDaemon: Sendable {
     public func run() throws {
         let lease = try store.acquireLease()
         defer { lease.release() }
+        failpoint("daemon.leased")
         try run(lease)
     }
 
@@ -75,13 +77,17 @@ public struct BatchDaemon: Sendable {
                 "the last daemon died: \(opened.orphans.requeued) jobs are back in the queue, \(opened.orphans.failed) failed"
             )
         }
-        for draft in try store.sweepOrphanedDrafts() { log.warning("removed \(draft), whose enqueue had died") }
+        for draft in try store.sweepOrphanedDrafts() {
+            log.warning("removed \(draft), whose writing or pruning had died")
+        }
         for batch in try store.completeCancellations(at: clock.now) { log.info("finished cancelling \(batch)") }
         let queue = WorkQueue(store: store, incarnation: opened.incarnation, scope: scope, clock: clock)
         defer {
             do throws(JobStoreError) {
+                failpoint("daemon.stopping")
                 try store.closeIncarnation(opened.incarnation, at: clock.now)
                 try store.settle()
+                failpoint("daemon.settled")
             } catch {
                 log.error("could not close \(opened.incarnation): \(error)")
             }

@@ -113,6 +113,11 @@ public protocol JobStore: Sendable {
     /// Does what keeps the store small and quick, if it is due; the daemon calls it between groups.
     func maintain() throws(JobStoreError)
 
+    /// Deletes batches that ended before `limit`, with all that belongs to them, and metrics as old. A batch that has not
+    /// ended stays, however old it is.
+    @discardableResult
+    func prune(finishedBefore limit: Milliseconds) throws(JobStoreError) -> PruneReport
+
     /// Leaves the store in order for those who copy its file; the daemon calls it at its end.
     func settle() throws(JobStoreError)
 }

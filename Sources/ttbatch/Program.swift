@@ -26,7 +26,8 @@ struct Program: ParsableCommand {
             CommandGroup(
                 name: "Look and act:",
                 subcommands: [List.self, Show.self, Status.self, Results.self, Cancel.self, Retry.self]),
-            CommandGroup(name: "This machine:", subcommands: [Devices.self, Models.self, Bench.self]),
+            CommandGroup(
+                name: "This machine:", subcommands: [Devices.self, Models.self, Bench.self, DatabaseVerbs.self]),
         ])
 
     static func main() {

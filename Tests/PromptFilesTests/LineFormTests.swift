@@ -40,7 +40,7 @@ import Testing
         ),
         (
             #"{"custom_id":"a","method":"POST","url":"/v1/completions","body":"x"}"#,
-            [#"body: "x" is a string, not an object; give an object"#]
+            [#"body: the text is a string, not an object; give an object"#]
         ),
         (
             #"{"custom_id":"a","method":"POST","url":"/v1/completions","body":{}}"#,
@@ -104,7 +104,7 @@ import Testing
 
     static let refusedChats: [(String, String)] = [
         (#"{"messages":[]}"#, "messages: [] is empty; give at least one message"),
-        (#"{"messages":"x"}"#, #"messages: "x" is a string, not an array of messages; give an array of messages"#),
+        (#"{"messages":"x"}"#, #"messages: the text is a string, not an array of messages; give an array of messages"#),
         (
             #"{"messages":[7]}"#,
             "messages[0]: 7 is an integer, not a message object with role and content; give a message object with role and content"

@@ -5,7 +5,7 @@ import PromptFiles
 
 /// A draft that is being filled with lines, some thousands at a time.
 struct DraftFilling {
-    let draft: any BatchDraft
+    private let writing: DraftWriting
     let file: String
     private var model: BatchModel
     let skipsInvalid: Bool
@@ -24,7 +24,7 @@ struct DraftFilling {
         draft: any BatchDraft, file: String, model: BatchModel, skipsInvalid: Bool, maxReported: Int,
         report: @escaping (LineError) -> Void
     ) {
-        self.draft = draft
+        writing = DraftWriting(draft)
         self.file = file
         self.model = model
         self.skipsInvalid = skipsInvalid
@@ -50,25 +50,34 @@ struct DraftFilling {
         if newJobs.count + newRejected.count >= 2000 || bufferedBytes >= 4 << 20 { try flush() }
     }
 
-    /// Writes what is buffered; once a line was wrong that may not be skipped, nothing more is written.
-    mutating func flush() throws(JobStoreError) {
-        defer {
-            newJobs.removeAll(keepingCapacity: true)
-            newRejected.removeAll(keepingCapacity: true)
-            bufferedBytes = 0
-        }
-        jobs += newJobs.count
-        rejected += newRejected.count
+    /// Has what is buffered written; once a line was wrong that may not be skipped, nothing more is written.
+    private mutating func flush() throws(JobStoreError) {
+        let (group, groupRejected) = (newJobs, newRejected)
+        (newJobs, newRejected, bufferedBytes) = ([], [], 0)
+        jobs += group.count
+        rejected += groupRejected.count
         guard skipsInvalid || errors == 0 else { return }
-        let duplicates = try draft.append(newJobs, rejected: newRejected)
-        guard !duplicates.isEmpty else { return }
+        reject(try writing.append(group, rejected: groupRejected))
+    }
+
+    /// Writes the rest. When it returns, all that was taken is in the draft.
+    mutating func finish() throws(JobStoreError) {
+        try flush()
+        reject(try writing.finish())
+        if !newRejected.isEmpty {
+            try flush()
+            _ = try writing.finish()
+        }
+    }
+
+    /// Waits until nobody uses the draft any more, whatever became of what was being written.
+    func abandon() { _ = try? writing.finish() }
+
+    private mutating func reject(_ duplicates: [DuplicateCustomID]) {
         jobs -= duplicates.count
-        newRejected.removeAll()
         for duplicate in duplicates {
             reject(Int(duplicate.line), duplicate.customID, [duplicateError(duplicate)])
         }
-        rejected += newRejected.count
-        if skipsInvalid { _ = try draft.append([], rejected: newRejected) }
     }
 
     private mutating func reject(_ line: Int, _ customID: String, _ lineErrors: [LineError]) {

@@ -114,7 +114,7 @@ public struct Enqueuer {
                 try filling.take(line)
                 stoppedEarly = !options.skipsInvalid && filling.errors >= options.maxErrors
             }
-            try filling.flush()
+            try filling.finish()
             guard filling.errors == 0 || options.skipsInvalid else {
                 throw EnqueueError.invalidLines(
                     file: reader.name, errors: filling.errors,
@@ -124,6 +124,7 @@ public struct Enqueuer {
                 throw EnqueueError.nothingValid(file: reader.name, errors: filling.errors)
             }
         } catch {
+            filling.abandon()
             try? draft.discard()
             throw error
         }

@@ -1,5 +1,6 @@
 // One model loaded and at work: jobs are claimed, tokenised and handed to the engine until there are no more for it.
 
+import Failpoints
 import JobStore
 import Logging
 
@@ -62,9 +63,11 @@ struct Session {
         let end: Result<SessionEnd, JobStoreError>
         do throws(JobStoreError) { end = .success(try feedUntilEnd()) } catch { end = .failure(error) }
         stop.onRequest(nil)
+        failpoint("session.ending")
         let unseen = engine.end()
         writer.mailbox.send(.engine(.putBack(unseen + suspects.map(\.ticket))))
         writer.end()
+        failpoint("session.ended")
         if let error = writer.failureOfStore { throw error }
         if let failure = writer.failureOfEngine {
             return .deviceFailed(failure, finished: writer.finishedCount, culprits: writer.culpritCount)
@@ -82,7 +85,7 @@ struct Session {
                 let work = stop.level == .none ? try takeWork() : .busy
                 if case .none = work, inFlight.count == 0 { return .outOfWork }
                 if case .claimed = work { continue }
-                if inFlight.count == 0 { try queue.store.maintain() }
+                try queue.store.maintain()
                 trouble.isOver()
             } catch {
                 try trouble.note(error)
@@ -120,11 +123,15 @@ extension Session {
             }
         }
         let room = lookahead - inFlight.count
+        // Results that cannot be written pile up: no more are made until they can.
+        guard !writer.isBlocked else { return .busy }
         // Handfuls, so that the database is not asked for every single job.
         guard room >= max(1, lookahead / 4) else { return .busy }
         guard let batch = try queue.next() else { return drains ? .none : .busy }
         guard batch.model == nil || batch.model == modelName else { return .none }
-        for job in try queue.claim(room, of: batch) {
+        let claimed = try queue.claim(room, of: batch)
+        failpoint("session.claimed")
+        for job in claimed {
             if job.crashes > 0 { suspects.append(job) } else { admit(job) }
         }
         suspicion.sort(&suspects)

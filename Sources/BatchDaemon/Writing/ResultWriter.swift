@@ -1,5 +1,6 @@
 // The thread behind the engine: tokens become texts, texts become results, results are committed in groups.
 
+import Failpoints
 import Foundation
 import JobStore
 import Logging
@@ -64,6 +65,7 @@ final class ResultWriter: @unchecked Sendable {
     private var storeFailure: JobStoreError?
     private var finishedJobs = 0
     private var culprits = 0
+    private var isWaitingForStore = false
 
     init(
         store: any JobStore, incarnation: Incarnation, inFlight: InFlight, settings: DaemonSettings, stop: StopSignal,
@@ -94,6 +96,9 @@ final class ResultWriter: @unchecked Sendable {
 
     /// Jobs that were failed because they were in flight at too many crashes.
     var culpritCount: Int { outcome.withLock { culprits } }
+
+    /// Results wait in memory, because the store is out of order for the moment.
+    var isBlocked: Bool { outcome.withLock { isWaitingForStore } }
 
     /// Starts the thread; `stopEngine` tells the engine that a job needs no more tokens.
     func start(stopEngine: @escaping @Sendable (ClaimTicket) -> Void) {
@@ -183,6 +188,7 @@ extension ResultWriter {
     }
 
     private func add(_ completion: JobCompletion) {
+        failpoint("writer.ended")
         group.append(completion)
         metrics.count(finished: completion)
         if groupDue == nil { groupDue = .now + .milliseconds(settings.commitIntervalMS) }
@@ -216,7 +222,7 @@ extension ResultWriter {
                 try store.record(interval)
                 intervals.removeFirst()
             }
-            retryDue = nil
+            if retryDue != nil { resume() }
             trouble.isOver()
         } catch {
             meet(error)
@@ -232,8 +238,8 @@ extension ResultWriter {
         groupDue = nil
         outcome.withLock { finishedJobs += report.finished }
         if !report.stale.isEmpty { log.info("\(report.stale.count) results came after their jobs were cancelled") }
+        failpoint("writer.committed")
         tell(report.closedBatches)
-        try store.maintain()
     }
 
     private func putBack() throws(JobStoreError) {
@@ -266,6 +272,7 @@ extension ResultWriter {
             // daemon to stop does not wait for a full disk longer than for running jobs.
             guard isEnding, stop.isGraceOver(.milliseconds(settings.graceMS)) else {
                 retryDue = .now + .milliseconds(settings.storeRetryMS)
+                outcome.withLock { isWaitingForStore = true }
                 return
             }
         } catch {
@@ -280,6 +287,13 @@ extension ResultWriter {
         }
         outcome.withLock { storeFailure = error }
         discard()
+        inFlight.nudge()
+    }
+
+    /// What waited has been written.
+    private func resume() {
+        retryDue = nil
+        outcome.withLock { isWaitingForStore = false }
         inFlight.nudge()
     }
 

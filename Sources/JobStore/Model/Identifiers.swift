@@ -1,5 +1,7 @@
 // The typed identifiers of the queue, and its instants.
 
+import Glibc
+
 /// A submitted file. Printed and parsed as `batch_17`; never used again after a deletion.
 public struct BatchID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The number that the store gave it.
@@ -73,6 +75,17 @@ public struct Milliseconds: RawRepresentable, Hashable, Comparable, Sendable, Ex
     /// For tests and constants.
     public init(integerLiteral value: Int64) {
         self.rawValue = value
+    }
+
+    /// `2026-11-22 13:05:00` in local time.
+    var localTime: String {
+        var seconds = time_t(rawValue / 1000)
+        var parts = tm()
+        var text = [CChar](repeating: 0, count: 32)
+        guard localtime_r(&seconds, &parts) != nil, strftime(&text, text.count, "%Y-%m-%d %H:%M:%S", &parts) > 0 else {
+            return "\(rawValue)"
+        }
+        return text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     }
 
     /// Chronological.

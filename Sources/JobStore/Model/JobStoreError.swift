@@ -32,7 +32,7 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The draft was committed, discarded or taken away.
     case draftClosed(BatchID)
     /// Another daemon owns the queue.
-    case daemonRunning(path: String, pid: Int32?)
+    case daemonRunning(path: String, pid: Int32?, since: Milliseconds?)
     /// This store was opened for reading.
     case readOnly(path: String)
 
@@ -62,7 +62,8 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notFound(let path):
             "there is no job database at \(path); enqueue something or start the daemon to create it"
         case .notAJobStore(let path, let reason):
-            "\(path) is not a job database of ttbatch (\(reason)); choose another path"
+            "\(path) is not a job database of ttbatch (\(reason)); choose another path, or put a backup in its place if "
+                + "it was one"
         case .newerSchema(let path, let found, let supported):
             "\(path) has schema \(found), this program knows schemas up to \(supported); use the newer ttbatch"
         case .olderSchema(let path, let found, let supported):
@@ -87,8 +88,9 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
             "the batch has no lines"
         case .draftClosed(let id):
             "\(id) is no longer a draft of this process"
-        case .daemonRunning(let path, let pid):
-            "a daemon\(pid.map { " (process \($0))" } ?? "") already owns \(path)"
+        case .daemonRunning(let path, let pid, let since):
+            "a daemon already owns \(path)\(pid.map { ": process \($0)" } ?? "")"
+                + (since.map { ", since \($0.localTime)" } ?? "")
         case .readOnly(let path):
             "\(path) was opened for reading only"
         case .diskFull(let path):
@@ -96,7 +98,8 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .busy(let path):
             "\(path) stayed locked by another process for too long; try again"
         case .corrupt(let path, let reason):
-            "\(path) is damaged (\(reason)); restore a backup, or rescue what is readable with sqlite3's .recover"
+            "\(path) is damaged (\(reason)); stop what uses it, see what `ttbatch db check` finds, then put a backup in its "
+                + "place, or rescue what is readable: sqlite3 \(path) .recover | sqlite3 rescued.db"
         case .database(let path, let code, let reason):
             "\(path): SQLite error \(code): \(reason)"
         }

@@ -145,3 +145,16 @@ public struct SystemStatus: Hashable, Sendable {
         self.latestMetrics = latestMetrics
     }
 }
+
+/// What retention deleted.
+public struct PruneReport: Hashable, Sendable {
+    /// The batches.
+    public var batches: [BatchID] = []
+    /// Their jobs.
+    public var jobs: Int64 = 0
+    /// Intervals of metrics.
+    public var metrics: Int64 = 0
+
+    /// Nothing deleted.
+    public init() {}
+}

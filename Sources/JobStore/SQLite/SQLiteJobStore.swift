@@ -2,6 +2,7 @@
 //
 // The extensions beside this file hold its operations: enqueue, claim, finish, cancel, queries, metrics, checkpoint.
 
+import Failpoints
 import GRDB
 import Synchronization
 
@@ -77,14 +78,20 @@ public final class SQLiteJobStore: JobStore {
     }
 
     /// Runs one transaction that takes the write lock at its start, so that it cannot fail half-way for being late.
-    func write<T>(_ operation: (Database) throws -> T) throws(JobStoreError) -> T {
+    ///
+    /// - Parameter name: of the operation; before and after its commit are the failpoints `name.committing` and
+    ///   `name.committed`.
+    func write<T>(
+        in name: StaticString = #function, _ operation: (Database) throws -> T
+    ) throws(JobStoreError) -> T {
         guard let writer else { throw .readOnly(path: path) }
         do {
-            return try writer.writeWithoutTransaction { db in
+            let result = try writer.writeWithoutTransaction { db in
                 var result: T?
                 do {
                     try db.inTransaction(.immediate) {
                         result = try operation(db)
+                        failpoint(operationName(name) + ".committing")
                         return .commit
                     }
                 } catch {
@@ -92,6 +99,8 @@ public final class SQLiteJobStore: JobStore {
                 }
                 return result!
             }
+            failpoint(operationName(name) + ".committed")
+            return result
         } catch {
             throw JobStoreError(error, path: path)
         }
@@ -100,9 +109,16 @@ public final class SQLiteJobStore: JobStore {
     /// Runs queries that see one state of the database.
     func read<T>(_ query: (Database) throws -> T) throws(JobStoreError) -> T {
         do {
-            return try reader.read(query)
+            return try reader.read { db in
+                do { return try query(db) } catch { throw JobStoreError(error, path: path, connection: db) }
+            }
         } catch {
             throw JobStoreError(error, path: path)
         }
     }
+}
+
+/// `claim` for `claim(_:of:incarnation:at:)`.
+private func operationName(_ function: StaticString) -> String {
+    String("\(function)".prefix { $0 != "(" })
 }

@@ -20,7 +20,8 @@ struct RequestLineReader {
         guard root.kind == .object else {
             let remedy = "JSONL has one object on each line (jq -c '.[]' makes it from an array)"
             let problem = RequestProblem(
-                code: .invalidType, place: .wholeLine, value: Excerpt.of(root), complaint: "is not a JSON object",
+                code: .invalidType, place: .wholeLine, value: root.kind == .string ? "the text" : Excerpt.of(root),
+                complaint: "is not a JSON object",
                 remedy: remedy)
             problems.add(problem)
             return

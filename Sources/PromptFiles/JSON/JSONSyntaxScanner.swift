@@ -136,7 +136,10 @@ struct JSONSyntaxScanner {
             throw fault("\(word) is Python, not JSON", "write \(json)")
         case "NaN", "Infinity":
             throw fault("JSON has no \(word)", "use a finite number, or leave the field out")
-        default: throw fault("unexpected word \(Excerpt.quoted(word))", "put text in double quotes")
+        case "yes", "no", "on", "off", "nil", "undefined", "nan":
+            throw fault("unexpected word \"\(word)\"", "put text in double quotes")
+        // It may be of a prompt, and what is in prompts is shown in no message.
+        default: throw fault("unexpected word", "put text in double quotes")
         }
     }
 

@@ -20,8 +20,16 @@ struct ProblemCollector {
         _ remedy: String? = nil
     ) {
         if isFull { return }
-        let value = node.map { Excerpt.of($0) }
-        add(RequestProblem(code: code, place: .field(path()), value: value, complaint: complaint, remedy: remedy))
+        let place = path()
+        let value = node.map { Self.isPromptText($0, at: place) ? "the text" : Excerpt.of($0) }
+        add(RequestProblem(code: code, place: .field(place), value: value, complaint: complaint, remedy: remedy))
+    }
+
+    /// What somebody has written for the model is shown in no message: messages end up in logs and in cron's mails.
+    private static func isPromptText(_ node: JSONNode, at path: String) -> Bool {
+        guard node.kind == .string, !node.utf8.isEmpty else { return false }
+        return path == "body"
+            || path.split(whereSeparator: { ".[".contains($0) }).contains { $0 == "prompt" || $0 == "messages" }
     }
 
     /// A value of the wrong type.

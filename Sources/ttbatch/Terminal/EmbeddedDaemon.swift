@@ -37,7 +37,7 @@ final class EmbeddedDaemon: @unchecked Sendable {
             lease = try store.acquireLease()
         } catch {
             // Another one was quicker.
-            guard case .daemonRunning(_, let pid) = error else { throw error }
+            guard case .daemonRunning(_, let pid, _) = error else { throw error }
             return .anotherProcess(pid: pid)
         }
         start(lease)

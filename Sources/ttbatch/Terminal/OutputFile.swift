@@ -1,5 +1,6 @@
 // A file of results that is there as a whole or not at all.
 
+import Failpoints
 import Glibc
 
 /// Results on their way to a file or to standard output.
@@ -67,6 +68,7 @@ final class OutputFile {
         try flush()
         if case .file(let descriptor, let temporary, let path) = target {
             guard fsync(descriptor.number) == 0 else { throw descriptor.failure("cannot be made durable") }
+            failpoint("output.synced")
             guard rename(temporary, path) == 0 else { throw descriptor.failure("cannot take its name") }
         }
         isFinished = true

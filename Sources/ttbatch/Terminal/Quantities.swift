@@ -33,6 +33,11 @@ enum Quantity {
         number < 1_000_000 ? "\(number / 1000) thousand" : "\(number / 1_000_000) million"
     }
 
+    /// `98 MiB`, or `12 KiB`.
+    static func bytes(_ number: Int64) -> String {
+        number < 1 << 20 ? "\(number >> 10) KiB" : "\(number >> 20) MiB"
+    }
+
     /// `45 %`, or `-` without a whole.
     static func share(_ part: Double, of whole: Double) -> String {
         whole > 0 ? String(format: "%.0f %%", 100 * part / whole) : "-"

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import BatchDaemon
+import Failpoints
 import JobStore
 
 struct Enqueue: ParsableCommand {
@@ -17,7 +18,9 @@ struct Enqueue: ParsableCommand {
         let configuration = try shared.configuration()
         let store = try shared.storeForWriting(configuration)
         for report in try input.enqueue(into: store, configuration, shared) {
+            failpoint("enqueue.acknowledging")
             StandardOutput.print(report.batch.description)
+            failpoint("enqueue.acknowledged")
         }
     }
 }

@@ -38,6 +38,28 @@ struct StoreTroubleTests {
         #expect(intervals.reduce(0) { $0 + $1.generatedTokens } == Int64(usage.completionTokens))
     }
 
+    /// Claims would go through while results cannot be written: none are made, so that no more than what is in flight
+    /// waits in memory.
+    @Test func nothingIsClaimedWhileResultsWaitForTheDisk() throws {
+        let prompts = [Prompt].some(60)
+        let batch = try fixture.enqueue(prompts.lines)
+        let refused = Atomic(0)
+        let claims = Atomic(0)
+        let store = ScriptedStore(fixture.store) { (operation) throws(JobStoreError) in
+            switch operation {
+            case .finish where refused.add(1, ordering: .acquiringAndReleasing).newValue <= 30:
+                throw .diskFull(path: "jobs.db")
+            case .claim where (1..<30).contains(refused.load(ordering: .acquiring)):
+                claims.add(1, ordering: .relaxed)
+            default: break
+            }
+        }
+        try fixture.daemon(FakePlatform(), store: store).run()
+        try fixture.expectAllSucceeded(batch, prompts)
+        // One may have been under way.
+        #expect(claims.load(ordering: .relaxed) <= 1)
+    }
+
     @Test func jobsOfAFailedDeviceAreReleasedOnceTheStoreWorksAgain() throws {
         let prompts = [Prompt].some(25)
         let batch = try fixture.enqueue(prompts.lines)

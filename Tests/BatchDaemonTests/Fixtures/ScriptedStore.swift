@@ -119,6 +119,10 @@ extension ScriptedStore {
 
     func systemStatus() throws(JobStoreError) -> SystemStatus { try store.systemStatus() }
 
+    func prune(finishedBefore limit: Milliseconds) throws(JobStoreError) -> PruneReport {
+        try store.prune(finishedBefore: limit)
+    }
+
     func metrics(_ scope: MetricsScope, limit: Int) throws(JobStoreError) -> [MetricsInterval] {
         try store.metrics(scope, limit: limit)
     }

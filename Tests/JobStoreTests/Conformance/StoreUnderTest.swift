@@ -30,8 +30,8 @@ struct StoreUnderTest {
 final class TemporaryFolder {
     let path: String
 
-    init() throws {
-        path = FileManager.default.temporaryDirectory.path + "/jobstore-" + UUID().uuidString
+    init(in parent: String = FileManager.default.temporaryDirectory.path) throws {
+        path = parent + "/jobstore-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 

@@ -84,8 +84,11 @@ import Testing
         #expect(throws: JobStoreError.olderSchema(path: path, found: 0, supported: Schema.latest)) {
             try SQLiteJobStore(readingFrom: path)
         }
-        #expect(throws: JobStoreError.daemonRunning(path: path, pid: getpid())) {
+        #expect {
             try SQLiteJobStore(path: path, at: 0)
+        } throws: { error in
+            guard case .daemonRunning(path, pid: getpid(), _) = error as? JobStoreError else { return false }
+            return true
         }
     }
 
@@ -159,7 +162,12 @@ import Testing
         #expect(other.path == store.path)
         let lease = try store.acquireLease()
         defer { lease.release() }
-        #expect(throws: JobStoreError.daemonRunning(path: store.path, pid: getpid())) { _ = try other.acquireLease() }
+        #expect {
+            _ = try other.acquireLease()
+        } throws: { error in
+            guard case .daemonRunning(store.path, pid: getpid(), _) = error as? JobStoreError else { return false }
+            return true
+        }
     }
 
     @Test func everyConnectionIsSetUp() throws {
@@ -172,11 +180,10 @@ import Testing
             try queue.unsafeRead { db in try names.map { try db.number("PRAGMA \($0)") } }
         }
         for queue in [writer, store.reader, checkpointer] {
-            let names = ["wal_autocheckpoint", "foreign_keys", "mmap_size", "busy_timeout"]
-            #expect(try settings(queue, names) == [0, 1, 0, 15_000])
+            let names = ["wal_autocheckpoint", "foreign_keys", "mmap_size", "busy_timeout", "synchronous"]
+            #expect(try settings(queue, names) == [0, 1, 0, 15_000, 2])
             #expect(queue.unsafeRead { csqlite_is_checkpoint_on_close_forbidden($0.sqliteConnection!) } == 1)
         }
-        #expect(try settings(writer, ["synchronous"]) == [2])
         #expect(try writer.unsafeRead { try $0.row("PRAGMA journal_mode") { $0.text(0) } } == "wal")
     }
 

@@ -73,6 +73,9 @@ struct SharedDatabaseTests {
         _ = try store.enqueue(1)
         #expect(try store.walBytes() <= 1 << 20)
         #expect(try store.checkpointIfNeeded() == nil)
+        // A daemon that does not keep up, because it is stopped or hangs, must not let the disk fill up.
+        _ = try store.enqueue(60_000)
+        #expect(try store.walBytes() < 8 << 20)
         lease.release()
         _ = try store.enqueue(20_000)
         #expect(try store.walBytes() < 3 << 20, "without a daemon, the enqueue checkpoints")

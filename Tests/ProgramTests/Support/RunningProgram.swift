@@ -45,6 +45,9 @@ final class RunningProgram: @unchecked Sendable {
     /// What it has printed so far.
     var outputSoFar: String { (try? String(contentsOf: output, encoding: .utf8)) ?? "" }
 
+    /// What it has said so far.
+    var errorsSoFar: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
+
     func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
     /// Waits for the end, five minutes at most.

@@ -39,9 +39,9 @@ extension DatabaseQueue {
             guard code == 0 else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
             // A mapped file widens the window of that bug.
             try db.execute(sql: "PRAGMA mmap_size = 0")
-            guard role == .writer else { return }
             // Acknowledged means durable: NORMAL could lose the latest commits in a power cut.
             try db.execute(sql: "PRAGMA synchronous = FULL")
+            guard role == .writer else { return }
             // The log shrinks to this when it starts anew, so that its size on disk tells when a checkpoint is due.
             try db.execute(sql: "PRAGMA journal_size_limit = \(options.walLimitBytes / 2)")
             // In KiB: room for the upper pages of the custom_id index of a large batch.

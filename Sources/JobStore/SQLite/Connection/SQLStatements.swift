@@ -125,8 +125,20 @@ extension Database {
         return changesCount
     }
 
+    /// The same with any number of values.
+    @discardableResult
+    func run(_ sql: String, all values: [any SQLValue]) throws -> Int {
+        try step(sql, values) { _ in }
+        return changesCount
+    }
+
     /// All rows of a query.
     func rows<T>(_ sql: String, _ values: any SQLValue..., read: (SQLRow) throws -> T) throws -> [T] {
+        try rows(sql, all: values, read: read)
+    }
+
+    /// The same with any number of values.
+    func rows<T>(_ sql: String, all values: [any SQLValue], read: (SQLRow) throws -> T) throws -> [T] {
         var rows: [T] = []
         try step(sql, values) { rows.append(try read($0)) }
         return rows

@@ -5,6 +5,7 @@
 // (BEGIN IMMEDIATE, nothing written, ROLLBACK) while a second connection checkpoints: no commit can come between. And
 // only who holds byte 1 of the daemon's lock file checkpoints at all.
 
+import Failpoints
 import GRDB
 import Glibc
 import Synchronization
@@ -50,9 +51,12 @@ extension SQLiteJobStore {
         try checkpoint(whileGuarded: {})
     }
 
-    /// An enqueue without a daemon keeps the log small itself; a daemon that lives does it.
+    /// An enqueue without a daemon keeps the log small itself; a daemon that lives does it, unless it is stopped or has
+    /// hung.
     func checkpointWithoutDaemon() throws(JobStoreError) {
-        guard try walBytes() > options.walLimitBytes, try daemonPresence() == .absent else { return }
+        let size = try walBytes()
+        guard size > options.walLimitBytes else { return }
+        if size <= 4 * options.walLimitBytes, try daemonPresence() != .absent { return }
         do {
             try checkpoint()
         } catch .busy {
@@ -72,10 +76,13 @@ extension SQLiteJobStore {
             return try writer.writeWithoutTransaction { db in
                 var report: CheckpointReport?
                 try db.inTransaction(.immediate) {
+                    failpoint("checkpoint.guarded")
                     report = try passiveCheckpoint()
+                    failpoint("checkpoint.copied")
                     try probe()
                     return .rollback
                 }
+                failpoint("checkpoint.released")
                 return report
             }
         } catch {

@@ -1,5 +1,6 @@
 // Recognising a job database, and bringing it to the schema of this program, forward only.
 
+import Failpoints
 import GRDB
 import Migrations
 
@@ -44,13 +45,15 @@ enum Schema {
 
     /// Brings a database up to date in one transaction, so that nobody sees half a schema.
     static func migrate(_ db: Database, path: String, at now: Milliseconds) throws {
-        if case .version(latest) = try state(db, path: path) {
-            return try verifyChecksums(db, path: path)
+        let found = try state(db, path: path)
+        // A backup is not in this mode; setting it needs the database for oneself.
+        if try db.row("PRAGMA journal_mode", read: { $0.text(0) }) != "wal" {
+            let mode = try db.row("PRAGMA journal_mode = WAL") { $0.text(0) }
+            guard mode == "wal" else {
+                throw JobStoreError.database(path: path, code: 1, reason: "write-ahead logging is not possible there")
+            }
         }
-        let mode = try db.row("PRAGMA journal_mode = WAL") { $0.text(0) }
-        guard mode == "wal" else {
-            throw JobStoreError.database(path: path, code: 1, reason: "write-ahead logging is not possible there")
-        }
+        if case .version(latest) = found { return try verifyChecksums(db, path: path) }
         try db.inTransaction(.immediate) {
             // Somebody else may have migrated meanwhile.
             switch try state(db, path: path) {
@@ -60,14 +63,16 @@ enum Schema {
                 try apply(Migrations.all[...], db, at: now)
             case .version(let version):
                 // A daemon that runs with an older schema would be surprised by a newer one.
-                if version < latest, case .running(let pid) = try FileDaemonLease.presence(database: path) {
-                    throw JobStoreError.daemonRunning(path: path, pid: pid)
+                if version < latest, try FileDaemonLease.presence(database: path) != .absent {
+                    throw FileDaemonLease.refusal(database: path)
                 }
                 try verifyChecksums(db, path: path)
                 try apply(Migrations.all[version...], db, at: now)
             }
+            failpoint("migrate.committing")
             return .commit
         }
+        failpoint("migrate.committed")
     }
 
     /// The list of migrations that were applied, for which there is no migration.

@@ -31,7 +31,7 @@ struct DatabaseFile {
         guard let canonicalFolder = Self.realPath(folder) else { throw .system("open", folder) }
         self.warnings = try Self.checkFilesystem(of: canonicalFolder)
         self.path = (canonicalFolder == "/" ? "" : canonicalFolder) + "/" + name
-        try Self.createFile(self.path, in: canonicalFolder)
+        try Self.createFile(self.path)
     }
 
     private static func realPath(_ path: String) -> String? {
@@ -55,24 +55,42 @@ struct DatabaseFile {
 
     /// `O_EXCL`: a file that exists is never opened here, since closing it would drop the locks that SQLite holds on it
     /// elsewhere in this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
-    private static func createFile(_ path: String, in folder: String) throws(JobStoreError) {
+    private static func createFile(_ path: String) throws(JobStoreError) {
         let descriptor = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
         if descriptor < 0 {
             guard errno == EEXIST else { throw .system("create", path) }
             return
         }
         close(descriptor)
-        // The name itself must survive a power cut, too.
-        let folderDescriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folderDescriptor >= 0 else { throw .system("open", folder) }
-        defer { close(folderDescriptor) }
-        guard fsync(folderDescriptor) == 0 else { throw .system("sync the folder", folder) }
+        try syncFolder(of: path)
+    }
+
+    /// Makes a file's content durable. Never for a database that is in use: closing it would drop SQLite's locks.
+    static func sync(_ path: String) throws(JobStoreError) {
+        try sync(path, flags: O_RDONLY)
+    }
+
+    /// Makes a file's name durable.
+    static func syncFolder(of path: String) throws(JobStoreError) {
+        try sync(split(path).folder, flags: O_RDONLY | O_DIRECTORY)
+    }
+
+    private static func sync(_ path: String, flags: Int32) throws(JobStoreError) {
+        let descriptor = open(path, flags | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .system("open", path) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw .system("sync", path) }
+    }
+
+    /// The kind of filesystem that holds a file.
+    static func filesystem(of path: String) throws(JobStoreError) -> FilesystemKind {
+        let type = csqlite_filesystem_type(path)
+        guard type >= 0 else { throw .system("examine the filesystem of", path) }
+        return FilesystemKind(magic: type)
     }
 
     private static func checkFilesystem(of path: String) throws(JobStoreError) -> [String] {
-        let type = csqlite_filesystem_type(path)
-        guard type >= 0 else { throw .system("examine the filesystem of", path) }
-        switch FilesystemKind(magic: type) {
+        switch try filesystem(of: path) {
         case .local: return []
         case .network(let kind): throw .networkFilesystem(path: path, kind: kind)
         case .doubtful(let kind):
@@ -82,10 +100,17 @@ struct DatabaseFile {
 }
 
 /// Whether SQLite's locks hold on a filesystem, by the magic numbers of statfs(2).
-enum FilesystemKind: Equatable {
+enum FilesystemKind: Equatable, CustomStringConvertible {
     case local
     case network(String)
     case doubtful(String)
+
+    var description: String {
+        switch self {
+        case .local: "local"
+        case .network(let kind), .doubtful(let kind): kind
+        }
+    }
 
     init(magic: Int64) {
         // f_type is signed on some architectures.

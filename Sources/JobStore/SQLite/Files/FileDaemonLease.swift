@@ -19,7 +19,7 @@ final class FileDaemonLease: DaemonLease {
     /// Takes the lease, without waiting.
     static func acquire(database: String) throws(JobStoreError) -> FileDaemonLease {
         guard let lock = try ByteLock.tryAcquire(path: path(database: database), offset: lifeByte) else {
-            throw .daemonRunning(path: database, pid: writtenPID(database: database))
+            throw refusal(database: database)
         }
         lock.write("\(getpid())\n")
         return FileDaemonLease(lock: lock)
@@ -29,6 +29,16 @@ final class FileDaemonLease: DaemonLease {
     static func presence(database: String) throws(JobStoreError) -> DaemonPresence {
         guard try ByteLock.isHeld(path: path(database: database), offset: lifeByte) else { return .absent }
         return .running(pid: writtenPID(database: database))
+    }
+
+    /// What somebody is told who wants to be the daemon while another one is.
+    static func refusal(database: String) -> JobStoreError {
+        // The owner wrote its number when it began, and nobody has written to the file since.
+        var facts = stat()
+        let isThere = stat(path(database: database), &facts) == 0
+        let began = Int64(facts.st_mtim.tv_sec) * 1000 + Int64(facts.st_mtim.tv_nsec) / 1_000_000
+        return .daemonRunning(
+            path: database, pid: writtenPID(database: database), since: isThere ? Milliseconds(rawValue: began) : nil)
     }
 
     func release() {

@@ -16,7 +16,7 @@ final class SQLiteBatchDraft: BatchDraft {
     init(_ batch: NewBatch, in store: SQLiteJobStore, at now: Milliseconds) throws(JobStoreError) {
         let lockPath = Self.lockPath(database: store.path)
         // The lock is taken before the row can be seen, so nobody ever sees a living draft without an owner.
-        (id, ownership) = try store.write { db in
+        (id, ownership) = try store.write(in: "beginBatch") { db in
             try db.run(
                 "INSERT INTO batches (name, model, status, retry_of, created_ms) VALUES (?, ?, ?, ?, ?)",
                 batch.name, batch.model, BatchStatus.validating, batch.retryOf, now)
@@ -42,6 +42,7 @@ final class SQLiteBatchDraft: BatchDraft {
         for start in stride(from: 0, to: rejected.count, by: store.options.enqueueChunkRows) {
             let chunk = rejected[start..<min(start + store.options.enqueueChunkRows, rejected.count)]
             try store.write { try insert(chunk, $0) }
+            try store.checkpointWithoutDaemon()
         }
         return duplicates
     }
@@ -92,25 +93,9 @@ final class SQLiteBatchDraft: BatchDraft {
     }
 
     private func insert(_ jobs: ArraySlice<NewJob>, _ db: Database) throws -> [DuplicateCustomID] {
-        var duplicates: [DuplicateCustomID] = []
-        for job in jobs {
-            let inserted = try db.run(
-                """
-                INSERT INTO jobs (batch_id, line, custom_id, state, created_ms, claim_rank)
-                VALUES (?, ?, ?, 'pending', ?, ?)
-                ON CONFLICT (batch_id, custom_id) WHERE rejected = 0 DO NOTHING
-                """, id, job.line, job.customID, created, job.claimRank)
-            guard inserted == 1 else {
-                let first = try db.number(
-                    "SELECT line FROM jobs WHERE batch_id = ? AND custom_id = ? AND rejected = 0", id, job.customID)
-                duplicates.append(DuplicateCustomID(line: job.line, firstLine: first, customID: job.customID))
-                continue
-            }
-            try db.run(
-                "INSERT INTO job_bodies (job_id, endpoint, body) VALUES (?, ?, ?)",
-                db.lastInsertedRowID, job.endpoint, job.body)
-            endpoints.insert(job.endpoint)
-        }
+        let duplicates = try db.insert(jobs, into: id, at: created)
+        let left = Set(duplicates.map(\.line))
+        for job in jobs where !left.contains(job.line) { endpoints.insert(job.endpoint) }
         try db.run("UPDATE batches SET total = total + ? WHERE id = ?", jobs.count - duplicates.count, id)
         return duplicates
     }

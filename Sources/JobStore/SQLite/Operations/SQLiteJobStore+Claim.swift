@@ -26,7 +26,8 @@ extension SQLiteJobStore {
         guard limit > 0 else { return [] }
         return try write { db in
             guard try db.batchStatus(batch) == .inProgress else { return [] }
-            return try db.claim(limit, of: batch, incarnation: incarnation, at: now)
+            let fitting = try db.withinBodyBudget(limit, jobs: Database.claimedJobsSQL, batch)
+            return try db.claim(fitting, of: batch, incarnation: incarnation, at: now)
         }
     }
 
@@ -54,12 +55,16 @@ extension SQLiteJobStore {
 }
 
 extension Database {
+    /// The jobs of one batch whose turn it is.
+    static let claimedJobsSQL = """
+        SELECT id FROM jobs INDEXED BY jobs_pending WHERE batch_id = ? AND state = 'pending'
+        ORDER BY claim_rank, id LIMIT ?
+        """
+
     /// The statement that claims jobs of one batch; a test looks at its plan.
     static let claimSQL = """
         UPDATE jobs SET state = 'running', attempt = attempt + 1, incarnation = ?, claimed_ms = ?
-        WHERE id IN (
-            SELECT id FROM jobs INDEXED BY jobs_pending WHERE batch_id = ? AND state = 'pending'
-            ORDER BY claim_rank, id LIMIT ?)
+        WHERE id IN (\(claimedJobsSQL))
         RETURNING id, line, custom_id, attempt, crashes, created_ms, claim_rank
         """
 

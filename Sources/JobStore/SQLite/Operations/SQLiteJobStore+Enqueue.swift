@@ -34,7 +34,13 @@ extension SQLiteJobStore {
         do {
             var line: Int64 = 0
             while true {
-                let page = try read { try $0.jobsToRetry(batch, states: states, after: line, limit: 500) }
+                let page = try read { db in
+                    // Seen with every page: it may be pruned meanwhile, and a copy of half of it must not come of that.
+                    guard try db.batchStatus(batch)?.isTerminal == true else {
+                        throw JobStoreError.batchNotFound(batch)
+                    }
+                    return try db.jobsToRetry(batch, states: states, after: line)
+                }
                 guard let last = page.last else { break }
                 _ = try draft.append(page)
                 line = last.line
@@ -52,9 +58,9 @@ extension SQLiteJobStore {
         var deleted = 1
         while deleted > 0 {
             deleted = try write { db in
-                try db.run(
-                    "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE batch_id = ? LIMIT ?)",
-                    draft, options.enqueueChunkRows)
+                let jobs = "SELECT id FROM jobs WHERE batch_id = ? ORDER BY line LIMIT ?"
+                let count = try db.withinBodyBudget(options.enqueueChunkRows, jobs: jobs, draft)
+                return try db.run("DELETE FROM jobs WHERE id IN (\(jobs))", draft, count)
             }
             try checkpointWithoutDaemon()
         }
@@ -78,13 +84,15 @@ extension Database {
     }
 
     fileprivate func jobsToRetry(
-        _ batch: BatchID, states: Set<JobState>, after line: Int64, limit: Int
+        _ batch: BatchID, states: Set<JobState>, after line: Int64
     ) throws -> [NewJob] {
-        try rows(
+        let condition = "j.batch_id = ? AND \(stateCondition(states)) AND j.rejected = 0 AND j.line > ?"
+        let limit = try withinBodyBudget(
+            500, jobs: "SELECT j.id FROM jobs j WHERE \(condition) ORDER BY j.line LIMIT ?", batch, line)
+        return try rows(
             """
             SELECT j.line, j.custom_id, b.endpoint, b.body, j.claim_rank FROM jobs j JOIN job_bodies b ON b.job_id = j.id
-            WHERE j.batch_id = ? AND \(stateCondition(states)) AND j.rejected = 0 AND j.line > ?
-            ORDER BY j.line LIMIT ?
+            WHERE \(condition) ORDER BY j.line LIMIT ?
             """, batch, line, limit
         ) { row in
             NewJob(

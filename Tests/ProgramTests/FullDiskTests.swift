@@ -1,0 +1,58 @@
+// A disk that is really full: a small filesystem in memory, filled up while a daemon works on it.
+
+import Foundation
+import Testing
+
+@Suite("A full disk", .enabled(if: canMount, "a namespace of one's own in which to mount"))
+struct FullDiskTests {
+    /// Waiting for room costs time and nothing else: no job fails for it, and none runs twice.
+    @Test func workGoesOnWhenThereIsRoomAgain() throws {
+        let workspace = try Workspace()
+        let lines = try (0..<600).map {
+            try requestLine("job-\($0)", ["prompt": "Number \($0) is", "max_tokens": 60, "ignore_eos": true])
+        }
+        let file = try workspace.write("p.jsonl", lines: lines)
+        let outcome = try shell(
+            """
+            unshare -rm sh -e -c '
+            disk=\(workspace.path("disk")); mkdir $disk; mount -t tmpfs -o size=6m none $disk
+            export TTBATCH_DB=$disk/q/q.db TTBATCH_MODEL=\(Locations.tinyModel) SWIFT_BACKTRACE=enable=no
+            ttbatch() { \(Locations.program.path) "$@"; }
+            ttbatch enqueue \(file)
+            ttbatch daemon --drain --set engine.max_num_seqs=4 --set daemon.commit_interval_ms=20 2>$disk/../log &
+            until ttbatch results batch_1 2>/dev/null | grep -q batch_req; do sleep 0.02; done
+            dd if=/dev/zero of=$disk/ballast bs=1k count=6000 2>/dev/null || true
+            sleep 2
+            ttbatch enqueue \(file) || echo "enqueue: $?"
+            rm $disk/ballast
+            wait $! && echo "daemon: $?"
+            ttbatch db check | tail -n 1
+            ttbatch results batch_1 >$disk/../results
+            '
+            """)
+        #expect(outcome.output.contains("enqueue: 75\ndaemon: 0\nverdict          ok\n"), "\(outcome)")
+        let log = try workspace.read("log")
+        #expect(log.contains("free some space") && log.contains("can be used again"), "\(log)")
+        let results = try ResultLine.byID(try workspace.read("results").split(separator: "\n").map(String.init))
+        #expect(results.count == 600)
+        #expect(results.values.allSatisfy { $0.status == 200 && $0.timings?["attempt"] as? Int == 1 })
+    }
+}
+
+/// Whether this user may mount filesystems that nobody else sees.
+private let canMount = (try? shell("unshare -rm true").status) == 0
+
+/// Runs a command line of the shell.
+private func shell(_ command: String) throws -> Outcome {
+    let process = Process()
+    let output = Pipe()
+    process.executableURL = URL(filePath: "/bin/sh")
+    process.arguments = ["-c", command]
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    return Outcome(status: process.terminationStatus, output: text, errors: "")
+}

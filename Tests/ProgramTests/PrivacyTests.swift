@@ -1,0 +1,75 @@
+// Prompts and outputs are in the database and in the results, and nowhere else; nothing of them becomes a path or SQL.
+
+import Foundation
+import Testing
+
+@Suite("Privacy")
+struct PrivacyTests {
+    private static let secret = "Zwetschgenknoedel"
+    private let workspace: Workspace
+
+    init() throws { workspace = try Workspace() }
+
+    /// Nothing that ends up in logs, mails of cron or journals names what was asked or answered.
+    @Test func promptsAndOutputsAreInNoLog() throws {
+        let secret = Self.secret
+        let file = try workspace.write(
+            "p.jsonl",
+            lines: [
+                "{\"prompt\":\"\(secret)\",\"max_tokens\":4,\"ignore_eos\":true}",
+                "{\"prompt\":\"\(String(repeating: secret + " ", count: 200))\",\"max_tokens\":4}",
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"\(secret)\"}],\"max_tokens\":4,\"stop\":\"\(secret)\"}",
+                "{\"messages\":[{\"role\":\"tool\",\"content\":\"\(secret)\"}],\"max_tokens\":4}",
+            ])
+        let run = try workspace.run("run", file, "--format", "jsonl")
+        #expect(!run.errors.contains(secret), "\(run.errors)")
+        _ = try workspace.run("enqueue", file)
+        for environment in [["TTBATCH_TEST_FAILPOINTS": "writer.committed@1=kill"], [:]] {
+            let daemon = try workspace.run("daemon", "--drain", environment: environment)
+            #expect(daemon.errors.contains("owns the queue") && !daemon.errors.contains(secret), "\(daemon.errors)")
+        }
+        // Nor a word of what was answered.
+        let answers = try workspace.run("results", "batch_1").lines.compactMap { try ResultLine($0).text }
+        #expect(!answers.isEmpty)
+        for verb in [["list"], ["show", "batch_1"], ["status"], ["status", "--metrics"], ["db", "check"]] {
+            let told = try workspace.run(verb)
+            for text in answers where text.count > 3 {
+                #expect(!(told.output + told.errors + run.errors).contains(text))
+            }
+        }
+        // Line errors name place and remedy, and the values of settings; what was written for the model they do not.
+        for line in [
+            "{\"prompt\":\"\(secret)\"", "\"\(secret)\"", secret, "{\"prompt\":\(secret)}",
+            "{\"prompt\":{\"a\":\"\(secret)\"}}", "{\"prompt\":[\"\(secret)\"]}", "{\"messages\":\"\(secret)\"}",
+            "{\"messages\":[\"\(secret)\"]}", "{\"messages\":[{\"role\":\"user\",\"content\":[\"\(secret)\"]}]}",
+            "{\"messages\":[{\"role\":\"user\",\"content\":{\"text\":\"\(secret)\"}}]}",
+            "{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/completions\",\"body\":\"\(secret)\"}",
+        ] {
+            let refused = try workspace.run("enqueue", "-", input: line + "\n")
+            #expect(refused.status == 3 && refused.errors.contains("<stdin>:1"), "\(refused.errors)")
+            #expect(!refused.errors.contains(secret), "\(refused.errors)")
+        }
+    }
+
+    /// Identifiers from users are data, whatever they look like.
+    @Test func idsAreNeitherPathsNorSQL() throws {
+        let names = [
+            "'; DROP TABLE jobs; --", "../../../../tmp/owned", "/etc/passwd", "a\u{0}b", "%s%n", "$(touch owned)",
+        ]
+        let lines = try names.map { try requestLine($0, ["prompt": "ab", "max_tokens": 2, "ignore_eos": true]) }
+        let file = try workspace.write("'; DROP TABLE batches; --.jsonl", lines: lines)
+        let before = try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path)
+        let run = try workspace.run("run", file)
+        #expect(run.status == 0, "\(run.errors)")
+        #expect(Set(try ResultLine.byID(run.lines).keys) == Set(names))
+        for id in ["1; DROP TABLE jobs", "batch_1'--", "../batch_1"] {
+            #expect(try workspace.run("results", id).status == 64 || workspace.run("show", id).status == 2)
+        }
+        #expect(try workspace.run("db", "check").status == 0)
+        let after = try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path)
+        #expect(
+            Set(after).subtracting(before).allSatisfy {
+                $0.hasPrefix("queue.db") || $0.hasSuffix(".out") || $0.hasSuffix(".err")
+            }, "\(after)")
+    }
+}
