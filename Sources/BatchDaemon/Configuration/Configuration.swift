@@ -194,7 +194,8 @@ extension Configuration {
 extension DaemonSettings {
     /// The keys of the section.
     static let keys = [
-        "poll_interval_ms", "commit_interval_ms", "metrics_interval_s", "grace_s", "max_crashes", "commit_group_size",
+        "poll_interval_ms", "commit_interval_ms", "metrics_interval_s", "grace_s", "max_crashes", "max_bad_outputs",
+        "max_model_errors", "backoff_ms", "max_backoff_s", "model_turn_s", "commit_group_size",
     ]
 
     init(_ values: [String: PlacedValue]) throws(InvalidConfiguration) {
@@ -218,6 +219,11 @@ extension DaemonSettings {
         metricsIntervalMS = try integer("metrics_interval_s", atLeast: 1).map { Int64($0) * 1000 } ?? metricsIntervalMS
         graceMS = try integer("grace_s", atLeast: 0).map { Int64($0) * 1000 } ?? graceMS
         maxCrashes = try integer("max_crashes", atLeast: 1) ?? maxCrashes
+        maxBadOutputs = try integer("max_bad_outputs", atLeast: 1) ?? maxBadOutputs
+        maxModelErrors = try integer("max_model_errors", atLeast: 1) ?? maxModelErrors
+        backoffMS = try integer("backoff_ms", atLeast: 0).map(Int64.init) ?? backoffMS
+        maxBackoffMS = try integer("max_backoff_s", atLeast: 0).map { Int64($0) * 1000 } ?? maxBackoffMS
+        modelTurnMS = try integer("model_turn_s", atLeast: 0).map { Int64($0) * 1000 } ?? modelTurnMS
         commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
     }
 }

@@ -5,6 +5,7 @@ import JobStore
 import Logging
 import TTEngine
 import TTPlatform
+import TTWorker
 import Tokenizer
 
 /// What the writer is told.
@@ -22,7 +23,7 @@ enum WriterMessage: Sendable {
 }
 
 /// How a session's engine ended, if it was not told to.
-struct EngineFailure: Sendable {
+package struct EngineFailure: Sendable {
     /// What happened.
     let description: String
 }
@@ -49,13 +50,14 @@ final class ResultWriter: @unchecked Sendable {
     private var stopEngine: (ClaimTicket) -> Void = { _ in }
     private var jobs: [ClaimTicket: JobInProgress] = [:]
     private var group: [JobCompletion] = []
-    private var groupDue: ContinuousClock.Instant?
+    /// By the steady clock, as the other times here.
+    private var groupDue: Int64?
     private var releases: [(tickets: [ClaimTicket], reason: ReleaseReason)] = []
     private var metrics: MetricsRecorder
-    private var metricsDue: ContinuousClock.Instant
+    private var metricsDue: Int64
     private var intervals: [MetricsInterval] = []
     private var trouble: StoreTrouble
-    private var retryDue: ContinuousClock.Instant?
+    private var retryDue: Int64?
     private var isEnding = false
 
     private let outcome = NSLock()
@@ -77,7 +79,7 @@ final class ResultWriter: @unchecked Sendable {
         self.clock = clock
         self.log = log
         metrics = MetricsRecorder(incarnation: incarnation, start: clock.now)
-        metricsDue = .now + .milliseconds(settings.metricsIntervalMS)
+        metricsDue = clock.steady + settings.metricsIntervalMS
         trouble = StoreTrouble(consequence: "results wait in memory", log: log)
     }
 
@@ -93,9 +95,13 @@ final class ResultWriter: @unchecked Sendable {
     /// Jobs that were failed because they were in flight at too many crashes.
     var culpritCount: Int { outcome.withLock { culprits } }
 
-    /// Starts the thread; `stopEngine` tells the engine that a job needs no more tokens.
-    func start(stopEngine: @escaping @Sendable (ClaimTicket) -> Void) {
+    /// Tells the engine that a job needs no more tokens; to be set before anything is written.
+    func setStopEngine(_ stopEngine: @escaping @Sendable (ClaimTicket) -> Void) {
         self.stopEngine = stopEngine
+    }
+
+    /// Starts the thread.
+    func start() {
         let thread = Thread { [self] in
             run()
             ended.signal()
@@ -111,18 +117,24 @@ final class ResultWriter: @unchecked Sendable {
     }
 
     private func run() {
-        while !isEnding || hasUnwritten {
-            for message in mailbox.receiveWaiting(atMost: patience) { take(message) }
-            if let retryDue, retryDue > .now { continue }
-            write()
-        }
+        while hasMore { turn(mailbox.receiveWaiting(atMost: .milliseconds(patienceMS))) }
+    }
+
+    /// Whether the writer has not been told to end, or has something left to write.
+    var hasMore: Bool { !isEnding || hasUnwritten }
+
+    /// Takes messages, and writes what is due.
+    func turn(_ messages: [WriterMessage]) {
+        for message in messages { take(message) }
+        if let retryDue, retryDue > clock.steady { return }
+        write()
     }
 
     /// How long to wait for a message before there is something else to do.
-    private var patience: Duration {
-        if let retryDue { return ContinuousClock.now.duration(to: retryDue) }
-        if isEnding { return .zero }
-        return ContinuousClock.now.duration(to: min(groupDue ?? metricsDue, metricsDue))
+    private var patienceMS: Int64 {
+        if let retryDue { return max(0, retryDue - clock.steady) }
+        if isEnding { return 0 }
+        return max(0, min(groupDue ?? metricsDue, metricsDue) - clock.steady)
     }
 
     private func take(_ message: WriterMessage) {
@@ -138,7 +150,10 @@ final class ResultWriter: @unchecked Sendable {
         case .engine(.putBack(let tickets)): release(tickets, because: .stopping)
         case .engine(.fault(let fault, let tickets)):
             log.error("\(fault)")
-            release(tickets, because: .crash(maxCrashes: settings.maxCrashes))
+            release(
+                tickets,
+                because: .crash(
+                    maxCrashes: settings.maxCrashes, backoff: settings.backoff, because: fault.description))
             outcome.withLock { engineFailure = EngineFailure(description: fault.description) }
             inFlight.nudge()
         case .end: isEnding = true
@@ -164,6 +179,12 @@ extension ResultWriter {
             case .stopToken(let token): _ = jobs[ticket]!.take(token, isText: false, in: step)
             case .finished(.stop): succeed(ticket, finishReason: "stop")
             case .finished(.length): succeed(ticket, finishReason: "length")
+            case .badOutput(let bad):
+                log.error("\(ticket.job) of \(ticket.batch) got \(bad.reason)")
+                release(
+                    [ticket],
+                    because: .badOutput(
+                        maxBadOutputs: settings.maxBadOutputs, backoff: settings.backoff, because: bad.reason))
             }
         }
     }
@@ -181,7 +202,7 @@ extension ResultWriter {
     private func add(_ completion: JobCompletion) {
         group.append(completion)
         metrics.count(finished: completion)
-        if groupDue == nil { groupDue = .now + .milliseconds(settings.commitIntervalMS) }
+        if groupDue == nil { groupDue = clock.steady + settings.commitIntervalMS }
         inFlight.remove([completion.ticket])
     }
 
@@ -191,7 +212,6 @@ extension ResultWriter {
         let finished = Set(group.map(\.ticket))
         let unfinished = tickets.filter { !finished.contains($0) }
         if !unfinished.isEmpty { releases.append((unfinished, reason)) }
-        inFlight.remove(tickets)
     }
 }
 
@@ -219,7 +239,7 @@ extension ResultWriter {
         }
     }
 
-    private func isOver(_ due: ContinuousClock.Instant?) -> Bool { due.map { $0 <= .now } ?? false }
+    private func isOver(_ due: Int64?) -> Bool { due.map { $0 <= clock.steady } ?? false }
 
     private func commit() throws(JobStoreError) {
         guard !group.isEmpty else { return }
@@ -237,9 +257,10 @@ extension ResultWriter {
             let report = try store.release(
                 release.tickets, incarnation: incarnation, because: release.reason, at: clock.now)
             releases.removeFirst()
+            inFlight.removePutBack(release.tickets)
             outcome.withLock { culprits += report.failed }
             if report.failed > 0 {
-                log.error("\(report.failed) jobs were in flight at too many crashes and have failed")
+                log.error("\(report.failed) jobs have failed after their last attempt; see `ttbatch show`")
             }
             tell(report.closedBatches)
         }
@@ -252,7 +273,7 @@ extension ResultWriter {
     private func endInterval() throws(JobStoreError) {
         let depth = metrics.isIdle ? 0 : try store.systemStatus().pendingJobs
         if let interval = metrics.close(at: clock.now, queueDepth: depth) { intervals.append(interval) }
-        metricsDue = .now + .milliseconds(settings.metricsIntervalMS)
+        metricsDue = clock.steady + settings.metricsIntervalMS
     }
 
     private func meet(_ error: JobStoreError) {
@@ -261,7 +282,7 @@ extension ResultWriter {
             // Giving up is safe: the jobs are still this incarnation's and go back to the queue. So somebody who wants the
             // daemon to stop does not wait for a full disk longer than for running jobs.
             guard isEnding, stop.isGraceOver(.milliseconds(settings.graceMS)) else {
-                retryDue = .now + .milliseconds(settings.storeRetryMS)
+                retryDue = clock.steady + settings.storeRetryMS
                 return
             }
         } catch {
@@ -283,10 +304,11 @@ extension ResultWriter {
     private func discard() {
         group = []
         groupDue = nil
+        inFlight.remove(releases.flatMap(\.tickets))
         releases = []
         intervals = []
         metrics = MetricsRecorder(incarnation: incarnation, start: clock.now)
-        metricsDue = .now + .milliseconds(settings.metricsIntervalMS)
+        metricsDue = clock.steady + settings.metricsIntervalMS
         retryDue = nil
     }
 }

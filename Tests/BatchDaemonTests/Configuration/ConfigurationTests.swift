@@ -116,7 +116,8 @@ import Testing
         (
             "daemon:\n  grace: 3",
             "t.yaml:2: unknown key daemon.grace; known: poll_interval_ms, commit_interval_ms, metrics_interval_s, "
-                + "grace_s, max_crashes, commit_group_size"
+                + "grace_s, max_crashes, max_bad_outputs, max_model_errors, backoff_ms, max_backoff_s, model_turn_s, "
+                + "commit_group_size"
         ),
         (
             "daemon:\n  grace_s: -1",
