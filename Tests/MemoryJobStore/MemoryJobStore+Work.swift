@@ -4,9 +4,8 @@ package import JobStore
 
 extension MemoryJobStore {
     package func passTime(at now: Milliseconds) throws(JobStoreError) -> TimePassed {
-        guard let next = try read({ $0.nextChange }), next <= now else {
-            return TimePassed(next: try read { $0.nextChange })
-        }
+        let next = try read(\.nextChange)
+        guard let next, next <= now else { return TimePassed(next: next) }
         return try write { rows in
             var passed = TimePassed()
             for job in rows.jobs.compactMap(\.self)
@@ -73,7 +72,7 @@ extension MemoryJobStore {
             rows[batch]!.started = row.started ?? now
             return jobs.map {
                 ClaimedJob(
-                    ticket: ClaimTicket(job: $0.id, batch: batch, attempt: $0.attempt + 1), line: $0.line,
+                    ticket: ClaimTicket(job: $0.id, batch: batch, attempt: $0.attempt), line: $0.line,
                     customID: $0.customID!, endpoint: $0.endpoint!, body: $0.body, crashes: $0.faults.crashes,
                     created: $0.created)
             }

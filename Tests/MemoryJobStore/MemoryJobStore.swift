@@ -288,9 +288,9 @@ extension MemoryJobStore {
 
 extension Rows {
     /// Lets a batch take part again from where the turns of the others stand.
-    mutating func join(_ batch: BatchID, _ change: (inout BatchRow) -> Void) {
+    func join(_ batch: BatchID, _ change: (BatchRow) -> Void) {
         let turn = nextTurn(self[batch]!.new.priority)
         if !self[batch]!.isUrgent { self[batch]!.turn = turn }
-        change(&self[batch]!)
+        change(self[batch]!)
     }
 }

@@ -19,8 +19,8 @@ package final class MemoryQueue: Sendable {
     }
 }
 
-/// A batch.
-struct BatchRow {
+/// A batch. Rows are objects, since copies of them would be most of the work; they are used under the queue's lock.
+final class BatchRow: @unchecked Sendable {
     let id: BatchID
     let new: NewBatch
     let created: Milliseconds
@@ -39,10 +39,17 @@ struct BatchRow {
     var finished: Milliseconds?
     /// Places in `Rows.jobs`.
     var jobs: [Int] = []
+
+    init(id: BatchID, new: NewBatch, created: Milliseconds, urgentFrom: Milliseconds?) {
+        self.id = id
+        self.new = new
+        self.created = created
+        self.urgentFrom = urgentFrom
+    }
 }
 
 /// A job.
-struct JobRow {
+final class JobRow: @unchecked Sendable {
     let id: JobID
     let batch: BatchID
     let line: Int64
@@ -62,6 +69,21 @@ struct JobRow {
     var timings: JobTimings?
     var finished: Milliseconds?
     var finishSequence: Int64?
+
+    init(
+        id: JobID, batch: BatchID, line: Int64, customID: String?, endpoint: String?, body: [UInt8], claimRank: Int64,
+        isRejected: Bool, created: Milliseconds
+    ) {
+        self.id = id
+        self.batch = batch
+        self.line = line
+        self.customID = customID
+        self.endpoint = endpoint
+        self.body = body
+        self.claimRank = claimRank
+        self.isRejected = isRejected
+        self.created = created
+    }
 
     var isReady: Bool { state == .pending && notBefore == nil }
 
