@@ -72,7 +72,10 @@ let package = Package(
         room("PromptFiles", ["CSimdJSON"]),
         .target(
             name: "Migrations", path: "migrations",
-            resources: [.embedInCode("0001_jobs.sql"), .embedInCode("0002_prefix_sharing.sql")], swiftSettings: strict),
+            resources: [
+                .embedInCode("0001_jobs.sql"), .embedInCode("0002_prefix_sharing.sql"),
+                .embedInCode("0003_lifecycle.sql"),
+            ], swiftSettings: strict),
         room(
             "JobStore",
             [
@@ -101,6 +104,17 @@ let package = Package(
             name: "FakeModel", dependencies: ["TTPlatform", "ModelFiles"], path: "Tests/FakeModel",
             swiftSettings: strict),
         .target(name: "CFaultVFS", path: "Tests/CFaultVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
+        // Optimised, so that a simulated night takes a millisecond.
+        .target(
+            name: "MemoryJobStore", dependencies: ["JobStore"], path: "Tests/MemoryJobStore",
+            swiftSettings: strict + [.unsafeFlags(["-O"])]),
+        .executableTarget(
+            name: "queue-simulation",
+            dependencies: [
+                "MemoryJobStore", "BatchDaemon", "JobStore", "TTEngine", "TTWorker", "TTPlatform", "Tokenizer",
+                "ModelFiles", .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/QueueSimulation", swiftSettings: strict),
         tests("ModelFiles"),
         tests(
             "Jinja",
@@ -113,7 +127,9 @@ let package = Package(
         tests("TTWorker", ["TTPlatform", "ModelFiles", "HostDevice", "FakeModel"]),
         tests("TTEngine", ["TTWorker", "TTPlatform", "FakeModel"]),
         tests("PromptFiles", excluded: ["openai"]),
-        tests("JobStore", ["Migrations", "CSQLiteShim", "CFaultVFS", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests(
+            "JobStore",
+            ["MemoryJobStore", "Migrations", "CSQLiteShim", "CFaultVFS", .product(name: "GRDB", package: "GRDB.swift")]),
         tests(
             "BatchDaemon",
             [

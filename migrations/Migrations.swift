@@ -41,5 +41,8 @@ public enum Migrations {
         Migration(
             version: 2, name: "0002_prefix_sharing", bytes: PackageResources._002_prefix_sharing_sql,
             checksum: "16445009230dcdfb"),
+        Migration(
+            version: 3, name: "0003_lifecycle", bytes: PackageResources._003_lifecycle_sql,
+            checksum: "c47cfd50329fcd99"),
     ]
 }

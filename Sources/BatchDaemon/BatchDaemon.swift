@@ -8,21 +8,6 @@ import ModelFiles
 public import TTPlatform
 import Tokenizer
 
-/// Why a daemon could not go on.
-public enum DaemonError: Error, CustomStringConvertible {
-    /// The device failed again and again without finishing a job in between.
-    case deviceKeepsFailing(times: Int, last: String)
-
-    /// One line for a person.
-    public var description: String {
-        switch self {
-        case .deviceKeepsFailing(let times, let last):
-            "the device failed \(times) times in a row without finishing a job (\(last)); its jobs are back in the queue. "
-                + "Check the device, then start the daemon again"
-        }
-    }
-}
-
 /// Works a queue off on one device. `run()` blocks the thread that calls it.
 public struct BatchDaemon: Sendable {
     private let store: any JobStore
@@ -81,7 +66,9 @@ public struct BatchDaemon: Sendable {
             log.warning("removed \(draft), whose writing or pruning had died")
         }
         for batch in try store.completeCancellations(at: clock.now) { log.info("finished cancelling \(batch)") }
-        let queue = WorkQueue(store: store, incarnation: opened.incarnation, scope: scope, clock: clock)
+        let course = DaemonCourse(
+            store: store, incarnation: opened.incarnation, scope: scope, settings: configuration.daemon, drains: drains,
+            stop: stop, clock: clock, log: log)
         defer {
             do throws(JobStoreError) {
                 failpoint("daemon.stopping")
@@ -92,49 +79,38 @@ public struct BatchDaemon: Sendable {
                 log.error("could not close \(opened.incarnation): \(error)")
             }
         }
+        let watch = store.watch { [stop] in stop.wake() }
+        defer { watch?.end() }
         log.info("\(opened.incarnation) owns the queue")
-        try work(queue)
+        try work(course)
         log.info("\(opened.incarnation) has ended")
     }
 
-    private func work(_ queue: WorkQueue) throws {
-        var queue = queue
-        var failures = 0
-        let suspicion = Suspicion()
-        while stop.level == .none {
-            guard let batch = try persistently({ () throws(JobStoreError) in try queue.next() }) ?? nil else {
-                if drains { return }
-                _ = try persistently { () throws(JobStoreError) in try store.maintain() }
-                stop.wait(seconds: Double(configuration.daemon.pollIntervalMS) / 1000)
-                continue
-            }
-            switch try runSession(for: batch, queue, suspicion) {
-            case .outOfWork: failures = 0
-            case .stopped: return
-            case .deviceFailed(let failure, let finished, let culprits):
-                // A failure whose culprit was found says nothing about the device, and a job that brings it down by
-                // itself is found before the device is given up.
-                if finished > 0 { failures = 0 }
-                if culprits == 0 { failures += 1 }
-                if failures >= configuration.daemon.maxDeviceFailures {
-                    throw DaemonError.deviceKeepsFailing(times: failures, last: failure.description)
-                }
-                log.warning("opening the device again after \(failure.description)")
+    private func work(_ course: DaemonCourse) throws {
+        var course = course
+        while true {
+            let wakes = stop.wakeCount
+            switch try course.turn() {
+            case .end: return
+            case .wait(let milliseconds): stop.wait(seconds: Double(milliseconds) / 1000, since: wakes)
+            case .run(let batch):
+                let delay = try course.note(try runSession(for: batch, &course))
+                if delay > 0 { stop.wait(seconds: Double(delay) / 1000) }
             }
         }
     }
 
-    /// Loads the batch's model and works; a batch whose model cannot be had fails as a whole, rather than waiting for
-    /// ever or keeping others from their turn. `retry` runs it again.
+    /// Loads the batch's model and works. A batch whose model cannot be had is put off, and after so many tries fails as a
+    /// whole, rather than waiting for ever or keeping others from their turn. `retry` runs it again.
     ///
     /// A device that cannot be opened or loaded now has failed like one that fails under a job, unless it would fail again.
-    private func runSession(
-        for batch: ClaimableBatch, _ queue: WorkQueue, _ suspicion: Suspicion
-    ) throws -> SessionEnd {
+    private func runSession(for batch: ClaimableBatch, _ course: inout DaemonCourse) throws -> SessionEnd {
         do {
             let loading = try SessionLoading(
                 model: batch.model ?? configuration.model, configuration: configuration, platforms: platforms, log: log)
-            return try loading.run(queue, drains: drains, stop: stop, clock: clock, suspicion: suspicion)
+            _ = try persistently { () throws(JobStoreError) in try course.accept(batch) }
+            return try loading.run(
+                course.queue, drains: drains, stop: stop, clock: clock, suspicion: course.suspicion)
         } catch  where stop.level != .none && !(error is JobStoreError) {
             // What was given up because of the stop is no failure.
             log.warning("\(error)")
@@ -143,8 +119,9 @@ public struct BatchDaemon: Sendable {
             log.error("\(fault)")
             return .deviceFailed(EngineFailure(description: fault.description), finished: 0, culprits: 0)
         } catch  where isAboutTheBatch(error, batch) {
-            log.error("\(batch.id) cannot run: \(error)")
-            try failAll(of: batch, queue, because: error)
+            let reason = "\(error)"
+            while try persistently({ () throws(JobStoreError) in try course.refuse(batch, because: reason) }) == false {
+            }
             return .outOfWork
         }
     }
@@ -157,18 +134,6 @@ public struct BatchDaemon: Sendable {
         case is ModelLookupError, is ModelFileError, is TokenizerError, ConfigurationError.noModel: true
         case is ConfigurationError: model != ModelCatalogue.remembered(configuration.model)
         default: false
-        }
-    }
-
-    private func failAll(of batch: ClaimableBatch, _ queue: WorkQueue, because error: any Error) throws {
-        let reason = JobError(code: "model_unavailable", message: "\(error)", status: 503)
-        while stop.level == .none {
-            let jobs = try persistently { () throws(JobStoreError) in try queue.claim(1000, of: batch) } ?? []
-            guard !jobs.isEmpty else { return }
-            let completions = jobs.map { JobCompletion(ticket: $0.ticket, outcome: .failed(reason)) }
-            _ = try persistently { () throws(JobStoreError) in
-                try store.finish(completions, incarnation: queue.incarnation, at: clock.now)
-            }
         }
     }
 

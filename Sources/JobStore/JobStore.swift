@@ -15,7 +15,8 @@ public protocol JobStore: Sendable {
     @discardableResult
     func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID]
 
-    /// Writes a new batch with copies of the jobs of a finished one that ended in one of `states`.
+    /// Writes a new batch with copies of the jobs of a finished one that ended in one of `states`. It has the same priority,
+    /// and neither a deadline nor a unique name.
     ///
     /// Lines that were rejected at enqueue are left out: they would be rejected again.
     /// - Throws: `.batchNotFinished`, `.nothingToRetry`.
@@ -36,10 +37,25 @@ public protocol JobStore: Sendable {
     /// Ends a life in good order: what it still has running waits again, without blame.
     func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError)
 
-    /// The oldest batch with a job waiting, of those in `among` if it is given; nil if there is none.
-    func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch?
+    /// Does what time brings: deadlines expire what has not been claimed and make batches urgent, and what was put off
+    /// can be claimed again. The daemon asks before it looks for work, and when `TimePassed.next` has come.
+    func passTime(at now: Milliseconds) throws(JobStoreError) -> TimePassed
+
+    /// The batch whose turn it is, of those with a job that can be claimed; nil if there is none.
+    ///
+    /// By priority, then urgent ones by their deadline, then who has had the least. A batch is urgent when half of the time from
+    /// its enqueue to its deadline is over. Paused and postponed batches have nothing that can be claimed.
+    /// - Parameters:
+    ///   - among: if given, only these.
+    ///   - model: if given, only batches that ask for it, or for none.
+    func claimableBatch(among: Set<BatchID>?, fitting model: String?) throws(JobStoreError) -> ClaimableBatch?
+
+    /// When the first of what was put off can be claimed again: jobs and batches that are tried once more, paused ones and
+    /// those not in `among` left out; nil if there are none.
+    func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds?
 
     /// Takes up to `limit` pending jobs of a batch, in order of their ranks and then of input; see `NewJob.claimRank`.
+    /// Gives none of a batch that is paused, or whose deadline has come.
     func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> [ClaimedJob]
@@ -55,6 +71,14 @@ public protocol JobStore: Sendable {
         _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
     ) throws(JobStoreError) -> ReleaseReport
 
+    /// Puts a batch off whose model cannot be used at the moment. Returns how many times in a row that was.
+    func postpone(
+        _ batch: BatchID, backoff: Backoff, because reason: String, at now: Milliseconds
+    ) throws(JobStoreError) -> Int
+
+    /// Takes note that the model of a batch can be used.
+    func forgetModelTrouble(_ batch: BatchID) throws(JobStoreError)
+
     /// Of jobs in flight, those whose result nobody wants any more (their batch was cancelled).
     func revoked(
         among tickets: [ClaimTicket], incarnation: Incarnation
@@ -62,6 +86,22 @@ public protocol JobStore: Sendable {
 
     /// A number that changes when somebody else has written. Cheap; poll it.
     func dataVersion() throws(JobStoreError) -> Int64
+
+    /// Calls `handler` on another thread soon after somebody has enqueued, cancelled, paused or resumed; for the owner of the
+    /// lease. It may call too often, and where the system does not let it, it returns nil and never calls: poll
+    /// `dataVersion` all the same.
+    func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)?
+
+    // MARK: Pause
+
+    /// Keeps jobs of the batch from being claimed, those of any batch if it is nil, until `resume`; what runs goes on. When
+    /// it returns, nothing is claimed any more. Deadlines hold all the same.
+    /// - Throws: `.batchNotFound`, `.batchIsDraft`, `.batchAlreadyFinished`.
+    func pause(_ batch: BatchID?, at now: Milliseconds) throws(JobStoreError)
+
+    /// Ends a pause; of the whole queue if `batch` is nil. A batch that was paused itself stays so.
+    /// - Throws: `.batchNotFound`, `.batchIsDraft`, `.batchAlreadyFinished`.
+    func resume(_ batch: BatchID?) throws(JobStoreError)
 
     // MARK: Cancel
 
@@ -77,6 +117,15 @@ public protocol JobStore: Sendable {
 
     /// One batch. Throws `.batchNotFound`.
     func batch(_ id: BatchID) throws(JobStoreError) -> BatchSummary
+
+    /// The batch with a unique name; nil if there is none. Drafts have no name yet.
+    func batch(named name: String) throws(JobStoreError) -> BatchID?
+
+    /// Why jobs of a batch failed, the commonest reason first.
+    func failures(of batch: BatchID) throws(JobStoreError) -> [FailureGroup]
+
+    /// The jobs of a batch that wait until they are tried again; nil if there are none.
+    func anotherAttempt(of batch: BatchID) throws(JobStoreError) -> AnotherAttempt?
 
     /// Batches, the latest first, older than `before`.
     func batches(
@@ -122,6 +171,12 @@ public protocol JobStore: Sendable {
     func settle() throws(JobStoreError)
 }
 
+/// A watch over what others write. It ends with `end` or with the object.
+public protocol StoreWatch: AnyObject, Sendable {
+    /// Ends the watch; the handler is not called any more.
+    func end()
+}
+
 /// Sole ownership of the queue by one daemon. It ends with `release`, with the object, or with the process.
 public protocol DaemonLease: AnyObject, Sendable {
     /// Gives the queue up.
@@ -129,9 +184,14 @@ public protocol DaemonLease: AnyObject, Sendable {
 }
 
 extension JobStore {
-    /// Copies the failed jobs of a finished batch into a new one; see `retry(_:states:at:)`.
+    /// The batch whose turn it is, whatever its model; see `claimableBatch(among:fitting:)`.
+    public func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch? {
+        try claimableBatch(among: among, fitting: nil)
+    }
+
+    /// Copies the failed and expired jobs of a finished batch into a new one; see `retry(_:states:at:)`.
     public func retry(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> BatchID {
-        try retry(batch, states: [.failed], at: now)
+        try retry(batch, states: [.failed, .expired], at: now)
     }
 
     /// The results of a batch, page by page.

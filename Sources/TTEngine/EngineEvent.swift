@@ -28,6 +28,8 @@ public enum EngineEvent: Sendable, Equatable {
     case stopToken(RequestID, Int32)
     /// The request has ended and is no longer in flight.
     case finished(RequestID, FinishReason)
+    /// The device gave the request something that is no token. It is no longer in flight, and nothing of it is kept.
+    case badOutput(RequestID, BadOutput)
     /// The request joined the batch, and so many of its first tokens, at least one, were in the KV cache already.
     case cached(RequestID, tokens: Int)
     /// The request lost its blocks; it waits, and is prefilled again with everything it has.

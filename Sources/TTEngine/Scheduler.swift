@@ -105,6 +105,12 @@ struct Scheduler {
         return request
     }
 
+    /// Takes a request out whose keys and values may be as bad as its output: nobody shares its blocks from here on.
+    mutating func discard(_ id: RequestID) {
+        if let request = requests[id] { pool.forget(request.blocks) }
+        remove(id)
+    }
+
     /// The next step; `nil` where nothing is in flight.
     mutating func schedule() -> Decision? {
         guard !requests.isEmpty else { return nil }

@@ -92,7 +92,7 @@ public final class TTEngine {
             fault = error
             throw error
         }
-        precondition(sampled.map(\.id) == decision.step.work.ids, "an executor gives each row of a step one token")
+        precondition(sampled.map(\.id) == decision.step.work.ids, "an executor answers for each row of a step once")
         count(decision)
         var events = decision.preempted.map(EngineEvent.preempted)
         if case .prefill(let rows) = decision.step.work {
@@ -131,12 +131,20 @@ extension TTEngine {
 
     private func apply(_ sampled: SampledToken, to events: inout [EngineEvent]) {
         let id = sampled.id
-        scheduler.append(sampled.token, to: id)
+        let token: Int32
+        switch sampled.result {
+        case .success(let sampled): token = sampled
+        case .failure(let bad):
+            scheduler.discard(id)
+            events.append(.badOutput(id, bad))
+            return
+        }
+        scheduler.append(token, to: id)
         let reason = stopConditions.finishReason(of: scheduler.requests[id]!)
         if case .stop = reason {
-            events.append(.stopToken(id, sampled.token))
+            events.append(.stopToken(id, token))
         } else {
-            events.append(.token(id, sampled.token))
+            events.append(.token(id, token))
         }
         if let reason {
             scheduler.remove(id)

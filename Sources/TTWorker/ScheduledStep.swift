@@ -82,17 +82,34 @@ public struct DecodeRow: Sendable, Equatable {
     }
 }
 
-/// A token that a step gave to a request.
+/// What a step gave to a request.
 public struct SampledToken: Sendable, Equatable {
     /// The request.
     public var id: RequestID
-    /// The token.
-    public var token: Int32
+    /// Its token, or why there is none.
+    public var result: Result<Int32, BadOutput>
 
     /// `token` for `id`.
     public init(id: RequestID, token: Int32) {
         self.id = id
-        self.token = token
+        result = .success(token)
+    }
+
+    /// No token for `id`.
+    public init(id: RequestID, _ bad: BadOutput) {
+        self.id = id
+        result = .failure(bad)
+    }
+}
+
+/// A row for which the device answered, but not with a token: nothing can be said against the other rows.
+public struct BadOutput: Error, Equatable {
+    /// What came instead, for a person.
+    public var reason: String
+
+    /// An output that is no token because of `reason`.
+    public init(_ reason: String) {
+        self.reason = reason
     }
 }
 
@@ -100,7 +117,8 @@ public struct SampledToken: Sendable, Equatable {
 public protocol StepExecutor: AnyObject {
     /// The sizes that bound every step.
     var limits: StepLimits { get }
-    /// Runs a step and gives one token for each of its rows, in the order of the rows.
+    /// Runs a step and gives one token, or the reason why there is none, for each of its rows, in their order. A row without
+    /// a token leaves with the next step.
     func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken]
 }
 

@@ -102,9 +102,12 @@ final class TTModelRunner {
         var tokens: [SampledToken] = []
         for (index, place) in zip(indices, input.places) {
             guard let row = batch.rows[place] else { preconditionFailure("place \(place) is empty") }
-            let token = try token(of: row, outputs[index], operation)
-            batch.append(token: token, at: place)
-            tokens.append(SampledToken(id: row.id, token: token))
+            switch token(of: row, outputs[index], operation) {
+            case .success(let token):
+                batch.append(token: token, at: place)
+                tokens.append(SampledToken(id: row.id, token: token))
+            case .failure(let bad): tokens.append(SampledToken(id: row.id, bad))
+            }
         }
         return tokens
     }
@@ -126,22 +129,23 @@ final class TTModelRunner {
 
     private func token(
         of row: InputBatch.Row, _ output: RowOutput, _ operation: String
-    ) throws(DeviceFault) -> Int32 {
+    ) -> Result<Int32, BadOutput> {
+        func bad(_ what: String) -> Result<Int32, BadOutput> { .failure(BadOutput("\(what) in a \(operation)")) }
         switch output {
         case .token(let token):
             guard (0..<vocabularySize).contains(Int(token)) else {
-                throw fault(operation, "\(row.id) got token \(token) of a vocabulary of \(vocabularySize)")
+                return bad("token \(token) of a vocabulary of \(vocabularySize)")
             }
-            return token
+            return .success(token)
         case .logits(var logits):
             guard logits.count == vocabularySize else {
-                throw fault(operation, "\(row.id) got \(logits.count) logits of a vocabulary of \(vocabularySize)")
+                return bad("\(logits.count) logits of a vocabulary of \(vocabularySize)")
             }
             guard let token = sampler.sample(&logits, row) else {
-                throw fault(operation, "\(row.id) got logits that allow no token")
+                return bad("logits that allow no token")
             }
-            return token
-        case .padding: throw fault(operation, "\(row.id) got a padding row's output")
+            return .success(token)
+        case .padding: return bad("a padding row's output")
         }
     }
 

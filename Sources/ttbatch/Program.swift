@@ -25,7 +25,9 @@ struct Program: ParsableCommand {
             CommandGroup(name: "Generate:", subcommands: [Run.self, Enqueue.self, Daemon.self]),
             CommandGroup(
                 name: "Look and act:",
-                subcommands: [List.self, Show.self, Status.self, Results.self, Cancel.self, Retry.self]),
+                subcommands: [
+                    List.self, Show.self, Status.self, Results.self, Pause.self, Resume.self, Cancel.self, Retry.self,
+                ]),
             CommandGroup(
                 name: "This machine:", subcommands: [Devices.self, Models.self, Bench.self, DatabaseVerbs.self]),
         ])
@@ -76,7 +78,8 @@ struct Program: ParsableCommand {
     private static func storeStatus(of error: JobStoreError) -> ExitStatus {
         switch error {
         case .notFound, .batchNotFound: .notFound
-        case .batchAlreadyFinished, .batchNotFinished, .batchIsDraft, .nothingToRetry, .daemonRunning: .conflict
+        case .batchAlreadyFinished, .batchNotFinished, .batchIsDraft, .nothingToRetry, .daemonRunning, .nameTaken:
+            .conflict
         case .emptyBatch: .invalidInput
         case .diskFull, .busy: .temporary
         default: .operationalError

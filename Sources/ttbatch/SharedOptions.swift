@@ -56,6 +56,12 @@ struct SharedOptions: ParsableArguments {
         warned(try SQLiteJobStore(path: configuration.databasePath, at: DaemonClock.system.now))
     }
 
+    /// A store that must be there already, for writing.
+    func storeForExisting() throws -> SQLiteJobStore {
+        _ = try storeForReading()
+        return try storeForWriting(configuration())
+    }
+
     private func warned(_ store: SQLiteJobStore) -> SQLiteJobStore {
         for warning in store.warnings { StandardError.print("ttbatch: warning: \(warning)") }
         return store
@@ -87,9 +93,54 @@ struct EnqueueOptions: ParsableArguments {
             "Stop reading after this many errors; with --skip-invalid, print no more than these.", valueName: "n"))
     var maxErrors = 100
 
+    @Option(
+        help: ArgumentHelp(
+            "A name for the batch, which no other may have; for one file. Without it, batches are called by their files.",
+            valueName: "name"))
+    var name: String?
+
+    @Flag(
+        help: """
+            If there is a batch with the --name already, print its id and store nothing, so that a cron job can be repeated.
+            """)
+    var ifNotExists = false
+
+    @Option(help: ArgumentHelp("-1000 to 1000; batches of higher priority run first.", valueName: "n"))
+    var priority: Int64 = 0
+
+    @Option(
+        help: ArgumentHelp(
+            "Prompts that have not begun by then expire, e.g. \"2026-11-26 06:00\" or 06:00.", valueName: "time"))
+    var deadline: String?
+
+    @Option(help: ArgumentHelp("The same as a length of time from now, e.g. 24h, 90m, 2d.", valueName: "time"))
+    var window: String?
+
     func validate() throws {
+        if let name {
+            guard !name.isEmpty, name.utf8.count <= 256, !name.unicodeScalars.contains(where: { $0.value < 32 }) else {
+                throw ValidationError("--name: expected 1 to 256 bytes without control characters")
+            }
+            guard files.count == 1 else { throw ValidationError("--name \(name): only one file can have it") }
+        }
+        if ifNotExists, name == nil { throw ValidationError("--if-not-exists needs a --name to look for") }
+        guard BatchPriority(rawValue: priority) != nil else {
+            throw ValidationError("--priority \(priority): expected -1000 to 1000")
+        }
+        if deadline != nil, window != nil { throw ValidationError("--deadline and --window say the same; give one") }
+        _ = try deadlineInstant()
         guard maxErrors >= 1 else { throw ValidationError("--max-errors \(maxErrors): expected at least 1") }
         guard files.filter({ $0 == "-" }).count <= 1 else { throw ValidationError("- can be given once only") }
+    }
+
+    private func deadlineInstant() throws -> Milliseconds? {
+        let now = DaemonClock.system.now
+        do throws(InvalidDeadline) {
+            if let deadline { return try Deadline.parse(time: deadline, now: now) }
+            return try window.map { (window) throws(InvalidDeadline) in try Deadline.parse(window: window, now: now) }
+        } catch {
+            throw ValidationError("\(deadline == nil ? "--window" : "--deadline"): \(error)")
+        }
     }
 
     /// Stores all files or none; every error of every file is told.
@@ -100,10 +151,18 @@ struct EnqueueOptions: ParsableArguments {
         options.skipsInvalid = skipInvalid
         options.maxErrors = maxErrors
         options.requestedModel = shared.requestedModel(configuration)
+        options.name = name
+        options.ifNotExists = ifNotExists
+        options.priority = BatchPriority(rawValue: priority) ?? .normal
+        options.deadline = try deadlineInstant()
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.catalogue, options: options)
         let reports = try enqueuer.enqueue(paths: files) { StandardError.print($0.description) }
         for (file, report) in zip(files, reports) {
+            if report.existed, let name {
+                let status = try store.batch(report.batch).status.rawValue.replacing("_", with: " ")
+                StandardError.print("\(name) is \(report.batch) already (\(status)); nothing was stored")
+            }
             if report.blankLines > 0 {
                 StandardError.print("\(file): skipped \(report.blankLines) blank lines")
             }

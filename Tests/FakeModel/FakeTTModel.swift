@@ -37,6 +37,8 @@ public final class FakeTTModel: TTModel {
     public var beforeStep: ((Int) throws(DeviceFault) -> Void)?
     /// Replaces a token that was sampled on the device, to script a device that returns nonsense.
     public var corruptToken: ((Int32) -> Int32)?
+    /// Whether a prefilled row's output is a token outside of the vocabulary, to script a device that fails one row.
+    public var badPrefill: (([Int32]) -> Bool)?
     /// Steps that were run.
     public private(set) var stepCount = 0
     /// Tokens that were sampled inside steps.
@@ -99,6 +101,10 @@ public final class FakeTTModel: TTModel {
             }
             let sequence = try read(start + tokens.count, batch.pageTable, row)
             slotStates[batch.slots[row]] = FakeLanguage.state(after: sequence)
+            if badPrefill?(tokens) == true {
+                rows.append(.token(-1))
+                continue
+            }
             rows.append(
                 output(sequence, slotStates[batch.slots[row]], batch.sampling[row], position: sequence.count))
         }

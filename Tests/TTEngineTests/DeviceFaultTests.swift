@@ -40,4 +40,23 @@ import Testing
         #expect(try fixture.step()?.tokenIDs == [next])
         #expect(fixture.executor.steps.last?.leaving == [given])
     }
+
+    @Test func aRequestWithBadOutputLeavesAndItsBlocksAreSharedByNobody() throws {
+        let fixture = EngineFixture(.small(blockSize: 2, sharesPrefixes: true))
+        let good = try fixture.add(5, maxTokens: 4)
+        let bad = try fixture.add(9, maxTokens: 4)
+        _ = try fixture.step()
+        let before = fixture.engine.statistics.cachedTokens
+        fixture.executor.badOutputs = [bad]
+        var events: [EngineEvent] = []
+        while fixture.engine.hasWork { events += try fixture.step()?.events ?? [] }
+        #expect(events.contains(.badOutput(bad, BadOutput("asked for"))))
+        #expect(events.contains(.finished(good, .length)))
+        #expect(!fixture.engine.cancel(bad))
+        #expect(fixture.engine.statistics.kvBlocksUsed == 0)
+        // The same prompt again finds what the good one left, and nothing of the bad one.
+        _ = try fixture.add(9, maxTokens: 1)
+        _ = try fixture.step()
+        #expect(fixture.engine.statistics.cachedTokens - before <= 4)
+    }
 }

@@ -67,7 +67,7 @@ extension StepReport {
         events.compactMap { event in
             switch event {
             case .token(let id, _), .stopToken(let id, _): id
-            case .finished, .preempted, .cached: nil
+            case .finished, .preempted, .cached, .badOutput: nil
             }
         }
     }

@@ -28,6 +28,9 @@ final class ScriptedExecutor: StepExecutor {
     /// Blocks that the step wrote into.
     private var written: Set<Int32> = []
 
+    /// Requests that get no token.
+    var badOutputs: Set<RequestID> = []
+
     init(limits: StepLimits, nextToken: @escaping ([Int32]) -> Int32) {
         self.limits = limits
         self.nextToken = nextToken
@@ -100,6 +103,7 @@ final class ScriptedExecutor: StepExecutor {
         let sequence = (0..<row.length).map { cache[Int(row.blocks[$0 / size]) * size + $0 % size] }
         let token = nextToken(sequence)
         rows[id] = Row(length: row.length, pending: token, blocks: row.blocks)
+        if badOutputs.contains(id) { return SampledToken(id: id, BadOutput("asked for")) }
         return SampledToken(id: id, token: token)
     }
 

@@ -35,6 +35,10 @@ struct Simulation {
     private(set) var overtakings = 0
     /// Jobs that ended by a token.
     private(set) var stops = 0
+    /// Outputs that were no token.
+    private(set) var badOutputs = 0
+    /// Jobs that got one, and start anew.
+    private var again: [Int] = []
     /// Tokens that did not have to be computed.
     private(set) var cachedTokens = 0
     /// What prompts begin with.
@@ -64,7 +68,7 @@ struct Simulation {
     mutating func run() throws {
         var queue = Array(jobs.indices.reversed())
         var steps = 0
-        while !queue.isEmpty || engine.hasWork {
+        while !queue.isEmpty || engine.hasWork || !again.isEmpty {
             steps += 1
             try #require(steps < 20_000, "no end, seed \(seed)")
             for _ in 0..<Int.random(in: 0...4, using: &random) {
@@ -73,6 +77,14 @@ struct Simulation {
                 inFlight[id] = job
             }
             if Int.random(in: 0..<40, using: &random) == 0 { cancelOne() }
+            queue += again
+            again = []
+            executors.last!.badOutputs = []
+            if Int.random(in: 0..<60, using: &random) == 0,
+                let bad = inFlight.keys.sorted().randomElement(using: &random)
+            {
+                executors.last!.badOutputs = [bad]
+            }
             executors.last!.failsNext = Int.random(in: 0..<120, using: &random) == 0
             do throws(DeviceFault) {
                 if let report = try engine.step() { take(report) }
@@ -101,6 +113,12 @@ struct Simulation {
                 #expect(limits.sharesPrefixes && inFlight[id] != nil, "seed \(seed)")
             case .preempted:
                 preemptions += 1
+            case .badOutput(let id, _):
+                let job = inFlight.removeValue(forKey: id)!
+                batch.remove(id)
+                jobs[job].generated = []
+                badOutputs += 1
+                again.append(job)
             case .token(let id, let token), .stopToken(let id, let token):
                 jobs[inFlight[id]!].generated.append(token)
             case .finished(let id, let reason):

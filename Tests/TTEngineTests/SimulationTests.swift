@@ -39,6 +39,7 @@ import Testing
         var faults = 0
         var stops = 0
         var cachedTokens = 0
+        var badOutputs = 0
         for seed in 0..<100 as Range<UInt64> {
             var simulation = Simulation(seed: seed)
             try simulation.run()
@@ -47,8 +48,9 @@ import Testing
             faults += simulation.executors.count - 1
             stops += simulation.stops
             cachedTokens += simulation.cachedTokens
+            badOutputs += simulation.badOutputs
         }
         #expect(preemptions > 100 && overtakings > 100 && faults > 20 && stops > 100)
-        #expect(cachedTokens > 500)
+        #expect(cachedTokens > 500 && badOutputs > 20)
     }
 }

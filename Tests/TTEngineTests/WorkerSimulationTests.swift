@@ -105,7 +105,7 @@ private struct WorkerSimulation {
         for event in report.events {
             switch event {
             case .token(let id, let token), .stopToken(let id, let token): jobs[id]!.generated.append(token)
-            case .preempted, .cached: break
+            case .preempted, .cached, .badOutput: break
             case .finished(let id, _):
                 let job = jobs.removeValue(forKey: id)!
                 #expect(job.generated == job.expected, "seed \(seed), \(id)")

@@ -86,3 +86,14 @@ struct FixtureRequest {
             id: id, tokens: prompt + generated, promptLength: prompt.count, blocks: blocks, sampling: sampling)
     }
 }
+
+extension SampledToken {
+    /// The token; a test that expects a bad output looks at `result`.
+    var token: Int32 {
+        guard case .success(let token) = result else {
+            Issue.record("\(id) got no token: \(result)")
+            return -1
+        }
+        return token
+    }
+}

@@ -87,11 +87,20 @@ struct WorkerTests {
     }
 
     @Test(arguments: [Int32(61), -1])
-    func aTokenOutsideTheVocabularyIsAFault(token: Int32) throws {
+    func aTokenOutsideTheVocabularyIsTheRowsAloneAndTheOthersGoOn(token: Int32) throws {
         let fixture = try WorkerFixture(mode: "all")
+        var other = FixtureRequest(4)
+        other.generated += try fixture.prefill([other])
         fixture.model.corruptToken = { _ in token }
-        let error = #expect(throws: DeviceFault.self) { try fixture.prefill([FixtureRequest(5)]) }
-        #expect(error?.reason == "request 5 got token \(token) of a vocabulary of 61")
+        let sampled = try fixture.worker.execute(
+            ScheduledStep(leaving: [], work: .prefill([FixtureRequest(5).prefillRow])))
+        let reason = "token \(token) of a vocabulary of 61 in a prefill step"
+        #expect(sampled == [SampledToken(id: RequestID(5), BadOutput(reason))])
+        fixture.model.corruptToken = nil
+        other.generated += try fixture.decode([other], leaving: [RequestID(5)])
+        for _ in 0..<4 { other.generated += try fixture.decode([other]) }
+        let expected = fixture.language.expectedTokens(prompt: other.prompt, sampling: other.sampling)
+        #expect(other.generated == Array(expected.prefix(6)))
     }
 
     @Test func decodeNamesExactlyTheRowsOfTheBatch() throws {

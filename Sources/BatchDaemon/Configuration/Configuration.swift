@@ -197,7 +197,7 @@ extension DaemonSettings {
     /// The keys of the section.
     static let keys = [
         "poll_interval_ms", "commit_interval_ms", "metrics_interval_s", "grace_s", "max_crashes", "max_device_failures",
-        "commit_group_size",
+        "max_bad_outputs", "max_model_errors", "backoff_ms", "max_backoff_s", "model_turn_s", "commit_group_size",
     ]
 
     init(_ values: [String: PlacedValue]) throws(InvalidConfiguration) {
@@ -222,6 +222,11 @@ extension DaemonSettings {
         graceMS = try integer("grace_s", atLeast: 0).map { Int64($0) * 1000 } ?? graceMS
         maxCrashes = try integer("max_crashes", atLeast: 1) ?? maxCrashes
         maxDeviceFailures = try integer("max_device_failures", atLeast: 1) ?? maxDeviceFailures
+        maxBadOutputs = try integer("max_bad_outputs", atLeast: 1) ?? maxBadOutputs
+        maxModelErrors = try integer("max_model_errors", atLeast: 1) ?? maxModelErrors
+        backoffMS = try integer("backoff_ms", atLeast: 0).map(Int64.init) ?? backoffMS
+        maxBackoffMS = try integer("max_backoff_s", atLeast: 0).map { Int64($0) * 1000 } ?? maxBackoffMS
+        modelTurnMS = try integer("model_turn_s", atLeast: 0).map { Int64($0) * 1000 } ?? modelTurnMS
         commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
     }
 }

@@ -7,6 +7,8 @@ public import PromptFiles
 public struct EnqueueReport: Sendable {
     /// The stored batch.
     public var batch: BatchID
+    /// The batch was there already, by its name; nothing was stored.
+    public var existed = false
     /// Jobs that will run.
     public var jobs: Int
     /// Lines that were recorded as failed jobs.
@@ -51,6 +53,14 @@ public struct Enqueuer {
         public var requestedModel: String?
         /// The model of files that name none.
         public var defaultModel: String
+        /// A name for the batch that no other has; only for a single file.
+        public var name: String?
+        /// If there is a batch of that name already, it is reported, and nothing is stored.
+        public var ifNotExists = false
+        /// The batches' priority.
+        public var priority = BatchPriority.normal
+        /// When jobs that have not been claimed expire.
+        public var deadline: Milliseconds?
 
         /// Options with the configured model.
         public init(defaultModel: String) { self.defaultModel = defaultModel }
@@ -75,8 +85,12 @@ public struct Enqueuer {
     ///
     /// - Parameter report: is given every error of every line.
     /// - Throws: the first file's `EnqueueError`, `PromptFileError`, `ModelLookupError`, `ModelFileError` or
-    ///   `JobStoreError`.
+    ///   `JobStoreError` (`.nameTaken`).
     public func enqueue(paths: [String], report: @escaping (LineError) -> Void) throws -> [EnqueueReport] {
+        precondition(options.name == nil || paths.count == 1, "a name is one batch's")
+        if let name = options.name, let batch = try store.batch(named: name) {
+            return [try existing(batch, name)]
+        }
         var drafts: [(draft: any BatchDraft, report: EnqueueReport)] = []
         var failure: (any Error)?
         for path in paths {
@@ -88,9 +102,20 @@ public struct Enqueuer {
             throw failure
         }
         return try drafts.map { draft, report in
-            _ = try draft.commit(at: clock.now)
-            return report
+            do throws(JobStoreError) {
+                _ = try draft.commit(at: clock.now)
+                return report
+            } catch .nameTaken(let name, let batch) {
+                // Somebody else was quicker.
+                try? draft.discard()
+                return try existing(batch, name)
+            }
         }
+    }
+
+    private func existing(_ batch: BatchID, _ name: String) throws(JobStoreError) -> EnqueueReport {
+        guard options.ifNotExists else { throw .nameTaken(name, by: batch) }
+        return EnqueueReport(batch: batch, existed: true, jobs: 0, rejected: 0, blankLines: 0)
     }
 
     /// The file as a draft that is complete and not committed.
@@ -103,7 +128,11 @@ public struct Enqueuer {
         let head = try linesUpToFirstValid(reader)
         guard let first = head.last else { throw EnqueueError.empty(file: reader.name) }
         let model = try BatchModel(first, options, catalogue)
-        let draft = try store.beginBatch(NewBatch(name: reader.name, model: model.name), at: clock.now)
+        let draft = try store.beginBatch(
+            NewBatch(
+                name: reader.name, model: model.name, uniqueName: options.name, priority: options.priority,
+                deadline: options.deadline),
+            at: clock.now)
         var filling = DraftFilling(
             draft: draft, file: reader.name, model: model, skipsInvalid: options.skipsInvalid,
             maxReported: options.maxErrors, report: report)

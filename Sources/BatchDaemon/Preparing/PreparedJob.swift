@@ -1,10 +1,10 @@
 // A job that is ready for the engine: tokens in, and what to make of the tokens that come out.
 
-import JobStore
-import TTPlatform
+package import JobStore
+package import TTPlatform
 
 /// A claimed job after tokenising.
-struct PreparedJob: Sendable {
+package struct PreparedJob: Sendable {
     /// What finishes or releases the job.
     let ticket: ClaimTicket
     /// When it was enqueued.
@@ -17,4 +17,17 @@ struct PreparedJob: Sendable {
     let stopStrings: [String]
     /// Whether the result carries the token ids.
     let returnTokenIDs: Bool
+
+    /// A job as given.
+    package init(
+        ticket: ClaimTicket, created: Milliseconds, promptTokens: [Int32], sampling: SamplingParams,
+        stopStrings: [String], returnTokenIDs: Bool
+    ) {
+        self.ticket = ticket
+        self.created = created
+        self.promptTokens = promptTokens
+        self.sampling = sampling
+        self.stopStrings = stopStrings
+        self.returnTokenIDs = returnTokenIDs
+    }
 }

@@ -3,6 +3,7 @@
 import JobStore
 import TTEngine
 import TTPlatform
+import TTWorker
 
 /// Told to the engine thread.
 enum EngineCommand: Sendable {
@@ -41,6 +42,8 @@ struct TimedStep: Sendable {
         /// The token that ended the job; not part of its text.
         case stopToken(Int32)
         case finished(FinishReason)
+        /// The device gave it something that is no token; it is no longer with the engine.
+        case badOutput(BadOutput)
     }
 
     /// Whether prompts were prefilled or rows decoded.

@@ -63,14 +63,14 @@ struct OpenedEngine {
 }
 
 /// The engine thread's loop: take commands, run a step, report.
-private struct EngineLoop {
-    let engine: TTEngine
-    let commands: Mailbox<EngineCommand>
-    let clock: DaemonClock
-    let report: @Sendable (EngineReport) -> Void
-    var tickets: [RequestID: ClaimTicket] = [:]
-    var requests: [ClaimTicket: RequestID] = [:]
-    var isEnding = false
+struct EngineLoop {
+    private let engine: TTEngine
+    private let commands: Mailbox<EngineCommand>
+    private let clock: DaemonClock
+    private let report: @Sendable (EngineReport) -> Void
+    private var tickets: [RequestID: ClaimTicket] = [:]
+    private var requests: [ClaimTicket: RequestID] = [:]
+    private(set) var isEnding = false
 
     init(
         engine: TTEngine, commands: Mailbox<EngineCommand>, clock: DaemonClock,
@@ -83,22 +83,24 @@ private struct EngineLoop {
     }
 
     mutating func run() {
-        while !isEnding {
-            let waiting = engine.hasWork ? commands.receive() : commands.receiveWaiting()
-            for command in waiting { obey(command) }
-            guard !isEnding, engine.hasWork else { continue }
-            do throws(DeviceFault) {
-                try step()
-            } catch {
-                // Only what was in the batch can have caused it.
-                let inBatch = Set(engine.runningRequests.compactMap { tickets[$0] })
-                let all = takeBack()
-                report(.fault(error, all.filter(inBatch.contains)))
-                report(.putBack(all.filter { !inBatch.contains($0) }))
-                return
-            }
+        while !isEnding { turn(engine.hasWork ? commands.receive() : commands.receiveWaiting()) }
+    }
+
+    /// Obeys, and runs a step if there is something to run. After the last turn `isEnding` is true.
+    mutating func turn(_ received: [EngineCommand]) {
+        for command in received { obey(command) }
+        if isEnding { return report(.putBack(takeBack())) }
+        guard engine.hasWork else { return }
+        do throws(DeviceFault) {
+            try step()
+        } catch {
+            isEnding = true
+            // Only what was in the batch can have caused it.
+            let inBatch = Set(engine.runningRequests.compactMap { tickets[$0] })
+            let all = takeBack()
+            report(.fault(error, all.filter(inBatch.contains)))
+            report(.putBack(all.filter { !inBatch.contains($0) }))
         }
-        report(.putBack(takeBack()))
     }
 
     private mutating func obey(_ command: EngineCommand) {
@@ -133,6 +135,10 @@ private struct EngineLoop {
                 let ticket = tickets.removeValue(forKey: id)!
                 requests[ticket] = nil
                 events.append((ticket, .finished(reason)))
+            case .badOutput(let id, let bad):
+                let ticket = tickets.removeValue(forKey: id)!
+                requests[ticket] = nil
+                events.append((ticket, .badOutput(bad)))
             case .preempted: break  // It goes on by itself; the statistics count it.
             }
         }

@@ -7,6 +7,7 @@ final class InFlight: @unchecked Sendable {
     private let lock = WaitingLock()
     private var tickets: Set<ClaimTicket> = []
     private var news = 0
+    private var putBacks = 0
 
     var count: Int { lock.withLock { tickets.count } }
 
@@ -15,6 +16,9 @@ final class InFlight: @unchecked Sendable {
     /// Counts what `waitForNews` waits for.
     var newsCount: Int { lock.withLock { news } }
 
+    /// Counts how often jobs went back into the queue.
+    var putBackCount: Int { lock.withLock { putBacks } }
+
     func add(_ ticket: ClaimTicket) {
         lock.withLock { _ = tickets.insert(ticket) }
     }
@@ -22,6 +26,15 @@ final class InFlight: @unchecked Sendable {
     func remove(_ removed: some Sequence<ClaimTicket>) {
         lock.change {
             tickets.subtract(removed)
+            news += 1
+        }
+    }
+
+    /// Jobs are in the queue again.
+    func removePutBack(_ removed: some Sequence<ClaimTicket>) {
+        lock.change {
+            tickets.subtract(removed)
+            putBacks += 1
             news += 1
         }
     }

@@ -5,7 +5,7 @@ import JobStore
 import Logging
 
 /// Why a session has ended.
-enum SessionEnd {
+package enum SessionEnd {
     /// No job of its model is left and the daemon drains, or another model's turn has come.
     case outOfWork
     /// The daemon was asked to stop.
@@ -15,18 +15,18 @@ enum SessionEnd {
     case deviceFailed(EngineFailure, finished: Int, culprits: Int)
 }
 
-/// Feeds one engine. `feed()` runs on the daemon's thread, beside the engine's thread and the writer's.
+/// Feeds one engine. `feed` runs on the daemon's thread, beside the engine's thread and the writer's.
 struct Session {
-    let modelName: String
-    let preparer: JobPreparer
-    let settings: DaemonSettings
-    let stop: StopSignal
-    let drains: Bool
+    private let model: LoadedModel
+    private let prepare: (ClaimedJob) -> Preparation
+    private let settings: DaemonSettings
+    private let stop: StopSignal
+    private let drains: Bool
     /// Jobs between claim and end, at most: while one half of them decodes, the other is ready to take freed slots.
-    let lookahead: Int
-    let engine: EngineThread
-    let writer: ResultWriter
-    let inFlight: InFlight
+    private let lookahead: Int
+    private let engine: Mailbox<EngineCommand>
+    private let writer: ResultWriter
+    private let inFlight: InFlight
     private var queue: WorkQueue
     private var trouble: StoreTrouble
     /// Claimed jobs that were in flight when the daemon or its device failed: they run apart, so that they harm no other.
@@ -35,14 +35,15 @@ struct Session {
     /// Suspects are in flight.
     private var runsSuspects = false
     private var seenVersion: Int64?
+    private var seenPutBacks = 0
 
     init(
-        modelName: String, preparer: JobPreparer, queue: WorkQueue, settings: DaemonSettings, stop: StopSignal,
-        drains: Bool, lookahead: Int, engine: EngineThread, writer: ResultWriter, inFlight: InFlight,
-        suspicion: Suspicion, log: Logger
+        model: LoadedModel, queue: WorkQueue, settings: DaemonSettings, stop: StopSignal, drains: Bool, lookahead: Int,
+        engine: Mailbox<EngineCommand>, writer: ResultWriter, inFlight: InFlight, suspicion: Suspicion, log: Logger,
+        prepare: @escaping (ClaimedJob) -> Preparation
     ) {
-        self.modelName = modelName
-        self.preparer = preparer
+        self.model = model
+        self.prepare = prepare
         self.queue = queue
         self.settings = settings
         self.stop = stop
@@ -57,43 +58,70 @@ struct Session {
 
     /// Claims and feeds until the session is over; then everything is committed or put back.
     ///
+    /// - Parameter thread: the engine's, whose commands the session sends.
     /// - Throws: `JobStoreError`: what will not pass, or a disk that was still full when the daemon had to stop.
-    mutating func feed() throws(JobStoreError) -> SessionEnd {
+    mutating func feed(_ thread: EngineThread) throws(JobStoreError) -> SessionEnd {
         stop.onRequest { [inFlight] in inFlight.nudge() }
         let end: Result<SessionEnd, JobStoreError>
         do throws(JobStoreError) { end = .success(try feedUntilEnd()) } catch { end = .failure(error) }
         stop.onRequest(nil)
+        return try close(after: end, endEngine: thread.end, endWriter: writer.end)
+    }
+
+    private mutating func feedUntilEnd() throws(JobStoreError) -> SessionEnd {
+        while true {
+            let seen = inFlight.newsCount
+            switch try turn() {
+            case .again: continue
+            case .wait(let milliseconds): inFlight.waitForNews(since: seen, atMost: .milliseconds(milliseconds))
+            case .over(let end): return end
+            }
+        }
+    }
+
+    /// What a turn led to.
+    enum Turn {
+        /// There may be more to do at once.
+        case again
+        /// Nothing to do before there is news, or so many milliseconds have passed.
+        case wait(Int64)
+        /// Nothing is fed any more.
+        case over(SessionEnd)
+    }
+
+    /// Looks once at what there is to do, and does it.
+    mutating func turn() throws(JobStoreError) -> Turn {
+        guard writer.failureOfEngine == nil, writer.failureOfStore == nil else { return .over(.outOfWork) }
+        if mustStop { return .over(.stopped) }
+        do throws(JobStoreError) {
+            try dropRevoked()
+            try queue.keepTime()
+            let work = stop.level == .none ? try takeWork() : .busy
+            if case .none = work, inFlight.count == 0 { return .over(.outOfWork) }
+            if case .claimed = work { return .again }
+            try queue.store.maintain()
+            trouble.isOver()
+            return .wait(queue.patienceMS(atMost: settings.pollIntervalMS))
+        } catch {
+            try trouble.note(error)
+            return .wait(settings.storeRetryMS)
+        }
+    }
+
+    /// Ends engine and writer in this order, so that all is committed or put back, and tells how the session ended.
+    func close(
+        after end: Result<SessionEnd, JobStoreError>, endEngine: () -> [ClaimTicket], endWriter: () -> Void
+    ) throws(JobStoreError) -> SessionEnd {
         failpoint("session.ending")
-        let unseen = engine.end()
+        let unseen = endEngine()
         writer.mailbox.send(.engine(.putBack(unseen + suspects.map(\.ticket))))
-        writer.end()
+        endWriter()
         failpoint("session.ended")
         if let error = writer.failureOfStore { throw error }
         if let failure = writer.failureOfEngine {
             return .deviceFailed(failure, finished: writer.finishedCount, culprits: writer.culpritCount)
         }
         return try end.get()
-    }
-
-    private mutating func feedUntilEnd() throws(JobStoreError) -> SessionEnd {
-        while writer.failureOfEngine == nil, writer.failureOfStore == nil {
-            let seen = inFlight.newsCount
-            if mustStop { return .stopped }
-            var wait = settings.pollIntervalMS
-            do throws(JobStoreError) {
-                try dropRevoked()
-                let work = stop.level == .none ? try takeWork() : .busy
-                if case .none = work, inFlight.count == 0 { return .outOfWork }
-                if case .claimed = work { continue }
-                try queue.store.maintain()
-                trouble.isOver()
-            } catch {
-                try trouble.note(error)
-                wait = settings.storeRetryMS
-            }
-            inFlight.waitForNews(since: seen, atMost: .milliseconds(wait))
-        }
-        return .outOfWork
     }
 
     private var mustStop: Bool {
@@ -127,8 +155,17 @@ extension Session {
         guard !writer.isBlocked else { return .busy }
         // Handfuls, so that the database is not asked for every single job.
         guard room >= max(1, lookahead / 4) else { return .busy }
-        guard let batch = try queue.next() else { return drains ? .none : .busy }
-        guard batch.model == nil || batch.model == modelName else { return .none }
+        if inFlight.putBackCount != seenPutBacks {
+            seenPutBacks = inFlight.putBackCount
+            queue.lookAgain()
+        }
+        let batch: ClaimableBatch
+        switch try queue.next(loaded: model) {
+        case .nothing: return drains ? .none : .busy
+        case .later: return .busy
+        case .batch(let next): batch = next
+        }
+        guard batch.model == nil || batch.model == model.name else { return .none }
         let claimed = try queue.claim(room, of: batch)
         failpoint("session.claimed")
         for job in claimed {
@@ -140,11 +177,11 @@ extension Session {
 
     private func admit(_ job: ClaimedJob) {
         inFlight.add(job.ticket)
-        switch preparer.prepare(job) {
+        switch prepare(job) {
         case .ready(let prepared):
             // The writer must know the job before the engine's first news of it.
             writer.mailbox.send(.admitted(prepared))
-            engine.commands.send(.run(prepared))
+            engine.send(.run(prepared))
         case .unfit(let error):
             writer.mailbox.send(.unfit(job.ticket, error))
         }
@@ -158,7 +195,7 @@ extension Session {
         seenVersion = version
         suspects.removeAll { revoked.contains($0.ticket) }
         for ticket in revoked {
-            engine.commands.send(.stop(ticket))
+            engine.send(.stop(ticket))
             writer.mailbox.send(.revoked(ticket))
         }
     }

@@ -52,13 +52,14 @@ struct SessionLoading {
             },
             report: { [mailbox = writer.mailbox] in mailbox.send(.engine($0)) })
         log.info("\(name) is ready after \(Int((ContinuousClock.now - began) / .milliseconds(1))) ms")
-        writer.start { [commands = engine.commands] in commands.send(.stop($0)) }
+        writer.setStopEngine { [commands = engine.commands] in commands.send(.stop($0)) }
+        writer.start()
+        let preparer = JobPreparer(tokenizer: tokenizer, template: template, limits: engine.limits)
         var session = Session(
-            modelName: name, preparer: JobPreparer(tokenizer: tokenizer, template: template, limits: engine.limits),
-            queue: queue, settings: configuration.daemon, stop: stop, drains: drains,
-            lookahead: 2 * engine.limits.maxNumSeqs, engine: engine, writer: writer, inFlight: inFlight,
-            suspicion: suspicion, log: log)
-        return try session.feed()
+            model: LoadedModel(name: name, since: clock.now), queue: queue, settings: configuration.daemon, stop: stop,
+            drains: drains, lookahead: 2 * engine.limits.maxNumSeqs, engine: engine.commands, writer: writer,
+            inFlight: inFlight, suspicion: suspicion, log: log, prepare: preparer.prepare)
+        return try session.feed(engine)
     }
 }
 

@@ -19,6 +19,7 @@ public final class StopSignal: @unchecked Sendable {
     private var requested = Level.none
     private var firstRequest: ContinuousClock.Instant?
     private var listener: (() -> Void)?
+    private var wakes = 0
 
     /// Nothing asked for yet.
     public init() {}
@@ -45,12 +46,25 @@ public final class StopSignal: @unchecked Sendable {
         }
     }
 
-    /// Waits until something is asked for or `seconds` have passed.
-    public func wait(seconds: Double) {
-        lock.wait(atMost: .seconds(seconds), until: { requested != .none }, then: {})
+    /// Waits until something is asked for or `seconds` have passed, or somebody woke it since `wakeCount` was `seen`.
+    public func wait(seconds: Double, since seen: Int? = nil) {
+        lock.wait(
+            atMost: .seconds(seconds), until: { requested != .none || (seen.map { $0 != wakes } ?? false) }, then: {})
     }
 
-    /// Calls `listener` at every request from now on.
+    /// Counts what a wait is ended for. Taken before looking at what there is to do, so that no wake is slept over.
+    var wakeCount: Int { lock.withLock { wakes } }
+
+    /// There is something to look at, and nothing is asked for.
+    func wake() {
+        let listener = lock.change {
+            wakes += 1
+            return self.listener
+        }
+        listener?()
+    }
+
+    /// Calls `listener` at every request and wake from now on.
     func onRequest(_ listener: (() -> Void)?) {
         lock.withLock { self.listener = listener }
     }

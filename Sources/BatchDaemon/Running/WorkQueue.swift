@@ -1,13 +1,34 @@
 // The store as one life of the daemon sees it: what is next, and the claims on it.
 
 public import JobStore
+import Logging
 
 /// Which batches a daemon works on.
 public enum WorkScope: Sendable, Equatable {
-    /// Every batch, oldest first.
+    /// Every batch.
     case everything
     /// These only: `ttbatch run` leaves the rest of the queue alone.
     case batches(Set<BatchID>)
+
+    fileprivate var ids: Set<BatchID>? {
+        if case .batches(let ids) = self { ids } else { nil }
+    }
+}
+
+/// What the queue has for a daemon.
+enum NextWork {
+    /// Jobs of this batch can be claimed.
+    case batch(ClaimableBatch)
+    /// There is work that was put off; time brings it.
+    case later
+    /// Only somebody else can bring work.
+    case nothing
+}
+
+/// The model that a session has loaded. Another one costs minutes, so batches of equal rank wait for its turn to end.
+struct LoadedModel {
+    let name: String
+    let since: Milliseconds
 }
 
 /// The queue for one incarnation.
@@ -15,28 +36,84 @@ struct WorkQueue {
     let store: any JobStore
     let incarnation: Incarnation
     let scope: WorkScope
+    /// How long a loaded model is kept while batches of the same rank wait for another.
+    let modelTurnMS: Int64
     let clock: DaemonClock
-    /// The store's version at which nothing was waiting; until it changes, nothing will be.
-    private var emptyVersion: Int64?
+    let log: Logger
+    /// What there was for the daemon when it last looked in vain.
+    private var idle: Idle?
+    /// When time changes something in the queue, as far as is known.
+    private var nextChange: Milliseconds?
 
-    init(store: any JobStore, incarnation: Incarnation, scope: WorkScope, clock: DaemonClock) {
+    /// Nothing to claim: while nobody has written since `version`, and time changes nothing.
+    private struct Idle {
+        let version: Int64
+        let work: NextWork
+    }
+
+    init(
+        store: any JobStore, incarnation: Incarnation, scope: WorkScope, modelTurnMS: Int64, clock: DaemonClock,
+        log: Logger
+    ) {
         self.store = store
         self.incarnation = incarnation
         self.scope = scope
+        self.modelTurnMS = modelTurnMS
         self.clock = clock
+        self.log = log
     }
 
-    /// The oldest batch in scope that has a job waiting. Cheap to ask again while nobody has written.
-    ///
-    /// Jobs that this process puts back do not count as written: a session ends then, and the next has a queue of its own.
-    mutating func next() throws(JobStoreError) -> ClaimableBatch? {
+    /// What is next for a daemon that has `loaded`. Cheap to ask again while nobody has written.
+    mutating func next(loaded: LoadedModel? = nil) throws(JobStoreError) -> NextWork {
         // Read before looking: what is written in between shows as a change the next time.
         let version = try store.dataVersion()
-        if version == emptyVersion { return nil }
-        let batches: Set<BatchID>? = if case .batches(let batches) = scope { batches } else { nil }
-        let batch = try store.claimableBatch(among: batches)
-        emptyVersion = batch == nil ? version : nil
-        return batch
+        let now = clock.now
+        if let idle, idle.version == version, !isDue(now) { return idle.work }
+        try passTime(now)
+        if let batch = try claimable(loaded, at: now) {
+            idle = nil
+            return .batch(batch)
+        }
+        let work: NextWork = try store.nextAttempt(among: scope.ids) == nil ? .nothing : .later
+        idle = Idle(version: version, work: work)
+        return work
+    }
+
+    /// Does what time has brought, if it has brought anything. Deadlines hold also while the device is busy.
+    mutating func keepTime() throws(JobStoreError) {
+        if isDue(clock.now) { try passTime(clock.now) }
+    }
+
+    /// This process has put jobs back, which `next` would not see by itself.
+    mutating func lookAgain() {
+        idle = nil
+    }
+
+    /// How long nothing changes by itself: until `nextChange`, and never longer than `limit`.
+    func patienceMS(atMost limit: Int64) -> Int64 {
+        nextChange.map { min(limit, max(1, $0 - clock.now)) } ?? limit
+    }
+
+    private func isDue(_ now: Milliseconds) -> Bool { nextChange.map { $0 <= now } ?? false }
+
+    private mutating func passTime(_ now: Milliseconds) throws(JobStoreError) {
+        let passed = try store.passTime(at: now)
+        nextChange = passed.next
+        // There may be something to claim now that was not there before.
+        idle = nil
+        if passed.expired > 0 { log.warning("\(passed.expired) jobs were not run by their deadline and have expired") }
+        for batch in passed.closedBatches { log.info("\(batch) has ended") }
+    }
+
+    /// The batch whose turn it is. Among batches of the same rank, those that the loaded model fits come first until its
+    /// time is over.
+    private func claimable(_ loaded: LoadedModel?, at now: Milliseconds) throws(JobStoreError) -> ClaimableBatch? {
+        guard let first = try store.claimableBatch(among: scope.ids, fitting: nil) else { return nil }
+        guard let loaded, let model = first.model, model != loaded.name, now - loaded.since < modelTurnMS else {
+            return first
+        }
+        let fitting = try store.claimableBatch(among: scope.ids, fitting: loaded.name)
+        return fitting?.rank == first.rank ? fitting : first
     }
 
     func claim(_ limit: Int, of batch: ClaimableBatch) throws(JobStoreError) -> [ClaimedJob] {

@@ -6,6 +6,7 @@ import JobStore
 import Logging
 import TTEngine
 import TTPlatform
+import TTWorker
 import Tokenizer
 
 /// What the writer is told.
@@ -23,7 +24,7 @@ enum WriterMessage: Sendable {
 }
 
 /// How a session's engine ended, if it was not told to.
-struct EngineFailure: Sendable {
+package struct EngineFailure: Sendable {
     /// What happened.
     let description: String
 }
@@ -51,13 +52,14 @@ final class ResultWriter: @unchecked Sendable {
     private var stopEngine: (ClaimTicket) -> Void = { _ in }
     private var jobs: [ClaimTicket: JobInProgress] = [:]
     private var group: [JobCompletion] = []
-    private var groupDue: ContinuousClock.Instant?
+    /// By the steady clock, as the other times here.
+    private var groupDue: Int64?
     private var releases: [(tickets: [ClaimTicket], reason: ReleaseReason)] = []
     private var metrics: MetricsRecorder
-    private var metricsDue: ContinuousClock.Instant
+    private var metricsDue: Int64
     private var intervals: [MetricsInterval] = []
     private var trouble: StoreTrouble
-    private var retryDue: ContinuousClock.Instant?
+    private var retryDue: Int64?
     private var isEnding = false
 
     private let outcome = NSLock()
@@ -81,7 +83,7 @@ final class ResultWriter: @unchecked Sendable {
         self.clock = clock
         self.log = log
         metrics = MetricsRecorder(incarnation: incarnation, start: clock.now)
-        metricsDue = .now + .milliseconds(settings.metricsIntervalMS)
+        metricsDue = clock.steady + settings.metricsIntervalMS
         trouble = StoreTrouble(consequence: "results wait in memory", log: log)
     }
 
@@ -100,9 +102,13 @@ final class ResultWriter: @unchecked Sendable {
     /// Results wait in memory, because the store is out of order for the moment.
     var isBlocked: Bool { outcome.withLock { isWaitingForStore } }
 
-    /// Starts the thread; `stopEngine` tells the engine that a job needs no more tokens.
-    func start(stopEngine: @escaping @Sendable (ClaimTicket) -> Void) {
+    /// Tells the engine that a job needs no more tokens; to be set before anything is written.
+    func setStopEngine(_ stopEngine: @escaping @Sendable (ClaimTicket) -> Void) {
         self.stopEngine = stopEngine
+    }
+
+    /// Starts the thread.
+    func start() {
         let thread = Thread { [self] in
             run()
             ended.signal()
@@ -118,18 +124,24 @@ final class ResultWriter: @unchecked Sendable {
     }
 
     private func run() {
-        while !isEnding || hasUnwritten {
-            for message in mailbox.receiveWaiting(atMost: patience) { take(message) }
-            if let retryDue, retryDue > .now { continue }
-            write()
-        }
+        while hasMore { turn(mailbox.receiveWaiting(atMost: .milliseconds(patienceMS))) }
+    }
+
+    /// Whether the writer has not been told to end, or has something left to write.
+    var hasMore: Bool { !isEnding || hasUnwritten }
+
+    /// Takes messages, and writes what is due.
+    func turn(_ messages: [WriterMessage]) {
+        for message in messages { take(message) }
+        if let retryDue, retryDue > clock.steady { return }
+        write()
     }
 
     /// How long to wait for a message before there is something else to do.
-    private var patience: Duration {
-        if let retryDue { return ContinuousClock.now.duration(to: retryDue) }
-        if isEnding { return .zero }
-        return ContinuousClock.now.duration(to: min(groupDue ?? metricsDue, metricsDue))
+    private var patienceMS: Int64 {
+        if let retryDue { return max(0, retryDue - clock.steady) }
+        if isEnding { return 0 }
+        return max(0, min(groupDue ?? metricsDue, metricsDue) - clock.steady)
     }
 
     private func take(_ message: WriterMessage) {
@@ -146,7 +158,10 @@ final class ResultWriter: @unchecked Sendable {
         case .engine(.fault(let fault, let tickets)):
             log.error("\(fault)")
             let (blamed, others) = suspicion.note(faultUnder: tickets)
-            release(blamed, because: .crash(maxCrashes: settings.maxCrashes))
+            release(
+                blamed,
+                because: .crash(
+                    maxCrashes: settings.maxCrashes, backoff: settings.backoff, because: fault.description))
             release(others, because: .stopping)
             outcome.withLock { engineFailure = EngineFailure(description: fault.description) }
             inFlight.nudge()
@@ -173,6 +188,12 @@ extension ResultWriter {
             case .stopToken(let token): _ = jobs[ticket]!.take(token, isText: false, in: step)
             case .finished(.stop): succeed(ticket, finishReason: "stop")
             case .finished(.length): succeed(ticket, finishReason: "length")
+            case .badOutput(let bad):
+                log.error("\(ticket.job) of \(ticket.batch) got \(bad.reason)")
+                release(
+                    [ticket],
+                    because: .badOutput(
+                        maxBadOutputs: settings.maxBadOutputs, backoff: settings.backoff, because: bad.reason))
             }
         }
     }
@@ -191,7 +212,7 @@ extension ResultWriter {
         failpoint("writer.ended")
         group.append(completion)
         metrics.count(finished: completion)
-        if groupDue == nil { groupDue = .now + .milliseconds(settings.commitIntervalMS) }
+        if groupDue == nil { groupDue = clock.steady + settings.commitIntervalMS }
         inFlight.remove([completion.ticket])
     }
 
@@ -201,7 +222,6 @@ extension ResultWriter {
         let finished = Set(group.map(\.ticket))
         let unfinished = tickets.filter { !finished.contains($0) }
         if !unfinished.isEmpty { releases.append((unfinished, reason)) }
-        inFlight.remove(tickets)
     }
 }
 
@@ -229,7 +249,7 @@ extension ResultWriter {
         }
     }
 
-    private func isOver(_ due: ContinuousClock.Instant?) -> Bool { due.map { $0 <= .now } ?? false }
+    private func isOver(_ due: Int64?) -> Bool { due.map { $0 <= clock.steady } ?? false }
 
     private func commit() throws(JobStoreError) {
         guard !group.isEmpty else { return }
@@ -247,9 +267,10 @@ extension ResultWriter {
             let report = try store.release(
                 release.tickets, incarnation: incarnation, because: release.reason, at: clock.now)
             releases.removeFirst()
+            inFlight.removePutBack(release.tickets)
             outcome.withLock { culprits += report.failed }
             if report.failed > 0 {
-                log.error("\(report.failed) jobs were in flight at too many crashes and have failed")
+                log.error("\(report.failed) jobs have failed after their last attempt; see `ttbatch show`")
             }
             tell(report.closedBatches)
         }
@@ -262,7 +283,7 @@ extension ResultWriter {
     private func endInterval() throws(JobStoreError) {
         let depth = metrics.isIdle ? 0 : try store.systemStatus().pendingJobs
         if let interval = metrics.close(at: clock.now, queueDepth: depth) { intervals.append(interval) }
-        metricsDue = .now + .milliseconds(settings.metricsIntervalMS)
+        metricsDue = clock.steady + settings.metricsIntervalMS
     }
 
     private func meet(_ error: JobStoreError) {
@@ -271,7 +292,7 @@ extension ResultWriter {
             // Giving up is safe: the jobs are still this incarnation's and go back to the queue. So somebody who wants the
             // daemon to stop does not wait for a full disk longer than for running jobs.
             guard isEnding, stop.isGraceOver(.milliseconds(settings.graceMS)) else {
-                retryDue = .now + .milliseconds(settings.storeRetryMS)
+                retryDue = clock.steady + settings.storeRetryMS
                 outcome.withLock { isWaitingForStore = true }
                 return
             }
@@ -301,10 +322,11 @@ extension ResultWriter {
     private func discard() {
         group = []
         groupDue = nil
+        inFlight.remove(releases.flatMap(\.tickets))
         releases = []
         intervals = []
         metrics = MetricsRecorder(incarnation: incarnation, start: clock.now)
-        metricsDue = .now + .milliseconds(settings.metricsIntervalMS)
+        metricsDue = clock.steady + settings.metricsIntervalMS
         retryDue = nil
     }
 }

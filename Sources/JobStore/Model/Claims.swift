@@ -1,11 +1,56 @@
 // Jobs handed to the daemon, and jobs taken back from it.
 
-/// A batch with a job waiting.
+/// A batch with a job that can be claimed.
 public struct ClaimableBatch: Hashable, Sendable {
     /// The batch.
     public let id: BatchID
     /// The model that its jobs ask for; nil if any will do.
     public let model: String?
+    /// What it has before other batches: priority, then a deadline that is near.
+    public let rank: Rank
+
+    /// What counts before the fair share. Within a rank, batches take turns; urgent ones go by their deadlines.
+    public struct Rank: Hashable, Comparable, Sendable {
+        /// Its priority.
+        public let priority: BatchPriority
+        /// More than half of the time up to its deadline is over.
+        public let isUrgent: Bool
+
+        /// For stores.
+        public init(priority: BatchPriority, isUrgent: Bool) {
+            self.priority = priority
+            self.isUrgent = isUrgent
+        }
+
+        /// What is claimed first is greater.
+        public static func < (left: Rank, right: Rank) -> Bool {
+            (left.priority, left.isUrgent ? 1 : 0) < (right.priority, right.isUrgent ? 1 : 0)
+        }
+    }
+
+    /// For stores.
+    public init(id: BatchID, model: String?, rank: Rank) {
+        self.id = id
+        self.model = model
+        self.rank = rank
+    }
+}
+
+/// What the passing of time changed; see `JobStore.passTime`.
+public struct TimePassed: Hashable, Sendable {
+    /// Jobs whose batch's deadline has come.
+    public var expired: Int64
+    /// Batches which that ended.
+    public var closedBatches: [BatchID]
+    /// When time will change something next; nil if only others' writing can.
+    public var next: Milliseconds?
+
+    /// For stores, and for tests of what reads them.
+    public init(expired: Int64 = 0, closedBatches: [BatchID] = [], next: Milliseconds? = nil) {
+        self.expired = expired
+        self.closedBatches = closedBatches
+        self.next = next
+    }
 }
 
 /// The right to finish one job, once: it names the attempt, so a late result of an earlier attempt is recognised.
@@ -61,15 +106,42 @@ public struct ClaimedJob: Hashable, Sendable {
 public enum ReleaseReason: Hashable, Sendable {
     /// The daemon stops or had no room: no blame on the job.
     case stopping
-    /// The device or daemon failed under it: counts against the job, and `maxCrashes` of them fail it.
-    case crash(maxCrashes: Int)
+    /// The device or daemon failed under it, `because` where that is known: counts against the job, and `maxCrashes` of
+    /// them fail it.
+    case crash(maxCrashes: Int, backoff: Backoff = .none, because: String? = nil)
+    /// The device answered, but nothing that could be a token: `maxBadOutputs` of them fail the job.
+    case badOutput(maxBadOutputs: Int, backoff: Backoff = .none, because: String)
+}
+
+/// How long something that failed is left alone: twice as long after each time.
+public struct Backoff: Hashable, Sendable {
+    /// Milliseconds after the first time.
+    public var firstMS: Int64
+    /// Milliseconds at most.
+    public var longestMS: Int64
+
+    /// Waits that begin with `firstMS` and never exceed `longestMS`.
+    public init(firstMS: Int64, longestMS: Int64) {
+        self.firstMS = firstMS
+        self.longestMS = longestMS
+    }
+
+    /// Try again at once.
+    public static let none = Backoff(firstMS: 0, longestMS: 0)
+
+    /// Milliseconds to wait after the `times`-th failure.
+    public func delayMS(after times: Int) -> Int64 {
+        var delay = firstMS
+        for _ in 1..<max(times, 1) where delay < longestMS { delay *= 2 }
+        return min(delay, longestMS)
+    }
 }
 
 /// What became of jobs that were put back.
 public struct ReleaseReport: Hashable, Sendable {
     /// Jobs that wait again.
     public var requeued: Int
-    /// Jobs that failed because they were in flight at too many crashes.
+    /// Jobs that failed because it was one time too many.
     public var failed: Int
     /// Batches which that ended.
     public var closedBatches: [BatchID]

@@ -18,6 +18,10 @@ public struct JobError: Hashable, Sendable {
 
     /// The code of a job that was in flight at too many crashes of the daemon or its device.
     public static let crashedDaemonRepeatedly = "crashed_daemon_repeatedly"
+    /// The code of a job for which the device gave nothing that could be a token, too many times.
+    public static let badOutput = "bad_output"
+    /// The code of a job whose model could not be used.
+    public static let modelUnavailable = "model_unavailable"
 }
 
 /// What a job generated.

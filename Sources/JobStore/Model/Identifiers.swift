@@ -91,6 +91,11 @@ public struct Milliseconds: RawRepresentable, Hashable, Comparable, Sendable, Ex
     /// Chronological.
     public static func < (left: Milliseconds, right: Milliseconds) -> Bool { left.rawValue < right.rawValue }
 
+    /// The instant `right` milliseconds after `left`.
+    public static func + (left: Milliseconds, right: Int64) -> Milliseconds {
+        Milliseconds(rawValue: left.rawValue + right)
+    }
+
     /// The milliseconds from `right` to `left`.
     public static func - (left: Milliseconds, right: Milliseconds) -> Int64 { left.rawValue - right.rawValue }
 }

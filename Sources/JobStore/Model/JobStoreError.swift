@@ -27,6 +27,8 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case batchNotFinished(BatchID, BatchStatus)
     /// No job of the batch can be run again.
     case nothingToRetry(BatchID)
+    /// Another batch has the name.
+    case nameTaken(String, by: BatchID)
     /// A batch without a single line.
     case emptyBatch
     /// The draft was committed, discarded or taken away.
@@ -83,7 +85,9 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .batchNotFinished(let id, let status):
             "\(id) has not ended yet (\(status.rawValue)); wait for it or cancel it first"
         case .nothingToRetry(let id):
-            "\(id) has no failed job that could be run again"
+            "\(id) has no such job that could be run again; those that succeeded, and invalid lines, never are"
+        case .nameTaken(let name, let id):
+            "\(id) is called \(name) already; choose another name, or say --if-not-exists to be told its id"
         case .emptyBatch:
             "the batch has no lines"
         case .draftClosed(let id):

@@ -11,6 +11,24 @@ public enum JobState: String, Hashable, Sendable, CaseIterable {
     public static let terminal: Set<JobState> = [.succeeded, .failed, .cancelled, .expired]
 }
 
+/// How much a batch matters beside others: −1000 to 1000, normally 0.
+public struct BatchPriority: RawRepresentable, Hashable, Comparable, Sendable {
+    /// Greater is first.
+    public let rawValue: Int64
+
+    /// nil outside of −1000 to 1000.
+    public init?(rawValue: Int64) {
+        guard (-1000...1000).contains(rawValue) else { return nil }
+        self.rawValue = rawValue
+    }
+
+    /// That of a batch for which nothing else was asked.
+    public static let normal = BatchPriority(rawValue: 0)!
+
+    /// More important is greater.
+    public static func < (left: BatchPriority, right: BatchPriority) -> Bool { left.rawValue < right.rawValue }
+}
+
 /// Where a batch stands, in the words of the OpenAI batch API.
 public enum BatchStatus: String, Hashable, Sendable, CaseIterable {
     /// A draft: somebody is writing its jobs (or died while writing them). No job of it can be claimed.
@@ -25,7 +43,7 @@ public enum BatchStatus: String, Hashable, Sendable, CaseIterable {
     case cancelled
     /// The batch as a whole could not be run.
     case failed
-    /// Its time ran out.
+    /// Its deadline came before some of its jobs were claimed; the others ran to their end.
     case expired
 
     /// Whether the batch has ended for good.

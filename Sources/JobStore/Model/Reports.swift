@@ -4,14 +4,24 @@
 public struct BatchSummary: Hashable, Sendable {
     /// The batch.
     public var id: BatchID
-    /// What people call it.
+    /// The file's name.
     public var name: String
+    /// The name that somebody gave it.
+    public var uniqueName: String?
     /// The endpoint of all jobs; nil if they differ.
     public var endpoint: String?
     /// The model asked for; nil if any will do.
     public var model: String?
     /// Where it stands.
     public var status: BatchStatus
+    /// Beside other batches.
+    public var priority: BatchPriority
+    /// When jobs that have not been claimed expire.
+    public var deadline: Milliseconds?
+    /// Since when no job of it is claimed, because somebody paused it.
+    public var paused: Milliseconds?
+    /// Why its model could not be used lately; nil if it could.
+    public var modelTrouble: ModelTrouble?
     /// The batch whose jobs it runs again.
     public var retryOf: BatchID?
     /// When its first line was written.
@@ -31,15 +41,21 @@ public struct BatchSummary: Hashable, Sendable {
 
     /// For stores, and for tests of what reads them.
     public init(
-        id: BatchID, name: String, endpoint: String?, model: String?, status: BatchStatus, retryOf: BatchID?,
-        created: Milliseconds, started: Milliseconds?, finished: Milliseconds?, counts: JobCounts, usage: TokenUsage,
-        timedJobs: Int64, timings: JobTimings
+        id: BatchID, name: String, uniqueName: String?, endpoint: String?, model: String?, status: BatchStatus,
+        priority: BatchPriority, deadline: Milliseconds?, paused: Milliseconds?, modelTrouble: ModelTrouble?,
+        retryOf: BatchID?, created: Milliseconds, started: Milliseconds?, finished: Milliseconds?, counts: JobCounts,
+        usage: TokenUsage, timedJobs: Int64, timings: JobTimings
     ) {
         self.id = id
         self.name = name
+        self.uniqueName = uniqueName
         self.endpoint = endpoint
         self.model = model
         self.status = status
+        self.priority = priority
+        self.deadline = deadline
+        self.paused = paused
+        self.modelTrouble = modelTrouble
         self.retryOf = retryOf
         self.created = created
         self.started = started
@@ -52,6 +68,60 @@ public struct BatchSummary: Hashable, Sendable {
 
     /// A draft that somebody still writes, or left behind.
     public var isDraft: Bool { status == .validating }
+}
+
+/// A batch whose model could not be used, and will be tried again.
+public struct ModelTrouble: Hashable, Sendable {
+    /// How many times in a row.
+    public var times: Int
+    /// Why, the last time.
+    public var reason: String
+    /// When it is tried again; nil if that is now.
+    public var until: Milliseconds?
+
+    /// For stores, and for tests of what reads them.
+    public init(times: Int, reason: String, until: Milliseconds?) {
+        self.times = times
+        self.reason = reason
+        self.until = until
+    }
+}
+
+/// Jobs of a batch that failed for the same kind of reason.
+public struct FailureGroup: Hashable, Sendable {
+    /// The error's code.
+    public var code: String
+    /// How many jobs.
+    public var jobs: Int64
+    /// The most attempts that one of them had.
+    public var attempts: Int
+    /// The first of their lines.
+    public var line: Int64
+    /// What the first one's error says.
+    public var message: String
+
+    /// For stores, and for tests of what reads them.
+    public init(code: String, jobs: Int64, attempts: Int, line: Int64, message: String) {
+        self.code = code
+        self.jobs = jobs
+        self.attempts = attempts
+        self.line = line
+        self.message = message
+    }
+}
+
+/// Jobs of a batch that wait for another attempt.
+public struct AnotherAttempt: Hashable, Sendable {
+    /// How many wait for their time.
+    public var jobs: Int64
+    /// When the first of them is due.
+    public var next: Milliseconds
+
+    /// For stores, and for tests of what reads them.
+    public init(jobs: Int64, next: Milliseconds) {
+        self.jobs = jobs
+        self.next = next
+    }
 }
 
 /// The jobs of a batch by state.
@@ -120,6 +190,8 @@ public struct SystemStatus: Hashable, Sendable {
     public var daemon: DaemonPresence
     /// The latest life of the daemon, over or not.
     public var latestIncarnation: IncarnationSummary?
+    /// Since when nothing is claimed, because somebody paused the whole queue.
+    public var paused: Milliseconds?
     /// Batches in progress.
     public var openBatches: Int64
     /// Drafts being written or left behind.
@@ -133,11 +205,12 @@ public struct SystemStatus: Hashable, Sendable {
 
     /// For stores, and for tests of what reads them.
     public init(
-        daemon: DaemonPresence, latestIncarnation: IncarnationSummary?, openBatches: Int64, drafts: Int64,
-        pendingJobs: Int64, runningJobs: Int64, latestMetrics: MetricsInterval?
+        daemon: DaemonPresence, latestIncarnation: IncarnationSummary?, paused: Milliseconds?, openBatches: Int64,
+        drafts: Int64, pendingJobs: Int64, runningJobs: Int64, latestMetrics: MetricsInterval?
     ) {
         self.daemon = daemon
         self.latestIncarnation = latestIncarnation
+        self.paused = paused
         self.openBatches = openBatches
         self.drafts = drafts
         self.pendingJobs = pendingJobs

@@ -2,17 +2,29 @@
 
 /// A batch to be written.
 public struct NewBatch: Hashable, Sendable {
-    /// What people call it; usually the file's name.
+    /// The file's name.
     public var name: String
+    /// A name that no other batch has, given so that enqueuing can be repeated.
+    public var uniqueName: String?
+    /// Batches of higher priority are claimed first.
+    public var priority: BatchPriority
+    /// Jobs that have not been claimed by then expire.
+    public var deadline: Milliseconds?
     /// The model of all its jobs; nil if any will do.
     public var model: String?
     /// The batch whose jobs it runs again.
     public var retryOf: BatchID?
 
     /// Describes a batch.
-    public init(name: String, model: String? = nil, retryOf: BatchID? = nil) {
+    public init(
+        name: String, model: String? = nil, uniqueName: String? = nil, priority: BatchPriority = .normal,
+        deadline: Milliseconds? = nil, retryOf: BatchID? = nil
+    ) {
         self.name = name
         self.model = model
+        self.uniqueName = uniqueName
+        self.priority = priority
+        self.deadline = deadline
         self.retryOf = retryOf
     }
 }
@@ -89,6 +101,8 @@ public protocol BatchDraft: AnyObject {
     func append(_ jobs: [NewJob], rejected: [RejectedLine]) throws(JobStoreError) -> [DuplicateCustomID]
 
     /// Hands the batch to the daemon. When it returns, a power cut does not lose the batch.
+    ///
+    /// - Throws: `.nameTaken` if another batch with its unique name came first; the draft then can only be discarded.
     func commit(at now: Milliseconds) throws(JobStoreError) -> BatchID
 
     /// Deletes everything that was written.

@@ -133,6 +133,14 @@ extension KVBlockPool {
         }
     }
 
+    /// Forgets what owned blocks hold.
+    mutating func forget(_ blocks: [Int32]) {
+        for block in blocks {
+            precondition(owners[Int(block)] > 0, "a free block is forgotten when it is taken")
+            index.forget(block)
+        }
+    }
+
     /// What a block is known to hold.
     func content(of block: Int32) -> BlockContent? { index.content(of: block) }
 }

@@ -8,10 +8,12 @@ import PromptFiles
 struct BatchDescription {
     let batch: BatchSummary
     let recent: RecentCompletions?
+    let anotherAttempt: AnotherAttempt?
 
     init(_ batch: BatchSummary, store: any JobStore) throws {
         self.batch = batch
         recent = batch.status == .inProgress ? try store.recentCompletions(of: batch.id, limit: 200) : nil
+        anotherAttempt = batch.status == .inProgress ? try store.anotherAttempt(of: batch.id) : nil
     }
 
     /// Milliseconds until the last job ends at the pace of the latest ones.
@@ -34,7 +36,10 @@ struct BatchDescription {
     /// `completed`, or `completed, 3 failed`.
     var statusWords: String {
         var words = batch.status.rawValue.replacing("_", with: " ")
+        if batch.paused != nil, !batch.status.isTerminal { words += ", paused" }
+        if batch.modelTrouble != nil, !batch.status.isTerminal { words += ", model unusable" }
         if batch.counts.failed > 0 { words += ", \(batch.counts.failed) failed" }
+        if batch.counts.expired > 0 { words += ", \(batch.counts.expired) expired" }
         return words
     }
 }
@@ -42,7 +47,7 @@ struct BatchDescription {
 extension BatchDescription {
     static let columns: [(title: String, alignment: Table.Alignment)] = [
         ("BATCH", .left), ("STATUS", .left), ("DONE", .right), ("TOTAL", .right), ("TOKENS", .right), ("TOK/S", .right),
-        ("ETA", .right), ("CREATED", .left), ("FILE", .left),
+        ("ETA", .right), ("CREATED", .left), ("NAME", .left),
     ]
 
     var row: [String] {
@@ -50,7 +55,7 @@ extension BatchDescription {
             batch.id.description, statusWords, "\(batch.counts.finished)", "\(batch.counts.total)",
             "\(batch.usage.completionTokens)", tokensPerSecond.map(Quantity.rate) ?? "-",
             etaMS.map { Quantity.duration(milliseconds: $0) } ?? "-",
-            Quantity.time(milliseconds: batch.created.rawValue), batch.name,
+            Quantity.time(milliseconds: batch.created.rawValue), batch.uniqueName ?? batch.name,
         ]
     }
 
@@ -76,6 +81,20 @@ extension BatchDescription {
             ("started", Quantity.time(milliseconds: batch.started?.rawValue)),
             ("finished", Quantity.time(milliseconds: batch.finished?.rawValue)),
         ]
+        if let name = batch.uniqueName { pairs.insert(("name", name), at: 1) }
+        if batch.priority != .normal { pairs.append(("priority", "\(batch.priority.rawValue)")) }
+        if let deadline = batch.deadline {
+            pairs.append(("deadline", Quantity.time(milliseconds: deadline.rawValue)))
+        }
+        if let paused = batch.paused { pairs.append(("paused since", Quantity.time(milliseconds: paused.rawValue))) }
+        if let trouble = batch.modelTrouble {
+            let until = trouble.until.map { ", again at \(Quantity.time(milliseconds: $0.rawValue))" } ?? ""
+            pairs.append(("model", "could not be used (\(trouble.times) times\(until)): \(trouble.reason)"))
+        }
+        if let again = anotherAttempt {
+            pairs.append(
+                ("tried again", "\(again.jobs) jobs, from \(Quantity.time(milliseconds: again.next.rawValue))"))
+        }
         if let original = batch.retryOf { pairs.insert(("retry of", original.description), at: 1) }
         if let elapsedMS { pairs.append(("elapsed", Quantity.duration(milliseconds: elapsedMS))) }
         if let tokensPerSecond { pairs.append(("rate", "\(Quantity.rate(tokensPerSecond)) generated tokens/s")) }
@@ -94,14 +113,15 @@ extension BatchDescription {
         return definitionLines(pairs)
     }
 
-    /// OpenAI's batch object; what it has no place for stands under `ttbatch`.
-    var json: JSONValue {
+    /// OpenAI's batch object; what it has no place for stands under `ttbatch`, with `failures` where they were asked for.
+    func json(failures: [FailureGroup]? = nil) -> JSONValue {
         let counts = batch.counts
         var object = BatchObject(
             id: batch.id.description, endpoint: batch.endpoint.flatMap(Endpoint.init(rawValue:)) ?? .completions,
             inputFileID: batch.name, status: BatchObject.Status(rawValue: batch.status.rawValue) ?? .inProgress,
             createdAt: batch.created.rawValue / 1000)
         object.model = batch.model
+        object.times.expires = batch.deadline.map { $0.rawValue / 1000 }
         object.times.inProgress = batch.started.map { $0.rawValue / 1000 }
         let finished = batch.finished.map { $0.rawValue / 1000 }
         switch batch.status {
@@ -116,15 +136,34 @@ extension BatchDescription {
         object.usage = BatchObject.Usage(
             inputTokens: batch.usage.promptTokens, cachedTokens: batch.usage.cachedTokens,
             outputTokens: batch.usage.completionTokens)
-        guard case .object(var members) = object.json else { return object.json }
-        members.append(JSONValue.Member("ttbatch", ownJSON))
+        guard case .object(var members) = object.json, case .object(var own) = ownJSON else { return object.json }
+        if let failures {
+            own.append(
+                JSONValue.Member(
+                    "failures",
+                    .array(
+                        failures.map { group in
+                            [
+                                "code": .string(group.code), "jobs": .int(group.jobs),
+                                "attempts": .int(Int64(group.attempts)), "line": .int(group.line),
+                                "message": .string(group.message),
+                            ]
+                        })))
+        }
+        members.append(JSONValue.Member("ttbatch", .object(own)))
         return .object(members)
     }
 
     private var ownJSON: JSONValue {
         let counts = batch.counts
         return [
-            "file": .string(batch.name), "retry_of": batch.retryOf.map { .string($0.description) } ?? .null,
+            "file": .string(batch.name), "name": batch.uniqueName.map { .string($0) } ?? .null,
+            "priority": .int(batch.priority.rawValue),
+            "deadline_ms": batch.deadline.map { .int($0.rawValue) } ?? .null,
+            "paused_ms": batch.paused.map { .int($0.rawValue) } ?? .null,
+            "model_error": batch.modelTrouble.map { .string($0.reason) } ?? .null,
+            "waiting_for_another_attempt": .int(anotherAttempt?.jobs ?? 0),
+            "retry_of": batch.retryOf.map { .string($0.description) } ?? .null,
             "mixed_endpoints": .bool(batch.endpoint == nil),
             "pending": .int(counts.pending), "running": .int(counts.running), "succeeded": .int(counts.succeeded),
             "failed": .int(counts.failed), "invalid_lines": .int(counts.rejected),

@@ -19,6 +19,7 @@ struct Following {
         var progress = ProgressDisplay()
         defer { progress.end() }
         var isAnnounced = false
+        var isPauseAnnounced = false
         while true {
             // Looked at before the batches, so that the last results are not missed.
             let isOver = work.hasEnded || stop.level != .none
@@ -32,8 +33,17 @@ struct Following {
                 if hasOwnSettings { StandardError.print("warning: it has settings of its own; --set has no effect") }
                 isAnnounced = true
             }
+            if !isPauseAnnounced, try isPaused(summaries) {
+                StandardError.print("paused: `ttbatch resume` lets it go on")
+                isPauseAnnounced = true
+            }
             stop.wait(seconds: 0.1)
         }
+    }
+
+    private func isPaused(_ batches: [BatchSummary]) throws(JobStoreError) -> Bool {
+        if batches.contains(where: { $0.paused != nil && !$0.status.isTerminal }) { return true }
+        return try store.systemStatus().paused != nil
     }
 }
 

@@ -4,7 +4,8 @@ import BatchDaemon
 import Dispatch
 import Glibc
 
-/// While it lives, the first signal asks for a graceful stop, the second for an immediate one.
+/// While it lives, the first signal asks for a graceful stop, the second for an immediate one, and a further one ends the
+/// process there and then, for a device that does not come back from a step. That is safe: the next daemon puts the jobs back.
 final class StopOnSignals {
     private static let numbers = [SIGTERM, SIGINT, SIGHUP]
     private let sources: [any DispatchSourceSignal]
@@ -14,6 +15,10 @@ final class StopOnSignals {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
+                if stop.level == .immediate {
+                    StandardError.print("ttbatch: ended at once; what was running is put back by the next daemon")
+                    _exit(128 + number)
+                }
                 stop.request(stop.level == .none ? .graceful : .immediate)
             }
             source.resume()

@@ -9,7 +9,7 @@ struct Daemon: ParsableCommand {
         abstract: "Poll the job table and work, until stopped.",
         discussion: """
             SIGTERM or Ctrl-C takes no more jobs and lets running ones end for daemon.grace_s seconds; a second one puts \
-            them back into the queue at once.
+            them back into the queue at once, and a third one ends the process even if the device hangs in a step.
             """)
 
     @Flag(help: "End when the queue is empty.")

@@ -31,8 +31,12 @@ struct List: ParsableCommand {
         let batches = try store.batches(before: last, limit: limit, includingDrafts: drafts)
             .map { try BatchDescription($0, store: store) }
         if json {
-            for batch in batches { StandardOutput.print(batch.json) }
+            for batch in batches { StandardOutput.print(batch.json()) }
             return
+        }
+        if let paused = try store.systemStatus().paused {
+            StandardError.print(
+                "the queue is paused since \(Quantity.time(milliseconds: paused.rawValue)): see `ttbatch resume`")
         }
         var table = Table(BatchDescription.columns)
         for batch in batches { table.add(batch.row) }

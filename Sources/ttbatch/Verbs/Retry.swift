@@ -1,25 +1,42 @@
-// `ttbatch retry BATCH`: a new batch with the jobs that failed.
+// `ttbatch retry BATCH`: a new batch with the jobs that did not succeed.
 
 import ArgumentParser
 import BatchDaemon
 import JobStore
 
+/// Which jobs are run again.
+enum RetriedState: String, CaseIterable, ExpressibleByArgument {
+    case failed, expired, cancelled
+
+    var state: JobState {
+        switch self {
+        case .failed: .failed
+        case .expired: .expired
+        case .cancelled: .cancelled
+        }
+    }
+}
+
 struct Retry: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run the failed jobs of a finished batch again; prints the new batch's id.",
+        abstract: "Run the failed and expired jobs of a finished batch again; prints the new batch's id.",
         discussion: """
-            A finished job never changes, so the failed ones are copied into a new batch with the same custom_ids. Lines \
+            A finished job never changes, so they are copied into a new batch with the same custom_ids and priority. Lines \
             that were invalid at enqueue are left out: they would be invalid again.
             """)
 
     @OptionGroup var target: BatchArgument
+
+    @Option(help: "Which jobs; can be repeated. Default: failed and expired.")
+    var state: [RetriedState] = []
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
         let id = try target.id()
         let configuration = try shared.configuration()
         _ = try shared.storeForReading().batch(id)
-        let copy = try shared.storeForWriting(configuration).retry(id, at: DaemonClock.system.now)
+        let states = Set((state.isEmpty ? [.failed, .expired] : state).map(\.state))
+        let copy = try shared.storeForWriting(configuration).retry(id, states: states, at: DaemonClock.system.now)
         StandardOutput.print(copy.description)
     }
 }

@@ -42,6 +42,10 @@ struct Run: ParsableCommand {
         do {
             guard try following.untilDone() else {
                 try work.end()
+                if stop.level == .none {
+                    // The daemon here had nothing that it might run.
+                    throw Failure(.conflict, "\(names) or the queue is paused: `ttbatch resume` lets it go on")
+                }
                 StandardError.print("interrupted; \(stays)")
                 throw ExitStatus.interrupted.exit
             }

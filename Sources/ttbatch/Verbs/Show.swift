@@ -17,11 +17,22 @@ struct Show: ParsableCommand {
         let id = try target.id()
         let store = try shared.storeForReading()
         let batch = try BatchDescription(try store.batch(id), store: store)
+        let failures = batch.batch.counts.failed > 0 ? try store.failures(of: id) : []
         if json {
-            StandardOutput.print(batch.json)
+            StandardOutput.print(batch.json(failures: failures))
             return
         }
         for line in batch.lines { StandardOutput.print(line) }
+        if !failures.isEmpty {
+            StandardOutput.print("")
+            var table = Table([
+                ("FAILED", .right), ("ATTEMPTS", .right), ("ERROR", .left), ("FIRST LINE", .right), ("MESSAGE", .left),
+            ])
+            for group in failures {
+                table.add(["\(group.jobs)", "\(group.attempts)", group.code, "\(group.line)", group.message])
+            }
+            for line in table.lines { StandardOutput.print(line) }
+        }
         let metrics = try store.metricsSummary(.batch(id))
         guard metrics.intervals > 0 else { return }
         StandardOutput.print("")

@@ -52,7 +52,8 @@ struct Status: ParsableCommand {
         facts.append(
             (
                 "queue",
-                "\(status.openBatches) open batches, \(status.pendingJobs) jobs pending, \(status.runningJobs) running"
+                (status.paused.map { "paused since \(Quantity.time(milliseconds: $0.rawValue)): " } ?? "")
+                    + "\(status.openBatches) open batches, \(status.pendingJobs) jobs pending, \(status.runningJobs) running"
                     + (status.drafts > 0 ? ", \(status.drafts) files being enqueued" : "")
             ))
         return facts
@@ -65,6 +66,7 @@ struct Status: ParsableCommand {
             "database": .string(store.path), "daemon_running": .bool(status.daemon != .absent), "daemon_pid": pid,
             "incarnation": status.latestIncarnation.map { .int($0.id.rawValue) } ?? .null,
             "model": status.latestIncarnation.map { .string($0.daemon.model) } ?? .null,
+            "paused_ms": status.paused.map { .int($0.rawValue) } ?? .null,
             "open_batches": .int(status.openBatches), "drafts": .int(status.drafts),
             "pending_jobs": .int(status.pendingJobs), "running_jobs": .int(status.runningJobs),
             "latest_metrics": status.latestMetrics.map(MetricsDescription.json) ?? .null,

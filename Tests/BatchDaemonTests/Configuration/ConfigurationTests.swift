@@ -119,7 +119,8 @@ import Testing
         (
             "daemon:\n  grace: 3",
             "t.yaml:2: unknown key daemon.grace; known: poll_interval_ms, commit_interval_ms, metrics_interval_s, "
-                + "grace_s, max_crashes, max_device_failures, commit_group_size"
+                + "grace_s, max_crashes, max_device_failures, max_bad_outputs, max_model_errors, backoff_ms, max_backoff_s, "
+                + "model_turn_s, commit_group_size"
         ),
         (
             "daemon:\n  grace_s: -1",

@@ -140,4 +140,30 @@ struct DeviceFaultTests {
         try daemon.end()
         #expect(try fixture.client.batch(batch).counts.cancelled == 12)
     }
+
+    /// What the device says to one prompt is no token, for ever or for a while; the others never notice.
+    @Test(arguments: [(times: 2, succeeds: true), (times: 99, succeeds: false)])
+    func badOutputIsTriedAgainAndBlamesNobodyElse(times: Int, succeeds: Bool) throws {
+        let prompts = [Prompt].some(20)
+        let batch = try fixture.enqueue(prompts.lines)
+        let left = Mutex(times)
+        let platform = FakePlatform { (_) throws(DeviceFault) in }
+        platform.badPrompt = { row in
+            guard row.starts(with: prompts[7].tokens) else { return false }
+            return left.withLock { left in
+                left -= 1
+                return left >= 0
+            }
+        }
+        try fixture.daemon(platform).run()
+        #expect(platform.openings == 1, "the device goes on")
+        for (prompt, result) in zip(prompts, try fixture.results(batch)) {
+            if prompt.number != 7 || succeeds {
+                #expect(result.generated == prompt.expectedTokens)
+                #expect(result.attempt == (prompt.number == 7 ? 3 : 1))
+            } else {
+                #expect(result.error?.code == JobError.badOutput && result.attempt == 3)
+            }
+        }
+    }
 }

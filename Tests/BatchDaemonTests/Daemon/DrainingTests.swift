@@ -103,9 +103,9 @@ struct DrainingTests {
         let platform = FakePlatform()
         try fixture.daemon(platform).run()
         for batch in [first, second, third] { try fixture.expectAllSucceeded(batch, prompts) }
-        #expect(platform.openings == 3)
+        #expect(platform.openings == 2, "a loaded model keeps its turn")
         let ends = try [first, second, third].map { try #require(try fixture.client.batch($0).finished) }
-        #expect(ends == ends.sorted())
+        #expect(ends[1] >= ends[0] && ends[1] >= ends[2])
     }
 
     @Test func aBatchWhoseModelIsGoneFailsAlone() throws {
@@ -122,6 +122,7 @@ struct DrainingTests {
 
         try fixture.daemon(FakePlatform()).run()
         try fixture.expectAllSucceeded(well, prompts)
+        #expect(try fixture.client.batch(lost).modelTrouble?.times == fixture.configuration.daemon.maxModelErrors - 1)
         for (batch, count) in [(lost, 5), (damaged, 3)] {
             let errors = try fixture.results(batch).map(\.error)
             #expect(errors.map { $0?.code } == Array(repeating: "model_unavailable", count: count))

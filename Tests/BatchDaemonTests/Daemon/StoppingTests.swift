@@ -1,5 +1,6 @@
 // Stopping, cancelling and idling while jobs run.
 
+import Glibc
 import JobStore
 import Synchronization
 import TTPlatform
@@ -123,6 +124,33 @@ struct StoppingTests {
     /// Looks once for each time that the daemon has looked.
     private func waitForEnd(of batch: BatchID, _ polls: Event) throws {
         while try !fixture.client.batch(batch).status.isTerminal { polls.wait(times: polls.current + 1) }
+    }
+
+    /// It looks by itself once an hour here, so what happens is due to the bell.
+    @Test func whoWritesWakesTheDaemon() throws {
+        fixture.configuration.daemon.pollIntervalMS = 3_600_000
+        let looked = Event()
+        let store = ScriptedStore(fixture.store) { (operation) throws(JobStoreError) in
+            if operation == .maintain { looked.signal() }
+        }
+        let daemon = RunningDaemon(fixture.daemon(FakePlatform(), store: store, drains: false))
+        looked.wait()
+        let prompts = [Prompt].some(3)
+        for _ in 0..<3 {
+            // First no model is loaded, then one is.
+            let seen = looked.current
+            try fixture.client.pause(nil, at: 1)
+            let batch = try fixture.enqueue(prompts.lines)
+            try fixture.client.resume(nil)
+            while try !fixture.client.batch(batch).status.isTerminal { usleep(1000) }
+            try fixture.expectAllSucceeded(batch, prompts)
+            looked.wait(times: seen + 1)
+        }
+        let cancelled = try fixture.enqueue([Prompt(number: 1, maxTokens: 200)].lines)
+        _ = try? fixture.client.cancel(cancelled, at: 2)
+        while try !fixture.client.batch(cancelled).status.isTerminal { usleep(1000) }
+        fixture.stop.request(.graceful)
+        try daemon.end()
     }
 
     @Test func stoppingAnIdleDaemonEndsIt() throws {

@@ -30,6 +30,7 @@ final class DaemonFixture {
         daemon.pollIntervalMS = 2
         daemon.commitIntervalMS = 2
         daemon.storeRetryMS = 2
+        daemon.backoffMS = 2
         daemon.metricsIntervalMS = 5
         var engine = EngineConfiguration()
         engine.maxNumSeqs = 4

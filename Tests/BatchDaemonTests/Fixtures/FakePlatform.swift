@@ -22,6 +22,7 @@ final class FakePlatform: DevicePlatform {
     private let script: Script
     private let sharesPrefixes: Bool
     private let opened = Atomic(0)
+    private let isBad = Mutex<@Sendable ([Int32]) -> Bool>({ _ in false })
 
     /// `script` is called before each step; it may throw to fail the step, or wait.
     init(sharesPrefixes: Bool = false, script: @escaping Script = { (_) throws(DeviceFault) in }) {
@@ -31,6 +32,12 @@ final class FakePlatform: DevicePlatform {
 
     /// Devices opened so far.
     var openings: Int { opened.load(ordering: .acquiring) }
+
+    /// Whether a prefilled row gets something that is no token; asked once for each row of a prefill step.
+    var badPrompt: @Sendable ([Int32]) -> Bool {
+        get { isBad.withLock(\.self) }
+        set { isBad.withLock { $0 = newValue } }
+    }
 
     func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
         .found([DiscoveredDevice(name: "0", summary: "fake")])
@@ -42,12 +49,13 @@ final class FakePlatform: DevicePlatform {
         let opening = opened.add(1, ordering: .acquiringAndReleasing).oldValue
         let capabilities = ModelCapabilities(
             supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: sharesPrefixes)
-        return FakeMeshDevice(capabilities: capabilities, language: TinyModel.language) { [script] model in
+        return FakeMeshDevice(capabilities: capabilities, language: TinyModel.language) { [script, weak self] model in
             model.beforeStep = { [unowned model] number throws(DeviceFault) in
                 var prefilled: [[Int32]] = []
                 if case .prefill(let batch)? = model.calls.last { prefilled = batch.tokens }
                 try script(DeviceStep(opening: opening, number: number, prefilled: prefilled))
             }
+            model.badPrefill = { [weak self] row in self?.badPrompt(row) ?? false }
         }
     }
 }

@@ -18,9 +18,11 @@ final class ScriptedStore: JobStore {
         self.before = before
     }
 
-    func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch? {
+    func claimableBatch(
+        among: Set<BatchID>?, fitting model: String?
+    ) throws(JobStoreError) -> ClaimableBatch? {
         try before(.claimableBatch)
-        return try store.claimableBatch(among: among)
+        return try store.claimableBatch(among: among, fitting: model)
     }
 
     func claim(
@@ -81,6 +83,34 @@ extension ScriptedStore {
 
     func retry(_ batch: BatchID, states: Set<JobState>, at now: Milliseconds) throws(JobStoreError) -> BatchID {
         try store.retry(batch, states: states, at: now)
+    }
+
+    func passTime(at now: Milliseconds) throws(JobStoreError) -> TimePassed { try store.passTime(at: now) }
+
+    func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds? {
+        try store.nextAttempt(among: among)
+    }
+
+    func postpone(
+        _ batch: BatchID, backoff: Backoff, because reason: String, at now: Milliseconds
+    ) throws(JobStoreError) -> Int {
+        try store.postpone(batch, backoff: backoff, because: reason, at: now)
+    }
+
+    func forgetModelTrouble(_ batch: BatchID) throws(JobStoreError) { try store.forgetModelTrouble(batch) }
+
+    func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)? { store.watch(handler) }
+
+    func pause(_ batch: BatchID?, at now: Milliseconds) throws(JobStoreError) { try store.pause(batch, at: now) }
+
+    func resume(_ batch: BatchID?) throws(JobStoreError) { try store.resume(batch) }
+
+    func batch(named name: String) throws(JobStoreError) -> BatchID? { try store.batch(named: name) }
+
+    func failures(of batch: BatchID) throws(JobStoreError) -> [FailureGroup] { try store.failures(of: batch) }
+
+    func anotherAttempt(of batch: BatchID) throws(JobStoreError) -> AnotherAttempt? {
+        try store.anotherAttempt(of: batch)
     }
 
     func acquireLease() throws(JobStoreError) -> any DaemonLease { try store.acquireLease() }

@@ -7,8 +7,9 @@ import Testing
 
 @Suite struct ResultExportTests {
     private let batch = BatchSummary(
-        id: BatchID(rawValue: 2), name: "n", endpoint: nil, model: "tiny", status: .completed, retryOf: nil, created: 0,
-        started: nil, finished: nil,
+        id: BatchID(rawValue: 2), name: "n", uniqueName: nil, endpoint: nil, model: "tiny", status: .completed,
+        priority: .normal, deadline: nil, paused: nil, modelTrouble: nil, retryOf: nil, created: 0, started: nil,
+        finished: nil,
         counts: JobCounts(
             total: 1, rejected: 0, pending: 0, running: 0, succeeded: 1, failed: 0, cancelled: 0, expired: 0),
         usage: TokenUsage(), timedJobs: 0, timings: .init(queuedMS: 0, prefillMS: 0, decodeMS: 0, totalMS: 0))

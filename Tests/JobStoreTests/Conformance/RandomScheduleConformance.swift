@@ -18,6 +18,7 @@ struct RandomScheduleConformance {
         }
         #expect(schedule.model.values.contains { $0.status == .cancelled }, "seed \(seed) never cancelled")
         #expect(schedule.staleSeen > 0 && schedule.poisoned > 0, "seed \(seed) met no stale result or poison")
+        #expect(schedule.expired > 0 && schedule.delayed > 0, "seed \(seed) met no deadline or delay")
     }
 }
 
@@ -41,8 +42,17 @@ private struct ModelBatch {
         var attempt = 0
         var crashes = 0
         var isRejected = false
+        var notBefore: Int64?
+
+        var isReady: Bool { state == .pending && notBefore == nil }
     }
 
+    var priority: Int64 = 0
+    var deadline: Int64?
+    var urgentFrom: Int64 = .max
+    var isUrgent = false
+    var isPaused = false
+    var turn: Int64 = 0
     var status = BatchStatus.inProgress
     /// By line - 1.
     var jobs: [Job]
@@ -55,9 +65,11 @@ private struct ModelBatch {
         jobs[Int(line) - 1].state = state
         finished.append(line)
         if finished.count == jobs.count {
-            status = .completed
+            status = count(.expired) > 0 ? .expired : .completed
         }
     }
+
+    var isClaimable: Bool { status == .inProgress && !isPaused && jobs.contains(where: \.isReady) }
 }
 
 /// The store and the model, driven by one seed.
@@ -73,6 +85,9 @@ private struct Schedule {
     var staleSeen = 0
     var poisoned = 0
     var lastDied = false
+    var isPaused = false
+    var expired = 0
+    var delayed = 0
     let maxCrashes = 2
 
     init(store: any JobStore, seed: UInt64) throws {
@@ -83,7 +98,7 @@ private struct Schedule {
     }
 
     mutating func step() throws {
-        now += 1
+        now += Int64.random(in: 0...2, using: &random)
         switch Int.random(in: 0..<100, using: &random) {
         case 0..<12: try enqueue()
         case 12..<45: try claim()
@@ -91,16 +106,67 @@ private struct Schedule {
         case 80..<88: try release()
         case 88..<91: try restart()
         case 91..<94: try cancel()
-        case 94..<97: try retry()
+        case 94..<96: try retry()
+        case 96..<98: try pauseOrResume()
         default: try discard()
         }
     }
 
     var instant: Milliseconds { Milliseconds(rawValue: now) }
 
+    /// Where the turns of a priority stand.
+    func nextTurn(_ priority: Int64) -> Int64 {
+        model.values.filter { $0.isClaimable && $0.priority == priority && !$0.isUrgent }.map(\.turn).min() ?? 0
+    }
+
+    mutating func pauseOrResume() throws {
+        guard let id = model.filter({ $0.value.status == .inProgress }).keys.sorted().randomElement(using: &random),
+            Int.random(in: 0..<4, using: &random) > 0
+        else {
+            isPaused.toggle()
+            return isPaused ? try store.pause(nil, at: instant) : try store.resume(nil)
+        }
+        if model[id]!.isPaused {
+            try store.resume(id)
+            if !model[id]!.isUrgent { model[id]!.turn = nextTurn(model[id]!.priority) }
+        } else {
+            try store.pause(id, at: instant)
+        }
+        model[id]!.isPaused.toggle()
+    }
+
+    /// What time does, in the order of ids.
+    mutating func passTime() {
+        for id in model.keys.sorted() where model[id]!.status == .inProgress {
+            for index in model[id]!.jobs.indices where (model[id]!.jobs[index].notBefore ?? .max) <= now {
+                model[id]!.jobs[index].notBefore = nil
+            }
+            if model[id]!.urgentFrom <= now, !model[id]!.isUrgent {
+                model[id]!.isUrgent = true
+                model[id]!.turn = model[id]!.deadline!
+            }
+            guard let deadline = model[id]!.deadline, deadline <= now else { continue }
+            for (index, job) in model[id]!.jobs.enumerated() where job.isReady {
+                model[id]!.end(Int64(index + 1), .expired)
+                expired += 1
+            }
+        }
+    }
+
     mutating func enqueue() throws {
-        let draft = try store.beginBatch(NewBatch(name: "b"), at: instant)
+        var new = NewBatch(name: "b")
         var batch = ModelBatch(jobs: [])
+        if Int.random(in: 0..<3, using: &random) == 0 {
+            batch.priority = Int64.random(in: -1...1, using: &random)
+            new.priority = BatchPriority(rawValue: batch.priority)!
+        }
+        if Int.random(in: 0..<4, using: &random) == 0 {
+            let length = Int64.random(in: 1...200, using: &random)
+            batch.deadline = now + length
+            batch.urgentFrom = now + length / 2
+            new.deadline = Milliseconds(rawValue: now + length)
+        }
+        let draft = try store.beginBatch(new, at: instant)
         for line in 1...Int64.random(in: 1...12, using: &random) {
             var job = ModelBatch.Job()
             if Int.random(in: 0..<10, using: &random) == 0 {
@@ -115,23 +181,37 @@ private struct Schedule {
             batch.jobs.append(job)
         }
         batch.status = batch.finished.count == batch.jobs.count ? .completed : .inProgress
+        batch.turn = nextTurn(batch.priority)
         model[try draft.commit(at: instant)] = batch
     }
 
     mutating func claim() throws {
         let limit = Int.random(in: 1...6, using: &random)
         let claimed = try store.claimNext(limit, incarnation: incarnation, at: instant)
+        passTime()
         var expected: [(BatchID, Int64)] = []
-        for id in model.keys.sorted() where model[id]!.status == .inProgress {
-            for (index, job) in model[id]!.jobs.enumerated() where job.state == .pending && expected.count < limit {
+        while expected.count < limit, !isPaused, let id = nextBatch {
+            let before = expected.count
+            for (index, job) in model[id]!.jobs.enumerated() where job.isReady && expected.count < limit {
                 model[id]!.jobs[index].state = .running
                 model[id]!.jobs[index].attempt += 1
                 expected.append((id, Int64(index + 1)))
             }
+            if !model[id]!.isUrgent { model[id]!.turn += Int64(expected.count - before) }
         }
         #expect(claimed.map(\.ticket.batch) == expected.map(\.0))
         #expect(claimed.map(\.line) == expected.map(\.1))
         claims += claimed.map { ($0, incarnation) }
+    }
+
+    /// Whose turn it is.
+    var nextBatch: BatchID? {
+        model.filter(\.value.isClaimable).min { left, right in
+            let (a, b) = (left.value, right.value)
+            if a.priority != b.priority { return a.priority > b.priority }
+            if a.isUrgent != b.isUrgent { return a.isUrgent }
+            return (a.turn, left.key) < (b.turn, right.key)
+        }?.key
     }
 
     /// Mostly claims of late, so that some are alive and some void.
@@ -169,7 +249,7 @@ private struct Schedule {
         staleSeen += stale.count
     }
 
-    mutating func putBack(_ job: ClaimedJob, crashed: Bool) {
+    mutating func putBack(_ job: ClaimedJob, crashed: Bool, delay: Int64 = 0) {
         let index = Int(job.line) - 1
         model[job.ticket.batch]!.jobs[index].crashes += crashed ? 1 : 0
         if crashed && model[job.ticket.batch]!.jobs[index].crashes >= maxCrashes {
@@ -177,18 +257,25 @@ private struct Schedule {
             poisoned += 1
         } else {
             model[job.ticket.batch]!.jobs[index].state = .pending
+            if crashed, delay > 0 {
+                model[job.ticket.batch]!.jobs[index].notBefore = now + delay
+                delayed += 1
+            }
         }
     }
 
     mutating func release() throws {
         let chosen = someClaims().map(\.job)
         let crashed = Bool.random(using: &random)
+        let delay = Int64.random(in: 0...20, using: &random)
         for job in chosen where isCurrent(job) {
-            putBack(job, crashed: crashed)
+            putBack(job, crashed: crashed, delay: delay)
         }
         try store.release(
             chosen.map(\.ticket), incarnation: incarnation,
-            because: crashed ? .crash(maxCrashes: maxCrashes) : .stopping, at: instant)
+            because: crashed
+                ? .crash(maxCrashes: maxCrashes, backoff: Backoff(firstMS: delay, longestMS: delay)) : .stopping,
+            at: instant)
     }
 
     /// The daemon dies, or stops in good order, and another starts.
@@ -227,12 +314,17 @@ private struct Schedule {
         guard let id = ended.randomElement(using: &random) else { return }
         let failed = model[id]!.jobs.enumerated().filter { $0.element.state == .failed && !$0.element.isRejected }
         guard !failed.isEmpty else {
-            #expect(throws: JobStoreError.nothingToRetry(id)) { try store.retry(id, at: instant) }
+            #expect(throws: JobStoreError.nothingToRetry(id)) {
+                try store.retry(id, states: [.failed], at: instant)
+            }
             return
         }
         // The copies keep their lines; the model numbers anew, so it takes only batches whose failed lines come first.
         guard failed.map(\.offset) == Array(0..<failed.count) else { return }
-        model[try store.retry(id, at: instant)] = ModelBatch(jobs: failed.map { _ in ModelBatch.Job() })
+        var copy = ModelBatch(jobs: failed.map { _ in ModelBatch.Job() })
+        copy.priority = model[id]!.priority
+        copy.turn = nextTurn(copy.priority)
+        model[try store.retry(id, states: [.failed], at: instant)] = copy
     }
 
     mutating func discard() throws {
@@ -251,7 +343,7 @@ private struct Schedule {
             #expect(counts.total == Int64(expected.jobs.count))
             #expect(counts.pending == expected.count(.pending) && counts.running == expected.count(.running))
             #expect(counts.succeeded == expected.count(.succeeded) && counts.failed == expected.count(.failed))
-            #expect(counts.cancelled == expected.count(.cancelled) && counts.expired == 0)
+            #expect(counts.cancelled == expected.count(.cancelled) && counts.expired == expected.count(.expired))
             #expect(summary.usage.completionTokens == 5 * Int(counts.succeeded))
             let all = ResultQuery(batch: summary.id, states: Set(JobState.allCases))
             let rows = try store.results(all, after: 0, limit: 100)

@@ -2,16 +2,23 @@
 
 import Foundation
 import JobStore
+import MemoryJobStore
 import Testing
 
 /// A kind of store. A PostgreSQL store becomes a further case, and every test of the suite runs on it.
 enum StoreKind: CaseIterable, Sendable {
-    case sqlite
+    case sqlite, memory
 
     /// A fresh, empty store.
     func make() throws -> StoreUnderTest {
-        let folder = try TemporaryFolder()
-        return StoreUnderTest(store: try SQLiteJobStore(path: folder.file("jobs.db"), at: 0), keeping: folder)
+        switch self {
+        case .sqlite:
+            let folder = try TemporaryFolder()
+            return StoreUnderTest(store: try SQLiteJobStore(path: folder.file("jobs.db"), at: 0), keeping: folder)
+        case .memory:
+            let queue = MemoryQueue()
+            return StoreUnderTest(store: MemoryJobStore(queue), keeping: queue)
+        }
     }
 }
 
@@ -70,13 +77,18 @@ extension JobCompletion {
 extension JobStore {
     /// Enqueues `count` sample jobs.
     func enqueue(_ count: Int64, name: String = "prompts.jsonl", model: String? = nil) throws -> BatchID {
-        let draft = try beginBatch(NewBatch(name: name, model: model), at: 1)
+        try enqueue(count, NewBatch(name: name, model: model))
+    }
+
+    func enqueue(_ count: Int64, _ batch: NewBatch, at now: Milliseconds = 1) throws -> BatchID {
+        let draft = try beginBatch(batch, at: now)
         #expect(try draft.append((1...count).map { .sample($0) }).isEmpty)
-        return try draft.commit(at: 2)
+        return try draft.commit(at: now + 1)
     }
 
     /// Claims what the daemon would, batch after batch, whatever their models.
     func claimNext(_ limit: Int, incarnation: Incarnation, at now: Milliseconds) throws -> [ClaimedJob] {
+        _ = try passTime(at: now)
         var claimed: [ClaimedJob] = []
         while claimed.count < limit, let batch = try claimableBatch(among: nil) {
             claimed += try claim(limit - claimed.count, of: batch.id, incarnation: incarnation, at: now)

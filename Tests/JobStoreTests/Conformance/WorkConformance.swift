@@ -55,7 +55,7 @@ struct WorkConformance {
     }
 
     @Test(arguments: StoreKind.allCases)
-    func theClaimableBatchIsTheOldestWithAPendingJob(kind: StoreKind) throws {
+    func theClaimableBatchHasAPendingJobAndHadTheFewestClaimed(kind: StoreKind) throws {
         let fixture = try kind.make()
         let store = fixture.store
         #expect(try store.claimableBatch(among: nil) == nil)
@@ -76,8 +76,10 @@ struct WorkConformance {
         let life = try store.openIncarnation(lease: lease).incarnation
         let jobs = try store.claim(2, of: first, incarnation: life, at: 20)
         #expect(try store.claimableBatch(among: nil)?.id == second, "the first has only running jobs")
+        #expect(try store.claimableBatch(among: [first]) == nil)
         _ = try store.release([jobs[1].ticket], incarnation: life, because: .stopping, at: 21)
-        #expect(try store.claimableBatch(among: nil)?.id == first)
+        #expect(try store.claimableBatch(among: nil)?.id == second, "the first has had two")
+        #expect(try store.claimableBatch(among: [first])?.id == first)
         _ = try store.cancel(first, at: 22)
         _ = try store.cancel(second, at: 23)
         let last = try store.claimableBatch(among: nil)

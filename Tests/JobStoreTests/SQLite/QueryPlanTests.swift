@@ -20,6 +20,22 @@ import Testing
         #expect(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "\(plan)")
     }
 
+    @Test(arguments: ["", "AND (model IS NULL OR model = ?)"])
+    func theNextBatchIsTheFirstOfAnIndex(condition: String) throws {
+        let plan = try plan(Database.claimableSQL(condition))
+        #expect(plan.contains("SCAN batches USING INDEX batches_claimable"), "\(plan)")
+        #expect(!plan.contains("jobs") && !plan.contains("TEMP B-TREE"), "\(plan)")
+    }
+
+    @Test func whatTimeChangesNextIsTheBeginningOfIndexes() throws {
+        let plan = try plan(Database.nextChangeSQL)
+        for index in ["jobs_delayed", "batches_deadline", "batches_urgent", "batches_postponed"] {
+            #expect(plan.contains("USING INDEX \(index)"), "\(plan)")
+        }
+        // Each min() reads one entry.
+        #expect(!plan.contains("SCAN jobs") && !plan.contains("SCAN batches"), "\(plan)")
+    }
+
     @Test(arguments: ResultOrder.allCases, [JobState.terminal, [.failed], [.failed, .cancelled], [.succeeded]])
     func pagesOfResultsAreReadFromAnIndexInOrder(order: ResultOrder, states: Set<JobState>) throws {
         let plan = try plan(

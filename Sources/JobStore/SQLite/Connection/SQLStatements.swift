@@ -75,6 +75,7 @@ extension Incarnation: SQLValue {}
 extension Milliseconds: SQLValue {}
 extension JobState: SQLValue {}
 extension BatchStatus: SQLValue {}
+extension BatchPriority: SQLValue {}
 
 /// The row that a query stands on; valid only inside the closure that gets it. Columns count from 0.
 struct SQLRow {
@@ -99,6 +100,9 @@ struct SQLRow {
     where ID.RawValue == Int64 {
         isNull(column) ? nil : ID(rawValue: int64(column))
     }
+
+    /// A CHECKed column.
+    func priority(_ column: Int32) -> BatchPriority { BatchPriority(rawValue: int64(column)) ?? .normal }
 
     /// A word of a CHECKed column.
     func word<Word: RawRepresentable>(_ column: Int32, as type: Word.Type = Word.self) throws -> Word

@@ -9,6 +9,8 @@ struct BatchTally {
     let batch: BatchID
     private let finishedBefore: Int64
     private(set) var ended: [JobState: Int64] = [:]
+    /// Jobs that can be claimed now, more or (below 0) fewer than before.
+    var ready: Int64 = 0
     private var usage = TokenUsage()
     private var timedJobs: Int64 = 0
     private var timings = JobTimings(queuedMS: 0, prefillMS: 0, decodeMS: 0, totalMS: 0)
@@ -41,7 +43,7 @@ struct BatchTally {
 
     /// Writes the counters, and ends the batch if that was its last job. Returns whether it was.
     func write(_ db: Database, at now: Milliseconds) throws -> Bool {
-        guard !ended.isEmpty else { return false }
+        guard !ended.isEmpty || ready != 0 else { return false }
         try db.run(
             """
             UPDATE batches SET
@@ -49,21 +51,24 @@ struct BatchTally {
                 prompt_tokens = prompt_tokens + ?, cached_tokens = cached_tokens + ?,
                 completion_tokens = completion_tokens + ?,
                 timed_jobs = timed_jobs + ?, queued_ms = queued_ms + ?, prefill_ms = prefill_ms + ?,
-                decode_ms = decode_ms + ?, total_ms = total_ms + ?
+                decode_ms = decode_ms + ?, total_ms = total_ms + ?, ready = ready + ?
             WHERE id = ?
             """,
             ended[.succeeded] ?? 0, ended[.failed] ?? 0, ended[.cancelled] ?? 0, ended[.expired] ?? 0,
             usage.promptTokens, usage.cachedTokens, usage.completionTokens,
-            timedJobs, timings.queuedMS, timings.prefillMS, timings.decodeMS, timings.totalMS, batch)
+            timedJobs, timings.queuedMS, timings.prefillMS, timings.decodeMS, timings.totalMS, ready,
+            batch)
         return try Self.closeIfDone(batch, db, at: now)
     }
 
-    /// Ends a batch that has no unfinished job: `cancelled` if it was being cancelled, else `completed`.
+    /// Ends a batch that has no unfinished job: `cancelled` if it was being cancelled, `expired` if a job has expired, else
+    /// `completed`.
     static func closeIfDone(_ batch: BatchID, _ db: Database, at now: Milliseconds) throws -> Bool {
         try db.run(
             """
             UPDATE batches
-            SET status = CASE status WHEN 'cancelling' THEN 'cancelled' ELSE 'completed' END, finished_ms = ?
+            SET finished_ms = ?, status = CASE
+                WHEN status = 'cancelling' THEN 'cancelled' WHEN expired > 0 THEN 'expired' ELSE 'completed' END
             WHERE id = ? AND status IN ('in_progress', 'cancelling')
               AND succeeded + failed + cancelled + expired = total
             """, now, batch) == 1

@@ -7,6 +7,7 @@ import GRDB
 final class SQLiteBatchDraft: BatchDraft {
     let id: BatchID
     private let store: SQLiteJobStore
+    private let batch: NewBatch
     private let created: Milliseconds
     private let ownership: ByteLock
     /// Of the jobs so far.
@@ -18,8 +19,12 @@ final class SQLiteBatchDraft: BatchDraft {
         // The lock is taken before the row can be seen, so nobody ever sees a living draft without an owner.
         (id, ownership) = try store.write(in: "beginBatch") { db in
             try db.run(
-                "INSERT INTO batches (name, model, status, retry_of, created_ms) VALUES (?, ?, ?, ?, ?)",
-                batch.name, batch.model, BatchStatus.validating, batch.retryOf, now)
+                """
+                INSERT INTO batches (name, model, status, retry_of, created_ms, priority, deadline_ms, urgent_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+                batch.name, batch.model, BatchStatus.validating, batch.retryOf, now, batch.priority, batch.deadline,
+                batch.urgent(from: now))
             let id = BatchID(rawValue: db.lastInsertedRowID)
             guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: id.rawValue) else {
                 throw JobStoreError.busy(path: lockPath)
@@ -27,6 +32,7 @@ final class SQLiteBatchDraft: BatchDraft {
             return (id, lock)
         }
         self.store = store
+        self.batch = batch
         self.created = now
     }
 
@@ -50,15 +56,23 @@ final class SQLiteBatchDraft: BatchDraft {
     func commit(at now: Milliseconds) throws(JobStoreError) -> BatchID {
         try checkOpen()
         try store.write { db in
+            if let name = batch.uniqueName, let other = try db.batch(named: name) {
+                throw JobStoreError.nameTaken(name, by: other)
+            }
             let isOurs = try db.run(
-                "UPDATE batches SET status = ?, endpoint = ? WHERE id = ? AND status = ? AND total > 0",
-                BatchStatus.inProgress, endpoints.count == 1 ? endpoints.first : nil, id, BatchStatus.validating)
+                """
+                UPDATE batches SET status = ?, endpoint = ?, unique_name = ?, turn = ?, ready = total - failed
+                WHERE id = ? AND status = ? AND total > 0
+                """,
+                BatchStatus.inProgress, endpoints.count == 1 ? endpoints.first : nil, batch.uniqueName,
+                try db.nextTurn(batch.priority), id, BatchStatus.validating)
             guard isOurs == 1 else { throw JobStoreError.emptyBatch }
             // All lines may have been rejected.
             _ = try BatchTally.closeIfDone(id, db, at: now)
         }
         isOpen = false
         ownership.release()
+        DaemonBell.ring(database: store.path)
         return id
     }
 

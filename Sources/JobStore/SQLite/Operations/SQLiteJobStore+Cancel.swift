@@ -7,14 +7,23 @@ extension SQLiteJobStore {
     public func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
         // The first transaction withdraws every claim and stops new ones: no result can appear from here on.
         var report = try write { db in
-            guard let status = try db.batchStatus(batch) else { throw JobStoreError.batchNotFound(batch) }
-            guard status != .validating else { throw JobStoreError.batchIsDraft(batch) }
-            guard !status.isTerminal else { throw JobStoreError.batchAlreadyFinished(batch, status) }
+            try db.checkOpen(batch)
             let kept = try BatchTally(batch, db).nextSequence - 1
-            try db.run("UPDATE batches SET status = 'cancelling' WHERE id = ? AND status = 'in_progress'", batch)
-            let withdrawn = try db.cancelJobs(of: batch, in: .running, limit: -1, at: now)
+            try db.run(
+                """
+                UPDATE batches SET status = 'cancelling', ready = 0, not_before_ms = NULL
+                WHERE id = ? AND status = 'in_progress'
+                """, batch)
+            try db.run(
+                """
+                UPDATE jobs SET not_before_ms = NULL WHERE id IN (
+                    SELECT id FROM jobs INDEXED BY jobs_delayed
+                    WHERE state = 'pending' AND not_before_ms IS NOT NULL AND batch_id = ?)
+                """, batch)
+            let withdrawn = try db.endJobs(of: batch, in: .running, as: .cancelled, limit: -1, at: now)
             return CancelReport(cancelled: withdrawn, keptFinished: kept)
         }
+        DaemonBell.ring(database: path)
         report.cancelled += try cancelPending(batch, at: now)
         return report
     }
@@ -33,7 +42,7 @@ extension SQLiteJobStore {
         var sum: Int64 = 0
         while true {
             let cancelled = try write { db in
-                try db.cancelJobs(of: batch, in: .pending, limit: options.enqueueChunkRows, at: now)
+                try db.endJobs(of: batch, in: .pending, as: .cancelled, limit: options.enqueueChunkRows, at: now)
             }
             try checkpointWithoutDaemon()
             guard cancelled > 0 else { return sum }
@@ -43,26 +52,29 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    /// Cancels up to `limit` jobs (-1: all) of a `cancelling` batch that are in one unfinished state.
-    fileprivate func cancelJobs(
-        of batch: BatchID, in state: JobState, limit: Int, at now: Milliseconds
+    /// Ends up to `limit` jobs (-1: all) of a batch without a result, as `end` says, that are in one unfinished state.
+    /// Pending ones that wait for their time are left out.
+    func endJobs(
+        of batch: BatchID, in state: JobState, as end: JobState, limit: Int, at now: Milliseconds
     ) throws -> Int64 {
         var tally = try BatchTally(batch, self)
-        let cancelled = try run(
+        let ended = try run(
             """
-            UPDATE jobs SET state = 'cancelled', finished_ms = ?, finish_seq = chosen.place + ?
+            UPDATE jobs SET state = '\(end.rawValue)', finished_ms = ?, finish_seq = chosen.place + ?
             FROM (
                 SELECT id, row_number() OVER (ORDER BY id) AS place FROM (
                     SELECT id FROM jobs INDEXED BY jobs_\(state.rawValue)
-                    WHERE batch_id = ? AND state = '\(state.rawValue)' ORDER BY id LIMIT ?)
+                    WHERE batch_id = ? AND state = '\(state.rawValue)'
+                        \(state == .pending ? "AND not_before_ms IS NULL" : "")
+                    ORDER BY id LIMIT ?)
             ) AS chosen
             WHERE jobs.id = chosen.id
             """, now, tally.nextSequence - 1, batch, limit)
-        if cancelled > 0 {
-            tally.add(.cancelled, jobs: Int64(cancelled))
+        if ended > 0 {
+            tally.add(end, jobs: Int64(ended))
         }
         _ = try tally.write(self, at: now)
         _ = try BatchTally.closeIfDone(batch, self, at: now)
-        return Int64(cancelled)
+        return Int64(ended)
     }
 }

@@ -3,20 +3,12 @@
 import GRDB
 
 extension SQLiteJobStore {
-    /// A walk over the open batches, with one look at the partial index for each.
-    public func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch? {
-        try read { db in
-            let open = try db.rows(
-                "SELECT id, model FROM batches INDEXED BY batches_open WHERE status = 'in_progress' ORDER BY id"
-            ) { ClaimableBatch(id: $0.id(0), model: $0.optionalText(1)) }
-            return try open.first { batch in
-                guard among?.contains(batch.id) ?? true else { return false }
-                return try db.number(
-                    """
-                    SELECT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_pending WHERE batch_id = ? AND state = 'pending')
-                    """, batch.id) == 1
-            }
-        }
+    /// The first row of a partial index, whatever the number of batches and jobs.
+    public func claimableBatch(
+        among: Set<BatchID>?, fitting model: String?
+    ) throws(JobStoreError) -> ClaimableBatch? {
+        if let among, among.isEmpty { return nil }
+        return try read { try $0.claimableBatch(among: among, fitting: model) }
     }
 
     /// One transaction; it costs a walk over a partial index, however many jobs have ended.
@@ -25,7 +17,7 @@ extension SQLiteJobStore {
     ) throws(JobStoreError) -> [ClaimedJob] {
         guard limit > 0 else { return [] }
         return try write { db in
-            guard try db.batchStatus(batch) == .inProgress else { return [] }
+            guard try db.isClaimable(batch, at: now) else { return [] }
             let fitting = try db.withinBodyBudget(limit, jobs: Database.claimedJobsSQL, batch)
             return try db.claim(fitting, of: batch, incarnation: incarnation, at: now)
         }
@@ -55,10 +47,60 @@ extension SQLiteJobStore {
 }
 
 extension Database {
+    /// What makes a batch claimable, as its index spells it.
+    static let claimableCondition =
+        "status = 'in_progress' AND paused_ms IS NULL AND not_before_ms IS NULL AND ready > 0"
+
+    /// The statement that finds the batch whose turn it is; `condition` narrows it down. A test looks at its plan.
+    static func claimableSQL(_ condition: String) -> String {
+        """
+        SELECT id, model, priority, urgent FROM batches INDEXED BY batches_claimable
+        WHERE \(claimableCondition) AND (SELECT paused_ms FROM queue) IS NULL \(condition)
+        ORDER BY priority DESC, urgent DESC, turn, id LIMIT 1
+        """
+    }
+
+    fileprivate func claimableBatch(among: Set<BatchID>?, fitting model: String?) throws -> ClaimableBatch? {
+        var condition = ""
+        if let among {
+            condition = "AND id IN (\(among.map { String($0.rawValue) }.sorted().joined(separator: ", ")))"
+        }
+        if let model {
+            return try row(Self.claimableSQL(condition + " AND (model IS NULL OR model = ?)"), model, read: claimable)
+        }
+        return try row(Self.claimableSQL(condition), read: claimable)
+    }
+
+    private func claimable(_ row: SQLRow) -> ClaimableBatch {
+        ClaimableBatch(
+            id: row.id(0), model: row.optionalText(1),
+            rank: ClaimableBatch.Rank(priority: row.priority(2), isUrgent: row.int64(3) == 1))
+    }
+
+    /// Whether jobs of a batch may be claimed. Asked in the claim's transaction, so that after a pause has been
+    /// acknowledged, or a deadline has come, nothing is claimed.
+    fileprivate func isClaimable(_ batch: BatchID, at now: Milliseconds) throws -> Bool {
+        try number(
+            """
+            SELECT count(*) FROM batches
+            WHERE id = ? AND \(Self.claimableCondition) AND (SELECT paused_ms FROM queue) IS NULL
+              AND (deadline_ms IS NULL OR deadline_ms > ?)
+            """, batch, now) == 1
+    }
+
+    /// Where the turns of a priority's batches stand: whoever joins them begins there.
+    func nextTurn(_ priority: BatchPriority) throws -> Int64 {
+        try number(
+            """
+            SELECT coalesce(min(turn), 0) FROM batches INDEXED BY batches_claimable
+            WHERE \(Self.claimableCondition) AND priority = ? AND urgent = 0
+            """, priority)
+    }
+
     /// The jobs of one batch whose turn it is.
     static let claimedJobsSQL = """
-        SELECT id FROM jobs INDEXED BY jobs_pending WHERE batch_id = ? AND state = 'pending'
-        ORDER BY claim_rank, id LIMIT ?
+        SELECT id FROM jobs INDEXED BY jobs_pending
+        WHERE batch_id = ? AND state = 'pending' AND not_before_ms IS NULL ORDER BY claim_rank, id LIMIT ?
         """
 
     /// The statement that claims jobs of one batch; a test looks at its plan.
@@ -79,7 +121,11 @@ extension Database {
             return (rank: row.int64(6), job: job)
         }
         guard !heads.isEmpty else { return [] }
-        try run("UPDATE batches SET started_ms = ? WHERE id = ? AND started_ms IS NULL", now, batch)
+        try run(
+            """
+            UPDATE batches SET ready = ready - ?1, turn = turn + iif(urgent, 0, ?1), started_ms = coalesce(started_ms, ?2)
+            WHERE id = ?3
+            """, heads.count, now, batch)
         // RETURNING promises no order.
         heads.sort { ($0.rank, $0.job.ticket.job) < ($1.rank, $1.job.ticket.job) }
         return try heads.map { try withBody($0.job) }
@@ -94,49 +140,48 @@ extension Database {
         } ?? job
     }
 
-    /// Puts running jobs back, or fails those that were in flight at too many crashes.
+    /// Puts running jobs back, or fails those to which the same has happened too often.
     func release(
         _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
     ) throws -> ReleaseReport {
         var report = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
         var tallies = BatchTallies()
         for ticket in tickets {
-            if case .crash(let maxCrashes) = reason,
-                try failSuspect(ticket, incarnation: incarnation, maxCrashes: maxCrashes, &tallies, at: now)
-            {
-                report.failed += 1
-                continue
-            }
-            report.requeued += try run(
+            let known = try row(
                 """
-                UPDATE jobs SET state = 'pending', incarnation = NULL, claimed_ms = NULL, crashes = crashes + ?
+                SELECT crashes, bad_outputs FROM jobs
                 WHERE id = ? AND state = 'running' AND incarnation = ? AND attempt = ?
-                """, reason == .stopping ? 0 : 1, ticket.job, incarnation, ticket.attempt)
+                """, ticket.job, incarnation, ticket.attempt
+            ) { JobFaults(crashes: $0.int(0), badOutputs: $0.int(1)) }
+            guard var faults = known else { continue }
+            try tallies.update(ticket.batch, self) { tally in
+                switch faults.add(reason) {
+                case .again(let delay):
+                    try putBack(ticket.job, faults, notBefore: delay > 0 ? now + delay : nil)
+                    if delay == 0 { tally.ready += 1 }
+                    report.requeued += 1
+                case .fail(let error):
+                    try run(
+                        """
+                        UPDATE jobs SET state = 'failed', crashes = ?, bad_outputs = ?, finished_ms = ?, finish_seq = ?
+                        WHERE id = ?
+                        """, faults.crashes, faults.badOutputs, now, tally.nextSequence, ticket.job)
+                    try insertError(error, of: ticket.job)
+                    tally.add(.failed)
+                    report.failed += 1
+                }
+            }
         }
         report.closedBatches = try tallies.write(self, at: now)
         return report
     }
 
-    /// Fails a running job if this crash is one too many. Returns whether it was.
-    private func failSuspect(
-        _ ticket: ClaimTicket, incarnation: Incarnation, maxCrashes: Int, _ tallies: inout BatchTallies,
-        at now: Milliseconds
-    ) throws -> Bool {
-        try tallies.update(ticket.batch, self) { tally in
-            let isFailed = try run(
-                """
-                UPDATE jobs SET state = 'failed', crashes = crashes + 1, finished_ms = ?, finish_seq = ?
-                WHERE id = ? AND state = 'running' AND incarnation = ? AND attempt = ? AND crashes + 1 >= ?
-                """, now, tally.nextSequence, ticket.job, incarnation, ticket.attempt, maxCrashes)
-            guard isFailed == 1 else { return false }
-            tally.add(.failed)
-            let error = JobError(
-                code: JobError.crashedDaemonRepeatedly,
-                message: "the daemon or its device crashed \(maxCrashes) times while this job was in flight; "
-                    + "it is not tried again by itself, but can be retried",
-                status: 500)
-            try insertError(error, of: ticket.job)
-            return true
-        }
+    private func putBack(_ job: JobID, _ faults: JobFaults, notBefore: Milliseconds?) throws {
+        try run(
+            """
+            UPDATE jobs SET state = 'pending', incarnation = NULL, claimed_ms = NULL, crashes = ?, bad_outputs = ?,
+                not_before_ms = ?
+            WHERE id = ?
+            """, faults.crashes, faults.badOutputs, notBefore, job)
     }
 }

@@ -30,7 +30,7 @@ extension SQLiteJobStore {
         let original = try self.batch(batch)
         guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
         let draft = try beginBatch(
-            NewBatch(name: original.name, model: original.model, retryOf: batch), at: now)
+            NewBatch(name: original.name, model: original.model, priority: original.priority, retryOf: batch), at: now)
         do {
             var line: Int64 = 0
             while true {

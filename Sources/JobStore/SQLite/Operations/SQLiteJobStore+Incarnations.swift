@@ -14,6 +14,11 @@ extension SQLiteJobStore {
         try FileDaemonLease.presence(database: path)
     }
 
+    /// inotify on the daemon's lock file.
+    public func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)? {
+        BellListener(database: path, handler)
+    }
+
     /// One transaction: the new row, and every job that is still running.
     public func openIncarnation(
         _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds

@@ -11,6 +11,45 @@ extension SQLiteJobStore {
         return summary
     }
 
+    /// One look into an index.
+    public func batch(named name: String) throws(JobStoreError) -> BatchID? {
+        try read { try $0.batch(named: name) }
+    }
+
+    /// Walks over the batch's failed jobs.
+    public func failures(of batch: BatchID) throws(JobStoreError) -> [FailureGroup] {
+        try read { db in
+            try db.rows(
+                """
+                SELECT code, jobs, attempts, first_line, (
+                    SELECT r.error_message FROM jobs j JOIN job_results r ON r.job_id = j.id
+                    WHERE j.batch_id = ?1 AND j.line = first_line)
+                FROM (
+                    SELECT r.error_code AS code, count(*) AS jobs, max(j.attempt) AS attempts, min(j.line) AS first_line
+                    FROM jobs j INDEXED BY jobs_failed JOIN job_results r ON r.job_id = j.id
+                    WHERE j.batch_id = ?1 AND j.state = 'failed' GROUP BY r.error_code)
+                ORDER BY jobs DESC, code
+                """, batch
+            ) { row in
+                FailureGroup(
+                    code: row.text(0), jobs: row.int64(1), attempts: row.int(2), line: row.int64(3),
+                    message: row.text(4))
+            }
+        }
+    }
+
+    /// Walks over the jobs of all batches that wait for their time; they are few.
+    public func anotherAttempt(of batch: BatchID) throws(JobStoreError) -> AnotherAttempt? {
+        try read { db in
+            try db.row(
+                """
+                SELECT count(*), min(not_before_ms) FROM jobs INDEXED BY jobs_delayed
+                WHERE state = 'pending' AND not_before_ms IS NOT NULL AND batch_id = ?
+                """, batch
+            ) { $0.isNull(1) ? nil : AnotherAttempt(jobs: $0.int64(0), next: $0.id(1)) } ?? nil
+        }
+    }
+
     /// Reads rows of counters by their key, from the last.
     public func batches(
         before: BatchID?, limit: Int, includingDrafts: Bool
@@ -60,6 +99,7 @@ extension SQLiteJobStore {
             return SystemStatus(
                 daemon: daemon,
                 latestIncarnation: try db.incarnations(limit: 1).first,
+                paused: try db.row("SELECT paused_ms FROM queue") { $0.optionalID(0) } ?? nil,
                 openBatches: open?.batches ?? 0,
                 drafts: Int64(try db.batchIDs(.validating).count),
                 pendingJobs: (open?.jobs ?? 0) - running,
@@ -70,6 +110,10 @@ extension SQLiteJobStore {
 }
 
 extension Database {
+    func batch(named name: String) throws -> BatchID? {
+        try row("SELECT id FROM batches WHERE unique_name = ?", name) { $0.id(0) }
+    }
+
     /// `condition` follows `FROM batches b` and has a ? for the id and one for the limit.
     fileprivate func batchSummaries(_ condition: String, _ id: BatchID, _ limit: Int) throws -> [BatchSummary] {
         let sql = """
@@ -78,7 +122,8 @@ extension Database {
                 b.prompt_tokens, b.completion_tokens, b.timed_jobs, b.queued_ms, b.prefill_ms, b.decode_ms, b.total_ms,
                 (SELECT count(*) FROM jobs INDEXED BY jobs_running
                  WHERE jobs.batch_id = b.id AND jobs.state = 'running'),
-                b.cached_tokens
+                b.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, b.model_errors, b.model_error,
+                b.not_before_ms
             FROM batches b \(condition)
             """
         return try rows(sql, id, limit, read: batchSummary)
@@ -87,9 +132,13 @@ extension Database {
     private func batchSummary(_ row: SQLRow) throws -> BatchSummary {
         let running = row.int64(22)
         let ended = row.int64(11) + row.int64(12) + row.int64(13) + row.int64(14)
+        let trouble = row.optionalText(29).map {
+            ModelTrouble(times: row.int(28), reason: $0, until: row.optionalID(30))
+        }
         return BatchSummary(
-            id: row.id(0), name: row.text(1), endpoint: row.optionalText(2), model: row.optionalText(3),
-            status: try row.word(4), retryOf: row.optionalID(5),
+            id: row.id(0), name: row.text(1), uniqueName: row.optionalText(24), endpoint: row.optionalText(2),
+            model: row.optionalText(3), status: try row.word(4), priority: row.priority(25),
+            deadline: row.optionalID(26), paused: row.optionalID(27), modelTrouble: trouble, retryOf: row.optionalID(5),
             created: row.id(6), started: row.optionalID(7), finished: row.optionalID(8),
             counts: JobCounts(
                 total: row.int64(9), rejected: row.int64(10), pending: row.int64(9) - ended - running,

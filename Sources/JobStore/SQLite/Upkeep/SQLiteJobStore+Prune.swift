@@ -37,12 +37,12 @@ extension SQLiteJobStore {
         return batches
     }
 
-    /// Makes a draft of a batch, if it still is one to be pruned; its retries forget it.
+    /// Makes a draft of a batch, if it still is one to be pruned; its name is free then, and its retries forget it.
     private func withdraw(_ batch: BatchID, finishedBefore limit: Milliseconds) throws(JobStoreError) -> Bool {
         try write(in: "prune") { db in
             let isWithdrawn = try db.run(
                 """
-                UPDATE batches SET status = 'validating', finished_ms = NULL
+                UPDATE batches SET status = 'validating', finished_ms = NULL, unique_name = NULL
                 WHERE id = ? AND status IN ('completed', 'cancelled', 'failed', 'expired') AND finished_ms < ?
                 """, batch, limit)
             guard isWithdrawn == 1 else { return false }

@@ -1,0 +1,133 @@
+// What a daemon does between sessions: which batch comes next, when to wait, when to give up. No threads, no waiting.
+
+package import JobStore
+package import Logging
+
+/// Why a daemon could not go on.
+public enum DaemonError: Error, CustomStringConvertible {
+    /// The device failed again and again without finishing a job in between.
+    case deviceKeepsFailing(times: Int, last: String)
+
+    /// One line for a person.
+    public var description: String {
+        switch self {
+        case .deviceKeepsFailing(let times, let last):
+            "the device failed \(times) times in a row without finishing a job (\(last)); its jobs are back in the queue. "
+                + "Check the device, then start the daemon again"
+        }
+    }
+}
+
+/// The course of one life of the daemon.
+package struct DaemonCourse {
+    /// What to do next.
+    package enum Turn {
+        /// Run a session for this batch.
+        case run(ClaimableBatch)
+        /// Look again after so many milliseconds, or when somebody has written.
+        case wait(Int64)
+        /// Nothing is left to do, or somebody wants the daemon to stop.
+        case end
+    }
+
+    /// The queue, for sessions.
+    private(set) var queue: WorkQueue
+    /// Who was there when the device failed, in this life.
+    let suspicion = Suspicion()
+    private let settings: DaemonSettings
+    private let drains: Bool
+    private let stop: StopSignal
+    private let clock: DaemonClock
+    private let log: Logger
+    private var trouble: StoreTrouble
+    /// Times in a row that the device has failed and nothing was finished in between.
+    private var failures = 0
+    /// Jobs of a batch that cannot run, which were claimed and whose end has not been written yet.
+    private var refused: [JobCompletion] = []
+
+    /// The course of `incarnation`.
+    package init(
+        store: any JobStore, incarnation: Incarnation, scope: WorkScope, settings: DaemonSettings, drains: Bool,
+        stop: StopSignal, clock: DaemonClock, log: Logger
+    ) {
+        queue = WorkQueue(
+            store: store, incarnation: incarnation, scope: scope, modelTurnMS: settings.modelTurnMS, clock: clock,
+            log: log)
+        self.settings = settings
+        self.drains = drains
+        self.stop = stop
+        self.clock = clock
+        self.log = log
+        trouble = StoreTrouble(consequence: "the daemon waits", log: log)
+    }
+
+    /// Looks once at what comes next.
+    ///
+    /// - Throws: `JobStoreError` that will not pass.
+    package mutating func turn() throws(JobStoreError) -> Turn {
+        guard stop.level == .none else { return .end }
+        do throws(JobStoreError) {
+            let next = try queue.next()
+            let isIdle = if case .batch = next { false } else { true }
+            if isIdle { try queue.store.maintain() }
+            trouble.isOver()
+            return switch next {
+            case .batch(let batch): .run(batch)
+            case .nothing where drains: .end
+            case .nothing, .later: .wait(queue.patienceMS(atMost: settings.pollIntervalMS))
+            }
+        } catch {
+            try trouble.note(error)
+            return .wait(settings.storeRetryMS)
+        }
+    }
+
+    /// Takes note of how a session ended; returns for how many milliseconds the device is to be left alone.
+    package mutating func note(_ end: SessionEnd) throws(DaemonError) -> Int64 {
+        // Jobs may have been put back, which the queue would not see by itself.
+        queue.lookAgain()
+        switch end {
+        case .stopped: return 0
+        case .outOfWork:
+            failures = 0
+            return 0
+        case .deviceFailed(let failure, let finished, let culprits):
+            // A failure whose culprit was found says nothing about the device, and a job that brings it down by itself
+            // is found before the device is given up.
+            if finished > 0 { failures = 0 }
+            if culprits == 0 { failures += 1 }
+            if failures >= settings.maxDeviceFailures {
+                throw .deviceKeepsFailing(times: failures, last: failure.description)
+            }
+            log.warning("opening the device again after \(failure.description)")
+            return failures > 0 ? settings.backoff.delayMS(after: failures) : 0
+        }
+    }
+
+    /// Puts a batch off whose model cannot be used, or fails its jobs after so many tries; to be called until it returns true.
+    package mutating func refuse(
+        _ batch: ClaimableBatch, because reason: String
+    ) throws(JobStoreError) -> Bool {
+        let store = queue.store
+        if !refused.isEmpty {
+            _ = try store.finish(refused, incarnation: queue.incarnation, at: clock.now)
+            refused = []
+            return false
+        }
+        let times = (try store.batch(batch.id).modelTrouble?.times ?? 0) + 1
+        guard times >= settings.maxModelErrors else {
+            _ = try store.postpone(batch.id, backoff: settings.backoff, because: reason, at: clock.now)
+            log.error("\(batch.id) cannot run now: \(reason)")
+            return true
+        }
+        let error = JobError(code: JobError.modelUnavailable, message: reason, status: 503)
+        refused = try queue.claim(1000, of: batch).map { JobCompletion(ticket: $0.ticket, outcome: .failed(error)) }
+        if refused.isEmpty { log.error("\(batch.id) cannot run: \(reason)") }
+        return refused.isEmpty
+    }
+
+    /// Takes note that the batch's model can be used; to be called until it returns.
+    package func accept(_ batch: ClaimableBatch) throws(JobStoreError) {
+        if try queue.store.batch(batch.id).modelTrouble != nil { try queue.store.forgetModelTrouble(batch.id) }
+    }
+}

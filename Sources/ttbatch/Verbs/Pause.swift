@@ -1,0 +1,69 @@
+// `ttbatch pause [BATCH]` and `ttbatch resume [BATCH]`: nothing new of a batch, or of any, begins meanwhile.
+
+import ArgumentParser
+import BatchDaemon
+import Glibc
+import JobStore
+
+/// The batch that is meant; none means the whole queue.
+struct OptionalBatchArgument: ParsableArguments {
+    @Argument(help: "A batch, e.g. batch_17 or 17; without it, the whole queue.")
+    var batch: String?
+
+    /// The parsed id.
+    func id() throws -> BatchID? {
+        guard let batch else { return nil }
+        guard let id = BatchID(batch) else {
+            throw ValidationError("\"\(batch)\" is not a batch; expected e.g. batch_17 (see `ttbatch list`)")
+        }
+        return id
+    }
+}
+
+struct Pause: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Begin no more prompts of a batch, or of any, until `resume`.",
+        discussion: """
+            Prompts that run end and are kept. A pause outlasts the daemon; deadlines hold all the same. With --wait, the             verb returns when nothing runs any more, for example before maintenance.
+            """)
+
+    @OptionGroup var target: OptionalBatchArgument
+
+    @Flag(help: "Return when the running prompts have ended.")
+    var wait = false
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let id = try target.id()
+        let store = try shared.storeForExisting()
+        try store.pause(id, at: DaemonClock.system.now)
+        func running() throws -> Int64 {
+            if let id { return try store.batch(id).counts.running }
+            return try store.systemStatus().runningJobs
+        }
+        // A daemon that died has left its prompts as running; they go back to the queue when the next one starts.
+        while wait, try running() > 0, try store.daemonPresence() != .absent { usleep(100_000) }
+        let count = try running()
+        StandardError.print(
+            "\(id?.description ?? "the queue") is paused" + (count > 0 ? "; \(count) prompts still run" : ""))
+    }
+}
+
+struct Resume: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "End a pause of a batch, or of the whole queue.",
+        discussion: "Batches that were paused by themselves stay so when the queue is resumed.")
+
+    @OptionGroup var target: OptionalBatchArgument
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let id = try target.id()
+        let store = try shared.storeForExisting()
+        try store.resume(id)
+        if id != nil, try store.systemStatus().paused != nil {
+            StandardError.print("the queue as a whole is paused: `ttbatch resume` lets it go on")
+        }
+    }
+}

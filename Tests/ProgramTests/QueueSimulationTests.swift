@@ -1,0 +1,36 @@
+// A hundred thousand seeded nights of the daemon, each with its own faults, kills, cancels and pauses.
+//
+// The simulation is a program of its own (Tests/QueueSimulation), built for release beside the program under test.
+
+import Foundation
+import Testing
+
+@Suite("the daemon's simulation")
+struct QueueSimulationTests {
+    /// The environment may ask for more, for a soak.
+    private let count = ProcessInfo.processInfo.environment["TTBATCH_TEST_SCHEDULES"] ?? "100000"
+
+    private func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
+        let process = Process()
+        process.executableURL = Locations.program.deletingLastPathComponent().appending(path: "queue-simulation")
+        process.arguments = arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let output = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        return (process.terminationStatus, output)
+    }
+
+    /// A failing schedule is told with the call that runs it again.
+    @Test func everyScheduleKeepsWhatPeopleWereTold() throws {
+        let (status, output) = try run(["--schedules", count])
+        #expect(status == 0, "\(output)")
+    }
+
+    @Test func aSeedTellsTheSameNightEveryTime() throws {
+        let first = try run(["--seed", "7"])
+        #expect(first.status == 0 && first.output.contains("incarnation 1 begins"), "\(first.output)")
+        #expect(try run(["--seed", "7"]) == first)
+    }
+}

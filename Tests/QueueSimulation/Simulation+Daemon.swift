@@ -1,0 +1,161 @@
+// The daemon's lives: started, moved on turn by turn, stopped and killed.
+
+import BatchDaemon
+import JobStore
+import MemoryJobStore
+import TTEngine
+import Tokenizer
+
+extension Simulation {
+    /// Moves something of the daemon on, whichever the seed chooses. Where it is `calm` nothing is broken any more.
+    func turn(calm: Bool = false) throws {
+        guard let running = daemon else { return try start(drains: random.oneIn(2), calm: calm) }
+        guard let session = running.session else { return try turnCourse(calm: calm) }
+        switch Int.random(in: 0..<3, using: &random) {
+        case 0:
+            if !calm {
+                session.device.fails = troubles.brokenDevice || troubles.deviceFaults && random.oneIn(12)
+                session.device.hasBadRow = troubles.badOutputs && random.oneIn(12)
+            }
+            session.stepped.turnEngine()
+        case 1: session.stepped.turnWriter()
+        default: try turnFeeder(session.stepped, session.device, calm: calm)
+        }
+    }
+
+    func start(drains: Bool, calm: Bool) throws {
+        let store = MemoryJobStore(queue) { [disk] () throws(JobStoreError) in
+            if disk.isFull { throw .diskFull(path: "memory") }
+        }
+        let lease = try client.acquireLease()
+        do throws(JobStoreError) {
+            let opened = try store.openIncarnation(
+                NewIncarnation(pid: 1, host: "h", version: "1", model: "a", device: "simulated"), lease: lease,
+                maxCrashes: settings.maxCrashes, at: time.wall)
+            _ = try store.sweepOrphanedDrafts()
+            _ = try store.completeCancellations(at: time.wall)
+            tell("\(opened.incarnation) begins\(drains ? ", to drain the queue" : "")")
+            let stop = StopSignal()
+            daemon = Daemon(
+                store: store, lease: lease, incarnation: opened.incarnation,
+                course: DaemonCourse(
+                    store: store, incarnation: opened.incarnation, scope: .everything, settings: settings,
+                    drains: drains, stop: stop, clock: time.clock, log: log),
+                stop: stop, drains: drains)
+        } catch {
+            // A daemon that cannot open its life does not start; somebody starts it again.
+            tell("a daemon cannot start: \(error)")
+            lease.release()
+        }
+    }
+
+    private func turnCourse(calm: Bool) throws {
+        if daemon!.waitsUntil > time.steady {
+            // The bell, or patience at its end.
+            if random.oneIn(3) { daemon!.waitsUntil = 0 } else { time.pass(Int64.random(in: 1...40, using: &random)) }
+            return
+        }
+        var isDrained = false
+        do throws(JobStoreError) {
+            switch try daemon!.course.turn() {
+            case .end:
+                isDrained = daemon!.drains && daemon!.stop.level == .none
+                try end("has ended")
+            case .wait(let milliseconds): daemon!.waitsUntil = time.steady + milliseconds
+            case .run(let batch): try beginSession(batch, calm: calm)
+            }
+        } catch {
+            try end("has ended by \(error)")
+        }
+        if isDrained {
+            reach.count("daemons drained")
+            try oracle.expectDrained()
+        }
+    }
+
+    private func beginSession(_ batch: ClaimableBatch, calm: Bool) throws(JobStoreError) {
+        if !calm, troubles.models, random.oneIn(3) {
+            tell("the model of \(batch.id) cannot be used")
+            while true {
+                do throws(JobStoreError) {
+                    if try daemon!.course.refuse(batch, because: "asked for") { return }
+                } catch {
+                    guard error.isTemporary else { throw error }
+                    passTroubledTime()
+                }
+            }
+        }
+        do throws(JobStoreError) {
+            try daemon!.course.accept(batch)
+        } catch {
+            guard error.isTemporary else { throw error }
+            return passTroubledTime()
+        }
+        let slots = Int.random(in: 1...4, using: &random)
+        let device = SimulatedDevice(slots: slots)
+        let stepped = SteppedSession(
+            model: batch.model ?? "a", daemon!.course, settings: settings, drains: daemon!.drains, lookahead: 2 * slots,
+            engine: TTEngine(executor: device, endOfGeneration: [SimulatedPrompt.endOfGeneration]),
+            detokenizer: { Detokenizer(SimulatedText.tokenizer) }, stop: daemon!.stop, clock: time.clock, log: log,
+            prepare: { SimulatedPrompt(body: $0.body).prepared($0) })
+        tell("a session for \(batch.id) begins")
+        daemon!.session = (stepped, device)
+    }
+
+    private func turnFeeder(_ session: SteppedSession, _ device: SimulatedDevice, calm: Bool) throws {
+        let end: SessionEnd
+        do throws(JobStoreError) {
+            guard let over = try session.turnFeeder(waiting: { passTroubledTime() }) else { return }
+            end = over
+        } catch {
+            daemon!.session = nil
+            return try self.end("has ended by \(error)")
+        }
+        tell("the session ends: \(end)")
+        reach.count("device faults", device.faults)
+        reach.count("bad outputs", device.badOutputs)
+        daemon!.session = nil
+        do throws(DaemonError) {
+            daemon!.waitsUntil = time.steady + (try daemon!.course.note(end))
+        } catch {
+            guard troubles.deviceFaults || troubles.brokenDevice || troubles.poison else { throw Violation("\(error)") }
+            reach.count("daemons gave up")
+            try self.end("has given the device up")
+        }
+    }
+
+    /// While the daemon waits for a full disk, time passes, and somebody may make room.
+    private func passTroubledTime() {
+        time.pass(settings.storeRetryMS)
+        if random.oneIn(3) { disk.isFull = false }
+    }
+
+    func stopOrKill() throws {
+        guard let running = daemon else { return }
+        if troubles.kills, random.oneIn(2) {
+            tell("kill -9")
+            reach.count("daemons killed")
+            queue.killDaemon()
+            daemon = nil
+            return
+        }
+        reach.count("daemons stopped")
+        let level: StopSignal.Level = random.oneIn(2) ? .graceful : .immediate
+        tell("the daemon is asked to stop, \(level)")
+        running.stop.request(level)
+        if running.session == nil { daemon!.waitsUntil = 0 }
+    }
+
+    /// A life ends in good order, as far as the store lets it.
+    private func end(_ how: String) throws(JobStoreError) {
+        guard let ending = daemon else { return }
+        tell("\(ending.incarnation) \(how)")
+        do throws(JobStoreError) {
+            try ending.store.closeIncarnation(ending.incarnation, at: time.wall)
+        } catch {
+            guard error.isTemporary else { throw error }
+        }
+        ending.lease.release()
+        daemon = nil
+    }
+}

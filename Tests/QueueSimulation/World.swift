@@ -1,0 +1,162 @@
+// What surrounds the daemon in a simulation: time, chance, the device, and the prompts.
+
+import BatchDaemon
+import Foundation
+import JobStore
+import ModelFiles
+import Synchronization
+import TTEngine
+import TTPlatform
+import TTWorker
+import Tokenizer
+
+/// SplitMix64: the same numbers for a seed on every machine.
+struct SeededGenerator: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    /// True once in `times`.
+    mutating func oneIn(_ times: Int) -> Bool { Int.random(in: 0..<times, using: &self) == 0 }
+}
+
+/// A clock that goes when it is told to, and a wall clock that somebody may set.
+final class SimulatedTime: Sendable {
+    private let times = Mutex((wall: Int64(1_000_000), steady: Int64(0)))
+
+    var wall: Milliseconds { times.withLock { Milliseconds(rawValue: $0.wall) } }
+    var steady: Int64 { times.withLock(\.steady) }
+
+    func pass(_ milliseconds: Int64) {
+        times.withLock { times in
+            times.wall += milliseconds
+            times.steady += milliseconds
+        }
+    }
+
+    func setWall(by milliseconds: Int64) { times.withLock { $0.wall = max(1, $0.wall + milliseconds) } }
+
+    var clock: DaemonClock { DaemonClock({ self.wall }, steady: { self.steady }) }
+}
+
+/// The disk under the store.
+final class SimulatedDisk: Sendable {
+    private let full = Atomic(false)
+
+    /// Whether nothing can be written, or read, at the moment.
+    var isFull: Bool {
+        get { full.load(ordering: .relaxed) }
+        set { full.store(newValue, ordering: .relaxed) }
+    }
+}
+
+/// A prompt, how long its answer may be, and what is wrong with it. Its job's body is its bytes.
+struct SimulatedPrompt {
+    static let endOfGeneration: Int32 = 0
+    static let vocabularySize = 40
+    /// Brings the device down whenever it is prefilled.
+    static let poison: Int32 = 39
+    /// Gets no token, ever.
+    static let unanswerable: Int32 = 38
+
+    let tokens: [Int32]
+    let maxTokens: Int
+
+    init(tokens: [Int32], maxTokens: Int) {
+        self.tokens = tokens
+        self.maxTokens = maxTokens
+    }
+
+    init(body: [UInt8]) {
+        self.init(tokens: body.dropFirst().map { Int32($0) }, maxTokens: Int(body[0]))
+    }
+
+    var body: [UInt8] { [UInt8(maxTokens)] + tokens.map { UInt8($0) } }
+
+    /// What a device answers that is in order.
+    var answer: [Int32] {
+        var sequence = tokens
+        while sequence.count - tokens.count < maxTokens {
+            sequence.append(Self.token(after: sequence))
+            if sequence.last == Self.endOfGeneration { break }
+        }
+        return Array(sequence[tokens.count...])
+    }
+
+    /// A token that depends on every token before it.
+    static func token(after sequence: [Int32]) -> Int32 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for token in sequence { hash = (hash ^ UInt64(UInt32(bitPattern: token))) &* 0x100_0000_01B3 }
+        return Int32((hash >> 32) % UInt64(vocabularySize))
+    }
+
+    func prepared(_ job: ClaimedJob) -> PreparedJob {
+        PreparedJob(
+            ticket: job.ticket, created: job.created, promptTokens: tokens,
+            sampling: SamplingParams(token: .greedy, maxTokens: maxTokens), stopStrings: [], returnTokenIDs: true)
+    }
+}
+
+/// A device that answers each row by its sequence, until it does not.
+final class SimulatedDevice: StepExecutor {
+    let limits: StepLimits
+    /// Makes the next step fail.
+    var fails = false
+    /// Makes one row of the next step get no token.
+    var hasBadRow = false
+    private(set) var faults = 0
+    private(set) var badOutputs = 0
+    private var rows: [RequestID: [Int32]] = [:]
+
+    init(slots: Int) {
+        limits = StepLimits(
+            maxNumSeqs: slots, maxModelLen: 32, maxNumBatchedTokens: 64,
+            kvCache: KVCacheShape(blockCount: 24, blockSize: 4), vocabularySize: SimulatedPrompt.vocabularySize,
+            sharesPrefixes: true)
+    }
+
+    func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
+        for id in step.leaving { rows[id] = nil }
+        let ids: [RequestID]
+        switch step.work {
+        case .prefill(let prefilled):
+            for row in prefilled { rows[row.id] = row.tokens }
+            ids = prefilled.map(\.id)
+            if prefilled.contains(where: { $0.tokens[0] == SimulatedPrompt.poison }) { fails = true }
+        case .decode(let decoded): ids = decoded.map(\.id)
+        }
+        if fails {
+            faults += 1
+            throw DeviceFault(operation: "simulated step", reason: "asked for")
+        }
+        return ids.map { id in
+            if rows[id]![0] == SimulatedPrompt.unanswerable || hasBadRow {
+                hasBadRow = false
+                badOutputs += 1
+                return SampledToken(id: id, BadOutput("asked for"))
+            }
+            let token = SimulatedPrompt.token(after: rows[id]!)
+            rows[id]!.append(token)
+            return SampledToken(id: id, token: token)
+        }
+    }
+}
+
+/// Text of the repository's tiny model; nobody looks at it, but making it is part of the writer.
+enum SimulatedText {
+    static let tokenizer: Tokenizer = {
+        let golden = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let path = golden.appending(path: "Golden/tiny/tiny-f32.gguf").path
+        do {
+            return try Tokenizer(try GGUFFile(path: path).metadata)
+        } catch {
+            fatalError("\(error)")
+        }
+    }()
+}
