@@ -61,8 +61,8 @@ package final class MemoryJobStore: JobStore {
                 for job in batch.jobs { rows.jobs[job] = nil }
                 rows[batch.id] = nil
             }
-            for batch in rows.batches.compactMap(\.self) where report.batches.contains(where: { $0 == batch.new.retryOf }) {
-                batch.new.retryOf = nil
+            for batch in rows.batches.compactMap(\.self) {
+                if let original = batch.new.retryOf, report.batches.contains(original) { batch.new.retryOf = nil }
             }
             let kept = rows.intervals.filter { $0.end >= limit }
             report.metrics = Int64(rows.intervals.count - kept.count)
