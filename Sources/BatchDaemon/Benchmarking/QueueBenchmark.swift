@@ -135,6 +135,8 @@ public struct QueueBenchmark: Sendable {
                     NewJob(line: $0, customID: "job-\($0)", endpoint: "/v1/completions", body: Self.body)
                 })
             line += chunk
+            // As the daemon does meanwhile.
+            try store.maintain()
         }
         _ = try draft.commit(at: DaemonClock.system.now)
     }

@@ -2,6 +2,7 @@
 
 import Failpoints
 import GRDB
+import Glibc
 import Migrations
 
 /// The schema's versions, as `application_id` and `user_version` of the file tell them.
@@ -46,13 +47,7 @@ enum Schema {
     /// Brings a database up to date in one transaction, so that nobody sees half a schema.
     static func migrate(_ db: Database, path: String, at now: Milliseconds) throws {
         let found = try state(db, path: path)
-        // A backup is not in this mode; setting it needs the database for oneself.
-        if try db.row("PRAGMA journal_mode", read: { $0.text(0) }) != "wal" {
-            let mode = try db.row("PRAGMA journal_mode = WAL") { $0.text(0) }
-            guard mode == "wal" else {
-                throw JobStoreError.database(path: path, code: 1, reason: "write-ahead logging is not possible there")
-            }
-        }
+        try ensureWriteAheadLog(db, path: path)
         if case .version(latest) = found { return try verifyChecksums(db, path: path) }
         try db.inTransaction(.immediate) {
             // Somebody else may have migrated meanwhile.
@@ -73,6 +68,22 @@ enum Schema {
             return .commit
         }
         failpoint("migrate.committed")
+    }
+
+    /// A new file is not in this mode, nor is a backup. Two that set it at once get in each other's way, and SQLite lets
+    /// neither wait: the one that is refused tries again.
+    private static func ensureWriteAheadLog(_ db: Database, path: String) throws {
+        for _ in 0..<500 {
+            do {
+                if try db.row("PRAGMA journal_mode", read: { $0.text(0) }) == "wal" { return }
+                let mode = try db.row("PRAGMA journal_mode = WAL") { $0.text(0) }
+                if mode == "wal" { return }
+                throw JobStoreError.database(path: path, code: 1, reason: "write-ahead logging is not possible there")
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+                usleep(10_000)
+            }
+        }
+        throw JobStoreError.busy(path: path)
     }
 
     /// The list of migrations that were applied, for which there is no migration.

@@ -19,6 +19,9 @@ final class ByteLock: @unchecked Sendable {
     }
 
     deinit {
+        // A child that was forked and has not become its program yet has the descriptor, too: closing alone would leave the
+        // lock held until it does.
+        release()
         close(descriptor)
     }
 
