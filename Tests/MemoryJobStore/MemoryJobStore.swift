@@ -218,9 +218,13 @@ extension MemoryJobStore {
         let isFree = queue.rows.withLock { rows in
             guard rows.leaseHolder == nil else { return false }
             rows.leaseHolder = ObjectIdentifier(lease)
+            rows.leaseTaken = Milliseconds(rawValue: Int64(time(nil)) * 1000)
             return true
         }
-        guard isFree else { throw .daemonRunning(path: "memory", pid: getpid(), since: nil) }
+        guard isFree else {
+            let taken = queue.rows.withLock { $0.leaseTaken }
+            throw .daemonRunning(path: "memory", pid: getpid(), since: taken)
+        }
         return lease
     }
 

@@ -100,6 +100,7 @@ struct Rows {
     var intervals: [MetricsInterval] = []
     var paused: Milliseconds?
     var leaseHolder: ObjectIdentifier?
+    var leaseTaken: Milliseconds?
     /// Writes so far, by all and by each store.
     var version: Int64 = 0
     var versions: [ObjectIdentifier: Int64] = [:]

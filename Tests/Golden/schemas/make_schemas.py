@@ -92,10 +92,10 @@ def copied(rows: sqlite3.Connection, version: int) -> sqlite3.Connection:
     for table in tables:
         columns = ", ".join(row[1] for row in database.execute(f"PRAGMA table_info({table})"))
         which = f" WHERE version <= {version}" if table == "schema_migrations" else ""
-        if table == "sqlite_sequence":
-            database.execute("DELETE FROM sqlite_sequence")
         found = rows.execute(f"SELECT {columns} FROM {table}{which}").fetchall()
         places = ", ".join("?" * (columns.count(",") + 1))
+        # SQLite and the migrations may have put rows there.
+        database.execute(f"DELETE FROM {table}")
         database.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", found)
     database.commit()
     return database

@@ -116,7 +116,8 @@ extension Database {
                     sum(prompt_tokens) AS prompt_tokens, sum(cached_tokens) AS cached_tokens,
                     sum(completion_tokens) AS completion_tokens, count(total_ms) AS timed_jobs,
                     total(queued_ms) AS queued_ms, total(prefill_ms) AS prefill_ms, total(decode_ms) AS decode_ms,
-                    total(total_ms) AS total_ms, count(finish_seq) AS ended, coalesce(max(finish_seq), 0) AS last
+                    total(total_ms) AS total_ms, count(finish_seq) AS ended, coalesce(max(finish_seq), 0) AS last,
+                    sum(state = 'pending' AND not_before_ms IS NULL) AS ready
                 FROM jobs GROUP BY batch_id
             ) j ON j.batch_id = b.id
             WHERE b.status <> 'validating' AND (
@@ -127,6 +128,7 @@ extension Database {
                 OR j.queued_ms <> b.queued_ms OR j.prefill_ms <> b.prefill_ms OR j.decode_ms <> b.decode_ms
                 OR j.total_ms <> b.total_ms
                 OR j.ended <> b.succeeded + b.failed + b.cancelled + b.expired OR j.last <> j.ended
+                OR (b.status = 'in_progress' AND j.ready IS NOT b.ready)
                 OR (j.ended = j.total) <> (b.finished_ms IS NOT NULL))
             ORDER BY b.id LIMIT 20
             """
