@@ -79,15 +79,19 @@ public final class SQLiteJobStore: JobStore {
 
     /// Runs one transaction that takes the write lock at its start, so that it cannot fail half-way for being late.
     ///
-    /// - Parameter name: of the operation; before and after its commit are the failpoints `name.committing` and
-    ///   `name.committed`.
+    /// - Parameters:
+    ///   - name: of the operation; before and after its commit are the failpoints `name.committing` and `name.committed`.
+    ///   - isSynced: whether a power cut must not undo it. Otherwise it becomes durable with the next write that is synced:
+    ///     the write-ahead log keeps their order.
     func write<T>(
-        in name: StaticString = #function, _ operation: (Database) throws -> T
+        in name: StaticString = #function, isSynced: Bool = true, _ operation: (Database) throws -> T
     ) throws(JobStoreError) -> T {
         guard let writer else { throw .readOnly(path: path) }
         do {
             let result = try writer.writeWithoutTransaction { db in
                 var result: T?
+                if !isSynced { try db.execute(sql: "PRAGMA synchronous = NORMAL") }
+                defer { if !isSynced { db.syncCommits() } }
                 do {
                     try db.inTransaction(.immediate) {
                         result = try operation(db)
@@ -114,6 +118,18 @@ public final class SQLiteJobStore: JobStore {
             }
         } catch {
             throw JobStoreError(error, path: path)
+        }
+    }
+}
+
+extension Database {
+    /// Makes the commits of this connection durable, as they are unless something else was asked for.
+    fileprivate func syncCommits() {
+        do {
+            try execute(sql: "PRAGMA synchronous = FULL")
+        } catch {
+            // Outside of a transaction it cannot fail; to go on would be to acknowledge what a power cut loses.
+            fatalError("commits cannot be made durable: \(error)")
         }
     }
 }

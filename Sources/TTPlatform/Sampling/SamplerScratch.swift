@@ -15,8 +15,10 @@ public final class SamplerScratch {
     /// Tokens that may be kept.
     private(set) var candidates = UnsafeMutablePointer<TokenSelection.Candidate>.allocate(capacity: 0)
 
-    /// Empty working memory.
-    public init() {}
+    /// Working memory with room for the tiles of `vocabulary` tokens; it grows where more are sampled of.
+    public init(vocabulary: Int = 0) {
+        if vocabulary > 0 { reserve(vocabulary: vocabulary) }
+    }
 
     deinit {
         deallocate()

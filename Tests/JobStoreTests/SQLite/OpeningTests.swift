@@ -170,8 +170,22 @@ import Testing
         }
     }
 
+    @Test func aSecondDaemonIsToldSinceWhenTheFirstOneIsThereWhoeverHasEnqueued() throws {
+        let store = try SQLiteJobStore(path: path, at: 0)
+        let lease = try store.acquireLease()
+        defer { lease.release() }
+        let began = [timespec(tv_sec: 0, tv_nsec: 0), timespec(tv_sec: 1000, tv_nsec: 0)]
+        #expect(utimensat(AT_FDCWD, FileDaemonLease.path(database: store.path), began, 0) == 0)
+        _ = try store.enqueue(1)
+        #expect(throws: JobStoreError.daemonRunning(path: store.path, pid: getpid(), since: 1_000_000)) {
+            _ = try store.acquireLease()
+        }
+    }
+
     @Test func everyConnectionIsSetUp() throws {
         let store = try SQLiteJobStore(path: path, at: 0)
+        // Writes that are not synced leave the connection as it was.
+        _ = try store.enqueue(1)
         _ = try store.checkpoint()
         let writer = try #require(store.writer)
         let opened = store.checkpointer.withLock { $0 }

@@ -73,7 +73,7 @@ final class StepScratch {
         tiles = try ThreadBuffer(threads: threads, each: 2 * Self.tileRows * Int(HK_PANEL))
         scores = try ThreadBuffer(threads: threads, each: Self.attendedTokens * geometry.queryGroup * scoreStride)
         summaries = try DeviceBuffer(count: outputRows * weights.output.panels)
-        samplers = SamplerPlaces(threads: threads)
+        samplers = SamplerPlaces(threads: threads, vocabulary: geometry.vocabulary)
     }
 }
 
@@ -127,10 +127,12 @@ final class SamplerPlaces {
     let places: UnsafePointer<Unmanaged<SamplerScratch>>
     private let threads: Int
 
-    init(threads: Int) {
+    init(threads: Int, vocabulary: Int) {
         self.threads = threads
         let places = UnsafeMutablePointer<Unmanaged<SamplerScratch>>.allocate(capacity: threads)
-        for worker in 0..<threads { (places + worker).initialize(to: .passRetained(SamplerScratch())) }
+        for worker in 0..<threads {
+            (places + worker).initialize(to: .passRetained(SamplerScratch(vocabulary: vocabulary)))
+        }
         self.places = UnsafePointer(places)
     }
 

@@ -7,12 +7,18 @@
 import Foundation
 import Glibc
 
+// UTIME_NOW and UTIME_OMIT, macros that Swift does not import.
+private let utimeNow = (1 << 30) - 1
+private let utimeOmit = (1 << 30) - 2
+
 /// The bell of a database's daemon.
 enum DaemonBell {
     /// Wakes the daemon, if there is one that listens.
     static func ring(database: String) {
         // Without a daemon there may be no file, and without the right to touch it the daemon still looks by itself.
-        utimensat(AT_FDCWD, FileDaemonLease.path(database: database), nil, 0)
+        // The time of the last access alone: the time of the last change tells since when the daemon is there.
+        let times = [timespec(tv_sec: 0, tv_nsec: utimeNow), timespec(tv_sec: 0, tv_nsec: utimeOmit)]
+        utimensat(AT_FDCWD, FileDaemonLease.path(database: database), times, 0)
     }
 }
 

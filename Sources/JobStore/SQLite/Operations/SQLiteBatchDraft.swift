@@ -38,16 +38,17 @@ final class SQLiteBatchDraft: BatchDraft {
 
     static func lockPath(database: String) -> String { database + "-enqueue.lock" }
 
+    /// Chunks are not synced one by one: the commit, which is, comes after them in the write-ahead log.
     func append(_ jobs: [NewJob], rejected: [RejectedLine]) throws(JobStoreError) -> [DuplicateCustomID] {
         try checkOpen()
         var duplicates: [DuplicateCustomID] = []
         for chunk in chunks(of: jobs) {
-            duplicates += try store.write { try insert(chunk, $0) }
+            duplicates += try store.write(isSynced: false) { try insert(chunk, $0) }
             try store.checkpointWithoutDaemon()
         }
         for start in stride(from: 0, to: rejected.count, by: store.options.enqueueChunkRows) {
             let chunk = rejected[start..<min(start + store.options.enqueueChunkRows, rejected.count)]
-            try store.write { try insert(chunk, $0) }
+            try store.write(isSynced: false) { try insert(chunk, $0) }
             try store.checkpointWithoutDaemon()
         }
         return duplicates

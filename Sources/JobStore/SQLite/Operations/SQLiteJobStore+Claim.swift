@@ -11,12 +11,13 @@ extension SQLiteJobStore {
         return try read { try $0.claimableBatch(among: among, fitting: model) }
     }
 
-    /// One transaction; it costs a walk over a partial index, however many jobs have ended.
+    /// One transaction; it costs a walk over a partial index, however many jobs have ended. A power cut may undo it: the jobs
+    /// then wait again, as they do after any death of the daemon.
     public func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> [ClaimedJob] {
         guard limit > 0 else { return [] }
-        return try write { db in
+        return try write(isSynced: false) { db in
             guard try db.isClaimable(batch, at: now) else { return [] }
             let fitting = try db.withinBodyBudget(limit, jobs: Database.claimedJobsSQL, batch)
             return try db.claim(fitting, of: batch, incarnation: incarnation, at: now)
