@@ -16,7 +16,8 @@ enum DaemonBell {
     /// Wakes the daemon, if there is one that listens.
     static func ring(database: String) {
         // Without a daemon there may be no file, and without the right to touch it the daemon still looks by itself.
-        // The time of the last access alone: the time of the last change tells since when the daemon is there.
+        // The time of the last access alone, which inotify tells as an access: the time of the last change tells since when the
+        // daemon is there.
         let times = [timespec(tv_sec: 0, tv_nsec: utimeNow), timespec(tv_sec: 0, tv_nsec: utimeOmit)]
         utimensat(AT_FDCWD, FileDaemonLease.path(database: database), times, 0)
     }
@@ -35,7 +36,7 @@ final class BellListener: StoreWatch, @unchecked Sendable {
         let bell = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
         guard bell >= 0 else { return nil }
         var ends: [Int32] = [-1, -1]
-        guard inotify_add_watch(bell, FileDaemonLease.path(database: database), UInt32(IN_ATTRIB)) >= 0,
+        guard inotify_add_watch(bell, FileDaemonLease.path(database: database), UInt32(IN_ACCESS)) >= 0,
             pipe(&ends) == 0
         else {
             close(bell)
