@@ -92,7 +92,7 @@ class Decode:
         if self._loaded.capabilities.splits_read:
             output = self._read(output, on_device)
         took = time.perf_counter_ns() - began
-        return output_of(output, rows, rows, self._loaded, on_device=on_device, model_ns=took)
+        return output_of(output, rows, self._loaded, on_device=on_device, model_ns=took)
 
     def _read(self, output: Any, on_device: bool) -> Any:
         """Starts the copy to the host behind the step, waits for its event, and gets the rows' values."""

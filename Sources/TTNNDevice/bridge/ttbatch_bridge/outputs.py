@@ -26,8 +26,8 @@ class Output:
         return [_HEAD.pack(len(self.values), self.kind, self.model_ns), self.values]
 
 
-def output_of(output: Any, given: int, rows: int, loaded: LoadedModel, *, on_device: bool, model_ns: int) -> Output:
-    """The first `rows` rows of what the model gave for `given` rows, their last position, in a checked shape.
+def output_of(output: Any, rows: int, loaded: LoadedModel, *, on_device: bool, model_ns: int) -> Output:
+    """What the model gave for `rows` rows, of each its last position, in a checked shape.
 
     Raises ValueError where the model gave something else.
     """
@@ -36,11 +36,11 @@ def output_of(output: Any, given: int, rows: int, loaded: LoadedModel, *, on_dev
         output = output[0]
     if on_device:
         tokens = loaded.tensors.array(output, np.int32)
-        if tokens.shape not in ((given,), (given, 1)):
-            raise ValueError(f"the model gave tokens of shape {tokens.shape} for {given} rows")
-        return Output(TOKENS, tokens.reshape(given)[:rows], model_ns)
+        if tokens.shape not in ((rows,), (rows, 1)):
+            raise ValueError(f"the model gave tokens of shape {tokens.shape} for {rows} rows")
+        return Output(TOKENS, tokens.reshape(rows), model_ns)
     logits = loaded.tensors.array(output, np.float32)
-    if logits.ndim != 3 or logits.shape[0] != given or logits.shape[2] < loaded.vocabulary:
-        raise ValueError(f"the model gave logits of shape {logits.shape} for {given} rows of {loaded.vocabulary} tokens")
+    if logits.ndim != 3 or logits.shape[0] != rows or logits.shape[2] < loaded.vocabulary:
+        raise ValueError(f"the model gave logits of shape {logits.shape} for {rows} rows of {loaded.vocabulary} tokens")
     # A vocabulary that was padded for the device is cut again.
-    return Output(LOGITS, np.ascontiguousarray(logits[:rows, -1, : loaded.vocabulary]), model_ns)
+    return Output(LOGITS, np.ascontiguousarray(logits[:, -1, : loaded.vocabulary]), model_ns)

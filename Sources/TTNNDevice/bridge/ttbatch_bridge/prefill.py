@@ -57,7 +57,7 @@ class Prefill:
         began = time.perf_counter_ns()
         output = loaded.model.prefill_forward(**arguments)
         took = time.perf_counter_ns() - began
-        return output_of(output, rows, rows, loaded, on_device=sampling is not None, model_ns=took)
+        return output_of(output, rows, loaded, on_device=sampling is not None, model_ns=took)
 
     def _arguments(self, packed: np.ndarray, starts: np.ndarray, lengths: np.ndarray, ends: np.ndarray) -> dict[str, Any]:
         """Whole sequences, of which the model computes `tokens[start_pos:prompt_lens]`."""
