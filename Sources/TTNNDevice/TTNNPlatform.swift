@@ -10,10 +10,13 @@ public import TTPlatform
 public struct TTNNPlatform: DevicePlatform {
     private let paths: SystemPaths
     private let environment: [String: String]
+    /// The cards' bridges share it.
+    private let recovery: DeviceRecovery
 
     /// A platform that looks at `paths` and starts bridges with `environment`, this process's where not given.
     public init(paths: SystemPaths = SystemPaths(), environment: [String: String]? = nil) {
         self.paths = paths
+        recovery = DeviceRecovery(paths: paths)
         self.environment = environment ?? ProcessInfo.processInfo.environment
     }
 
@@ -23,30 +26,35 @@ public struct TTNNPlatform: DevicePlatform {
     /// The cards, and why they cannot be used if that is so.
     public func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
         let cards = Card.all(paths)
+        let replicas = visibleDevices(configuration.bridge, cards).lines(replicas: configuration.dataParallelSize)
         if let cluster = mockCluster {
-            let device = DiscoveredDevice(name: "mock", summary: "chips of \(cluster), which are not there")
+            let device = DiscoveredDevice(
+                name: "mock", summary: "chips of \(cluster), which are not there", details: replicas)
             return withInterpreter([device], configuration.bridge)
         }
         guard !cards.isEmpty else { return .absent(reason: "no Tenstorrent card on the PCI bus") }
         let driver = tenstorrentDriverVersion(paths)
-        let devices = cards.map { $0.device(driver: driver) }
+        var devices = cards.map { $0.device(driver: driver) }
+        devices[0].details += replicas
         if let reason = Self.problem(cards, driver) { return .unusable(devices, reason: reason) }
         return withInterpreter(devices, configuration.bridge)
     }
 
-    /// Starts a bridge, which opens the mesh that the configuration or MESH_DEVICE asks for.
+    /// Starts a bridge, which opens the mesh that the configuration or MESH_DEVICE asks for, on the replica's part of the
+    /// visible devices.
     ///
     /// - Throws: `TTNNError`, `ConfigurationError`, or a `DeviceFault` where it may go better the next time.
     public func openMeshDevice(
-        _ configuration: EngineConfiguration, for user: DeviceUser
+        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
     ) throws -> any MeshDevice {
         var selection = configuration.meshDevice
         if selection == nil, let name = environment["MESH_DEVICE"], !name.isEmpty {
             selection = try MeshSelection(parsing: .string(name))
         }
-        let recovery = DeviceRecovery(paths: paths)
-        let bridge = try Bridge(
-            configuration.bridge, environment: environment(for: configuration.bridge), recovery: recovery, user: user)
+        let visible = visibleDevices(configuration.bridge, replica.count == 1 ? [] : Card.all(paths))
+        var variables = environment(for: configuration.bridge)
+        variables["TT_VISIBLE_DEVICES"] = try visible.part(of: replica)
+        let bridge = try Bridge(configuration.bridge, environment: variables, recovery: recovery, user: user)
         do {
             return try TTNNMeshDevice(bridge, selection: selection, tt: configuration.tt)
         } catch {
@@ -58,10 +66,15 @@ public struct TTNNPlatform: DevicePlatform {
     /// The environment of the bridge: the daemon's own, with what the configuration says.
     private func environment(for bridge: BridgeConfiguration) -> [String: String] {
         var variables = environment
-        if let devices = bridge.visibleDevices { variables["TT_VISIBLE_DEVICES"] = devices }
+        variables["TT_VISIBLE_DEVICES"] = visibleDevices(bridge, []).named
         if let model = bridge.hfModel { variables["HF_MODEL"] = model }
         if let directory = bridge.extraModelsDir { variables["EXTRA_MODELS_DIR"] = directory }
         return variables
+    }
+
+    private func visibleDevices(_ bridge: BridgeConfiguration, _ cards: [Card]) -> VisibleDevices {
+        let given = environment["TT_VISIBLE_DEVICES"].flatMap { $0.isEmpty ? nil : $0 }
+        return VisibleDevices(named: bridge.visibleDevices ?? given, cards: cards.compactMap(\.number))
     }
 
     /// The cluster description with which ttnn opens a mesh without cards.
@@ -116,7 +129,7 @@ extension Card {
         if let node { details.append(node.path + (node.isAccessible ? "" : " (no permission)")) }
         let place = memoryNode.map { ", NUMA node \($0)" } ?? ""
         return DiscoveredDevice(
-            name: node.map { String($0.path.split(separator: "/").last ?? "") } ?? address,
+            name: number ?? address,
             summary: (board.map { "\($0) (\(chip))" } ?? chip) + " at PCI \(address)\(place)", details: details)
     }
 }

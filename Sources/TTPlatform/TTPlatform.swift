@@ -96,12 +96,6 @@ extension TTPlatform {
                 key: "enable_chunked_prefill", value: "true", reason: "every prompt is prefilled in one step",
                 remedy: "leave it out")
         }
-        if configuration.dataParallelSize != 1 {
-            throw .unsupported(
-                key: "data_parallel_size", value: "\(configuration.dataParallelSize)",
-                reason: "one daemon runs one replica in this version",
-                remedy: "leave it out, and start another daemon on its own database for another replica")
-        }
         if let draft = configuration.speculativeModel {
             throw .unsupported(
                 key: "speculative_model", value: draft, reason: "there is no speculative decoding",

@@ -53,9 +53,11 @@ def _is_due(kind: str, number: int) -> bool:
     mark = os.environ.get("CONTRACT_FAULT_ONCE")
     if mark is None:
         return True
-    if Path(mark).exists():
+    try:
+        # At once: two bridges may be at the same step.
+        Path(mark).touch(exist_ok=False)
+    except FileExistsError:
         return False
-    Path(mark).touch()
     return True
 
 

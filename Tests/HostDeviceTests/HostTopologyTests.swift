@@ -79,11 +79,11 @@ import Testing
         var configuration = EngineConfiguration()
         configuration.threads = 4096
         configuration.bindThreads = true
-        let device = try HostPlatform().openMeshDevice(configuration, for: DeviceUser())
+        let device = try HostPlatform().openMeshDevice(configuration, as: .only, for: DeviceUser())
         defer { device.close() }
         #expect(device.warnings.map(\.key) == ["threads"])
         configuration.threads = 1
-        let small = try HostPlatform().openMeshDevice(configuration, for: DeviceUser())
+        let small = try HostPlatform().openMeshDevice(configuration, as: .only, for: DeviceUser())
         defer { small.close() }
         #expect(small.warnings.isEmpty)
     }
@@ -92,7 +92,8 @@ import Testing
         let topology = try HostTopology()
         let lists = Mutex<[String]>([])
         let pool = ThreadPool(threadCount: 3) { worker in
-            topology.bindCurrentThread(toProcessorAt: worker)
+            let processors = topology.allowedProcessors
+            topology.bindCurrentThread(to: CollectionOfOne(processors[worker % processors.count]))
             let status = (read("/proc/thread-self/status") ?? "").split(separator: "\n")
             let list = status.first { $0.hasPrefix("Cpus_allowed_list:") }?.split(separator: "\t").last
             lists.withLock { $0.append(list.map(String.init) ?? "unknown") }
@@ -107,7 +108,7 @@ import Testing
         let platform = HostPlatform()
         var configuration = EngineConfiguration()
         #expect(platform.discover(configuration).devices.count == 1)
-        let device = try platform.openMeshDevice(configuration, for: DeviceUser())
+        let device = try platform.openMeshDevice(configuration, as: .only, for: DeviceUser())
         #expect(device.platformName == "host")
         #expect(device.meshShape.deviceCount == 1)
         #expect(device.models.architectures == ["TTLlamaForCausalLM"])
@@ -115,6 +116,8 @@ import Testing
         device.close()
         device.close()
         configuration.meshDevice = .named(.n300)
-        #expect(throws: ConfigurationError.self) { try platform.openMeshDevice(configuration, for: DeviceUser()) }
+        #expect(throws: ConfigurationError.self) {
+            try platform.openMeshDevice(configuration, as: .only, for: DeviceUser())
+        }
     }
 }

@@ -9,6 +9,7 @@ struct Reach: CustomStringConvertible {
         "jobs succeeded", "jobs failed", "jobs expired", "jobs cancelled", "crashed jobs failed", "bad outputs failed",
         "model unavailable", "device faults", "bad outputs", "daemons killed", "daemons stopped", "daemons drained",
         "daemons gave up", "store troubles", "pauses", "names taken", "orphaned drafts", "retries", "clock set back",
+        "sessions of several replicas", "faults of one replica among several",
     ]
 
     mutating func count(_ what: String, _ times: Int = 1) { counts[what, default: 0] += times }

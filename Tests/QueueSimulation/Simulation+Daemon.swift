@@ -11,15 +11,17 @@ extension Simulation {
     func turn(calm: Bool = false) throws {
         guard let running = daemon else { return try start(drains: random.oneIn(2), calm: calm) }
         guard let session = running.session else { return try turnCourse(calm: calm) }
-        switch Int.random(in: 0..<3, using: &random) {
-        case 0:
+        // Each engine, the writer and the feeder are threads of their own.
+        switch Int.random(in: 0..<session.devices.count + 2, using: &random) {
+        case session.devices.count: session.stepped.turnWriter()
+        case session.devices.count + 1: try turnFeeder(session.stepped, session.devices, calm: calm)
+        case let replica:
             if !calm {
-                session.device.fails = troubles.brokenDevice || troubles.deviceFaults && random.oneIn(12)
-                session.device.hasBadRow = troubles.badOutputs && random.oneIn(12)
+                let device = session.devices[replica]
+                device.fails = troubles.brokenDevice || troubles.deviceFaults && random.oneIn(12)
+                device.hasBadRow = troubles.badOutputs && random.oneIn(12)
             }
-            session.stepped.turnEngine()
-        case 1: session.stepped.turnWriter()
-        default: try turnFeeder(session.stepped, session.device, calm: calm)
+            session.stepped.turnEngine(replica)
         }
     }
 
@@ -92,17 +94,18 @@ extension Simulation {
             return passTroubledTime()
         }
         let slots = Int.random(in: 1...4, using: &random)
-        let device = SimulatedDevice(slots: slots)
+        let devices = (0..<Int.random(in: 1...3, using: &random)).map { _ in SimulatedDevice(slots: slots) }
+        if devices.count > 1 { reach.count("sessions of several replicas") }
         let stepped = SteppedSession(
-            model: batch.model ?? "a", daemon!.course, settings: settings, drains: daemon!.drains, lookahead: 2 * slots,
-            engine: TTEngine(executor: device, endOfGeneration: [SimulatedPrompt.endOfGeneration]),
+            model: batch.model ?? "a", daemon!.course, settings: settings, drains: daemon!.drains, slots: slots,
+            engines: devices.map { TTEngine(executor: $0, endOfGeneration: [SimulatedPrompt.endOfGeneration]) },
             detokenizer: { Detokenizer(SimulatedText.tokenizer) }, stop: daemon!.stop, clock: time.clock, log: log,
             prepare: { SimulatedPrompt(body: $0.body).prepared($0) })
-        tell("a session for \(batch.id) begins")
-        daemon!.session = (stepped, device)
+        tell("a session for \(batch.id) begins, with \(devices.count) replicas")
+        daemon!.session = (stepped, devices)
     }
 
-    private func turnFeeder(_ session: SteppedSession, _ device: SimulatedDevice, calm: Bool) throws {
+    private func turnFeeder(_ session: SteppedSession, _ devices: [SimulatedDevice], calm: Bool) throws {
         let end: SessionEnd
         do throws(JobStoreError) {
             guard let over = try session.turnFeeder(waiting: { passTroubledTime() }) else { return }
@@ -112,8 +115,14 @@ extension Simulation {
             return try self.end("has ended by \(error)")
         }
         tell("the session ends: \(end)")
-        reach.count("device faults", device.faults)
-        reach.count("bad outputs", device.badOutputs)
+        for device in devices {
+            reach.count("device faults", device.faults)
+            reach.count("bad outputs", device.badOutputs)
+        }
+        // Every replica worked, and then one of them failed.
+        if devices.count > 1, devices.allSatisfy({ $0.steps > 0 }), devices.contains(where: { $0.faults > 0 }) {
+            reach.count("faults of one replica among several")
+        }
         daemon!.session = nil
         do throws(DaemonError) {
             daemon!.waitsUntil = time.steady + (try daemon!.course.note(end))

@@ -55,7 +55,7 @@ final class Simulation {
         let stop: StopSignal
         let drains: Bool
         var waitsUntil: Int64 = 0
-        var session: (stepped: SteppedSession, device: SimulatedDevice)?
+        var session: (stepped: SteppedSession, devices: [SimulatedDevice])?
     }
 
     init(seed: UInt64, tells: Bool) {

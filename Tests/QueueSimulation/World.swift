@@ -110,6 +110,7 @@ final class SimulatedDevice: StepExecutor {
     var fails = false
     /// Makes one row of the next step get no token.
     var hasBadRow = false
+    private(set) var steps = 0
     private(set) var faults = 0
     private(set) var badOutputs = 0
     private var rows: [RequestID: [Int32]] = [:]
@@ -122,6 +123,7 @@ final class SimulatedDevice: StepExecutor {
     }
 
     func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
+        steps += 1
         for id in step.leaving { rows[id] = nil }
         let ids: [RequestID]
         switch step.work {

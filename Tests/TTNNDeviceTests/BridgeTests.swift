@@ -87,7 +87,7 @@ struct BridgeTests {
         configuration.bridge.openDeadline = seconds
         configuration.bridge.stopGrace = 0
         let platform = TTNNPlatform(environment: ["PATH": "/usr/bin:/bin", "SCRIPT": script])
-        return try #require(throws: TTNNError.self) { try platform.openMeshDevice(configuration, for: user) }
+        return try #require(throws: TTNNError.self) { try platform.openMeshDevice(configuration, as: .only, for: user) }
     }
 
     /// Opening and loading can take an hour; whoever wants the daemon to end does not wait for it.

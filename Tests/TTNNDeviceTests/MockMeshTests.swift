@@ -40,7 +40,8 @@ struct MockMeshTests {
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
         environment.merge(variables) { $1 }
         let user = DeviceUser(log: { [lines] level, line in lines.all.withLock { $0.append("\(level): \(line)") } })
-        let device = try TTNNPlatform(environment: environment).openMeshDevice(configuration(change), for: user)
+        let device = try TTNNPlatform(environment: environment).openMeshDevice(
+            configuration(change), as: .only, for: user)
         return try #require(device as? TTNNMeshDevice)
     }
 

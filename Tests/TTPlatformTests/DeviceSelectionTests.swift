@@ -14,7 +14,6 @@ struct DeviceSelectionTests {
     @Test func autoTakesTheFirstPlatformWithADevice() throws {
         #expect(try catalogue.choose(device("auto")).name == "host")
         #expect(try catalogue.choose(device("host")).name == "host")
-        #expect(try catalogue.open(EngineConfiguration()).platformName == "fake")
     }
 
     /// A card that cannot be used does not stop the CPU, but is spoken of.
@@ -103,7 +102,7 @@ private struct StubPlatform: DevicePlatform {
     func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery { discovery }
 
     func openMeshDevice(
-        _ configuration: EngineConfiguration, for user: DeviceUser
+        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
     ) throws -> any MeshDevice {
         FakeMeshDevice()
     }

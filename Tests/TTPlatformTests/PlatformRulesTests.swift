@@ -20,7 +20,7 @@ struct PlatformRulesTests {
 
     @Test(arguments: [
         ("enable_chunked_prefill", ConfigurationValue.boolean(true)), ("speculative_model", .string("draft")),
-        ("enable_lora", .boolean(true)), ("data_parallel_size", .integer(2)), ("tensor_parallel_size", .integer(2)),
+        ("enable_lora", .boolean(true)), ("tensor_parallel_size", .integer(2)),
         ("pipeline_parallel_size", .integer(2)), ("max_model_len", .integer(257)),
     ])
     func whatIsNotSupportedIsRefused(key: String, value: ConfigurationValue) {
@@ -65,6 +65,9 @@ struct PlatformRulesTests {
 
     @Test func dataParallelMayStandInEitherPlaceButNotContradictItself() throws {
         #expect(try EngineConfiguration(parsing: [:], tt: ["data_parallel": .integer(2)]).dataParallelSize == 2)
+        for wrong in [0, 1025] {
+            #expect(throws: ConfigurationError.self) { try check(["data_parallel_size": .integer(wrong)]) }
+        }
         #expect(throws: ConfigurationError.self) {
             try check(["data_parallel_size": .integer(4)], tt: ["data_parallel": .integer(2)])
         }

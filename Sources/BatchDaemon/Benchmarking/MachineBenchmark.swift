@@ -59,7 +59,11 @@ public struct MachineBenchmark {
     }
 
     /// What could not be heeded of what was asked for.
-    public var warnings: [String] { device.warnings.map(\.description) }
+    public var warnings: [String] {
+        let replicas = configuration.engine.dataParallelSize
+        return device.warnings.map(\.description)
+            + (replicas == 1 ? [] : ["data_parallel_size: one replica is measured, on the whole machine"])
+    }
 
     /// The limits alone; no model is needed.
     ///

@@ -4,14 +4,15 @@ import Logging
 import TTPlatform
 
 extension Logger {
-    /// A log for a device: its lines with their own level.
-    var deviceLog: DeviceLog {
+    /// A log for a replica's device: its lines with their own level.
+    func deviceLog(of replica: Replica) -> DeviceLog {
         { [self] level, line in
+            let text: Logger.Message = "\(replica.prefix)device: \(line)"
             switch level {
-            case .debug: debug("device: \(line)")
-            case .info: info("device: \(line)")
-            case .warning: warning("device: \(line)")
-            case .error: error("device: \(line)")
+            case .debug: debug(text)
+            case .info: info(text)
+            case .warning: warning(text)
+            case .error: error(text)
             }
         }
     }

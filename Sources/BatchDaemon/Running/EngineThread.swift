@@ -6,7 +6,7 @@ import TTEngine
 import TTPlatform
 import TTWorker
 
-/// Runs an engine on a thread of its own. Everything else reaches it through `commands` and hears from it through the
+/// Runs the engine of one replica on a thread of its own. Everything else reaches it through `commands` and hears from it through the
 /// report handler, which is called on that thread and must not block.
 final class EngineThread: Sendable {
     /// What the thread is told.
@@ -42,13 +42,14 @@ final class EngineThread: Sendable {
         limits = try started.receiveWaiting()[0].get()
     }
 
-    /// Gives back what is in flight, closes the device, and returns when the thread has ended.
+    /// Gives back what is in flight, closes the devices, and returns when the threads have ended.
     ///
-    /// - Returns: jobs that were sent to a thread which had ended by a fault: it has not reported them.
-    func end() -> [ClaimTicket] {
-        commands.send(.putBackAll)
-        ended.wait()
-        return commands.receive().compactMap(\.jobToRun)
+    /// - Returns: jobs that were sent to threads which had ended by a fault: they have not reported them.
+    static func end(_ threads: [EngineThread]) -> [ClaimTicket] {
+        // All are told before one is waited for: each may be in the middle of a step.
+        for thread in threads { thread.commands.send(.putBackAll) }
+        for thread in threads { thread.ended.wait() }
+        return threads.flatMap { $0.commands.receive().compactMap(\.jobToRun) }
     }
 }
 

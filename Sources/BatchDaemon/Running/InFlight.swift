@@ -2,16 +2,27 @@
 
 import JobStore
 
-/// Jobs that were claimed and have not ended. The feeder waits here until there is room or news.
+/// Jobs that were claimed and have not ended, each with the replica that it went to. The feeder waits here until there is
+/// room or news.
 final class InFlight: @unchecked Sendable {
     private let lock = WaitingLock()
-    private var tickets: Set<ClaimTicket> = []
+    private var replicas: [ClaimTicket: Int] = [:]
+    private var unfinished: [Int]
     private var news = 0
     private var putBacks = 0
 
-    var count: Int { lock.withLock { tickets.count } }
+    /// No jobs yet for any of `replicas`.
+    init(replicas: Int) { unfinished = Array(repeating: 0, count: replicas) }
 
-    var all: [ClaimTicket] { lock.withLock { Array(tickets) } }
+    var count: Int { lock.withLock { replicas.count } }
+
+    var all: [ClaimTicket] { lock.withLock { Array(replicas.keys) } }
+
+    /// Jobs of each replica.
+    var loads: [Int] { lock.withLock { unfinished } }
+
+    /// The replica that a job went to; nil once it has ended.
+    func replica(of ticket: ClaimTicket) -> Int? { lock.withLock { replicas[ticket] } }
 
     /// Counts what `waitForNews` waits for.
     var newsCount: Int { lock.withLock { news } }
@@ -19,21 +30,32 @@ final class InFlight: @unchecked Sendable {
     /// Counts how often jobs went back into the queue.
     var putBackCount: Int { lock.withLock { putBacks } }
 
+    /// Adds a job to the replica that has the fewest.
     func add(_ ticket: ClaimTicket) {
-        lock.withLock { _ = tickets.insert(ticket) }
+        lock.withLock {
+            let replica = unfinished.indices.min { unfinished[$0] < unfinished[$1] }!
+            replicas[ticket] = replica
+            unfinished[replica] += 1
+        }
     }
 
     func remove(_ removed: some Sequence<ClaimTicket>) {
         lock.change {
-            tickets.subtract(removed)
+            take(removed)
             news += 1
+        }
+    }
+
+    private func take(_ removed: some Sequence<ClaimTicket>) {
+        for ticket in removed {
+            if let replica = replicas.removeValue(forKey: ticket) { unfinished[replica] -= 1 }
         }
     }
 
     /// Jobs are in the queue again.
     func removePutBack(_ removed: some Sequence<ClaimTicket>) {
         lock.change {
-            tickets.subtract(removed)
+            take(removed)
             putBacks += 1
             news += 1
         }

@@ -15,16 +15,14 @@ package enum SessionEnd {
     case deviceFailed(EngineFailure, finished: Int, culprits: Int)
 }
 
-/// Feeds one engine. `feed` runs on the daemon's thread, beside the engine's thread and the writer's.
+/// Feeds the replicas' engines. `feed` runs on the daemon's thread, beside the engines' threads and the writer's.
 struct Session {
     private let model: LoadedModel
     private let prepare: (ClaimedJob) -> Preparation
     private let settings: DaemonSettings
     private let stop: StopSignal
     private let drains: Bool
-    /// Jobs between claim and end, at most: while one half of them decodes, the other is ready to take freed slots.
-    private let lookahead: Int
-    private let engine: Mailbox<EngineCommand>
+    private let replicas: Replicas
     private let writer: ResultWriter
     private let inFlight: InFlight
     private var queue: WorkQueue
@@ -38,8 +36,8 @@ struct Session {
     private var seenPutBacks = 0
 
     init(
-        model: LoadedModel, queue: WorkQueue, settings: DaemonSettings, stop: StopSignal, drains: Bool, lookahead: Int,
-        engine: Mailbox<EngineCommand>, writer: ResultWriter, inFlight: InFlight, suspicion: Suspicion, log: Logger,
+        model: LoadedModel, queue: WorkQueue, settings: DaemonSettings, stop: StopSignal, drains: Bool,
+        replicas: Replicas, writer: ResultWriter, inFlight: InFlight, suspicion: Suspicion, log: Logger,
         prepare: @escaping (ClaimedJob) -> Preparation
     ) {
         self.model = model
@@ -48,8 +46,7 @@ struct Session {
         self.settings = settings
         self.stop = stop
         self.drains = drains
-        self.lookahead = lookahead
-        self.engine = engine
+        self.replicas = replicas
         self.writer = writer
         self.inFlight = inFlight
         self.suspicion = suspicion
@@ -58,14 +55,14 @@ struct Session {
 
     /// Claims and feeds until the session is over; then everything is committed or put back.
     ///
-    /// - Parameter thread: the engine's, whose commands the session sends.
+    /// - Parameter engines: the replicas' threads.
     /// - Throws: `JobStoreError`: what will not pass, or a disk that was still full when the daemon had to stop.
-    mutating func feed(_ thread: EngineThread) throws(JobStoreError) -> SessionEnd {
+    mutating func feed(_ engines: [EngineThread]) throws(JobStoreError) -> SessionEnd {
         stop.onRequest { [inFlight] in inFlight.nudge() }
         let end: Result<SessionEnd, JobStoreError>
         do throws(JobStoreError) { end = .success(try feedUntilEnd()) } catch { end = .failure(error) }
         stop.onRequest(nil)
-        return try close(after: end, endEngine: thread.end, endWriter: writer.end)
+        return try close(after: end, endEngines: { EngineThread.end(engines) }, endWriter: writer.end)
     }
 
     private mutating func feedUntilEnd() throws(JobStoreError) -> SessionEnd {
@@ -108,13 +105,13 @@ struct Session {
         }
     }
 
-    /// Ends engine and writer in this order, so that all is committed or put back, and tells how the session ended.
+    /// Ends engines and writer in this order, so that all is committed or put back, and tells how the session ended.
     func close(
-        after end: Result<SessionEnd, JobStoreError>, endEngine: () -> [ClaimTicket], endWriter: () -> Void
+        after end: Result<SessionEnd, JobStoreError>, endEngines: () -> [ClaimTicket], endWriter: () -> Void
     ) throws(JobStoreError) -> SessionEnd {
         failpoint("session.ending")
-        let unseen = endEngine()
-        writer.mailbox.send(.engine(.putBack(unseen + suspects.map(\.ticket))))
+        let unseen = endEngines()
+        writer.mailbox.send(.unseen(unseen + suspects.map(\.ticket)))
         endWriter()
         failpoint("session.ended")
         if let error = writer.failureOfStore { throw error }
@@ -133,7 +130,7 @@ struct Session {
 
 extension Session {
     private enum Work {
-        /// Jobs went to the engine; there may be more.
+        /// Jobs went to the engines; there may be more.
         case claimed
         /// There may be work, but not now.
         case busy
@@ -150,11 +147,10 @@ extension Session {
                 return .busy
             }
         }
-        let room = lookahead - inFlight.count
         // Results that cannot be written pile up: no more are made until they can.
         guard !writer.isBlocked else { return .busy }
-        // Handfuls, so that the database is not asked for every single job.
-        guard room >= max(1, lookahead / 4) else { return .busy }
+        let room = replicas.room
+        guard room > 0 else { return .busy }
         if inFlight.putBackCount != seenPutBacks {
             seenPutBacks = inFlight.putBackCount
             queue.lookAgain()
@@ -181,7 +177,7 @@ extension Session {
         case .ready(let prepared):
             // The writer must know the job before the engine's first news of it.
             writer.mailbox.send(.admitted(prepared))
-            engine.send(.run(prepared))
+            replicas.run(prepared)
         case .unfit(let error):
             writer.mailbox.send(.unfit(job.ticket, error))
         }
@@ -195,7 +191,7 @@ extension Session {
         seenVersion = version
         suspects.removeAll { revoked.contains($0.ticket) }
         for ticket in revoked {
-            engine.send(.stop(ticket))
+            replicas.stop(ticket)
             writer.mailbox.send(.revoked(ticket))
         }
     }

@@ -33,46 +33,82 @@ struct SessionLoading {
         template = ChatTemplateState(file.metadata, tokenizer)
     }
 
-    /// Opens the device, loads the weights and works until the session ends.
+    /// Opens the replicas' devices, loads the weights and works until the session ends.
     func run(
         _ queue: WorkQueue, drains: Bool, stop: StopSignal, clock: DaemonClock, suspicion: Suspicion
     ) throws -> SessionEnd {
-        let inFlight = InFlight()
+        let all = Replica.all(configuration.engine.dataParallelSize)
+        let inFlight = InFlight(replicas: all.count)
         let writer = ResultWriter(
             store: queue.store, incarnation: queue.incarnation, inFlight: inFlight, settings: configuration.daemon,
             stop: stop, suspicion: suspicion, detokenizer: { [tokenizer] in Detokenizer(tokenizer) }, clock: clock,
             log: log)
         let began = ContinuousClock.now
-        let engine = try EngineThread(
-            clock: clock,
-            build: { [config, configuration, platforms, tokenizer, log] in
-                try openEngine(
-                    config, configuration, platforms, tokenizer.endOfGenerationTokens,
-                    DeviceUser(log: log.deviceLog, isStopping: { stop.level != .none }), log)
-            },
-            report: { [mailbox = writer.mailbox] in mailbox.send(.engine($0)) })
+        let engines = try startEngines(all, stop: stop, clock: clock, writer.mailbox)
         log.info("\(name) is ready after \(Int((ContinuousClock.now - began) / .milliseconds(1))) ms")
-        writer.setStopEngine { [commands = engine.commands] in commands.send(.stop($0)) }
+        // All replicas have the same sizes.
+        let limits = engines[0].limits
+        let replicas = Replicas(engines.map(\.commands), inFlight: inFlight, slots: limits.maxNumSeqs)
+        writer.setStopEngine(replicas.stop)
         writer.start()
-        let preparer = JobPreparer(tokenizer: tokenizer, template: template, limits: engine.limits)
+        let preparer = JobPreparer(tokenizer: tokenizer, template: template, limits: limits)
         var session = Session(
             model: LoadedModel(name: name, since: clock.now), queue: queue, settings: configuration.daemon, stop: stop,
-            drains: drains, lookahead: 2 * engine.limits.maxNumSeqs, engine: engine.commands, writer: writer,
-            inFlight: inFlight, suspicion: suspicion, log: log, prepare: preparer.prepare)
-        return try session.feed(engine)
+            drains: drains, replicas: replicas, writer: writer, inFlight: inFlight, suspicion: suspicion, log: log,
+            prepare: preparer.prepare)
+        return try session.feed(engines)
+    }
+
+    /// Starts the replicas one after another: devices are not to be opened at the same time (contract §2.6), and the first
+    /// start of a TT model writes its converted weights where the others find them.
+    private func startEngines(
+        _ replicas: [Replica], stop: StopSignal, clock: DaemonClock, _ reports: Mailbox<WriterMessage>
+    ) throws -> [EngineThread] {
+        let platform = try platforms.choose(configuration.engine, log: log.deviceLog(of: .only))
+        var engines: [EngineThread] = []
+        do {
+            for replica in replicas {
+                let user = DeviceUser(log: log.deviceLog(of: replica), isStopping: { stop.level != .none })
+                let settings = engines.first.map { configuration.engine.sized(like: $0.limits) } ?? configuration.engine
+                engines.append(
+                    try EngineThread(
+                        clock: clock,
+                        build: { [config, tokenizer, log] in
+                            try openEngine(
+                                config, platform, settings, replica, tokenizer.endOfGenerationTokens, user, log)
+                        },
+                        report: { reports.send(.engine($0, of: replica)) }))
+            }
+        } catch {
+            _ = EngineThread.end(engines)
+            throw error
+        }
+        return engines
     }
 }
 
-/// Opens the device that the configuration asks for and puts an engine with the model on it.
+extension EngineConfiguration {
+    /// The settings for a replica beside one that has `limits`: a job must fare the same on each, so that what is free now
+    /// decides nothing any more.
+    fileprivate func sized(like limits: StepLimits) -> EngineConfiguration {
+        var settings = self
+        settings.maxModelLen = .tokens(limits.maxModelLen)
+        settings.numBlocksOverride = limits.kvCache.blockCount
+        settings.kvCacheMemoryBytes = nil
+        return settings
+    }
+}
+
+/// Opens a replica's device and puts an engine with the model on it.
 private func openEngine(
-    _ model: ModelConfig, _ configuration: Configuration, _ platforms: PlatformCatalogue,
+    _ model: ModelConfig, _ platform: any DevicePlatform, _ settings: EngineConfiguration, _ replica: Replica,
     _ endOfGeneration: Set<Int32>, _ user: DeviceUser, _ log: Logger
 ) throws -> OpenedEngine {
-    let device = try platforms.open(configuration.engine, for: user)
-    log.info("device: \(device.summary)")
+    let device = try platform.openMeshDevice(settings, as: replica, for: user)
+    log.info("\(replica.prefix)device: \(device.summary)")
     let worker = try TTWorker(
-        device: device, configuration: configuration.engine, model: model, endOfGenerationTokens: endOfGeneration)
-    for warning in worker.configuration.warnings { log.warning("\(warning)") }
+        device: device, configuration: settings, model: model, endOfGenerationTokens: endOfGeneration)
+    for warning in worker.configuration.warnings { log.warning("\(replica.prefix)\(warning)") }
     return OpenedEngine(
         engine: TTEngine(executor: worker, endOfGeneration: endOfGeneration), limits: worker.limits,
         close: { worker.close() })

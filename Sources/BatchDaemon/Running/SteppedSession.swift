@@ -1,46 +1,53 @@
-// A session without threads: the same feeder, engine loop and writer as in `SessionLoading`, each moved on by a call.
+// A session without threads: the same feeder, engine loops and writer as in `SessionLoading`, each moved on by a call.
 //
 // The daemon's simulation decides with it who runs when.
 
 package import JobStore
 package import Logging
 package import TTEngine
+import TTPlatform
 package import Tokenizer
 
 /// One session whose threads are turns.
 package final class SteppedSession {
     private let writer: ResultWriter
-    private let commands = Mailbox<EngineCommand>()
-    private var loop: EngineLoop
+    private let commands: [Mailbox<EngineCommand>]
+    private var loops: [EngineLoop]
     private var session: Session
 
     /// - Parameters:
     ///   - model: the name of the model that is loaded.
+    ///   - slots: rows of the device batch of each engine.
+    ///   - engines: one for each replica.
     ///   - prepare: makes a claimed job ready for the engine.
     package init(
-        model: String, _ course: DaemonCourse, settings: DaemonSettings, drains: Bool, lookahead: Int, engine: TTEngine,
+        model: String, _ course: DaemonCourse, settings: DaemonSettings, drains: Bool, slots: Int, engines: [TTEngine],
         detokenizer: @escaping @Sendable () -> Detokenizer, stop: StopSignal, clock: DaemonClock, log: Logger,
         prepare: @escaping (ClaimedJob) -> PreparedJob
     ) {
         let queue = course.queue
-        let inFlight = InFlight()
+        let inFlight = InFlight(replicas: engines.count)
         writer = ResultWriter(
             store: queue.store, incarnation: queue.incarnation, inFlight: inFlight, settings: settings, stop: stop,
             suspicion: course.suspicion, detokenizer: detokenizer, clock: clock, log: log)
-        writer.setStopEngine { [commands] in commands.send(.stop($0)) }
-        loop = EngineLoop(
-            engine: engine, commands: commands, clock: clock,
-            report: { [mailbox = writer.mailbox] in mailbox.send(.engine($0)) })
+        let commands = engines.map { _ in Mailbox<EngineCommand>() }
+        self.commands = commands
+        let replicas = Replicas(commands, inFlight: inFlight, slots: slots)
+        writer.setStopEngine(replicas.stop)
+        loops = zip(engines, Replica.all(engines.count)).map { [mailbox = writer.mailbox] engine, replica in
+            EngineLoop(
+                engine: engine, commands: commands[replica.index], clock: clock,
+                report: { mailbox.send(.engine($0, of: replica)) })
+        }
         session = Session(
             model: LoadedModel(name: model, since: clock.now), queue: queue, settings: settings, stop: stop,
-            drains: drains, lookahead: lookahead, engine: commands, writer: writer, inFlight: inFlight,
-            suspicion: course.suspicion, log: log,
-            prepare: { .ready(prepare($0)) })
+            drains: drains, replicas: replicas, writer: writer, inFlight: inFlight, suspicion: course.suspicion,
+            log: log, prepare: { .ready(prepare($0)) })
     }
 
-    /// Moves the engine on.
-    package func turnEngine() {
-        if !loop.isEnding { loop.turn(commands.receive()) }
+    /// Moves a replica's engine on.
+    package func turnEngine(_ replica: Int) {
+        if !loops[replica].isEnding { loops[replica].turn(commands[replica].receive()) }
     }
 
     /// Moves the writer on.
@@ -61,10 +68,12 @@ package final class SteppedSession {
         }
         return try session.close(
             after: end,
-            endEngine: {
-                commands.send(.putBackAll)
-                turnEngine()
-                return commands.receive().compactMap(\.jobToRun)
+            endEngines: {
+                for replica in loops.indices {
+                    commands[replica].send(.putBackAll)
+                    turnEngine(replica)
+                }
+                return commands.flatMap { $0.receive().compactMap(\.jobToRun) }
             },
             endWriter: {
                 writer.mailbox.send(.end)

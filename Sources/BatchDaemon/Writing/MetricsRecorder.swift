@@ -1,7 +1,8 @@
-// Adds up what the engine and the writer did, and gives it as one row an interval.
+// Adds up what the replicas' engines and the writer did, and gives it as one row an interval.
 
 import JobStore
 import TTEngine
+import TTPlatform
 
 /// The running interval of metrics.
 struct MetricsRecorder {
@@ -9,7 +10,10 @@ struct MetricsRecorder {
     private var interval: MetricsInterval
     private var kvBlocksSum = 0.0
     private var steps = 0.0
-    private var seen: EngineStatistics?
+    /// By replica.
+    private var seen: [Replica: EngineStatistics] = [:]
+    /// KV blocks in use by each replica that ran a step in the interval.
+    private var kvBlocksUsed: [Replica: Int] = [:]
 
     init(incarnation: Incarnation, start: Milliseconds) {
         self.incarnation = incarnation
@@ -19,9 +23,10 @@ struct MetricsRecorder {
     /// Nothing has happened in the interval.
     var isIdle: Bool { steps == 0 && interval.jobsSucceeded == 0 && interval.jobsFailed == 0 }
 
-    /// Counts a step by the difference of the engine's counters.
-    mutating func count(_ step: TimedStep) {
+    /// Counts a step by the difference of its engine's counters.
+    mutating func count(_ step: TimedStep, of replica: Replica) {
         let statistics = step.statistics
+        let seen = seen[replica]
         interval.promptTokens += Int64(statistics.prefilledTokens - (seen?.prefilledTokens ?? 0))
         interval.cachedTokens += Int64(statistics.cachedTokens - (seen?.cachedTokens ?? 0))
         interval.generatedTokens += Int64(statistics.generatedTokens - (seen?.generatedTokens ?? 0))
@@ -30,11 +35,14 @@ struct MetricsRecorder {
         interval.decodeRows += Int64(statistics.decodedRows - (seen?.decodedRows ?? 0))
         interval.preemptions += Int64(statistics.preemptions - (seen?.preemptions ?? 0))
         interval.slots = Int64(statistics.slots)
-        interval.kvBlocksTotal = Int64(statistics.kvBlocksTotal)
-        interval.kvBlocksMax = max(interval.kvBlocksMax, Int64(statistics.kvBlocksUsed))
-        kvBlocksSum += Double(statistics.kvBlocksUsed)
+        // All replicas have pools of the same size.
+        interval.kvBlocksTotal = Int64(statistics.kvBlocksTotal * replica.count)
+        kvBlocksUsed[replica] = statistics.kvBlocksUsed
+        let used = kvBlocksUsed.values.reduce(0, +)
+        interval.kvBlocksMax = max(interval.kvBlocksMax, Int64(used))
+        kvBlocksSum += Double(used)
         steps += 1
-        seen = statistics
+        self.seen[replica] = statistics
     }
 
     mutating func count(finished: JobCompletion) {
@@ -49,7 +57,7 @@ struct MetricsRecorder {
         closed.kvBlocksMean = steps > 0 ? kvBlocksSum / steps : 0
         let wasIdle = isIdle
         interval = MetricsInterval(incarnation: incarnation, start: now, end: now)
-        (kvBlocksSum, steps) = (0, 0)
+        (kvBlocksSum, steps, kvBlocksUsed) = (0, 0, [:])
         return wasIdle ? nil : closed
     }
 }

@@ -17,13 +17,15 @@ enum WriterMessage: Sendable {
     case unfit(ClaimTicket, JobError)
     /// A job whose result nobody wants any more.
     case revoked(ClaimTicket)
-    /// The engine thread's news.
-    case engine(EngineReport)
+    /// The news of a replica's engine thread.
+    case engine(EngineReport, of: Replica)
+    /// Jobs that no engine has seen: they go back.
+    case unseen([ClaimTicket])
     /// Commit what there is, and end.
     case end
 }
 
-/// How a session's engine ended, if it was not told to.
+/// How an engine of a session ended, if it was not told to.
 package struct EngineFailure: Sendable {
     /// What happened.
     let description: String
@@ -87,7 +89,7 @@ final class ResultWriter: @unchecked Sendable {
         trouble = StoreTrouble(consequence: "results wait in memory", log: log)
     }
 
-    /// The device fault that ended the engine, if one did.
+    /// The device fault that ended an engine, if one did; the last where there were several.
     var failureOfEngine: EngineFailure? { outcome.withLock { engineFailure } }
 
     /// The error for which nothing more can be written.
@@ -102,7 +104,7 @@ final class ResultWriter: @unchecked Sendable {
     /// Results wait in memory, because the store is out of order for the moment.
     var isBlocked: Bool { outcome.withLock { isWaitingForStore } }
 
-    /// Tells the engine that a job needs no more tokens; to be set before anything is written.
+    /// Tells a job's engine that it needs no more tokens; to be set before anything is written.
     func setStopEngine(_ stopEngine: @escaping @Sendable (ClaimTicket) -> Void) {
         self.stopEngine = stopEngine
     }
@@ -151,19 +153,20 @@ final class ResultWriter: @unchecked Sendable {
         case .revoked(let ticket):
             jobs[ticket] = nil
             inFlight.remove([ticket])
-        case .engine(.refused(let ticket, let refusal)):
+        case .engine(.refused(let ticket, let refusal), _):
             fail(ticket, JobError(code: refusal.code, message: refusal.description, status: 400))
-        case .engine(.step(let step)): take(step)
-        case .engine(.putBack(let tickets)): release(tickets, because: .stopping)
-        case .engine(.fault(let fault, let tickets)):
-            log.error("\(fault)")
+        case .engine(.step(let step), let replica): take(step, of: replica)
+        case .engine(.putBack(let tickets), _), .unseen(let tickets): release(tickets, because: .stopping)
+        case .engine(.fault(let fault, let tickets), let replica):
+            let failure = EngineFailure(description: "\(replica.prefix)\(fault)")
+            log.error("\(failure.description)")
             let (blamed, others) = suspicion.note(faultUnder: tickets)
             release(
                 blamed,
                 because: .crash(
                     maxCrashes: settings.maxCrashes, backoff: settings.backoff, because: fault.description))
             release(others, because: .stopping)
-            outcome.withLock { engineFailure = EngineFailure(description: fault.description) }
+            outcome.withLock { engineFailure = failure }
             inFlight.nudge()
         case .end: isEnding = true
         }
@@ -173,8 +176,8 @@ final class ResultWriter: @unchecked Sendable {
 // MARK: - Results
 
 extension ResultWriter {
-    private func take(_ step: TimedStep) {
-        metrics.count(step)
+    private func take(_ step: TimedStep, of replica: Replica) {
+        metrics.count(step, of: replica)
         for (ticket, event) in step.events {
             // A job that has ended by its text may get tokens until the engine hears of it.
             guard jobs[ticket] != nil else { continue }

@@ -8,6 +8,8 @@ public enum HostDeviceError: Error, Equatable, CustomStringConvertible {
     case failedSelfCheck(String)
     /// The host is a mesh of one device.
     case unsupportedMesh(String)
+    /// Each replica needs a core of its own.
+    case tooManyReplicas(Int, cores: Int)
     /// hwloc cannot describe the machine.
     case noTopology(reason: String)
     /// The system gives no more memory.
@@ -22,6 +24,9 @@ public enum HostDeviceError: Error, Equatable, CustomStringConvertible {
             "TTBATCH_ISA is \"\(name)\", whose kernels fail the self-check on this processor; leave it out"
         case .unsupportedMesh(let shape):
             "the host device is a (1, 1) mesh, not \(shape); leave mesh_device out"
+        case .tooManyReplicas(let replicas, let cores):
+            "data_parallel_size = \(replicas): each replica needs a core of its own, and this process may use "
+                + "\(cores); lower data_parallel_size to \(cores) or less"
         case .noTopology(let reason):
             "the machine's topology cannot be read: \(reason)"
         case .outOfMemory(let bytes, let reason):

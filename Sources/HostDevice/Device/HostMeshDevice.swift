@@ -8,6 +8,9 @@ public final class HostMeshDevice: MeshDevice {
     let pool: ThreadPool
     let kernels: KernelSet
     private let topology: HostTopology
+    private let group: ProcessorGroup
+    private let replica: Replica
+    private let bytesAvailableAtOpening: Int?
     /// What could not be heeded of what was asked for.
     public let warnings: [ConfigurationWarning]
 
@@ -17,27 +20,39 @@ public final class HostMeshDevice: MeshDevice {
     ///   - threads: most threads to use; never more than the processors that affinity and cgroup quota allow, which is
     ///     said in `warnings`, and by default one for each physical core among them.
     ///   - bindThreads: binds each thread of the pool to a core; one core is left to the thread that calls.
+    ///   - replica: one of several has its own group of the cores. Its threads stay on them, and so does the calling
+    ///     thread from now on.
     /// - Throws: `HostDeviceError`.
-    public init(threads: Int? = nil, bindThreads: Bool = false) throws(HostDeviceError) {
+    public init(
+        threads: Int? = nil, bindThreads: Bool = false, replica: Replica = .only
+    ) throws(HostDeviceError) {
         let topology = try HostTopology()
-        let allowed = topology.allowedProcessorCount
-        let count = max(1, min(threads ?? topology.allowedCoreCount, allowed))
+        let group = try topology.groups(replica.count)[replica.index]
+        let count = max(1, min(threads ?? group.coreCount, group.threadLimit))
         kernels = try KernelSet.fromEnvironment()
         self.topology = topology
-        warnings = threads.map { Self.warnings(threads: $0, allowed: allowed) } ?? []
-        if bindThreads {
-            pool = ThreadPool(threadCount: count) { topology.bindCurrentThread(toProcessorAt: $0) }
+        self.group = group
+        self.replica = replica
+        bytesAvailableAtOpening = AvailableMemory.forCache()
+        warnings = threads.map { Self.warnings(threads: $0, allowed: group.threadLimit, replica) } ?? []
+        // Threads inherit the processors of the thread that starts them.
+        if replica.count > 1 { topology.bindCurrentThread(to: group.processors) }
+        if bindThreads, !group.processors.isEmpty {
+            pool = ThreadPool(threadCount: count) { worker in
+                topology.bindCurrentThread(to: CollectionOfOne(group.processors[worker % group.processors.count]))
+            }
         } else {
             pool = ThreadPool(threadCount: count)
         }
     }
 
-    private static func warnings(threads: Int, allowed: Int) -> [ConfigurationWarning] {
+    private static func warnings(threads: Int, allowed: Int, _ replica: Replica) -> [ConfigurationWarning] {
         guard threads > allowed else { return [] }
+        let user = replica.count == 1 ? "this process" : "\(replica)"
         return [
             ConfigurationWarning(
                 key: "threads",
-                message: "lowered from \(threads) to the number of processors that this process may use: \(allowed)")
+                message: "lowered from \(threads) to the number of processors that \(user) may use: \(allowed)")
         ]
     }
 
@@ -49,7 +64,9 @@ public final class HostMeshDevice: MeshDevice {
     public var meshShape: MeshShape { MeshShape(rows: 1, columns: 1) }
     /// Processor, threads and kernels.
     public var summary: String {
-        "\(topology.processorName), \(pool.threadCount) thread\(pool.threadCount == 1 ? "" : "s"), \(kernels.name)"
+        let place = replica.count == 1 ? "" : " on \(group)"
+        return "\(topology.processorName), \(pool.threadCount) thread\(pool.threadCount == 1 ? "" : "s")\(place), "
+            + kernels.name
     }
 
     /// `TTLlamaForCausalLM`.
@@ -64,8 +81,14 @@ public final class HostMeshDevice: MeshDevice {
         return registry
     }
 
-    /// What the machine and the cgroup have free.
-    public var availableKVCacheBytes: Int? { AvailableMemory.forCache() }
+    /// What the machine and the cgroup have free; of several replicas the share that is left when all are loaded.
+    public var availableKVCacheBytes: Int? {
+        guard let free = AvailableMemory.forCache() else { return nil }
+        // Those that come after this one take as much for their weights as it has taken.
+        let weights = max(0, (bytesAvailableAtOpening ?? free) - free)
+        let later = replica.count - 1 - replica.index
+        return max(0, free - later * weights) / replica.count
+    }
 
     /// Ends the threads; models that are still there go on with the caller's thread alone.
     public func close() { pool.stop() }

@@ -14,19 +14,29 @@ public struct HostPlatform: DevicePlatform {
     public func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
         do {
             let topology = try HostTopology()
-            return .found([DiscoveredDevice(name: "0", summary: topology.summary, details: topology.details)])
+            var device = DiscoveredDevice(name: "0", summary: topology.summary, details: topology.details)
+            do {
+                let groups = try topology.groups(configuration.dataParallelSize)
+                for (replica, group) in zip(Replica.all(groups.count), groups) where groups.count > 1 {
+                    device.details.append("\(replica): \(group)")
+                }
+                return .found([device])
+            } catch {
+                return .unusable([device], reason: error.description)
+            }
         } catch {
             return .absent(reason: error.description)
         }
     }
 
-    /// Opens the host with the configuration's threads.
+    /// Opens the host, or the replica's group of its cores, with the configuration's threads.
     ///
     /// - Throws: `ConfigurationError.contradiction` for any other mesh than (1, 1).
     public func openMeshDevice(
-        _ configuration: EngineConfiguration, for user: DeviceUser
+        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
     ) throws -> any MeshDevice {
         _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)
-        return try HostMeshDevice(threads: configuration.threads, bindThreads: configuration.bindThreads)
+        return try HostMeshDevice(
+            threads: configuration.threads, bindThreads: configuration.bindThreads, replica: replica)
     }
 }

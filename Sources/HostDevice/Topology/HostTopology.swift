@@ -8,10 +8,9 @@ import Glibc
 public final class HostTopology: @unchecked Sendable {
     private let topology: hwloc_topology_t
     private let allowance: ProcessorAllowance
-    /// Operating system indices of the allowed processors: one of each core first, then their other hyper-threads.
-    public let allowedProcessors: [Int]
-    /// Physical cores that have an allowed processor, limited by the cgroup's quota.
-    public let allowedCoreCount: Int
+    /// The allowed processors of each core that has some.
+    private let cores: [[Int]]
+    private let all: ProcessorGroup
 
     /// Reads the topology; `HWLOC_SYNTHETIC` in the environment describes another machine.
     ///
@@ -34,16 +33,18 @@ public final class HostTopology: @unchecked Sendable {
         }
         topology = handle
         self.allowance = allowance
-        let cores = Self.processorsByCore(handle, allowance)
-        let depth = cores.map(\.count).max() ?? 0
-        allowedProcessors = (0..<depth).flatMap { turn in cores.compactMap { turn < $0.count ? $0[turn] : nil } }
-        allowedCoreCount = max(1, min(cores.count, allowance.quota ?? Int.max))
+        cores = Self.processorsByCore(handle, allowance)
+        all = ProcessorGroup(cores: cores, quota: allowance.quota)
     }
 
     deinit { hwloc_topology_destroy(topology) }
 
+    /// Operating system indices of the allowed processors: one of each core first, then their other hyper-threads.
+    public var allowedProcessors: [Int] { all.processors }
+    /// Physical cores that have an allowed processor, limited by the cgroup's quota.
+    public var allowedCoreCount: Int { all.coreCount }
     /// Processors that may be used: by affinity, hwloc and the cgroup's quota.
-    public var allowedProcessorCount: Int { max(1, min(allowedProcessors.count, allowance.quota ?? Int.max)) }
+    public var allowedProcessorCount: Int { all.threadLimit }
     /// Physical packages (sockets).
     public var packageCount: Int { count(HWLOC_OBJ_PACKAGE) }
     /// Memory nodes.
@@ -90,12 +91,26 @@ public final class HostTopology: @unchecked Sendable {
         return lines
     }
 
-    /// Binds the calling thread to one of `allowedProcessors`; a refusal of the system leaves it unbound.
-    func bindCurrentThread(toProcessorAt index: Int) {
-        guard !allowedProcessors.isEmpty else { return }
+    /// The processors of each of `count` replicas: cores with all their hyper-threads, near each other in memory.
+    ///
+    /// - Throws: `HostDeviceError.tooManyReplicas` where there are more than usable cores.
+    func groups(_ count: Int) throws(HostDeviceError) -> [ProcessorGroup] {
+        if count == 1 { return [all] }
+        guard count <= allowedCoreCount else { throw .tooManyReplicas(count, cores: allowedCoreCount) }
+        guard let groups = divide(cores, topology, count: count) else {
+            throw .noTopology(reason: String(cString: strerror(errno)))
+        }
+        return groups.enumerated().map { index, cores in
+            // What does not divide goes to the first.
+            ProcessorGroup(cores: cores, quota: allowance.quota.map { ($0 + count - 1 - index) / count })
+        }
+    }
+
+    /// Binds the calling thread to `processors`; a refusal of the system leaves it unbound.
+    func bindCurrentThread(to processors: some Sequence<Int>) {
         let set = hwloc_bitmap_alloc()
         defer { hwloc_bitmap_free(set) }
-        hwloc_bitmap_only(set, UInt32(allowedProcessors[index % allowedProcessors.count]))
+        for processor in processors { hwloc_bitmap_set(set, UInt32(processor)) }
         _ = hwloc_set_cpubind(topology, set, Int32(HWLOC_CPUBIND_THREAD.rawValue))
     }
 

@@ -14,21 +14,21 @@ public struct MetricsInterval: Hashable, Sendable {
     public var cachedTokens: Int64 = 0
     /// Tokens generated.
     public var generatedTokens: Int64 = 0
-    /// Prefill steps of the device.
+    /// Prefill steps of the device, or of all replicas' devices.
     public var prefillSteps: Int64 = 0
-    /// Decode steps of the device.
+    /// Decode steps of the device, or of all replicas' devices.
     public var decodeSteps: Int64 = 0
     /// Occupied rows, summed over the decode steps: divided by `decodeSteps × slots` it is the occupancy.
     public var decodeRows: Int64 = 0
     /// Times that a job lost its KV blocks to an older one, to be prefilled again.
     public var preemptions: Int64 = 0
-    /// Rows of the device batch.
+    /// Rows of a device batch; each replica of the model has its own.
     public var slots: Int64 = 0
-    /// KV blocks in use, mean over the steps.
+    /// KV blocks in use by all replicas, mean over the steps.
     public var kvBlocksMean: Double = 0
     /// KV blocks in use, at most.
     public var kvBlocksMax: Int64 = 0
-    /// KV blocks that there are.
+    /// KV blocks that all replicas have.
     public var kvBlocksTotal: Int64 = 0
     /// Jobs waiting at the end.
     public var queueDepth: Int64 = 0

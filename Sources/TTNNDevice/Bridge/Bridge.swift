@@ -15,6 +15,7 @@ final class Bridge {
     private var connection: BridgeConnection?
     private var frame: [UInt8] = []
     private var hasFailed = false
+    private var hasShutDown = false
     /// The bridge was asked for something that touches the cards.
     private var touchesDevices = false
     /// The largest payload that a request may have, bytes.
@@ -36,6 +37,7 @@ final class Bridge {
                 environment: environment, log: user.log)
             process = started.process
             connection = BridgeConnection(socket: started.socket)
+            recovery.bridgeHasStarted()
         } catch {
             throw TTNNError.cannotStart(python: configuration.python, reason: error.description)
         }
@@ -121,7 +123,8 @@ final class Bridge {
     /// Ends the bridge: in order where it answers, else by force after the grace period; then the cards are reset if they
     /// may be in disorder. Idempotent.
     func shutDown() {
-        guard process.end == nil || connection != nil else { return }
+        guard !hasShutDown else { return }
+        hasShutDown = true
         let grace = Deadline(seconds: configuration.stopGrace)
         if !hasFailed, let connection {
             var frame: [UInt8] = []
@@ -150,7 +153,8 @@ final class Bridge {
             log(.warning, words)
         }
         // A device that hung is reset even where its mesh could still be closed.
-        if touchesDevices, process.end != .exited(0) || hasFailed { recovery.run(configuration, user.log) }
+        let isInDisorder = touchesDevices && (process.end != .exited(0) || hasFailed)
+        recovery.bridgeHasEnded(inDisorder: isInDisorder, configuration, user.log)
     }
 
     private func usable() throws(BridgeError) -> BridgeConnection {

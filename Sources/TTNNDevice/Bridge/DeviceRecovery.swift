@@ -1,15 +1,38 @@
 // What is done after a bridge has died: who still holds the cards, and a reset of them (contract §2.7).
 
 import Foundation
+import Synchronization
 import TTPlatform
 
-/// Brings the cards into order.
-struct DeviceRecovery: Sendable {
+/// Brings the cards into order. Shared by all bridges of this process: a reset hits every card of the host, so it waits
+/// until the last of them has ended.
+final class DeviceRecovery: Sendable {
     /// Where the kernel's files are.
-    let paths: SystemPaths
+    private let paths: SystemPaths
+    private let bridges = Mutex((running: 0, leftDisorder: false))
+
+    init(paths: SystemPaths) { self.paths = paths }
+
+    /// A bridge was started.
+    func bridgeHasStarted() { bridges.withLock { $0.running += 1 } }
+
+    /// A bridge has ended; resets the cards if it was the last one and any of them may have left them in disorder.
+    func bridgeHasEnded(
+        inDisorder: Bool, _ configuration: BridgeConfiguration, _ log: @escaping DeviceLog
+    ) {
+        let (isDue, others) = bridges.withLock { bridges in
+            bridges.running -= 1
+            if inDisorder { bridges.leftDisorder = true }
+            guard bridges.running == 0 else { return (false, bridges.running) }
+            defer { bridges.leftDisorder = false }
+            return (bridges.leftDisorder, 0)
+        }
+        if isDue { run(configuration, log) }
+        if inDisorder, others > 0 { log(.info, "the cards can be reset when \(others) more bridges have ended") }
+    }
 
     /// Runs the configured reset command, unless a process holds a card: a reset under it can take the machine down.
-    func run(_ configuration: BridgeConfiguration, _ log: @escaping DeviceLog) {
+    private func run(_ configuration: BridgeConfiguration, _ log: @escaping DeviceLog) {
         guard !configuration.resetCommand.isEmpty else {
             log(.warning, "the cards are not reset: bridge.reset_command is not set (for example: tt-smi -r)")
             return

@@ -28,6 +28,9 @@ struct Card: Equatable {
         let isAccessible: Bool
     }
 
+    /// The driver's number of it.
+    var number: String? { node.map { String($0.path.split(separator: "/").last ?? "") } }
+
     /// The chip's name by its PCI id.
     var chip: String {
         switch device {

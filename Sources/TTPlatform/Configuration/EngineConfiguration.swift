@@ -6,29 +6,31 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var device = "auto"
     /// Mesh to open: a board's name or a grid; all chips in one row where not given.
     public var meshDevice: MeshSelection?
-    /// Threads of the host device; one for each core where not given.
+    /// Threads of the host device, for each replica; one for each of its cores where not given.
     public var threads: Int?
     /// Whether the host device's threads are bound to cores: steadier where the machine does nothing else, slower where
     /// other programs use the same cores.
     public var bindThreads = false
     /// Longest sequence in tokens, prompt and generated together.
     public var maxModelLen = MaxModelLength.model
-    /// Rows of the device batch.
+    /// Rows of the device batch; each replica has its own.
     public var maxNumSeqs = 32
     /// Tokens in a KV block; 16 where not given.
     public var blockSize: Int?
     /// Most tokens in one prefill step.
     public var maxNumBatchedTokens: Int?
-    /// Bytes for the KV cache; by the device's memory and the contract's rule where not given.
+    /// Bytes for the KV cache of each replica; by the device's memory and the contract's rule where not given.
     public var kvCacheMemoryBytes: Int?
-    /// Blocks of the KV cache, whatever the memory; for tests and for those who measured.
+    /// Blocks of the KV cache of each replica, whatever the memory; for tests and for those who measured.
     public var numBlocksOverride: Int?
     /// Chips that share each layer; only 1.
     public var tensorParallelSize = 1
     /// Chips that follow each other in layers; only 1.
     public var pipelineParallelSize = 1
-    /// Replicas of the model; only 1.
+    /// Replicas of the model, each on a device of its own: a group of the machine's cores, or of the visible cards.
     public var dataParallelSize = 1
+    /// More replicas than any machine has room for.
+    static let mostReplicas = 1024
     /// Prompts are prefilled in pieces; not supported.
     public var enableChunkedPrefill: Bool?
     /// Requests share the KV blocks of equal beginnings; where the model can, if not given.
@@ -99,7 +101,7 @@ extension EngineConfiguration {
         numBlocksOverride = try reader.integer("num_blocks_override", in: 1...Int(Int32.max))
         tensorParallelSize = try reader.integer("tensor_parallel_size", in: 1...Int.max) ?? 1
         pipelineParallelSize = try reader.integer("pipeline_parallel_size", in: 1...Int.max) ?? 1
-        dataParallelSize = try reader.integer("data_parallel_size", in: 1...Int.max) ?? 1
+        dataParallelSize = try reader.integer("data_parallel_size", in: 1...Self.mostReplicas) ?? 1
         enableChunkedPrefill = try reader.boolean("enable_chunked_prefill")
         enablePrefixCaching = try reader.boolean("enable_prefix_caching")
         speculativeModel = try reader.string("speculative_model")

@@ -84,7 +84,7 @@ extension TTConfig {
         fabricReliabilityMode = try reader.choice("fabric_reliability_mode")
         optimizations = try reader.choice("optimizations") ?? optimizations
         registerTestModels = try reader.boolean("register_test_models") ?? registerTestModels
-        dataParallel = try reader.integer("data_parallel", in: 1...Int.max)
+        dataParallel = try reader.integer("data_parallel", in: 1...EngineConfiguration.mostReplicas)
         if try reader.boolean("always_compat_sampling") == true {
             throw .unsupported(
                 key: "always_compat_sampling", value: "true", reason: "rows fall back to the host one by one here",

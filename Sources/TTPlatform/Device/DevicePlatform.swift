@@ -8,11 +8,16 @@ public protocol DevicePlatform: Sendable {
     /// Looks for devices without opening any.
     func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery
 
-    /// Opens the mesh that the configuration asks for.
+    /// Opens the mesh that the configuration asks for, for one of its replicas.
+    ///
+    /// Replicas are opened one after another, and each has its own part of what there is. It is called on the thread that
+    /// is to use the device.
     ///
     /// - Throws: `ConfigurationError` or the platform's own error, each with a message for a person. A `DeviceFault` where
     ///   it may go better the next time.
-    func openMeshDevice(_ configuration: EngineConfiguration, for user: DeviceUser) throws -> any MeshDevice
+    func openMeshDevice(
+        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
+    ) throws -> any MeshDevice
 }
 
 /// What a device needs of the program that uses it.
@@ -118,12 +123,5 @@ public struct PlatformCatalogue: Sendable {
             if !discovery.devices.isEmpty { log(.warning, "\(platform.name) is passed over: \(reason)") }
         }
         throw .noDevice(reasons: reasons)
-    }
-
-    /// Chooses a platform and opens the mesh that the configuration asks for.
-    public func open(
-        _ configuration: EngineConfiguration, for user: DeviceUser = DeviceUser()
-    ) throws -> any MeshDevice {
-        try choose(configuration, log: user.log).openMeshDevice(configuration, for: user)
     }
 }

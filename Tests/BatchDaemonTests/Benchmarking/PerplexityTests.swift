@@ -23,7 +23,7 @@ import Tokenizer
     private func host() throws -> any MeshDevice {
         var engine = EngineConfiguration()
         engine.device = "host"
-        return try Platforms.all.open(engine)
+        return try Platforms.all.choose(engine).openMeshDevice(engine, as: .only, for: DeviceUser())
     }
 
     /// Σ −log p and the most probable tokens, by prefilling every prefix.

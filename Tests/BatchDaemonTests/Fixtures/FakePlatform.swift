@@ -8,6 +8,8 @@ import TTPlatform
 struct DeviceStep {
     /// How many devices were opened before this one.
     var opening: Int
+    /// Which replica it is.
+    var replica: Int
     /// Steps that the device ran before.
     var number: Int
     /// The rows of a prefill step; none when it decodes.
@@ -21,11 +23,16 @@ final class FakePlatform: DevicePlatform {
     let name = "fake"
     private let script: Script
     private let sharesPrefixes: Bool
+    private let open: @Sendable (Replica) throws -> Void
     private let opened = Atomic(0)
     private let isBad = Mutex<@Sendable ([Int32]) -> Bool>({ _ in false })
 
-    /// `script` is called before each step; it may throw to fail the step, or wait.
-    init(sharesPrefixes: Bool = false, script: @escaping Script = { (_) throws(DeviceFault) in }) {
+    /// `script` is called before each step, and `open` before a device is opened; they may throw, or wait.
+    init(
+        sharesPrefixes: Bool = false, script: @escaping Script = { (_) throws(DeviceFault) in },
+        open: @escaping @Sendable (Replica) throws -> Void = { _ in }
+    ) {
+        self.open = open
         self.sharesPrefixes = sharesPrefixes
         self.script = script
     }
@@ -44,8 +51,9 @@ final class FakePlatform: DevicePlatform {
     }
 
     func openMeshDevice(
-        _ configuration: EngineConfiguration, for user: DeviceUser
+        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
     ) throws -> any MeshDevice {
+        try open(replica)
         let opening = opened.add(1, ordering: .acquiringAndReleasing).oldValue
         let capabilities = ModelCapabilities(
             supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: sharesPrefixes)
@@ -53,7 +61,8 @@ final class FakePlatform: DevicePlatform {
             model.beforeStep = { [unowned model] number throws(DeviceFault) in
                 var prefilled: [[Int32]] = []
                 if case .prefill(let batch)? = model.calls.last { prefilled = batch.tokens }
-                try script(DeviceStep(opening: opening, number: number, prefilled: prefilled))
+                try script(
+                    DeviceStep(opening: opening, replica: replica.index, number: number, prefilled: prefilled))
             }
             model.badPrefill = { [weak self] row in self?.badPrompt(row) ?? false }
         }

@@ -51,7 +51,7 @@ struct EngineThreadTests {
         }
         #expect(blamed == [job(1).ticket])
         engine.commands.send(.run(job(2)))
-        #expect(engine.end() == [job(2).ticket])
+        #expect(EngineThread.end([engine]) == [job(2).ticket])
     }
 
     @Test func endingPutsBackWhatIsInFlight() throws {
@@ -63,7 +63,7 @@ struct EngineThreadTests {
         engine.commands.send(.run(job(2, maxTokens: 100)))
         engine.commands.send(.putBackAll)
         wasTold.signal()
-        #expect(engine.end().isEmpty)
+        #expect(EngineThread.end([engine]).isEmpty)
         guard case .putBack(let tickets)? = reports.receive().last else {
             Issue.record("the end was not reported")
             return

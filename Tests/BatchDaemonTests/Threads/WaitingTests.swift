@@ -54,7 +54,7 @@ struct WaitingTests {
     }
 
     @Test func inFlightWakesForEveryNewsSinceItsCount() {
-        let inFlight = InFlight()
+        let inFlight = InFlight(replicas: 1)
         inFlight.add(ticket)
         #expect(inFlight.count == 1 && inFlight.all == [ticket])
         let seen = inFlight.newsCount
