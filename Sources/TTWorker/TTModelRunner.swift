@@ -145,6 +145,7 @@ final class TTModelRunner {
                 return bad("logits that allow no token")
             }
             return .success(token)
+        case .notNumbers: return bad("logits that are not numbers")
         case .padding: return bad("a padding row's output")
         }
     }

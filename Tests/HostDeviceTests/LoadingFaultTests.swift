@@ -26,7 +26,7 @@ import Testing
     }
 
     @Test(arguments: Optimizations.allCases)
-    func logitsThatAreNotNumbersNameTheirRow(optimizations: Optimizations) throws {
+    func logitsThatAreNotNumbersHarmNoOtherRow(optimizations: Optimizations) throws {
         try changed("tiny-q4_0") { file, data in
             // Token 7's embedding: the scale of its first block becomes NaN.
             let embedding = try file.tensor("token_embd.weight")
@@ -34,12 +34,21 @@ import Testing
             data.replaceSubrange(place..<place + 2, with: [0x00, 0x7e])
         } _: { path in
             let loaded = try LoadedModel(path: path, optimizations)
-            #expect(try loaded.prefill([1, 2, 3]).allSatisfy(\.isFinite))
+            let before = try loaded.prefill([1, 2, 3])
+            #expect(before.allSatisfy { $0.isFinite })
             let batch = PrefillBatch(
-                tokens: [[1, 2], [3, 7]], startPositions: [0, 0], pageTable: loaded.table(rows: 2), slots: [0, 1],
-                sampling: [.onDevice(.greedy), .onHost])
-            let fault = DeviceFault(operation: "prefill step", reason: "row 1's logits are not numbers")
-            #expect(throws: fault) { try loaded.model.prefillForward(batch) }
+                tokens: [[1, 2], [3, 7], [7, 5, 6, 8]], startPositions: [0, 0, 0], pageTable: loaded.table(rows: 3),
+                slots: [0, 1, 2], sampling: [.onDevice(.greedy), .onHost, .onDevice(.greedy)])
+            let rows = try loaded.model.prefillForward(batch).rows
+            #expect(rows[0].token != nil)
+            #expect(rows[1] == .notNumbers)
+            #expect(rows[2] == .notNumbers)
+            // Nor what comes after it into the same KV blocks.
+            let poisoned = PrefillBatch(
+                tokens: [[7, 5, 6, 8]], startPositions: [0], pageTable: loaded.table(rows: 1), slots: [0],
+                sampling: [.onHost])
+            #expect(try loaded.model.prefillForward(poisoned).rows == [.notNumbers])
+            #expect(try loaded.prefill([1, 2, 3]) == before)
         }
     }
 

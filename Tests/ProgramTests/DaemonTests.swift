@@ -86,6 +86,26 @@ struct DaemonTests {
         #expect(results.allSatisfy { $0.status == 200 })
     }
 
+    /// A device that does not come back from a step would hold the end of the session up for ever.
+    @Test func endsAtOnceOnAThirdSignal() throws {
+        let lines = try (0..<40).map { try requestLine("j\($0)", ["prompt": "ab", "max_tokens": 20]) }
+        #expect(try workspace.run("enqueue", try workspace.write("p.jsonl", lines: lines)).status == 0)
+        let daemon = try workspace.start(
+            ["daemon"],
+            environment: [
+                "TTBATCH_TEST_FAILPOINTS": "session.ending=pause:100000,trace=\(workspace.path("trace"))"
+            ])
+        try eventually("the daemon") { daemon.errorsSoFar.contains("is ready") }
+        daemon.send(SIGTERM)
+        daemon.send(SIGINT)
+        try eventually("the end of the session") { try workspace.read("trace").contains("session.ending") }
+        #expect(daemon.isRunning)
+        daemon.send(SIGTERM)
+        #expect(try daemon.waitForEnd().status == 128 + SIGTERM)
+        #expect(try workspace.run("daemon", "--drain").status == 0)
+        #expect(try ResultLine.byID(try workspace.run("results", "1").lines).count == 40)
+    }
+
     @Test func interruptedRunLeavesItsBatchInTheQueue() throws {
         let lines = try (0..<400).map {
             try requestLine("j\($0)", ["prompt": "ab", "max_tokens": 200, "ignore_eos": true])

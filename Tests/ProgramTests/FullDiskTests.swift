@@ -44,15 +44,8 @@ private let canMount = (try? shell("unshare -rm true").status) == 0
 
 /// Runs a command line of the shell.
 private func shell(_ command: String) throws -> Outcome {
-    let process = Process()
-    let output = Pipe()
-    process.executableURL = URL(filePath: "/bin/sh")
-    process.arguments = ["-c", command]
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    return Outcome(status: process.terminationStatus, output: text, errors: "")
+    let workspace = try Workspace()
+    return try RunningProgram(
+        ["-c", command], program: "/bin/sh", environment: ProcessInfo.processInfo.environment, in: workspace.directory
+    ).waitForEnd()
 }

@@ -11,15 +11,12 @@ struct QueueSimulationTests {
     private let count = ProcessInfo.processInfo.environment["TTBATCH_TEST_SCHEDULES"] ?? "100000"
 
     private func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = Locations.program.deletingLastPathComponent().appending(path: "queue-simulation")
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        try process.run()
-        let output = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        return (process.terminationStatus, output)
+        let workspace = try Workspace()
+        let program = Locations.program.deletingLastPathComponent().appending(path: "queue-simulation")
+        let outcome = try RunningProgram(
+            arguments, program: program.path, environment: ["SWIFT_BACKTRACE": "enable=no"], in: workspace.directory
+        ).waitForEnd(atMost: .seconds(7200))
+        return (outcome.status, outcome.output + outcome.errors)
     }
 
     /// A failing schedule is told with the call that runs it again.

@@ -103,8 +103,13 @@ public final class HostLlamaModel: TTModel {
         forward.keepsTraces = plan.traceMode
         if plan.traceMode { forward.captureDecodeTraces(upTo: plan.decodeBatchSize) }
         let table = PageTable(rows: 1, width: plan.pageTableWidth)
-        _ = try prefillForward(
+        let output = try prefillForward(
             PrefillBatch(tokens: [[0]], startPositions: [0], pageTable: table, slots: [0], sampling: [.onHost]))
+        if output.rows == [.notNumbers] {
+            throw DeviceFault(
+                operation: "warm-up", reason: "the logits are not numbers: the model's file is damaged",
+                repeats: true)
+        }
     }
 
     /// Prefills the rows' tokens, tile by tile across rows; only each row's last token gets an output.
@@ -126,11 +131,11 @@ public final class HostLlamaModel: TTModel {
                 forward.inputs.tokens.base[tile.count] = StepToken(
                     token: id, position: Int32(start + offset), tableOffset: Int32(row * batch.pageTable.width))
                 tile.count += 1
-                if tile.count == forward.tileTokens { try run(&tile, forward, batch, &outputs) }
+                if tile.count == forward.tileTokens { run(&tile, forward, batch, &outputs) }
             }
         }
-        try run(&tile, forward, batch, &outputs)
-        try output(&tile, forward, batch, &outputs)
+        run(&tile, forward, batch, &outputs)
+        output(&tile, forward, batch, &outputs)
         return StepOutput(rows: outputs)
     }
 
@@ -170,7 +175,7 @@ public final class HostLlamaModel: TTModel {
                 decoded[slot] = .padding
                 continue
             }
-            decoded[slot] = try output(forward, "decode step", row, slot)
+            decoded[slot] = output(forward, row)
             if case .token(let token) = decoded[slot] { state.sampled[slot] = token } else { state.sampled[slot] = nil }
             row += 1
         }
@@ -208,7 +213,7 @@ extension HostLlamaModel {
     /// Runs the tile and empties it. Rows that end wait for their outputs, so that many are computed together.
     private func run(
         _ tile: inout PrefillTile, _ forward: LlamaForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
-    ) throws(DeviceFault) {
+    ) {
         if tile.count == 0 { return }
         batch.pageTable.blocks.withUnsafeBufferPointer {
             forward.run(rows: tile.count, prefills: true, pageTable: $0.baseAddress!)
@@ -216,7 +221,7 @@ extension HostLlamaModel {
         for end in tile.ends {
             forward.keep(tileRow: end.tileRow, as: tile.ended.count, sampling: batch.sampling[end.row].deviceParams)
             tile.ended.append(end.row)
-            if tile.ended.count == forward.outputRows { try output(&tile, forward, batch, &outputs) }
+            if tile.ended.count == forward.outputRows { output(&tile, forward, batch, &outputs) }
         }
         tile.count = 0
         tile.ends = []
@@ -225,25 +230,21 @@ extension HostLlamaModel {
     /// Gives the rows that have ended their outputs.
     private func output(
         _ tile: inout PrefillTile, _ forward: LlamaForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
-    ) throws(DeviceFault) {
+    ) {
         if tile.ended.isEmpty { return }
         batch.pageTable.blocks.withUnsafeBufferPointer {
             forward.output(rows: tile.ended.count, pageTable: $0.baseAddress!)
         }
         for (index, row) in tile.ended.enumerated() {
-            outputs[row] = try output(forward, "prefill step", index, row)
+            outputs[row] = output(forward, index)
         }
         tile.ended = []
     }
 
-    /// What output row `index` of the step came out as, for row `row` of the batch.
-    private func output(
-        _ forward: LlamaForward, _ operation: String, _ index: Int, _ row: Int
-    ) throws(DeviceFault) -> RowOutput {
+    /// What output row `index` of the step came out as.
+    private func output(_ forward: LlamaForward, _ index: Int) -> RowOutput {
         let token = forward.inputs.chosen.base[index]
-        guard token >= 0 else {
-            throw DeviceFault(operation: operation, reason: "row \(row)'s logits are not numbers")
-        }
+        guard token >= 0 else { return .notNumbers }
         guard forward.inputs.outputRows.base[index].sampling == nil else { return .token(token) }
         let logits = UnsafeBufferPointer(
             start: forward.logits.base + index * forward.logitStride, count: parts.geometry.vocabulary)

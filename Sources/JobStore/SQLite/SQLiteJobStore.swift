@@ -110,6 +110,17 @@ public final class SQLiteJobStore: JobStore {
         }
     }
 
+    /// Statements that insert many rows keep in memory what would undo them: in temporary files, where it is otherwise, that
+    /// is most of what an enqueue writes. For connections that do not sort or rewrite whole tables.
+    func undoStatementsInMemory() throws(JobStoreError) {
+        guard let writer else { throw .readOnly(path: path) }
+        do {
+            try writer.writeWithoutTransaction { try $0.execute(sql: "PRAGMA temp_store = MEMORY") }
+        } catch {
+            throw JobStoreError(error, path: path)
+        }
+    }
+
     /// Runs queries that see one state of the database.
     func read<T>(_ query: (Database) throws -> T) throws(JobStoreError) -> T {
         do {

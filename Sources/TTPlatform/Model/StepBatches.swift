@@ -126,6 +126,8 @@ public enum RowOutput: Sendable, Equatable {
     case token(Int32)
     /// To be sampled on the host: `[vocabulary]`.
     case logits([Float])
+    /// There is nothing to choose from: a logit is not a number.
+    case notNumbers
     /// A padding row.
     case padding
 }

@@ -56,6 +56,56 @@ struct CheckpointScheduleTests {
         return enqueued + 41
     }
 
+    /// The same with a client that is another process: the built program, started in the window.
+    private func enqueueInAnotherProcess(around checkpoint: (_ inWindow: @escaping () -> Void) throws -> Void) throws
+        -> Int
+    {
+        var client: EnqueuingProcess?
+        let enqueued = try enqueueAround { _ in
+            try checkpoint {
+                client = try? EnqueuingProcess(into: path, file: disk.folder.file("prompt.jsonl"))
+                // Where nothing keeps it out, it is done long before.
+                client?.wait(seconds: 2)
+            }
+            // What it printed is acknowledged.
+            #expect(try #require(client).succeeds())
+        }
+        return enqueued + 1
+    }
+
+    @Test func withoutTheGuardAnotherProcessLosesItsWork() throws {
+        _ = try SQLiteJobStore(path: path, at: 0)
+        let connection = try DatabaseQueue.connection(to: path, as: .checkpointer, options: SQLiteOptions())
+        try checkpointUnguarded(connection)
+        let loses: Bool
+        do {
+            let enqueued = try enqueueInAnotherProcess { commit in
+                disk.onStaleCheckpoint(commit)
+                try checkpointUnguarded(connection)
+            }
+            loses = try survivors() < enqueued || !SQLiteJobStore(readingFrom: path).check().problems.isEmpty
+        } catch is JobStoreError {
+            loses = true
+        }
+        #expect(loses == SQLiteJobStore.libraryNeedsCheckpointGuard)
+    }
+
+    @Test func withTheGuardAnotherProcessWaits() throws {
+        let daemon = try SQLiteJobStore(path: path, at: 0)
+        _ = try daemon.checkpoint()
+        let enqueued = try enqueueInAnotherProcess { commit in
+            disk.onStaleCheckpoint { [path] in
+                commit()
+                let stored = try? SQLiteJobStore(readingFrom: path).batches(
+                    before: nil, limit: 10, includingDrafts: true)
+                #expect(stored?.count == 1, "nothing was written in the window")
+            }
+            _ = try daemon.checkpoint()
+        }
+        #expect(try survivors() == enqueued)
+        #expect(try daemon.check().problems == [])
+    }
+
     /// Shows that this test would notice: without the guard, libraries that have the bug lose acknowledged work.
     @Test func withoutTheGuardTheBugIsThere() throws {
         _ = try SQLiteJobStore(path: path, at: 0)

@@ -20,6 +20,14 @@ import Testing
         #expect(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "\(plan)")
     }
 
+    /// A batch is cancelled or expires in chunks: each must not look at all that is left.
+    @Test(arguments: [JobState.pending, .running])
+    func unfinishedJobsAreTheBeginningOfAnIndex(state: JobState) throws {
+        let plan = try plan(Database.unfinishedSQL(state))
+        #expect(plan.contains("jobs_\(state.rawValue) (batch_id=?)"), "\(plan)")
+        #expect(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "\(plan)")
+    }
+
     @Test(arguments: ["", "AND (model IS NULL OR model = ?)"])
     func theNextBatchIsTheFirstOfAnIndex(condition: String) throws {
         let plan = try plan(Database.claimableSQL(condition))

@@ -1,4 +1,4 @@
-// The program as a child process, with its output in files so that no pipe can fill up.
+// The program, or another, as a child process, with its output in files so that no pipe can fill up.
 
 import Foundation
 import Testing
@@ -15,10 +15,12 @@ final class RunningProgram: @unchecked Sendable {
     private let lock = NSLock()
     private var ending: Int32?
 
-    /// - Parameter outputPath: where standard output goes instead of a file that the test reads.
+    /// - Parameters:
+    ///   - program: a path, or a name that is looked for in PATH.
+    ///   - outputPath: where standard output goes instead of a file that the test reads.
     init(
-        _ arguments: [String], input: String?, environment: [String: String], in directory: URL,
-        outputPath: String? = nil
+        _ arguments: [String], program: String = Locations.program.path, input: String? = nil,
+        environment: [String: String], in directory: URL, outputPath: String? = nil
     ) throws {
         let name = UUID().uuidString
         output = directory.appending(path: name + ".out")
@@ -31,12 +33,12 @@ final class RunningProgram: @unchecked Sendable {
             inputPath = file.path
         }
         process = try Self.spawn(
-            arguments, environment: environment, in: directory.path,
+            [program] + arguments, environment: environment, in: directory.path,
             streams: [(inputPath, O_RDONLY), (outputPath ?? output.path, O_WRONLY), (errors.path, O_WRONLY)])
     }
 
     private static func spawn(
-        _ arguments: [String], environment: [String: String], in directory: String,
+        _ command: [String], environment: [String: String], in directory: String,
         streams: [(path: String, flags: Int32)]
     ) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
@@ -54,12 +56,12 @@ final class RunningProgram: @unchecked Sendable {
         posix_spawnattr_setsigmask(&attributes, &none)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         // env changes the directory and then becomes the program.
-        let program = "/usr/bin/env"
-        var words = ([program, "-C", directory, Locations.program.path] + arguments).map { strdup($0) } + [nil]
+        let env = "/usr/bin/env"
+        var words = ([env, "-C", directory] + command).map { strdup($0) } + [nil]
         var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in words + variables { free(text) } }
         var process: pid_t = 0
-        let code = posix_spawn(&process, program, &actions, &attributes, &words, &variables)
+        let code = posix_spawn(&process, env, &actions, &attributes, &words, &variables)
         guard code == 0 else { throw POSIXError(POSIXErrorCode(rawValue: code) ?? .EINVAL) }
         return process
     }
@@ -91,14 +93,16 @@ final class RunningProgram: @unchecked Sendable {
 
     func send(_ signal: Int32) { if isRunning { kill(process, signal) } }
 
-    /// Waits for the end, five minutes at most.
-    func waitForEnd(_ location: SourceLocation = #_sourceLocation) throws -> Outcome {
-        let deadline = ContinuousClock.now + .seconds(300)
+    /// Waits for the end.
+    func waitForEnd(
+        atMost limit: Duration = .seconds(300), _ location: SourceLocation = #_sourceLocation
+    ) throws -> Outcome {
+        let deadline = ContinuousClock.now + limit
         while isRunning {
             usleep(1000)
             if ContinuousClock.now > deadline {
                 kill(process, SIGKILL)
-                Issue.record("the program did not end within five minutes", sourceLocation: location)
+                Issue.record("the program did not end within \(limit)", sourceLocation: location)
             }
         }
         let status = end ?? 0

@@ -3,11 +3,8 @@
 import GRDB
 
 extension Database {
-    private static let rowsInStatement = 64
-    private static let insertOneJob = insertJobs(1)
-    private static let insertManyJobs = insertJobs(rowsInStatement)
-    private static let insertOneBody = insertBodies(1)
-    private static let insertManyBodies = insertBodies(rowsInStatement)
+    /// Statements that insert so many rows at once, each kind for jobs and for their bodies.
+    private static let insertions = [500, 25, 1].map { (rows: $0, jobs: insertJobs($0), bodies: insertBodies($0)) }
 
     /// Inserts pending jobs with their requests. Those whose `custom_id` the batch has already are left out and returned.
     func insert(
@@ -17,26 +14,29 @@ extension Database {
         // The transaction has the write lock, so nobody else takes these ids.
         var id = try number("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'") + 1
         var rest = jobs
-        while !rest.isEmpty {
-            let group = rest.prefix(rest.count < Self.rowsInStatement ? 1 : Self.rowsInStatement)
-            duplicates += try insert(group, from: id, into: batch, at: created)
-            id += Int64(group.count)
-            rest = rest.dropFirst(group.count)
+        for insertion in Self.insertions {
+            while rest.count >= insertion.rows {
+                let group = rest.prefix(insertion.rows)
+                duplicates += try insert(group, insertion.jobs, insertion.bodies, from: id, into: batch, at: created)
+                id += Int64(group.count)
+                rest = rest.dropFirst(group.count)
+            }
         }
         return duplicates
     }
 
-    /// Inserts as many as there are statements for: one, or `rowsInStatement`.
+    /// Inserts a group with statements that are made for its size.
     private func insert(
-        _ group: ArraySlice<NewJob>, from id: Int64, into batch: BatchID, at created: Milliseconds
+        _ group: ArraySlice<NewJob>, _ insertJobs: String, _ insertBodies: String, from id: Int64, into batch: BatchID,
+        at created: Milliseconds
     ) throws -> [DuplicateCustomID] {
         var values: [any SQLValue] = [id, batch, created]
         for job in group { values += [job.line, job.customID, job.claimRank] as [any SQLValue] }
-        let inserted = try run(group.count == 1 ? Self.insertOneJob : Self.insertManyJobs, all: values)
+        let inserted = try run(insertJobs, all: values)
         if inserted == group.count {
             values = [id]
             for job in group { values += [job.endpoint, job.body] as [any SQLValue] }
-            try run(group.count == 1 ? Self.insertOneBody : Self.insertManyBodies, all: values)
+            try run(insertBodies, all: values)
             return []
         }
         let last = id + Int64(group.count) - 1
@@ -44,7 +44,7 @@ extension Database {
         var duplicates: [DuplicateCustomID] = []
         for (id, job) in zip(id...last, group) {
             if ids.contains(id) {
-                try run(Self.insertOneBody, id, job.endpoint, job.body)
+                try run(Self.insertBodies(1), id, job.endpoint, job.body)
             } else {
                 let first = try number(
                     "SELECT line FROM jobs WHERE batch_id = ? AND custom_id = ? AND rejected = 0", batch, job.customID)

@@ -16,6 +16,7 @@ final class SQLiteBatchDraft: BatchDraft {
 
     init(_ batch: NewBatch, in store: SQLiteJobStore, at now: Milliseconds) throws(JobStoreError) {
         let lockPath = Self.lockPath(database: store.path)
+        try store.undoStatementsInMemory()
         // The lock is taken before the row can be seen, so nobody ever sees a living draft without an owner.
         (id, ownership) = try store.write(in: "beginBatch") { db in
             try db.run(

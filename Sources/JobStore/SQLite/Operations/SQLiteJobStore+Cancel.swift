@@ -52,6 +52,16 @@ extension SQLiteJobStore {
 }
 
 extension Database {
+    /// Some jobs of a batch in a state, in the order of the state's index, so that the next ones are found without looking
+    /// at all of them; a test looks at its plan.
+    static func unfinishedSQL(_ state: JobState) -> String {
+        """
+        SELECT id FROM jobs INDEXED BY jobs_\(state.rawValue)
+        WHERE batch_id = ? AND state = '\(state.rawValue)' \(state == .pending ? "AND not_before_ms IS NULL" : "")
+        ORDER BY \(state == .pending ? "claim_rank, id" : "id") LIMIT ?
+        """
+    }
+
     /// Ends up to `limit` jobs (-1: all) of a batch without a result, as `end` says, that are in one unfinished state.
     /// Pending ones that wait for their time are left out.
     func endJobs(
@@ -62,11 +72,7 @@ extension Database {
             """
             UPDATE jobs SET state = '\(end.rawValue)', finished_ms = ?, finish_seq = chosen.place + ?
             FROM (
-                SELECT id, row_number() OVER (ORDER BY id) AS place FROM (
-                    SELECT id FROM jobs INDEXED BY jobs_\(state.rawValue)
-                    WHERE batch_id = ? AND state = '\(state.rawValue)'
-                        \(state == .pending ? "AND not_before_ms IS NULL" : "")
-                    ORDER BY id LIMIT ?)
+                SELECT id, row_number() OVER (ORDER BY id) AS place FROM (\(Self.unfinishedSQL(state)))
             ) AS chosen
             WHERE jobs.id = chosen.id
             """, now, tally.nextSequence - 1, batch, limit)
