@@ -44,6 +44,17 @@ import Testing
         #expect((AvailableMemory.forCache() ?? 0) > 0)
     }
 
+    @Test func replicasShareWhatAllTheirWeightsLeave() {
+        #expect(AvailableMemory.share(of: 900, atOpening: 1000, .only) == 900)
+        let shares = zip([900, 800, 700], Replica.all(3)).map {
+            AvailableMemory.share(of: $0, atOpening: $0 + 100, $1)
+        }
+        #expect(shares == [233, 233, 233])
+        #expect(AvailableMemory.share(of: 300, atOpening: 1000, Replica(index: 0, of: 2)) == 0)
+        // Somebody else has given some back.
+        #expect(AvailableMemory.share(of: 1200, atOpening: 1000, Replica(index: 0, of: 2)) == 600)
+    }
+
     /// The page cache counts as used and is given back when memory runs short.
     @Test func memoryOfCgroupsIsWhatTheLimitsLeave() throws {
         let root = FileManager.default.temporaryDirectory.appendingPathComponent("cgroup-\(UUID().uuidString)")

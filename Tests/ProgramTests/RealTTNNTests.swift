@@ -5,7 +5,8 @@ import Testing
 
 @Suite("Real ttnn", .enabled(if: ProcessInfo.processInfo.environment["TTBATCH_TEST_TTNN_PYTHON"] != nil))
 struct RealTTNNTests {
-    @Test func aBatchRunsOnAMockCluster() throws {
+    /// Two replicas have a chip each of four that are not connected.
+    @Test(arguments: [1, 2]) func aBatchRunsOnAMockCluster(replicas: Int) throws {
         let python = try #require(ProcessInfo.processInfo.environment["TTBATCH_TEST_TTNN_PYTHON"])
         let mesh = Locations.repository.appending(path: "Tests/MockMesh")
         let workspace = try Workspace()
@@ -20,13 +21,14 @@ struct RealTTNNTests {
         let file = try workspace.write("prompts.jsonl", lines: lines)
         let settings = [
             "engine.device=ttnn", "engine.block_size=64", "bridge.python=\(python)",
-            "bridge.model_class=mock_mesh_model:MockMeshModel",
+            "bridge.model_class=mock_mesh_model:MockMeshModel", "engine.data_parallel_size=\(replicas)",
+            "bridge.visible_devices=" + (replicas == 1 ? "0" : "3,1"),
         ]
         let outcome = try workspace.run(
             ["run", file] + settings.flatMap { ["--set", $0] },
             environment: [
                 "PYTHONPATH": mesh.path, "PYTHONDONTWRITEBYTECODE": "1",
-                "TT_METAL_MOCK_CLUSTER_DESC_PATH": mesh.appending(path: "wh_n150.yaml").path,
+                "TT_METAL_MOCK_CLUSTER_DESC_PATH": mesh.appending(path: replicas == 1 ? "wh_n150.yaml" : "wh_n150x4.yaml").path,
             ])
         #expect(outcome.status == 0, "\(outcome.errors)")
         let results = try ResultLine.byID(outcome.lines)

@@ -77,12 +77,19 @@ struct ReplicaTests {
             "tt.optimizations=accuracy", "bridge.reset_wait_s=0",
             "bridge.reset_command=touch \(workspace.path("was-reset"))",
         ]
-        let outcome = try model.run(
-            ["run", file] + settings.flatMap { ["--set", $0] }, model: Locations.golden("tiny/tiny-f32.gguf").path)
+        let tiny = Locations.golden("tiny/tiny-f32.gguf").path
+        let outcome = try model.run(["run", file] + settings.flatMap { ["--set", $0] }, model: tiny)
         #expect(outcome.status == 0, "\(outcome.errors)")
         let results = try ResultLine.byID(outcome.lines)
-        #expect(results.count == 60)
-        #expect(results.values.allSatisfy { $0.tokenIDs != nil })
+        let host = try ResultLine.byID(
+            try Workspace().run(["run", file, "--set", "tt.optimizations=accuracy"], model: tiny).lines)
+        #expect(results.count == 60 && host.count == 60)
+        for index in 0..<60 {
+            let tokens = try #require(results["j\(index)"]?.tokenIDs)
+            #expect(tokens.count == 1 + index * 7 % 23)
+            // Others are sampled on the device.
+            if index.isMultiple(of: 2) { #expect(tokens == host["j\(index)"]?.tokenIDs, "j\(index)") }
+        }
         #expect(results.values.contains { ($0.timings?["attempt"] as? Int ?? 1) > 1 })
         for words in ["replica 1: device: ", "replica 2: device: ", "device fault in decode step", "signal 9"] {
             #expect(outcome.errors.contains(words), "\(words) is missing in: \(outcome.errors)")

@@ -83,11 +83,9 @@ public final class HostMeshDevice: MeshDevice {
 
     /// What the machine and the cgroup have free; of several replicas the share that is left when all are loaded.
     public var availableKVCacheBytes: Int? {
-        guard let free = AvailableMemory.forCache() else { return nil }
-        // Those that come after this one take as much for their weights as it has taken.
-        let weights = max(0, (bytesAvailableAtOpening ?? free) - free)
-        let later = replica.count - 1 - replica.index
-        return max(0, free - later * weights) / replica.count
+        AvailableMemory.forCache().map {
+            AvailableMemory.share(of: $0, atOpening: bytesAvailableAtOpening ?? $0, replica)
+        }
     }
 
     /// Ends the threads; models that are still there go on with the caller's thread alone.

@@ -1,6 +1,7 @@
 // How much memory a KV cache may take: what the machine and the cgroup have free.
 
 import Glibc
+import TTPlatform
 
 /// Memory that is free now.
 enum AvailableMemory {
@@ -10,6 +11,14 @@ enum AvailableMemory {
         var rooms = groups(read("/proc/self/cgroup") ?? "", root: "/sys/fs/cgroup")
         if let machine = machine(read("/proc/meminfo") ?? "") { rooms.append(machine) }
         return rooms.min().map { $0 / 8 * 7 }
+    }
+
+    /// The part of `free` bytes that is for a replica which has loaded its weights.
+    ///
+    /// - Parameter atOpening: what was free before. Those that come after it take as much for their weights as it has taken.
+    static func share(of free: Int, atOpening: Int, _ replica: Replica) -> Int {
+        let later = replica.count - 1 - replica.index
+        return max(0, free - later * max(0, atOpening - free)) / replica.count
     }
 
     /// `MemAvailable` of `/proc/meminfo`, in bytes.
