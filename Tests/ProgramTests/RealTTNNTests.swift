@@ -9,6 +9,7 @@ struct RealTTNNTests {
     @Test(arguments: [1, 2]) func aBatchRunsOnAMockCluster(replicas: Int) throws {
         let python = try #require(ProcessInfo.processInfo.environment["TTBATCH_TEST_TTNN_PYTHON"])
         let mesh = Locations.repository.appending(path: "Tests/MockMesh")
+        let cluster = replicas == 1 ? "wh_n150.yaml" : "wh_n150x4.yaml"
         let workspace = try Workspace()
         let lines = try (0..<40).map { index in
             try requestLine(
@@ -28,7 +29,7 @@ struct RealTTNNTests {
             ["run", file] + settings.flatMap { ["--set", $0] },
             environment: [
                 "PYTHONPATH": mesh.path, "PYTHONDONTWRITEBYTECODE": "1",
-                "TT_METAL_MOCK_CLUSTER_DESC_PATH": mesh.appending(path: replicas == 1 ? "wh_n150.yaml" : "wh_n150x4.yaml").path,
+                "TT_METAL_MOCK_CLUSTER_DESC_PATH": mesh.appending(path: cluster).path,
             ])
         #expect(outcome.status == 0, "\(outcome.errors)")
         let results = try ResultLine.byID(outcome.lines)

@@ -30,12 +30,14 @@ final class InFlight: @unchecked Sendable {
     /// Counts how often jobs went back into the queue.
     var putBackCount: Int { lock.withLock { putBacks } }
 
-    /// Adds a job to the replica that has the fewest.
-    func add(_ ticket: ClaimTicket) {
+    /// Gives a job to the replica that has the fewest, and returns which that is.
+    @discardableResult
+    func add(_ ticket: ClaimTicket) -> Int {
         lock.withLock {
             let replica = unfinished.indices.min { unfinished[$0] < unfinished[$1] }!
             replicas[ticket] = replica
             unfinished[replica] += 1
+            return replica
         }
     }
 
@@ -43,12 +45,6 @@ final class InFlight: @unchecked Sendable {
         lock.change {
             take(removed)
             news += 1
-        }
-    }
-
-    private func take(_ removed: some Sequence<ClaimTicket>) {
-        for ticket in removed {
-            if let replica = replicas.removeValue(forKey: ticket) { unfinished[replica] -= 1 }
         }
     }
 
@@ -71,5 +67,11 @@ final class InFlight: @unchecked Sendable {
     /// The count is taken before looking at what there is to do, so that nothing which happens meanwhile is slept over.
     func waitForNews(since seen: Int, atMost limit: Duration) {
         lock.wait(atMost: limit, until: { news != seen }, then: {})
+    }
+
+    private func take(_ removed: some Sequence<ClaimTicket>) {
+        for ticket in removed {
+            if let replica = replicas.removeValue(forKey: ticket) { unfinished[replica] -= 1 }
+        }
     }
 }

@@ -33,13 +33,11 @@ struct Replicas: Sendable {
         return rooms.max()! >= max(1, lookahead / 4) ? rooms.reduce(0, +) : 0
     }
 
-    /// Generates for a job that is in flight, on its replica.
-    func run(_ job: PreparedJob) { send(.run(job), for: job.ticket) }
+    /// Generates for a job on the replica that it was given to.
+    func run(_ job: PreparedJob, on replica: Int) { commands[replica].send(.run(job)) }
 
-    /// No more tokens for a job that is in flight.
-    func stop(_ ticket: ClaimTicket) { send(.stop(ticket), for: ticket) }
-
-    private func send(_ command: EngineCommand, for ticket: ClaimTicket) {
-        if let replica = inFlight.replica(of: ticket) { commands[replica].send(command) }
+    /// No more tokens for a job, if it has not ended.
+    func stop(_ ticket: ClaimTicket) {
+        if let replica = inFlight.replica(of: ticket) { commands[replica].send(.stop(ticket)) }
     }
 }

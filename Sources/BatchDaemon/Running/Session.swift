@@ -172,12 +172,12 @@ extension Session {
     }
 
     private func admit(_ job: ClaimedJob) {
-        inFlight.add(job.ticket)
+        let replica = inFlight.add(job.ticket)
         switch prepare(job) {
         case .ready(let prepared):
             // The writer must know the job before the engine's first news of it.
             writer.mailbox.send(.admitted(prepared))
-            replicas.run(prepared)
+            replicas.run(prepared, on: replica)
         case .unfit(let error):
             writer.mailbox.send(.unfit(job.ticket, error))
         }

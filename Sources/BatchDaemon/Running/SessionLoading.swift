@@ -108,7 +108,9 @@ private func openEngine(
     log.info("\(replica.prefix)device: \(device.summary)")
     let worker = try TTWorker(
         device: device, configuration: settings, model: model, endOfGenerationTokens: endOfGeneration)
-    for warning in worker.configuration.warnings { log.warning("\(replica.prefix)\(warning)") }
+    // What the settings lead to is the same on each, and told once.
+    let warnings = replica.index == 0 ? worker.configuration.warnings : device.warnings
+    for warning in warnings { log.warning("\(replica.prefix)\(warning)") }
     return OpenedEngine(
         engine: TTEngine(executor: worker, endOfGeneration: endOfGeneration), limits: worker.limits,
         close: { worker.close() })

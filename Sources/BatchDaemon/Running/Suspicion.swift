@@ -8,7 +8,8 @@ import JobStore
 /// The first such fault is counted against each of them. They then run in groups of half the size, apart from other jobs; a
 /// group that goes through is cleared by its success, one that fails is halved again, which is not counted. So an innocent
 /// job is blamed once at most, and only a job that fails alone is blamed further, until it has failed for good. Jobs that
-/// were blamed in an earlier life run alone at once.
+/// were blamed in an earlier life run alone at once. Several replicas divide a group between them, and its company is then what
+/// the faulty one had in its batch.
 ///
 /// A session's threads share it.
 final class Suspicion: @unchecked Sendable {
