@@ -6,8 +6,8 @@ import TTEngine
 import TTPlatform
 import TTWorker
 
-/// Runs the engine of one replica on a thread of its own. Everything else reaches it through `commands` and hears from it through the
-/// report handler, which is called on that thread and must not block.
+/// Runs the engine of one replica on a thread of its own. Everything else reaches it through `commands` and hears from it
+/// through the report handler, which is called on that thread and must not block.
 final class EngineThread: Sendable {
     /// What the thread is told.
     let commands = Mailbox<EngineCommand>()

@@ -38,6 +38,17 @@ struct CheckpointScheduleTests {
         try SQLiteJobStore(readingFrom: path).batches(before: nil, limit: 1000, includingDrafts: false).count
     }
 
+    /// Whether any of the work that `enqueue` says was acknowledged is gone.
+    private func loses(_ enqueue: () throws -> Int) throws -> Bool {
+        do {
+            let enqueued = try enqueue()
+            return try survivors() < enqueued || !SQLiteJobStore(readingFrom: path).check().problems.isEmpty
+        } catch is JobStoreError {
+            // What is left may be damaged so far that it cannot be worked with.
+            return true
+        }
+    }
+
     /// Two processes' work around a checkpoint: enqueues before, in its window and after. Returns those acknowledged.
     private func enqueueAround(_ checkpoint: (_ inWindow: @escaping () -> Void) throws -> Void) throws -> Int {
         let client = try SQLiteJobStore(path: path, options: options(busyTimeoutSeconds: 0.01), at: 0)
@@ -77,15 +88,11 @@ struct CheckpointScheduleTests {
         _ = try SQLiteJobStore(path: path, at: 0)
         let connection = try DatabaseQueue.connection(to: path, as: .checkpointer, options: SQLiteOptions())
         try checkpointUnguarded(connection)
-        let loses: Bool
-        do {
-            let enqueued = try enqueueInAnotherProcess { commit in
+        let loses = try loses {
+            try enqueueInAnotherProcess { commit in
                 disk.onStaleCheckpoint(commit)
                 try checkpointUnguarded(connection)
             }
-            loses = try survivors() < enqueued || !SQLiteJobStore(readingFrom: path).check().problems.isEmpty
-        } catch is JobStoreError {
-            loses = true
         }
         #expect(loses == SQLiteJobStore.libraryNeedsCheckpointGuard)
     }
@@ -113,19 +120,14 @@ struct CheckpointScheduleTests {
         // It has an old header, as the connection of a daemon has that checkpointed a while ago.
         try checkpointUnguarded(connection)
         var wasInWindow = false
-        let loses: Bool
-        do {
-            let enqueued = try enqueueAround { commit in
+        let loses = try loses {
+            try enqueueAround { commit in
                 disk.onStaleCheckpoint {
                     wasInWindow = true
                     commit()
                 }
                 try checkpointUnguarded(connection)
             }
-            loses = try survivors() < enqueued || !SQLiteJobStore(readingFrom: path).check().problems.isEmpty
-        } catch is JobStoreError {
-            // What is left may be damaged so far that it cannot be worked with.
-            loses = true
         }
         #expect(wasInWindow)
         #expect(loses == SQLiteJobStore.libraryNeedsCheckpointGuard)

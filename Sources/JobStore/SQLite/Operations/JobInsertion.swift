@@ -5,6 +5,7 @@ import GRDB
 extension Database {
     /// Statements that insert so many rows at once, each kind for jobs and for their bodies.
     private static let insertions = [500, 25, 1].map { (rows: $0, jobs: insertJobs($0), bodies: insertBodies($0)) }
+    private static let insertOneBody = insertBodies(1)
 
     /// Inserts pending jobs with their requests. Those whose `custom_id` the batch has already are left out and returned.
     func insert(
@@ -44,7 +45,7 @@ extension Database {
         var duplicates: [DuplicateCustomID] = []
         for (id, job) in zip(id...last, group) {
             if ids.contains(id) {
-                try run(Self.insertBodies(1), id, job.endpoint, job.body)
+                try run(Self.insertOneBody, id, job.endpoint, job.body)
             } else {
                 let first = try number(
                     "SELECT line FROM jobs WHERE batch_id = ? AND custom_id = ? AND rejected = 0", batch, job.customID)
