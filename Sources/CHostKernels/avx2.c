@@ -14,6 +14,7 @@
 #define HK_TABLE avx2_kernels
 #define HK_VALUE_VECTORS 2
 #define HK_NIBBLE_SUMS
+#define HK_PAIR_PRODUCTS
 #define HK_SIGNED_BYTES(seven) !(seven)
 #define HK_LOAD_F16
 #define HK_SAVE_F16
@@ -21,6 +22,7 @@
 // tile out of the few registers between groups.
 #define HK_IN_ORDER(v) __asm__ volatile("" : "+x"(v))
 #define HK_IN_MEMORY(v) __asm__ volatile("" : "+m"(v))
+#define HK_TOTALS_IN_MEMORY HK_IN_MEMORY
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 
@@ -34,9 +36,16 @@ static inline __attribute__((always_inline)) hk_words nibble_products(hk_words u
 static inline __attribute__((always_inline)) hk_words nibble_sum(hk_words sum, hk_words products) {
     return (hk_words)_mm256_add_epi16((__m256i)sum, (__m256i)products);
 }
-static inline __attribute__((always_inline)) hk_words nibble_total(hk_words sum) {
-    return (hk_words)_mm256_madd_epi16((__m256i)sum, _mm256_set1_epi16(1));
+static inline __attribute__((always_inline)) hk_words pair_products(hk_words a, hk_words b) {
+    return (hk_words)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 }
+// One of each word's two numbers, in both its halves: it multiplies the two sums of a word.
+static inline __attribute__((always_inline)) hk_words both_of(hk_words pairs, int second) {
+    const __m256i first = _mm256_set1_epi64x(0x0504050401000100), other = _mm256_set1_epi64x(0x0706070603020302);
+    const __m256i lanes = _mm256_set_epi64x(0x0808080808080808, 0, 0x0808080808080808, 0);
+    return (hk_words)_mm256_shuffle_epi8((__m256i)pairs, _mm256_add_epi8(second ? other : first, lanes));
+}
+#define nibble_total pair_products
 
 // Eight-bit weights as signed bytes: the instruction takes unsigned bytes by signed ones, so the sign of w goes to x. No pair
 // of products leaves 16 bits (2 × 128 × 127 < 2¹⁵).

@@ -13,6 +13,7 @@
 #define HK_INT8_COLUMNS 2
 #define HK_TABLE avx512_kernels
 #define HK_VALUE_VECTORS 4
+#define HK_PAIR_PRODUCTS
 #define HK_LOAD_F16
 #define HK_SAVE_F16
 
@@ -24,6 +25,10 @@ typedef float hk_floats __attribute__((vector_size(64)));
 
 static inline __attribute__((always_inline)) hk_words dot4(hk_words sum, hk_words u, hk_words x) {
     return (hk_words)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)u, (__m512i)x);
+}
+
+static inline __attribute__((always_inline)) hk_words pair_products(hk_words a, hk_words b) {
+    return (hk_words)_mm512_madd_epi16((__m512i)a, (__m512i)b);
 }
 
 static inline __attribute__((always_inline)) hk_floats load_f16(const uint16_t *p) {

@@ -125,13 +125,14 @@ void hk_gguf_group(uint32_t type, const void *row, size_t group, hk_group *out) 
     }
 }
 
-int32_t hk_packed_format(uint32_t type, int32_t *parts) {
+int32_t hk_packed_format(uint32_t type, int int8, int32_t *parts) {
     *parts = type == GGUF_Q2_K || type == GGUF_Q3_K || type == GGUF_Q6_K ? 2 : 1;
     switch (type) {
     case GGUF_F32: return HK_F32;
     case GGUF_F16: return HK_F16;
     case GGUF_BF16: return HK_BF16;
-    case GGUF_Q4_0: case GGUF_Q4_1: case GGUF_Q2_K: case GGUF_Q3_K: case GGUF_Q4_K: return HK_U4;
+    case GGUF_Q2_K: case GGUF_Q3_K: return HK_U4;
+    case GGUF_Q4_0: case GGUF_Q4_1: case GGUF_Q4_K: return int8 ? HK_I4 : HK_U4;
     default: return HK_U8;
     }
 }

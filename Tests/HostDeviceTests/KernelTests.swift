@@ -67,7 +67,7 @@ struct BlockType: Sendable, CustomStringConvertible {
     func floatProductsAreFusedChains(block: BlockType) throws {
         let (inputs, outputs) = (block.elements == 1 ? 300 : 768, 45)
         let bytes = block.rows(outputs, inputs: inputs)
-        let matrix = try pack(block, bytes, inputs, outputs)
+        let matrix = try pack(block, bytes, inputs, outputs, int8: false)
         var random = SmallRandom(seed: 3)
         let x = random.floats(14 * inputs)
         var expected = [Float](repeating: 0, count: 14 * outputs)
@@ -93,13 +93,14 @@ struct BlockType: Sendable, CustomStringConvertible {
 
     @Test(arguments: BlockType.all.filter { [2, 3, 6, 7, 8, 12, 13].contains($0.type) })
     func int8ProductsAreNearAndEqualOnAllInstructionSets(block: BlockType) throws {
-        // More groups than are unpacked at a time, and more rows than a tile has.
-        let (inputs, outputs) = (1024, 45)
-        let matrix = try pack(block, block.rows(outputs, inputs: inputs), inputs, outputs)
+        // More groups than are unpacked at a time, the last block not whole, and more rows than a tile has.
+        let (inputs, outputs) = (block.elements == 32 ? 1056 : 1024, 45)
+        let bytes = block.rows(outputs, inputs: inputs)
+        let matrix = try pack(block, bytes, inputs, outputs, int8: true)
         #expect(matrix.takesInt8)
         var random = SmallRandom(seed: 4)
         let x = random.floats(9 * inputs)
-        let exact = multiply(.portable, matrix, x, rows: 9)
+        let exact = try multiply(.portable, pack(block, bytes, inputs, outputs, int8: false), x, rows: 9)
         let expected = try multiplyInt8(.portable, matrix, x, rows: 9)
         let coarsest = try multiplyInt8(.portable, matrix, x, rows: 9, peak: HK_INT7_PEAK)
         let size = (exact.map { $0 * $0 }.reduce(0, +) / Float(exact.count)).squareRoot()
@@ -115,6 +116,54 @@ struct BlockType: Sendable, CustomStringConvertible {
         }
     }
 
+    /// Scales and minimums as integers: an input of 1 alone gives a weight itself.
+    @Test(arguments: BlockType.all.filter { [2, 3, 12].contains($0.type) })
+    func integerScalesAreNear(block: BlockType) throws {
+        let (inputs, outputs) = (256, 7)
+        let bytes = block.rows(outputs, inputs: inputs)
+        let matrix = try pack(block, bytes, inputs, outputs, int8: true)
+        let x = (0..<inputs).flatMap { place in (0..<inputs).map { $0 == place ? Float(1) : 0 } }
+        let y = try multiplyInt8(.available[0], matrix, x, rows: inputs)
+        var weights = [Float](repeating: 0, count: inputs)
+        for output in 0..<outputs {
+            bytes.withUnsafeBytes {
+                hk_gguf_row(block.type, $0.baseAddress! + output * (bytes.count / outputs), inputs, &weights)
+            }
+            let greatest = weights.map(abs).max()!
+            let worst = (0..<inputs).map { abs(y[$0 * outputs + output] - weights[$0]) }.max()!
+            #expect(worst <= 0x1p-13 * greatest)
+        }
+    }
+
+    /// Blocks whose integer sums are as great as they get, of either sign, and rows with numbers that are none.
+    @Test func integerSumsHoldTheGreatestBlocks() throws {
+        // f16 scales and minimums: 15 scales nearly a power of two, from 0 and from below; a minimum alone; infinity; NaN.
+        let rows: [(scale: UInt16, minimum: UInt16)] = [
+            (0x3044, 0), (0x3044, 0xb844), (0, 0x3fff), (0x3bff, 0xc77f), (0x7c00, 0), (0, 0x7e00),
+        ]
+        let block = BlockType.all.first { $0.type == 3 }!
+        var bytes: [UInt8] = []
+        for row in rows {
+            for _ in 0..<4 {
+                for half in [row.scale, row.minimum] { bytes += [UInt8(half & 255), UInt8(half >> 8)] }
+                bytes += [UInt8](repeating: 0xff, count: 16)
+            }
+        }
+        let x = [Float](repeating: 1, count: 128) + [Float](repeating: -1, count: 128)
+        let exact = try multiply(.portable, pack(block, bytes, 128, rows.count, int8: false), x, rows: 2)
+        for set in KernelSet.available {
+            let y = try multiplyInt8(set, pack(block, bytes, 128, rows.count, int8: true), x, rows: 2)
+            for row in 0..<2 {
+                for output in 0..<4 {
+                    let (found, expected) = (y[row * 6 + output], exact[row * 6 + output])
+                    let error = Swift.abs(found - expected)
+                    #expect(error <= 1e-4 * expected.magnitude, "\(set.name), output \(output)")
+                }
+                #expect(y[row * 6 + 4].isNaN && y[row * 6 + 5].isNaN)
+            }
+        }
+    }
+
     @Test(arguments: KernelSet.available.map(\.name))
     func selfCheckPasses(name: String) throws {
         let set = try KernelSet.choose(named: name)
@@ -126,13 +175,13 @@ struct BlockType: Sendable, CustomStringConvertible {
     func faultyActivationsStayVisible(name: String) throws {
         let set = try KernelSet.choose(named: name)
         for fault in [Float.nan, .infinity, -.infinity] {
-            var x = [Float](repeating: 1, count: 64)
-            x[40] = fault
-            let buffer = try QuantizedBuffer(rows: 1, width: 64)
-            var quantized = buffer.view(width: 64, peak: HK_INT8_PEAK)
-            set.table.quantize(x, 64, 1, 64, &quantized, 0, 0)
+            var x = [Float](repeating: 1, count: 128)
+            x[70] = fault
+            let buffer = try QuantizedBuffer(rows: 1, width: 128)
+            var quantized = buffer.view(width: 128, peak: HK_INT8_PEAK)
+            set.table.quantize(x, 128, 1, 128, &quantized, 0, 0)
             #expect(quantized.scales[0] == Float(1) / 127)
-            #expect(quantized.scales[set.table.row_tile].isNaN)
+            #expect(quantized.scales[2 * set.table.row_tile].isNaN)
         }
     }
 
@@ -157,10 +206,13 @@ struct BlockType: Sendable, CustomStringConvertible {
         }
     }
 
-    private func pack(_ block: BlockType, _ bytes: [UInt8], _ inputs: Int, _ outputs: Int) throws -> PackedMatrix {
+    private func pack(
+        _ block: BlockType, _ bytes: [UInt8], _ inputs: Int, _ outputs: Int, int8: Bool
+    ) throws -> PackedMatrix {
         try bytes.withUnsafeBytes {
             try PackedMatrix(
-                type: block.type, rows: $0, inputs: inputs, outputs: outputs, pool: ThreadPool(threadCount: 1))
+                type: block.type, rows: $0, inputs: inputs, outputs: outputs, int8: int8,
+                pool: ThreadPool(threadCount: 1))
         }
     }
 

@@ -2,11 +2,25 @@
 //
 // A set has `dot4`, which adds the products of four unsigned and four signed bytes to each word. It may do better for its
 // instructions: HK_NIBBLE_SUMS where sums of 4-bit weights have a form of their own within a group (`nibble_products`,
-// `nibble_sum`, `nibble_total`), HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes (`dot4_signed`),
+// `nibble_sum`, `nibble_total`, which takes its scale as `both_of` gives it), HK_PAIR_PRODUCTS where it has the sums of products
+// of pairs of 16 bits, HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes (`dot4_signed`),
 // with activations of any size or of more than 7 bits.
 
+// Parts of a sum may leave 32 bits though the whole does not.
+typedef uint32_t vu __attribute__((vector_size(HK_LANES * 4)));
+HK_INLINE vi sum_of(vi a, vi b) { return (vi)((vu)a + (vu)b); }
+HK_INLINE vi product_of(vi a, vi b) { return (vi)((vu)a * (vu)b); }
+
+// One of each word's two numbers of 16 bits.
+HK_INLINE vi one_of(vi pairs, const int second) { return (second ? pairs : pairs << 16) >> 16; }
+#ifndef HK_PAIR_PRODUCTS
+HK_INLINE vi pair_products(vi a, vi b) {
+    return sum_of(product_of(one_of(a, 0), one_of(b, 0)), product_of(one_of(a, 1), one_of(b, 1)));
+}
+#endif
 #ifndef HK_NIBBLE_SUMS
-#define nibble_total(sum) (sum)
+#define both_of one_of
+#define nibble_total product_of
 #define nibble_sum(sum, products) (products)
 #endif
 #ifndef HK_SIGNED_BYTES
@@ -16,12 +30,12 @@
 // Rows whose products are made before they are added up: 2 × 2 products keep all vector units busy.
 #define HK_ROWS_TOGETHER 2
 
-// Where a row tile's blocks of a group begin, counted in blocks.
-HK_INLINE size_t int8_block(const hk_quantized *x, size_t row, size_t group) {
+// Where a row tile's groups `group` begin, counted in groups.
+HK_INLINE size_t int8_group(const hk_quantized *x, size_t row, size_t group) {
     return row / HK_INT8_ROWS * HK_INT8_ROWS * (x->width / HK_GROUP) + group * HK_INT8_ROWS;
 }
 
-HK_INLINE vi broadcast4(const int8_t *p) {
+HK_INLINE vi broadcast4(const void *p) {
     int32_t word;
     __builtin_memcpy(&word, p, 4);
     return word - (vi){};

@@ -1,5 +1,6 @@
-// Matrix products with int8 activations. In a group of 32 inputs the sum of u·q is an exact integer, whatever the order;
-// then fma(scale, Σuq, minimum·Σq) is the group's value and enters the row's float sum with the activations' scale.
+// Matrix products with int8 activations, record by record. A record's sum is an exact integer, whatever the order, and enters
+// the row's float sum with the activations' scale: for I4 Σ scale·Σuq + minimum·Σ8q of its two groups at once, for U8
+// fma(scale, Σuq, minimum·Σq) of its one.
 
 #include "dots.h"
 
@@ -10,99 +11,157 @@ enum { HK_NIBBLES, HK_BYTES, HK_BYTES_BY_7, HK_UNPACKED };
 #define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
 // Vectors of a panel.
 #define HK_PANEL_VECTORS (HK_PANEL / HK_LANES)
-// Groups whose nibbles are unpacked at a time: few enough that they stay in the first cache with their activations.
-#define HK_UNPACKED_GROUPS 24
+// Records whose nibbles are unpacked at a time: few enough that they stay in the first cache with their activations.
+#define HK_UNPACKED_RECORDS 12
 
-// 32-bit words of a group's weights, and of its record with the scales and minimums.
-#define HK_WORDS(four) ((four) ? 4 : 8)
-#define HK_RECORD(four) ((HK_WORDS(four) + 2) * HK_PANEL)
-// Cache lines of a record.
-#define HK_RECORD_LINES(four) (HK_RECORD(four) * 4 / 64)
+// A record is 8 × HK_PANEL words of weights, and HK_PANEL each of scales and minimums: as many for a block of nibbles as for a
+// group of bytes.
+#define HK_RECORD (10 * HK_PANEL)
+#define HK_RECORD_LINES (HK_RECORD * 4 / 64)
 
-// Groups of a panel that tiles go through, and what they fetch from memory meanwhile.
+// Records of a panel that tiles go through, and what they fetch from memory meanwhile.
 typedef struct {
-    // Weights of the first group's first lane.
+    // Weights of the first record's first lane.
     const uint32_t *words;
-    // Scales of the first group's first lane; minimums stand HK_PANEL behind.
-    const float *scales;
+    // Scales of the first record's first lane; minimums stand HK_PANEL behind.
+    const uint32_t *scales;
     size_t first;
     size_t count;
-    // Fetched from `next` on, and from `after` on once group `turn` is reached: as much as the tile reads where no other
-    // tile goes through its lanes, otherwise `lines` cache lines a group.
+    // The first lane's unit, where the sums are complete after the run and have one.
+    const float *units;
+    // Fetched from `next` on, and from `after` on once record `turn` is reached: as much as the tile reads where no other
+    // tile goes through its lanes, otherwise `lines` cache lines a record.
     const uint8_t *next;
     const uint8_t *after;
     size_t turn;
     size_t lines;
-} group_run;
+} record_run;
 
 HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
     for (size_t line = 0; line < lines; line++, next += 64) __builtin_prefetch(next, 0, 2);
     return next;
 }
 
+// Σuq of group `group` of a block of nibbles, in the set's form, for `rows` rows whose values begin at `values`.
+HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked, const int group, const uint32_t *words,
+                           const int8_t *values, vi dots[][HK_PANEL_VECTORS]) {
+    const size_t stride = unpacked ? HK_TILE_LANES : HK_PANEL;
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = (vi){};
+    HK_UNROLL for (int word = 0; word < 8; word += unpacked ? 1 : 2) {
+        vi u[HK_PANEL_VECTORS], high[HK_PANEL_VECTORS];
+        size_t place = (size_t)(unpacked ? group * 8 + word : group * 4 + word / 2) * stride;
+        HK_UNROLL for (int c = 0; c < columns; c++) {
+            u[c] = load_words(words + place + c * HK_LANES);
+            if (unpacked) continue;
+            high[c] = (u[c] >> 4) & 0x0f0f0f0f;
+            u[c] &= 0x0f0f0f0f;
+        }
+        const int8_t *q = values + (group * 8 + word) * HK_INT8_ROWS * 4;
+        HK_UNROLL for (int r = 0; r < rows; r += HK_ROWS_TOGETHER) {
+            const int together = rows - r < HK_ROWS_TOGETHER ? rows - r : HK_ROWS_TOGETHER;
+            add_dots(1, 0, together, columns, dots + r, u, q + r * 4);
+            if (!unpacked) add_dots(1, 0, together, columns, dots + r, high, q + (HK_INT8_ROWS + r) * 4);
+        }
+    }
+}
+
+// The value of a block of nibbles, but for the activations' scale and the outputs' units.
+HK_INLINE void nibble_values(const int rows, const int columns, const int unpacked, const uint32_t *words,
+                             const uint32_t *scales, const int8_t *values, const int16_t *sum_pairs,
+                             vf out[][HK_PANEL_VECTORS]) {
+    vi first[HK_INT8_ROWS][HK_PANEL_VECTORS], dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
+    vi pairs[HK_PANEL_VECTORS], minimums[HK_PANEL_VECTORS];
+    nibble_dots(rows, columns, unpacked, 0, words, values, dots);
+    HK_UNROLL for (int c = 0; c < columns; c++) pairs[c] = both_of(load_words(scales + c * HK_LANES), 0);
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < columns; c++) first[r][c] = nibble_total(dots[r][c], pairs[c]);
+    HK_TOTALS_IN_MEMORY(first);
+    nibble_dots(rows, columns, unpacked, 1, words, values, dots);
+    HK_UNROLL for (int c = 0; c < columns; c++) {
+        pairs[c] = both_of(load_words(scales + c * HK_LANES), 1);
+        minimums[c] = load_words(scales + HK_PANEL + c * HK_LANES);
+    }
+    HK_UNROLL for (int r = 0; r < rows; r++) {
+        vi sum = broadcast4(sum_pairs + 2 * r);
+        HK_UNROLL for (int c = 0; c < columns; c++) {
+            vi second = sum_of(nibble_total(dots[r][c], pairs[c]), pair_products(minimums[c], sum));
+            out[r][c] = floats(sum_of(first[r][c], second));
+        }
+    }
+}
+
+// The value of a group of bytes, but for the activations' scale.
+HK_INLINE void byte_values(const int rows, const int columns, const int seven, const uint32_t *words, const uint32_t *scales,
+                           const int8_t *values, const float *sums, vf out[][HK_PANEL_VECTORS]) {
+    vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = bytes_begin(seven, sums[r]);
+    HK_UNROLL for (int word = 0; word < 8; word++) {
+        vi u[HK_PANEL_VECTORS];
+        HK_UNROLL for (int c = 0; c < columns; c++) u[c] = load_words(words + word * HK_PANEL + c * HK_LANES);
+        const int8_t *q = values + word * HK_INT8_ROWS * 4;
+        HK_UNROLL for (int r = 0; r < rows; r += HK_ROWS_TOGETHER)
+            add_dots(0, seven, rows - r < HK_ROWS_TOGETHER ? rows - r : HK_ROWS_TOGETHER, columns, dots + r, u, q + r * 4);
+    }
+    HK_UNROLL for (int r = 0; r < rows; r++) {
+        vf sum = splat(sums[r]);
+        HK_UNROLL for (int c = 0; c < columns; c++) {
+            vf scale = load((const float *)scales + c * HK_LANES);
+            vf minimum = load((const float *)scales + HK_PANEL + c * HK_LANES);
+            out[r][c] = fused(scale, floats(dots[r][c]), minimum * sum);
+        }
+    }
+}
+
 // `rows` rows from `row` on, all of one row tile of `x`, × `columns` vectors; sums go on from what stands in `y` where the
 // run is not the panel's first. All strides but the results' are constants: run-time ones would cost a sixth of the speed.
-HK_INLINE void int8_tile(const int rows, const int columns, const int form, group_run *run, const hk_quantized *x,
+HK_INLINE void int8_tile(const int rows, const int columns, const int form, record_run *run, const hk_quantized *x,
                          size_t row, float *y, size_t y_stride) {
     vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
-    const int four = form == HK_NIBBLES || form == HK_UNPACKED, seven = form == HK_BYTES_BY_7;
-    const size_t words = HK_WORDS(form == HK_NIBBLES), record = HK_RECORD(four);
-    const size_t stride = form == HK_UNPACKED ? HK_TILE_LANES : HK_PANEL;
+    const int four = form == HK_NIBBLES || form == HK_UNPACKED;
+    // Groups of a record: a block of activations is one record of nibbles and two of bytes.
+    const size_t groups = four ? 2 : 1;
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = run->first ? load(y + r * y_stride + c * HK_LANES) : (vf){};
-    const uint32_t *weights = run->words;
-    const float *scales = run->scales;
+    const uint32_t *words = run->words, *scales = run->scales;
     const uint8_t *next = run->next;
-    // All but one line a group at once: a loop in every group would cost more than it fetches.
+    // All but one line a record at once: a loop for every record would cost more than it fetches.
     if (form == HK_UNPACKED) next = fetch_lines(next, (run->lines - 1) * run->count);
-    size_t block = int8_block(x, row, run->first);
-    const int8_t *values = x->values + block * HK_GROUP + row % HK_INT8_ROWS * 4;
-    const float *factors = x->scales + block + row % HK_INT8_ROWS, *totals = x->sums + block + row % HK_INT8_ROWS;
-    for (size_t g = 0; g < run->count; g++) {
+    size_t group = int8_group(x, row, run->first * groups), within = row % HK_INT8_ROWS;
+    const int8_t *values = x->values + group * HK_GROUP + within * 4;
+    const float *factors = x->scales + group + within, *totals = x->sums + group + within;
+    const int16_t *pairs = x->pairs + group + 2 * within;
+    for (size_t i = 0; i < run->count; i++) {
         HK_IN_MEMORY(sums);
-        if (run->first + g == run->turn) next = run->after;
+        if (run->first + i == run->turn) next = run->after;
         if (form == HK_UNPACKED) next = fetch_lines(next, 1);
-        else if (rows == 1 && columns == HK_PANEL_VECTORS) next = fetch_lines(next, HK_RECORD_LINES(form == HK_NIBBLES));
-        else next = fetch_lines(next, form == HK_NIBBLES ? HK_RECORD_LINES(1) * columns / HK_PANEL_VECTORS : run->lines);
-        vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
-        HK_UNROLL for (int r = 0; r < rows; r++)
-            HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = four ? (vi){} : bytes_begin(seven, totals[r]);
-        HK_UNROLL for (size_t word = 0; word < words; word++) {
-            vi u[HK_PANEL_VECTORS], high[HK_PANEL_VECTORS];
-            HK_UNROLL for (int c = 0; c < columns; c++) {
-                u[c] = load_words(weights + word * stride + c * HK_LANES);
-                if (form != HK_NIBBLES) continue;
-                high[c] = (u[c] >> 4) & 0x0f0f0f0f;
-                u[c] &= 0x0f0f0f0f;
-            }
-            const int8_t *q = values + word * (HK_GROUP / words) * HK_INT8_ROWS;
-            HK_UNROLL for (int r = 0; r < rows; r += HK_ROWS_TOGETHER) {
-                const int together = rows - r < HK_ROWS_TOGETHER ? rows - r : HK_ROWS_TOGETHER;
-                add_dots(four, seven, together, columns, dots + r, u, q + r * 4);
-                if (form == HK_NIBBLES) add_dots(1, 0, together, columns, dots + r, high, q + (HK_INT8_ROWS + r) * 4);
-            }
-        }
+        else if (rows == 1 && columns == HK_PANEL_VECTORS) next = fetch_lines(next, HK_RECORD_LINES);
+        else next = fetch_lines(next, form == HK_NIBBLES ? HK_RECORD_LINES * columns / HK_PANEL_VECTORS : run->lines);
+        vf record[HK_INT8_ROWS][HK_PANEL_VECTORS];
+        if (four) nibble_values(rows, columns, form == HK_UNPACKED, words, scales, values, pairs, record);
+        else byte_values(rows, columns, form == HK_BYTES_BY_7, words, scales, values, totals, record);
         HK_UNROLL for (int r = 0; r < rows; r++) {
-            vf factor = splat(factors[r]), sum = splat(totals[r]);
-            HK_UNROLL for (int c = 0; c < columns; c++) {
-                vf scale = load(scales + c * HK_LANES), minimum = load(scales + HK_PANEL + c * HK_LANES);
-                vi total = four ? nibble_total(dots[r][c]) : dots[r][c];
-                sums[r][c] = fused(factor, fused(scale, floats(total), minimum * sum), sums[r][c]);
-            }
+            vf factor = splat(factors[r]);
+            HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = fused(factor, record[r][c], sums[r][c]);
         }
-        weights += form == HK_UNPACKED ? 8 * HK_TILE_LANES : record;
-        scales += record;
-        values += HK_GROUP * HK_INT8_ROWS;
-        factors += HK_INT8_ROWS;
-        totals += HK_INT8_ROWS;
+        words += form == HK_UNPACKED ? 16 * HK_TILE_LANES : HK_RECORD;
+        scales += HK_RECORD;
+        values += groups * HK_GROUP * HK_INT8_ROWS;
+        factors += groups * HK_INT8_ROWS;
+        totals += groups * HK_INT8_ROWS;
+        pairs += groups * HK_INT8_ROWS;
     }
     HK_UNROLL for (int r = 0; r < rows; r++)
-        HK_UNROLL for (int c = 0; c < columns; c++) save(y + r * y_stride + c * HK_LANES, sums[r][c]);
+        HK_UNROLL for (int c = 0; c < columns; c++) {
+            if (run->units) sums[r][c] *= load(run->units + c * HK_LANES);
+            save(y + r * y_stride + c * HK_LANES, sums[r][c]);
+        }
     run->next = next;
 }
 
 // All rows through a run, in tiles of HK_INT8_COLUMNS vectors and up to a row tile of `x`.
-HK_INLINE void int8_rows(const int form, group_run *run, const hk_quantized *x, size_t row, size_t rows, float *y,
+HK_INLINE void int8_rows(const int form, record_run *run, const hk_quantized *x, size_t row, size_t rows, float *y,
                          size_t y_stride) {
     for (size_t end = row + rows, tile; row < end; row += tile, y += tile * y_stride) {
         tile = HK_INT8_ROWS - row % HK_INT8_ROWS;
@@ -119,12 +178,12 @@ HK_INLINE void int8_rows(const int form, group_run *run, const hk_quantized *x, 
     }
 }
 
-// Unpacks the nibbles of a run's groups, word after word, to bytes.
-HK_INLINE void unpack(const group_run *run, size_t groups, uint32_t *out) {
-    for (size_t g = 0; g < groups; g++)
-        for (size_t word = 0; word < 4; word++, out += 2 * HK_TILE_LANES)
+// Unpacks the nibbles of a run's records, word after word, to bytes.
+HK_INLINE void unpack(const record_run *run, size_t records, uint32_t *out) {
+    for (size_t i = 0; i < records; i++)
+        for (size_t word = 0; word < 8; word++, out += 2 * HK_TILE_LANES)
             HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
-                vi v = load_words(run->words + g * HK_RECORD(1) + word * HK_PANEL + c * HK_LANES);
+                vi v = load_words(run->words + i * HK_RECORD + word * HK_PANEL + c * HK_LANES);
                 vi low = v & 0x0f0f0f0f, high = (v >> 4) & 0x0f0f0f0f;
                 __builtin_memcpy(out + c * HK_LANES, &low, sizeof low);
                 __builtin_memcpy(out + HK_TILE_LANES + c * HK_LANES, &high, sizeof high);
@@ -132,18 +191,19 @@ HK_INLINE void unpack(const group_run *run, size_t groups, uint32_t *out) {
 }
 
 // Tiles of several rows over the lanes that `run` begins with. Nibbles that more than one tile needs are unpacked once.
-HK_INLINE void int8_lanes(const int four, group_run run, const hk_quantized *x, size_t row, size_t rows, size_t groups,
-                          float *y, size_t y_stride, const uint8_t **next) {
+HK_INLINE void int8_lanes(const int four, record_run run, const hk_quantized *x, size_t row, size_t rows, float *y,
+                          size_t y_stride, const uint8_t **next) {
     if (four && rows > HK_INT8_ROWS) {
-        _Alignas(64) uint32_t unpacked[HK_UNPACKED_GROUPS * 8 * HK_TILE_LANES];
-        group_run part = run;
+        _Alignas(64) uint32_t unpacked[HK_UNPACKED_RECORDS * 16 * HK_TILE_LANES];
+        record_run part = run;
         part.words = unpacked;
-        for (; part.first < groups; part.first += part.count) {
-            part.count = groups - part.first < HK_UNPACKED_GROUPS ? groups - part.first : HK_UNPACKED_GROUPS;
+        for (size_t left = run.count; left > 0; left -= part.count, part.first += part.count) {
+            part.count = left < HK_UNPACKED_RECORDS ? left : HK_UNPACKED_RECORDS;
+            part.units = part.count == left ? run.units : 0;
             unpack(&run, part.count, unpacked);
             int8_rows(HK_UNPACKED, &part, x, row, rows, y, y_stride);
-            run.words += part.count * HK_RECORD(1);
-            part.scales += part.count * HK_RECORD(1);
+            run.words += part.count * HK_RECORD;
+            part.scales += part.count * HK_RECORD;
         }
         *next = part.next;
         return;
@@ -154,12 +214,14 @@ HK_INLINE void int8_lanes(const int four, group_run run, const hk_quantized *x, 
     *next = run.next;
 }
 
-// A panel's groups, packed as in memory.
-HK_INLINE group_run whole_panel(const hk_matrix *w, size_t panel) {
-    size_t groups = w->inputs / HK_GROUP;
+// A panel's records, packed as in memory.
+HK_INLINE record_run whole_panel(const hk_matrix *w, size_t panel) {
     const uint32_t *words = (const uint32_t *)(w->values + panel * w->panel_bytes);
-    const float *scales = (const float *)words + HK_WORDS(w->format == HK_U4) * HK_PANEL;
-    return (group_run){.words = words, .scales = scales, .count = groups, .turn = groups};
+    size_t records = w->panel_bytes / (HK_RECORD * 4);
+    return (record_run){
+        .words = words, .scales = words + 8 * HK_PANEL, .count = records, .turn = records,
+        .units = w->format == HK_I4 ? (const float *)(words + records * HK_RECORD) : 0,
+    };
 }
 
 // Records that one row's product fetches ahead: enough for memory's delay, and few beside a panel.
@@ -168,14 +230,13 @@ HK_INLINE group_run whole_panel(const hk_matrix *w, size_t panel) {
 // One row alone takes all columns of a panel at once, and so reads the weights from memory in their order.
 static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, float *y,
                      const void *after) {
-    size_t groups = w->inputs / HK_GROUP, record = w->panel_bytes / groups;
-    size_t ahead = groups < HK_RECORDS_AHEAD ? groups : HK_RECORDS_AHEAD;
     for (size_t panel = first; panel < last; panel++, y += HK_PANEL) {
-        group_run run = whole_panel(w, panel);
-        run.next = w->values + panel * w->panel_bytes + ahead * record;
+        record_run run = whole_panel(w, panel);
+        size_t ahead = run.count < HK_RECORDS_AHEAD ? run.count : HK_RECORDS_AHEAD;
+        run.next = (const uint8_t *)(run.words + ahead * HK_RECORD);
         run.after = after;
-        if (panel + 1 == last && after) run.turn = groups - ahead;
-        if (w->format == HK_U4) int8_tile(1, HK_PANEL_VECTORS, HK_NIBBLES, &run, x, row, y, 0);
+        if (panel + 1 == last && after) run.turn = run.count - ahead;
+        if (w->format == HK_I4) int8_tile(1, HK_PANEL_VECTORS, HK_NIBBLES, &run, x, row, y, 0);
         else if (x->peak > HK_INT7_PEAK) int8_tile(1, HK_PANEL_VECTORS, HK_BYTES, &run, x, row, y, 0);
         else int8_tile(1, HK_PANEL_VECTORS, HK_BYTES_BY_7, &run, x, row, y, 0);
     }
@@ -184,19 +245,18 @@ static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_qua
 static void matmul_int8(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
                         float *y, size_t y_stride, const void *after) {
     if (rows == 1) return int8_row(w, first, last, x, row, y, after);
-    size_t groups = w->inputs / HK_GROUP;
     // The next panel is fetched in equal shares by this one's tiles.
     size_t tiles = (rows + HK_INT8_ROWS - 1) / HK_INT8_ROWS * (HK_PANEL / HK_TILE_LANES);
-    size_t share = (w->panel_bytes / 64 + tiles * groups - 1) / (tiles * groups);
     for (size_t panel = first; panel < last; panel++) {
-        group_run run = whole_panel(w, panel);
+        record_run run = whole_panel(w, panel);
         run.next = panel + 1 < last || !after ? w->values + (panel + 1) * w->panel_bytes : after;
-        run.lines = share;
+        run.lines = (w->panel_bytes / 64 + tiles * run.count - 1) / (tiles * run.count);
         for (size_t lane = 0; lane < HK_PANEL; lane += HK_TILE_LANES) {
             float *out = y + (panel - first) * HK_PANEL + lane;
-            int8_lanes(w->format == HK_U4, run, x, row, rows, groups, out, y_stride, &run.next);
+            int8_lanes(w->format == HK_I4, run, x, row, rows, out, y_stride, &run.next);
             run.words += HK_TILE_LANES;
             run.scales += HK_TILE_LANES;
+            if (run.units) run.units += HK_TILE_LANES;
         }
     }
 }

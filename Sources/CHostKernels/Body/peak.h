@@ -6,6 +6,7 @@
 
 static uint64_t peak_dot(size_t iterations) {
     vi sums[HK_INT8_ROWS][HK_INT8_COLUMNS], u[HK_INT8_COLUMNS], x[HK_INT8_ROWS];
+    vi ones = both_of((vi){} + 1, 0);
     HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) u[c] = (vi){} + 0x01010101;
     HK_UNROLL for (int r = 0; r < HK_INT8_ROWS; r++) {
         x[r] = (vi){} + 0x01010101;
@@ -21,7 +22,7 @@ static uint64_t peak_dot(size_t iterations) {
                     dots[r][c] = nibble_sum(dots[r][c], nibbles_of(dots[r][c], u[c], x[r]));
         }
         HK_UNROLL for (int r = 0; r < HK_INT8_ROWS; r++)
-            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] += nibble_total(dots[r][c]);
+            HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) sums[r][c] += nibble_total(dots[r][c], ones);
     }
     uint64_t total = 0;
     for (int r = 0; r < HK_INT8_ROWS; r++)
@@ -51,7 +52,6 @@ static uint64_t peak_fma(size_t iterations) {
 }
 
 static uint32_t read_all(const uint32_t *words, size_t count) {
-    typedef uint32_t vu __attribute__((vector_size(HK_LANES * 4)));
     vu sums[8] = {};
     for (size_t i = 0; i < count; i += 8 * HK_LANES)
         HK_UNROLL for (int s = 0; s < 8; s++) {

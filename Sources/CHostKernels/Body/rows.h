@@ -17,40 +17,55 @@ static void add_norm(float *residual, const float *delta, const float *weight, f
     for (i = 0; i < count; i++) out[i] = residual[i] * inverse * weight[i];
 }
 
-// A row's block of a group: its words stand HK_INT8_ROWS apart.
-HK_INLINE void place_block(const hk_quantized *out, size_t row, size_t group, v16i low, v16i high, float scale) {
+// A row's group of a block: its words stand HK_INT8_ROWS apart. Gives the sum of its values.
+HK_INLINE int32_t place_group(int8_t *values, v16i low, v16i high) {
     typedef int8_t v16b __attribute__((vector_size(16)));
-    size_t block = int8_block(out, row, group), within = row % HK_INT8_ROWS;
     v16b bytes[2] = {__builtin_convertvector(low, v16b), __builtin_convertvector(high, v16b)};
-    int8_t *values = out->values + block * HK_GROUP + within * 4;
     HK_UNROLL for (int word = 0; word < HK_GROUP / 4; word++)
         __builtin_memcpy(values + word * HK_INT8_ROWS * 4, (char *)bytes + word * 4, 4);
-    out->scales[block + within] = scale;
-    out->sums[block + within] = (float)__builtin_reduce_add(low + high);
+    return __builtin_reduce_add(low + high);
 }
 
-// Floats without sign compare as their bits do, and NaN and infinity are the greatest of them.
+// To the nearest integer, ties to even, for |x| < 2²²: what adding 1.5·2²³ leaves in the last bits.
+HK_INLINE v16i rounded(v16 x) { return (v16i)(x + splat16(0x1.8p23f)) - (v16i)splat16(0x1.8p23f); }
+
+// One block of a row, `count` floats of it. Floats without sign compare as their bits do, and NaN and infinity are the
+// greatest of them.
+HK_INLINE void quantize_block(const float *x, size_t count, const hk_quantized *out, size_t row, size_t index) {
+    v16 parts[4] = {load16(x), load16(x + 16)};
+    if (count > HK_GROUP) {
+        parts[2] = load16(x + 32);
+        parts[3] = load16(x + 48);
+    }
+    v16i magnitudes = {};
+    HK_UNROLL for (int i = 0; i < 4; i++)
+        magnitudes = __builtin_elementwise_max(magnitudes, (v16i)parts[i] & 0x7fffffff);
+    int32_t bits = __builtin_reduce_max(magnitudes);
+    float peak, limit = (float)out->peak;
+    __builtin_memcpy(&peak, &bits, 4);
+    float inverse = limit / peak, scale = peak * (1 / limit);
+    // A peak of zero and a subnormal one have no inverse: such a block is zero.
+    if (!(inverse < __builtin_inff())) inverse = 0;
+    if (bits >= 0x7f800000) {
+        scale = __builtin_nanf("");
+        HK_UNROLL for (int i = 0; i < 4; i++) parts[i] = splat16(0);
+    }
+    size_t first = int8_group(out, row, 2 * index), within = row % HK_INT8_ROWS;
+    HK_UNROLL for (int g = 0; g < 2; g++) {
+        size_t group = first + g * HK_INT8_ROWS;
+        v16i low = rounded(parts[2 * g] * splat16(inverse)), high = rounded(parts[2 * g + 1] * splat16(inverse));
+        int32_t sum = place_group(out->values + group * HK_GROUP + within * 4, low, high);
+        out->scales[group + within] = scale;
+        out->sums[group + within] = (float)sum;
+        out->pairs[first + 2 * within + g] = (int16_t)(8 * sum);
+    }
+}
+
 static void quantize(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t row,
                      size_t column) {
     for (size_t end = row + rows; row < end; row++, x += x_stride)
-        for (size_t g = 0; g < count / HK_GROUP; g++) {
-            size_t group = column / HK_GROUP + g;
-            v16 a = load16(x + g * HK_GROUP), b = load16(x + g * HK_GROUP + 16);
-            v16i magnitudes = __builtin_elementwise_max((v16i)a & 0x7fffffff, (v16i)b & 0x7fffffff);
-            int32_t bits = __builtin_reduce_max(magnitudes);
-            if (bits >= 0x7f800000) {
-                place_block(out, row, group, (v16i){}, (v16i){}, __builtin_nanf(""));
-                continue;
-            }
-            float peak, limit = (float)out->peak;
-            __builtin_memcpy(&peak, &bits, 4);
-            float inverse = peak > 0 ? limit / peak : 0;
-            // A subnormal peak has no inverse: such a block is zero.
-            if (!(inverse < __builtin_inff())) inverse = 0;
-            v16i p = __builtin_convertvector(HK_ROUND(a * splat16(inverse)), v16i);
-            v16i q = __builtin_convertvector(HK_ROUND(b * splat16(inverse)), v16i);
-            place_block(out, row, group, p, q, peak / limit);
-        }
+        for (size_t i = 0; i < count; i += HK_BLOCK)
+            quantize_block(x + i, count - i, out, row, (column + i) / HK_BLOCK);
 }
 
 HK_INLINE v16 silu_product(v16 gate, v16 up) { return gate / (splat16(1) + exponential(-gate)) * up; }

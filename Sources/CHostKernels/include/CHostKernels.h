@@ -13,8 +13,10 @@
 
 /// Output channels of a weight panel.
 #define HK_PANEL 32
-/// Inputs of a weight group that shares scales; also the block of quantised activations.
+/// Inputs of a weight group that shares scales.
 #define HK_GROUP 32
+/// Inputs that share the scale of int8 activations: two groups.
+#define HK_BLOCK 64
 /// Inputs of a panel that are expanded to float at a time.
 #define HK_DEPTH 256
 /// Floats of the scratch buffer that `matmul_float` needs: HK_DEPTH × HK_PANEL.
@@ -23,7 +25,7 @@
 #pragma clang assume_nonnull begin
 
 /// How a packed matrix holds its weights.
-enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4 };
+enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5 };
 
 /// A weight matrix in panels of HK_PANEL output channels, so that neighbouring lanes are neighbouring outputs.
 ///
@@ -31,6 +33,12 @@ enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4 };
 /// values are records [panel][group], which a product reads from the first byte to the last. A record holds 32-bit words
 /// [word][HK_PANEL], four bytes of inputs 4w…4w+3 (U8) or eight nibbles of inputs 8w…8w+7, the first four in the low halves
 /// of the bytes (U4); then floats, scales [part][HK_PANEL] and minimums [part][HK_PANEL].
+///
+/// I4 is U4 with integers for scales, so that two groups are one integer sum of int8 products: a weight is
+/// (scale · u + 8 · minimum) · unit, scale and minimum of 16 bits and below 2¹⁸ together, the unit a power of two of the
+/// output's own. What it is off is at most 2⁻¹³ of the output's greatest weight. Its records are [panel][block]: the words of two
+/// groups (the last one of zeros where there is none), then pairs [HK_PANEL][2] of their scales and of their minimums; behind a
+/// panel's last record stand its units [HK_PANEL].
 typedef struct {
     int32_t format;
     /// Scales of a group: 1, or 2 where each half has its own.
@@ -50,15 +58,18 @@ typedef struct {
 /// makes products with U8 weights 1.4 times as fast.
 #define HK_INT7_PEAK 63
 
-/// Activations as int8 in blocks of HK_GROUP: value × scale; `sums` holds each block's sum of values.
+/// Activations as int8: value × scale, which the groups of a block of HK_BLOCK have in common. `sums` holds each group's sum
+/// of values, `pairs` eight times those of a block's two groups.
 ///
 /// Rows lie in tiles of a set's `row_tile`, as its products take them: values [tile][group][word][row of the tile][4],
-/// scales and sums [tile][group][row of the tile]. Only the set that wrote them can read them.
+/// scales and sums [tile][group][row of the tile], pairs [tile][block][row of the tile][2]. Only the set that wrote them can
+/// read them.
 typedef struct {
     int8_t *values;
     float *scales;
     float *sums;
-    /// Values of a row, a multiple of HK_GROUP.
+    int16_t *pairs;
+    /// Values of a row, a multiple of HK_BLOCK.
     size_t width;
     /// What a block's greatest magnitude becomes: HK_INT8_PEAK or HK_INT7_PEAK.
     int32_t peak;
@@ -121,14 +132,14 @@ typedef struct {
     /// y[r][o] = Σ x[r][i]·w[o][i] for the outputs of panels `first` to `last` − 1, whole panels; y[0] is the first of them.
     void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
                          float *y, size_t y_stride, float *scratch);
-    /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each group; U4 and U8
+    /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each record; I4, and U8
     /// with one part. Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle.
     void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
                         float *y, size_t y_stride, const void *_Nullable next);
     /// residual += delta (unless null); out = residual / rms(residual) · weight.
     void (*add_norm)(float *residual, const float *_Nullable delta, const float *weight, float epsilon, size_t count, float *out);
-    /// `rows` rows of `count` floats, a multiple of HK_GROUP, to int8 from `row` and `column`, a multiple of HK_GROUP, on. A
-    /// block with NaN or infinity gets the scale NaN, so that the fault stays visible.
+    /// `rows` rows of `count` floats, a multiple of HK_GROUP, to int8 from `row` and `column`, a multiple of HK_BLOCK, on; what
+    /// is missing of the last block is zero. A block with NaN or infinity gets the scale NaN, so that the fault stays visible.
     void (*quantize)(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t row,
                      size_t column);
     /// out = gate · sigmoid(gate) · up, for `rows` rows of `count`.
@@ -166,8 +177,9 @@ const hk_kernels *_Nullable hk_neon_i8mm(void);
 
 /// Bytes of a panel of `inputs` inputs.
 size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs);
-/// The packed format for a GGUF element type, with the number of scales of a group in `parts`.
-int32_t hk_packed_format(uint32_t type, int32_t *parts);
+/// The packed format for a GGUF element type, with the number of scales of a group in `parts`; for int8 activations, where
+/// they can be, if `int8`.
+int32_t hk_packed_format(uint32_t type, int int8, int32_t *parts);
 /// Expands `count` weights from the start of a row of a GGUF element type.
 void hk_gguf_row(uint32_t type, const void *row, size_t count, float *out);
 /// Packs panels `first` to `last` − 1 of a GGUF tensor; outputs beyond the last are zeros.

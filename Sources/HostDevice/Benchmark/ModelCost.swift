@@ -45,23 +45,23 @@ public struct ModelCost: Sendable, Equatable {
     public let positionBytes: Int
 
     init(_ model: HostLlamaModel.Parts) {
-        let quantizes = model.optimizations == .performance
         var (layers, spared) = (ProductCost(), ProductCost())
         var bytes = model.weights.output.byteCount
         for matrix in model.weights.layers.flatMap(\.matrices) {
-            layers.add(matrix, quantizes: quantizes)
+            layers.add(matrix)
             bytes += matrix.byteCount
         }
-        for matrix in model.weights.layers.last?.outputMatrices ?? [] { spared.add(matrix, quantizes: quantizes) }
+        for matrix in model.weights.layers.last?.outputMatrices ?? [] { spared.add(matrix) }
         var head = ProductCost()
-        head.add(model.weights.output, quantizes: quantizes)
+        head.add(model.weights.output)
         self.layers = layers
         self.spared = spared
         self.head = head
         weightBytes = bytes
         let geometry = model.geometry
         positionBytes =
-            2 * model.weights.layers.count * geometry.keyValueHeads * geometry.headSize * (quantizes ? 2 : 4)
+            2 * model.weights.layers.count * geometry.keyValueHeads * geometry.headSize
+            * (model.optimizations == .performance ? 2 : 4)
     }
 
     /// The layers' products of a step of `tokens` tokens, `outputs` of whose next ones are wanted.
@@ -74,9 +74,9 @@ public struct ModelCost: Sendable, Equatable {
 }
 
 extension ProductCost {
-    fileprivate mutating func add(_ matrix: PackedMatrix, quantizes: Bool) {
+    fileprivate mutating func add(_ matrix: PackedMatrix) {
         let multiplyAdds = matrix.inputs * matrix.descriptor.pointee.outputs
-        if quantizes && matrix.takesInt8 { int8MultiplyAdds += multiplyAdds } else { floatMultiplyAdds += multiplyAdds }
+        if matrix.takesInt8 { int8MultiplyAdds += multiplyAdds } else { floatMultiplyAdds += multiplyAdds }
     }
 }
 

@@ -31,16 +31,21 @@ enum KernelSelfCheck {
         for block in stride(from: 0, to: bytes.count, by: blockBytes) {
             for scale in type == 3 ? [1, 3] : type == 14 ? [209] : [1] { bytes[block + scale] = 0x2c }
         }
-        let matrix = try bytes.withUnsafeBytes { rows in
-            try PackedMatrix(
-                type: type, rows: rows, inputs: inputs, outputs: outputs, pool: ThreadPool(threadCount: 1))
+        func matrix(int8: Bool) throws -> PackedMatrix {
+            try bytes.withUnsafeBytes { rows in
+                try PackedMatrix(
+                    type: type, rows: rows, inputs: inputs, outputs: outputs, int8: int8,
+                    pool: ThreadPool(threadCount: 1))
+            }
         }
+        let exact = try matrix(int8: false)
         let x = random.floats(rows * inputs)
-        let stride = matrix.paddedOutputs
+        let stride = exact.paddedOutputs
         var y = [Float](repeating: 0, count: rows * stride)
         var scratch = [Float](repeating: 0, count: Int(HK_SCRATCH_FLOATS))
-        set.table.matmul_float(matrix.descriptor, 0, matrix.panels, x, inputs, rows, &y, stride, &scratch)
+        set.table.matmul_float(exact.descriptor, 0, exact.panels, x, inputs, rows, &y, stride, &scratch)
         var bits = y.map(\.bitPattern)
+        let matrix = try matrix(int8: true)
         guard matrix.takesInt8 else { return bits }
         let activations = try QuantizedBuffer(rows: rows, width: inputs)
         for peak in [HK_INT8_PEAK, HK_INT7_PEAK] {

@@ -43,7 +43,7 @@ public final class HostLlamaModel: TTModel {
     /// Opens, checks and packs the weights of `initialization.config.path`.
     ///
     /// - Parameters:
-    ///   - packed: the weights where they are packed already.
+    ///   - packed: the weights where they are packed already, for the same `optimizations`.
     ///   - profile: counts where the time of steps goes.
     /// - Throws: `ModelFileError`; `HostDeviceError.outOfMemory`.
     init(
@@ -51,7 +51,8 @@ public final class HostLlamaModel: TTModel {
         profile: StepProfile? = nil
     ) throws {
         let config = initialization.config
-        let weights = try packed ?? LlamaWeights(GGUFFile(path: config.path), config, pool: pool)
+        let int8 = initialization.optimizations == .performance
+        let weights = try packed ?? LlamaWeights(GGUFFile(path: config.path), config, int8: int8, pool: pool)
         parts = Parts(
             geometry: LlamaGeometry(
                 hidden: config.hiddenSize, feedForward: config.intermediateSize, headSize: config.headSize,

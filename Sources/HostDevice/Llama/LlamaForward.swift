@@ -53,7 +53,7 @@ final class LlamaForward {
         logits = try DeviceBuffer(count: outputRows * logitStride)
         capture = TraceCapture(
             geometry: model.geometry, weights: model.weights, scratch: scratch, inputs: inputs, rotary: model.rotary,
-            epsilon: model.epsilon, quantizes: model.optimizations == .performance, threads: pool.threadCount,
+            epsilon: model.epsilon, threads: pool.threadCount,
             caches: caches, logits: logits)
         prefillTraces = Array(repeating: nil, count: tileTokens + 1)
         decodeTraces = prefillTraces

@@ -28,9 +28,10 @@ struct LlamaWeights: Sendable {
 
     /// Reads and packs all weights.
     ///
+    /// - Parameter int8: for int8 activations, where a matrix can be multiplied by them.
     /// - Throws: `ModelFileError.missingTensor`, `.wrongShape` or `.unsupported`; `HostDeviceError.outOfMemory`.
-    init(_ file: GGUFFile, _ config: ModelConfig, pool: ThreadPool) throws {
-        let reader = TensorReader(file: file, pool: pool)
+    init(_ file: GGUFFile, _ config: ModelConfig, int8: Bool, pool: ThreadPool) throws {
+        let reader = TensorReader(file: file, int8: int8, pool: pool)
         let (hidden, feedForward) = (config.hiddenSize, config.intermediateSize)
         let queryWidth = config.attentionHeadCount * config.headSize
         let keyWidth = config.keyValueHeadCount * config.headSize
@@ -61,13 +62,15 @@ struct LlamaWeights: Sendable {
 /// Takes tensors out of a file, checking each, and remembers which were taken.
 private final class TensorReader {
     let file: GGUFFile
+    let int8: Bool
     let pool: ThreadPool
     /// Matrices lie in it in the order of their use.
     private let arena = DeviceArena()
     private var taken: Set<String> = ["rope_freqs.weight"]
 
-    init(file: GGUFFile, pool: ThreadPool) {
+    init(file: GGUFFile, int8: Bool, pool: ThreadPool) {
         self.file = file
+        self.int8 = int8
         self.pool = pool
     }
 
@@ -81,7 +84,7 @@ private final class TensorReader {
     }
 
     func matrix(_ name: String, _ inputs: Int, _ outputs: Int) throws -> PackedMatrix {
-        try PackedMatrix(tensor(name, [inputs, outputs]), pool: pool, arena: arena)
+        try PackedMatrix(tensor(name, [inputs, outputs]), int8: int8, pool: pool, arena: arena)
     }
 
     func vector(_ name: String, _ count: Int) throws -> DeviceBuffer<Float> {

@@ -18,29 +18,34 @@ final class PackedMatrix: @unchecked Sendable {
     var panels: Int { (descriptor.pointee.outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL) }
     /// Outputs in whole panels: what a row of results takes.
     var paddedOutputs: Int { panels * Int(HK_PANEL) }
-    /// Whether the product can be done with int8 activations.
-    var takesInt8: Bool { descriptor.pointee.format >= Int32(HK_U4) && descriptor.pointee.parts == 1 }
+    /// Whether the product takes int8 activations; otherwise it takes floats.
+    let takesInt8: Bool
     /// Whether its weights have 8 bits.
     var hasBytes: Bool { descriptor.pointee.format == Int32(HK_U8) }
 
     /// Packs a tensor in parallel.
     ///
+    /// - Parameter int8: for int8 activations, where its element type can be multiplied by them.
     /// - Throws: `HostDeviceError.outOfMemory`.
-    convenience init(_ tensor: MappedTensor, pool: ThreadPool, arena: DeviceArena) throws(HostDeviceError) {
+    convenience init(
+        _ tensor: MappedTensor, int8: Bool, pool: ThreadPool, arena: DeviceArena
+    ) throws(HostDeviceError) {
         try self.init(
             type: tensor.type.rawValue, rows: tensor.bytes, inputs: tensor.shape[0], outputs: tensor.shape[1],
-            pool: pool, arena: arena)
+            int8: int8, pool: pool, arena: arena)
     }
 
     /// Packs `outputs` rows of a GGUF element type.
     ///
+    /// - Parameter int8: for int8 activations, where the type can be multiplied by them.
     /// - Throws: `HostDeviceError.outOfMemory`.
     init(
-        type: UInt32, rows: UnsafeRawBufferPointer, inputs: Int, outputs: Int, pool: ThreadPool,
+        type: UInt32, rows: UnsafeRawBufferPointer, inputs: Int, outputs: Int, int8: Bool, pool: ThreadPool,
         arena: DeviceArena = DeviceArena()
     ) throws(HostDeviceError) {
         var parts: Int32 = 0
-        let format = hk_packed_format(type, &parts)
+        let format = hk_packed_format(type, int8 ? 1 : 0, &parts)
+        takesInt8 = int8 && (format == Int32(HK_I4) || format == Int32(HK_U8) && parts == 1)
         let panels = (outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL)
         let panelBytes = hk_panel_bytes(format, parts, inputs)
         byteCount = panels * panelBytes

@@ -23,10 +23,10 @@ static const element elements[] = {
     {"product q6_k", 14, 512, 256, 210, {209, 209}},
 };
 
-static hk_matrix pack(uint32_t type, const void *rows, size_t row_bytes, size_t inputs, size_t outputs) {
+static hk_matrix pack(uint32_t type, int int8, const void *rows, size_t row_bytes, size_t inputs, size_t outputs) {
     size_t panels = (outputs + HK_PANEL - 1) / HK_PANEL;
     hk_matrix m = {.inputs = inputs, .outputs = outputs};
-    m.format = hk_packed_format(type, &m.parts);
+    m.format = hk_packed_format(type, int8, &m.parts);
     m.panel_bytes = hk_panel_bytes(m.format, m.parts, inputs);
     m.values = allocate(panels * m.panel_bytes);
     hk_pack(type, rows, row_bytes, &m, 0, panels);
@@ -34,7 +34,7 @@ static hk_matrix pack(uint32_t type, const void *rows, size_t row_bytes, size_t 
 }
 
 // A matrix of three panels, the last one not full, whose bits are random but for exponents.
-static hk_matrix random_matrix(const element *e) {
+static hk_matrix random_matrix(const element *e, int int8) {
     size_t outputs = 3 * HK_PANEL - 5, row_bytes = e->inputs / e->block_inputs * e->block_bytes;
     size_t bytes = row_bytes * outputs;
     uint8_t *rows = allocate(bytes);
@@ -45,10 +45,10 @@ static hk_matrix random_matrix(const element *e) {
         if (e->block_inputs == 1 && e->type != 0) rows[block + 1] &= 0xbf;
         if (e->block_inputs > 1) rows[block + e->scales[0]] = rows[block + e->scales[1]] = 0x2c;
     }
-    // The greatest weights of a group: sums that narrow integers would not hold.
-    if (e->type == 3) memset(rows + 4, 0xff, 16);
+    // The greatest weights of a block: sums that narrow integers would not hold.
+    if (e->type == 3) memset(rows + 4, 0xff, 16), memset(rows + 24, 0xff, 16);
     if (e->type == 8) memset(rows + 2, 0x7f, 32);
-    return pack(e->type, rows, row_bytes, e->inputs, outputs);
+    return pack(e->type, int8, rows, row_bytes, e->inputs, outputs);
 }
 
 static void run_float(const hk_kernels *k, results *r, const hk_matrix *m, const char *label) {
@@ -63,12 +63,12 @@ static void run_float(const hk_kernels *k, results *r, const hk_matrix *m, const
 static void run_int8(const hk_kernels *k, results *r, const hk_matrix *m, int32_t peak, const char *label) {
     size_t inputs = m->inputs, y_stride = 3 * HK_PANEL + 5;
     float *x = random_floats(14 * inputs), *y = random_floats(14 * y_stride);
-    for (size_t i = 0; i < HK_GROUP; i++) {
+    for (size_t i = 0; i < HK_BLOCK; i++) {
         x[i] = 1;
         x[inputs + i] = -1;
     }
     x[13 * inputs] = __builtin_nanf("");
-    hk_quantized q = quantized_rows(14, inputs, peak);
+    hk_quantized q = quantized_rows(14, (inputs + HK_BLOCK - 1) / HK_BLOCK * HK_BLOCK, peak);
     k->quantize(x, inputs, 14, inputs, &q, 0, 0);
     // From every place in a tile on, too.
     for (size_t row = 0; row < 14; row++)
@@ -83,7 +83,7 @@ static void run_expansion(const hk_kernels *k, results *r, uint32_t type, const 
     enum { outputs = 65536 };
     uint16_t *values = allocate(outputs * sizeof(uint16_t));
     for (size_t i = 0; i < outputs; i++) values[i] = (uint16_t)i;
-    hk_matrix m = pack(type, values, sizeof(uint16_t), 1, outputs);
+    hk_matrix m = pack(type, 0, values, sizeof(uint16_t), 1, outputs);
     float one = 1, *y = random_floats(outputs), scratch[HK_SCRATCH_FLOATS];
     k->matmul_float(&m, 0, outputs / HK_PANEL, &one, 1, 1, y, outputs, scratch);
     keep_floats(r, label, y, outputs);
@@ -91,8 +91,9 @@ static void run_expansion(const hk_kernels *k, results *r, uint32_t type, const 
 
 void run_products(const hk_kernels *k, results *r) {
     for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
-        hk_matrix m = random_matrix(&elements[i]);
+        hk_matrix m = random_matrix(&elements[i], 0);
         run_float(k, r, &m, elements[i].name);
+        m = random_matrix(&elements[i], 1);
         if (elements[i].type == 3) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q4_1");
         if (elements[i].type == 8) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q8_0");
         if (elements[i].type == 8) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q8_0");

@@ -9,7 +9,8 @@ static float *odd_floats(size_t count) {
 }
 
 static void run_quantize(const hk_kernels *k, results *r, int32_t peak) {
-    enum { rows = 400, groups = 3, count = groups * HK_GROUP, width = count + HK_GROUP };
+    // The last block is not whole.
+    enum { rows = 400, blocks = 3, width = blocks * HK_BLOCK, count = width - HK_BLOCK - HK_GROUP };
     float *x = random_floats(rows * width);
     for (size_t row = 0; row < rows; row++) {
         // Blocks of tame numbers of some size, subnormal ones and halves too; then some with a few odd numbers.
@@ -21,16 +22,17 @@ static void run_quantize(const hk_kernels *k, results *r, int32_t peak) {
             for (size_t i = 1; i < count; i++) x[row * width + i] = (float)((int)(next_random() % 253) - 126) + 0.5f;
     }
     hk_quantized q = quantized_rows(rows, width, peak);
-    k->quantize(x, width, rows - 1, count, &q, 1, HK_GROUP);
+    k->quantize(x, width, rows - 1, count, &q, 1, HK_BLOCK);
     // Sets lay rows out differently: compared row by row.
     size_t tile = k->row_tile;
     for (size_t row = 1; row < rows; row++)
-        for (size_t group = 1; group < width / HK_GROUP; group++) {
-            size_t block = row / tile * tile * (width / HK_GROUP) + group * tile, within = row % tile;
+        for (size_t group = 2; group < width / HK_GROUP; group++) {
+            size_t place = row / tile * tile * (width / HK_GROUP) + group * tile, within = row % tile;
             for (size_t word = 0; word < HK_GROUP / 4; word++)
-                keep_bytes(r, "quantize values", q.values + block * HK_GROUP + (word * tile + within) * 4, 4);
-            keep_floats(r, "quantize scales", q.scales + block + within, 1);
-            keep_floats(r, "quantize sums", q.sums + block + within, 1);
+                keep_bytes(r, "quantize values", q.values + place * HK_GROUP + (word * tile + within) * 4, 4);
+            keep_floats(r, "quantize scales", q.scales + place + within, 1);
+            keep_floats(r, "quantize sums", q.sums + place + within, 1);
+            if (group % 2 == 0) keep_bytes(r, "quantize pairs", q.pairs + place + 2 * within, 4);
         }
 }
 

@@ -16,7 +16,7 @@ extension StageOperation {
         case .store(let stage): for row in part { stage.run(kernels, row) }
         case .attend(let stage): for item in part { stage.run(kernels, worker, item) }
         case .quantize(let stage): stage.run(kernels, part)
-        case .feedForward(let stage): for panel in part { stage.run(kernels, worker, panel) }
+        case .feedForward(let stage): for item in part { stage.run(kernels, worker, item) }
         case .logits(let stage): for panel in part { stage.run(kernels, worker, panel: panel) }
         case .sample(let stage): for row in part { stage.run(kernels, worker, row) }
         }
@@ -173,7 +173,6 @@ extension QuantizeStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ part: Range<Int>) {
         var quantized = quantized
-        let width = quantized.width
         kernels.pointee.quantize(
             values + part.lowerBound * width, width, part.count, width, &quantized, part.lowerBound, 0)
     }
@@ -181,23 +180,25 @@ extension QuantizeStage {
 
 extension FeedForwardStage {
     @inline(__always)
-    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ panel: Int) {
-        let (lanes, most) = (Int(HK_PANEL), StepScratch.tileRows)
+    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ item: Int) {
+        let panels = item * Self.panels..<min((item + 1) * Self.panels, up.panels)
+        let (lanes, most) = (Self.panels * Int(HK_PANEL), StepScratch.tileRows)
         let (gates, expansion) = (tiles[worker], expansions[worker])
         let ups = gates + most * lanes
-        let first = panel * lanes
-        let next = gate.next(panel + 1, worker, following: following)
+        let first = item * lanes
+        let next = gate.next(item + 1, worker, following: following)
         for row in stride(from: 0, to: rows, by: most) {
             let count = min(most, rows - row)
             gate.first.multiply(
-                kernels, input, row: row, rows: count, panels: panel..<panel + 1, to: gates, stride: lanes,
-                next: up.weights(panel: panel), expansion: expansion)
+                kernels, input, row: row, rows: count, panels: panels, to: gates, stride: lanes,
+                next: up.weights(panel: panels.lowerBound), expansion: expansion)
             up.multiply(
-                kernels, input, row: row, rows: count, panels: panel..<panel + 1, to: ups, stride: lanes, next: next,
+                kernels, input, row: row, rows: count, panels: panels, to: ups, stride: lanes, next: next,
                 expansion: expansion)
             if var quantized = output.quantized {
-                kernels.pointee.silu_multiply(gates, ups, lanes, count, lanes, gates, lanes)
-                kernels.pointee.quantize(gates, lanes, count, lanes, &quantized, row, first)
+                let width = panels.count * Int(HK_PANEL)
+                kernels.pointee.silu_multiply(gates, ups, lanes, count, width, gates, lanes)
+                kernels.pointee.quantize(gates, lanes, count, width, &quantized, row, first)
             } else {
                 kernels.pointee.silu_multiply(
                     gates, ups, lanes, count, min(lanes, width - first), output.values + row * output.width + first,

@@ -19,7 +19,7 @@ enum StageOperation: BitwiseCopyable {
     case attend(AttendStage)
     /// Items: tokens. The int8 form alone, where no other stage makes it.
     case quantize(QuantizeStage)
-    /// Items: panels. Gate, up and SiLU.
+    /// Items: pairs of panels. Gate, up and SiLU.
     case feedForward(FeedForwardStage)
     /// Items: panels of the vocabulary.
     case logits(LogitsStage)
@@ -75,20 +75,23 @@ struct Projection: BitwiseCopyable {
     }
 }
 
-/// The products of a stage, whose items are their panels one after the other.
+/// The products of a stage, whose items are their panels one after the other; several of a single product's.
 struct Projections: BitwiseCopyable {
     let first: Projection
     var second: Projection?
     var third: Projection?
+    var panelsOfItem = 1
     /// Threads that share the stage.
     let threads: Int
 
-    /// Panels of all products.
-    var count: Int { first.panels + (second?.panels ?? 0) + (third?.panels ?? 0) }
+    /// Items of all products.
+    var count: Int {
+        (first.panels + (second?.panels ?? 0) + (third?.panels ?? 0) + panelsOfItem - 1) / panelsOfItem
+    }
 
-    /// The weights of an item.
+    /// The weights that an item begins with.
     func weights(item: Int) -> UnsafePointer<UInt8> {
-        if item < first.panels { return first.weights(panel: item) }
+        if item * panelsOfItem < first.panels { return first.weights(panel: item * panelsOfItem) }
         let rest = item - first.panels
         if let second, rest < second.panels { return second.weights(panel: rest) }
         return (third ?? second ?? first).weights(panel: rest - (second?.panels ?? 0))
@@ -181,13 +184,17 @@ struct AttendStage: BitwiseCopyable {
 
 struct QuantizeStage: BitwiseCopyable {
     let values: UnsafePointer<Float>
+    let width: Int
     let quantized: hk_quantized
 }
 
 struct FeedForwardStage: BitwiseCopyable {
+    /// Panels of an item, whose outputs are whole blocks of the int8 form.
+    static let panels = Int(HK_BLOCK / HK_PANEL)
+
     let rows: Int
     let input: Activations
-    /// The stage's items are its panels.
+    /// The stage's items are its.
     let gate: Projections
     let up: Projection
     let following: Projections

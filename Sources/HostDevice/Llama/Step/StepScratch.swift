@@ -70,7 +70,7 @@ final class StepScratch {
         quantized = try QuantizedBuffer(rows: tokens, width: max(geometry.hidden, geometry.queryWidth))
         quantizedActivated = try QuantizedBuffer(rows: tokens, width: geometry.feedForward)
         expansions = try ThreadBuffer(threads: threads, each: Int(HK_SCRATCH_FLOATS))
-        tiles = try ThreadBuffer(threads: threads, each: 2 * Self.tileRows * Int(HK_PANEL))
+        tiles = try ThreadBuffer(threads: threads, each: 2 * Self.tileRows * FeedForwardStage.panels * Int(HK_PANEL))
         scores = try ThreadBuffer(threads: threads, each: Self.attendedTokens * geometry.queryGroup * scoreStride)
         summaries = try DeviceBuffer(count: outputRows * weights.output.panels)
         samplers = SamplerPlaces(threads: threads, vocabulary: geometry.vocabulary)
@@ -82,19 +82,26 @@ final class QuantizedBuffer {
     private let values: DeviceBuffer<Int8>
     private let scales: DeviceBuffer<Float>
     private let sums: DeviceBuffer<Float>
+    private let pairs: DeviceBuffer<Int16>
 
     /// Memory for `rows` rows of up to `width` values.
     init(rows: Int, width: Int) throws(HostDeviceError) {
         let block = Int(HK_ROW_BLOCK)
-        let count = (rows + block - 1) / block * block * width
+        let count = (rows + block - 1) / block * block * Self.padded(width)
         values = try DeviceBuffer(count: count)
         scales = try DeviceBuffer(count: count / Int(HK_GROUP))
         sums = try DeviceBuffer(count: count / Int(HK_GROUP))
+        pairs = try DeviceBuffer(count: count / Int(HK_GROUP))
     }
+
+    /// `width` in whole blocks.
+    private static func padded(_ width: Int) -> Int { (width + Int(HK_BLOCK) - 1) / Int(HK_BLOCK) * Int(HK_BLOCK) }
 
     /// The kernels' view, with rows of `width` values of magnitudes up to `peak`.
     func view(width: Int, peak: Int32) -> hk_quantized {
-        hk_quantized(values: values.base, scales: scales.base, sums: sums.base, width: width, peak: peak)
+        hk_quantized(
+            values: values.base, scales: scales.base, sums: sums.base, pairs: pairs.base, width: Self.padded(width),
+            peak: peak)
     }
 }
 

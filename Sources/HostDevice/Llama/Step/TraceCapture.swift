@@ -11,8 +11,6 @@ struct TraceCapture {
     let inputs: StepInputs
     let rotary: RotaryFrequencies
     let epsilon: Float
-    /// Products with weights that take int8 activations get them.
-    let quantizes: Bool
     /// Threads that steps run on.
     let threads: Int
     /// Each layer's cache.
@@ -128,7 +126,7 @@ extension TraceCapture {
         let output = activations(
             scratch.attended, geometry.queryWidth, scratch.quantized, for: [layer.attentionOutput])
         // A head group's outputs are whole blocks of the int8 form, or that form needs a stage of its own.
-        let isWhole = geometry.queryGroup * geometry.headSize % Int(HK_GROUP) == 0
+        let isWhole = geometry.queryGroup * geometry.headSize % Int(HK_BLOCK) == 0
         let written = Activations(
             values: output.values, width: output.width, quantized: isWhole ? output.quantized : nil)
         stages.add(
@@ -142,7 +140,7 @@ extension TraceCapture {
             count: (rows + neighbours - 1) / neighbours * geometry.keyValueHeads)
         if !isWhole, let quantized = output.quantized {
             stages.add(
-                .quantize(QuantizeStage(values: output.values, quantized: quantized)),
+                .quantize(QuantizeStage(values: output.values, width: output.width, quantized: quantized)),
                 count: rows, piece: 4)
         }
         add(output, attentionOutput(layer), then: gate(layer), rows, &stages)
@@ -181,7 +179,7 @@ extension TraceCapture {
         _ values: DeviceBuffer<Float>, _ width: Int, _ quantized: QuantizedBuffer, for matrices: [PackedMatrix],
         peak: Int32 = HK_INT8_PEAK
     ) -> Activations {
-        let isWanted = quantizes && matrices.contains(where: \.takesInt8)
+        let isWanted = matrices.contains(where: \.takesInt8)
         return Activations(
             values: values.base, width: width, quantized: isWanted ? quantized.view(width: width, peak: peak) : nil)
     }
@@ -234,7 +232,7 @@ extension TraceCapture {
     }
 
     private func gate(_ layer: LlamaWeights.Layer) -> Projections {
-        Projections(first: tileProjection(layer.gate), threads: threads)
+        Projections(first: tileProjection(layer.gate), panelsOfItem: FeedForwardStage.panels, threads: threads)
     }
 
     private func down(_ layer: LlamaWeights.Layer) -> Projections {
@@ -247,13 +245,13 @@ extension TraceCapture {
 
     /// A product whose results go to a thread's own tiles.
     private func tileProjection(_ matrix: PackedMatrix) -> Projection {
-        projection(matrix, scratch.tiles.places.base, Int(HK_PANEL))
+        projection(matrix, scratch.tiles.places.base, FeedForwardStage.panels * Int(HK_PANEL))
     }
 
     private func projection(_ matrix: PackedMatrix, _ output: UnsafeMutablePointer<Float>, _ stride: Int) -> Projection
     {
         Projection(
-            matrix: matrix.descriptor, panels: matrix.panels, usesInt8: quantizes && matrix.takesInt8, output: output,
+            matrix: matrix.descriptor, panels: matrix.panels, usesInt8: matrix.takesInt8, output: output,
             stride: stride)
     }
 }
