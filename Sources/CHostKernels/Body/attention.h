@@ -8,6 +8,7 @@
 // values fetches the keys of the work that comes next.
 
 #define HK_TILE 6
+#define HK_FEW_ROWS 3
 
 // What the rows of a tile have.
 typedef struct {
@@ -22,6 +23,16 @@ HK_INLINE vf load_cached(const void *base, size_t index, const int half) {
     return half ? load_f16((const uint16_t *)base + index) : load((const float *)base + index);
 }
 
+HK_INLINE void score_dimension(const int rows, const int vectors, const int half, const hk_cache *c, const size_t *keys,
+                               size_t d, const tile_rows *t, vf sums[][4]) {
+    vf key[4];
+    HK_UNROLL for (int v = 0; v < vectors; v++) key[v] = load_cached(c->keys, keys[v] + d * c->padded_block, half);
+    HK_UNROLL for (int r = 0; r < rows; r++) {
+        vf query = splat(t->queries[r][d]);
+        HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = fused(query, key[v], sums[r][v]);
+    }
+}
+
 // `rows` rows × `vectors` vectors of positions, whose keys and values begin at `keys` and `values` and whose scores go to
 // `places`.
 HK_INLINE void score_tile(const int rows, const int vectors, const int half, const hk_cache *c, const size_t *keys,
@@ -30,17 +41,21 @@ HK_INLINE void score_tile(const int rows, const int vectors, const int half, con
     const size_t bytes = half ? 2 : 4;
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
-    for (size_t d = 0; d < c->head_size; d++) {
-        vf key[4];
-        if (d % (64 / HK_LANES / bytes) == 0)
-            HK_UNROLL for (int v = 0; v < vectors; v++)
-                __builtin_prefetch((const char *)c->values + (values[v] + d * HK_LANES) * bytes, 0, 2);
-        HK_UNROLL for (int v = 0; v < vectors; v++) key[v] = load_cached(c->keys, keys[v] + d * c->padded_block, half);
-        HK_UNROLL for (int r = 0; r < rows; r++) {
-            vf query = splat(t->queries[r][d]);
-            HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = fused(query, key[v], sums[r][v]);
+    const char *fetch[4];
+    HK_UNROLL for (int v = 0; v < vectors; v++) fetch[v] = (const char *)c->values + values[v] * bytes;
+    // A line holds the values of some dimensions, of as many slots as a vector has.
+    const size_t line = 64 / HK_LANES / bytes;
+    size_t d = 0;
+    for (; d + line <= c->head_size; d += line) {
+        HK_UNROLL for (int v = 0; v < vectors; v++) __builtin_prefetch(fetch[v] + d * HK_LANES * bytes, 0, 2);
+        // With more rows unrolling would leave too few registers.
+        if (rows <= HK_FEW_ROWS) {
+            HK_UNROLL for (size_t i = 0; i < line; i++) score_dimension(rows, vectors, half, c, keys, d + i, t, sums);
+        } else {
+            HK_LOOP for (size_t i = 0; i < line; i++) score_dimension(rows, vectors, half, c, keys, d + i, t, sums);
         }
     }
+    for (; d < c->head_size; d++) score_dimension(rows, vectors, half, c, keys, d, t, sums);
     // Ascending places: a block's last vector may reach beyond its slots, into the next block's scores.
     HK_UNROLL for (int v = 0; v < vectors; v++)
         HK_UNROLL for (int r = 0; r < rows; r++) save(t->scores[r] + places[v], sums[r][v]);
@@ -117,10 +132,11 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int half, con
         }
     }
     HK_UNROLL for (int r = 0; r < rows; r++) {
-        float out[4 * HK_LANES];
+        const size_t count = (size_t)vectors * HK_LANES;
+        size_t left = c->head_size - first;
+        float last[4 * HK_LANES], *out = left < count ? last : t->output[r] + first;
         HK_UNROLL for (int v = 0; v < vectors; v++) save(out + v * HK_LANES, sums[r][v] * splat(totals[r]));
-        size_t left = c->head_size - first, count = left < vectors * HK_LANES ? left : vectors * HK_LANES;
-        __builtin_memcpy(t->output[r] + first, out, count * sizeof(float));
+        if (left < count) __builtin_memcpy(t->output[r] + first, last, left * sizeof(float));
     }
 }
 
@@ -132,8 +148,12 @@ HK_INLINE void attend_rows(const int rows, const int half, const hk_cache *c, si
     for (int r = 0; r < rows; r++) totals[r] = softmax(t->scores[r], t->lengths[r], length, t->scale);
     // Vectors of padding alone are left out: their outputs would lie beyond the head.
     size_t end = (c->head_size + HK_LANES - 1) / HK_LANES * HK_LANES;
-    for (; d + HK_VALUE_VECTORS * HK_LANES <= end; d += HK_VALUE_VECTORS * HK_LANES)
-        value_tile(rows, HK_VALUE_VECTORS, half, c, head, d, blocks, length, t, totals, next);
+    // Fewer rows leave room for more vectors: sums enough that none waits for its last product.
+    const int wide = rows > HK_FEW_ROWS || HK_VALUE_VECTORS > 3 ? HK_VALUE_VECTORS : 3;
+    for (; d + wide * HK_LANES <= end; d += wide * HK_LANES)
+        value_tile(rows, wide, half, c, head, d, blocks, length, t, totals, next);
+    for (; d + 2 * HK_LANES <= end; d += 2 * HK_LANES)
+        value_tile(rows, 2, half, c, head, d, blocks, length, t, totals, next);
     for (; d < end; d += HK_LANES) value_tile(rows, 1, half, c, head, d, blocks, length, t, totals, next);
 }
 

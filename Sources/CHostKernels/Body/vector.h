@@ -12,6 +12,7 @@
 #endif
 #define HK_INLINE static inline __attribute__((always_inline, unused))
 #define HK_UNROLL _Pragma("clang loop unroll(full)")
+#define HK_LOOP _Pragma("clang loop unroll(disable)")
 
 typedef float vf __attribute__((vector_size(HK_LANES * 4)));
 typedef int32_t vi __attribute__((vector_size(HK_LANES * 4)));
