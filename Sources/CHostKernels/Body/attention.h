@@ -190,8 +190,8 @@ static void store(const hk_cache *c, size_t block, size_t slot, const float *key
                 size_t count = c->head_size - d < 16 ? c->head_size - d : 16;
                 save_f16(halves, load_first(keys + d, count));
                 for (size_t i = 0; i < count; i++) ks[(d + i) * c->padded_block] = halves[i];
-                save_f16(halves, load_first(values + d, count));
-                __builtin_memcpy(vs + d, halves, count * sizeof(uint16_t));
+                // A slot's values are padded to whole vectors.
+                save_f16(vs + d, load_first(values + d, count));
             }
         } else {
             float *ks = (float *)c->keys + k, *vs = (float *)c->values + v;

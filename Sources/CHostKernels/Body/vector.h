@@ -84,12 +84,15 @@ HK_INLINE vf fused(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c)
 HK_INLINE v16 fused16(v16 a, v16 b, v16 c) { return __builtin_elementwise_fma(a, b, c); }
 #endif
 
+// The first `count` of 16 floats, and zeros. Whole vectors by themselves: a copy of unknown length is a call.
 HK_INLINE v16 load_first(const float *p, size_t count) {
+    if (count == 16) return load16(p);
     float padded[16] = {0};
     __builtin_memcpy(padded, p, count * sizeof(float));
     return load16(padded);
 }
 HK_INLINE void save_first(float *p, v16 v, size_t count) {
+    if (count == 16) return save16(p, v);
     float padded[16];
     save16(padded, v);
     __builtin_memcpy(p, padded, count * sizeof(float));

@@ -181,29 +181,28 @@ extension QuantizeStage {
 extension FeedForwardStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ item: Int) {
-        let panels = item * Self.panels..<min((item + 1) * Self.panels, up.panels)
-        let (lanes, most) = (Self.panels * Int(HK_PANEL), StepScratch.tileRows)
+        let (pair, tile) = item.quotientAndRemainder(dividingBy: rowTiles)
+        let panels = pair * Self.panels..<min((pair + 1) * Self.panels, up.panels)
+        let row = tile * StepScratch.tileRows
+        let count = min(StepScratch.tileRows, rows - row)
+        let lanes = Self.panels * Int(HK_PANEL)
         let (gates, expansion) = (tiles[worker], expansions[worker])
-        let ups = gates + most * lanes
-        let first = item * lanes
-        let next = gate.next(item + 1, worker, following: following)
-        for row in stride(from: 0, to: rows, by: most) {
-            let count = min(most, rows - row)
-            gate.first.multiply(
-                kernels, input, row: row, rows: count, panels: panels, to: gates, stride: lanes,
-                next: up.weights(panel: panels.lowerBound), expansion: expansion)
-            up.multiply(
-                kernels, input, row: row, rows: count, panels: panels, to: ups, stride: lanes, next: next,
-                expansion: expansion)
-            if var quantized = output.quantized {
-                let width = panels.count * Int(HK_PANEL)
-                kernels.pointee.silu_multiply(gates, ups, lanes, count, width, gates, lanes)
-                kernels.pointee.quantize(gates, lanes, count, width, &quantized, row, first)
-            } else {
-                kernels.pointee.silu_multiply(
-                    gates, ups, lanes, count, min(lanes, width - first), output.values + row * output.width + first,
-                    output.width)
-            }
+        let ups = gates + StepScratch.tileRows * lanes
+        gate.first.multiply(
+            kernels, input, row: row, rows: count, panels: panels, to: gates, stride: lanes,
+            next: up.weights(panel: panels.lowerBound), expansion: expansion)
+        up.multiply(
+            kernels, input, row: row, rows: count, panels: panels, to: ups, stride: lanes,
+            next: gate.next(pair + 1, worker, following: following), expansion: expansion)
+        let first = pair * lanes
+        if var quantized = output.quantized {
+            let width = panels.count * Int(HK_PANEL)
+            kernels.pointee.silu_multiply(gates, ups, lanes, count, width, gates, lanes)
+            kernels.pointee.quantize(gates, lanes, count, width, &quantized, row, first)
+        } else {
+            kernels.pointee.silu_multiply(
+                gates, ups, lanes, count, min(lanes, width - first), output.values + row * output.width + first,
+                output.width)
         }
     }
 }

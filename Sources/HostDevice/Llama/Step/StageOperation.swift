@@ -19,7 +19,7 @@ enum StageOperation: BitwiseCopyable {
     case attend(AttendStage)
     /// Items: tokens. The int8 form alone, where no other stage makes it.
     case quantize(QuantizeStage)
-    /// Items: pairs of panels. Gate, up and SiLU.
+    /// Items: some rows of a pair of panels. Gate, up and SiLU.
     case feedForward(FeedForwardStage)
     /// Items: panels of the vocabulary.
     case logits(LogitsStage)
@@ -194,7 +194,6 @@ struct FeedForwardStage: BitwiseCopyable {
 
     let rows: Int
     let input: Activations
-    /// The stage's items are its.
     let gate: Projections
     let up: Projection
     let following: Projections
@@ -203,6 +202,11 @@ struct FeedForwardStage: BitwiseCopyable {
     let output: Activations
     let tiles: ThreadPlaces
     let expansions: ThreadPlaces
+
+    /// Items that share the panels of one item of `gate`.
+    var rowTiles: Int { (rows + StepScratch.tileRows - 1) / StepScratch.tileRows }
+    /// Items: neighbours share panels.
+    var count: Int { gate.count * rowTiles }
 }
 
 struct LogitsStage: BitwiseCopyable {

@@ -155,13 +155,11 @@ extension TraceCapture {
         let activated = activations(
             scratch.activated, geometry.feedForward, scratch.quantizedActivated, for: [layer.down])
         let (gate, down) = (gate(layer), down(layer))
-        stages.add(
-            .feedForward(
-                FeedForwardStage(
-                    rows: rows, input: input, gate: gate, up: tileProjection(layer.up), following: down,
-                    width: geometry.feedForward, output: activated, tiles: scratch.tiles.places,
-                    expansions: scratch.expansions.places)),
-            count: gate.count, piece: piece(of: gate, rows))
+        let stage = FeedForwardStage(
+            rows: rows, input: input, gate: gate, up: tileProjection(layer.up), following: down,
+            width: geometry.feedForward, output: activated, tiles: scratch.tiles.places,
+            expansions: scratch.expansions.places)
+        stages.add(.feedForward(stage), count: stage.count, piece: piece(of: gate, rows))
         add(activated, down, then: following, rows, &stages)
     }
 
