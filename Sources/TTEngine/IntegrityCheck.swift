@@ -10,10 +10,12 @@ public struct IntegrityViolation: Error, CustomStringConvertible {
 
 extension Scheduler {
     /// Throws the first violation found.
-    func checkIntegrity() throws(IntegrityViolation) {
+    ///
+    /// - Parameter prefilling: the rows of a prefill step that is under way.
+    func checkIntegrity(prefilling: [RequestID]) throws(IntegrityViolation) {
         try checkQueues()
         try checkBlocks()
-        for id in running { try checkSharing(of: requests[id]!) }
+        for id in running { try checkSharing(of: requests[id]!, isPrefilling: prefilling.contains(id)) }
     }
 
     private func checkQueues() throws(IntegrityViolation) {
@@ -56,13 +58,15 @@ extension Scheduler {
     }
 
     /// What is known of a request's blocks is what they hold, and the block that is written next has no other owner.
-    private func checkSharing(of request: EngineRequest) throws(IntegrityViolation) {
+    private func checkSharing(of request: EngineRequest, isPrefilling: Bool) throws(IntegrityViolation) {
         guard case .running(let blocks, let known) = request.phase else { return }
         // All tokens but the newest have their keys and values.
         let written = request.tokens.dropLast()
         let full = written.count / pool.blockSize
+        // Of a prompt that is being prefilled, what was known before.
+        let expected = limits.sharesPrefixes ? (isPrefilling ? min(full, known.blockCount) : full) : 0
         try require(
-            known.blockCount == (limits.sharesPrefixes ? full : 0),
+            known.blockCount == expected,
             "\(request.id) has \(full) full blocks, and \(known.blockCount) are known")
         for (index, block) in blocks.enumerated() {
             let content = pool.content(of: block)

@@ -13,6 +13,8 @@ public final class TTEngine {
     private var scheduler: Scheduler
     private var counters: EngineStatistics
     private var nextID = 0
+    /// The step that was begun before the caller has seen what the last one did.
+    private var begun: Scheduler.Decision?
     private var fault: DeviceFault?
 
     /// An engine without requests.
@@ -28,8 +30,10 @@ public final class TTEngine {
         counters = EngineStatistics(slots: limits.maxNumSeqs, kvBlocksTotal: limits.kvCache.blockCount)
     }
 
-    /// Whether any request is in flight.
-    public var hasWork: Bool { !scheduler.requests.isEmpty }
+    /// Whether any request is in flight, or a step that was begun for such.
+    public var hasWork: Bool { !scheduler.requests.isEmpty || begun != nil }
+    /// Whether the next step was begun already: devices that run by themselves do so while the caller deals with the last one.
+    public var hasBegun: Bool { begun != nil }
     /// Requests that wait for a slot or for blocks.
     public var waitingCount: Int { scheduler.waiting.count }
     /// Requests in the batch.
@@ -63,7 +67,7 @@ public final class TTEngine {
 
     /// Ends a request from outside: its user cancelled it, or its text reached a stop string.
     ///
-    /// No event follows. Its slot and blocks are free for the next step.
+    /// No event follows. Its slot and blocks are free for the next step that begins.
     /// - Returns: whether it was in flight.
     @discardableResult
     public func cancel(_ id: RequestID) -> Bool { scheduler.remove(id) != nil }
@@ -74,6 +78,11 @@ public final class TTEngine {
     /// its executor is unknown. Otherwise it can be used on.
     /// - Returns: the requests that were in flight, oldest first.
     public func takeBackAll() -> [RequestID] {
+        if begun != nil {
+            begun = nil
+            // The device must be at rest before it is used for something else; what it says is of no use.
+            do throws(DeviceFault) { _ = try executor.finish() } catch { fault = error }
+        }
         let ids = scheduler.requests.keys.sorted()
         for id in ids { scheduler.remove(id) }
         return ids
@@ -81,35 +90,65 @@ public final class TTEngine {
 
     /// Runs one step; `nil` where nothing is in flight.
     ///
+    /// Where the executor's steps go on by themselves, the next one is begun before this returns, so that the device works
+    /// while the caller deals with the report. What the caller changes then is for the step after that; of a request that
+    /// it cancels, the step under way gives no event.
+    ///
     /// Once it has thrown, it throws the same fault at every call.
     public func step() throws(DeviceFault) -> StepReport? {
-        if let fault { throw fault }
-        guard let decision = scheduler.schedule() else { return nil }
+        try begin()
+        guard let decision = begun else { return nil }
+        begun = nil
         let sampled: [SampledToken]
         do throws(DeviceFault) {
-            sampled = try executor.execute(decision.step)
+            sampled = try executor.finish()
         } catch {
             fault = error
             throw error
         }
         precondition(sampled.map(\.id) == decision.step.work.ids, "an executor answers for each row of a step once")
-        count(decision)
-        var events = decision.preempted.map(EngineEvent.preempted)
+        let wanted = sampled.filter { scheduler.requests[$0.id] != nil }
+        count(decision, generated: wanted.count)
+        var events = decision.preempted.filter { scheduler.requests[$0] != nil }.map(EngineEvent.preempted)
         if case .prefill(let rows) = decision.step.work {
-            for row in rows where row.computedTokens > 0 { events.append(.cached(row.id, tokens: row.computedTokens)) }
+            for row in rows where row.computedTokens > 0 && scheduler.requests[row.id] != nil {
+                events.append(.cached(row.id, tokens: row.computedTokens))
+            }
         }
-        for token in sampled { apply(token, to: &events) }
+        for token in wanted { apply(token, to: &events) }
+        if executor.runsApart {
+            // Its fault is the next call's: what this step did must be told.
+            do throws(DeviceFault) { try begin() } catch {}
+        }
         return StepReport(kind: decision.step.work.kind, events: events)
     }
 
+    /// Begins the next step, unless that was done.
+    private func begin() throws(DeviceFault) {
+        if let fault { throw fault }
+        guard begun == nil, let decision = scheduler.schedule() else { return }
+        do throws(DeviceFault) {
+            try executor.begin(decision.step)
+            begun = decision
+        } catch {
+            fault = error
+            throw error
+        }
+    }
+
     /// Throws if anything that must always hold does not: every block owned or free, no row without a slot, and so on.
-    public func checkIntegrity() throws(IntegrityViolation) { try scheduler.checkIntegrity() }
+    public func checkIntegrity() throws(IntegrityViolation) {
+        var prefilling: [RequestID] = []
+        if case .prefill(let rows)? = begun?.step.work { prefilling = rows.map(\.id) }
+        try scheduler.checkIntegrity(prefilling: prefilling)
+    }
 }
 
 // MARK: - Results of a step
 
 extension TTEngine {
-    private func count(_ decision: Scheduler.Decision) {
+    private func count(_ decision: Scheduler.Decision, generated: Int) {
+        counters.generatedTokens += generated
         counters.preemptions += decision.preempted.count
         switch decision.step.work {
         case .prefill(let rows):
@@ -121,11 +160,9 @@ extension TTEngine {
                 // A row that has generated was in the batch before: what is prefilled of it is done again.
                 if row.tokens.count > row.promptLength { counters.recomputedTokens += prefilled }
             }
-            counters.generatedTokens += rows.count
         case .decode(let rows):
             counters.decodeSteps += 1
             counters.decodedRows += rows.count
-            counters.generatedTokens += rows.count
         }
     }
 

@@ -149,6 +149,7 @@ extension ModelCapabilities {
             supportsPrefixCaching: answer.supportsPrefixCaching, supportedBatchSizes: answer.supportedBatchSizes)
         deviceSamplingScope = answer.samplesPerRow ? .step : .oneSetAStep
         keepsDecodeInputs = answer.supportsAsyncDecode
+        runsDecodeApart = true
     }
 }
 

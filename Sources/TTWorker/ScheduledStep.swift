@@ -117,9 +117,21 @@ public struct BadOutput: Error, Equatable {
 public protocol StepExecutor: AnyObject {
     /// The sizes that bound every step.
     var limits: StepLimits { get }
-    /// Runs a step and gives one token, or the reason why there is none, for each of its rows, in their order. A row without
-    /// a token leaves with the next step.
-    func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken]
+    /// Whether a step that was begun goes on by itself, so that the host can do something else until `finish`.
+    var runsApart: Bool { get }
+    /// Prepares a step and, where it goes on by itself, starts it. `finish` follows before the next step begins.
+    func begin(_ step: ScheduledStep) throws(DeviceFault)
+    /// Waits for the step that was begun, and gives one token, or the reason why there is none, for each of its rows, in
+    /// their order. A row without a token leaves with the next step.
+    func finish() throws(DeviceFault) -> [SampledToken]
+}
+
+extension StepExecutor {
+    /// Runs a step from its beginning to its end.
+    public func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
+        try begin(step)
+        return try finish()
+    }
 }
 
 /// The bounds of every step.

@@ -11,6 +11,8 @@ final class TTModelRunner {
     private let sampler: HostSampler
     private var batch: InputBatch
     private var planner: DecodePlanner
+    /// The input of the step that was begun.
+    private var begun: TTModelInput?
 
     /// A runner with an empty batch; the model's KV cache is allocated.
     init(
@@ -27,15 +29,26 @@ final class TTModelRunner {
             keepsInputs: configuration.tt.traceMode != .none && model.capabilities.keepsDecodeInputs)
     }
 
-    /// Runs `step` and gives one token for each of its rows, in their order.
-    func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
+    /// Prepares `step`, and starts it if it is a decode step.
+    func begin(_ step: ScheduledStep) throws(DeviceFault) {
+        precondition(begun == nil, "the last step was not ended")
         try updateStates(step.leaving)
         let input: TTModelInput
         switch step.work {
         case .prefill(let rows): input = try prepareInput(rows)
         case .decode(let rows): input = try prepareInput(rows)
         }
-        return input.places.isEmpty ? [] : try takeOutputs(try run(input.call), input)
+        if case .decode(let batch, let plan, _) = input.call, !input.places.isEmpty {
+            try model.decodeForward(batch, plan: plan)
+        }
+        begun = input
+    }
+
+    /// Ends the step that was begun and gives one token for each of its rows, in their order.
+    func finish() throws(DeviceFault) -> [SampledToken] {
+        guard let input = begun else { preconditionFailure("no step was begun") }
+        begun = nil
+        return input.places.isEmpty ? [] : try takeOutputs(try outputs(input.call), input)
     }
 
     private func updateStates(_ leaving: [RequestID]) throws(DeviceFault) {
@@ -75,11 +88,10 @@ final class TTModelRunner {
     }
 
     /// The outputs of the call, one for each row of its batch; for a decode step these are all places.
-    private func run(_ call: TTModelInput.Call) throws(DeviceFault) -> [RowOutput] {
+    private func outputs(_ call: TTModelInput.Call) throws(DeviceFault) -> [RowOutput] {
         switch call {
         case .prefill(let prompts): return try model.prefillForward(prompts).rows
-        case .decode(let input, let plan, let step):
-            try model.decodeForward(input, plan: plan)
+        case .decode(_, _, let step):
             let output = try model.readDecodeOutput()
             planner.ran(step)
             return output.rows

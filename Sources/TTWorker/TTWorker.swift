@@ -85,11 +85,24 @@ public final class TTWorker: StepExecutor {
 
     deinit { close() }
 
-    /// Runs a step and gives one token for each of its rows, in the order of the rows.
+    /// Whether decode steps go on by themselves: a device that is not this processor.
+    public var runsApart: Bool { capabilities.runsDecodeApart }
+
+    /// Prepares a step; a decode step is started.
     ///
-    /// - Throws: `DeviceFault` where the device failed or gave nonsense, or the step contradicts the batch; the worker
-    ///   runs nothing more then.
-    public func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
+    /// - Throws: `DeviceFault` where the device failed, or the step contradicts the batch; the worker runs nothing more then.
+    public func begin(_ step: ScheduledStep) throws(DeviceFault) {
+        try run { runner throws(DeviceFault) in try runner.begin(step) }
+    }
+
+    /// Ends the step that was begun and gives one token for each of its rows, in the order of the rows.
+    ///
+    /// - Throws: `DeviceFault` where the device failed or gave nonsense; the worker runs nothing more then.
+    public func finish() throws(DeviceFault) -> [SampledToken] {
+        try run { runner throws(DeviceFault) in try runner.finish() }
+    }
+
+    private func run<Result>(_ body: (TTModelRunner) throws(DeviceFault) -> Result) throws(DeviceFault) -> Result {
         switch health {
         case .failed(let fault): throw fault
         case .closed: throw DeviceFault(operation: "scheduled step", reason: "the worker is closed")
@@ -97,7 +110,7 @@ public final class TTWorker: StepExecutor {
         }
         guard let runner else { preconditionFailure("a worker that is ready has a runner") }
         do {
-            return try runner.execute(step)
+            return try body(runner)
         } catch {
             health = .failed(error)
             throw error

@@ -94,7 +94,11 @@ extension Simulation {
             return passTroubledTime()
         }
         let slots = Int.random(in: 1...4, using: &random)
-        let devices = (0..<Int.random(in: 1...3, using: &random)).map { _ in SimulatedDevice(slots: slots) }
+        let runsApart = Bool.random(using: &random)
+        let devices = (0..<Int.random(in: 1...3, using: &random)).map { _ in
+            SimulatedDevice(slots: slots, runsApart: runsApart)
+        }
+        if runsApart { reach.count("sessions whose devices run by themselves") }
         if devices.count > 1 { reach.count("sessions of several replicas") }
         let stepped = SteppedSession(
             model: batch.model ?? "a", daemon!.course, settings: settings, drains: daemon!.drains, slots: slots,

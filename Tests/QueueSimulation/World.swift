@@ -114,15 +114,23 @@ final class SimulatedDevice: StepExecutor {
     private(set) var faults = 0
     private(set) var badOutputs = 0
     private var rows: [RequestID: [Int32]] = [:]
+    /// Makes the engine begin steps early.
+    let runsApart: Bool
+    private var begun: ScheduledStep?
 
-    init(slots: Int) {
+    init(slots: Int, runsApart: Bool) {
+        self.runsApart = runsApart
         limits = StepLimits(
             maxNumSeqs: slots, maxModelLen: 32, maxNumBatchedTokens: 64,
             kvCache: KVCacheShape(blockCount: 24, blockSize: 4), vocabularySize: SimulatedPrompt.vocabularySize,
             sharesPrefixes: true)
     }
 
-    func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
+    func begin(_ step: ScheduledStep) { begun = step }
+
+    func finish() throws(DeviceFault) -> [SampledToken] {
+        guard let step = begun else { preconditionFailure("no step was begun") }
+        begun = nil
         steps += 1
         for id in step.leaving { rows[id] = nil }
         let ids: [RequestID]

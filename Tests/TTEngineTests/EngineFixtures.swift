@@ -35,8 +35,8 @@ struct EngineFixture {
     let engine: TTEngine
 
     /// Generates `token` for ever, or what `nextToken` says.
-    init(_ limits: StepLimits, nextToken: @escaping ([Int32]) -> Int32 = { _ in 7 }) {
-        executor = ScriptedExecutor(limits: limits, nextToken: nextToken)
+    init(_ limits: StepLimits, runsApart: Bool = false, nextToken: @escaping ([Int32]) -> Int32 = { _ in 7 }) {
+        executor = ScriptedExecutor(limits: limits, runsApart: runsApart, nextToken: nextToken)
         engine = TTEngine(executor: executor, endOfGeneration: [Self.endOfGeneration])
     }
 

@@ -17,6 +17,8 @@ final class ScriptedExecutor: StepExecutor {
     }
 
     let limits: StepLimits
+    /// Makes the engine begin steps early.
+    let runsApart: Bool
     /// What the row's next token is, by its whole sequence.
     let nextToken: ([Int32]) -> Int32
     /// Steps run, in order.
@@ -31,8 +33,11 @@ final class ScriptedExecutor: StepExecutor {
     /// Requests that get no token.
     var badOutputs: Set<RequestID> = []
 
-    init(limits: StepLimits, nextToken: @escaping ([Int32]) -> Int32) {
+    private var begun: Result<[SampledToken], DeviceFault>?
+
+    init(limits: StepLimits, runsApart: Bool = false, nextToken: @escaping ([Int32]) -> Int32) {
         self.limits = limits
+        self.runsApart = runsApart
         self.nextToken = nextToken
         cache = Array(repeating: -1, count: limits.kvCache.blockCount * limits.kvCache.blockSize)
     }
@@ -44,7 +49,18 @@ final class ScriptedExecutor: StepExecutor {
         }
     }
 
-    func execute(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
+    func begin(_ step: ScheduledStep) throws(DeviceFault) {
+        check(begun == nil, "a step begins before the last one has ended")
+        do throws(DeviceFault) { begun = .success(try run(step)) } catch { begun = .failure(error) }
+    }
+
+    func finish() throws(DeviceFault) -> [SampledToken] {
+        guard let result = begun else { preconditionFailure("no step was begun") }
+        begun = nil
+        return try result.get()
+    }
+
+    private func run(_ step: ScheduledStep) throws(DeviceFault) -> [SampledToken] {
         steps.append(step)
         written = []
         for id in step.leaving {

@@ -23,6 +23,7 @@ struct Simulation {
     private let seed: UInt64
     private var random: SeededGenerator
     private let limits: StepLimits
+    private let runsApart: Bool
     private var jobs: [SimulatedJob] = []
     private var inFlight: [RequestID: Int] = [:]
     private var batch: Set<RequestID> = []
@@ -57,7 +58,8 @@ struct Simulation {
         limits = .small(
             slots: Int.random(in: 1...9, using: &random), maxModelLen: maxModelLen, batchedTokens: budget,
             blocks: blocks, blockSize: blockSize, vocabulary: 40, sharesPrefixes: Bool.random(using: &random))
-        let executor = ScriptedExecutor(limits: limits, nextToken: Self.hashToken)
+        runsApart = Bool.random(using: &random)
+        let executor = ScriptedExecutor(limits: limits, runsApart: runsApart, nextToken: Self.hashToken)
         executors = [executor]
         engine = TTEngine(executor: executor, endOfGeneration: [EngineFixture.endOfGeneration])
         for _ in 0..<3 { templates.append(drawTokens(maxModelLen)) }
@@ -149,7 +151,7 @@ struct Simulation {
         for job in again { jobs[job].generated = [] }
         inFlight = [:]
         batch = []
-        let executor = ScriptedExecutor(limits: limits, nextToken: Self.hashToken)
+        let executor = ScriptedExecutor(limits: limits, runsApart: runsApart, nextToken: Self.hashToken)
         executors.append(executor)
         engine = TTEngine(executor: executor, endOfGeneration: [EngineFixture.endOfGeneration])
         return again

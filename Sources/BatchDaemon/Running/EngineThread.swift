@@ -72,6 +72,8 @@ struct EngineLoop {
     private var tickets: [RequestID: ClaimTicket] = [:]
     private var requests: [ClaimTicket: RequestID] = [:]
     private(set) var isEnding = false
+    /// When the last step ended, and with it the time of one that was begun at once.
+    private var lastEnded: Milliseconds = 0
 
     init(
         engine: TTEngine, commands: Mailbox<EngineCommand>, clock: DaemonClock,
@@ -124,7 +126,7 @@ struct EngineLoop {
     }
 
     private mutating func step() throws(DeviceFault) {
-        let started = clock.now
+        let started = engine.hasBegun ? lastEnded : clock.now
         guard let step = try engine.step() else { return }
         var events: [(ticket: ClaimTicket, event: TimedStep.JobEvent)] = []
         for event in step.events {
@@ -143,10 +145,11 @@ struct EngineLoop {
             case .preempted: break  // It goes on by itself; the statistics count it.
             }
         }
+        lastEnded = clock.now
         report(
             .step(
                 TimedStep(
-                    kind: step.kind, started: started, ended: clock.now, events: events,
+                    kind: step.kind, started: started, ended: lastEnded, events: events,
                     statistics: engine.statistics)))
     }
 

@@ -55,6 +55,8 @@ public struct ModelCapabilities: Sendable, Equatable {
     public var deviceSamplingScope = DeviceSamplingScope.row
     /// A decode step can go on from the tokens and positions that the last one left on the device.
     public var keepsDecodeInputs = true
+    /// A decode step goes on while the host does something else.
+    public var runsDecodeApart = false
     /// The device draws from `SampleStream` with the request's seed, so that its tokens equal the host's.
     public var supportsDeviceSeededSampling: Bool
     /// Blocks may be shared by requests whose prompts begin alike.
