@@ -6,6 +6,7 @@ import enum
 import json
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ HEAD = struct.Struct("<4sHHIQ")
 MAX_HEADER_BYTES = 1 << 20
 REPLY = 0x8000
 ERROR = 0xFFFF
+# The next decode step usually comes so soon that going to sleep and being woken would be a good part of the wait.
+WATCH_NS = 500_000
 
 
 class Kind(enum.IntEnum):
@@ -51,10 +54,14 @@ class FrameSocket:
         self._buffer = bytearray()
         # Until `hello` has said how large a payload can be, none is taken.
         self.max_payload_bytes = 0
+        # The last reply was a decode step's.
+        self._watches = False
 
     def receive(self) -> Frame | None:
         """The next request, or None where ttbatch is gone."""
         head = memoryview(self._head)
+        if self._watches:
+            self._watch()
         if not self._receive_into(head, may_end=True):
             return None
         magic, kind, reserved, header_bytes, payload_bytes = HEAD.unpack(head)
@@ -77,6 +84,7 @@ class FrameSocket:
     def reply(self, kind: Kind, header: dict[str, Any] | None = None, payload: list[Any] | None = None) -> None:
         """Answers a request of `kind`; `payload` is a list of buffers."""
         self._send(kind | REPLY, header, payload or [])
+        self._watches = kind is Kind.DECODE
 
     def reply_error(self, header: dict[str, Any]) -> None:
         """Answers with an error instead."""
@@ -92,6 +100,16 @@ class FrameSocket:
             if sent < len(part):
                 self._connection.sendall(part[sent:])
             sent = max(0, sent - len(part))
+
+    def _watch(self) -> None:
+        """Looks at the socket for a while, until something is there."""
+        end = time.monotonic_ns() + WATCH_NS
+        while time.monotonic_ns() < end:
+            try:
+                self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+                return
+            except BlockingIOError:
+                pass
 
     def _receive_into(self, view: memoryview, may_end: bool = False) -> bool:
         filled = 0
