@@ -19,10 +19,9 @@
 #define HK_LOAD_F16
 #define HK_SAVE_F16
 // Keep the compiler from going through a tile in another order, for which it would spill all activations; and the sums of a
-// tile out of the few registers between groups.
+// tile, and a block's first totals, out of the few registers.
 #define HK_IN_ORDER(v) __asm__ volatile("" : "+x"(v))
 #define HK_IN_MEMORY(v) __asm__ volatile("" : "+m"(v))
-#define HK_TOTALS_IN_MEMORY HK_IN_MEMORY
 
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
 

@@ -82,18 +82,20 @@ static float unit_of(uint32_t type, const uint8_t *row, size_t groups) {
     return __builtin_ldexpf(1, exponent - 18);
 }
 
+// To the nearest integer, ties to even, for |x| < 2²²: the library's function is a call for every number.
+static int16_t nearest(float x) { return (int16_t)((x + 0x1.8p23f) - 0x1.8p23f); }
+
 static void pack_integers(uint32_t type, const uint8_t *row, const hk_matrix *m, uint8_t *panel, size_t lane) {
     size_t groups = group_count(m->inputs), blocks = block_count(m->inputs);
-    float unit = row ? unit_of(type, row, groups) : 1;
+    float unit = row ? unit_of(type, row, groups) : 1, inverse = unit > 0 ? 1 / unit : 0;
     for (size_t g = 0; g < blocks * 2; g++) {
         hk_group group = {0};
         if (row && g < groups) hk_gguf_group(type, row, g, &group);
         uint32_t *record = (uint32_t *)(panel + g / 2 * I4_RECORD) + lane;
         pack_words(&group, HK_I4, record + g % 2 * 4 * HK_PANEL);
         int16_t *scales = (int16_t *)(record + 8 * HK_PANEL), *minimums = (int16_t *)(record + 9 * HK_PANEL);
-        int isFinite = unit > 0;
-        scales[g % 2] = isFinite ? (int16_t)__builtin_rintf(group.scale[0] / unit) : 0;
-        minimums[g % 2] = isFinite ? (int16_t)__builtin_rintf(group.minimum[0] / (8 * unit)) : 0;
+        scales[g % 2] = inverse > 0 ? nearest(group.scale[0] * inverse) : 0;
+        minimums[g % 2] = inverse > 0 ? nearest(group.minimum[0] * inverse / 8) : 0;
     }
     ((float *)(panel + blocks * I4_RECORD))[lane] = unit;
 }

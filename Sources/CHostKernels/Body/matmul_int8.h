@@ -76,7 +76,7 @@ HK_INLINE void nibble_values(const int rows, const int columns, const int unpack
     HK_UNROLL for (int c = 0; c < columns; c++) pairs[c] = both_of(load_words(scales + c * HK_LANES), 0);
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) first[r][c] = nibble_total(dots[r][c], pairs[c]);
-    HK_TOTALS_IN_MEMORY(first);
+    HK_IN_MEMORY(first);
     nibble_dots(rows, columns, unpacked, 1, words, values, dots);
     HK_UNROLL for (int c = 0; c < columns; c++) {
         pairs[c] = both_of(load_words(scales + c * HK_LANES), 1);
