@@ -33,7 +33,8 @@ public enum TTPlatform {
             architectures: architectures, maxModelLen: maxModelLen,
             fitsModelLenToPool: configuration.maxModelLen == .fit, maxNumSeqs: configuration.maxNumSeqs,
             maxNumBatchedTokens: budget.tokens, blockSize: configuration.blockSize ?? defaultBlockSize,
-            blockSource: blockSource(configuration), deviceCount: deviceCount, chipArchitecture: chipArchitecture,
+            blockSource: blockSource(configuration), kvCacheDType: configuration.kvCacheDType,
+            deviceCount: deviceCount, chipArchitecture: chipArchitecture,
             requestedPrefixCaching: configuration.enablePrefixCaching, tt: configuration.tt,
             warnings: budget.warnings + hardwareWarnings(configuration, platformName, deviceCount) + deviceWarnings)
     }
@@ -181,6 +182,11 @@ extension TTPlatform {
         } else {
             if configuration.threads != nil {
                 warnings.append(ConfigurationWarning(key: "threads", message: "has no effect on \(platformName)"))
+            }
+            if configuration.kvCacheDType != nil {
+                warnings.append(
+                    ConfigurationWarning(
+                        key: "kv_cache_dtype", message: "has no effect on \(platformName): the TT model decides"))
             }
             if configuration.bindThreads {
                 warnings.append(

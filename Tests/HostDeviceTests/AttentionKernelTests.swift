@@ -2,142 +2,191 @@
 
 import CHostKernels
 import Foundation
+import TTPlatform
 import Testing
 
 @testable import HostDevice
 
-@Suite struct AttentionKernelTests {
-    /// Head size, query heads of the group, positions, block size.
-    @Test(arguments: [(8, 1, 1, 1), (16, 3, 40, 7), (64, 3, 130, 16), (80, 9, 65, 64), (128, 4, 33, 48)])
-    func attentionIsSoftmaxOfScoresTimesValues(_ headSize: Int, _ group: Int, _ length: Int, _ blockSize: Int) throws {
-        for set in KernelSet.available {
-            for half in [false, true] {
-                let worst = try worstError(set, headSize, group, length, blockSize, half: half)
-                #expect(worst < (half ? 2e-3 : 3e-6), "\(set.name), half \(half)")
-            }
+/// A cache of one layer and head, its positions filled with keys and values in scattered blocks.
+private struct FilledCache {
+    let set: KernelSet
+    let headSize: Int
+    let keys: [Float]
+    let values: [Float]
+    private let memory: DeviceBuffer<UInt8>
+    private let blocks: [Int32]
+    private var cache: hk_cache
+
+    /// Of random keys and values.
+    init(_ set: KernelSet, _ type: KVCacheDType, headSize: Int, blockSize: Int, positions: Int) throws {
+        var random = SmallRandom(seed: 8)
+        try self.init(
+            set, type, headSize: headSize, blockSize: blockSize, keys: random.floats(positions * headSize),
+            values: random.floats(positions * headSize))
+    }
+
+    /// Of the given keys and values, `headSize` of each for a position.
+    init(
+        _ set: KernelSet, _ type: KVCacheDType, headSize: Int, blockSize: Int, keys: [Float], values: [Float]
+    ) throws {
+        (self.set, self.headSize, self.keys, self.values) = (set, headSize, keys, values)
+        let positions = keys.count / headSize
+        let count = (positions + blockSize - 1) / blockSize
+        let geometry = KVCacheGeometry(
+            layers: 1, heads: 1, headSize: headSize, blockCount: count, blockSize: blockSize, type: type)
+        memory = try DeviceBuffer(count: geometry.totalBytes)
+        cache = geometry.layer(0, in: memory)
+        blocks = (0..<count).map { Int32(count - 1 - $0) }
+        for position in 0..<positions {
+            let row = position * headSize..<(position + 1) * headSize
+            let (block, slot) = position.quotientAndRemainder(dividingBy: blockSize)
+            set.table.store(&cache, Int(blocks[block]), slot, Array(keys[row]), Array(values[row]))
         }
     }
 
-    private func worstError(
-        _ set: KernelSet, _ headSize: Int, _ group: Int, _ length: Int, _ blockSize: Int, half: Bool
-    ) throws -> Double {
-        let count = (length + blockSize - 1) / blockSize
-        let geometry = KVCacheGeometry(
-            layers: 1, heads: 1, headSize: headSize, blockCount: count, blockSize: blockSize, half: half)
-        let memory = try DeviceBuffer<UInt8>(count: geometry.totalBytes)
-        var cache = geometry.layer(0, in: memory)
-        var random = SmallRandom(seed: 8)
-        let blocks = (0..<count).map { Int32(count - 1 - $0) }
-        let (keys, values) = (random.floats(length * headSize), random.floats(length * headSize))
-        for position in 0..<length {
-            let row = position * headSize..<(position + 1) * headSize
-            set.table.store(
-                &cache, Int(blocks[position / blockSize]), position % blockSize, Array(keys[row]), Array(values[row]))
-        }
-        let queries = random.floats(group * headSize)
-        let output = try DeviceBuffer<Float>(count: group * headSize)
-        let stride = (length + 15) / 16 * 16 + (blockSize + 15) / 16 * 16 + 16
-        let scores = try DeviceBuffer<Float>(count: group * stride)
+    /// The outputs of `queries`, `group` heads a token, whose first token attends to `length` positions: in the given pieces
+    /// of spans, joined where there are several.
+    mutating func attend(
+        _ queries: [Float], group: Int, length: Int, scale: Float = 2, pieces: [Range<Int>]? = nil
+    ) throws -> [Float] {
+        let tokens = queries.count / (group * headSize)
+        let spans = (length + Int(HK_SPAN) - 1) / Int(HK_SPAN)
+        let output = try DeviceBuffer<Float>(count: queries.count)
+        let scores = try DeviceBuffer<Float>(count: tokens * group * Int(HK_SPAN_SCORES))
+        let partials = try DeviceBuffer<Float>(
+            count: spans * tokens * group * ((headSize + 15) / 16 * 16 + Int(HK_PARTIAL_TOTALS)))
+        let table = set.table
         queries.withUnsafeBufferPointer { queries in
             blocks.withUnsafeBufferPointer { blocks in
                 var work = hk_attention(
-                    tokens: 1, group: group, length: length, blocks: blocks.baseAddress!,
-                    queries: queries.baseAddress!, query_stride: 0, output: output.base, output_stride: 0,
-                    scores: scores.base, score_stride: stride, scale: 2, next_head: 0, next_length: 0,
+                    tokens: tokens, group: group, length: length, first_span: 0, end_span: spans,
+                    blocks: blocks.baseAddress!, queries: queries.baseAddress!, query_stride: group * headSize,
+                    output: output.base, output_stride: group * headSize, scores: scores.base,
+                    partials: pieces == nil ? nil : partials.base, scale: scale, next_head: 0, next_length: length,
                     next_blocks: blocks.baseAddress!)
-                set.table.attend(&cache, 0, &work)
+                for piece in pieces ?? [0..<spans] {
+                    (work.first_span, work.end_span) = (piece.lowerBound, piece.upperBound)
+                    table.attend(&cache, 0, &work)
+                }
+                if pieces != nil { table.join(&cache, &work) }
             }
         }
-        var worst = 0.0
-        for head in 0..<group {
+        return (0..<queries.count).map { output.base[$0] }
+    }
+
+    /// Softmax attention of one token in double precision.
+    func expected(_ queries: [Float], group: Int, length: Int) -> [Double] {
+        (0..<group).flatMap { head in
             let query = queries[head * headSize..<(head + 1) * headSize]
             let weights = (0..<length).map { position in
                 exp(2 * zip(query, keys[(position * headSize)...]).reduce(0.0) { $0 + Double($1.0) * Double($1.1) })
             }
             let total = weights.reduce(0, +)
-            for d in 0..<headSize {
-                let expected = (0..<length).reduce(0.0) { $0 + weights[$1] * Double(values[$1 * headSize + d]) } / total
-                worst = max(worst, abs(expected - Double(output.base[head * headSize + d])))
+            return (0..<headSize).map { d in
+                (0..<length).reduce(0.0) { $0 + weights[$1] * Double(values[$1 * headSize + d]) } / total
             }
         }
-        return worst
+    }
+}
+
+@Suite struct AttentionKernelTests {
+    /// A cache's elements, and how far the output may be off for queries, keys and values below 1.
+    static let tolerances: [(KVCacheDType, Double)] = [(.float32, 5e-6), (.float16, 2e-3), (.int8, 2e-2)]
+
+    /// Head size, query heads of the group, positions, block size.
+    @Test(arguments: [
+        (8, 1, 1, 1), (16, 3, 40, 7), (64, 3, 130, 16), (80, 9, 65, 64), (128, 4, 33, 48), (16, 2, 1500, 20),
+        (64, 3, 1025, 16), (20, 1, 512, 31),
+    ])
+    func attentionIsSoftmaxOfScoresTimesValues(_ headSize: Int, _ group: Int, _ length: Int, _ blockSize: Int) throws {
+        for set in KernelSet.available {
+            for (type, tolerance) in Self.tolerances {
+                var random = SmallRandom(seed: 3)
+                let queries = random.floats(group * headSize)
+                var cache = try FilledCache(set, type, headSize: headSize, blockSize: blockSize, positions: length)
+                let output = try cache.attend(queries, group: group, length: length)
+                let worst = zip(output, cache.expected(queries, group: group, length: length))
+                    .map { abs(Double($0) - $1) }.max()!
+                #expect(worst < tolerance, "\(set.name), \(type)")
+            }
+        }
     }
 
-    /// Tokens, query heads of the group, first length.
-    @Test(arguments: [(2, 3, 1), (4, 3, 15), (4, 3, 16), (4, 1, 30), (3, 5, 31), (4, 2, 100)])
+    /// Tokens, query heads of the group, first length; no further token begins a span.
+    @Test(arguments: [
+        (2, 3, 1), (4, 3, 15), (4, 3, 16), (4, 1, 30), (3, 5, 31), (4, 2, 100), (4, 3, 509), (2, 1, 513), (4, 2, 1021),
+    ])
     func neighbouringTokensGetTheBitsThatTheyGetAlone(_ tokens: Int, _ group: Int, _ length: Int) throws {
         let (headSize, width) = (24, 24 * group)
         for set in KernelSet.available {
-            for half in [false, true] {
-                let geometry = KVCacheGeometry(
-                    layers: 1, heads: 1, headSize: headSize, blockCount: 8, blockSize: 16, half: half)
-                let memory = try DeviceBuffer<UInt8>(count: geometry.totalBytes)
-                var cache = geometry.layer(0, in: memory)
+            for type in KVCacheDType.allCases {
                 var random = SmallRandom(seed: 12)
-                let blocks: [Int32] = [3, 1, 7, 0, 5, 2, 6, 4]
-                for position in 0..<length + tokens - 1 {
-                    let (keys, values) = (random.floats(headSize), random.floats(headSize))
-                    set.table.store(&cache, Int(blocks[position / 16]), position % 16, keys, values)
-                }
                 let queries = random.floats(tokens * width)
-                let together = try attend(set, &cache, blocks, queries, tokens: tokens, group: group, length: length)
+                var cache = try FilledCache(
+                    set, type, headSize: headSize, blockSize: 16, positions: length + tokens - 1)
+                let together = try cache.attend(queries, group: group, length: length)
                 let alone = try (0..<tokens).flatMap { token in
-                    try attend(
-                        set, &cache, blocks, Array(queries[token * width..<(token + 1) * width]), tokens: 1,
-                        group: group, length: length + token)
+                    try cache.attend(
+                        Array(queries[token * width..<(token + 1) * width]), group: group, length: length + token)
                 }
-                #expect(together == alone, "\(set.name), half \(half)")
+                #expect(together.map(\.bitPattern) == alone.map(\.bitPattern), "\(set.name), \(type)")
             }
         }
     }
 
-    private func attend(
-        _ set: KernelSet, _ cache: inout hk_cache, _ blocks: [Int32], _ queries: [Float], tokens: Int, group: Int,
-        length: Int
-    ) throws -> [UInt32] {
-        let output = try DeviceBuffer<Float>(count: queries.count)
-        let scores = try DeviceBuffer<Float>(count: tokens * group * 160)
-        queries.withUnsafeBufferPointer { queries in
-            blocks.withUnsafeBufferPointer { blocks in
-                var work = hk_attention(
-                    tokens: tokens, group: group, length: length, blocks: blocks.baseAddress!,
-                    queries: queries.baseAddress!, query_stride: queries.count / tokens, output: output.base,
-                    output_stride: queries.count / tokens, scores: scores.base, score_stride: 160, scale: 0.7,
-                    next_head: 0, next_length: length, next_blocks: blocks.baseAddress!)
-                set.table.attend(&cache, 0, &work)
+    /// Tokens, first length, block size.
+    @Test(arguments: [(1, 513, 16), (3, 1200, 20), (4, 2045, 48), (1, 3000, 64)])
+    func spansGiveTheSameBitsWhoeverComputesThem(_ tokens: Int, _ length: Int, _ blockSize: Int) throws {
+        let (headSize, group) = (40, 3)
+        let spans = (length + Int(HK_SPAN) - 1) / Int(HK_SPAN)
+        for set in KernelSet.available {
+            for type in KVCacheDType.allCases {
+                var random = SmallRandom(seed: 4)
+                let queries = random.floats(tokens * group * headSize)
+                var cache = try FilledCache(
+                    set, type, headSize: headSize, blockSize: blockSize, positions: length + tokens - 1)
+                let whole = try cache.attend(queries, group: group, length: length).map(\.bitPattern)
+                let each = (0..<spans).reversed().map { $0..<$0 + 1 }
+                for pieces in [each, [spans / 2..<spans, 0..<spans / 2]] {
+                    let joined = try cache.attend(queries, group: group, length: length, pieces: pieces)
+                    #expect(joined.map(\.bitPattern) == whole, "\(set.name), \(type)")
+                }
             }
         }
-        return (0..<queries.count).map { output.base[$0].bitPattern }
+    }
+
+    /// What attending to a single position of 16 keys and values, both `stored`, gives.
+    private func outputs(
+        _ set: KernelSet, _ type: KVCacheDType, _ stored: [Float], _ queries: [Float]
+    ) throws -> [Float] {
+        var cache = try FilledCache(set, type, headSize: 16, blockSize: 16, keys: stored, values: stored)
+        return try cache.attend(queries, group: 1, length: 1, scale: 1)
     }
 
     /// f16 ends at 65504: larger keys and values are cut there, since an infinite one would make every score NaN.
     @Test(arguments: KernelSet.available.map(\.name))
     func finiteKeysAndValuesStayFiniteInHalfPrecision(name: String) throws {
-        let set = try KernelSet.choose(named: name)
-        let geometry = KVCacheGeometry(layers: 1, heads: 1, headSize: 16, blockCount: 1, blockSize: 16, half: true)
-        let memory = try DeviceBuffer<UInt8>(count: geometry.totalBytes)
-        var cache = geometry.layer(0, in: memory)
         let stored: [Float] = [65504, 65519, 65520, 1e30, -65520, -1e30, .greatestFiniteMagnitude, 1]
         let values = stored + [Float](repeating: 0, count: 8)
-        set.table.store(&cache, 0, 0, values, values)
-        var output = [Float](repeating: 0, count: 16)
-        var scores = [Float](repeating: 0, count: 64)
-        let blocks: [Int32] = [0]
-        output.withUnsafeMutableBufferPointer { output in
-            scores.withUnsafeMutableBufferPointer { scores in
-                values.map { -$0 / 1e30 }.withUnsafeBufferPointer { queries in
-                    blocks.withUnsafeBufferPointer { blocks in
-                        var work = hk_attention(
-                            tokens: 1, group: 1, length: 1, blocks: blocks.baseAddress!,
-                            queries: queries.baseAddress!, query_stride: 0, output: output.baseAddress!,
-                            output_stride: 0, scores: scores.baseAddress!, score_stride: 64,
-                            scale: 1, next_head: 0, next_length: 0, next_blocks: blocks.baseAddress!)
-                        set.table.attend(&cache, 0, &work)
-                    }
-                }
+        let output = try outputs(.choose(named: name), .float16, values, values.map { -$0 / 1e30 })
+        #expect(Array(output[..<8]) == [65504, 65504, 65504, 65504, -65504, -65504, 65504, 1])
+    }
+
+    /// A scale is a 127th of the greatest magnitude; what cannot be written with one stays visible.
+    @Test(arguments: KernelSet.available.map(\.name))
+    func int8KeepsAnyRangeAndShowsFaults(name: String) throws {
+        let set = try KernelSet.choose(named: name)
+        let zeros = [Float](repeating: 0, count: 16)
+        for greatest: Float in [0, 0x1p-133, 0.5, 3e4, 3e38] {
+            let values = (0..<16).map { greatest * (Float($0 - 8) / 8) }
+            let output = try outputs(set, .int8, values, zeros)
+            for (value, kept) in zip(values, output) {
+                #expect(abs(value - kept) <= max(greatest / 254 * 1.001, 1e-37), "\(greatest)")
             }
         }
-        #expect(Array(output[..<8]) == [65504, 65504, 65504, 65504, -65504, -65504, 65504, 1])
+        for fault: Float in [.nan, .infinity, -.infinity] {
+            #expect(try outputs(set, .int8, [1, fault] + zeros[..<14], zeros).contains { !$0.isFinite })
+        }
     }
 
     @Test(arguments: [1, 15, 16, 77, 576])

@@ -55,7 +55,7 @@ import Testing
         for name in GoldenModelTests.tinyNames {
             let exact = try LoadedModel(tiny: name, .accuracy)
             let (layers, head, position) = expected(exact.config)
-            let cost = ModelCost(exact.model.parts)
+            let cost = ModelCost(exact.model)
             #expect(cost.layers == ProductCost(int8MultiplyAdds: 0, floatMultiplyAdds: layers), "\(name)")
             #expect(cost.head == ProductCost(int8MultiplyAdds: 0, floatMultiplyAdds: head), "\(name)")
             #expect(cost.positionBytes == 4 * position)
@@ -65,14 +65,14 @@ import Testing
                     == 5 * layers - 3 * (layers / config.layerCount - keysAndValues))
             #expect(cost.decodeBytes(rows: 3, context: 10) == Double(cost.weightBytes + 30 * 4 * position))
 
-            let fast = ModelCost(try LoadedModel(tiny: name, .performance).model.parts)
+            let fast = ModelCost(try LoadedModel(tiny: name, .performance).model)
             #expect(fast.layers.operations == 2 * layers)
             #expect(fast.weightBytes <= cost.weightBytes)
             #expect(fast.positionBytes == 2 * position)
         }
-        let floats = ModelCost(try LoadedModel(tiny: "tiny-f32", .performance).model.parts)
+        let floats = ModelCost(try LoadedModel(tiny: "tiny-f32", .performance).model)
         #expect(floats.layers.int8MultiplyAdds == 0)
-        let quantized = ModelCost(try LoadedModel(tiny: "tiny-q8_0", .performance).model.parts)
+        let quantized = ModelCost(try LoadedModel(tiny: "tiny-q8_0", .performance).model)
         #expect(quantized.layers.floatMultiplyAdds == 0)
     }
 

@@ -15,20 +15,23 @@ final class LoadedModel {
     let config: ModelConfig
     let model: HostLlamaModel
     let blockSize: Int
+    private let maxSequenceLength: Int
     private let pool: ThreadPool
 
     init(
         path: String, _ optimizations: Optimizations = .accuracy, threads: Int = 1, blockSize: Int = 16,
         blockCount: Int = 256, maxSequenceLength: Int = 256, kernels: KernelSet = .available[0],
-        prepare: (@Sendable () -> Void)? = nil
+        kvCacheDType: KVCacheDType? = nil, prepare: (@Sendable () -> Void)? = nil
     ) throws {
         config = try ModelConfig(gguf: GGUFFile(path: path))
         pool = ThreadPool(threadCount: threads) { _ in prepare?() }
         model = try HostLlamaModel(
             ModelInitialization(
-                config: config, maxBatchSize: 8, maxSequenceLength: maxSequenceLength, optimizations: optimizations),
+                config: config, maxBatchSize: 8, maxSequenceLength: maxSequenceLength, optimizations: optimizations,
+                kvCacheDType: kvCacheDType),
             kernels: kernels, pool: pool)
         self.blockSize = blockSize
+        self.maxSequenceLength = maxSequenceLength
         try model.allocateKVCache(KVCacheShape(blockCount: blockCount, blockSize: blockSize))
     }
 
@@ -45,7 +48,7 @@ final class LoadedModel {
 
     /// A table whose row r has blocks r·width, r·width + 1 …, in the order that `order` gives them.
     func table(rows: Int, order: (Int) -> Int = { $0 }) -> PageTable {
-        let width = (256 + blockSize - 1) / blockSize
+        let width = (maxSequenceLength + blockSize - 1) / blockSize
         var table = PageTable(rows: rows, width: width)
         for row in 0..<rows { table.setRow(row, to: (0..<width).map { Int32(order(row * width + $0)) }) }
         return table

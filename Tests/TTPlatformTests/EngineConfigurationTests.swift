@@ -11,6 +11,7 @@ struct EngineConfigurationTests {
                 "bind_threads": .boolean(true),
                 "max_model_len": .integer(100), "max_num_seqs": .integer(8), "block_size": .integer(64),
                 "max_num_batched_tokens": .integer(200), "kv_cache_memory_bytes": .integer(1000),
+                "kv_cache_dtype": .string("int8"),
                 "num_blocks_override": .integer(12), "tensor_parallel_size": .integer(2),
                 "pipeline_parallel_size": .integer(3), "data_parallel_size": .integer(4),
                 "enable_chunked_prefill": .boolean(true), "enable_prefix_caching": .boolean(false),
@@ -26,6 +27,7 @@ struct EngineConfigurationTests {
         expected.blockSize = 64
         expected.maxNumBatchedTokens = 200
         expected.kvCacheMemoryBytes = 1000
+        expected.kvCacheDType = .int8
         expected.numBlocksOverride = 12
         expected.tensorParallelSize = 2
         expected.pipelineParallelSize = 3

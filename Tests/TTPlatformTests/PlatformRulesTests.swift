@@ -57,6 +57,10 @@ struct PlatformRulesTests {
         #expect(try check(["threads": .integer(2)], platform: "ttnn").warnings.map(\.key) == ["threads"])
         #expect(try check(["bind_threads": .boolean(true)], platform: "ttnn").warnings.map(\.key) == ["bind_threads"])
         #expect(try check(["bind_threads": .boolean(true)]).warnings.isEmpty)
+        let int8 = ["kv_cache_dtype": ConfigurationValue.string("int8")]
+        #expect(try check(int8, platform: "ttnn").warnings.map(\.key) == ["kv_cache_dtype"])
+        #expect(try check(int8).warnings.isEmpty && check(int8).kvCacheDType == .int8)
+        #expect(throws: ConfigurationError.self) { try check(["kv_cache_dtype": .string("fp8")]) }
         #expect(try check([:], tt: ["register_test_models": .boolean(true)]).warnings.count == 1)
         let both = try check(["num_blocks_override": .integer(99), "kv_cache_memory_bytes": .integer(9)])
         #expect(both.blockSource == .blocks(99))

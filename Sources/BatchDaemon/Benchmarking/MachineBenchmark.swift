@@ -79,8 +79,8 @@ public struct MachineBenchmark {
         let config = try ModelConfig(gguf: try GGUFFile(path: entry.path))
         let optimizations = configuration.engine.tt.optimizations
         let plan = HostBenchmark.Plan(
-            optimizations: optimizations, batchSizes: steps.batchSizes, contexts: steps.contexts,
-            promptLengths: steps.promptLengths)
+            optimizations: optimizations, kvCacheDType: configuration.engine.kvCacheDType,
+            batchSizes: steps.batchSizes, contexts: steps.contexts, promptLengths: steps.promptLengths)
         guard plan.longestSequence <= config.contextLength else {
             throw BenchmarkError.tooLong(
                 positions: plan.longestSequence, model: entry.name, longest: config.contextLength)

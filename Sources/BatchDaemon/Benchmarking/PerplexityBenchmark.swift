@@ -44,6 +44,8 @@ extension MachineBenchmark {
     ) throws -> TokenScores {
         var engine = configuration.engine
         engine.tt.optimizations = optimizations
+        // What others are compared with is as exact as can be.
+        if optimizations == .accuracy { engine.kvCacheDType = nil }
         engine.maxNumSeqs = Self.rows
         engine.maxModelLen = .tokens(length)
         engine.maxNumBatchedTokens = nil

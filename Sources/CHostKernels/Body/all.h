@@ -3,8 +3,9 @@
 #include "vector.h"
 #include "matmul_float.h"
 #include "matmul_int8.h"
-#include "attention.h"
 #include "rows.h"
+#include "cache.h"
+#include "attention.h"
 #include "sampling.h"
 #include "peak.h"
 
@@ -19,6 +20,7 @@ static const hk_kernels HK_TABLE = {
     .rotate = rotate,
     .store = store,
     .attend = attend,
+    .join = join,
     .summarise = summarise,
     .peak_dot = peak_dot,
     .peak_fma = peak_fma,

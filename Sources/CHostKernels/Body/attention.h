@@ -1,8 +1,9 @@
 // Paged attention of neighbouring query tokens over one KV head; the query heads of its group share every load.
 //
 // A row is one token's query head. Keys lie with the dimensions outermost, so that lanes are positions: a score is one chain
-// over the dimensions. Lanes of the output are dimensions: each is one chain over the positions. Blocks only say where a
-// position lies, and tiles of rows only share loads: neither changes a row's bits.
+// over the dimensions. Lanes of the output are dimensions: each is one chain over a span's positions, and one over the spans
+// (online softmax, arXiv 1805.02867). Blocks only say where a position lies, and tiles of rows only share loads: neither
+// changes a row's bits.
 //
 // Pages are scattered over memory, which no hardware fetches ahead: scoring a page's keys fetches its values, and adding up
 // values fetches the keys of the work that comes next.
@@ -10,35 +11,49 @@
 #define HK_TILE 6
 #define HK_FEW_ROWS 3
 
-// What the rows of a tile have.
+// What the rows of a tile have in a span.
 typedef struct {
     const float *queries[HK_TILE];
     float *scores[HK_TILE];
+    // What the weighed values are added to, or become, and the totals that belong to them.
     float *output[HK_TILE];
+    float *totals[HK_TILE];
+    // Positions of the span that the row attends to.
     size_t lengths[HK_TILE];
     float scale;
+    // Whether nothing was before this span, and nothing comes behind it.
+    int is_first, is_last;
 } tile_rows;
 
-HK_INLINE vf load_cached(const void *base, size_t index, const int half) {
-    return half ? load_f16((const uint16_t *)base + index) : load((const float *)base + index);
-}
+// The positions of a span, block by block.
+typedef struct {
+    const hk_cache *cache;
+    size_t head;
+    // The blocks from the span's first position on, and its slot.
+    const int32_t *blocks;
+    size_t slot;
+    // What is fetched meanwhile.
+    size_t next_head;
+    const int32_t *next_blocks;
+    size_t next_length;
+} span_pages;
 
-HK_INLINE void score_dimension(const int rows, const int vectors, const int half, const hk_cache *c, const size_t *keys,
+HK_INLINE void score_dimension(const int rows, const int vectors, const int format, const hk_cache *c, const size_t *keys,
                                size_t d, const tile_rows *t, vf sums[][4]) {
     vf key[4];
-    HK_UNROLL for (int v = 0; v < vectors; v++) key[v] = load_cached(c->keys, keys[v] + d * c->padded_block, half);
+    HK_UNROLL for (int v = 0; v < vectors; v++) key[v] = load_cached(c->keys, keys[v] + d * c->padded_block, format);
     HK_UNROLL for (int r = 0; r < rows; r++) {
         vf query = splat(t->queries[r][d]);
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = fused(query, key[v], sums[r][v]);
     }
 }
 
-// `rows` rows × `vectors` vectors of positions, whose keys and values begin at `keys` and `values` and whose scores go to
-// `places`.
-HK_INLINE void score_tile(const int rows, const int vectors, const int half, const hk_cache *c, const size_t *keys,
-                          const size_t *values, const size_t *places, const tile_rows *t) {
+// `rows` rows × `vectors` vectors of positions, whose keys, values and keys' scales begin at `keys`, `values` and `scales`
+// and whose scores go to `places`.
+HK_INLINE void score_tile(const int rows, const int vectors, const int format, const hk_cache *c, const size_t *keys,
+                          const size_t *values, const size_t *scales, const size_t *places, const tile_rows *t) {
     vf sums[HK_TILE][4];
-    const size_t bytes = half ? 2 : 4;
+    const size_t bytes = element_bytes(format);
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
     const char *fetch[4];
@@ -50,39 +65,45 @@ HK_INLINE void score_tile(const int rows, const int vectors, const int half, con
         HK_UNROLL for (int v = 0; v < vectors; v++) __builtin_prefetch(fetch[v] + d * HK_LANES * bytes, 0, 2);
         // With more rows unrolling would leave too few registers.
         if (rows <= HK_FEW_ROWS) {
-            HK_UNROLL for (size_t i = 0; i < line; i++) score_dimension(rows, vectors, half, c, keys, d + i, t, sums);
+            HK_UNROLL for (size_t i = 0; i < line; i++) score_dimension(rows, vectors, format, c, keys, d + i, t, sums);
         } else {
-            HK_LOOP for (size_t i = 0; i < line; i++) score_dimension(rows, vectors, half, c, keys, d + i, t, sums);
+            HK_LOOP for (size_t i = 0; i < line; i++) score_dimension(rows, vectors, format, c, keys, d + i, t, sums);
         }
     }
-    for (; d < c->head_size; d++) score_dimension(rows, vectors, half, c, keys, d, t, sums);
+    for (; d < c->head_size; d++) score_dimension(rows, vectors, format, c, keys, d, t, sums);
     // Ascending places: a block's last vector may reach beyond its slots, into the next block's scores.
-    HK_UNROLL for (int v = 0; v < vectors; v++)
-        HK_UNROLL for (int r = 0; r < rows; r++) save(t->scores[r] + places[v], sums[r][v]);
+    HK_UNROLL for (int v = 0; v < vectors; v++) {
+        vf scale;
+        if (format == HK_CACHE_INT8) scale = load(c->key_scales + scales[v]);
+        HK_UNROLL for (int r = 0; r < rows; r++)
+            save(t->scores[r] + places[v], format == HK_CACHE_INT8 ? sums[r][v] * scale : sums[r][v]);
+    }
 }
 
-HK_INLINE void score_blocks(const int rows, const int half, const hk_cache *c, size_t head, const int32_t *blocks,
-                            size_t length, const tile_rows *t) {
+HK_INLINE void score_span(const int rows, const int format, const span_pages *s, size_t length, const tile_rows *t) {
     const int together = rows < 3 ? 4 : rows == 3 ? 3 : 2;
-    size_t keys[4], values[4], places[4];
+    const hk_cache *c = s->cache;
+    size_t keys[4], values[4], scales[4], places[4], count;
     int pending = 0;
-    for (size_t start = 0, b = 0; start < length; start += c->block_size, b++) {
-        size_t page = (size_t)blocks[b] * c->heads + head;
-        size_t count = length - start < c->block_size ? length - start : c->block_size;
-        for (size_t slot = 0; slot < count; slot += HK_LANES) {
+    for (size_t start = 0, b = 0, first = s->slot; start < length; start += count, b++, first = 0) {
+        size_t page = (size_t)s->blocks[b] * c->heads + s->head;
+        count = c->block_size - first < length - start ? c->block_size - first : length - start;
+        for (size_t slot = first; slot < first + count; slot += HK_LANES) {
             keys[pending] = page * c->head_size * c->padded_block + slot;
             values[pending] = (page * c->block_size + slot) * c->padded_head;
-            places[pending] = start + slot;
+            scales[pending] = page * c->padded_block + slot;
+            places[pending] = start + slot - first;
             if (++pending < together) continue;
-            score_tile(rows, together, half, c, keys, values, places, t);
+            score_tile(rows, together, format, c, keys, values, scales, places, t);
             pending = 0;
         }
     }
-    for (int v = 0; v < pending; v++) score_tile(rows, 1, half, c, keys + v, values + v, places + v, t);
+    for (int v = 0; v < pending; v++)
+        score_tile(rows, 1, format, c, keys + v, values + v, scales + v, places + v, t);
 }
 
-// Scores to weights, unnormalised, with zeros up to `end`; gives 1 / their sum.
-static float softmax(float *scores, size_t length, size_t end, float scale) {
+// Scores to weights, unnormalised, with zeros up to `end`; gives the greatest score and the weights' sum.
+static void softmax(float *scores, size_t length, size_t end, float scale, float totals[2]) {
     size_t padded = (length + 15) / 16 * 16;
     for (size_t i = length; i < padded; i++) scores[i] = -0x1p100f;
     v16 greatest = splat16(-0x1p126f);
@@ -91,7 +112,8 @@ static float softmax(float *scores, size_t length, size_t end, float scale) {
         save16(scores + i, s);
         greatest = __builtin_elementwise_max(greatest, s);
     }
-    v16 peak = splat16(max16(greatest)), sum = splat16(0);
+    totals[0] = max16(greatest);
+    v16 peak = splat16(totals[0]), sum = splat16(0);
     for (size_t i = 0; i < padded; i += 16) {
         v16 e = exponential(load16(scores + i) - peak);
         if (i + 16 > length) e = load_first((const float *)&e, length - i);
@@ -99,32 +121,55 @@ static float softmax(float *scores, size_t length, size_t end, float scale) {
         sum += e;
     }
     for (size_t i = padded; i < end; i++) scores[i] = 0;
-    return 1.0f / sum16(sum);
+    totals[1] = sum16(sum);
+}
+
+// Adds a span's totals to those of the spans before, and gives what the sums of both are to be multiplied by; behind the
+// last span they become the output.
+HK_INLINE void join_totals(float *totals, const float span[2], int is_first, int is_last, float *before, float *now) {
+    *before = 0;
+    *now = 1;
+    float greatest = span[0], sum = span[1];
+    if (!is_first) {
+        greatest = totals[0] > greatest ? totals[0] : greatest;
+        v16 factors = exponential((v16){totals[0] - greatest, span[0] - greatest});
+        *before = factors[0];
+        *now = factors[1];
+        sum = totals[1] * *before + sum * *now;
+    }
+    totals[0] = greatest;
+    totals[1] = sum;
+    if (is_last) {
+        float inverse = 1.0f / sum;
+        *before *= inverse;
+        *now *= inverse;
+    }
 }
 
 // `rows` rows × `vectors` vectors of dimensions from `first` on. A weight of zero leaves a sum as it is. Fetches the keys of
-// `next`.
-HK_INLINE void value_tile(const int rows, const int vectors, const int half, const hk_cache *c, size_t head,
-                          size_t first, const int32_t *blocks, size_t length, const tile_rows *t, const float *totals,
-                          const hk_attention *next) {
-    const size_t bytes = half ? 2 : 4;
+// the next span.
+HK_INLINE void value_tile(const int rows, const int vectors, const int format, const span_pages *s, size_t first,
+                          size_t length, const tile_rows *t, const float *before, const float *now) {
+    const hk_cache *c = s->cache;
+    const size_t bytes = element_bytes(format);
     vf sums[HK_TILE][4];
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
-    for (size_t start = 0, b = 0; start < length; start += c->block_size, b++) {
-        size_t base = ((size_t)blocks[b] * c->heads + head) * c->block_size * c->padded_head + first;
-        size_t count = length - start < c->block_size ? length - start : c->block_size;
+    size_t count;
+    for (size_t start = 0, b = 0, skipped = s->slot; start < length; start += count, b++, skipped = 0) {
+        size_t base = (((size_t)s->blocks[b] * c->heads + s->head) * c->block_size + skipped) * c->padded_head + first;
+        count = c->block_size - skipped < length - start ? c->block_size - skipped : length - start;
         // These dimensions of a page: as many bytes for each slot as are read.
         const char *fetch = c->keys;
-        if (start < next->next_length) {
-            size_t page = (size_t)next->next_blocks[b] * c->heads + next->next_head;
+        if (b * c->block_size < s->next_length) {
+            size_t page = (size_t)s->next_blocks[b] * c->heads + s->next_head;
             fetch += (page * c->head_size + first) * c->padded_block * bytes;
         }
         for (size_t slot = 0; slot < count; slot++) {
             vf value[4];
             __builtin_prefetch(fetch + slot * vectors * HK_LANES * bytes, 0, 2);
             HK_UNROLL for (int v = 0; v < vectors; v++)
-                value[v] = load_cached(c->values, base + slot * c->padded_head + v * HK_LANES, half);
+                value[v] = load_cached(c->values, base + slot * c->padded_head + v * HK_LANES, format);
             HK_UNROLL for (int r = 0; r < rows; r++) {
                 vf weight = splat(t->scores[r][start + slot]);
                 HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = fused(weight, value[v], sums[r][v]);
@@ -132,72 +177,120 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int half, con
         }
     }
     HK_UNROLL for (int r = 0; r < rows; r++) {
-        const size_t count = (size_t)vectors * HK_LANES;
-        size_t left = c->head_size - first;
-        float last[4 * HK_LANES], *out = left < count ? last : t->output[r] + first;
-        HK_UNROLL for (int v = 0; v < vectors; v++) save(out + v * HK_LANES, sums[r][v] * splat(totals[r]));
-        if (left < count) __builtin_memcpy(t->output[r] + first, last, left * sizeof(float));
+        const size_t whole = (size_t)vectors * HK_LANES;
+        size_t left = c->head_size - first < whole ? c->head_size - first : whole;
+        float last[4 * HK_LANES] = {0}, *place = t->output[r] + first, *out = left < whole ? last : place;
+        if (t->is_first) {
+            HK_UNROLL for (int v = 0; v < vectors; v++) save(out + v * HK_LANES, sums[r][v] * splat(now[r]));
+        } else {
+            if (left < whole) __builtin_memcpy(last, place, left * sizeof(float));
+            HK_UNROLL for (int v = 0; v < vectors; v++) {
+                vf sum = load(out + v * HK_LANES);
+                save(out + v * HK_LANES, fused(sum, splat(before[r]), sums[r][v] * splat(now[r])));
+            }
+        }
+        if (left < whole) __builtin_memcpy(place, last, left * sizeof(float));
     }
 }
 
-HK_INLINE void attend_rows(const int rows, const int half, const hk_cache *c, size_t head, const int32_t *blocks,
-                           const tile_rows *t, const hk_attention *next) {
+// Weights of int8 values take on their scales.
+HK_INLINE void scale_weights(const int rows, const span_pages *s, size_t length, const tile_rows *t) {
+    const hk_cache *c = s->cache;
+    size_t count;
+    for (size_t start = 0, b = 0, first = s->slot; start < length; start += count, b++, first = 0) {
+        count = c->block_size - first < length - start ? c->block_size - first : length - start;
+        const float *scales = c->value_scales + ((size_t)s->blocks[b] * c->heads + s->head) * c->padded_block + first;
+        HK_UNROLL for (int r = 0; r < rows; r++)
+            for (size_t slot = 0; slot < count; slot++) t->scores[r][start + slot] *= scales[slot];
+    }
+}
+
+HK_INLINE void attend_rows(const int rows, const int format, const span_pages *s, const tile_rows *t) {
+    const hk_cache *c = s->cache;
     size_t length = t->lengths[rows - 1], d = 0;
-    float totals[HK_TILE];
-    score_blocks(rows, half, c, head, blocks, length, t);
-    for (int r = 0; r < rows; r++) totals[r] = softmax(t->scores[r], t->lengths[r], length, t->scale);
+    float before[HK_TILE], now[HK_TILE];
+    score_span(rows, format, s, length, t);
+    for (int r = 0; r < rows; r++) {
+        float totals[2];
+        softmax(t->scores[r], t->lengths[r], length, t->scale, totals);
+        join_totals(t->totals[r], totals, t->is_first, t->is_last, before + r, now + r);
+    }
+    if (format == HK_CACHE_INT8) scale_weights(rows, s, length, t);
     // Vectors of padding alone are left out: their outputs would lie beyond the head.
     size_t end = (c->head_size + HK_LANES - 1) / HK_LANES * HK_LANES;
     // Fewer rows leave room for more vectors: sums enough that none waits for its last product.
     const int wide = rows > HK_FEW_ROWS || HK_VALUE_VECTORS > 3 ? HK_VALUE_VECTORS : 3;
     for (; d + wide * HK_LANES <= end; d += wide * HK_LANES)
-        value_tile(rows, wide, half, c, head, d, blocks, length, t, totals, next);
-    for (; d + 2 * HK_LANES <= end; d += 2 * HK_LANES)
-        value_tile(rows, 2, half, c, head, d, blocks, length, t, totals, next);
-    for (; d < end; d += HK_LANES) value_tile(rows, 1, half, c, head, d, blocks, length, t, totals, next);
+        value_tile(rows, wide, format, s, d, length, t, before, now);
+    for (; d + 2 * HK_LANES <= end; d += 2 * HK_LANES) value_tile(rows, 2, format, s, d, length, t, before, now);
+    for (; d < end; d += HK_LANES) value_tile(rows, 1, format, s, d, length, t, before, now);
 }
 
-static void attend(const hk_cache *c, size_t head, const hk_attention *a) {
-    size_t rows = a->tokens * a->group;
+// The rows of the work, tile by tile, over one span.
+HK_INLINE void attend_span(const hk_attention *a, size_t span, const span_pages *s) {
+    const hk_cache *c = s->cache;
+    size_t rows = a->tokens * a->group, begin = span * HK_SPAN;
     for (size_t first = 0, count; first < rows; first += count) {
         tile_rows t;
         count = next_tile(rows - first, HK_TILE);
         for (size_t i = 0; i < count; i++) {
-            size_t token = (first + i) / a->group, query = (first + i) % a->group * c->head_size;
+            size_t row = first + i, token = row / a->group, query = row % a->group * c->head_size;
             t.queries[i] = a->queries + token * a->query_stride + query;
             t.output[i] = a->output + token * a->output_stride + query;
-            t.scores[i] = a->scores + (first + i) * a->score_stride;
-            t.lengths[i] = a->length + token;
+            t.scores[i] = a->scores + row * HK_SPAN_SCORES;
+            t.totals[i] = t.scores[i] + HK_SPAN + 16;
+            size_t length = a->length + token - begin;
+            t.lengths[i] = length < HK_SPAN ? length : HK_SPAN;
+            if (!a->partials) continue;
+            t.output[i] = a->partials + (span * rows + row) * (c->padded_head + HK_PARTIAL_TOTALS);
+            t.totals[i] = t.output[i] + c->padded_head;
         }
         t.scale = a->scale;
-        switch (count * 2 + (c->half ? 1 : 0)) {
+        // A partial result is on its own.
+        t.is_first = span == 0 || a->partials;
+        t.is_last = (span + 1) * HK_SPAN >= a->length && !a->partials;
+        switch (count * 3 + (size_t)c->format) {
 #define HK_CASE(n) \
-    case 2 * n: attend_rows(n, 0, c, head, a->blocks, &t, a); break; \
-    case 2 * n + 1: attend_rows(n, 1, c, head, a->blocks, &t, a); break;
+    case 3 * n: attend_rows(n, HK_CACHE_F32, s, &t); break; \
+    case 3 * n + 1: attend_rows(n, HK_CACHE_F16, s, &t); break; \
+    case 3 * n + 2: attend_rows(n, HK_CACHE_INT8, s, &t); break;
             HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4) HK_CASE(5) HK_CASE(6)
 #undef HK_CASE
         }
     }
 }
 
-static void store(const hk_cache *c, size_t block, size_t slot, const float *keys, const float *values) {
-    for (size_t head = 0; head < c->heads; head++, keys += c->head_size, values += c->head_size) {
-        size_t k = (block * c->heads + head) * c->head_size * c->padded_block + slot;
-        size_t v = ((block * c->heads + head) * c->block_size + slot) * c->padded_head;
-        if (c->half) {
-            uint16_t *ks = (uint16_t *)c->keys + k, *vs = (uint16_t *)c->values + v, halves[16];
+static void attend(const hk_cache *c, size_t head, const hk_attention *a) {
+    span_pages s = {.cache = c, .head = head};
+    for (size_t span = a->first_span; span < a->end_span; span++) {
+        s.blocks = a->blocks + span * HK_SPAN / c->block_size;
+        s.slot = span * HK_SPAN % c->block_size;
+        s.next_head = a->next_head;
+        s.next_blocks = a->next_blocks;
+        s.next_length = a->next_length;
+        if (span + 1 < a->end_span) {
+            s.next_head = head;
+            s.next_blocks = a->blocks + (span + 1) * HK_SPAN / c->block_size;
+            s.next_length = a->length - (span + 1) * HK_SPAN;
+        }
+        attend_span(a, span, &s);
+    }
+}
+
+static void join(const hk_cache *c, const hk_attention *a) {
+    size_t rows = a->tokens * a->group, stride = c->padded_head + HK_PARTIAL_TOTALS;
+    size_t spans = (a->length + HK_SPAN - 1) / HK_SPAN;
+    for (size_t row = 0; row < rows; row++) {
+        float *out = a->output + row / a->group * a->output_stride + row % a->group * c->head_size, totals[2];
+        for (size_t span = 0; span < spans; span++) {
+            const float *part = a->partials + (span * rows + row) * stride;
+            float before, now;
+            join_totals(totals, part + c->padded_head, span == 0, span + 1 == spans, &before, &now);
             for (size_t d = 0; d < c->head_size; d += 16) {
                 size_t count = c->head_size - d < 16 ? c->head_size - d : 16;
-                save_f16(halves, load_first(keys + d, count));
-                for (size_t i = 0; i < count; i++) ks[(d + i) * c->padded_block] = halves[i];
-                // A slot's values are padded to whole vectors.
-                save_f16(vs + d, load_first(values + d, count));
-            }
-        } else {
-            float *ks = (float *)c->keys + k, *vs = (float *)c->values + v;
-            for (size_t d = 0; d < c->head_size; d++) {
-                ks[d * c->padded_block] = keys[d];
-                vs[d] = values[d];
+                v16 sum = load16(part + d) * splat16(now);
+                if (span > 0) sum = fused16(load_first(out + d, count), splat16(before), sum);
+                save_first(out + d, sum, count);
             }
         }
     }

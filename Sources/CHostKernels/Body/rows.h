@@ -29,8 +29,18 @@ HK_INLINE int32_t place_group(int8_t *values, v16i low, v16i high) {
 // To the nearest integer, ties to even, for |x| < 2²²: what adding 1.5·2²³ leaves in the last bits.
 HK_INLINE v16i rounded(v16 x) { return (v16i)(x + splat16(0x1.8p23f)) - (v16i)splat16(0x1.8p23f); }
 
-// One block of a row, `count` floats of it. Floats without sign compare as their bits do, and NaN and infinity are the
-// greatest of them.
+// The scale that makes numbers as great as `limit` of those whose greatest has the bits `magnitude`, and its inverse. Floats
+// without sign compare as their bits do, and NaN and infinity, for which the scale is NaN, are the greatest of them.
+HK_INLINE float int8_scale(int32_t magnitude, float limit, float *inverse) {
+    float peak;
+    __builtin_memcpy(&peak, &magnitude, 4);
+    *inverse = limit / peak;
+    // A peak of zero and a subnormal one have no inverse: the numbers become zero.
+    if (!(*inverse < __builtin_inff())) *inverse = 0;
+    return magnitude >= 0x7f800000 ? __builtin_nanf("") : peak * (1 / limit);
+}
+
+// One block of a row, `count` floats of it.
 HK_INLINE void quantize_block(const float *x, size_t count, const hk_quantized *out, size_t row, size_t index) {
     v16 parts[4] = {load16(x), load16(x + 16)};
     if (count > HK_GROUP) {
@@ -40,16 +50,8 @@ HK_INLINE void quantize_block(const float *x, size_t count, const hk_quantized *
     v16i magnitudes = {};
     HK_UNROLL for (int i = 0; i < 4; i++)
         magnitudes = __builtin_elementwise_max(magnitudes, (v16i)parts[i] & 0x7fffffff);
-    int32_t bits = __builtin_reduce_max(magnitudes);
-    float peak, limit = (float)out->peak;
-    __builtin_memcpy(&peak, &bits, 4);
-    float inverse = limit / peak, scale = peak * (1 / limit);
-    // A peak of zero and a subnormal one have no inverse: such a block is zero.
-    if (!(inverse < __builtin_inff())) inverse = 0;
-    if (bits >= 0x7f800000) {
-        scale = __builtin_nanf("");
-        HK_UNROLL for (int i = 0; i < 4; i++) parts[i] = splat16(0);
-    }
+    float inverse, scale = int8_scale(__builtin_reduce_max(magnitudes), (float)out->peak, &inverse);
+    if (scale != scale) HK_UNROLL for (int i = 0; i < 4; i++) parts[i] = splat16(0);
     size_t first = int8_group(out, row, 2 * index), within = row % HK_INT8_ROWS;
     HK_UNROLL for (int g = 0; g < 2; g++) {
         size_t group = first + g * HK_INT8_ROWS;

@@ -75,12 +75,17 @@ typedef struct {
     int32_t peak;
 } hk_quantized;
 
+/// What the elements of a cache are.
+enum { HK_CACHE_F32 = 0, HK_CACHE_F16 = 1, HK_CACHE_INT8 = 2 };
+
 /// A layer's paged cache. Keys are [block][head][dimension][padded_block], values [block][head][slot][padded_head].
 typedef struct {
     void *keys;
     void *values;
-    /// Elements are f16 instead of f32.
-    int32_t half;
+    /// What int8 elements of a slot are multiplied by, keys and values each [block][head][padded_block]; otherwise null.
+    float *_Nullable key_scales;
+    float *_Nullable value_scales;
+    int32_t format;
     size_t heads;
     size_t head_size;
     /// `head_size` rounded up to a multiple of 16.
@@ -90,14 +95,25 @@ typedef struct {
     size_t padded_block;
 } hk_cache;
 
+/// Positions that are attended to at a time. A longer context is a chain of such spans from its beginning on, whoever
+/// computes them.
+#define HK_SPAN 512
+/// Scratch floats of a query head: a span's scores, beyond which whole vectors reach, and what the spans before come to.
+#define HK_SPAN_SCORES (HK_SPAN + 32)
+/// Floats of a span's result besides the values: its greatest score and the sum of its weights, in a line of their own.
+#define HK_PARTIAL_TOTALS 16
+
 /// The attention of neighbouring query tokens of one sequence over a KV head.
 typedef struct {
     /// Query tokens, in the order of their positions.
     size_t tokens;
     /// Query heads that share the KV head.
     size_t group;
-    /// Positions that the first token attends to; each further token attends to one more.
+    /// Positions that the first token attends to; each further token attends to one more, in as many spans.
     size_t length;
+    /// The spans to attend to: `first_span` to `end_span` − 1.
+    size_t first_span;
+    size_t end_span;
     /// The sequence's block ids.
     const int32_t *blocks;
     /// [tokens][group][head_size], `query_stride` floats from token to token.
@@ -106,9 +122,11 @@ typedef struct {
     /// Like `queries`.
     float *output;
     size_t output_stride;
-    /// [tokens · group][score_stride]; `score_stride` is a multiple of 16, at least `length` + `tokens` + `padded_block` + 16.
+    /// [tokens · group][HK_SPAN_SCORES]
     float *scores;
-    size_t score_stride;
+    /// Where others attend to the rest of the spans: [span][tokens · group][padded_head + HK_PARTIAL_TOTALS], to which
+    /// `attend` writes its spans' results, and from which `join` makes the output. Null where all spans are attended to.
+    float *_Nullable partials;
     float scale;
     /// Head, blocks and positions of the work that comes next, to be fetched meanwhile; no positions for none.
     size_t next_head;
@@ -152,6 +170,8 @@ typedef struct {
     void (*store)(const hk_cache *cache, size_t block, size_t slot, const float *keys, const float *values);
     /// Softmax attention of neighbouring tokens over one KV head.
     void (*attend)(const hk_cache *cache, size_t head, const hk_attention *work);
+    /// The output from the partial results of all spans: the bits that attending to all of them at once gives.
+    void (*join)(const hk_cache *cache, const hk_attention *work);
     /// Summarises one tile of each of `rows` rows: its first `valid` logits, with the row's scale; out[r · out_stride].
     void (*summarise)(const float *logits, size_t stride, size_t rows, size_t valid, const float *scales,
                       hk_logit_tile *out, size_t out_stride);

@@ -54,7 +54,7 @@ final class BenchmarkedModel {
             loaded = try HostLlamaModel(
                 ModelInitialization(
                     config: config, maxBatchSize: plan.mostRows, maxSequenceLength: plan.longestSequence,
-                    optimizations: plan.optimizations),
+                    optimizations: plan.optimizations, kvCacheDType: plan.kvCacheDType),
                 kernels: kernels, pool: pool, packed: packed, profile: profile)
         }
         model = loaded!

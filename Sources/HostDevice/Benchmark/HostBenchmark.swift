@@ -9,6 +9,8 @@ public struct HostBenchmark {
     public struct Plan: Sendable {
         /// The trade between speed and precision.
         public var optimizations: Optimizations
+        /// What keys and values are kept as; by `optimizations` where not given.
+        public var kvCacheDType: KVCacheDType?
         /// Rows of the decode steps, each at least 1.
         public var batchSizes: [Int]
         /// Tokens that are in the cache when decoding begins, each at least 1.
@@ -17,9 +19,13 @@ public struct HostBenchmark {
         public var promptLengths: [Int]
 
         /// A plan as given; no list is empty.
-        public init(optimizations: Optimizations, batchSizes: [Int], contexts: [Int], promptLengths: [Int]) {
+        public init(
+            optimizations: Optimizations, kvCacheDType: KVCacheDType? = nil, batchSizes: [Int], contexts: [Int],
+            promptLengths: [Int]
+        ) {
             precondition([batchSizes, contexts, promptLengths].allSatisfy { !$0.isEmpty && $0.allSatisfy { $0 > 0 } })
             self.optimizations = optimizations
+            self.kvCacheDType = kvCacheDType
             self.batchSizes = batchSizes
             self.contexts = contexts
             self.promptLengths = promptLengths
@@ -69,7 +75,7 @@ public struct HostBenchmark {
                 scaled = (joined(scaled.one, round.one), joined(scaled.all, round.all))
             }
         }
-        let cost = ModelCost(plain.model.parts)
+        let cost = ModelCost(plain.model)
         let steps = zip(rates, profiles).map { rate, profile in
             measurement(rate.shape, rate.times, profile.times, cost, limits.allThreads)
         }

@@ -44,7 +44,8 @@ public struct ModelCost: Sendable, Equatable {
     /// Keys and values of a position over all layers, which its row's later tokens read.
     public let positionBytes: Int
 
-    init(_ model: HostLlamaModel.Parts) {
+    init(_ loaded: HostLlamaModel) {
+        let model = loaded.parts
         var (layers, spared) = (ProductCost(), ProductCost())
         var bytes = model.weights.output.byteCount
         for matrix in model.weights.layers.flatMap(\.matrices) {
@@ -58,10 +59,8 @@ public struct ModelCost: Sendable, Equatable {
         self.spared = spared
         self.head = head
         weightBytes = bytes
-        let geometry = model.geometry
-        positionBytes =
-            2 * model.weights.layers.count * geometry.keyValueHeads * geometry.headSize
-            * (model.optimizations == .performance ? 2 : 4)
+        // A block without padding.
+        positionBytes = loaded.kvCacheBytes(blockSize: 16) / 16
     }
 
     /// The layers' products of a step of `tokens` tokens, `outputs` of whose next ones are wanted.

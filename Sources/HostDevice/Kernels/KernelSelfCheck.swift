@@ -1,6 +1,7 @@
 // A few milliseconds at load: a set of kernels must give the portable kernels' bits before it is trusted.
 
 import CHostKernels
+import TTPlatform
 
 /// Compares a kernel set with the portable one on small pseudo-random data.
 enum KernelSelfCheck {
@@ -15,7 +16,7 @@ enum KernelSelfCheck {
         var bits: [UInt32] = []
         for type: UInt32 in [3, 8, 14] { bits += try products(set, type) }
         bits += rowKernels(set)
-        for half in [false, true] { bits += try attention(set, half: half) }
+        for type in KVCacheDType.allCases { bits += try attention(set, type) }
         return bits
     }
 
@@ -77,35 +78,46 @@ enum KernelSelfCheck {
         return (residual + normed + activated + rotated + summaries).map(\.bitPattern)
     }
 
-    private static func attention(_ set: KernelSet, half: Bool) throws -> [UInt32] {
-        let shape = KVCacheGeometry(layers: 1, heads: 2, headSize: 48, blockCount: 4, blockSize: 24, half: half)
+    /// Attention of three tokens over two spans, at once and span by span.
+    private static func attention(_ set: KernelSet, _ type: KVCacheDType) throws -> [UInt32] {
+        let length = Int(HK_SPAN) + 59
+        let (heads, size, group, blockSize) = (2, 48, 5, 24)
+        let blockCount = length / blockSize + 2
+        let shape = KVCacheGeometry(
+            layers: 1, heads: heads, headSize: size, blockCount: blockCount, blockSize: blockSize, type: type)
         let store = try DeviceBuffer<UInt8>(count: shape.layerBytes)
         var cache = shape.layer(0, in: store)
         var random = SmallRandom(seed: 9)
-        let blocks: [Int32] = [2, 0, 3]
-        for position in 0..<61 {
-            let (key, value) = (random.floats(96), random.floats(96))
-            set.table.store(&cache, Int(blocks[position / 24]), position % 24, key, value)
+        let blocks = (0..<blockCount).map { Int32(blockCount - 1 - $0) }
+        for position in 0..<length + 2 {
+            let (key, value) = (random.floats(heads * size), random.floats(heads * size))
+            set.table.store(&cache, Int(blocks[position / blockSize]), position % blockSize, key, value)
         }
-        let (tokens, width) = (3, 5 * 48)
+        let (tokens, width) = (3, group * size)
         let queries = random.floats(tokens * width)
-        var output = queries
-        var scores = [Float](repeating: 0, count: tokens * 5 * 128)
+        let (whole, joined) = (
+            try DeviceBuffer<Float>(count: tokens * width), try DeviceBuffer<Float>(count: tokens * width)
+        )
+        let scores = try DeviceBuffer<Float>(count: tokens * group * Int(HK_SPAN_SCORES))
+        let partials = try DeviceBuffer<Float>(count: 2 * tokens * group * (size + Int(HK_PARTIAL_TOTALS)))
         queries.withUnsafeBufferPointer { queries in
-            output.withUnsafeMutableBufferPointer { output in
-                scores.withUnsafeMutableBufferPointer { scores in
-                    blocks.withUnsafeBufferPointer { blocks in
-                        var work = hk_attention(
-                            tokens: tokens, group: 5, length: 59, blocks: blocks.baseAddress!,
-                            queries: queries.baseAddress!, query_stride: width, output: output.baseAddress!,
-                            output_stride: width, scores: scores.baseAddress!, score_stride: 128, scale: 0.3,
-                            next_head: 0, next_length: 0, next_blocks: blocks.baseAddress!)
-                        set.table.attend(&cache, 1, &work)
-                    }
+            blocks.withUnsafeBufferPointer { blocks in
+                var work = hk_attention(
+                    tokens: tokens, group: group, length: length, first_span: 0, end_span: 2,
+                    blocks: blocks.baseAddress!, queries: queries.baseAddress!, query_stride: width, output: whole.base,
+                    output_stride: width, scores: scores.base, partials: nil, scale: 0.3, next_head: 0, next_length: 0,
+                    next_blocks: blocks.baseAddress!)
+                set.table.attend(&cache, 1, &work)
+                work.output = joined.base
+                work.partials = partials.base
+                for span in [1, 0] {
+                    (work.first_span, work.end_span) = (span, span + 1)
+                    set.table.attend(&cache, 1, &work)
                 }
+                set.table.join(&cache, &work)
             }
         }
-        return output.map(\.bitPattern)
+        return [whole, joined].flatMap { output in (0..<output.count).map { output.base[$0].bitPattern } }
     }
 }
 

@@ -9,7 +9,7 @@ public import TTPlatform
 /// A row's keys, values and logits are bitwise the same whatever else is in the batch, wherever the row lies, on any number
 /// of threads, and whether its tokens were prefilled or decoded. `accuracy` computes with the file's weights and float
 /// activations and keeps the cache in f32; `performance` quantises activations to int8 in blocks of 32 for the products
-/// with 4- and 8-bit weights and keeps the cache in f16.
+/// with 4- and 8-bit weights and keeps the cache in f16. `kv_cache_dtype` may choose another form of the cache.
 public final class HostLlamaModel: TTModel {
     /// What does not change after loading.
     struct Parts {
@@ -19,7 +19,7 @@ public final class HostLlamaModel: TTModel {
         let pool: ThreadPool
         let rotary: RotaryFrequencies
         let epsilon: Float
-        let optimizations: Optimizations
+        let kvCacheDType: KVCacheDType
         let maxSequenceLength: Int
         let profile: StepProfile?
     }
@@ -60,7 +60,7 @@ public final class HostLlamaModel: TTModel {
                 vocabulary: config.vocabularySize),
             weights: weights, kernels: kernels, pool: pool,
             rotary: try RotaryFrequencies(config.rope),
-            epsilon: config.rmsNormEpsilon, optimizations: initialization.optimizations,
+            epsilon: config.rmsNormEpsilon, kvCacheDType: initialization.kvCacheDType ?? (int8 ? .float16 : .float32),
             maxSequenceLength: initialization.maxSequenceLength, profile: profile)
         maxBatchSize = initialization.maxBatchSize
         layerCount = config.layerCount
@@ -72,7 +72,7 @@ public final class HostLlamaModel: TTModel {
             supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: true)
     }
 
-    /// Bytes of one block over all layers, f32 in accuracy and f16 in performance.
+    /// Bytes of one block over all layers.
     public func kvCacheBytes(blockSize: Int) -> Int {
         cacheGeometry(KVCacheShape(blockCount: 1, blockSize: blockSize)).blockBytes
     }
@@ -160,7 +160,7 @@ public final class HostLlamaModel: TTModel {
         }
         if rows > 0 {
             state.pageTable.blocks.withUnsafeBufferPointer {
-                forward.run(rows: rows, prefills: false, pageTable: $0.baseAddress!)
+                forward.run(rows: rows, pageTable: $0.baseAddress!)
                 var row = 0
                 for slot in 0..<slots where state.positions[slot] >= 0 {
                     forward.keep(tileRow: row, as: row, sampling: state.sampling[slot].deviceParams)
@@ -203,7 +203,7 @@ extension HostLlamaModel {
     private func cacheGeometry(_ shape: KVCacheShape) -> KVCacheGeometry {
         KVCacheGeometry(
             layers: layerCount, heads: parts.geometry.keyValueHeads, headSize: parts.geometry.headSize,
-            blockCount: shape.blockCount, blockSize: shape.blockSize, half: parts.optimizations == .performance)
+            blockCount: shape.blockCount, blockSize: shape.blockSize, type: parts.kvCacheDType)
     }
 
     private func readyForward(_ operation: String) throws(DeviceFault) -> LlamaForward {
@@ -217,7 +217,7 @@ extension HostLlamaModel {
     ) {
         if tile.count == 0 { return }
         batch.pageTable.blocks.withUnsafeBufferPointer {
-            forward.run(rows: tile.count, prefills: true, pageTable: $0.baseAddress!)
+            forward.run(rows: tile.count, pageTable: $0.baseAddress!)
         }
         for end in tile.ends {
             forward.keep(tileRow: end.tileRow, as: tile.ended.count, sampling: batch.sampling[end.row].deviceParams)

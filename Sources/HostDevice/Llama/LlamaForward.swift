@@ -23,11 +23,11 @@ final class LlamaForward {
     private let profile: StepProfile?
     private let capture: TraceCapture
     private let scratch: StepScratch
+    private let plan: AttentionPlan
     private let kernels: KernelSet
     private let pool: ThreadPool
     private let cacheMemory: DeviceBuffer<UInt8>
-    private var prefillTraces: [StepTrace?]
-    private var decodeTraces: [StepTrace?]
+    private var layerTraces: [StepTrace?]
     private var outputTraces: [StepTrace?]
 
     /// Reserves the memory that steps need: tiles of `tileTokens`, logits of `outputRows` rows at a time.
@@ -43,31 +43,29 @@ final class LlamaForward {
         cacheMemory = try DeviceBuffer(count: cacheGeometry.totalBytes)
         let caches = try DeviceBuffer<hk_cache>(count: cacheGeometry.layers)
         for layer in 0..<cacheGeometry.layers { caches.base[layer] = cacheGeometry.layer(layer, in: cacheMemory) }
-        let paddedLength = (model.maxSequenceLength + 15) / 16 * 16
         scratch = try StepScratch(
             tokens: tileTokens, outputRows: outputRows, threads: pool.threadCount, weights: model.weights,
-            geometry: model.geometry, rotatedPairs: model.rotary.pairs,
-            scoreStride: paddedLength + (cacheGeometry.blockSize + 15) / 16 * 16 + 16)
+            geometry: model.geometry, rotatedPairs: model.rotary.pairs)
+        plan = try AttentionPlan(
+            tokens: max(tileTokens, outputRows), neighbours: StepScratch.attendedTokens,
+            longest: model.maxSequenceLength, threads: pool.threadCount, geometry: model.geometry)
         inputs = try StepInputs(tokens: tileTokens, outputRows: outputRows)
         logitStride = model.weights.output.paddedOutputs
         logits = try DeviceBuffer(count: outputRows * logitStride)
         capture = TraceCapture(
-            geometry: model.geometry, weights: model.weights, scratch: scratch, inputs: inputs, rotary: model.rotary,
+            geometry: model.geometry, weights: model.weights, scratch: scratch, inputs: inputs, plan: plan,
+            rotary: model.rotary,
             epsilon: model.epsilon, threads: pool.threadCount,
             caches: caches, logits: logits)
-        prefillTraces = Array(repeating: nil, count: tileTokens + 1)
-        decodeTraces = prefillTraces
+        layerTraces = Array(repeating: nil, count: tileTokens + 1)
         outputTraces = Array(repeating: nil, count: outputRows + 1)
     }
 
     /// Runs the first `rows` tokens of the inputs through the layers, the last one's outputs left out.
-    func run(rows: Int, prefills: Bool, pageTable: UnsafePointer<Int32>) {
+    func run(rows: Int, pageTable: UnsafePointer<Int32>) {
         inputs.pageTable.base.pointee = pageTable
-        if prefills {
-            replay(&prefillTraces[rows]) { capture.layers(rows: rows, prefills: true) }
-        } else {
-            replay(&decodeTraces[rows]) { capture.layers(rows: rows, prefills: false) }
-        }
+        plan.prepare(inputs.tokens.base, rows: rows)
+        replay(&layerTraces[rows]) { capture.layers(rows: rows) }
     }
 
     /// Makes a row of the tile that was run last output row `index`.
@@ -82,13 +80,14 @@ final class LlamaForward {
     func output(rows: Int, pageTable: UnsafePointer<Int32>) {
         inputs.pageTable.base.pointee = pageTable
         inputs.prepareOutput(rows: rows, vocabulary: capture.geometry.vocabulary)
+        plan.prepare(inputs.outputTokens.base, rows: rows)
         replay(&outputTraces[rows]) { capture.output(rows: rows) }
     }
 
     /// Captures what decode steps of up to `rows` rows need, at most `outputRows`.
     func captureDecodeTraces(upTo rows: Int) {
         for rows in 1...rows {
-            decodeTraces[rows] = trace(capture.layers(rows: rows, prefills: false))
+            layerTraces[rows] = trace(capture.layers(rows: rows))
             outputTraces[rows] = trace(capture.output(rows: rows))
         }
     }

@@ -16,6 +16,8 @@ public struct CheckedConfiguration: Sendable, Equatable {
     public let blockSize: Int
     /// What decides the number of KV blocks.
     public let blockSource: BlockSource
+    /// What keys and values are kept as; `nil` leaves it to the model.
+    public let kvCacheDType: KVCacheDType?
     /// Chips that the model runs on.
     public let deviceCount: Int
     /// Generation of the chips; `nil` where there are none.
@@ -42,7 +44,7 @@ public struct CheckedConfiguration: Sendable, Equatable {
     init(
         architectures: [String], maxModelLen: Int, fitsModelLenToPool: Bool, maxNumSeqs: Int,
         maxNumBatchedTokens: Int, blockSize: Int,
-        blockSource: BlockSource, deviceCount: Int, chipArchitecture: ChipArchitecture?,
+        blockSource: BlockSource, kvCacheDType: KVCacheDType?, deviceCount: Int, chipArchitecture: ChipArchitecture?,
         requestedPrefixCaching: Bool?, tt: TTConfig,
         warnings: [ConfigurationWarning]
     ) {
@@ -53,6 +55,7 @@ public struct CheckedConfiguration: Sendable, Equatable {
         self.maxNumBatchedTokens = maxNumBatchedTokens
         self.blockSize = blockSize
         self.blockSource = blockSource
+        self.kvCacheDType = kvCacheDType
         self.deviceCount = deviceCount
         self.chipArchitecture = chipArchitecture
         self.requestedPrefixCaching = requestedPrefixCaching

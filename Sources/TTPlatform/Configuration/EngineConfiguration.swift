@@ -21,6 +21,8 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var maxNumBatchedTokens: Int?
     /// Bytes for the KV cache of each replica; by the device's memory and the contract's rule where not given.
     public var kvCacheMemoryBytes: Int?
+    /// What keys and values are kept as; left to the model where not given.
+    public var kvCacheDType: KVCacheDType?
     /// Blocks of the KV cache of each replica, whatever the memory; for tests and for those who measured.
     public var numBlocksOverride: Int?
     /// Chips that share each layer; only 1.
@@ -76,7 +78,8 @@ extension EngineConfiguration {
     /// Keys of the section, besides those under `tt`.
     public static let keys = [
         "device", "mesh_device", "threads", "bind_threads", "max_model_len", "max_num_seqs", "block_size",
-        "max_num_batched_tokens", "kv_cache_memory_bytes", "num_blocks_override", "tensor_parallel_size",
+        "max_num_batched_tokens", "kv_cache_memory_bytes", "kv_cache_dtype", "num_blocks_override",
+        "tensor_parallel_size",
         "pipeline_parallel_size", "data_parallel_size", "enable_chunked_prefill", "enable_prefix_caching",
         "speculative_model", "enable_lora",
     ]
@@ -98,6 +101,7 @@ extension EngineConfiguration {
         blockSize = try reader.integer("block_size", in: 1...65_536)
         maxNumBatchedTokens = try reader.integer("max_num_batched_tokens", in: 1...Int.max)
         kvCacheMemoryBytes = try reader.integer("kv_cache_memory_bytes", in: 1...Int.max)
+        kvCacheDType = try reader.choice("kv_cache_dtype")
         numBlocksOverride = try reader.integer("num_blocks_override", in: 1...Int(Int32.max))
         tensorParallelSize = try reader.integer("tensor_parallel_size", in: 1...Int.max) ?? 1
         pipelineParallelSize = try reader.integer("pipeline_parallel_size", in: 1...Int.max) ?? 1

@@ -16,12 +16,15 @@ public struct ModelInitialization: Sendable {
     public var optimizations: Optimizations
     /// Which steps run as traces.
     public var traceMode: TraceMode
+    /// What keys and values are kept as; left to the model where `nil`.
+    public var kvCacheDType: KVCacheDType?
 
     /// An initialisation as given.
     public init(
         config: ModelConfig, maxBatchSize: Int, maxSequenceLength: Int, dataParallel: Int = 1,
-        optimizations: Optimizations, traceMode: TraceMode = .all
+        optimizations: Optimizations, traceMode: TraceMode = .all, kvCacheDType: KVCacheDType? = nil
     ) {
+        self.kvCacheDType = kvCacheDType
         self.traceMode = traceMode
         self.config = config
         self.maxBatchSize = maxBatchSize
@@ -37,6 +40,16 @@ public enum Optimizations: String, Sendable, CaseIterable {
     case performance
     /// Weights and activations keep the file's precision, sums are float.
     case accuracy
+}
+
+/// What a model keeps keys and values as, `kv_cache_dtype` in the configuration.
+public enum KVCacheDType: String, Sendable, CaseIterable {
+    /// 32-bit floats.
+    case float32
+    /// 16-bit floats.
+    case float16
+    /// Bytes, with a scale for each position of a head.
+    case int8
 }
 
 /// The architectures a device has models for.

@@ -1,72 +1,99 @@
-// The paged cache: storing, and attention of several tokens and heads over odd block and head sizes.
+// The paged cache: storing, and attention of several tokens and heads over odd block and head sizes, and over several spans.
 
 #include <string.h>
 
 #include "results.h"
 
-static hk_cache make_cache(int half, size_t heads, size_t head_size, size_t block_size, size_t blocks) {
-    hk_cache c = {.half = half, .heads = heads, .head_size = head_size, .block_size = block_size};
-    c.padded_head = (head_size + 15) / 16 * 16;
-    c.padded_block = (block_size + 15) / 16 * 16;
+// A cache with its sizes, of elements of `bytes` bytes.
+typedef struct {
+    hk_cache view;
+    size_t bytes, keys, values, scales;
+} sized_cache;
+
+static const char *const formats[] = {"f32", "f16", "int8"};
+enum { HEADS = 2 };
+
+static sized_cache make_cache(int32_t format, size_t head_size, size_t block_size, size_t blocks) {
+    sized_cache c = {.bytes = (size_t[]){4, 2, 1}[format]};
+    hk_cache *v = &c.view;
+    *v = (hk_cache){.format = format, .heads = HEADS, .head_size = head_size, .block_size = block_size};
+    v->padded_head = (head_size + 15) / 16 * 16;
+    v->padded_block = (block_size + 15) / 16 * 16;
+    c.keys = blocks * HEADS * head_size * v->padded_block;
+    c.values = blocks * HEADS * block_size * v->padded_head;
+    c.scales = blocks * HEADS * v->padded_block;
     // A vector may begin at any slot, so that the last one reads beyond the keys.
-    size_t size = half ? 2 : 4, keys = blocks * heads * head_size * c.padded_block + 16;
-    size_t values = blocks * heads * block_size * c.padded_head;
-    c.keys = allocate(keys * size);
-    c.values = allocate(values * size);
+    v->keys = allocate((c.keys + 16) * c.bytes);
+    v->values = allocate(c.values * c.bytes);
+    v->key_scales = allocate((c.scales + 16) * sizeof(float));
+    v->value_scales = allocate((c.scales + 16) * sizeof(float));
     // What was there before must not matter, but it is finite as in a used cache.
-    memset(c.keys, 0x3c, keys * size);
-    memset(c.values, 0x3c, values * size);
+    memset(v->keys, 0x3c, (c.keys + 16) * c.bytes);
+    memset(v->values, 0x3c, c.values * c.bytes);
+    memset(v->key_scales, 0x3c, (c.scales + 16) * sizeof(float));
+    memset(v->value_scales, 0x3c, (c.scales + 16) * sizeof(float));
     return c;
 }
 
-// f16 conversion and places: odd numbers in every slot.
-static void run_store(const hk_kernels *k, results *r, int half) {
-    enum { heads = 2, head_size = 40, block_size = 20, blocks = 30 };
-    hk_cache c = make_cache(half, heads, head_size, block_size, blocks);
+// Conversion and places: odd numbers in every slot.
+static void run_store(const hk_kernels *k, results *r, int32_t format) {
+    enum { head_size = 40, block_size = 20, blocks = 30 };
+    sized_cache c = make_cache(format, head_size, block_size, blocks);
     for (size_t position = 0; position < blocks * block_size; position++) {
-        float keys[heads * head_size], values[heads * head_size];
-        for (int i = 0; i < heads * head_size; i++) {
+        float keys[HEADS * head_size], values[HEADS * head_size];
+        for (int i = 0; i < HEADS * head_size; i++) {
             keys[i] = odd_float();
             values[i] = odd_float();
         }
-        k->store(&c, position / block_size, position % block_size, keys, values);
+        // Most scales are finite.
+        if (position % 8)
+            for (int i = 0; i < HEADS * head_size; i++) {
+                keys[i] = keys[i] * 0 == 0 ? keys[i] : 1;
+                values[i] = values[i] * 0 == 0 ? values[i] : -1;
+            }
+        k->store(&c.view, position / block_size, position % block_size, keys, values);
     }
-    size_t size = half ? 2 : 4, keys = blocks * heads * head_size * c.padded_block;
-    size_t values = blocks * heads * block_size * c.padded_head;
-    keep_bytes(r, half ? "stored f16 keys" : "stored f32 keys", c.keys, keys * size);
-    keep_bytes(r, half ? "stored f16 values" : "stored f32 values", c.values, values * size);
+    keep_bytes(r, formats[format], c.view.keys, c.keys * c.bytes);
+    keep_bytes(r, formats[format], c.view.values, c.values * c.bytes);
+    keep_floats(r, formats[format], c.view.key_scales, c.scales);
+    keep_floats(r, formats[format], c.view.value_scales, c.scales);
 }
 
-static void run_shape(const hk_kernels *k, results *r, int half, size_t head_size, size_t block_size, size_t tokens,
+static void run_shape(const hk_kernels *k, results *r, int32_t format, size_t head_size, size_t block_size, size_t tokens,
                       size_t group, size_t length) {
-    enum { heads = 2, blocks = 32 };
-    hk_cache c = make_cache(half, heads, head_size, block_size, blocks);
+    size_t blocks = (length + tokens) / block_size + 2;
+    sized_cache c = make_cache(format, head_size, block_size, blocks);
     int32_t ids[blocks];
-    for (int b = 0; b < blocks; b++) ids[b] = (b * 11 + 5) % blocks;
+    for (size_t b = 0; b < blocks; b++) ids[b] = (int32_t)(blocks - 1 - b);
     for (size_t p = 0; p < length + tokens - 1; p++)
-        k->store(&c, (size_t)ids[p / block_size], p % block_size, random_floats(heads * head_size),
-                 random_floats(heads * head_size));
-    size_t width = group * head_size + 7, stride = (length + tokens + c.padded_block + 31) / 16 * 16;
+        k->store(&c.view, (size_t)ids[p / block_size], p % block_size, random_floats(HEADS * head_size),
+                 random_floats(HEADS * head_size));
+    size_t width = group * head_size + 7, spans = (length + HK_SPAN - 1) / HK_SPAN, rows = tokens * group;
     float *output = random_floats(tokens * width);
     hk_attention work = {
-        .tokens = tokens, .group = group, .length = length, .blocks = ids,
+        .tokens = tokens, .group = group, .length = length, .end_span = spans, .blocks = ids,
         .queries = random_floats(tokens * width), .query_stride = width, .output = output, .output_stride = width,
-        .scores = random_floats(tokens * group * stride), .score_stride = stride, .scale = 1.7f,
-        .next_length = length, .next_blocks = ids,
+        .scores = random_floats(rows * HK_SPAN_SCORES), .scale = 1.7f, .next_length = length, .next_blocks = ids,
     };
-    k->attend(&c, 1, &work);
-    keep_floats(r, half ? "attend f16" : "attend f32", output, tokens * width);
+    k->attend(&c.view, 1, &work);
+    keep_floats(r, formats[format], output, tokens * width);
+    work.partials = random_floats(spans * rows * (c.view.padded_head + HK_PARTIAL_TOTALS));
+    k->attend(&c.view, 1, &work);
+    k->join(&c.view, &work);
+    keep_floats(r, formats[format], output, tokens * width);
 }
 
 void run_attention(const hk_kernels *k, results *r) {
     static const size_t head_sizes[] = {4, 20, 48, 64, 80, 128}, block_sizes[] = {5, 16, 24};
-    for (int half = 0; half < 2; half++) {
-        run_store(k, r, half);
+    for (int32_t format = HK_CACHE_F32; format <= HK_CACHE_INT8; format++) {
+        run_store(k, r, format);
         for (size_t h = 0; h < 6; h++)
             for (size_t b = 0; b < 3; b++)
                 for (size_t tokens = 1; tokens <= 4; tokens++) {
                     size_t group = 1 + (h + b + tokens) % 5, length = 1 + next_random() % 70;
-                    run_shape(k, r, half, head_sizes[h], block_sizes[b], tokens, group, length);
+                    run_shape(k, r, format, head_sizes[h], block_sizes[b], tokens, group, length);
                 }
+        run_shape(k, r, format, 20, 5, 3, 2, HK_SPAN + 1 + next_random() % 300);
+        run_shape(k, r, format, 64, 24, 1, 3, 3 * HK_SPAN);
     }
 }

@@ -140,32 +140,33 @@ extension StoreStage {
 extension AttendStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ item: Int) {
-        let heads = cache.pointee.heads
-        let (head, headSize) = (item % heads, cache.pointee.head_size)
-        var row = item / heads * neighbours
-        let end = min(row + neighbours, rows)
-        let width = group * headSize
-        while row < end {
-            let token = tokens[row]
-            var count = 1
-            while row + count < end, tokens[row + count].tableOffset == token.tableOffset { count += 1 }
-            let place = output.values + row * output.width + head * width
-            let (next, nextHead) = head + 1 < heads ? (row, head + 1) : (row + count, 0)
-            let following = next < rows ? tokens[next] : nil
+        items.forEachUnit(of: item) { unit, part, next in
+            let following = items[next]
+            let width = group * cache.pointee.head_size
+            let column = unit.head * width
+            let place = output.values + unit.row * output.width + column
             var work = hk_attention(
-                tokens: count, group: group, length: Int(token.position) + 1,
-                blocks: pageTable.pointee! + Int(token.tableOffset),
-                queries: queries + row * queryStride + head * width,
-                query_stride: queryStride, output: place, output_stride: output.width, scores: scores[worker],
-                score_stride: scoreStride, scale: scale, next_head: nextHead,
-                next_length: following.map { Int($0.position) + 1 } ?? 0,
-                next_blocks: pageTable.pointee! + Int((following ?? token).tableOffset))
-            kernels.pointee.attend(cache, head, &work)
-            if var quantized = output.quantized {
-                kernels.pointee.quantize(place, output.width, count, width, &quantized, row, head * width)
+                tokens: unit.tokens, group: group, length: unit.length, first_span: part.lowerBound,
+                end_span: part.upperBound, blocks: blocks(unit, 0),
+                queries: queries + unit.row * queryStride + column, query_stride: queryStride,
+                output: place, output_stride: output.width, scores: scores[worker],
+                partials: unit.division.map(items.partials), scale: scale, next_head: following.head,
+                next_length: following.length - next.span * Int(HK_SPAN), next_blocks: blocks(following, next.span))
+            kernels.pointee.attend(cache, unit.head, &work)
+            if let division = unit.division {
+                guard items.endShare(division) else { return }
+                kernels.pointee.join(cache, &work)
             }
-            row += count
+            if var quantized = output.quantized {
+                kernels.pointee.quantize(place, output.width, unit.tokens, width, &quantized, unit.row, column)
+            }
         }
+    }
+
+    /// The blocks of the unit's sequence from a span on.
+    @inline(__always)
+    private func blocks(_ unit: AttentionUnit, _ span: Int) -> UnsafePointer<Int32> {
+        pageTable.pointee! + Int(tokens[unit.row].tableOffset) + span * Int(HK_SPAN) / cache.pointee.block_size
     }
 }
 

@@ -15,7 +15,7 @@ enum StageOperation: BitwiseCopyable {
     case rotate(RotateStage)
     /// Items: tokens. Rotary embedding; keys and values to the cache.
     case store(StoreStage)
-    /// Items: KV heads of groups of neighbouring tokens.
+    /// Items: parts of the step's attention plan.
     case attend(AttendStage)
     /// Items: tokens. The int8 form alone, where no other stage makes it.
     case quantize(QuantizeStage)
@@ -167,9 +167,7 @@ struct StoreStage: BitwiseCopyable {
 
 struct AttendStage: BitwiseCopyable {
     let tokens: UnsafePointer<StepToken>
-    let rows: Int
-    /// Neighbouring tokens of an item: those of one sequence share loads.
-    let neighbours: Int
+    let items: AttentionItems
     let pageTable: UnsafePointer<UnsafePointer<Int32>?>
     let cache: UnsafePointer<hk_cache>
     let group: Int
@@ -177,7 +175,6 @@ struct AttendStage: BitwiseCopyable {
     let queryStride: Int
     let scale: Float
     let scores: ThreadPlaces
-    let scoreStride: Int
     /// The heads' outputs; `quantized` where a head group's width lets the int8 form be made here.
     let output: Activations
 }

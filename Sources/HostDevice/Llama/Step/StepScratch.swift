@@ -35,8 +35,6 @@ final class StepScratch {
     let quantized: QuantizedBuffer
     /// The int8 form of `activated`.
     let quantizedActivated: QuantizedBuffer
-    /// Floats of a query head's scores.
-    let scoreStride: Int
     /// Each thread's expanded weights, product tiles and attention scores.
     let expansions: ThreadBuffer
     let tiles: ThreadBuffer
@@ -50,11 +48,9 @@ final class StepScratch {
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
     init(
-        tokens: Int, outputRows: Int, threads: Int, weights: LlamaWeights, geometry: LlamaGeometry, rotatedPairs: Int,
-        scoreStride: Int
+        tokens: Int, outputRows: Int, threads: Int, weights: LlamaWeights, geometry: LlamaGeometry, rotatedPairs: Int
     ) throws(HostDeviceError) {
         self.tokens = tokens
-        self.scoreStride = scoreStride
         let layer = weights.layers.first
         projectionStride = (layer?.query.paddedOutputs ?? 0) + 2 * (layer?.key.paddedOutputs ?? 0)
         resultStride = layer?.down.paddedOutputs ?? 0
@@ -71,7 +67,8 @@ final class StepScratch {
         quantizedActivated = try QuantizedBuffer(rows: tokens, width: geometry.feedForward)
         expansions = try ThreadBuffer(threads: threads, each: Int(HK_SCRATCH_FLOATS))
         tiles = try ThreadBuffer(threads: threads, each: 2 * Self.tileRows * FeedForwardStage.panels * Int(HK_PANEL))
-        scores = try ThreadBuffer(threads: threads, each: Self.attendedTokens * geometry.queryGroup * scoreStride)
+        scores = try ThreadBuffer(
+            threads: threads, each: Self.attendedTokens * geometry.queryGroup * Int(HK_SPAN_SCORES))
         summaries = try DeviceBuffer(count: outputRows * weights.output.panels)
         samplers = SamplerPlaces(threads: threads, vocabulary: geometry.vocabulary)
     }

@@ -9,6 +9,8 @@ struct TraceCapture {
     let weights: LlamaWeights
     let scratch: StepScratch
     let inputs: StepInputs
+    /// The attention of the step, planned before its stages run.
+    let plan: AttentionPlan
     let rotary: RotaryFrequencies
     let epsilon: Float
     /// Threads that steps run on.
@@ -19,17 +21,15 @@ struct TraceCapture {
     let logits: DeviceBuffer<Float>
 
     /// `rows` tokens through the layers, the last one's queries and what follows from them left out: their keys and values
-    /// are in the cache afterwards, and the hidden states that go into the last layer in the scratch memory. In prefill,
-    /// neighbouring rows of one sequence share what their attention loads.
-    func layers(rows: Int, prefills: Bool) -> CapturedStages {
+    /// are in the cache afterwards, and the hidden states that go into the last layer in the scratch memory.
+    func layers(rows: Int) -> CapturedStages {
         var stages = CapturedStages()
         stages.add(.embed(embed()), count: rows, piece: 4)
-        let neighbours = prefills ? StepScratch.attendedTokens : 1
         for (index, layer) in weights.layers.dropLast().enumerated() {
             let input = normed(layer, scratch.hidden, addsResult: index > 0, rows, &stages)
             add(input, projections(index), then: attentionOutput(layer), rows, &stages)
             store(index, layer, queryHeads: geometry.queryHeads, rows, &stages)
-            attend(index, layer, inputs.tokens, rows, neighbours: neighbours, &stages)
+            attend(index, layer, inputs.tokens, rows, &stages)
             feedForward(layer, scratch.hidden, then: projections(index + 1), rows, &stages)
         }
         if let last = weights.layers.last {
@@ -54,7 +54,7 @@ struct TraceCapture {
                         stride: scratch.projectionStride, count: geometry.queryHeads,
                         headSize: geometry.headSize, angles: angles)),
                 count: rows, piece: 4)
-            attend(weights.layers.count - 1, last, inputs.outputTokens, rows, neighbours: 1, &stages)
+            attend(weights.layers.count - 1, last, inputs.outputTokens, rows, &stages)
             feedForward(last, scratch.ends, then: head, rows, &stages)
         }
         // Nothing follows in which the error of an activation's last bit could grow, and 8-bit heads cost a quarter of a step.
@@ -120,7 +120,7 @@ extension TraceCapture {
 
     /// Attention of the layer's queries, and its output's product.
     private func attend(
-        _ index: Int, _ layer: LlamaWeights.Layer, _ tokens: DeviceBuffer<StepToken>, _ rows: Int, neighbours: Int,
+        _ index: Int, _ layer: LlamaWeights.Layer, _ tokens: DeviceBuffer<StepToken>, _ rows: Int,
         _ stages: inout CapturedStages
     ) {
         let output = activations(
@@ -132,12 +132,11 @@ extension TraceCapture {
         stages.add(
             .attend(
                 AttendStage(
-                    tokens: tokens.base, rows: rows, neighbours: neighbours, pageTable: inputs.pageTable.base,
+                    tokens: tokens.base, items: plan.items, pageTable: inputs.pageTable.base,
                     cache: UnsafePointer(caches.base + index), group: geometry.queryGroup,
                     queries: scratch.projections.base, queryStride: scratch.projectionStride,
-                    scale: 1 / Float(geometry.headSize).squareRoot(), scores: scratch.scores.places,
-                    scoreStride: scratch.scoreStride, output: written)),
-            count: (rows + neighbours - 1) / neighbours * geometry.keyValueHeads)
+                    scale: 1 / Float(geometry.headSize).squareRoot(), scores: scratch.scores.places, output: written)),
+            count: plan.itemCount)
         if !isWhole, let quantized = output.quantized {
             stages.add(
                 .quantize(QuantizeStage(values: output.values, width: output.width, quantized: quantized)),

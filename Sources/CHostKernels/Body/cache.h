@@ -1,0 +1,65 @@
+// The paged cache's elements: f32, f16, or int8 with a scale for each slot of a head.
+
+HK_INLINE size_t element_bytes(const int format) {
+    return format == HK_CACHE_F32 ? 4 : format == HK_CACHE_F16 ? 2 : 1;
+}
+
+// HK_LANES elements; int8 ones without their scales.
+HK_INLINE vf load_cached(const void *base, size_t index, const int format) {
+    if (format == HK_CACHE_F32) return load((const float *)base + index);
+    if (format == HK_CACHE_F16) return load_f16((const uint16_t *)base + index);
+    typedef int8_t bytes __attribute__((vector_size(HK_LANES)));
+    bytes b;
+    __builtin_memcpy(&b, (const int8_t *)base + index, sizeof b);
+    return floats(__builtin_convertvector(b, vi));
+}
+
+// Numbers that are rounded to int8 and written `step` elements apart; gives their scale. It is NaN where one of them is NaN
+// or infinite, so that the fault stays visible.
+HK_INLINE float store_int8(const float *x, size_t count, int8_t *out, size_t step) {
+    int32_t magnitude = 0;
+    for (size_t i = 0; i < count; i += 16) {
+        v16 part = load_first(x + i, count - i < 16 ? count - i : 16);
+        int32_t greatest = __builtin_reduce_max((v16i)part & 0x7fffffff);
+        magnitude = greatest > magnitude ? greatest : magnitude;
+    }
+    float inverse, scale = int8_scale(magnitude, HK_INT8_PEAK, &inverse);
+    for (size_t i = 0; i < count; i += 16) {
+        size_t some = count - i < 16 ? count - i : 16;
+        v16 part = scale == scale ? load_first(x + i, some) : splat16(0);
+        v16i whole = rounded(part * splat16(inverse));
+        for (size_t j = 0; j < some; j++) out[(i + j) * step] = (int8_t)whole[j];
+    }
+    return scale;
+}
+
+HK_INLINE void store_f16(const float *x, size_t count, uint16_t *out, size_t step) {
+    uint16_t halves[16];
+    for (size_t i = 0; i < count; i += 16) {
+        size_t some = count - i < 16 ? count - i : 16;
+        save_f16(halves, load_first(x + i, some));
+        for (size_t j = 0; j < some; j++) out[(i + j) * step] = halves[j];
+    }
+}
+
+static void store(const hk_cache *c, size_t block, size_t slot, const float *keys, const float *values) {
+    const size_t size = c->head_size, step = c->padded_block;
+    for (size_t head = 0; head < c->heads; head++, keys += size, values += size) {
+        size_t page = block * c->heads + head;
+        size_t k = page * size * step + slot, v = (page * c->block_size + slot) * c->padded_head;
+        switch (c->format) {
+        case HK_CACHE_F32:
+            for (size_t d = 0; d < size; d++) ((float *)c->keys)[k + d * step] = keys[d];
+            __builtin_memcpy((float *)c->values + v, values, size * sizeof(float));
+            break;
+        case HK_CACHE_F16:
+            store_f16(keys, size, (uint16_t *)c->keys + k, step);
+            store_f16(values, size, (uint16_t *)c->values + v, 1);
+            break;
+        case HK_CACHE_INT8:
+            c->key_scales[page * step + slot] = store_int8(keys, size, (int8_t *)c->keys + k, step);
+            c->value_scales[page * step + slot] = store_int8(values, size, (int8_t *)c->values + v, 1);
+            break;
+        }
+    }
+}

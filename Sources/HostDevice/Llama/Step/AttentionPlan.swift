@@ -1,0 +1,198 @@
+// How a step's attention is parted among the threads: by what it costs, so that one long context keeps all of them busy.
+
+import CHostKernels
+import Synchronization
+
+/// Neighbouring tokens of one sequence, attending in the same number of spans with the query heads of one KV head.
+struct AttentionUnit: BitwiseCopyable {
+    /// The first token.
+    let row: Int
+    let tokens: Int
+    let head: Int
+    /// Positions that the first token attends to.
+    let length: Int
+    /// Which partial results are its, where several items share it.
+    var division: Int?
+
+    /// Behind the last unit.
+    static let none = AttentionUnit(row: 0, tokens: 0, head: 0, length: 0)
+
+    /// Spans of positions; see `HK_SPAN`.
+    var spans: Int { (length + Int(HK_SPAN) - 1) / Int(HK_SPAN) }
+
+    /// About what spans `part` cost, in the positions of a token.
+    fileprivate func cost(_ part: Range<Int>) -> Int {
+        let positions = min(part.upperBound * Int(HK_SPAN), length) - part.lowerBound * Int(HK_SPAN)
+        return tokens * (positions + 32 * part.count)
+    }
+}
+
+/// A span of a unit.
+struct AttentionPlace: BitwiseCopyable, Equatable {
+    let unit: Int
+    let span: Int
+}
+
+/// Cuts the units of a step, in their order, into items of about equal cost; the same items for all layers.
+///
+/// Short units are never divided; of long ones each span is an item's. What the items of a divided unit compute is joined in
+/// the order of the spans, so that no cut changes a bit.
+final class AttentionPlan {
+    /// Items for each thread: fine enough that threads end together.
+    private static let itemsOfThread = 16
+    /// A unit is divided where it costs more than so many items.
+    private static let undivided = 4
+
+    /// Items of every step; some may be empty.
+    let itemCount: Int
+    /// What the threads see of the plan.
+    let items: AttentionItems
+    private let heads: Int
+    private let neighbours: Int
+    private let units: DeviceBuffer<AttentionUnit>
+    private let starts: DeviceBuffer<AttentionPlace>
+    private let partials: DeviceBuffer<Float>
+    private let divisions: UnsafeMutableBufferPointer<AttentionDivision>
+
+    /// Plans for up to `tokens` tokens, up to `neighbours` of which share loads, in sequences of up to `longest` tokens.
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    init(
+        tokens: Int, neighbours: Int, longest: Int, threads: Int, geometry: LlamaGeometry
+    ) throws(HostDeviceError) {
+        itemCount = threads * Self.itemsOfThread
+        heads = geometry.keyValueHeads
+        self.neighbours = neighbours
+        units = try DeviceBuffer(count: tokens * heads + 1)
+        starts = try DeviceBuffer(count: itemCount + 1)
+        // More units than this cost less than `undivided` items each.
+        let divided = itemCount / Self.undivided
+        divisions = .allocate(capacity: divided)
+        for index in 0..<divided { divisions.initializeElement(at: index, to: AttentionDivision()) }
+        let spans = (longest + Int(HK_SPAN) - 1) / Int(HK_SPAN)
+        let rowFloats = (geometry.headSize + 15) / 16 * 16 + Int(HK_PARTIAL_TOTALS)
+        let floats = spans * neighbours * geometry.queryGroup * rowFloats
+        partials = try DeviceBuffer(count: divided * floats)
+        items = AttentionItems(
+            units: UnsafePointer(units.base), starts: UnsafePointer(starts.base), divisions: divisions.baseAddress!,
+            partials: partials.base, partialFloats: floats)
+    }
+
+    deinit {
+        divisions.deinitialize()
+        divisions.deallocate()
+    }
+
+    /// Plans the attention of `rows` tokens; allocates nothing.
+    func prepare(_ tokens: UnsafePointer<StepToken>, rows: Int) {
+        var (count, total, row) = (0, 0, 0)
+        while row < rows {
+            let length = Int(tokens[row].position) + 1
+            let most = min(neighbours, rows - row, Int(HK_SPAN) - (length - 1) % Int(HK_SPAN))
+            var together = 1
+            while together < most, tokens[row + together].tableOffset == tokens[row].tableOffset { together += 1 }
+            for head in 0..<heads {
+                let unit = AttentionUnit(row: row, tokens: together, head: head, length: length)
+                units.base[count] = unit
+                count += 1
+                total += unit.cost(0..<unit.spans)
+            }
+            row += together
+        }
+        units.base[count] = .none
+        cut(count, total)
+    }
+
+    /// Puts each unit, or each span of a long one, into the item in whose share of `total` its middle lies.
+    private func cut(_ count: Int, _ total: Int) {
+        var (begun, before, divided) = (0, 0, 0)
+        /// Adds what costs `cost` at `place`; gives its item.
+        func add(_ place: AttentionPlace, _ cost: Int) -> Int {
+            let item = min((2 * before + cost) * itemCount / (2 * total), itemCount - 1)
+            before += cost
+            while begun <= item {
+                starts.base[begun] = place
+                begun += 1
+            }
+            return item
+        }
+        for index in 0..<count {
+            let unit = units.base[index]
+            let cost = unit.cost(0..<unit.spans)
+            guard unit.spans > 1, cost * itemCount > total * Self.undivided else {
+                _ = add(AttentionPlace(unit: index, span: 0), cost)
+                continue
+            }
+            var (shares, last) = (0, -1)
+            for span in 0..<unit.spans {
+                let item = add(AttentionPlace(unit: index, span: span), unit.cost(span..<span + 1))
+                if item != last { shares += 1 }
+                last = item
+            }
+            guard shares > 1 else { continue }
+            units.base[index].division = divided
+            divisions[divided].begin(shares)
+            divided += 1
+        }
+        let end = AttentionPlace(unit: count, span: 0)
+        while begun <= itemCount {
+            starts.base[begun] = end
+            begun += 1
+        }
+    }
+}
+
+/// The items of a plan, as the threads see them.
+struct AttentionItems: BitwiseCopyable {
+    fileprivate let units: UnsafePointer<AttentionUnit>
+    /// Where each item begins, and where the last one ends.
+    fileprivate let starts: UnsafePointer<AttentionPlace>
+    fileprivate let divisions: UnsafeMutablePointer<AttentionDivision>
+    fileprivate let partials: UnsafeMutablePointer<Float>
+    fileprivate let partialFloats: Int
+
+    /// The units of an item, each with its spans of them and the place that follows in the step.
+    @inline(__always)
+    func forEachUnit(
+        of item: Int, _ body: (_ unit: AttentionUnit, _ part: Range<Int>, _ next: AttentionPlace) -> Void
+    ) {
+        var place = starts[item]
+        let end = starts[item + 1]
+        while place != end {
+            let unit = units[place.unit]
+            let part = place.span..<(place.unit < end.unit ? unit.spans : end.span)
+            place =
+                part.upperBound < unit.spans
+                ? AttentionPlace(unit: place.unit, span: part.upperBound)
+                : AttentionPlace(unit: place.unit + 1, span: 0)
+            body(unit, part, place)
+        }
+    }
+
+    /// A place's unit; `.none` behind the last one.
+    subscript(place: AttentionPlace) -> AttentionUnit { units[place.unit] }
+
+    /// Where the partial results of a division lie; see `hk_attention`.
+    func partials(_ division: Int) -> UnsafeMutablePointer<Float> { partials + division * partialFloats }
+
+    /// Ends an item's part of a divided unit; whether all have ended.
+    func endShare(_ division: Int) -> Bool { divisions[division].endShare() }
+}
+
+/// Counts the items that share a unit.
+private struct AttentionDivision: ~Copyable {
+    private var shares = 0
+    private let pending = Atomic<Int>(0)
+
+    mutating func begin(_ shares: Int) {
+        self.shares = shares
+        pending.store(shares, ordering: .relaxed)
+    }
+
+    /// Ends a share; at the last one the count begins anew, for the next layer.
+    func endShare() -> Bool {
+        guard pending.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return false }
+        pending.store(shares, ordering: .relaxed)
+        return true
+    }
+}
