@@ -26,7 +26,8 @@ import Testing
             let table = loaded.table(rows: 2)
             _ = try loaded.prefill(Array(Self.tokens[..<1097]), table: table)
             for position in 1097..<1100 {
-                let logits = try loaded.decode([Self.tokens[position]], [Int32(position)], table: table)[0]
+                let logits = try loaded.decode(
+                    [Self.tokens[position]], [Int32(position)], table: loaded.table(rows: 1))[0]
                 if position == 1099 { #expect(logits == expected, "\(threads) threads") }
             }
             // Beside a short one that begins with its own tokens.
