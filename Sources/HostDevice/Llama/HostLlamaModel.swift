@@ -8,7 +8,7 @@ public import TTPlatform
 ///
 /// A row's keys, values and logits are bitwise the same whatever else is in the batch, wherever the row lies, on any number
 /// of threads, and whether its tokens were prefilled or decoded. `accuracy` computes with the file's weights and float
-/// activations and keeps the cache in f32; `performance` quantises activations to int8 in blocks of 32 for the products
+/// activations and keeps the cache in f32; `performance` quantises activations to int8 in blocks of 64 for the products
 /// with 4- and 8-bit weights and keeps the cache in f16. `kv_cache_dtype` may choose another form of the cache.
 public final class HostLlamaModel: TTModel {
     /// What does not change after loading.
