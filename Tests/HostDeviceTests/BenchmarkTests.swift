@@ -85,10 +85,21 @@ import Testing
         #expect(speed.operationsPerSecond == 125)
         #expect(speed.shareOfPeak == 0.5)
 
-        let times = StepTimes(count: 3, seconds: 6, threadSeconds: [.products: 6, .attention: 3], allocations: nil)
-        let shares = ThreadShares(times, threads: 2)
+        let step = StepTimes.Step(seconds: 6, threadSeconds: [.products: 6, .attention: 3], allocations: nil)
+        let shares = ThreadShares(step, threads: 2)
         #expect(shares[.products] == 0.5 && shares[.attention] == 0.25 && shares[.rows] == 0)
         #expect(shares.outside == 0.25)
+    }
+
+    @Test func theMedianOfTheStepsCounts() {
+        var times = StepTimes()
+        for (seconds, allocations) in [(9.0, 1), (2, 0), (4, 0), (3, 2), (90, 0)] {
+            times.add(StepTimes.Step(seconds: seconds, threadSeconds: [:], allocations: allocations))
+        }
+        #expect(times.median.seconds == 4)
+        #expect(times.allocations == 3)
+        times.add(StepTimes.Step(seconds: 1, threadSeconds: [:], allocations: nil))
+        #expect(times.allocations == nil)
     }
 
     @Test func aRunMeasuresEveryStepOfItsPlan() throws {
@@ -96,7 +107,8 @@ import Testing
         defer { device.close() }
         let path = goldenFolder.appendingPathComponent("tiny/tiny-q4_1.gguf").path
         let plan = HostBenchmark.Plan(
-            optimizations: .performance, batchSizes: [1, 3], contexts: [20, 7], promptLengths: [16])
+            optimizations: .performance, batchSizes: [1, 3], contexts: [20, 7], promptLengths: [16],
+            rounds: 2)
         let report = try HostBenchmark(of: ModelConfig(gguf: GGUFFile(path: path)), on: device, plan: plan).run { _ in }
         #expect(report.prefills.map(\.shape) == [.prefill(prompts: 1, length: 16), .prefill(prompts: 64, length: 16)])
         #expect(

@@ -25,7 +25,8 @@ struct BenchTests {
     }
 
     @Test func limitsNeedNoModel() throws {
-        let found = try tables(try workspace.run("bench", "--limits", "--json", model: "no-such-model"))
+        let found = try tables(
+            try workspace.run("bench", "--limits", "--rounds", "2", "--json", model: "no-such-model"))
         #expect(found.keys.sorted() == ["limits"])
         let limits = try #require(found["limits"])
         #expect(limits.first?["threads"] as? Int == 1)
@@ -35,7 +36,8 @@ struct BenchTests {
     @Test func stepsAsJSON() throws {
         let found = try tables(
             try workspace.run(
-                "bench", "--batch-sizes", "1,2", "--lengths", "16", "--contexts", "16", "--threads", "1", "--json"))
+                "bench", "--batch-sizes", "1,2", "--lengths", "16", "--contexts", "16", "--threads", "1",
+                "--rounds", "2", "--json"))
         #expect(found.keys.sorted() == ["decode", "limits", "model", "prefill", "thread_time"])
         let decode = try #require(found["decode"])
         #expect(decode.map { $0["rows"] as? Int } == [1, 2])
@@ -66,15 +68,16 @@ struct BenchTests {
         try #require(compiler.terminationStatus == 0)
         let found = try tables(
             try workspace.run(
-                "bench", "--batch-sizes", "1,8,32", "--lengths", "16", "--contexts", "16", "--threads", "2", "--json",
-                environment: ["LD_PRELOAD": library]))
+                "bench", "--batch-sizes", "1,8,32", "--lengths", "16", "--contexts", "16", "--threads", "2",
+                "--rounds", "3", "--json", environment: ["LD_PRELOAD": library]))
         let decode = try #require(found["decode"])
         #expect(decode.map { $0["allocations"] as? Int } == [0, 0, 0])
     }
 
     @Test func wordsForPeople() throws {
         let outcome = try workspace.run(
-            "bench", "--batch-sizes", "2", "--lengths", "8", "--contexts", "4", "--optimizations", "accuracy")
+            "bench", "--batch-sizes", "2", "--lengths", "8", "--contexts", "4", "--optimizations", "accuracy",
+            "--rounds", "1")
         #expect(outcome.status == 0, "\(outcome.errors)")
         for title in ["Model", "Limits", "Prefill", "Decode", "Where the threads' time goes"] {
             #expect(outcome.lines.contains { $0.hasPrefix(title) }, "\(title)")
@@ -85,7 +88,7 @@ struct BenchTests {
     @Test func whatCannotBeMeasured() throws {
         for arguments in [
             ["--batch-sizes", "0"], ["--lengths", "1,,2"], ["--limits", "--perplexity", "x"], ["--threads", "0"],
-            ["--optimizations", "speed"], ["--perplexity", "x", "--optimizations", "accuracy"],
+            ["--rounds", "0"], ["--optimizations", "speed"], ["--perplexity", "x", "--optimizations", "accuracy"],
         ] {
             #expect(try workspace.run(["bench"] + arguments).status == 2, "\(arguments)")
         }

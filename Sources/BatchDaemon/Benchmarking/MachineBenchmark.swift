@@ -37,12 +37,15 @@ public struct MachineBenchmark {
         public var contexts: [Int]
         /// Tokens of the prompts.
         public var promptLengths: [Int]
+        /// Rounds in which each is measured once.
+        public var rounds: Int
 
         /// Steps as given: numbers from 1 up, at least one of each kind.
-        public init(batchSizes: [Int], contexts: [Int], promptLengths: [Int]) {
+        public init(batchSizes: [Int], contexts: [Int], promptLengths: [Int], rounds: Int) {
             self.batchSizes = batchSizes
             self.contexts = contexts
             self.promptLengths = promptLengths
+            self.rounds = rounds
         }
     }
 
@@ -65,10 +68,12 @@ public struct MachineBenchmark {
             + (replicas == 1 ? [] : ["data_parallel_size: one replica is measured, on the whole machine"])
     }
 
-    /// The limits alone; no model is needed.
+    /// The limits alone, measured `rounds` times; no model is needed.
     ///
     /// - Throws: `HostDeviceError`.
-    public func limits() throws -> [MeasuredTable] { [.limits(try HostLimits(of: device))] }
+    public func limits(rounds: Int) throws -> [MeasuredTable] {
+        [.limits(try HostLimits(of: device, rounds: rounds))]
+    }
 
     /// The steps of the configuration's model.
     ///
@@ -80,7 +85,8 @@ public struct MachineBenchmark {
         let optimizations = configuration.engine.tt.optimizations
         let plan = HostBenchmark.Plan(
             optimizations: optimizations, kvCacheDType: configuration.engine.kvCacheDType,
-            batchSizes: steps.batchSizes, contexts: steps.contexts, promptLengths: steps.promptLengths)
+            batchSizes: steps.batchSizes, contexts: steps.contexts, promptLengths: steps.promptLengths,
+            rounds: steps.rounds)
         guard plan.longestSequence <= config.contextLength else {
             throw BenchmarkError.tooLong(
                 positions: plan.longestSequence, model: entry.name, longest: config.contextLength)

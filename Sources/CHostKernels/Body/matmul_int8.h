@@ -42,13 +42,24 @@ HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
     return next;
 }
 
+// One row alone takes all columns of a panel at once, and so reads the weights from memory in their order.
+HK_INLINE int is_alone(const int rows, const int columns) { return rows == 1 && columns == HK_PANEL_VECTORS; }
+
+// What one row fetches in step `step` of the 8 that a record takes: a record's lines. All at once they would hold the
+// processor's miss buffers, for which the record's own loads would have to wait.
+HK_INLINE void fetch_record_part(const uint8_t *record, const int step) {
+    HK_UNROLL for (int line = HK_RECORD_LINES * step / 8; line < HK_RECORD_LINES * (step + 1) / 8; line++)
+        __builtin_prefetch(record + line * 64, 0, 3);
+}
+
 // Σuq of group `group` of a block of nibbles, in the set's form, for `rows` rows whose values begin at `values`.
 HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked, const int group, const uint32_t *words,
-                           const int8_t *values, vi dots[][HK_PANEL_VECTORS]) {
+                           const int8_t *values, const uint8_t *next, vi dots[][HK_PANEL_VECTORS]) {
     const size_t stride = unpacked ? HK_TILE_LANES : HK_PANEL;
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = (vi){};
     HK_UNROLL for (int word = 0; word < 8; word += unpacked ? 1 : 2) {
+        if (is_alone(rows, columns)) fetch_record_part(next, group * 4 + word / 2);
         vi u[HK_PANEL_VECTORS], high[HK_PANEL_VECTORS];
         size_t place = (size_t)(unpacked ? group * 8 + word : group * 4 + word / 2) * stride;
         HK_UNROLL for (int c = 0; c < columns; c++) {
@@ -69,15 +80,15 @@ HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked
 // The value of a block of nibbles, but for the activations' scale and the outputs' units.
 HK_INLINE void nibble_values(const int rows, const int columns, const int unpacked, const uint32_t *words,
                              const uint32_t *scales, const int8_t *values, const int16_t *sum_pairs,
-                             vf out[][HK_PANEL_VECTORS]) {
+                             const uint8_t *next, vf out[][HK_PANEL_VECTORS]) {
     vi first[HK_INT8_ROWS][HK_PANEL_VECTORS], dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
     vi pairs[HK_PANEL_VECTORS], minimums[HK_PANEL_VECTORS];
-    nibble_dots(rows, columns, unpacked, 0, words, values, dots);
+    nibble_dots(rows, columns, unpacked, 0, words, values, next, dots);
     HK_UNROLL for (int c = 0; c < columns; c++) pairs[c] = both_of(load_words(scales + c * HK_LANES), 0);
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) first[r][c] = nibble_total(dots[r][c], pairs[c]);
     HK_IN_MEMORY(first);
-    nibble_dots(rows, columns, unpacked, 1, words, values, dots);
+    nibble_dots(rows, columns, unpacked, 1, words, values, next, dots);
     HK_UNROLL for (int c = 0; c < columns; c++) {
         pairs[c] = both_of(load_words(scales + c * HK_LANES), 1);
         minimums[c] = load_words(scales + HK_PANEL + c * HK_LANES);
@@ -93,11 +104,12 @@ HK_INLINE void nibble_values(const int rows, const int columns, const int unpack
 
 // The value of a group of bytes, but for the activations' scale.
 HK_INLINE void byte_values(const int rows, const int columns, const int seven, const uint32_t *words, const uint32_t *scales,
-                           const int8_t *values, const float *sums, vf out[][HK_PANEL_VECTORS]) {
+                           const int8_t *values, const float *sums, const uint8_t *next, vf out[][HK_PANEL_VECTORS]) {
     vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = bytes_begin(seven, sums[r]);
     HK_UNROLL for (int word = 0; word < 8; word++) {
+        if (is_alone(rows, columns)) fetch_record_part(next, word);
         vi u[HK_PANEL_VECTORS];
         HK_UNROLL for (int c = 0; c < columns; c++) u[c] = load_words(words + word * HK_PANEL + c * HK_LANES);
         const int8_t *q = values + word * HK_INT8_ROWS * 4;
@@ -119,7 +131,7 @@ HK_INLINE void byte_values(const int rows, const int columns, const int seven, c
 HK_INLINE void int8_tile(const int rows, const int columns, const int form, record_run *run, const hk_quantized *x,
                          size_t row, float *y, size_t y_stride) {
     vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
-    const int four = form == HK_NIBBLES || form == HK_UNPACKED;
+    const int four = form == HK_NIBBLES || form == HK_UNPACKED, alone = is_alone(rows, columns);
     // Groups of a record: a block of activations is one record of nibbles and two of bytes.
     const size_t groups = four ? 2 : 1;
     HK_UNROLL for (int r = 0; r < rows; r++)
@@ -136,11 +148,12 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, reco
         HK_IN_MEMORY(sums);
         if (run->first + i == run->turn) next = run->after;
         if (form == HK_UNPACKED) next = fetch_lines(next, 1);
-        else if (rows == 1 && columns == HK_PANEL_VECTORS) next = fetch_lines(next, HK_RECORD_LINES);
-        else next = fetch_lines(next, form == HK_NIBBLES ? HK_RECORD_LINES * columns / HK_PANEL_VECTORS : run->lines);
+        else if (form == HK_NIBBLES && !alone) next = fetch_lines(next, HK_RECORD_LINES * columns / HK_PANEL_VECTORS);
+        else if (!alone) next = fetch_lines(next, run->lines);
         vf record[HK_INT8_ROWS][HK_PANEL_VECTORS];
-        if (four) nibble_values(rows, columns, form == HK_UNPACKED, words, scales, values, pairs, record);
-        else byte_values(rows, columns, form == HK_BYTES_BY_7, words, scales, values, totals, record);
+        if (four) nibble_values(rows, columns, form == HK_UNPACKED, words, scales, values, pairs, next, record);
+        else byte_values(rows, columns, form == HK_BYTES_BY_7, words, scales, values, totals, next, record);
+        if (alone) next += HK_RECORD_LINES * 64;
         HK_UNROLL for (int r = 0; r < rows; r++) {
             vf factor = splat(factors[r]);
             HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = fused(factor, record[r][c], sums[r][c]);
@@ -224,18 +237,15 @@ HK_INLINE record_run whole_panel(const hk_matrix *w, size_t panel) {
     };
 }
 
-// Records that one row's product fetches ahead: enough for memory's delay, and few beside a panel.
-#define HK_RECORDS_AHEAD 8
-
-// One row alone takes all columns of a panel at once, and so reads the weights from memory in their order.
+// One row's product fetches one record ahead: enough for memory's delay, and near enough to the loads for the processor to see
+// one stream in both, which it fetches on by itself.
 static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, float *y,
                      const void *after) {
     for (size_t panel = first; panel < last; panel++, y += HK_PANEL) {
         record_run run = whole_panel(w, panel);
-        size_t ahead = run.count < HK_RECORDS_AHEAD ? run.count : HK_RECORDS_AHEAD;
-        run.next = (const uint8_t *)(run.words + ahead * HK_RECORD);
+        run.next = (const uint8_t *)(run.words + HK_RECORD);
         run.after = after;
-        if (panel + 1 == last && after) run.turn = run.count - ahead;
+        if (panel + 1 == last && after) run.turn = run.count - 1;
         if (w->format == HK_I4) int8_tile(1, HK_PANEL_VECTORS, HK_NIBBLES, &run, x, row, y, 0);
         else if (x->peak > HK_INT7_PEAK) int8_tile(1, HK_PANEL_VECTORS, HK_BYTES, &run, x, row, y, 0);
         else int8_tile(1, HK_PANEL_VECTORS, HK_BYTES_BY_7, &run, x, row, y, 0);

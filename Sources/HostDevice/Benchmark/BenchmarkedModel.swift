@@ -3,38 +3,39 @@
 import ModelFiles
 import TTPlatform
 
-/// Times of like steps, repeated.
+/// Like steps, timed one by one.
 struct StepTimes {
-    /// Steps that were timed.
-    let count: Int
-    /// Wall-clock seconds of the fastest step. On a machine that others use too the others slow a step down and never
-    /// speed it up: the fastest is what the device can do, as the limits are.
-    let seconds: Double
-    /// Thread seconds in each kind of kernel, of the fastest step; empty without a profile.
-    let threadSeconds: [KernelKind: Double]
-    /// Allocations in all steps; `nil` where nothing counts them.
-    let allocations: Int?
-
-    /// The same steps measured twice.
-    func joined(_ other: StepTimes) -> StepTimes {
-        let fastest = other.seconds < seconds ? other : self
-        return StepTimes(
-            count: count + other.count, seconds: fastest.seconds, threadSeconds: fastest.threadSeconds,
-            allocations: allocations.map { $0 + (other.allocations ?? 0) })
+    struct Step {
+        /// Wall-clock seconds.
+        let seconds: Double
+        /// Thread seconds in each kind of kernel; empty without a profile.
+        let threadSeconds: [KernelKind: Double]
+        /// `nil` where nothing counts them.
+        let allocations: Int?
     }
+
+    private(set) var steps: [Step] = []
+
+    /// The step that is slower than half of them.
+    var median: Step { steps.sorted { $0.seconds < $1.seconds }[steps.count / 2] }
+    /// In all steps; `nil` where nothing counts them.
+    var allocations: Int? {
+        steps.reduce(0) { sum, step in sum.flatMap { sum in step.allocations.map { sum + $0 } } }
+    }
+
+    mutating func add(_ step: Step) { steps.append(step) }
 }
 
 /// A model with a cache just large enough for a benchmark's steps.
 final class BenchmarkedModel {
     static let blockSize = 16
-    /// Decode steps before those that count; the first of them loads its inputs.
-    private static let warmUpSteps = 3
-    static let mostDecodeSteps = 64
-    /// Steps are repeated until they have taken this long, within the bounds.
-    private static let enough = 0.4
+    /// Decode steps before those that are timed: the first loads its inputs, the second is the first that goes on from them.
+    private static let warmUpSteps = 2
+    /// Decode steps that are timed in a row.
+    private static let decodeSteps = 4
 
-    /// Positions that a decode measurement may take behind its context.
-    static var decodePositions: Int { warmUpSteps + mostDecodeSteps }
+    /// Positions that a decode measurement takes behind its context.
+    static var decodePositions: Int { warmUpSteps + decodeSteps }
 
     let loadSeconds: Double
     let model: HostLlamaModel
@@ -67,28 +68,26 @@ final class BenchmarkedModel {
                 samplePrefillOnDevice: false, sampleDecodeOnDevice: true))
     }
 
-    /// Prompts of `length` tokens, prefilled anew in each step.
-    func prefill(prompts: Int, length: Int) throws(DeviceFault) -> StepTimes {
-        let batch = prefillBatch(prompts: prompts, length: length, capacity: length)
-        _ = try model.prefillForward(batch)
-        return try repeated(atMost: 20) { () throws(DeviceFault) in _ = try model.prefillForward(batch) }
-    }
-
-    /// Puts `rows` prompts of `context` tokens into the cache for `decode`.
+    /// Puts `rows` prompts into the cache that have as many tokens as the longest decode measurement of `context` takes.
     func fill(rows: Int, context: Int) throws(DeviceFault) {
-        let batch = prefillBatch(prompts: rows, length: context, capacity: context + Self.decodePositions)
-        _ = try model.prefillForward(batch)
+        let length = context + Self.decodePositions
+        _ = try model.prefillForward(prefillBatch(prompts: rows, length: length))
     }
 
-    /// Decode steps of `rows` rows, sampled greedily on the device; `fill` was called with this context.
-    func decode(rows: Int, context: Int) throws(DeviceFault) -> StepTimes {
-        let batch = DecodeBatch(
-            tokens: tokens(rows, row: 0), positions: Array(repeating: Int32(context), count: rows),
-            pageTable: Self.pageTable(rows: rows, capacity: context + Self.decodePositions),
-            sampling: Array(repeating: .onDevice(.greedy), count: rows))
-        let goOn = DecodePlan(inputs: .keep, reloadSamplingParams: false, resetSamplingState: false)
-        for step in 0..<Self.warmUpSteps { try decode(batch, step == 0 ? .reloadEverything : goOn) }
-        return try repeated(atMost: Self.mostDecodeSteps) { () throws(DeviceFault) in try decode(batch, goOn) }
+    /// Times a prefill step, or some decode steps in a row, sampled greedily on the device.
+    func time(_ shape: StepMeasurement.Shape, into times: inout StepTimes) throws(DeviceFault) {
+        switch shape {
+        case .prefill(let prompts, let length):
+            let batch = prefillBatch(prompts: prompts, length: length)
+            times.add(try timed { () throws(DeviceFault) in _ = try model.prefillForward(batch) })
+        case .decode(let rows, let context):
+            let batch = decodeBatch(rows: rows, context: context)
+            let goOn = DecodePlan(inputs: .keep, reloadSamplingParams: false, resetSamplingState: false)
+            for step in 0..<Self.warmUpSteps { try decode(batch, step == 0 ? .reloadEverything : goOn) }
+            for _ in 0..<Self.decodeSteps {
+                times.add(try timed { () throws(DeviceFault) in try decode(batch, goOn) })
+            }
+        }
     }
 
     private func decode(_ batch: DecodeBatch, _ plan: DecodePlan) throws(DeviceFault) {
@@ -96,30 +95,22 @@ final class BenchmarkedModel {
         _ = try model.readDecodeOutput()
     }
 
-    private func repeated(atMost most: Int, _ step: () throws(DeviceFault) -> Void) throws(DeviceFault) -> StepTimes {
+    private func timed(_ step: () throws(DeviceFault) -> Void) throws(DeviceFault) -> StepTimes.Step {
         let counter = AllocationCounter()
-        var (count, allocations, total, fastest) = (0, 0, 0.0, Double.infinity)
+        profile?.reset()
+        let before = counter?.count ?? 0
+        let time = try seconds(step)
+        let allocations = counter.map { $0.count - before }
         var threadSeconds: [KernelKind: Double] = [:]
-        while count < 5 || (count < most && total < Self.enough) {
-            profile?.reset()
-            let before = counter?.count ?? 0
-            let time = try seconds(step)
-            allocations += (counter?.count ?? 0) - before
-            count += 1
-            total += time
-            guard time < fastest else { continue }
-            fastest = time
-            if let profile { for kind in KernelKind.allCases { threadSeconds[kind] = profile.seconds(kind) } }
-        }
-        return StepTimes(
-            count: count, seconds: fastest, threadSeconds: threadSeconds, allocations: counter.map { _ in allocations })
+        if let profile { for kind in KernelKind.allCases { threadSeconds[kind] = profile.seconds(kind) } }
+        return StepTimes.Step(seconds: time, threadSeconds: threadSeconds, allocations: allocations)
     }
 }
 
 extension BenchmarkedModel {
-    /// Positions that a row attends to on average in the `steps` measured decode steps after `context` tokens.
-    static func attended(context: Int, steps: Int) -> Double {
-        Double(context + warmUpSteps) + Double(steps + 1) / 2
+    /// Positions that a row attends to on average in the timed decode steps after `context` tokens.
+    static func attended(context: Int) -> Double {
+        Double(context + warmUpSteps) + Double(decodeSteps + 1) / 2
     }
 
     /// Blocks of a row of `length` positions.
@@ -133,11 +124,18 @@ extension BenchmarkedModel {
         return table
     }
 
-    private func prefillBatch(prompts: Int, length: Int, capacity: Int) -> PrefillBatch {
+    private func prefillBatch(prompts: Int, length: Int) -> PrefillBatch {
         PrefillBatch(
             tokens: (0..<prompts).map { tokens(length, row: $0) }, startPositions: Array(repeating: 0, count: prompts),
-            pageTable: Self.pageTable(rows: prompts, capacity: capacity), slots: Array(0..<prompts),
+            pageTable: Self.pageTable(rows: prompts, capacity: length), slots: Array(0..<prompts),
             sampling: Array(repeating: .onHost, count: prompts))
+    }
+
+    private func decodeBatch(rows: Int, context: Int) -> DecodeBatch {
+        DecodeBatch(
+            tokens: tokens(rows, row: 0), positions: Array(repeating: Int32(context), count: rows),
+            pageTable: Self.pageTable(rows: rows, capacity: context + Self.decodePositions),
+            sampling: Array(repeating: .onDevice(.greedy), count: rows))
     }
 
     private func tokens(_ count: Int, row: Int) -> [Int32] {

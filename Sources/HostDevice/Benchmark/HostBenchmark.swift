@@ -17,11 +17,13 @@ public struct HostBenchmark {
         public var contexts: [Int]
         /// Tokens of the prompts that are prefilled, each at least 1.
         public var promptLengths: [Int]
+        /// Rounds in which everything is measured once, at least 1; the more, the less others on the machine matter.
+        public var rounds: Int
 
         /// A plan as given; no list is empty.
         public init(
             optimizations: Optimizations, kvCacheDType: KVCacheDType? = nil, batchSizes: [Int], contexts: [Int],
-            promptLengths: [Int]
+            promptLengths: [Int], rounds: Int
         ) {
             precondition([batchSizes, contexts, promptLengths].allSatisfy { !$0.isEmpty && $0.allSatisfy { $0 > 0 } })
             self.optimizations = optimizations
@@ -29,6 +31,8 @@ public struct HostBenchmark {
             self.batchSizes = batchSizes
             self.contexts = contexts
             self.promptLengths = promptLengths
+            precondition(rounds > 0)
+            self.rounds = rounds
         }
 
         /// Positions of the longest sequence.
@@ -51,8 +55,9 @@ public struct HostBenchmark {
 
     /// Loads the model and measures: all threads, all threads with a profile, and one thread beside all.
     ///
-    /// Everything is measured in rounds, the limits too, and of each the best counts: what others do on the machine for
-    /// some seconds then meets none of it alone.
+    /// Everything is measured in rounds, the limits too, and of each the median counts: on a machine that others use too,
+    /// a core may be faster for some milliseconds, and which of two measurements met them would decide more than either's
+    /// subject.
     ///
     /// - Parameter progress: told what comes next.
     /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.
@@ -62,64 +67,97 @@ public struct HostBenchmark {
         let packed = plain.model.parts.weights
         let profiled = try load(device.pool, packed, profiles: true)
         let alone = device.pool.threadCount > 1 ? try load(ThreadPool(threadCount: 1), packed) : nil
-        let limitMeasurement = try LimitMeasurement(of: device)
-        var limits = limitMeasurement.measure()
-        var (rates, profiles, scaled) = ([TimedStep](), [TimedStep](), (one: [TimedStep](), all: [TimedStep]()))
-        for round in 1...Self.rounds {
-            progress("round \(round) of \(Self.rounds)")
-            if round > 1 { limits = limits.best(limitMeasurement.measure()) }
-            rates = joined(rates, try steps(plain))
-            profiles = joined(profiles, try steps(profiled))
-            if let alone {
-                let round = try inTurn(alone, plain)
-                scaled = (joined(scaled.one, round.one), joined(scaled.all, round.all))
+        for model in [plain, profiled] { try model.fill(rows: plan.mostRows, context: plan.contexts.max()!) }
+        try alone?.fill(rows: plan.scaledRows, context: plan.contexts[0])
+        let limits = try LimitMeasurement(of: device)
+        let measured = plan.shapes.map(ShapeTimes.init)
+        for round in 0...plan.rounds {
+            progress(round == 0 ? "warming up" : "round \(round) of \(plan.rounds)")
+            limits.measure()
+            for times in measured {
+                try plain.time(times.shape, into: &times.plain)
+                try profiled.time(times.shape, into: &times.profiled)
+                guard let alone, plan.isScaled(times.shape) else { continue }
+                try alone.time(times.shape, into: &times.alone)
+            }
+            if round == 0 {
+                limits.forget()
+                for times in measured { times.forget() }
             }
         }
         let cost = ModelCost(plain.model)
-        let steps = zip(rates, profiles).map { rate, profile in
-            measurement(rate.shape, rate.times, profile.times, cost, limits.allThreads)
-        }
-        let scaling = zip(scaled.one, scaled.all).map { one, all in
-            ThreadScaling(
-                shape: one.shape, oneThreadSeconds: one.times.seconds, allThreadsSeconds: all.times.seconds)
-        }
+        let found = limits.medians
+        let steps = measured.map { measurement($0, cost, found.allThreads) }
         return HostBenchmarkReport(
-            device: device.summary, limits: limits, cost: cost, loadSeconds: plain.loadSeconds,
+            device: device.summary, limits: found, cost: cost, loadSeconds: plain.loadSeconds,
             prefills: steps.filter { if case .prefill = $0.shape { true } else { false } },
-            decodes: steps.filter { if case .decode = $0.shape { true } else { false } }, scaling: scaling)
+            decodes: steps.filter { if case .decode = $0.shape { true } else { false } },
+            scaling: measured.filter { !$0.alone.steps.isEmpty }.map {
+                ThreadScaling(
+                    shape: $0.shape, oneThreadSeconds: $0.alone.median.seconds,
+                    allThreadsSeconds: $0.plain.median.seconds)
+            })
     }
+}
+
+/// What was measured of a kind of step.
+private final class ShapeTimes {
+    let shape: StepMeasurement.Shape
+    /// All threads, without a profile.
+    var plain = StepTimes()
+    /// All threads, with one.
+    var profiled = StepTimes()
+    /// One thread, without a profile.
+    var alone = StepTimes()
+
+    init(_ shape: StepMeasurement.Shape) { self.shape = shape }
+
+    func forget() { (plain, profiled, alone) = (StepTimes(), StepTimes(), StepTimes()) }
 }
 
 extension HostBenchmark.Plan {
     /// Rows of decode steps whose scaling is measured, at most: the default device batch.
-    private static let scaledRows = 32
+    private static let mostScaledRows = 32
     /// Tokens of several prompts together.
     private static let severalPromptsTokens = 1024
 
     var mostRows: Int { batchSizes.max()! }
 
-    /// Each length as one prompt and as several.
-    var prefills: [(prompts: Int, length: Int)] {
-        promptLengths.flatMap { [(1, $0), (max(2, Self.severalPromptsTokens / $0), $0)] }
+    /// Each prompt length as one prompt and as several; each batch size with each context.
+    var shapes: [StepMeasurement.Shape] { prefills + decodes }
+
+    private var prefills: [StepMeasurement.Shape] {
+        promptLengths.flatMap { length in
+            [1, max(2, Self.severalPromptsTokens / length)].map { .prefill(prompts: $0, length: length) }
+        }
+    }
+
+    private var decodes: [StepMeasurement.Shape] {
+        contexts.flatMap { context in batchSizes.map { .decode(rows: $0, context: context) } }
     }
 
     /// Blocks that any measurement takes.
     var blockCount: Int {
-        let prefilled = prefills.map { $0.prompts * BenchmarkedModel.blocks($0.length) }.max()!
-        return max(prefilled, mostRows * BenchmarkedModel.blocks(contexts.max()! + BenchmarkedModel.decodePositions))
+        shapes.map {
+            switch $0 {
+            case .prefill(let prompts, let length): prompts * BenchmarkedModel.blocks(length)
+            case .decode(let rows, let context):
+                rows * BenchmarkedModel.blocks(context + BenchmarkedModel.decodePositions)
+            }
+        }.max()!
     }
 
-    /// The steps whose scaling is measured.
-    var scaled: (promptLength: Int, rows: Int, context: Int) {
-        let rows = batchSizes.filter { $0 <= Self.scaledRows }.max() ?? batchSizes.min()!
-        return (promptLengths.max()!, rows, contexts[0])
+    /// Rows of the decode step whose scaling is measured.
+    var scaledRows: Int { batchSizes.filter { $0 <= Self.mostScaledRows }.max() ?? batchSizes.min()! }
+
+    /// Whether the scaling of a step is measured: of the longest prompt alone, and of one decode step.
+    func isScaled(_ shape: StepMeasurement.Shape) -> Bool {
+        shape == .prefill(prompts: 1, length: promptLengths.max()!)
+            || shape == .decode(rows: scaledRows, context: contexts[0])
     }
 }
 
 extension HostBenchmark {
-    private static let rounds = 3
-    private typealias TimedStep = (shape: StepMeasurement.Shape, times: StepTimes)
-
     private func load(
         _ pool: ThreadPool, _ packed: LlamaWeights? = nil, profiles: Bool = false
     ) throws -> BenchmarkedModel {
@@ -127,53 +165,20 @@ extension HostBenchmark {
             plan, config: config, kernels: device.kernels, pool: pool, packed: packed, profiles: profiles)
     }
 
-    private func joined(_ before: [TimedStep], _ now: [TimedStep]) -> [TimedStep] {
-        before.isEmpty ? now : zip(before, now).map { ($0.shape, $0.times.joined($1.times)) }
-    }
-
-    private func steps(_ model: BenchmarkedModel) throws(DeviceFault) -> [TimedStep] {
-        var steps: [TimedStep] = []
-        for (prompts, length) in plan.prefills { steps.append(try prefill(model, prompts, length)) }
-        for context in plan.contexts {
-            try model.fill(rows: plan.mostRows, context: context)
-            for rows in plan.batchSizes { steps.append(try decode(model, rows, context)) }
-        }
-        return steps
-    }
-
-    private func prefill(_ model: BenchmarkedModel, _ prompts: Int, _ length: Int) throws(DeviceFault) -> TimedStep {
-        (.prefill(prompts: prompts, length: length), try model.prefill(prompts: prompts, length: length))
-    }
-
-    private func decode(_ model: BenchmarkedModel, _ rows: Int, _ context: Int) throws(DeviceFault) -> TimedStep {
-        (.decode(rows: rows, context: context), try model.decode(rows: rows, context: context))
-    }
-
-    /// A prefill and a decode step of one thread, each followed by all threads.
-    private func inTurn(
-        _ one: BenchmarkedModel, _ all: BenchmarkedModel
-    ) throws(DeviceFault) -> (one: [TimedStep], all: [TimedStep]) {
-        let (length, rows, context) = plan.scaled
-        let prefills = (try prefill(one, 1, length), try prefill(all, 1, length))
-        for model in [one, all] { try model.fill(rows: rows, context: context) }
-        let decodes = (try decode(one, rows, context), try decode(all, rows, context))
-        return ([prefills.0, decodes.0], [prefills.1, decodes.1])
-    }
-
     private func measurement(
-        _ shape: StepMeasurement.Shape, _ rates: StepTimes, _ profile: StepTimes, _ cost: ModelCost,
-        _ limits: HostLimits.Rates
+        _ times: ShapeTimes, _ cost: ModelCost, _ limits: HostLimits.Rates
     ) -> StepMeasurement {
-        let (tokens, outputs) = shape.work
+        let (tokens, outputs) = times.shape.work
+        let (plain, profiled) = (times.plain.median, times.profiled.median)
         return StepMeasurement(
-            shape: shape, seconds: rates.seconds, shares: ThreadShares(profile, threads: limits.threads),
+            shape: times.shape, seconds: plain.seconds, shares: ThreadShares(profiled, threads: limits.threads),
             layers: ProductSpeed(
-                cost.layers(tokens: tokens, outputs: outputs), threadSeconds: profile.threadSeconds[.products]!,
+                cost.layers(tokens: tokens, outputs: outputs), threadSeconds: profiled.threadSeconds[.products]!,
                 limits: limits),
             head: ProductSpeed(
-                cost.head * outputs, threadSeconds: profile.threadSeconds[.logits]!, limits: limits),
-            readBytesPerSecond: shape.readBytes(cost, steps: rates.count).map { $0 / rates.seconds },
-            allocations: rates.allocations)
+                cost.head * outputs, threadSeconds: profiled.threadSeconds[.logits]!, limits: limits),
+            readBytesPerSecond: times.shape.readBytes(cost).map { $0 / plain.seconds },
+            allocations: times.plain.allocations)
     }
 }
 
@@ -186,9 +191,9 @@ extension StepMeasurement.Shape {
         }
     }
 
-    /// Bytes that each of `steps` decode steps reads on average.
-    fileprivate func readBytes(_ cost: ModelCost, steps: Int) -> Double? {
+    /// Bytes that a decode step reads on average.
+    fileprivate func readBytes(_ cost: ModelCost) -> Double? {
         guard case .decode(let rows, let context) = self else { return nil }
-        return cost.decodeBytes(rows: rows, context: BenchmarkedModel.attended(context: context, steps: steps))
+        return cost.decodeBytes(rows: rows, context: BenchmarkedModel.attended(context: context))
     }
 }

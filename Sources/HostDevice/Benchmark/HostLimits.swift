@@ -14,113 +14,147 @@ public struct HostLimits: Sendable, Equatable {
         public let floatOperationsPerSecond: Double
         /// Bytes a second read from memory in their order.
         public let readBytesPerSecond: Double
-
-        fileprivate func best(_ other: Rates) -> Rates {
-            Rates(
-                threads: threads,
-                int8OperationsPerSecond: max(int8OperationsPerSecond, other.int8OperationsPerSecond),
-                floatOperationsPerSecond: max(floatOperationsPerSecond, other.floatOperationsPerSecond),
-                readBytesPerSecond: max(readBytesPerSecond, other.readBytesPerSecond))
-        }
     }
 
     /// One thread alone.
     public let oneThread: Rates
     /// All threads of the device.
     public let allThreads: Rates
-    /// Bytes of the buffer that was read.
-    public let bufferBytes: Int
 
-    /// Measures for a second or two; the best of some repeats counts.
-    ///
-    /// - Throws: `HostDeviceError.outOfMemory`.
-    public init(of device: HostMeshDevice) throws(HostDeviceError) { self = try LimitMeasurement(of: device).measure() }
-
-    fileprivate init(oneThread: Rates, allThreads: Rates, bufferBytes: Int) {
+    fileprivate init(oneThread: Rates, allThreads: Rates) {
         self.oneThread = oneThread
         self.allThreads = allThreads
-        self.bufferBytes = bufferBytes
     }
 
-    /// The best of two measurements of one device.
-    func best(_ other: HostLimits) -> HostLimits {
-        HostLimits(
-            oneThread: oneThread.best(other.oneThread), allThreads: allThreads.best(other.allThreads),
-            bufferBytes: bufferBytes)
+    /// Measures `rounds` times, from 1 up; the median of each rate counts.
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    public init(of device: HostMeshDevice, rounds: Int) throws(HostDeviceError) {
+        let measurement = try LimitMeasurement(of: device)
+        for _ in 0..<rounds { measurement.measure() }
+        self = measurement.medians
     }
 }
 
-/// Measures a device's limits any number of times on one buffer, whose first touch takes longer than the reads.
+/// Measures a device's limits any number of times.
 struct LimitMeasurement {
-    private static let repeats = 7
-    /// Far beyond the caches of today's processors, where there is as much memory.
-    private static let mostBufferBytes = 512 << 20
-
-    private let device: HostMeshDevice
-    private let buffer: DeviceBuffer<UInt32>
+    private let oneThread: RateMeasurement
+    private let allThreads: RateMeasurement
 
     /// - Throws: `HostDeviceError.outOfMemory`.
     init(of device: HostMeshDevice) throws(HostDeviceError) {
-        self.device = device
-        let available = AvailableMemory.forCache() ?? Self.mostBufferBytes
-        let megabytes = max(8, min(Self.mostBufferBytes, available / 2) >> 20)
-        let buffer = try DeviceBuffer<UInt32>(count: megabytes << 18)
-        device.pool.forEach(megabytes) { _, part in
-            (buffer.base + part.lowerBound << 18).update(repeating: 1, count: part.count << 18)
+        let buffer = try ReadBuffer(device.pool)
+        oneThread = RateMeasurement(ThreadPool(threadCount: 1), device.kernels, buffer)
+        allThreads =
+            device.pool.threadCount > 1 ? RateMeasurement(device.pool, device.kernels, buffer) : oneThread
+    }
+
+    /// The median of each rate, when each was measured at least once.
+    var medians: HostLimits { HostLimits(oneThread: oneThread.medians, allThreads: allThreads.medians) }
+
+    /// Measures each rate once more.
+    func measure() {
+        oneThread.measure()
+        if allThreads !== oneThread { allThreads.measure() }
+    }
+
+    /// Forgets what was measured.
+    func forget() {
+        oneThread.forget()
+        allThreads.forget()
+    }
+}
+
+/// Memory that is read, far more than the caches of today's processors where there is as much.
+private struct ReadBuffer {
+    private static let mostBytes = 512 << 20
+    /// Words that a thread takes at a time: a megabyte.
+    static let pieceWords = 1 << 18
+
+    let words: DeviceBuffer<UInt32>
+    var pieces: Int { words.count / Self.pieceWords }
+
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    init(_ pool: ThreadPool) throws(HostDeviceError) {
+        let available = AvailableMemory.forCache() ?? Self.mostBytes
+        let pieces = max(8, min(Self.mostBytes, available / 2) >> 20)
+        let words = try DeviceBuffer<UInt32>(count: pieces * Self.pieceWords)
+        pool.forEach(pieces) { _, part in
+            (words.base + part.lowerBound * Self.pieceWords).update(repeating: 1, count: part.count * Self.pieceWords)
         }
+        self.words = words
+    }
+}
+
+/// Rates of one pool's threads.
+private final class RateMeasurement {
+    /// Shares of each thread, each long beside what waking a thread takes and short beside the whole.
+    private static let shares = 16
+    private static let shareSeconds = 0.001
+
+    private let pool: ThreadPool
+    private let kernels: KernelSet
+    private let buffer: ReadBuffer
+    /// Iterations of a share.
+    private let (dotIterations, fmaIterations): (Int, Int)
+    private var (dots, fmas, reads): ([Double], [Double], [Double]) = ([], [], [])
+
+    init(_ pool: ThreadPool, _ kernels: KernelSet, _ buffer: ReadBuffer) {
+        self.pool = pool
+        self.kernels = kernels
         self.buffer = buffer
+        dotIterations = Self.iterations(kernels.table.peak_dot)
+        fmaIterations = Self.iterations(kernels.table.peak_fma)
     }
 
-    func measure() -> HostLimits {
-        let oneThread = rates(ThreadPool(threadCount: 1))
-        return HostLimits(
-            oneThread: oneThread, allThreads: device.pool.threadCount == 1 ? oneThread : rates(device.pool),
-            bufferBytes: 4 * buffer.count)
+    var medians: HostLimits.Rates {
+        HostLimits.Rates(
+            threads: pool.threadCount, int8OperationsPerSecond: median(dots), floatOperationsPerSecond: median(fmas),
+            readBytesPerSecond: median(reads))
     }
 
-    private func rates(_ pool: ThreadPool) -> HostLimits.Rates {
-        let kernels = device.kernels
-        return HostLimits.Rates(
-            threads: pool.threadCount,
-            int8OperationsPerSecond: operations(pool, kernels.table.peak_dot),
-            floatOperationsPerSecond: operations(pool, kernels.table.peak_fma),
-            readBytesPerSecond: reads(pool))
+    func forget() { (dots, fmas, reads) = ([], [], []) }
+
+    func measure() {
+        dots.append(operations(dotIterations, kernels.table.peak_dot))
+        fmas.append(operations(fmaIterations, kernels.table.peak_fma))
+        reads.append(bytes())
     }
 
-    private func operations(_ pool: ThreadPool, _ run: (_ iterations: Int) -> UInt64) -> Double {
-        // A share is long beside what waking a thread takes.
+    private static func iterations(_ run: (_ iterations: Int) -> UInt64) -> Int {
         var iterations = 1 << 10
-        while iterations < 1 << 24, seconds({ _ = run(iterations) }) < 0.005 { iterations *= 2 }
-        var shares = [UInt64](repeating: 0, count: pool.threadCount * 4)
+        while iterations < 1 << 24, seconds({ _ = run(iterations) }) < shareSeconds { iterations *= 2 }
+        return iterations
+    }
+
+    private func operations(_ iterations: Int, _ run: (_ iterations: Int) -> UInt64) -> Double {
+        var shares = [UInt64](repeating: 0, count: pool.threadCount * Self.shares)
         return shares.withUnsafeMutableBufferPointer { shares in
-            (0..<Self.repeats).map { _ in
-                let time = seconds {
-                    pool.forEach(shares.count) { _, part in for share in part { shares[share] = run(iterations) } }
-                }
-                return 2 * Double(shares.reduce(0, +)) / time
-            }.max()!
+            let time = seconds {
+                pool.forEach(shares.count) { _, part in for share in part { shares[share] = run(iterations) } }
+            }
+            return 2 * Double(shares.reduce(0, +)) / time
         }
     }
 
-    private func reads(_ pool: ThreadPool) -> Double {
-        let kernels = device.kernels
-        let pieces = buffer.count >> 18
-        var sums = [UInt32](repeating: 0, count: pieces)
+    private func bytes() -> Double {
+        let (words, pieceWords) = (buffer.words, ReadBuffer.pieceWords)
+        var sums = [UInt32](repeating: 0, count: buffer.pieces)
         return sums.withUnsafeMutableBufferPointer { sums in
-            (0..<Self.repeats).map { _ in
-                let time = seconds {
-                    pool.forEach(pieces) { _, part in
-                        let first = buffer.base + part.lowerBound << 18
-                        sums[part.lowerBound] = kernels.table.read_all(first, part.count << 18)
-                    }
+            let time = seconds {
+                pool.forEach(sums.count) { _, part in
+                    let first = words.base + part.lowerBound * pieceWords
+                    sums[part.lowerBound] = kernels.table.read_all(first, part.count * pieceWords)
                 }
-                // Each word is 1: all were read.
-                precondition(sums.reduce(0, &+) == UInt32(buffer.count))
-                return Double(4 * buffer.count) / time
-            }.max()!
+            }
+            // Each word is 1: all were read.
+            precondition(sums.reduce(0, &+) == UInt32(words.count))
+            return Double(4 * words.count) / time
         }
     }
 }
+
+private func median(_ numbers: [Double]) -> Double { numbers.sorted()[numbers.count / 2] }
 
 /// Wall-clock seconds that `body` takes.
 func seconds<Failure: Error>(_ body: () throws(Failure) -> Void) throws(Failure) -> Double {

@@ -12,7 +12,7 @@ public struct StepMeasurement: Sendable, Equatable {
 
     /// The step.
     public let shape: Shape
-    /// Wall-clock seconds of the fastest of the repeated steps, without a profile.
+    /// Wall-clock seconds of the median step, without a profile.
     public let seconds: Double
     /// Where the threads' time went, with a profile.
     public let shares: ThreadShares
@@ -41,8 +41,8 @@ public struct StepMeasurement: Sendable, Equatable {
 public struct ThreadShares: Sendable, Equatable {
     private let shares: [KernelKind: Double]
 
-    init(_ times: StepTimes, threads: Int) {
-        shares = times.threadSeconds.mapValues { $0 / (times.seconds * Double(threads)) }
+    init(_ step: StepTimes.Step, threads: Int) {
+        shares = step.threadSeconds.mapValues { $0 / (step.seconds * Double(threads)) }
     }
 
     /// In a kind of kernel.
@@ -69,7 +69,7 @@ public struct ProductSpeed: Sendable, Equatable {
     }
 }
 
-/// The same step with one thread and with all, the fastest of each, measured in turn.
+/// The same step with one thread and with all, the median of each, measured in turn.
 public struct ThreadScaling: Sendable, Equatable {
     /// The step.
     public let shape: StepMeasurement.Shape

@@ -5,7 +5,8 @@ import Synchronization
 /// Work in stages: a stage's parts run in any order on any threads, and all are done before the next stage begins.
 ///
 /// What counts as done are parts, not threads: a thread that the system keeps from running holds up the others only while
-/// it has a part in its hands. It finds later that its run is over, and goes through the rest of it without doing anything.
+/// it has parts of the stage in its hands. It finds later that its run is over, and goes through the rest of it without doing
+/// anything.
 /// Which thread runs a part never changes its bits: nothing is summed across parts.
 ///
 /// Each thread has a share of neighbouring items, which it does in order, so that it can fetch from memory what it will
@@ -33,9 +34,9 @@ final class StagedWork: @unchecked Sendable {
 
     private let threads: Int
     private let stages: UnsafeMutableBufferPointer<Stage>
-    /// Items taken `[stage][worker]` of each share, and items done `[stage]`.
-    private let claimed: UnsafeMutableBufferPointer<RunCounter>
-    private let done: UnsafeMutableBufferPointer<RunCounter>
+    /// Of the stage that is going on: items taken of each worker's share, and items done.
+    private let claimed: StageCounters
+    private let done: StageCounters
     private let body: Body
     private let finished = Doorbell()
     /// The run that is going on or was the last; only the thread that starts runs writes it.
@@ -46,20 +47,12 @@ final class StagedWork: @unchecked Sendable {
         self.threads = threads
         self.stages = .allocate(capacity: stages.count)
         _ = self.stages.initialize(from: stages)
-        claimed = .allocate(capacity: stages.count * threads)
-        done = .allocate(capacity: stages.count)
-        for index in claimed.indices { claimed.initializeElement(at: index, to: RunCounter()) }
-        for index in done.indices { done.initializeElement(at: index, to: RunCounter()) }
+        claimed = StageCounters(count: threads)
+        done = StageCounters(count: 1)
         self.body = body
     }
 
-    deinit {
-        claimed.deinitialize()
-        claimed.deallocate()
-        done.deinitialize()
-        done.deallocate()
-        stages.deallocate()
-    }
+    deinit { stages.deallocate() }
 
     /// Begins the next run; every run before is done.
     func begin() -> UInt64 {
@@ -72,69 +65,97 @@ final class StagedWork: @unchecked Sendable {
         for index in 0..<stages.count {
             let stage = stages[index]
             guard stage.count > 0 else { continue }
-            let done = done.baseAddress! + index
+            let ordinal = run &* UInt64(stages.count) &+ UInt64(index)
+            // What was done is told when nothing is left to take: telling takes the counter from the others' caches.
+            var ended = 0
             for helped in 0..<threads {
                 let owner = (worker + helped) % threads
                 let share = stage.share(of: owner, threads: threads)
-                let claimed = claimed.baseAddress! + index * threads + owner
-                while let part = claimed.pointee.take(stage.piece, of: share, run) {
+                while let part = claimed[owner].take(stage.piece, of: share, ordinal) {
                     body(index, worker, part)
-                    if done.pointee.add(part.count, run) == stage.count { finished.ring() }
+                    ended += part.count
                 }
             }
-            finished.wait { done.pointee.hasReached(stage.count, run) }
+            if ended > 0, done[0].add(ended, ordinal) == stage.count { finished.ring() }
+            finished.wait { done[0].hasReached(stage.count, ordinal) }
         }
     }
 }
 
-/// A count of items that carries the run that it counts for, so that it need not be reset and a thread that is late cannot
-/// take a part of a later run.
-private struct RunCounter: ~Copyable {
+/// Counters that different threads write, each alone in the lines that a processor fetches together.
+private final class StageCounters {
+    private static let stride = 128 / MemoryLayout<StageCounter>.stride
+    private let memory: UnsafeMutableBufferPointer<StageCounter>
+
+    init(count: Int) {
+        memory = .allocate(capacity: (count + 1) * Self.stride)
+        for index in memory.indices { memory.initializeElement(at: index, to: StageCounter()) }
+    }
+
+    deinit {
+        memory.deinitialize()
+        memory.deallocate()
+    }
+
+    subscript(_ index: Int) -> StageCounter {
+        @inline(__always) _read { yield memory[(index + 1) * Self.stride] }
+    }
+}
+
+/// A count of items that carries the stage that it counts for, so that it need not be reset and a thread that is late cannot
+/// take a part of a later stage.
+private struct StageCounter: ~Copyable {
     private let bits = Atomic<UInt64>(0)
 
     /// The next `piece` items of `share`, or `nil` where all are taken.
-    func take(_ piece: Int, of share: Range<Int>, _ run: UInt64) -> Range<Int>? {
+    func take(_ piece: Int, of share: Range<Int>, _ stage: UInt64) -> Range<Int>? {
         var seen = Ticket(bits: bits.load(ordering: .acquiring))
         while true {
-            guard let taken = seen.count(in: run), taken < share.count else { return nil }
+            guard let taken = seen.count(in: stage), taken < share.count else { return nil }
             let end = min(taken + piece, share.count)
             let (exchanged, original) = bits.compareExchange(
-                expected: seen.bits, desired: Ticket(run: run, count: end).bits, ordering: .acquiringAndReleasing)
+                expected: seen.bits, desired: Ticket(stage: stage, count: end).bits, ordering: .acquiringAndReleasing)
             if exchanged { return share.lowerBound + taken..<share.lowerBound + end }
             seen = Ticket(bits: original)
         }
     }
 
-    /// Adds to the count of `run`, which cannot be over, and gives the new count.
-    func add(_ items: Int, _ run: UInt64) -> Int {
+    /// Adds to the count of `stage`, which cannot be over, and gives the new count.
+    func add(_ items: Int, _ stage: UInt64) -> Int {
         var seen = Ticket(bits: bits.load(ordering: .relaxed))
         while true {
-            let count = seen.count(in: run)! + items
+            let count = seen.count(in: stage)! + items
             let (exchanged, original) = bits.compareExchange(
-                expected: seen.bits, desired: Ticket(run: run, count: count).bits, ordering: .sequentiallyConsistent)
+                expected: seen.bits, desired: Ticket(stage: stage, count: count).bits,
+                ordering: .sequentiallyConsistent)
             if exchanged { return count }
             seen = Ticket(bits: original)
         }
     }
 
-    /// Whether `run` is over or its count is `count`.
-    func hasReached(_ count: Int, _ run: UInt64) -> Bool {
-        Ticket(bits: bits.load(ordering: .sequentiallyConsistent)).count(in: run).map { $0 == count } ?? true
+    /// Whether `stage` is over or its count is `count`.
+    func hasReached(_ count: Int, _ stage: UInt64) -> Bool {
+        Ticket(bits: bits.load(ordering: .sequentiallyConsistent)).count(in: stage).map { $0 == count } ?? true
     }
 }
 
-/// A count together with the run that it belongs to.
+/// A count together with the stage that it belongs to: stages are numbered through all runs, and begin again with 0 after
+/// 2⁴⁴ of them.
 private struct Ticket {
-    static let countBits = 24
+    static let countBits = 20
     let bits: UInt64
 
     init(bits: UInt64) { self.bits = bits }
-    init(run: UInt64, count: Int) { bits = run << UInt64(Self.countBits) | UInt64(count) }
+    init(stage: UInt64, count: Int) { bits = stage << UInt64(Self.countBits) | UInt64(count) }
 
-    /// The count as `run` sees it: 0 before its first, `nil` where a later run has begun.
-    func count(in run: UInt64) -> Int? {
-        let own = bits >> UInt64(Self.countBits)
-        if own > run { return nil }
-        return own == run ? Int(bits & (1 << UInt64(Self.countBits) - 1)) : 0
+    /// The count as `stage` sees it: 0 before its first, `nil` where a later stage has begun.
+    func count(in stage: UInt64) -> Int? {
+        let distance = bits >> UInt64(Self.countBits) &- stage
+        // The difference of two 44-bit numbers, with its sign.
+        switch Int64(bitPattern: distance << UInt64(Self.countBits)) {
+        case 0: return Int(bits & (1 << UInt64(Self.countBits) - 1))
+        case 1...: return nil
+        default: return 0
+        }
     }
 }

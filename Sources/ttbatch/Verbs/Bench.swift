@@ -8,8 +8,9 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure a model on this machine's CPU.",
         discussion: """
-            First measures what the processor and the memory can do at most, then prefill and decode steps: their rates, \
-            how near they come to those limits, and where the threads' time goes. Run it on a quiet machine. \
+            Measures what the processor and the memory can do at most, and beside it prefill and decode steps: their \
+            rates, how near they come to those limits, and where the threads' time goes. All is measured in turn, round \
+            after round, and the medians are shown. Run it on a quiet machine. \
             `--perplexity` compares the precision of both modes instead.
             """)
 
@@ -28,6 +29,9 @@ struct Bench: ParsableCommand {
     @Option(help: ArgumentHelp("Tokens of the prompts that are prefilled.", valueName: "n,n,…"))
     var lengths = NumberList([32, 128, 512])
 
+    @Option(help: ArgumentHelp("Times that all is measured.", valueName: "n"))
+    var rounds = 9
+
     @Flag(help: "Measure the limits only; needs no model.")
     var limits = false
 
@@ -40,6 +44,7 @@ struct Bench: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
+        guard (1...10_000).contains(rounds) else { throw ValidationError("--rounds: give a number from 1 to 10000") }
         if limits, perplexity != nil { throw ValidationError("--limits and --perplexity: give one of them") }
         if perplexity != nil, optimizations != nil {
             throw ValidationError("--perplexity measures both modes; leave --optimizations out")
@@ -63,11 +68,12 @@ struct Bench: ParsableCommand {
 
     private func measure(_ benchmark: MachineBenchmark) throws -> [MeasuredTable] {
         let progress = { (words: String) in if StandardError.isTerminal { StandardError.print(words) } }
-        if limits { return try benchmark.limits() }
+        if limits { return try benchmark.limits(rounds: rounds) }
         if let perplexity { return try benchmark.perplexity(path: perplexity, progress: progress) }
         return try benchmark.measure(
             MachineBenchmark.Steps(
-                batchSizes: batchSizes.numbers, contexts: contexts.numbers, promptLengths: lengths.numbers),
+                batchSizes: batchSizes.numbers, contexts: contexts.numbers, promptLengths: lengths.numbers,
+                rounds: rounds),
             progress: progress)
     }
 }

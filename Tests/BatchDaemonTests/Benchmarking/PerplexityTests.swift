@@ -102,7 +102,7 @@ import Tokenizer
         #expect(throws: BenchmarkError.unreadable(path: folder.path + "/none")) {
             try benchmark.perplexity(path: folder.path + "/none") { _ in }
         }
-        let steps = MachineBenchmark.Steps(batchSizes: [1], contexts: [4], promptLengths: [257])
+        let steps = MachineBenchmark.Steps(batchSizes: [1], contexts: [4], promptLengths: [257], rounds: 1)
         #expect(throws: BenchmarkError.tooLong(positions: 257, model: TinyModel.path, longest: 256)) {
             try benchmark.measure(steps) { _ in }
         }

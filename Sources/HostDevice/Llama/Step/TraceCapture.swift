@@ -67,7 +67,7 @@ struct TraceCapture {
             rows: rows, input: input, head: head, following: projections(0), vocabulary: geometry.vocabulary,
             wantsLogits: inputs.wantsLogits.base, weightScales: inputs.weightScales.base,
             summaries: scratch.summaries.base, tiles: scratch.tiles.places, expansions: scratch.expansions.places)
-        stages.add(.logits(logits), count: head.count, piece: rows > 4 ? 4 : 32)
+        stages.add(.logits(logits), count: head.count, piece: rows > 4 ? 4 : 16)
         stages.add(
             .sample(
                 SampleStage(
@@ -158,7 +158,7 @@ extension TraceCapture {
             rows: rows, input: input, gate: gate, up: tileProjection(layer.up), following: down,
             width: geometry.feedForward, output: activated, tiles: scratch.tiles.places,
             expansions: scratch.expansions.places)
-        stages.add(.feedForward(stage), count: stage.count, piece: piece(of: gate, rows))
+        stages.add(.feedForward(stage), count: stage.count)
         add(activated, down, then: following, rows, &stages)
     }
 
@@ -188,18 +188,14 @@ extension TraceCapture {
         let stage = ProductStage(
             rows: rows, input: input, projections: projections, following: following,
             expansions: scratch.expansions.places)
-        stages.add(.products(stage), count: projections.count, piece: piece(of: projections, rows))
+        // With few rows a panel is read in less than a microsecond.
+        stages.add(.products(stage), count: projections.count, piece: rows > 4 ? 1 : 2)
     }
 }
 
 // MARK: - Products
 
 extension TraceCapture {
-    /// Panels that a thread takes at a time: with few rows a panel is read in less than the time that taking it costs.
-    private func piece(of projections: Projections, _ rows: Int) -> Int {
-        rows > 4 ? 1 : max(1, projections.count / (threads * 3))
-    }
-
     /// What `layers` makes of the activations a layer begins with: queries, keys and values, of the last layer only the
     /// latter two; the output head where the model has no layers.
     private func projections(_ index: Int) -> Projections {
