@@ -39,6 +39,7 @@ struct BenchTests {
                 "bench", "--batch-sizes", "1,2", "--lengths", "16", "--contexts", "16", "--threads", "1",
                 "--rounds", "2", "--json"))
         #expect(found.keys.sorted() == ["decode", "limits", "model", "prefill", "thread_time"])
+        #expect(found["model"]?.first?["kv_cache_dtype"] as? String == "float16")
         let decode = try #require(found["decode"])
         #expect(decode.map { $0["rows"] as? Int } == [1, 2])
         #expect(decode.map { $0["context"] as? Int } == [16, 16])

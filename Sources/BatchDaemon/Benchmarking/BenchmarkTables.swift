@@ -1,6 +1,7 @@
 // The host benchmark's findings as tables.
 
 import HostDevice
+import TTPlatform
 
 extension MeasuredTable {
     /// The device's limits.
@@ -41,12 +42,13 @@ extension MeasuredTable {
                 Column("load_seconds", "load ms", .seconds),
                 Column("token_operations", "Gop/token", .billionsPerSecond),
                 Column("weight_bytes", "weights GB", .billionsPerSecond),
-                Column("position_bytes", "bytes/position"),
+                Column("kv_cache_dtype", "kv cache"), Column("position_bytes", "bytes/position"),
             ])
         table.add([
             .text(name), .text(optimizations), .text(report.device), .number(report.loadSeconds),
             .number(Double(report.cost.layers.operations + report.cost.head.operations)),
-            .number(Double(report.cost.weightBytes)), .count(report.cost.positionBytes),
+            .number(Double(report.cost.weightBytes)), .text(report.kvCacheDType.rawValue),
+            .count(report.cost.positionBytes),
         ])
         return table
     }

@@ -33,12 +33,18 @@ HK_INLINE float store_int8(const float *x, size_t count, int8_t *out, size_t ste
     return scale;
 }
 
-HK_INLINE void store_f16(const float *x, size_t count, uint16_t *out, size_t step) {
-    uint16_t halves[16];
+// Values take whole vectors: slots are padded.
+HK_INLINE void store_f16(const float *x, size_t count, uint16_t *out, const size_t step) {
     for (size_t i = 0; i < count; i += 16) {
         size_t some = count - i < 16 ? count - i : 16;
-        save_f16(halves, load_first(x + i, some));
-        for (size_t j = 0; j < some; j++) out[(i + j) * step] = halves[j];
+        v16 part = load_first(x + i, some);
+        if (step == 1) {
+            save_f16(out + i, part);
+        } else {
+            uint16_t halves[16];
+            save_f16(halves, part);
+            for (size_t j = 0; j < some; j++) out[(i + j) * step] = halves[j];
+        }
     }
 }
 

@@ -89,7 +89,8 @@ public struct HostBenchmark {
         let found = limits.medians
         let steps = measured.map { measurement($0, cost, found.allThreads) }
         return HostBenchmarkReport(
-            device: device.summary, limits: found, cost: cost, loadSeconds: plain.loadSeconds,
+            device: device.summary, kvCacheDType: plain.model.parts.kvCacheDType, limits: found, cost: cost,
+            loadSeconds: plain.loadSeconds,
             prefills: steps.filter { if case .prefill = $0.shape { true } else { false } },
             decodes: steps.filter { if case .decode = $0.shape { true } else { false } },
             scaling: measured.filter { !$0.alone.steps.isEmpty }.map {

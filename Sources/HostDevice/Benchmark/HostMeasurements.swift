@@ -1,5 +1,7 @@
 // What a benchmark of the host device found.
 
+public import TTPlatform
+
 /// A kind of step of one shape.
 public struct StepMeasurement: Sendable, Equatable {
     /// What the step did.
@@ -86,6 +88,8 @@ public struct ThreadScaling: Sendable, Equatable {
 public struct HostBenchmarkReport: Sendable {
     /// Processor, threads and kernels.
     public let device: String
+    /// What keys and values are kept as.
+    public let kvCacheDType: KVCacheDType
     /// What the steps are measured against.
     public let limits: HostLimits
     /// What the model's steps cost.
