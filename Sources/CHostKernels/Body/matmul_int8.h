@@ -59,7 +59,7 @@ HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = (vi){};
     HK_UNROLL for (int word = 0; word < 8; word += unpacked ? 1 : 2) {
-        if (is_alone(rows, columns)) fetch_record_part(next, group * 4 + word / 2);
+        if (!unpacked && is_alone(rows, columns)) fetch_record_part(next, group * 4 + word / 2);
         vi u[HK_PANEL_VECTORS], high[HK_PANEL_VECTORS];
         size_t place = (size_t)(unpacked ? group * 8 + word : group * 4 + word / 2) * stride;
         HK_UNROLL for (int c = 0; c < columns; c++) {
@@ -131,7 +131,8 @@ HK_INLINE void byte_values(const int rows, const int columns, const int seven, c
 HK_INLINE void int8_tile(const int rows, const int columns, const int form, record_run *run, const hk_quantized *x,
                          size_t row, float *y, size_t y_stride) {
     vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
-    const int four = form == HK_NIBBLES || form == HK_UNPACKED, alone = is_alone(rows, columns);
+    const int four = form == HK_NIBBLES || form == HK_UNPACKED;
+    const int alone = form != HK_UNPACKED && is_alone(rows, columns);
     // Groups of a record: a block of activations is one record of nibbles and two of bytes.
     const size_t groups = four ? 2 : 1;
     HK_UNROLL for (int r = 0; r < rows; r++)
