@@ -20,17 +20,17 @@ struct Bench: ParsableCommand {
     @Option(help: ArgumentHelp("Threads; one for each core where not given.", valueName: "n"))
     var threads: Int?
 
-    @Option(help: ArgumentHelp("Rows of the decode steps.", valueName: "n,n,…"))
-    var batchSizes = NumberList([1, 2, 4, 8, 16, 32, 64])
+    @Option(help: ArgumentHelp("Rows of the decode steps. (default: 1,2,4,8,16,32,64)", valueName: "n,n,…"))
+    var batchSizes: NumberList?
 
-    @Option(help: ArgumentHelp("Tokens in the cache when decoding begins.", valueName: "n,n,…"))
-    var contexts = NumberList([128])
+    @Option(help: ArgumentHelp("Tokens in the cache when decoding begins. (default: 128)", valueName: "n,n,…"))
+    var contexts: NumberList?
 
-    @Option(help: ArgumentHelp("Tokens of the prompts that are prefilled.", valueName: "n,n,…"))
-    var lengths = NumberList([32, 128, 512])
+    @Option(help: ArgumentHelp("Tokens of the prompts that are prefilled. (default: 32,128,512)", valueName: "n,n,…"))
+    var lengths: NumberList?
 
-    @Option(help: ArgumentHelp("Times that all is measured.", valueName: "n"))
-    var rounds = 9
+    @Option(help: ArgumentHelp("Times that all is measured. (default: 9)", valueName: "n"))
+    var rounds: Int?
 
     @Flag(help: "Measure the limits only; needs no model.")
     var limits = false
@@ -44,10 +44,21 @@ struct Bench: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func validate() throws {
-        guard (1...10_000).contains(rounds) else { throw ValidationError("--rounds: give a number from 1 to 10000") }
+        if let rounds, !(1...10_000).contains(rounds) {
+            throw ValidationError("--rounds: give a number from 1 to 10000")
+        }
         if limits, perplexity != nil { throw ValidationError("--limits and --perplexity: give one of them") }
         if perplexity != nil, optimizations != nil {
             throw ValidationError("--perplexity measures both modes; leave --optimizations out")
+        }
+        if perplexity != nil, rounds != nil {
+            throw ValidationError("--perplexity measures once; leave --rounds out")
+        }
+        guard limits || perplexity != nil else { return }
+        let ofSteps = [("--batch-sizes", batchSizes), ("--contexts", contexts), ("--lengths", lengths)]
+        if let (option, _) = ofSteps.first(where: { $0.1 != nil }) {
+            let instead = limits ? "--limits" : "--perplexity"
+            throw ValidationError("\(instead) measures no steps; leave \(option) out")
         }
     }
 
@@ -68,28 +79,24 @@ struct Bench: ParsableCommand {
 
     private func measure(_ benchmark: MachineBenchmark) throws -> [MeasuredTable] {
         let progress = { (words: String) in if StandardError.isTerminal { StandardError.print(words) } }
+        let rounds = rounds ?? 9
         if limits { return try benchmark.limits(rounds: rounds) }
         if let perplexity { return try benchmark.perplexity(path: perplexity, progress: progress) }
         return try benchmark.measure(
             MachineBenchmark.Steps(
-                batchSizes: batchSizes.numbers, contexts: contexts.numbers, promptLengths: lengths.numbers,
-                rounds: rounds),
+                batchSizes: batchSizes?.numbers ?? [1, 2, 4, 8, 16, 32, 64], contexts: contexts?.numbers ?? [128],
+                promptLengths: lengths?.numbers ?? [32, 128, 512], rounds: rounds),
             progress: progress)
     }
 }
 
 /// Numbers with commas between them.
-struct NumberList: ExpressibleByArgument, CustomStringConvertible {
+struct NumberList: ExpressibleByArgument {
     let numbers: [Int]
-
-    init(_ numbers: [Int]) { self.numbers = numbers }
 
     init?(argument: String) {
         let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
         guard numbers.allSatisfy((1...65_536).contains) else { return nil }
         self.numbers = numbers
     }
-
-    var description: String { numbers.map(String.init).joined(separator: ",") }
-    var defaultValueDescription: String { description }
 }
