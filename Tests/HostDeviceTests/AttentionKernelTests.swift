@@ -40,7 +40,7 @@ private struct FilledCache {
         for position in 0..<positions {
             let row = position * headSize..<(position + 1) * headSize
             let (block, slot) = position.quotientAndRemainder(dividingBy: blockSize)
-            set.table.store(&cache, Int(blocks[block]), slot, Array(keys[row]), Array(values[row]))
+            set.table.store(&cache, 0, Int(blocks[block]), slot, Array(keys[row]), Array(values[row]))
         }
     }
 

@@ -48,24 +48,21 @@ HK_INLINE void store_f16(const float *x, size_t count, uint16_t *out, const size
     }
 }
 
-static void store(const hk_cache *c, size_t block, size_t slot, const float *keys, const float *values) {
-    const size_t size = c->head_size, step = c->padded_block;
-    for (size_t head = 0; head < c->heads; head++, keys += size, values += size) {
-        size_t page = block * c->heads + head;
-        size_t k = page * size * step + slot, v = (page * c->block_size + slot) * c->padded_head;
-        switch (c->format) {
-        case HK_CACHE_F32:
-            for (size_t d = 0; d < size; d++) ((float *)c->keys)[k + d * step] = keys[d];
-            __builtin_memcpy((float *)c->values + v, values, size * sizeof(float));
-            break;
-        case HK_CACHE_F16:
-            store_f16(keys, size, (uint16_t *)c->keys + k, step);
-            store_f16(values, size, (uint16_t *)c->values + v, 1);
-            break;
-        case HK_CACHE_INT8:
-            c->key_scales[page * step + slot] = store_int8(keys, size, (int8_t *)c->keys + k, step);
-            c->value_scales[page * step + slot] = store_int8(values, size, (int8_t *)c->values + v, 1);
-            break;
-        }
+static void store(const hk_cache *c, size_t head, size_t block, size_t slot, const float *key, const float *value) {
+    const size_t size = c->head_size, step = c->padded_block, page = block * c->heads + head;
+    size_t k = page * size * step + slot, v = (page * c->block_size + slot) * c->padded_head;
+    switch (c->format) {
+    case HK_CACHE_F32:
+        for (size_t d = 0; d < size; d++) ((float *)c->keys)[k + d * step] = key[d];
+        __builtin_memcpy((float *)c->values + v, value, size * sizeof(float));
+        break;
+    case HK_CACHE_F16:
+        store_f16(key, size, (uint16_t *)c->keys + k, step);
+        store_f16(value, size, (uint16_t *)c->values + v, 1);
+        break;
+    case HK_CACHE_INT8:
+        c->key_scales[page * step + slot] = store_int8(key, size, (int8_t *)c->keys + k, step);
+        c->value_scales[page * step + slot] = store_int8(value, size, (int8_t *)c->values + v, 1);
+        break;
     }
 }

@@ -166,8 +166,8 @@ typedef struct {
     /// Rotates the pairs (0,1), (2,3) … of each head by the angles whose cosines and sines are given.
     void (*rotate)(float *heads, size_t head_count, size_t head_size, const float *cosines, const float *sines,
                    size_t pairs);
-    /// Writes a token's keys and values [heads][head_size] to a slot of a block.
-    void (*store)(const hk_cache *cache, size_t block, size_t slot, const float *keys, const float *values);
+    /// Writes a token's key and value of a head to a slot of a block.
+    void (*store)(const hk_cache *cache, size_t head, size_t block, size_t slot, const float *key, const float *value);
     /// Softmax attention of neighbouring tokens over one KV head.
     void (*attend)(const hk_cache *cache, size_t head, const hk_attention *work);
     /// The output from the partial results of all spans: the bits that attending to all of them at once gives.

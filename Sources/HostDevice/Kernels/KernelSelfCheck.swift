@@ -90,8 +90,10 @@ enum KernelSelfCheck {
         var random = SmallRandom(seed: 9)
         let blocks = (0..<blockCount).map { Int32(blockCount - 1 - $0) }
         for position in 0..<length + 2 {
-            let (key, value) = (random.floats(heads * size), random.floats(heads * size))
-            set.table.store(&cache, Int(blocks[position / blockSize]), position % blockSize, key, value)
+            let (block, slot) = (Int(blocks[position / blockSize]), position % blockSize)
+            for head in 0..<heads {
+                set.table.store(&cache, head, block, slot, random.floats(size), random.floats(size))
+            }
         }
         let (tokens, width) = (3, group * size)
         let queries = random.floats(tokens * width)

@@ -51,7 +51,9 @@ static void run_store(const hk_kernels *k, results *r, int32_t format) {
                 keys[i] = keys[i] * 0 == 0 ? keys[i] : 1;
                 values[i] = values[i] * 0 == 0 ? values[i] : -1;
             }
-        k->store(&c.view, position / block_size, position % block_size, keys, values);
+        for (size_t head = 0; head < HEADS; head++)
+            k->store(&c.view, head, position / block_size, position % block_size, keys + head * head_size,
+                     values + head * head_size);
     }
     keep_bytes(r, formats[format], c.view.keys, c.keys * c.bytes);
     keep_bytes(r, formats[format], c.view.values, c.values * c.bytes);
@@ -66,8 +68,9 @@ static void run_shape(const hk_kernels *k, results *r, int32_t format, size_t he
     int32_t ids[blocks];
     for (size_t b = 0; b < blocks; b++) ids[b] = (int32_t)(blocks - 1 - b);
     for (size_t p = 0; p < length + tokens - 1; p++)
-        k->store(&c.view, (size_t)ids[p / block_size], p % block_size, random_floats(HEADS * head_size),
-                 random_floats(HEADS * head_size));
+        for (size_t head = 0; head < HEADS; head++)
+            k->store(&c.view, head, (size_t)ids[p / block_size], p % block_size, random_floats(head_size),
+                     random_floats(head_size));
     size_t width = group * head_size + 7, spans = (length + HK_SPAN - 1) / HK_SPAN, rows = tokens * group;
     float *output = random_floats(tokens * width);
     hk_attention work = {

@@ -13,7 +13,7 @@ extension StageOperation {
         case .norm(let stage): for row in part { stage.run(kernels, row) }
         case .products(let stage): stage.run(kernels, worker, part)
         case .rotate(let stage): for row in part { stage.run(kernels, row) }
-        case .store(let stage): for row in part { stage.run(kernels, row) }
+        case .store(let stage): for item in part { stage.run(kernels, item) }
         case .attend(let stage): for item in part { stage.run(kernels, worker, item) }
         case .quantize(let stage): stage.run(kernels, part)
         case .feedForward(let stage): for item in part { stage.run(kernels, worker, item) }
@@ -125,15 +125,16 @@ extension RotateStage {
 
 extension StoreStage {
     @inline(__always)
-    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
+    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ item: Int) {
+        let (row, head) = item.quotientAndRemainder(dividingBy: cache.pointee.heads)
         let token = tokens[row]
-        let offset = row * stride
-        let (heads, size) = (cache.pointee.heads, cache.pointee.head_size)
-        angles.rotate(kernels, row, queries + offset, count: queryHeads, size: size)
-        angles.rotate(kernels, row, keys + offset, count: heads, size: size)
+        let size = cache.pointee.head_size
+        let offset = row * stride + head * size
+        angles.rotate(kernels, row, queries + row * stride + head * group * size, count: group, size: size)
+        angles.rotate(kernels, row, keys + offset, count: 1, size: size)
         let (block, slot) = Int(token.position).quotientAndRemainder(dividingBy: cache.pointee.block_size)
         let table = pageTable.pointee! + Int(token.tableOffset)
-        kernels.pointee.store(cache, Int(table[block]), slot, keys + offset, values + offset)
+        kernels.pointee.store(cache, head, Int(table[block]), slot, keys + offset, values + offset)
     }
 }
 

@@ -13,7 +13,7 @@ enum StageOperation: BitwiseCopyable {
     case products(ProductStage)
     /// Items: tokens. Rotary angles, and the embedding of queries alone.
     case rotate(RotateStage)
-    /// Items: tokens. Rotary embedding; keys and values to the cache.
+    /// Items: KV heads of tokens. Rotary embedding of their keys and queries; keys and values to the cache.
     case store(StoreStage)
     /// Items: parts of the step's attention plan.
     case attend(AttendStage)
@@ -160,8 +160,8 @@ struct StoreStage: BitwiseCopyable {
     let keys: UnsafeMutablePointer<Float>
     let values: UnsafeMutablePointer<Float>
     let stride: Int
-    /// Query heads that are rotated too.
-    let queryHeads: Int
+    /// Query heads of each KV head that are rotated too.
+    let group: Int
     let angles: RotaryAngles
 }
 

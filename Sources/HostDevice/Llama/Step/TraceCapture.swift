@@ -28,14 +28,14 @@ struct TraceCapture {
         for (index, layer) in weights.layers.dropLast().enumerated() {
             let input = normed(layer, scratch.hidden, addsResult: index > 0, rows, &stages)
             add(input, projections(index), then: attentionOutput(layer), rows, &stages)
-            store(index, layer, queryHeads: geometry.queryHeads, rows, &stages)
+            store(index, layer, group: geometry.queryGroup, rows, &stages)
             attend(index, layer, inputs.tokens, rows, &stages)
             feedForward(layer, scratch.hidden, then: projections(index + 1), rows, &stages)
         }
         if let last = weights.layers.last {
             let input = normed(last, scratch.hidden, addsResult: weights.layers.count > 1, rows, &stages)
             add(input, projections(weights.layers.count - 1), then: queries(last), rows, &stages)
-            store(weights.layers.count - 1, last, queryHeads: 0, rows, &stages)
+            store(weights.layers.count - 1, last, group: 0, rows, &stages)
         }
         return stages
     }
@@ -102,9 +102,9 @@ extension TraceCapture {
         return input
     }
 
-    /// Rotates `queryHeads` queries and the keys of the tile's tokens, and stores keys and values.
+    /// Rotates `group` queries of each KV head and the keys of the tile's tokens, and stores keys and values.
     private func store(
-        _ index: Int, _ layer: LlamaWeights.Layer, queryHeads: Int, _ rows: Int, _ stages: inout CapturedStages
+        _ index: Int, _ layer: LlamaWeights.Layer, group: Int, _ rows: Int, _ stages: inout CapturedStages
     ) {
         let keysAndValues = keysAndValues(layer)
         stages.add(
@@ -113,9 +113,9 @@ extension TraceCapture {
                     tokens: inputs.tokens.base, pageTable: inputs.pageTable.base,
                     cache: UnsafePointer(caches.base + index),
                     queries: scratch.projections.base, keys: keysAndValues.first.output,
-                    values: keysAndValues.second!.output, stride: scratch.projectionStride, queryHeads: queryHeads,
+                    values: keysAndValues.second!.output, stride: scratch.projectionStride, group: group,
                     angles: angles)),
-            count: rows, piece: 4)
+            count: rows * geometry.keyValueHeads, piece: rows > 4 ? 8 : 1)
     }
 
     /// Attention of the layer's queries, and its output's product.
