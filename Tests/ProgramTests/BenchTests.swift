@@ -91,7 +91,8 @@ struct BenchTests {
             ["--batch-sizes", "0"], ["--lengths", "1,,2"], ["--limits", "--perplexity", "x"], ["--threads", "0"],
             ["--rounds", "0"], ["--optimizations", "speed"], ["--perplexity", "x", "--optimizations", "accuracy"],
             ["--perplexity", "x", "--rounds", "2"], ["--perplexity", "x", "--contexts", "8"],
-            ["--limits", "--batch-sizes", "1"], ["--limits", "--contexts", "8"], ["--limits", "--lengths", "8"],
+            ["--limits", "--optimizations", "accuracy"], ["--limits", "--batch-sizes", "1"],
+            ["--limits", "--contexts", "8"], ["--limits", "--lengths", "8"],
         ] {
             #expect(try workspace.run(["bench"] + arguments).status == 2, "\(arguments)")
         }

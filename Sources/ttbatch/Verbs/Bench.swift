@@ -20,16 +20,20 @@ struct Bench: ParsableCommand {
     @Option(help: ArgumentHelp("Threads; one for each core where not given.", valueName: "n"))
     var threads: Int?
 
-    @Option(help: ArgumentHelp("Rows of the decode steps. (default: 1,2,4,8,16,32,64)", valueName: "n,n,…"))
+    @Option(help: ArgumentHelp("Rows of the decode steps. (default: \(Defaults.batchSizes))", valueName: "n,n,…"))
     var batchSizes: NumberList?
 
-    @Option(help: ArgumentHelp("Tokens in the cache when decoding begins. (default: 128)", valueName: "n,n,…"))
+    @Option(
+        help: ArgumentHelp(
+            "Tokens in the cache when decoding begins. (default: \(Defaults.contexts))", valueName: "n,n,…"))
     var contexts: NumberList?
 
-    @Option(help: ArgumentHelp("Tokens of the prompts that are prefilled. (default: 32,128,512)", valueName: "n,n,…"))
+    @Option(
+        help: ArgumentHelp(
+            "Tokens of the prompts that are prefilled. (default: \(Defaults.lengths))", valueName: "n,n,…"))
     var lengths: NumberList?
 
-    @Option(help: ArgumentHelp("Times that all is measured. (default: 9)", valueName: "n"))
+    @Option(help: ArgumentHelp("Times that all is measured. (default: \(Defaults.rounds))", valueName: "n"))
     var rounds: Int?
 
     @Flag(help: "Measure the limits only; needs no model.")
@@ -43,6 +47,14 @@ struct Bench: ParsableCommand {
 
     @OptionGroup var shared: SharedOptions
 
+    /// What is measured where the options, which other measurements refuse, are not given.
+    private enum Defaults {
+        static let batchSizes = NumberList([1, 2, 4, 8, 16, 32, 64])
+        static let contexts = NumberList([128])
+        static let lengths = NumberList([32, 128, 512])
+        static let rounds = 9
+    }
+
     func validate() throws {
         if let rounds, !(1...10_000).contains(rounds) {
             throw ValidationError("--rounds: give a number from 1 to 10000")
@@ -50,6 +62,9 @@ struct Bench: ParsableCommand {
         if limits, perplexity != nil { throw ValidationError("--limits and --perplexity: give one of them") }
         if perplexity != nil, optimizations != nil {
             throw ValidationError("--perplexity measures both modes; leave --optimizations out")
+        }
+        if limits, optimizations != nil {
+            throw ValidationError("--limits measures no model; leave --optimizations out")
         }
         if perplexity != nil, rounds != nil {
             throw ValidationError("--perplexity measures once; leave --rounds out")
@@ -79,20 +94,24 @@ struct Bench: ParsableCommand {
 
     private func measure(_ benchmark: MachineBenchmark) throws -> [MeasuredTable] {
         let progress = { (words: String) in if StandardError.isTerminal { StandardError.print(words) } }
-        let rounds = rounds ?? 9
+        let rounds = rounds ?? Defaults.rounds
         if limits { return try benchmark.limits(rounds: rounds) }
         if let perplexity { return try benchmark.perplexity(path: perplexity, progress: progress) }
         return try benchmark.measure(
             MachineBenchmark.Steps(
-                batchSizes: batchSizes?.numbers ?? [1, 2, 4, 8, 16, 32, 64], contexts: contexts?.numbers ?? [128],
-                promptLengths: lengths?.numbers ?? [32, 128, 512], rounds: rounds),
+                batchSizes: (batchSizes ?? Defaults.batchSizes).numbers,
+                contexts: (contexts ?? Defaults.contexts).numbers,
+                promptLengths: (lengths ?? Defaults.lengths).numbers, rounds: rounds),
             progress: progress)
     }
 }
 
 /// Numbers with commas between them.
-struct NumberList: ExpressibleByArgument {
+struct NumberList: ExpressibleByArgument, CustomStringConvertible {
     let numbers: [Int]
+    var description: String { numbers.map(String.init).joined(separator: ",") }
+
+    init(_ numbers: [Int]) { self.numbers = numbers }
 
     init?(argument: String) {
         let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
