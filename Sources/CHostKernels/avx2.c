@@ -23,7 +23,8 @@
 #define HK_IN_ORDER(v) __asm__ volatile("" : "+x"(v))
 #define HK_IN_MEMORY(v) __asm__ volatile("" : "+m"(v))
 
-#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+// PREFETCHW is a hint, which processors without it skip.
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,prfchw"))), apply_to = function)
 
 typedef int32_t hk_words __attribute__((vector_size(32)));
 typedef float hk_floats __attribute__((vector_size(32)));

@@ -17,8 +17,9 @@
 #define HK_LOAD_F16
 #define HK_SAVE_F16
 
+// PREFETCHW is a hint, which processors without it skip.
 #pragma clang attribute push( \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c"))), apply_to = function)
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,prfchw"))), apply_to = function)
 
 typedef int32_t hk_words __attribute__((vector_size(64)));
 typedef float hk_floats __attribute__((vector_size(64)));
