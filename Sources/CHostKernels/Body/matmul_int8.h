@@ -140,7 +140,9 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, reco
     const uint32_t *words = run->words, *scales = run->scales;
     const uint8_t *next = run->next;
     // The results' lines are mostly in the cache of the thread that read the last ones; they come while the tile is computed.
-    if (!alone && !run->first) HK_UNROLL for (int r = 0; r < rows; r++) __builtin_prefetch(y + r * y_stride, 1, 3);
+    if (!alone && !run->first)
+        HK_UNROLL for (int r = 0; r < rows; r++)
+            HK_UNROLL for (int lane = 0; lane < columns * HK_LANES; lane += 16) __builtin_prefetch(y + r * y_stride + lane, 1, 3);
     // All but one line a record at once: a loop for every record would cost more than it fetches.
     if (form == HK_UNPACKED) next = fetch_lines(next, (run->lines - 1) * run->count);
     size_t group = int8_group(x, row, run->first * groups), within = row % HK_INT8_ROWS;
