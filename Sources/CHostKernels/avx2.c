@@ -11,6 +11,7 @@
 #define HK_COLUMNS 2
 #define HK_INT8_ROWS 4
 #define HK_INT8_COLUMNS 2
+#define HK_UNPACKED_RECORDS 12
 #define HK_TABLE avx2_kernels
 #define HK_VALUE_VECTORS 2
 #define HK_NIBBLE_SUMS

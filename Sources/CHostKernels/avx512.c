@@ -9,9 +9,10 @@
 #define HK_LANES 16
 #define HK_ROWS 12
 #define HK_COLUMNS 2
-#define HK_INT8_ROWS 6
+#define HK_INT8_ROWS 4
 #define HK_INT8_COLUMNS 2
 #define HK_TABLE avx512_kernels
+#define HK_STREAMED
 #define HK_VALUE_VECTORS 4
 #define HK_PAIR_PRODUCTS
 #define HK_LOAD_F16

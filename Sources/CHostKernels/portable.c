@@ -8,6 +8,7 @@
 #define HK_COLUMNS 2
 #define HK_INT8_ROWS 2
 #define HK_INT8_COLUMNS 2
+#define HK_UNPACKED_RECORDS 12
 #define HK_VALUE_VECTORS 2
 #define HK_TABLE portable_kernels
 #if defined(__x86_64__) && !defined(__FMA__)

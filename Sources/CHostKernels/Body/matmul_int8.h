@@ -5,14 +5,13 @@
 #include "dots.h"
 
 // How a tile finds its weights: packed as in memory (bytes also for activations of 7 bits), or nibbles that were unpacked to
-// bytes for several tiles.
+// bytes for several tiles. A set has that done for HK_UNPACKED_RECORDS records at a time, few enough to stay in the first cache
+// with their activations; without that each tile unpacks for itself, where loads are dearer than logic.
 enum { HK_NIBBLES, HK_BYTES, HK_BYTES_BY_7, HK_UNPACKED };
 
 #define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
 // Vectors of a panel.
 #define HK_PANEL_VECTORS (HK_PANEL / HK_LANES)
-// Records whose nibbles are unpacked at a time: few enough that they stay in the first cache with their activations.
-#define HK_UNPACKED_RECORDS 12
 
 // A record is 8 × HK_PANEL words of weights, and HK_PANEL each of scales and minimums: as many for a block of nibbles as for a
 // group of bytes.
@@ -29,8 +28,8 @@ typedef struct {
     size_t count;
     // The first lane's unit, where the sums are complete after the run and have one.
     const float *units;
-    // Fetched from `next` on, and from `after` on once record `turn` is reached: as much as the tile reads where no other
-    // tile goes through its lanes, otherwise `lines` cache lines a record.
+    // Fetched from `next` on, and from `after` on once record `turn` is reached: `lines` cache lines a record, or by a row
+    // alone as many as it reads.
     const uint8_t *next;
     const uint8_t *after;
     size_t turn;
@@ -46,10 +45,13 @@ HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
 HK_INLINE int is_alone(const int rows, const int columns) { return rows == 1 && columns == HK_PANEL_VECTORS; }
 
 // What one row fetches in step `step` of the 8 that a record takes: a record's lines. All at once they would hold the
-// processor's miss buffers, for which the record's own loads would have to wait.
+// processor's miss buffers, for which the record's own loads would have to wait. Nothing with HK_STREAMED: the processors that
+// such a set is for see the stream by themselves, and fetch it sooner without hints.
 HK_INLINE void fetch_record_part(const uint8_t *record, const int step) {
+#ifndef HK_STREAMED
     HK_UNROLL for (int line = HK_RECORD_LINES * step / 8; line < HK_RECORD_LINES * (step + 1) / 8; line++)
         __builtin_prefetch(record + line * 64, 0, 3);
+#endif
 }
 
 // Σuq of group `group` of a block of nibbles, in the set's form, for `rows` rows whose values begin at `values`.
@@ -153,7 +155,6 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, reco
         HK_IN_MEMORY(sums);
         if (run->first + i == run->turn) next = run->after;
         if (form == HK_UNPACKED) next = fetch_lines(next, 1);
-        else if (form == HK_NIBBLES && !alone) next = fetch_lines(next, HK_RECORD_LINES * columns / HK_PANEL_VECTORS);
         else if (!alone) next = fetch_lines(next, run->lines);
         vf record[HK_INT8_ROWS][HK_PANEL_VECTORS];
         if (four) nibble_values(rows, columns, form == HK_UNPACKED, words, scales, values, pairs, next, record);
@@ -188,14 +189,12 @@ HK_INLINE void int8_rows(const int form, record_run *run, const hk_quantized *x,
 #define HK_CASE(n) \
     case n: int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, HK_INT8_COLUMNS, form, run, x, row, y, y_stride); break;
             HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4)
-#if HK_INT8_ROWS > 4
-            HK_CASE(5) HK_CASE(6)
-#endif
 #undef HK_CASE
         }
     }
 }
 
+#ifdef HK_UNPACKED_RECORDS
 // Unpacks the nibbles of a run's records, word after word, to bytes.
 HK_INLINE void unpack(const record_run *run, size_t records, uint32_t *out) {
     for (size_t i = 0; i < records; i++)
@@ -207,26 +206,34 @@ HK_INLINE void unpack(const record_run *run, size_t records, uint32_t *out) {
                 __builtin_memcpy(out + HK_TILE_LANES + c * HK_LANES, &high, sizeof high);
             }
 }
+#endif
 
-// Tiles of several rows over the lanes that `run` begins with. Nibbles that more than one tile needs are unpacked once.
-HK_INLINE void int8_lanes(const int four, record_run run, const hk_quantized *x, size_t row, size_t rows, float *y,
-                          size_t y_stride, const uint8_t **next) {
-    if (four && rows > HK_INT8_ROWS) {
+// All rows through a run of nibbles. If more than one tile needs them they are unpacked once, where the set has that done.
+HK_INLINE void nibble_rows(record_run *run, const hk_quantized *x, size_t row, size_t rows, float *y, size_t y_stride) {
+#ifdef HK_UNPACKED_RECORDS
+    if (rows > HK_INT8_ROWS) {
         _Alignas(64) uint32_t unpacked[HK_UNPACKED_RECORDS * 16 * HK_TILE_LANES];
-        record_run part = run;
+        record_run part = *run;
         part.words = unpacked;
-        for (size_t left = run.count; left > 0; left -= part.count, part.first += part.count) {
+        for (size_t left = run->count; left > 0; left -= part.count, part.first += part.count) {
             part.count = left < HK_UNPACKED_RECORDS ? left : HK_UNPACKED_RECORDS;
-            part.units = part.count == left ? run.units : 0;
-            unpack(&run, part.count, unpacked);
+            part.units = part.count == left ? run->units : 0;
+            unpack(run, part.count, unpacked);
             int8_rows(HK_UNPACKED, &part, x, row, rows, y, y_stride);
-            run.words += part.count * HK_RECORD;
+            run->words += part.count * HK_RECORD;
             part.scales += part.count * HK_RECORD;
         }
-        *next = part.next;
+        run->next = part.next;
         return;
     }
-    if (four) int8_rows(HK_NIBBLES, &run, x, row, rows, y, y_stride);
+#endif
+    int8_rows(HK_NIBBLES, run, x, row, rows, y, y_stride);
+}
+
+// Tiles of several rows over the lanes that `run` begins with.
+HK_INLINE void int8_lanes(const int four, record_run run, const hk_quantized *x, size_t row, size_t rows, float *y,
+                          size_t y_stride, const uint8_t **next) {
+    if (four) nibble_rows(&run, x, row, rows, y, y_stride);
     else if (x->peak > HK_INT7_PEAK) int8_rows(HK_BYTES, &run, x, row, rows, y, y_stride);
     else int8_rows(HK_BYTES_BY_7, &run, x, row, rows, y, y_stride);
     *next = run.next;

@@ -7,6 +7,7 @@
 #define HK_COLUMNS 4
 #define HK_INT8_ROWS 4
 #define HK_INT8_COLUMNS 2
+#define HK_UNPACKED_RECORDS 12
 #define HK_VALUE_VECTORS 4
 #define HK_LOAD_F16
 #define HK_SAVE_F16

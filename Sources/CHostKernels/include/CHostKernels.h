@@ -51,7 +51,7 @@ typedef struct {
 } hk_matrix;
 
 /// A multiple of every set's row tile: memory for int8 activations is set aside in so many rows at a time.
-#define HK_ROW_BLOCK 12
+#define HK_ROW_BLOCK 4
 /// The greatest activation of 8 bits.
 #define HK_INT8_PEAK 127
 /// The greatest activation of 7 bits: two of them times 8-bit weights fit the 16 bits in which AVX2 adds up pairs, which
