@@ -175,13 +175,17 @@ struct BlockType: Sendable, CustomStringConvertible {
     func faultyActivationsStayVisible(name: String) throws {
         let set = try KernelSet.choose(named: name)
         for fault in [Float.nan, .infinity, -.infinity] {
-            var x = [Float](repeating: 1, count: 128)
-            x[70] = fault
-            let buffer = try QuantizedBuffer(rows: 1, width: 128)
-            var quantized = buffer.view(width: 128, peak: HK_INT8_PEAK)
-            set.table.quantize(x, 128, 1, 128, &quantized, 0, 0)
-            #expect(quantized.scales[0] == Float(1) / 127)
-            #expect(quantized.scales[2 * set.table.row_tile].isNaN)
+            // A row alone, and the first of a whole tile, whose others stay well.
+            for rows in [1, set.table.row_tile] {
+                var x = [Float](repeating: 1, count: rows * 128)
+                x[70] = fault
+                let buffer = try QuantizedBuffer(rows: rows, width: 128)
+                var quantized = buffer.view(width: 128, peak: HK_INT8_PEAK)
+                set.table.quantize(x, 128, rows, 128, &quantized, 0, 0)
+                #expect(quantized.scales[0] == Float(1) / 127)
+                #expect(quantized.scales[2 * set.table.row_tile].isNaN)
+                for row in 1..<rows { #expect(quantized.scales[2 * set.table.row_tile + row] == Float(1) / 127) }
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 #include "matmul_float.h"
 #include "matmul_int8.h"
 #include "rows.h"
+#include "quantize.h"
 #include "cache.h"
 #include "attention.h"
 #include "sampling.h"

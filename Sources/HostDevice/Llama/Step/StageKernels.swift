@@ -10,7 +10,7 @@ extension StageOperation {
     func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ part: Range<Int>) {
         switch self {
         case .embed(let stage): stage.run(part)
-        case .norm(let stage): for row in part { stage.run(kernels, row) }
+        case .norm(let stage): stage.run(kernels, part)
         case .products(let stage): stage.run(kernels, worker, part)
         case .rotate(let stage): for row in part { stage.run(kernels, row) }
         case .store(let stage): for item in part { stage.run(kernels, item) }
@@ -79,14 +79,18 @@ extension RotaryAngles {
 }
 
 extension NormStage {
-    /// Adds to the row's residual, and writes its norm.
+    /// Adds to the rows' residuals, and writes their norms.
     @inline(__always)
-    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
+    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ part: Range<Int>) {
         let width = output.width
-        let values = output.values + row * width
-        kernels.pointee.add_norm(
-            hidden + row * width, delta.map { $0 + row * deltaStride }, weight, epsilon, width, values)
-        if var quantized = output.quantized { kernels.pointee.quantize(values, width, 1, width, &quantized, row, 0) }
+        for row in part {
+            kernels.pointee.add_norm(
+                hidden + row * width, delta.map { $0 + row * deltaStride }, weight, epsilon, width,
+                output.values + row * width)
+        }
+        if let quantized = output.quantized {
+            QuantizeStage(values: output.values, width: width, quantized: quantized).run(kernels, part)
+        }
     }
 }
 

@@ -62,7 +62,8 @@ struct TraceCapture {
             scratch.normed, geometry.hidden, scratch.quantized, for: [weights.output],
             peak: weights.output.hasBytes ? HK_INT7_PEAK : HK_INT8_PEAK)
         stages.add(
-            .norm(norm(weights.outputNorm, of: scratch.ends, addsResult: !weights.layers.isEmpty, input)), count: rows)
+            .norm(norm(weights.outputNorm, of: scratch.ends, addsResult: !weights.layers.isEmpty, input)), count: rows,
+            piece: rowPiece)
         let logits = LogitsStage(
             rows: rows, input: input, head: head, following: projections(0), vocabulary: geometry.vocabulary,
             wantsLogits: inputs.wantsLogits.base, weightScales: inputs.weightScales.base,
@@ -79,6 +80,9 @@ struct TraceCapture {
 }
 
 extension TraceCapture {
+    /// Rows that a thread takes at a time where they become int8: whole tiles are written faster than single rows.
+    private var rowPiece: Int { Int(HK_ROW_BLOCK) }
+
     private func embed() -> EmbedStage {
         let table = weights.embedding
         return EmbedStage(
@@ -98,7 +102,8 @@ extension TraceCapture {
     ) -> Activations {
         let input = activations(
             scratch.normed, geometry.hidden, scratch.quantized, for: [layer.query, layer.key, layer.value])
-        stages.add(.norm(norm(layer.attentionNorm, of: hidden, addsResult: addsResult, input)), count: rows, piece: 2)
+        stages.add(
+            .norm(norm(layer.attentionNorm, of: hidden, addsResult: addsResult, input)), count: rows, piece: rowPiece)
         return input
     }
 
@@ -140,7 +145,7 @@ extension TraceCapture {
         if !isWhole, let quantized = output.quantized {
             stages.add(
                 .quantize(QuantizeStage(values: output.values, width: output.width, quantized: quantized)),
-                count: rows, piece: 4)
+                count: rows, piece: rowPiece)
         }
         add(output, attentionOutput(layer), then: gate(layer), rows, &stages)
     }
@@ -150,7 +155,8 @@ extension TraceCapture {
         _ stages: inout CapturedStages
     ) {
         let input = activations(scratch.normed, geometry.hidden, scratch.quantized, for: [layer.gate, layer.up])
-        stages.add(.norm(norm(layer.feedForwardNorm, of: hidden, addsResult: true, input)), count: rows, piece: 2)
+        stages.add(
+            .norm(norm(layer.feedForwardNorm, of: hidden, addsResult: true, input)), count: rows, piece: rowPiece)
         let activated = activations(
             scratch.activated, geometry.feedForward, scratch.quantizedActivated, for: [layer.down])
         let (gate, down) = (gate(layer), down(layer))
