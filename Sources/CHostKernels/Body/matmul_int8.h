@@ -41,10 +41,7 @@ HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
     return next;
 }
 
-// One row alone takes all columns of a panel at once, and so reads the weights from memory in their order.
-HK_INLINE int is_alone(const int rows, const int columns) { return rows == 1 && columns == HK_PANEL_VECTORS; }
-
-// What one row fetches in step `step` of the 8 that a record takes: a record's lines. All at once they would hold the
+// What a row alone fetches in step `step` of the 8 that a record takes: a record's lines. All at once they would hold the
 // processor's miss buffers, for which the record's own loads would have to wait. Nothing with HK_STREAMED: the processors that
 // such a set is for see the stream by themselves, and fetch it sooner without hints.
 HK_INLINE void fetch_record_part(const uint8_t *record, const int step) {
@@ -55,13 +52,13 @@ HK_INLINE void fetch_record_part(const uint8_t *record, const int step) {
 }
 
 // Σuq of group `group` of a block of nibbles, in the set's form, for `rows` rows whose values begin at `values`.
-HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked, const int group, const uint32_t *words,
-                           const int8_t *values, const uint8_t *next, vi dots[][HK_PANEL_VECTORS]) {
+HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked, const int alone, const int group,
+                           const uint32_t *words, const int8_t *values, const uint8_t *next, vi dots[][HK_PANEL_VECTORS]) {
     const size_t stride = unpacked ? HK_TILE_LANES : HK_PANEL;
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = (vi){};
     HK_UNROLL for (int word = 0; word < 8; word += unpacked ? 1 : 2) {
-        if (!unpacked && is_alone(rows, columns)) fetch_record_part(next, group * 4 + word / 2);
+        if (alone) fetch_record_part(next, group * 4 + word / 2);
         vi u[HK_PANEL_VECTORS], high[HK_PANEL_VECTORS];
         size_t place = (size_t)(unpacked ? group * 8 + word : group * 4 + word / 2) * stride;
         HK_UNROLL for (int c = 0; c < columns; c++) {
@@ -80,17 +77,17 @@ HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked
 }
 
 // The value of a block of nibbles, but for the activations' scale and the outputs' units.
-HK_INLINE void nibble_values(const int rows, const int columns, const int unpacked, const uint32_t *words,
-                             const uint32_t *scales, const int8_t *values, const int16_t *sum_pairs,
+HK_INLINE void nibble_values(const int rows, const int columns, const int unpacked, const int alone,
+                             const uint32_t *words, const uint32_t *scales, const int8_t *values, const int16_t *sum_pairs,
                              const uint8_t *next, vf out[][HK_PANEL_VECTORS]) {
     vi first[HK_INT8_ROWS][HK_PANEL_VECTORS], dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
     vi pairs[HK_PANEL_VECTORS], minimums[HK_PANEL_VECTORS];
-    nibble_dots(rows, columns, unpacked, 0, words, values, next, dots);
+    nibble_dots(rows, columns, unpacked, alone, 0, words, values, next, dots);
     HK_UNROLL for (int c = 0; c < columns; c++) pairs[c] = both_of(load_words(scales + c * HK_LANES), 0);
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) first[r][c] = nibble_total(dots[r][c], pairs[c]);
     HK_IN_MEMORY(first);
-    nibble_dots(rows, columns, unpacked, 1, words, values, next, dots);
+    nibble_dots(rows, columns, unpacked, alone, 1, words, values, next, dots);
     HK_UNROLL for (int c = 0; c < columns; c++) {
         pairs[c] = both_of(load_words(scales + c * HK_LANES), 1);
         minimums[c] = load_words(scales + HK_PANEL + c * HK_LANES);
@@ -105,13 +102,13 @@ HK_INLINE void nibble_values(const int rows, const int columns, const int unpack
 }
 
 // The value of a group of bytes, but for the activations' scale.
-HK_INLINE void byte_values(const int rows, const int columns, const int seven, const uint32_t *words, const uint32_t *scales,
-                           const int8_t *values, const float *sums, const uint8_t *next, vf out[][HK_PANEL_VECTORS]) {
+HK_INLINE void byte_values(const int rows, const int columns, const int seven, const int alone, const uint32_t *words,
+                           const uint32_t *scales, const int8_t *values, const float *sums, const uint8_t *next, vf out[][HK_PANEL_VECTORS]) {
     vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = bytes_begin(seven, sums[r]);
     HK_UNROLL for (int word = 0; word < 8; word++) {
-        if (is_alone(rows, columns)) fetch_record_part(next, word);
+        if (alone) fetch_record_part(next, word);
         vi u[HK_PANEL_VECTORS];
         HK_UNROLL for (int c = 0; c < columns; c++) u[c] = load_words(words + word * HK_PANEL + c * HK_LANES);
         const int8_t *q = values + word * HK_INT8_ROWS * 4;
@@ -130,11 +127,13 @@ HK_INLINE void byte_values(const int rows, const int columns, const int seven, c
 
 // `rows` rows from `row` on, all of one row tile of `x`, × `columns` vectors; sums go on from what stands in `y` where the
 // run is not the panel's first. All strides but the results' are constants: run-time ones would cost a sixth of the speed.
-HK_INLINE void int8_tile(const int rows, const int columns, const int form, record_run *run, const hk_quantized *x,
-                         size_t row, float *y, size_t y_stride) {
+//
+// A row `alone`, with no other in the product, takes all columns of a panel at once, and so reads the weights from memory in
+// their order.
+HK_INLINE void int8_tile(const int rows, const int columns, const int form, const int alone, record_run *run,
+                         const hk_quantized *x, size_t row, float *y, size_t y_stride) {
     vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
     const int four = form == HK_NIBBLES || form == HK_UNPACKED;
-    const int alone = form != HK_UNPACKED && is_alone(rows, columns);
     // Groups of a record: a block of activations is one record of nibbles and two of bytes.
     const size_t groups = four ? 2 : 1;
     HK_UNROLL for (int r = 0; r < rows; r++)
@@ -157,8 +156,8 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, reco
         if (form == HK_UNPACKED) next = fetch_lines(next, 1);
         else if (!alone) next = fetch_lines(next, run->lines);
         vf record[HK_INT8_ROWS][HK_PANEL_VECTORS];
-        if (four) nibble_values(rows, columns, form == HK_UNPACKED, words, scales, values, pairs, next, record);
-        else byte_values(rows, columns, form == HK_BYTES_BY_7, words, scales, values, totals, next, record);
+        if (four) nibble_values(rows, columns, form == HK_UNPACKED, alone, words, scales, values, pairs, next, record);
+        else byte_values(rows, columns, form == HK_BYTES_BY_7, alone, words, scales, values, totals, next, record);
         if (alone) next += HK_RECORD_LINES * 64;
         HK_UNROLL for (int r = 0; r < rows; r++) {
             vf factor = splat(factors[r]);
@@ -187,7 +186,7 @@ HK_INLINE void int8_rows(const int form, record_run *run, const hk_quantized *x,
         if (tile > end - row) tile = end - row;
         switch (tile) {
 #define HK_CASE(n) \
-    case n: int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, HK_INT8_COLUMNS, form, run, x, row, y, y_stride); break;
+    case n: int8_tile(n < HK_INT8_ROWS ? n : HK_INT8_ROWS, HK_INT8_COLUMNS, form, 0, run, x, row, y, y_stride); break;
             HK_CASE(1) HK_CASE(2) HK_CASE(3) HK_CASE(4)
 #undef HK_CASE
         }
@@ -258,9 +257,9 @@ static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_qua
         run.next = (const uint8_t *)(run.words + HK_RECORD);
         run.after = after;
         if (panel + 1 == last && after) run.turn = run.count - 1;
-        if (w->format == HK_I4) int8_tile(1, HK_PANEL_VECTORS, HK_NIBBLES, &run, x, row, y, 0);
-        else if (x->peak > HK_INT7_PEAK) int8_tile(1, HK_PANEL_VECTORS, HK_BYTES, &run, x, row, y, 0);
-        else int8_tile(1, HK_PANEL_VECTORS, HK_BYTES_BY_7, &run, x, row, y, 0);
+        if (w->format == HK_I4) int8_tile(1, HK_PANEL_VECTORS, HK_NIBBLES, 1, &run, x, row, y, 0);
+        else if (x->peak > HK_INT7_PEAK) int8_tile(1, HK_PANEL_VECTORS, HK_BYTES, 1, &run, x, row, y, 0);
+        else int8_tile(1, HK_PANEL_VECTORS, HK_BYTES_BY_7, 1, &run, x, row, y, 0);
     }
 }
 
