@@ -55,11 +55,14 @@ struct Scheduler {
             "max_num_batched_tokens (\(limits.maxNumBatchedTokens)) must not be below max_model_len "
                 + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
         self.limits = limits
-        // What ended is kept for as many tokens as the longest sequence has, or a part of a large pool.
-        let (blocks, size) = (limits.kvCache.blockCount, limits.kvCache.blockSize)
-        let longest = (limits.maxSequenceLength + size - 1) / size
-        pool = KVBlockPool(blockCount: blocks, blockSize: size, idleLimit: max(longest, blocks / 32))
+        let blocks = limits.kvCache.blockCount
+        pool = KVBlockPool(
+            blockCount: blocks, blockSize: limits.kvCache.blockSize, idleReserve: blocks / Self.blocksForOneReserved)
     }
+
+    /// A pool takes new memory rather than forget the last part of it that has ended requests' blocks, for others that begin
+    /// alike: one block of so many.
+    private static let blocksForOneReserved = 64
 
     /// Blocks that admission leaves free while anything runs: 1 % of the pool, rounded up.
     var watermark: Int { (pool.totalCount + 99) / 100 }

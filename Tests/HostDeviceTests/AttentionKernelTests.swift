@@ -7,7 +7,7 @@ import Testing
 
 @testable import HostDevice
 
-/// A cache of one layer and head, its positions filled with keys and values in scattered blocks.
+/// A cache's middle layer, of one head, its positions filled with keys and values in scattered blocks.
 private struct FilledCache {
     let set: KernelSet
     let headSize: Int
@@ -33,9 +33,9 @@ private struct FilledCache {
         let positions = keys.count / headSize
         let count = (positions + blockSize - 1) / blockSize
         let geometry = KVCacheGeometry(
-            layers: 1, heads: 1, headSize: headSize, blockCount: count, blockSize: blockSize, type: type)
+            layers: 3, heads: 1, headSize: headSize, blockCount: count, blockSize: blockSize, type: type)
         memory = try DeviceBuffer(count: geometry.totalBytes)
-        cache = geometry.layer(0, in: memory)
+        cache = geometry.layer(1, in: memory)
         blocks = (0..<count).map { Int32(count - 1 - $0) }
         for position in 0..<positions {
             let row = position * headSize..<(position + 1) * headSize

@@ -47,17 +47,24 @@ import Testing
         #expect(pool.findPrefix(of: [1, 2], atMost: 1).blocks == [])
     }
 
-    @Test func onlySoManyFreeBlocksStayKnownAndTheOthersAreWrittenAgainBeforeNewOnes() {
-        var pool = KVBlockPool(blockCount: 8, blockSize: 1, idleLimit: 3)
+    @Test func knownBlocksAreWrittenAgainBeforeNewOnesDownToTheReserve() {
+        var pool = KVBlockPool(blockCount: 8, blockSize: 1, idleReserve: 2)
         let first = add([1, 2], to: &pool)
         let second = add([3, 4], to: &pool)
         pool.release(first.blocks)
         pool.release(second.blocks)
         #expect(pool.freeCount == 8)
-        // The end of what was freed first is forgotten.
-        #expect(pool.findPrefix(of: [1, 2], atMost: 2).blocks == [first.blocks[0]])
+        // As long as nobody wants blocks, all stay known.
+        #expect(pool.findPrefix(of: [1, 2], atMost: 2).blocks == first.blocks)
+        #expect(pool.allocate(2) == first.blocks.reversed())
         #expect(pool.findPrefix(of: [3, 4], atMost: 2).blocks == second.blocks)
-        #expect(pool.allocate(1) == [first.blocks[1]])
+        // The reserve stays known until new blocks, too, are used up.
+        let new = pool.allocate(4)!
+        #expect(Set(new).isDisjoint(with: first.blocks + second.blocks))
+        #expect(pool.findPrefix(of: [3, 4], atMost: 2).blocks == second.blocks)
+        // What was given out and is unknown goes before both.
+        pool.release([new[2]])
+        #expect(pool.allocate(2) == [new[2], second.blocks[1]])
     }
 
     @Test func whatHasBeenFreeForLongestGoesFirstAndASequencesEndBeforeItsBeginning() {

@@ -86,7 +86,7 @@ HK_INLINE void score_span(const int rows, const int format, const span_pages *s,
     size_t keys[4], values[4], scales[4], places[4], count;
     int pending = 0;
     for (size_t start = 0, b = 0, first = s->slot; start < length; start += count, b++, first = 0) {
-        size_t page = (size_t)s->blocks[b] * c->heads + s->head;
+        size_t page = cache_page(c, (size_t)s->blocks[b], s->head);
         count = c->block_size - first < length - start ? c->block_size - first : length - start;
         for (size_t slot = first; slot < first + count; slot += HK_LANES) {
             keys[pending] = page * c->head_size * c->padded_block + slot;
@@ -157,12 +157,12 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int format, c
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
     size_t count;
     for (size_t start = 0, b = 0, skipped = s->slot; start < length; start += count, b++, skipped = 0) {
-        size_t base = (((size_t)s->blocks[b] * c->heads + s->head) * c->block_size + skipped) * c->padded_head + first;
+        size_t base = (cache_page(c, (size_t)s->blocks[b], s->head) * c->block_size + skipped) * c->padded_head + first;
         count = c->block_size - skipped < length - start ? c->block_size - skipped : length - start;
         // These dimensions of a page: as many bytes for each slot as are read.
         const char *fetch = c->keys;
         if (b * c->block_size < s->next_length) {
-            size_t page = (size_t)s->next_blocks[b] * c->heads + s->next_head;
+            size_t page = cache_page(c, (size_t)s->next_blocks[b], s->next_head);
             fetch += (page * c->head_size + first) * c->padded_block * bytes;
         }
         for (size_t slot = 0; slot < count; slot++) {
@@ -199,7 +199,7 @@ HK_INLINE void scale_weights(const int rows, const span_pages *s, size_t length,
     size_t count;
     for (size_t start = 0, b = 0, first = s->slot; start < length; start += count, b++, first = 0) {
         count = c->block_size - first < length - start ? c->block_size - first : length - start;
-        const float *scales = c->value_scales + ((size_t)s->blocks[b] * c->heads + s->head) * c->padded_block + first;
+        const float *scales = c->value_scales + cache_page(c, (size_t)s->blocks[b], s->head) * c->padded_block + first;
         HK_UNROLL for (int r = 0; r < rows; r++)
             for (size_t slot = 0; slot < count; slot++) t->scores[r][start + slot] *= scales[slot];
     }

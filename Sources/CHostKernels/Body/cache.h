@@ -4,6 +4,8 @@ HK_INLINE size_t element_bytes(const int format) {
     return format == HK_CACHE_F32 ? 4 : format == HK_CACHE_F16 ? 2 : 1;
 }
 
+HK_INLINE size_t cache_page(const hk_cache *c, size_t block, size_t head) { return block * c->block_pages + head; }
+
 // HK_LANES elements; int8 ones without their scales.
 HK_INLINE vf load_cached(const void *base, size_t index, const int format) {
     if (format == HK_CACHE_F32) return load((const float *)base + index);
@@ -49,7 +51,7 @@ HK_INLINE void store_f16(const float *x, size_t count, uint16_t *out, const size
 }
 
 static void store(const hk_cache *c, size_t head, size_t block, size_t slot, const float *key, const float *value) {
-    const size_t size = c->head_size, step = c->padded_block, page = block * c->heads + head;
+    const size_t size = c->head_size, step = c->padded_block, page = cache_page(c, block, head);
     size_t k = page * size * step + slot, v = (page * c->block_size + slot) * c->padded_head;
     switch (c->format) {
     case HK_CACHE_F32:

@@ -78,11 +78,12 @@ typedef struct {
 /// What the elements of a cache are.
 enum { HK_CACHE_F32 = 0, HK_CACHE_F16 = 1, HK_CACHE_INT8 = 2 };
 
-/// A layer's paged cache. Keys are [block][head][dimension][padded_block], values [block][head][slot][padded_head].
+/// A layer's paged cache: a page is what a block holds of one of the layer's heads. Keys of a page are [dimension][padded_block],
+/// values [slot][padded_head]. The pages of a block's layers lie side by side, and a block takes `block_pages` of them.
 typedef struct {
     void *keys;
     void *values;
-    /// What int8 elements of a slot are multiplied by, keys and values each [block][head][padded_block]; otherwise null.
+    /// What int8 elements of a slot are multiplied by, keys and values each [padded_block] a page; otherwise null.
     float *_Nullable key_scales;
     float *_Nullable value_scales;
     int32_t format;
@@ -93,6 +94,8 @@ typedef struct {
     size_t block_size;
     /// `block_size` rounded up to a multiple of 16.
     size_t padded_block;
+    /// Pages from a block's first one of the layer to the next block's: those of the heads of all layers.
+    size_t block_pages;
 } hk_cache;
 
 /// Positions that are attended to at a time. A longer context is a chain of such spans from its beginning on, whoever

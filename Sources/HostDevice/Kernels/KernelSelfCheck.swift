@@ -84,9 +84,9 @@ enum KernelSelfCheck {
         let (heads, size, group, blockSize) = (2, 48, 5, 24)
         let blockCount = length / blockSize + 2
         let shape = KVCacheGeometry(
-            layers: 1, heads: heads, headSize: size, blockCount: blockCount, blockSize: blockSize, type: type)
-        let store = try DeviceBuffer<UInt8>(count: shape.layerBytes)
-        var cache = shape.layer(0, in: store)
+            layers: 2, heads: heads, headSize: size, blockCount: blockCount, blockSize: blockSize, type: type)
+        let store = try DeviceBuffer<UInt8>(count: shape.totalBytes)
+        var cache = shape.layer(1, in: store)
         var random = SmallRandom(seed: 9)
         let blocks = (0..<blockCount).map { Int32(blockCount - 1 - $0) }
         for position in 0..<length + 2 {

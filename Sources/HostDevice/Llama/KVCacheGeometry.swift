@@ -19,28 +19,28 @@ struct KVCacheGeometry: Sendable, Equatable {
     private var valueBytes: Int { heads * blockSize * paddedHead * type.bytes }
     /// Keys and values have such scales each.
     private var scaleBytes: Int { type == .int8 ? heads * paddedBlock * MemoryLayout<Float>.stride : 0 }
-    private var layerBlockBytes: Int { keyBytes + valueBytes + 2 * scaleBytes }
 
     /// Bytes of one block over all layers.
-    var blockBytes: Int { layers * layerBlockBytes }
-    /// Bytes of one layer, with a little room behind the last block for whole-vector reads.
-    var layerBytes: Int { (blockCount * layerBlockBytes + 63) / 64 * 64 + 256 }
-    /// Bytes of the whole cache; saturated, so that an impossible size is refused and not a crash.
+    var blockBytes: Int { layers * (keyBytes + valueBytes + 2 * scaleBytes) }
+    /// Bytes of the whole cache, with a little room behind the last block for whole-vector reads; saturated, so that an
+    /// impossible size is refused and not a crash.
     var totalBytes: Int {
         let (bytes, overflow) = blockBytes.multipliedReportingOverflow(by: blockCount)
-        return overflow || bytes > Int.max / 2 ? Int.max : layers * layerBytes
+        return overflow || bytes > Int.max / 2 ? Int.max : bytes + 256
     }
 
-    /// The kernels' view of a layer: all keys, all values, and their scales.
+    /// The kernels' view of a layer. Memory holds all keys, all values, and their scales: a block's layers are neighbours in
+    /// each, so that few blocks in use touch few pages.
     func layer(_ index: Int, in memory: DeviceBuffer<UInt8>) -> hk_cache {
-        let keys = memory.base + index * layerBytes
-        let values = keys + blockCount * keyBytes
-        let scales = UnsafeMutableRawPointer(values + blockCount * valueBytes)
-        let keyScales = type == .int8 ? scales.assumingMemoryBound(to: Float.self) : nil
+        let blocks = blockCount * layers
+        let (keys, values) = (memory.base, memory.base + blocks * keyBytes)
+        let scales = UnsafeMutableRawPointer(values + blocks * valueBytes).assumingMemoryBound(to: Float.self)
+        let layerScales = type == .int8 ? scales + index * heads * paddedBlock : nil
         return hk_cache(
-            keys: keys, values: values, key_scales: keyScales,
-            value_scales: keyScales.map { $0 + blockCount * heads * paddedBlock }, format: type.format, heads: heads,
-            head_size: headSize, padded_head: paddedHead, block_size: blockSize, padded_block: paddedBlock)
+            keys: keys + index * keyBytes, values: values + index * valueBytes, key_scales: layerScales,
+            value_scales: layerScales.map { $0 + blocks * heads * paddedBlock }, format: type.format, heads: heads,
+            head_size: headSize, padded_head: paddedHead, block_size: blockSize, padded_block: paddedBlock,
+            block_pages: layers * heads)
     }
 }
 

@@ -13,29 +13,31 @@ struct KnownPrefix: Equatable {
 /// A block may have several owners, so that requests whose prompts begin alike can share; it is free again when the
 /// last one lets go. A free block whose content is known can be shared again until it is given out anew: first go those
 /// of which nothing is known, the one that was freed last before the others, then those that have been free for longest,
-/// the end of a sequence before its beginning. Of the known ones only so many are kept that are likely to be shared: a
-/// device takes memory for a block when it is first written, and it is better to write those again that were. The same
-/// calls give the same blocks.
+/// the end of a sequence before its beginning. But a device takes memory for a block when it is first written: a block
+/// that never was goes last of all, once only `idleReserve` known ones are left. The same calls give the same blocks.
 struct KVBlockPool {
     /// Tokens in a block.
     let blockSize: Int
     /// Owners of each block; 0 is free.
     private(set) var owners: [Int32]
-    /// Free blocks of which nothing is known.
+    /// Free blocks of which nothing is known, those that were never given out behind the others.
     private var unknown: FreeBlockQueue
+    /// Blocks that were never given out.
+    private var untouched: Int
     /// Free blocks of known content.
     private var idle: FreeBlockQueue
-    private let idleLimit: Int
+    private let idleReserve: Int
     private var index: PrefixIndex
 
     /// `blockCount` blocks of `blockSize` tokens, all free and unknown.
     ///
-    /// - Parameter idleLimit: most free blocks whose content stays known.
-    init(blockCount: Int, blockSize: Int, idleLimit: Int = .max) {
+    /// - Parameter idleReserve: free blocks of known content that are kept rather than memory spared.
+    init(blockCount: Int, blockSize: Int, idleReserve: Int = .max) {
         precondition(blockCount > 0 && blockSize > 0, "a KV pool needs blocks, and blocks need tokens")
         self.blockSize = blockSize
         owners = Array(repeating: 0, count: blockCount)
-        self.idleLimit = idleLimit
+        untouched = blockCount
+        self.idleReserve = idleReserve
         unknown = FreeBlockQueue(blockCount: blockCount)
         idle = unknown
         for block in 0..<blockCount { unknown.append(Int32(block)) }
@@ -72,7 +74,8 @@ struct KVBlockPool {
     }
 
     private mutating func takeFree() -> Int32 {
-        if unknown.count == 0 { forgetOldest() }
+        let isNew = unknown.count == untouched
+        if isNew, untouched == 0 || idle.count > idleReserve { forgetOldest() } else if isNew { untouched -= 1 }
         guard let block = unknown.popFirst() else { preconditionFailure("no block is free") }
         owners[Int(block)] = 1
         return block
@@ -86,7 +89,6 @@ struct KVBlockPool {
             guard owners[Int(block)] == 0 else { continue }
             if index.content(of: block) == nil { unknown.prepend(block) } else { idle.append(block) }
         }
-        while idle.count > idleLimit { forgetOldest() }
     }
 
     /// Forgets what the block holds that has been free for longest.

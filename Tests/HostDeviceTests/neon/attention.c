@@ -16,7 +16,7 @@ enum { HEADS = 2 };
 static sized_cache make_cache(int32_t format, size_t head_size, size_t block_size, size_t blocks) {
     sized_cache c = {.bytes = (size_t[]){4, 2, 1}[format]};
     hk_cache *v = &c.view;
-    *v = (hk_cache){.format = format, .heads = HEADS, .head_size = head_size, .block_size = block_size};
+    *v = (hk_cache){.format = format, .heads = HEADS, .head_size = head_size, .block_size = block_size, .block_pages = HEADS};
     v->padded_head = (head_size + 15) / 16 * 16;
     v->padded_block = (block_size + 15) / 16 * 16;
     c.keys = blocks * HEADS * head_size * v->padded_block;
