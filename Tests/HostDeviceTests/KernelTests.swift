@@ -236,7 +236,7 @@ struct BlockType: Sendable, CustomStringConvertible {
         var quantized = buffer.view(width: matrix.inputs, peak: peak)
         set.table.quantize(x, matrix.inputs, x.count / matrix.inputs, matrix.inputs, &quantized, 0, 0)
         var y = [Float](repeating: .nan, count: rows * stride)
-        set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &quantized, 0, rows, &y, stride, nil)
+        set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &quantized, 0, rows, &y, stride, nil, nil)
         return (0..<rows).flatMap { y[$0 * stride..<$0 * stride + matrix.descriptor.pointee.outputs] }
     }
 }

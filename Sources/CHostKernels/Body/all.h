@@ -2,10 +2,11 @@
 
 #include "vector.h"
 #include "matmul_float.h"
-#include "matmul_int8.h"
+#include "dots.h"
 #include "rows.h"
 #include "quantize.h"
 #include "cache.h"
+#include "matmul_int8.h"
 #include "attention.h"
 #include "sampling.h"
 #include "peak.h"

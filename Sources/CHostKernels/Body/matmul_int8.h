@@ -2,14 +2,20 @@
 // the row's float sum with the activations' scale: for I4 Σ scale·Σuq + minimum·Σ8q of its two groups at once, for U8
 // fma(scale, Σuq, minimum·Σq) of its one.
 
-#include "dots.h"
-
 // How a tile finds its weights: packed as in memory (bytes also for activations of 7 bits), or nibbles that were unpacked to
 // bytes for several tiles. A set has that done for HK_UNPACKED_RECORDS records at a time, few enough to stay in the first cache
 // with their activations; without that each tile unpacks for itself, where loads are dearer than logic.
 enum { HK_NIBBLES, HK_BYTES, HK_BYTES_BY_7, HK_UNPACKED };
 
 #define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
+
+HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
+    for (size_t line = 0; line < lines; line++, next += 64) __builtin_prefetch(next, 0, 2);
+    return next;
+}
+
+#include "read_ahead.h"
+
 // Vectors of a panel.
 #define HK_PANEL_VECTORS (HK_PANEL / HK_LANES)
 
@@ -34,12 +40,9 @@ typedef struct {
     const uint8_t *after;
     size_t turn;
     size_t lines;
+    // Fetched besides by several rows; may be null.
+    hk_read_ahead *ahead;
 } record_run;
-
-HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
-    for (size_t line = 0; line < lines; line++, next += 64) __builtin_prefetch(next, 0, 2);
-    return next;
-}
 
 // What a row alone fetches in step `step` of the 8 that a record takes: a record's lines. All at once they would hold the
 // processor's miss buffers, for which the record's own loads would have to wait. Nothing with HK_STREAMED: the processors that
@@ -155,6 +158,7 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, cons
         if (run->first + i == run->turn) next = run->after;
         if (form == HK_UNPACKED) next = fetch_lines(next, 1);
         else if (!alone) next = fetch_lines(next, run->lines);
+        if (!alone && run->ahead) read_on(run->ahead);
         vf record[HK_INT8_ROWS][HK_PANEL_VECTORS];
         if (four) nibble_values(rows, columns, form == HK_UNPACKED, alone, words, scales, values, pairs, next, record);
         else byte_values(rows, columns, form == HK_BYTES_BY_7, alone, words, scales, values, totals, next, record);
@@ -264,12 +268,13 @@ static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_qua
 }
 
 static void matmul_int8(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
-                        float *y, size_t y_stride, const void *after) {
+                        float *y, size_t y_stride, const void *after, hk_read_ahead *ahead) {
     if (rows == 1) return int8_row(w, first, last, x, row, y, after);
     // The next panel is fetched in equal shares by this one's tiles.
     size_t tiles = (rows + HK_INT8_ROWS - 1) / HK_INT8_ROWS * (HK_PANEL / HK_TILE_LANES);
     for (size_t panel = first; panel < last; panel++) {
         record_run run = whole_panel(w, panel);
+        run.ahead = ahead && !is_through(ahead) ? ahead : 0;
         run.next = panel + 1 < last || !after ? w->values + (panel + 1) * w->panel_bytes : after;
         run.lines = (w->panel_bytes / 64 + tiles * run.count - 1) / (tiles * run.count);
         for (size_t lane = 0; lane < HK_PANEL; lane += HK_TILE_LANES) {

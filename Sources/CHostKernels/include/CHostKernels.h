@@ -98,6 +98,19 @@ typedef struct {
     size_t block_pages;
 } hk_cache;
 
+/// Cache blocks that a thread will attend to, fetched meanwhile by products, each block's keys and then its values.
+typedef struct {
+    const hk_cache *_Nullable cache;
+    const int32_t *_Nullable blocks;
+    size_t count;
+    /// The block whose keys, or values, come next.
+    size_t at;
+    int32_t at_values;
+    /// What is left of the keys or values before.
+    size_t lines;
+    const uint8_t *_Nullable from;
+} hk_read_ahead;
+
 /// Positions that are attended to at a time. A longer context is a chain of such spans from its beginning on, whoever
 /// computes them.
 #define HK_SPAN 512
@@ -154,9 +167,10 @@ typedef struct {
     void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
                          float *y, size_t y_stride, float *scratch);
     /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each record; I4, and U8
-    /// with one part. Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle.
+    /// with one part. Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle, and with several
+    /// rows goes on with `ahead`.
     void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
-                        float *y, size_t y_stride, const void *_Nullable next);
+                        float *y, size_t y_stride, const void *_Nullable next, hk_read_ahead *_Nullable ahead);
     /// residual += delta (unless null); out = residual / rms(residual) · weight.
     void (*add_norm)(float *residual, const float *_Nullable delta, const float *weight, float epsilon, size_t count, float *out);
     /// `rows` rows of `count` floats, a multiple of HK_GROUP, to int8 from `row` and `column`, a multiple of HK_BLOCK, on; what

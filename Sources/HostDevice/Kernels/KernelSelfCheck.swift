@@ -54,7 +54,7 @@ enum KernelSelfCheck {
             set.table.quantize(x, inputs, rows, inputs, &quantized, 0, 0)
             for part in [0..<rows, 5..<8, 7..<8] {
                 set.table.matmul_int8(
-                    matrix.descriptor, 0, matrix.panels, &quantized, part.lowerBound, part.count, &y, stride, nil)
+                    matrix.descriptor, 0, matrix.panels, &quantized, part.lowerBound, part.count, &y, stride, nil, nil)
                 bits += y.map(\.bitPattern)
             }
         }

@@ -24,6 +24,7 @@ final class LlamaForward {
     private let capture: TraceCapture
     private let scratch: StepScratch
     private let plan: AttentionPlan
+    private let readAhead: CacheReadAhead
     private let kernels: KernelSet
     private let pool: ThreadPool
     private let cacheMemory: DeviceBuffer<UInt8>
@@ -49,6 +50,7 @@ final class LlamaForward {
         plan = try AttentionPlan(
             tokens: max(tileTokens, outputRows), neighbours: StepScratch.attendedTokens,
             longest: model.maxSequenceLength, threads: pool.threadCount, geometry: model.geometry)
+        readAhead = try CacheReadAhead(cache: cacheGeometry, threads: pool.threadCount)
         inputs = try StepInputs(tokens: tileTokens, outputRows: outputRows)
         logitStride = model.weights.output.paddedOutputs
         logits = try DeviceBuffer(count: outputRows * logitStride)
@@ -56,7 +58,7 @@ final class LlamaForward {
             geometry: model.geometry, weights: model.weights, scratch: scratch, inputs: inputs, plan: plan,
             rotary: model.rotary,
             epsilon: model.epsilon, threads: pool.threadCount,
-            caches: caches, logits: logits)
+            caches: caches, readAheads: readAhead.places, logits: logits)
         layerTraces = Array(repeating: nil, count: tileTokens + 1)
         outputTraces = Array(repeating: nil, count: outputRows + 1)
     }
@@ -65,6 +67,7 @@ final class LlamaForward {
     func run(rows: Int, pageTable: UnsafePointer<Int32>) {
         inputs.pageTable.base.pointee = pageTable
         plan.prepare(inputs.tokens.base, rows: rows)
+        readAhead.prepare(plan, inputs.tokens.base, pageTable: pageTable)
         replay(&layerTraces[rows]) { capture.layers(rows: rows) }
     }
 

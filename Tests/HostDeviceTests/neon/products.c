@@ -73,7 +73,7 @@ static void run_int8(const hk_kernels *k, results *r, const hk_matrix *m, int32_
     // From every place in a tile on, too.
     for (size_t row = 0; row < 14; row++)
         for (size_t rows = 1; row + rows <= 14; rows++) {
-            k->matmul_int8(m, 0, 3, &q, row, rows, y, y_stride, x);
+            k->matmul_int8(m, 0, 3, &q, row, rows, y, y_stride, x, 0);
             keep_floats(r, label, y, 14 * y_stride);
         }
 }

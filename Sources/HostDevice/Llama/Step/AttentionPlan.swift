@@ -83,6 +83,15 @@ final class AttentionPlan {
         divisions.deallocate()
     }
 
+    /// The rows of a thread's share of the items.
+    func rows(of worker: Int, threads: Int) -> Range<Int> {
+        let share = StagedWork.Stage(count: itemCount).share(of: worker, threads: threads)
+        let (first, end) = (starts.base[share.lowerBound], starts.base[share.upperBound])
+        guard first != end else { return 0..<0 }
+        let last = units.base[end.span > 0 ? end.unit : end.unit - 1]
+        return units.base[first.unit].row..<last.row + last.tokens
+    }
+
     /// Plans the attention of `rows` tokens; allocates nothing.
     func prepare(_ tokens: UnsafePointer<StepToken>, rows: Int) {
         var (count, total, row) = (0, 0, 0)

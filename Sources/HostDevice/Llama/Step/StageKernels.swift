@@ -29,11 +29,11 @@ extension Projection {
     func multiply(
         _ kernels: UnsafePointer<hk_kernels>, _ input: Activations, row: Int, rows: Int, panels part: Range<Int>,
         to output: UnsafeMutablePointer<Float>, stride: Int, next: UnsafePointer<UInt8>,
-        expansion: UnsafeMutablePointer<Float>
+        ahead: UnsafeMutablePointer<hk_read_ahead>?, expansion: UnsafeMutablePointer<Float>
     ) {
         if usesInt8, var quantized = input.quantized {
             kernels.pointee.matmul_int8(
-                matrix, part.lowerBound, part.upperBound, &quantized, row, rows, output, stride, next)
+                matrix, part.lowerBound, part.upperBound, &quantized, row, rows, output, stride, next, ahead)
         } else {
             kernels.pointee.matmul_float(
                 matrix, part.lowerBound, part.upperBound, input.values + row * input.width, input.width, rows, output,
@@ -47,6 +47,14 @@ extension Projections {
     @inline(__always)
     func next(_ end: Int, _ worker: Int, following: Projections) -> UnsafePointer<UInt8> {
         end < share(of: worker).upperBound ? weights(item: end) : following.weights(worker: worker)
+    }
+}
+
+extension ReadAhead? {
+    /// How far `worker` is.
+    @inline(__always)
+    fileprivate func state(of worker: Int) -> UnsafeMutablePointer<hk_read_ahead>? {
+        map { $0.places.state(of: worker, in: $0.cache) }
     }
 }
 
@@ -115,7 +123,7 @@ extension ProductStage {
         guard panel < end else { return }
         projection.multiply(
             kernels, input, row: 0, rows: rows, panels: panel..<end, to: projection.output + panel * Int(HK_PANEL),
-            stride: projection.stride, next: next, expansion: expansions[worker])
+            stride: projection.stride, next: next, ahead: readAhead.state(of: worker), expansion: expansions[worker])
     }
 }
 
@@ -194,12 +202,13 @@ extension FeedForwardStage {
         let lanes = Self.panels * Int(HK_PANEL)
         let (gates, expansion) = (tiles[worker], expansions[worker])
         let ups = gates + StepScratch.tileRows * lanes
+        let ahead = readAhead.state(of: worker)
         gate.first.multiply(
             kernels, input, row: row, rows: count, panels: panels, to: gates, stride: lanes,
-            next: up.weights(panel: panels.lowerBound), expansion: expansion)
+            next: up.weights(panel: panels.lowerBound), ahead: ahead, expansion: expansion)
         up.multiply(
             kernels, input, row: row, rows: count, panels: panels, to: ups, stride: lanes,
-            next: gate.next(pair + 1, worker, following: following), expansion: expansion)
+            next: gate.next(pair + 1, worker, following: following), ahead: ahead, expansion: expansion)
         let first = pair * lanes
         if var quantized = output.quantized {
             let width = panels.count * Int(HK_PANEL)
@@ -227,7 +236,7 @@ extension LogitsStage {
             }
             head.first.multiply(
                 kernels, input, row: row, rows: count, panels: panel..<panel + 1, to: place, stride: width,
-                next: next, expansion: expansions[worker])
+                next: next, ahead: nil, expansion: expansions[worker])
             kernels.pointee.summarise(
                 place, width, count, min(lanes, vocabulary - panel * lanes), weightScales + row,
                 summaries + row * head.count + panel, head.count)
@@ -241,7 +250,7 @@ extension LogitsStage {
     ) -> UnsafePointer<Float> {
         head.first.multiply(
             kernels, input, row: row, rows: 1, panels: panel..<panel + 1, to: tiles[worker], stride: Int(HK_PANEL),
-            next: head.weights(item: panel), expansion: expansions[worker])
+            next: head.weights(item: panel), ahead: nil, expansion: expansions[worker])
         return UnsafePointer(tiles[worker])
     }
 }

@@ -104,6 +104,12 @@ struct Projections: BitwiseCopyable {
     func share(of worker: Int) -> Range<Int> { StagedWork.Stage(count: count).share(of: worker, threads: threads) }
 }
 
+/// The cache that comes next, read ahead during a stage.
+struct ReadAhead: BitwiseCopyable {
+    let places: ReadAheadPlaces
+    let cache: UnsafePointer<hk_cache>
+}
+
 struct EmbedStage: BitwiseCopyable {
     let tokens: UnsafePointer<StepToken>
     let tensorType: UInt32
@@ -140,6 +146,7 @@ struct ProductStage: BitwiseCopyable {
     let projections: Projections
     /// The products that come next: their weights are fetched from memory in time.
     let following: Projections
+    let readAhead: ReadAhead?
     let expansions: ThreadPlaces
 }
 
@@ -194,6 +201,7 @@ struct FeedForwardStage: BitwiseCopyable {
     let gate: Projections
     let up: Projection
     let following: Projections
+    let readAhead: ReadAhead?
     /// Width of the layer: outputs of `gate` and `up` without padding.
     let width: Int
     let output: Activations

@@ -17,6 +17,8 @@ struct TraceCapture {
     let threads: Int
     /// Each layer's cache.
     let caches: DeviceBuffer<hk_cache>
+    /// What threads read ahead of them.
+    let readAheads: ReadAheadPlaces
     /// `[tokens, head.paddedOutputs]`
     let logits: DeviceBuffer<Float>
 
@@ -27,15 +29,15 @@ struct TraceCapture {
         stages.add(.embed(embed()), count: rows, piece: 4)
         for (index, layer) in weights.layers.dropLast().enumerated() {
             let input = normed(layer, scratch.hidden, addsResult: index > 0, rows, &stages)
-            add(input, projections(index), then: attentionOutput(layer), rows, &stages)
+            add(input, projections(index), then: attentionOutput(layer), ahead: index, rows, &stages)
             store(index, layer, group: geometry.queryGroup, rows, &stages)
             attend(index, layer, inputs.tokens, rows, &stages)
-            feedForward(layer, scratch.hidden, then: projections(index + 1), rows, &stages)
+            feedForward(index, layer, scratch.hidden, then: projections(index + 1), rows, &stages)
         }
         if let last = weights.layers.last {
             let input = normed(last, scratch.hidden, addsResult: weights.layers.count > 1, rows, &stages)
-            add(input, projections(weights.layers.count - 1), then: queries(last), rows, &stages)
-            store(weights.layers.count - 1, last, group: 0, rows, &stages)
+            add(input, projections(lastIndex), then: queries(last), ahead: lastIndex, rows, &stages)
+            store(lastIndex, last, group: 0, rows, &stages)
         }
         return stages
     }
@@ -46,7 +48,7 @@ struct TraceCapture {
         var stages = CapturedStages()
         if let last = weights.layers.last {
             let input = normed(last, scratch.ends, addsResult: false, rows, &stages)
-            add(input, queries(last), then: attentionOutput(last), rows, &stages)
+            add(input, queries(last), then: attentionOutput(last), ahead: lastIndex, rows, &stages)
             stages.add(
                 .rotate(
                     RotateStage(
@@ -54,8 +56,8 @@ struct TraceCapture {
                         stride: scratch.projectionStride, count: geometry.queryHeads,
                         headSize: geometry.headSize, angles: angles)),
                 count: rows, piece: 4)
-            attend(weights.layers.count - 1, last, inputs.outputTokens, rows, &stages)
-            feedForward(last, scratch.ends, then: head, rows, &stages)
+            attend(lastIndex, last, inputs.outputTokens, rows, &stages)
+            feedForward(lastIndex, last, scratch.ends, then: head, rows, &stages)
         }
         // Nothing follows in which the error of an activation's last bit could grow, and 8-bit heads cost a quarter of a step.
         let input = activations(
@@ -147,11 +149,12 @@ extension TraceCapture {
                 .quantize(QuantizeStage(values: output.values, width: output.width, quantized: quantized)),
                 count: rows, piece: rowPiece)
         }
-        add(output, attentionOutput(layer), then: gate(layer), rows, &stages)
+        add(output, attentionOutput(layer), then: gate(layer), ahead: index + 1, rows, &stages)
     }
 
     private func feedForward(
-        _ layer: LlamaWeights.Layer, _ hidden: DeviceBuffer<Float>, then following: Projections, _ rows: Int,
+        _ index: Int, _ layer: LlamaWeights.Layer, _ hidden: DeviceBuffer<Float>, then following: Projections,
+        _ rows: Int,
         _ stages: inout CapturedStages
     ) {
         let input = activations(scratch.normed, geometry.hidden, scratch.quantized, for: [layer.gate, layer.up])
@@ -162,10 +165,11 @@ extension TraceCapture {
         let (gate, down) = (gate(layer), down(layer))
         let stage = FeedForwardStage(
             rows: rows, input: input, gate: gate, up: tileProjection(layer.up), following: down,
-            width: geometry.feedForward, output: activated, tiles: scratch.tiles.places,
+            readAhead: readAhead(index + 1), width: geometry.feedForward, output: activated,
+            tiles: scratch.tiles.places,
             expansions: scratch.expansions.places)
         stages.add(.feedForward(stage), count: stage.count)
-        add(activated, down, then: following, rows, &stages)
+        add(activated, down, then: following, ahead: index + 1, rows, &stages)
     }
 
     /// hidden += result, where there is one; output = norm(hidden) · weight.
@@ -187,12 +191,13 @@ extension TraceCapture {
             values: values.base, width: width, quantized: isWanted ? quantized.view(width: width, peak: peak) : nil)
     }
 
+    /// Products of `input`, during which the cache of layer `ahead` is read ahead.
     private func add(
-        _ input: Activations, _ projections: Projections, then following: Projections, _ rows: Int,
+        _ input: Activations, _ projections: Projections, then following: Projections, ahead: Int, _ rows: Int,
         _ stages: inout CapturedStages
     ) {
         let stage = ProductStage(
-            rows: rows, input: input, projections: projections, following: following,
+            rows: rows, input: input, projections: projections, following: following, readAhead: readAhead(ahead),
             expansions: scratch.expansions.places)
         // With few rows a panel is read in less than a microsecond.
         stages.add(.products(stage), count: projections.count, piece: rows > 4 ? 1 : 2)
@@ -202,6 +207,13 @@ extension TraceCapture {
 // MARK: - Products
 
 extension TraceCapture {
+    private var lastIndex: Int { weights.layers.count - 1 }
+
+    /// `nil` behind the last layer.
+    private func readAhead(_ layer: Int) -> ReadAhead? {
+        layer <= lastIndex ? ReadAhead(places: readAheads, cache: UnsafePointer(caches.base + layer)) : nil
+    }
+
     /// What `layers` makes of the activations a layer begins with: queries, keys and values, of the last layer only the
     /// latter two; the output head where the model has no layers.
     private func projections(_ index: Int) -> Projections {

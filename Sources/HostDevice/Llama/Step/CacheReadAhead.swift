@@ -1,0 +1,68 @@
+// Which cache blocks each thread fetches from memory while products are computed: those that it will attend to.
+
+import CHostKernels
+
+/// Each thread's blocks in a step's attention, which it reads ahead in every layer.
+///
+/// Attention of many rows waits for memory, which their products leave half idle. What is read ahead does not stay in a core's
+/// own cache but in the one that the cores share, from where it comes several times sooner. It changes no results.
+final class CacheReadAhead {
+    /// What a thread reads ahead of a layer at most: more would push out what came first.
+    private static let threadBytes = 4 << 20
+
+    /// What stages see of it.
+    let places: ReadAheadPlaces
+    private let states: DeviceBuffer<hk_read_ahead>
+    /// `[threads, most]`
+    private let blocks: DeviceBuffer<Int32>
+    private let most: Int
+    private let threads: Int
+    private let blockSize: Int
+
+    /// Room for `threads` threads that read a cache of blocks like `cache`'s.
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory`.
+    init(cache: KVCacheGeometry, threads: Int) throws(HostDeviceError) {
+        (self.threads, blockSize) = (threads, cache.blockSize)
+        most = max(Self.threadBytes * cache.layers / max(cache.blockBytes, 1), 1)
+        blocks = try DeviceBuffer(count: threads * most)
+        states = try DeviceBuffer(count: threads * ReadAheadPlaces.stride)
+        places = ReadAheadPlaces(base: states.base)
+    }
+
+    /// Makes a list for each thread of the blocks that its share of `plan` has before the step's tokens; allocates nothing.
+    func prepare(_ plan: AttentionPlan, _ tokens: UnsafePointer<StepToken>, pageTable: UnsafePointer<Int32>) {
+        for worker in 0..<threads {
+            let list = blocks.base + worker * most
+            var (count, sequence) = (0, Int32(-1))
+            for row in plan.rows(of: worker, threads: threads) where tokens[row].tableOffset != sequence {
+                sequence = tokens[row].tableOffset
+                var first = row
+                while first > 0, tokens[first - 1].tableOffset == sequence { first -= 1 }
+                let before = min((Int(tokens[first].position) + blockSize - 1) / blockSize, most - count)
+                (list + count).update(from: pageTable + Int(sequence), count: before)
+                count += before
+            }
+            states.base[worker * ReadAheadPlaces.stride] = hk_read_ahead(
+                cache: nil, blocks: list, count: count, at: 0, at_values: 0, lines: 0, from: nil)
+        }
+    }
+}
+
+/// How far each thread is; plain data for stages.
+struct ReadAheadPlaces: BitwiseCopyable {
+    /// From one thread's state to the next's: in different lines of memory, of those that come in pairs too.
+    fileprivate static let stride = 128 / MemoryLayout<hk_read_ahead>.stride + 1
+    fileprivate let base: UnsafeMutablePointer<hk_read_ahead>
+
+    /// How far `worker` is with a layer's cache, at the beginning of its list where it was at another layer's.
+    @inline(__always)
+    func state(of worker: Int, in cache: UnsafePointer<hk_cache>) -> UnsafeMutablePointer<hk_read_ahead> {
+        let state = base + worker * Self.stride
+        if state.pointee.cache != cache {
+            state.pointee.cache = cache
+            (state.pointee.at, state.pointee.at_values, state.pointee.lines) = (0, 0, 0)
+        }
+        return state
+    }
+}
