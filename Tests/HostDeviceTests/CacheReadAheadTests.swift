@@ -65,7 +65,9 @@ import Testing
 
     @Test func aThreadReadsNoMoreThanCachesHold() throws {
         let blockBytes = Self.geometry(layers: 1, blocks: 1).blockBytes
-        for list in try lists([(60_000, 1), (60_000, 1)]) { #expect(list.count == (4 << 20) / blockBytes) }
+        for list in try lists([(60_000, 1), (60_000, 1)]) {
+            #expect(list.count == CacheReadAhead.threadBytes / blockBytes)
+        }
     }
 
     @Test func anotherLayerBeginsAnew() throws {

@@ -6,6 +6,7 @@
 #include "rows.h"
 #include "quantize.h"
 #include "cache.h"
+#include "read_ahead.h"
 #include "matmul_int8.h"
 #include "attention.h"
 #include "sampling.h"

@@ -8,14 +8,6 @@
 enum { HK_NIBBLES, HK_BYTES, HK_BYTES_BY_7, HK_UNPACKED };
 
 #define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
-
-HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
-    for (size_t line = 0; line < lines; line++, next += 64) __builtin_prefetch(next, 0, 2);
-    return next;
-}
-
-#include "read_ahead.h"
-
 // Vectors of a panel.
 #define HK_PANEL_VECTORS (HK_PANEL / HK_LANES)
 

@@ -1,8 +1,14 @@
-// Cache blocks on their way from memory while products are computed, which leave it half idle.
+// What is fetched from memory while products are computed, which leave it half idle: some lines at a time, and the cache blocks
+// that come next.
+
+HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
+    for (size_t line = 0; line < lines; line++, next += 64) __builtin_prefetch(next, 0, 2);
+    return next;
+}
 
 // Lines that are fetched with a record of a tile: a device batch's blocks come in during a layer's products, and the tile's weights
 // find room among the processor's pending misses.
-#define HK_AHEAD_LINES (HK_TILE_LANES / 4)
+#define HK_AHEAD_LINES (HK_INT8_COLUMNS * HK_LANES / 4)
 
 HK_INLINE int is_through(const hk_read_ahead *a) { return a->lines == 0 && a->at == a->count; }
 

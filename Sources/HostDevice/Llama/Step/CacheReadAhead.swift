@@ -8,7 +8,7 @@ import CHostKernels
 /// own cache but in the one that the cores share, from where it comes several times sooner. It changes no results.
 final class CacheReadAhead {
     /// What a thread reads ahead of a layer at most: more would push out what came first.
-    private static let threadBytes = 4 << 20
+    static let threadBytes = 4 << 20
 
     /// What stages see of it.
     let places: ReadAheadPlaces
