@@ -5,7 +5,7 @@ import CHostKernels
 /// Each thread's blocks in a step's attention, which it reads ahead in every layer.
 ///
 /// Attention of many rows waits for memory, which their products leave half idle. What is read ahead does not stay in a core's
-/// own cache but in the one that the cores share, from where it comes several times sooner. It changes no results.
+/// own cache but in the one that the cores share, from where it comes sooner than from memory. It changes no results.
 final class CacheReadAhead {
     /// What a thread reads ahead of a layer at most: more would push out what came first.
     static let threadBytes = 4 << 20
