@@ -56,13 +56,10 @@ struct Scheduler {
                 + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
         self.limits = limits
         let blocks = limits.kvCache.blockCount
+        // Ended requests' blocks, for others that begin alike: some templates in a large pool, one in a small one.
         pool = KVBlockPool(
-            blockCount: blocks, blockSize: limits.kvCache.blockSize, idleReserve: blocks / Self.blocksForOneReserved)
+            blockCount: blocks, blockSize: limits.kvCache.blockSize, idleReserve: max(blocks / 64, 64))
     }
-
-    /// A pool takes new memory rather than forget the last part of it that has ended requests' blocks, for others that begin
-    /// alike: one block of so many.
-    private static let blocksForOneReserved = 64
 
     /// Blocks that admission leaves free while anything runs: 1 % of the pool, rounded up.
     var watermark: Int { (pool.totalCount + 99) / 100 }

@@ -6,8 +6,8 @@ HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
     return next;
 }
 
-// Lines that are fetched with a record of a tile: a device batch's blocks come in during a layer's products, and the tile's weights
-// find room among the processor's pending misses.
+// Lines that are fetched with a record of a tile: enough for a device batch's blocks to come in during a layer's products, and
+// few enough that the tile's weights find room among the processor's pending misses.
 #define HK_AHEAD_LINES (HK_INT8_COLUMNS * HK_LANES / 4)
 
 HK_INLINE int is_through(const hk_read_ahead *a) { return a->lines == 0 && a->at == a->count; }

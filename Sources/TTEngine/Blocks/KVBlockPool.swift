@@ -13,8 +13,8 @@ struct KnownPrefix: Equatable {
 /// A block may have several owners, so that requests whose prompts begin alike can share; it is free again when the
 /// last one lets go. A free block whose content is known can be shared again until it is given out anew: first go those
 /// of which nothing is known, the one that was freed last before the others, then those that have been free for longest,
-/// the end of a sequence before its beginning. But a device takes memory for a block when it is first written: a block
-/// that never was goes last of all, once only `idleReserve` known ones are left. The same calls give the same blocks.
+/// the end of a sequence before its beginning. But a device takes memory for a block when it is first written: those
+/// that never were go behind all known ones but the last `idleReserve`. The same calls give the same blocks.
 struct KVBlockPool {
     /// Tokens in a block.
     let blockSize: Int
@@ -74,8 +74,8 @@ struct KVBlockPool {
     }
 
     private mutating func takeFree() -> Int32 {
-        let isNew = unknown.count == untouched
-        if isNew, untouched == 0 || idle.count > idleReserve { forgetOldest() } else if isNew { untouched -= 1 }
+        if unknown.count == untouched, untouched == 0 || idle.count > idleReserve { forgetOldest() }
+        if unknown.count == untouched { untouched -= 1 }
         guard let block = unknown.popFirst() else { preconditionFailure("no block is free") }
         owners[Int(block)] = 1
         return block
@@ -98,7 +98,7 @@ struct KVBlockPool {
         unknown.prepend(block)
     }
 
-    /// The free blocks in the order in which they are given out, for the integrity check.
+    /// The free blocks, for the integrity check.
     var freeBlocks: [Int32] { unknown.blocks + idle.blocks }
 }
 
