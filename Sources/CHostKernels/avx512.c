@@ -15,6 +15,7 @@
 #define HK_STREAMED
 #define HK_VALUE_VECTORS 4
 #define HK_PAIR_PRODUCTS
+#define HK_CENTRED_SUMS
 #define HK_LOAD_F16
 #define HK_SAVE_F16
 
@@ -31,6 +32,22 @@ static inline __attribute__((always_inline)) hk_words dot4(hk_words sum, hk_word
 
 static inline __attribute__((always_inline)) hk_words pair_products(hk_words a, hk_words b) {
     return (hk_words)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+}
+
+// Four-bit weights less 8: a group's sum fits 16 bits (32 × 8 × 127 < 2¹⁵), and a block's two are multiplied by their scales at
+// once. `pairs` are −8 Σq of both groups; the second group's products are 16 times as great, and only the lower 20 bits of their
+// sum count, in which 4 bits of the first group's number stay below the products.
+static inline __attribute__((always_inline)) void begin_centred(hk_words pairs, hk_words *first, hk_words *second) {
+    *first = pairs;
+    *second = pairs >> 12;
+}
+static inline __attribute__((always_inline)) hk_words centred_offset(hk_words offset, hk_words scale) {
+    return (hk_words)_mm512_sub_epi16((__m512i)offset, (__m512i)scale);
+}
+static inline __attribute__((always_inline)) hk_words centred_total(hk_words first, hk_words second, hk_words scale,
+                                                                    hk_words offset, hk_words pairs) {
+    __m512i both = _mm512_mask_blend_epi16(0xaaaaaaaa, (__m512i)first, (__m512i)(second << 12));
+    return (hk_words)_mm512_dpwssd_epi32((__m512i)pair_products(offset, pairs), both, (__m512i)scale);
 }
 
 static inline __attribute__((always_inline)) hk_floats load_f16(const uint16_t *p) {

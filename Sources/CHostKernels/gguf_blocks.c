@@ -133,6 +133,7 @@ int32_t hk_packed_format(uint32_t type, int int8, int32_t *parts) {
     case GGUF_BF16: return HK_BF16;
     case GGUF_Q2_K: case GGUF_Q3_K: return HK_U4;
     case GGUF_Q4_0: case GGUF_Q4_1: case GGUF_Q4_K: return int8 ? HK_I4 : HK_U4;
+    case GGUF_Q8_0: return int8 ? HK_S8 : HK_U8;
     default: return HK_U8;
     }
 }

@@ -8,12 +8,13 @@ static size_t word_bytes(int32_t format) { return (format == HK_U8 ? 32 : 16) * 
 static size_t group_count(size_t inputs) { return inputs / HK_GROUP; }
 static size_t block_count(size_t inputs) { return (inputs + HK_BLOCK - 1) / HK_BLOCK; }
 
-// Bytes of an I4 record: two groups, and their pairs of scales and minimums.
-#define I4_RECORD (2 * 16 * HK_PANEL + 2 * HK_PANEL * 4)
+// Words for a lane in the records of two groups: the weights, and two of scales and offsets.
+enum { I4_WORDS = 8, I4_RECORD = I4_WORDS + 2, S8_WORDS = 16, S8_RECORD = S8_WORDS + 2 };
 
 size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs) {
     if (format < HK_U4) return inputs * HK_PANEL * (format == HK_F32 ? 4 : 2);
-    if (format == HK_I4) return block_count(inputs) * I4_RECORD + HK_PANEL * sizeof(float);
+    if (format == HK_I4) return (block_count(inputs) * I4_RECORD + 1) * HK_PANEL * 4;
+    if (format == HK_S8) return block_count(inputs) * S8_RECORD * HK_PANEL * 4;
     return group_count(inputs) * (word_bytes(format) + (size_t)parts * 2 * HK_PANEL * sizeof(float));
 }
 
@@ -28,17 +29,18 @@ static void pack_floats(const uint8_t *tensor, size_t row_bytes, const hk_matrix
         }
 }
 
+// Four weights, the first one lowest.
+static uint32_t word_of(const uint8_t *u) {
+    return (uint32_t)u[0] | (uint32_t)u[1] << 8 | (uint32_t)u[2] << 16 | (uint32_t)u[3] << 24;
+}
+
 // `out` is the lane's first word.
 static void pack_words(const hk_group *group, int32_t format, uint32_t *out) {
-    size_t words = word_bytes(format) / (4 * HK_PANEL);
-    for (size_t w = 0; w < words; w++) {
-        const uint8_t *u = group->values + w * (HK_GROUP / words);
-        uint32_t word = 0;
-        for (int k = 0; k < 4; k++) {
-            word |= (uint32_t)u[k] << 8 * k;
-            if (format != HK_U8) word |= (uint32_t)u[k + 4] << (8 * k + 4);
-        }
-        out[w * HK_PANEL] = word;
+    for (size_t w = 0; w < 8; w++) {
+        uint32_t word = word_of(group->values + 4 * w);
+        if (format == HK_U8) out[w * HK_PANEL] = word;
+        else if (w % 2 == 0) out[w / 2 * HK_PANEL] = word;
+        else out[w / 2 * HK_PANEL] |= word << 4;
     }
 }
 
@@ -91,13 +93,25 @@ static void pack_integers(uint32_t type, const uint8_t *row, const hk_matrix *m,
     for (size_t g = 0; g < blocks * 2; g++) {
         hk_group group = {0};
         if (row && g < groups) hk_gguf_group(type, row, g, &group);
-        uint32_t *record = (uint32_t *)(panel + g / 2 * I4_RECORD) + lane;
-        pack_words(&group, HK_I4, record + g % 2 * 4 * HK_PANEL);
-        int16_t *scales = (int16_t *)(record + 8 * HK_PANEL), *minimums = (int16_t *)(record + 9 * HK_PANEL);
-        scales[g % 2] = inverse > 0 ? nearest(group.scale[0] * inverse) : 0;
-        minimums[g % 2] = inverse > 0 ? nearest(group.minimum[0] * inverse / 8) : 0;
+        uint32_t *record = (uint32_t *)panel + g / 2 * I4_RECORD * HK_PANEL + lane, *scales = record + I4_WORDS * HK_PANEL;
+        for (size_t w = 0; w < 8; w++) {
+            uint32_t word = word_of(group.values + 4 * w);
+            record[w * HK_PANEL] = g % 2 ? record[w * HK_PANEL] | word << 4 : word;
+        }
+        ((int16_t *)scales)[g % 2] = inverse > 0 ? nearest(group.scale[0] * inverse) : 0;
+        ((int16_t *)(scales + HK_PANEL))[g % 2] = inverse > 0 ? nearest(-group.minimum[0] * inverse / 8) : 0;
     }
-    ((float *)(panel + blocks * I4_RECORD))[lane] = unit;
+    ((float *)panel)[blocks * I4_RECORD * HK_PANEL + lane] = unit;
+}
+
+static void pack_signed(uint32_t type, const uint8_t *row, const hk_matrix *m, uint8_t *panel, size_t lane) {
+    for (size_t g = 0; g < block_count(m->inputs) * 2; g++) {
+        hk_group group = {0};
+        if (row && g < group_count(m->inputs)) hk_gguf_group(type, row, g, &group);
+        uint32_t *record = (uint32_t *)panel + g / 2 * S8_RECORD * HK_PANEL + lane;
+        pack_words(&group, HK_U8, record + g % 2 * 8 * HK_PANEL);
+        ((float *)record)[(S8_WORDS + g % 2) * HK_PANEL] = group.scale[0];
+    }
 }
 
 void hk_pack(uint32_t type, const void *tensor, size_t row_bytes, const hk_matrix *m, size_t first, size_t last) {
@@ -110,7 +124,8 @@ void hk_pack(uint32_t type, const void *tensor, size_t row_bytes, const hk_matri
             size_t output = panel * HK_PANEL + lane;
             const uint8_t *row = output < m->outputs ? (const uint8_t *)tensor + output * row_bytes : 0;
             uint8_t *out = m->values + panel * m->panel_bytes;
-            if (m->format == HK_I4) pack_integers(type, row, m, out, lane);
+            if (m->format == HK_S8) pack_signed(type, row, m, out, lane);
+            else if (m->format == HK_I4) pack_integers(type, row, m, out, lane);
             else pack_row(type, row, m, out, lane);
         }
     }

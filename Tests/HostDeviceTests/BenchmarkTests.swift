@@ -33,7 +33,8 @@ import Testing
         for (type, rowBytes, int8, expected) in [
             (UInt32(0), 2048, false, 4 * elements), (1, 1024, true, 2 * elements),
             (3, 320, false, elements / 2 + 8 * groups), (3, 320, true, elements / 2 + 4 * groups + 4 * 64),
-            (8, 544, true, elements + 8 * groups), (14, 420, true, elements + 16 * groups),
+            (8, 544, false, elements + 8 * groups), (8, 544, true, elements + 4 * groups),
+            (14, 420, true, elements + 16 * groups),
         ] {
             let zeros = [UInt8](repeating: 0, count: rowBytes * 40)
             let matrix = try zeros.withUnsafeBytes {

@@ -7,6 +7,7 @@
 #include "quantize.h"
 #include "cache.h"
 #include "read_ahead.h"
+#include "record_values.h"
 #include "matmul_int8.h"
 #include "attention.h"
 #include "sampling.h"

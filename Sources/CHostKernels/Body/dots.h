@@ -3,8 +3,9 @@
 // A set has `dot4`, which adds the products of four unsigned and four signed bytes to each word. It may do better for its
 // instructions: HK_NIBBLE_SUMS where sums of 4-bit weights have a form of their own within a group (`nibble_products`,
 // `nibble_sum`, `nibble_total`, which takes its scale as `both_of` gives it), HK_PAIR_PRODUCTS where it has the sums of products
-// of pairs of 16 bits, HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes (`dot4_signed`),
-// with activations of any size or of more than 7 bits.
+// of pairs of 16 bits, HK_CENTRED_SUMS where it takes both sums of a block of nibbles, less 8 each, as one word's halves
+// (`begin_centred`, `centred_offset`, `centred_total`), HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes
+// (`dot4_signed`), with activations of any size or of more than 7 bits.
 
 // Parts of a sum may leave 32 bits though the whole does not.
 typedef uint32_t vu __attribute__((vector_size(HK_LANES * 4)));
@@ -27,6 +28,14 @@ HK_INLINE vi pair_products(vi a, vi b) {
 #define HK_SIGNED_BYTES(seven) 0
 #define dot4_signed dot4
 #endif
+// The weights of one of a block's groups: the low or the high halves of the bytes, which centred sums take 16 times as great.
+HK_INLINE vi nibbles(vi words, const int group) {
+#ifdef HK_CENTRED_SUMS
+    return words & (group ? (int32_t)0xf0f0f0f0 : 0x0f0f0f0f);
+#else
+    return (group ? words >> 4 : words) & 0x0f0f0f0f;
+#endif
+}
 // Rows whose products are made before they are added up: 2 × 2 products keep all vector units busy.
 #define HK_ROWS_TOGETHER 2
 
@@ -39,11 +48,6 @@ HK_INLINE vi broadcast4(const void *p) {
     int32_t word;
     __builtin_memcpy(&word, p, 4);
     return word - (vi){};
-}
-
-// The beginning of a group's sum of 8-bit weights: what is missing where they are taken less 128. Exact, as all sums.
-HK_INLINE vi bytes_begin(const int seven, float sum) {
-    return HK_SIGNED_BYTES(seven) ? __builtin_convertvector(splat(128 * sum), vi) : (vi){};
 }
 
 // What `nibble_sum` makes the new sum of.

@@ -43,8 +43,8 @@ HK_INLINE void quantize_block(const float *x, size_t count, const hk_quantized *
             __builtin_memcpy(out->values + group * HK_GROUP + (word * HK_INT8_ROWS + within) * 4, (char *)bytes + word * 4, 4);
         int32_t sum = __builtin_reduce_add(low + high);
         out->scales[group + within] = scale;
-        out->sums[group + within] = (float)sum;
-        out->pairs[first + 2 * within + g] = (int16_t)(8 * sum);
+        out->sums[group + within] = -128 * sum;
+        out->pairs[first + 2 * within + g] = (int16_t)(-8 * sum);
     }
 }
 
@@ -116,11 +116,11 @@ HK_INLINE void quantize_tile(const float *x, size_t x_stride, size_t count, cons
         }
         place_group(out->values + group * HK_GROUP, words);
         sums[g] = joined_rows(1, both);
-        v4 total = __builtin_convertvector(sums[g], v4);
+        v4i total = -128 * sums[g];
         __builtin_memcpy(out->scales + group, &scale, 16);
         __builtin_memcpy(out->sums + group, &total, 16);
     }
-    v4i pairs = (8 * sums[0] & 0xffff) | 8 * sums[1] << 16;
+    v4i pairs = (-8 * sums[0] & 0xffff) | -8 * sums[1] << 16;
     __builtin_memcpy(out->pairs + first, &pairs, 16);
 }
 #else

@@ -25,7 +25,7 @@
 #pragma clang assume_nonnull begin
 
 /// How a packed matrix holds its weights.
-enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5 };
+enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_S8 = 6 };
 
 /// A weight matrix in panels of HK_PANEL output channels, so that neighbouring lanes are neighbouring outputs.
 ///
@@ -34,11 +34,16 @@ enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5 };
 /// [word][HK_PANEL], four bytes of inputs 4w…4w+3 (U8) or eight nibbles of inputs 8w…8w+7, the first four in the low halves
 /// of the bytes (U4); then floats, scales [part][HK_PANEL] and minimums [part][HK_PANEL].
 ///
-/// I4 is U4 with integers for scales, so that two groups are one integer sum of int8 products: a weight is
-/// (scale · u + 8 · minimum) · unit, scale and minimum of 16 bits and below 2¹⁸ together, the unit a power of two of the
-/// output's own. What it is off is at most 2⁻¹³ of the output's greatest weight. Its records are [panel][block]: the words of two
-/// groups (the last one of zeros where there is none), then pairs [HK_PANEL][2] of their scales and of their minimums; behind a
-/// panel's last record stand its units [HK_PANEL].
+/// Two formats are for int8 activations alone. Their records are [panel][block], of two groups, the last one of zeros where
+/// there is none.
+///
+/// I4 has integers for scales, so that both groups are one integer sum of int8 products: a weight is
+/// (scale · u − 8 · offset) · unit, scale and offset of 16 bits and below 2¹⁸ together, the unit a power of two of the
+/// output's own. What it is off is at most 2⁻¹³ of the output's greatest weight. A record holds words [8][HK_PANEL] of inputs
+/// 4w…4w+3 of both groups, the first one's in the low halves of the bytes; then pairs [HK_PANEL][2] of their scales and of their
+/// offsets. Behind a panel's last record stand its units [HK_PANEL].
+///
+/// S8 has no minimums: a weight is scale · (u − 128). A record holds U8's words of both groups; then their scales [2][HK_PANEL].
 typedef struct {
     int32_t format;
     /// Scales of a group: 1, or 2 where each half has its own.
@@ -58,8 +63,9 @@ typedef struct {
 /// makes products with U8 weights 1.4 times as fast.
 #define HK_INT7_PEAK 63
 
-/// Activations as int8: value × scale, which the groups of a block of HK_BLOCK have in common. `sums` holds each group's sum
-/// of values, `pairs` eight times those of a block's two groups.
+/// Activations as int8: value × scale, which the groups of a block of HK_BLOCK have in common. Of each group's sum of values
+/// `sums` holds −128 times as much, and `pairs` −8 times as much for a block's two groups: what sums with weights from −128 or −8 on
+/// begin with.
 ///
 /// Rows lie in tiles of a set's `row_tile`, as its products take them: values [tile][group][word][row of the tile][4],
 /// scales and sums [tile][group][row of the tile], pairs [tile][block][row of the tile][2]. Only the set that wrote them can
@@ -67,7 +73,7 @@ typedef struct {
 typedef struct {
     int8_t *values;
     float *scales;
-    float *sums;
+    int32_t *sums;
     int16_t *pairs;
     /// Values of a row, a multiple of HK_BLOCK.
     size_t width;
@@ -166,8 +172,8 @@ typedef struct {
     /// y[r][o] = Σ x[r][i]·w[o][i] for the outputs of panels `first` to `last` − 1, whole panels; y[0] is the first of them.
     void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
                          float *y, size_t y_stride, float *scratch);
-    /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each record; I4, and U8
-    /// with one part. Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle, and with several
+    /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each group; I4, S8, and
+    /// U8 with one part. Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle, and with several
     /// rows goes on with `ahead`.
     void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
                         float *y, size_t y_stride, const void *_Nullable next, hk_read_ahead *_Nullable ahead);

@@ -14,7 +14,7 @@ enum KernelSelfCheck {
     /// The bit patterns of every kernel's results.
     static func results(of set: KernelSet) throws -> [UInt32] {
         var bits: [UInt32] = []
-        for type: UInt32 in [3, 8, 14] { bits += try products(set, type) }
+        for type: UInt32 in [3, 6, 8, 14] { bits += try products(set, type) }
         bits += rowKernels(set)
         for type in KVCacheDType.allCases { bits += try attention(set, type) }
         return bits
@@ -24,7 +24,7 @@ enum KernelSelfCheck {
     /// tile, and more groups than are unpacked at a time.
     private static func products(_ set: KernelSet, _ type: UInt32) throws -> [UInt32] {
         let (inputs, outputs, rows) = (1024, 40, 13)
-        let blockBytes = [3: 20, 8: 34, 14: 210][type]!
+        let blockBytes = [3: 20, 6: 22, 8: 34, 14: 210][type]!
         let rowBytes = inputs / (type == 14 ? 256 : 32) * blockBytes
         var random = SmallRandom(seed: UInt64(type))
         var bytes = (0..<rowBytes * outputs).map { _ in UInt8(truncatingIfNeeded: random.next()) }

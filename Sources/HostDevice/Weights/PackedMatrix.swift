@@ -21,7 +21,7 @@ final class PackedMatrix: @unchecked Sendable {
     /// Whether the product takes int8 activations; otherwise it takes floats.
     let takesInt8: Bool
     /// Whether its weights have 8 bits.
-    var hasBytes: Bool { descriptor.pointee.format == Int32(HK_U8) }
+    var hasBytes: Bool { [Int32(HK_U8), Int32(HK_S8)].contains(descriptor.pointee.format) }
 
     /// Packs a tensor in parallel.
     ///
@@ -45,7 +45,8 @@ final class PackedMatrix: @unchecked Sendable {
     ) throws(HostDeviceError) {
         var parts: Int32 = 0
         let format = hk_packed_format(type, int8 ? 1 : 0, &parts)
-        takesInt8 = int8 && (format == Int32(HK_I4) || format == Int32(HK_U8) && parts == 1)
+        takesInt8 =
+            int8 && (format == Int32(HK_I4) || format == Int32(HK_S8) || format == Int32(HK_U8) && parts == 1)
         let panels = (outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL)
         let panelBytes = hk_panel_bytes(format, parts, inputs)
         byteCount = panels * panelBytes

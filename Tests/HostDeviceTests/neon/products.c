@@ -18,6 +18,7 @@ static const element elements[] = {
     {"product f16", 1, 333, 1, 2, {0}},
     {"product bf16", 30, 333, 1, 2, {0}},
     {"product q4_1", 3, 288, 32, 20, {1, 3}},
+    {"product q5_0", 6, 288, 32, 22, {1, 1}},
     {"product q8_0", 8, 288, 32, 34, {1, 1}},
     {"product q2_k", 10, 512, 256, 84, {81, 83}},
     {"product q6_k", 14, 512, 256, 210, {209, 209}},
@@ -95,6 +96,8 @@ void run_products(const hk_kernels *k, results *r) {
         run_float(k, r, &m, elements[i].name);
         m = random_matrix(&elements[i], 1);
         if (elements[i].type == 3) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q4_1");
+        if (elements[i].type == 6) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q5_0");
+        if (elements[i].type == 6) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q5_0");
         if (elements[i].type == 8) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q8_0");
         if (elements[i].type == 8) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q8_0");
     }

@@ -31,7 +31,7 @@ static void run_quantize(const hk_kernels *k, results *r, int32_t peak) {
             for (size_t word = 0; word < HK_GROUP / 4; word++)
                 keep_bytes(r, "quantize values", q.values + place * HK_GROUP + (word * tile + within) * 4, 4);
             keep_floats(r, "quantize scales", q.scales + place + within, 1);
-            keep_floats(r, "quantize sums", q.sums + place + within, 1);
+            keep_bytes(r, "quantize sums", q.sums + place + within, 4);
             if (group % 2 == 0) keep_bytes(r, "quantize pairs", q.pairs + place + 2 * within, 4);
         }
 }

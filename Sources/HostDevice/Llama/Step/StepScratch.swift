@@ -78,7 +78,7 @@ final class StepScratch {
 final class QuantizedBuffer {
     private let values: DeviceBuffer<Int8>
     private let scales: DeviceBuffer<Float>
-    private let sums: DeviceBuffer<Float>
+    private let sums: DeviceBuffer<Int32>
     private let pairs: DeviceBuffer<Int16>
 
     /// Memory for `rows` rows of up to `width` values.

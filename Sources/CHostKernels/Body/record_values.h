@@ -1,0 +1,138 @@
+// What a record of packed weights comes to with int8 activations, but for their scale. A group's sum is an exact integer, whatever
+// the order. The value is for I4 the integer Σ scale·Σuq − offset·Σ8q of both groups, for S8
+// fma(scale, Σ(u − 128)q, value of the first group), and for U8 fma(scale, Σuq, minimum·Σq) of its one group.
+
+#define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
+// Vectors of a panel.
+#define HK_PANEL_VECTORS (HK_PANEL / HK_LANES)
+
+// Words of a record's weights, for each lane, and of what is behind them: scales, and offsets or minimums.
+HK_INLINE size_t weight_words(const int is_signed) { return is_signed ? 16 : 8; }
+HK_INLINE size_t record_words(const int is_signed) { return (weight_words(is_signed) + 2) * HK_PANEL; }
+HK_INLINE size_t record_lines(const int is_signed) { return record_words(is_signed) * 4 / 64; }
+
+// What a row alone fetches in step `step` of the `steps` that a record of `lines` lines takes. All at once they would hold the
+// processor's miss buffers, for which the record's own loads would have to wait. Nothing with HK_STREAMED: the processors that
+// such a set is for see the stream by themselves, and fetch it sooner without hints.
+HK_INLINE void fetch_record_part(const uint8_t *record, const int lines, const int step, const int steps) {
+#ifndef HK_STREAMED
+    HK_UNROLL for (int line = lines * step / steps; line < lines * (step + 1) / steps; line++)
+        __builtin_prefetch(record + line * 64, 0, 3);
+#endif
+}
+
+// Adds Σuq of groups `first` to `last` of a block of nibbles, in the set's form, for `rows` rows whose values begin at `values`.
+HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked, const int alone, const int first,
+                           const int last, const uint32_t *words, const int8_t *values, const uint8_t *next,
+                           vi dots[][HK_INT8_ROWS][HK_PANEL_VECTORS]) {
+    HK_UNROLL for (int word = 0; word < 8; word++) {
+        if (alone) fetch_record_part(next, (int)record_lines(0), word, 8);
+        vi u[2][HK_PANEL_VECTORS];
+        HK_UNROLL for (int c = 0; c < columns; c++)
+            HK_UNROLL for (int g = first; g <= last; g++)
+                u[g][c] = unpacked ? load_words(words + (word * 2 + g) * HK_TILE_LANES + c * HK_LANES)
+                                   : nibbles(load_words(words + word * HK_PANEL + c * HK_LANES), g);
+        HK_UNROLL for (int r = 0; r < rows; r += HK_ROWS_TOGETHER) {
+            const int together = rows - r < HK_ROWS_TOGETHER ? rows - r : HK_ROWS_TOGETHER;
+            HK_UNROLL for (int g = first; g <= last; g++)
+                add_dots(1, 0, together, columns, dots[g] + r, u[g], values + ((g * 8 + word) * HK_INT8_ROWS + r) * 4);
+        }
+    }
+}
+
+// The value of a block of nibbles, but for the activations' scale and the outputs' units.
+HK_INLINE void nibble_values(const int rows, const int columns, const int unpacked, const int alone,
+                             const uint32_t *words, const uint32_t *scales, const int8_t *values, const int16_t *pairs,
+                             const uint8_t *next, vf out[][HK_PANEL_VECTORS]) {
+    vi dots[2][HK_INT8_ROWS][HK_PANEL_VECTORS] = {}, scale[HK_PANEL_VECTORS], offset[HK_PANEL_VECTORS];
+#ifdef HK_CENTRED_SUMS
+    vi sums[HK_INT8_ROWS];
+    HK_UNROLL for (int r = 0; r < rows; r++) {
+        sums[r] = broadcast4(pairs + 2 * r);
+        HK_UNROLL for (int c = 0; c < columns; c++) begin_centred(sums[r], &dots[0][r][c], &dots[1][r][c]);
+    }
+    nibble_dots(rows, columns, unpacked, alone, 0, 1, words, values, next, dots);
+    // Of memory a row alone reads a record's words first.
+    if (alone) __asm__ volatile("" ::: "memory");
+    HK_UNROLL for (int c = 0; c < columns; c++) {
+        scale[c] = load_words(scales + c * HK_LANES);
+        offset[c] = centred_offset(load_words(scales + HK_PANEL + c * HK_LANES), scale[c]);
+    }
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < columns; c++)
+            out[r][c] = floats(centred_total(dots[0][r][c], dots[1][r][c], scale[c], offset[c], sums[r]));
+#else
+    // A row alone goes through the words once; more would have too many sums for the registers.
+    vi totals[HK_INT8_ROWS][HK_PANEL_VECTORS];
+    nibble_dots(rows, columns, unpacked, alone, 0, alone, words, values, next, dots);
+    HK_UNROLL for (int c = 0; c < columns; c++) scale[c] = both_of(load_words(scales + c * HK_LANES), 0);
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < columns; c++) totals[r][c] = nibble_total(dots[0][r][c], scale[c]);
+    HK_IN_MEMORY(totals);
+    if (!alone) nibble_dots(rows, columns, unpacked, alone, 1, 1, words, values, next, dots);
+    HK_UNROLL for (int c = 0; c < columns; c++) {
+        scale[c] = both_of(load_words(scales + c * HK_LANES), 1);
+        offset[c] = load_words(scales + HK_PANEL + c * HK_LANES);
+    }
+    HK_UNROLL for (int r = 0; r < rows; r++) {
+        vi sum = broadcast4(pairs + 2 * r);
+        HK_UNROLL for (int c = 0; c < columns; c++) {
+            vi second = sum_of(nibble_total(dots[1][r][c], scale[c]), pair_products(offset[c], sum));
+            out[r][c] = floats(sum_of(totals[r][c], second));
+        }
+    }
+#endif
+}
+
+// Adds the products of group `group` of a record's bytes.
+HK_INLINE void byte_dots(const int rows, const int columns, const int seven, const int alone, const int is_signed, const int group,
+                         const uint32_t *words, const int8_t *values, const uint8_t *next, vi dots[][HK_PANEL_VECTORS]) {
+    HK_UNROLL for (int word = group * 8; word < group * 8 + 8; word++) {
+        if (alone) fetch_record_part(next, (int)record_lines(is_signed), word, (int)weight_words(is_signed));
+        vi u[HK_PANEL_VECTORS];
+        HK_UNROLL for (int c = 0; c < columns; c++) u[c] = load_words(words + word * HK_PANEL + c * HK_LANES);
+        const int8_t *q = values + word * HK_INT8_ROWS * 4;
+        HK_UNROLL for (int r = 0; r < rows; r += HK_ROWS_TOGETHER)
+            add_dots(0, seven, rows - r < HK_ROWS_TOGETHER ? rows - r : HK_ROWS_TOGETHER, columns, dots + r, u, q + r * 4);
+    }
+}
+
+// The value of a group of unsigned bytes, but for the activations' scale.
+HK_INLINE void byte_values(const int rows, const int columns, const int seven, const int alone, const uint32_t *words,
+                           const uint32_t *scales, const int8_t *values, const int32_t *sums, const uint8_t *next,
+                           vf out[][HK_PANEL_VECTORS]) {
+    vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS] = {};
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < columns; c++)
+            if (HK_SIGNED_BYTES(seven)) dots[r][c] -= broadcast4(sums + r);
+    byte_dots(rows, columns, seven, alone, 0, 0, words, values, next, dots);
+    HK_UNROLL for (int r = 0; r < rows; r++) {
+        vf sum = splat((float)sums[r] * -0x1p-7f);
+        HK_UNROLL for (int c = 0; c < columns; c++) {
+            vf scale = load((const float *)scales + c * HK_LANES);
+            vf minimum = load((const float *)scales + HK_PANEL + c * HK_LANES);
+            out[r][c] = fused(scale, floats(dots[r][c]), minimum * sum);
+        }
+    }
+}
+
+// The value of a block of signed bytes, but for the activations' scale.
+HK_INLINE void signed_values(const int rows, const int columns, const int seven, const int alone, const uint32_t *words,
+                             const uint32_t *scales, const int8_t *values, const int32_t *sums, const uint8_t *next,
+                             vf out[][HK_PANEL_VECTORS]) {
+    vf first[HK_INT8_ROWS][HK_PANEL_VECTORS];
+    HK_UNROLL for (int group = 0; group < 2; group++) {
+        vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS] = {};
+        HK_UNROLL for (int r = 0; r < rows; r++)
+            HK_UNROLL for (int c = 0; c < columns; c++)
+                if (!HK_SIGNED_BYTES(seven)) dots[r][c] = broadcast4(sums + group * HK_INT8_ROWS + r);
+        byte_dots(rows, columns, seven, alone, 1, group, words, values, next, dots);
+        HK_UNROLL for (int c = 0; c < columns; c++) {
+            vf scale = load((const float *)scales + group * HK_PANEL + c * HK_LANES);
+            HK_UNROLL for (int r = 0; r < rows; r++)
+                if (group) out[r][c] = fused(scale, floats(dots[r][c]), first[r][c]);
+                else first[r][c] = scale * floats(dots[r][c]);
+        }
+        if (!group) HK_IN_MEMORY(first);
+    }
+}
