@@ -49,6 +49,9 @@ public struct PrefillRow: Sendable, Equatable {
     public var promptLength: Int
     /// Leading tokens whose keys and values are already in the row's blocks; less than `tokens.count`.
     public var computedTokens: Int
+    /// Where the computed tokens do not fill their last block: the block that holds them, to be copied to the row's own. Copies
+    /// are made in the order of the rows, before anything else of the step.
+    public var copiedBlock: Int32?
     /// KV blocks of the row, enough for all `tokens`.
     public var blocks: [Int32]
     /// How its tokens are chosen.
@@ -56,13 +59,14 @@ public struct PrefillRow: Sendable, Equatable {
 
     /// A row as given.
     public init(
-        id: RequestID, tokens: [Int32], promptLength: Int, computedTokens: Int = 0, blocks: [Int32],
-        sampling: SamplingParams
+        id: RequestID, tokens: [Int32], promptLength: Int, computedTokens: Int = 0, copiedBlock: Int32? = nil,
+        blocks: [Int32], sampling: SamplingParams
     ) {
         self.id = id
         self.tokens = tokens
         self.promptLength = promptLength
         self.computedTokens = computedTokens
+        self.copiedBlock = copiedBlock
         self.blocks = blocks
         self.sampling = sampling
     }

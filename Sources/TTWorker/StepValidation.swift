@@ -61,7 +61,10 @@ struct StepValidation {
         else {
             throw fault("\(row.id) has \(row.computedTokens) of \(row.tokens.count) tokens computed")
         }
-        try check(blocks: row.blocks, of: row.id)
+        guard (row.copiedBlock == nil) == row.computedTokens.isMultiple(of: limits.kvCache.blockSize) else {
+            throw fault("\(row.id) has \(row.computedTokens) tokens computed and copies \(row.copiedBlock ?? -1)")
+        }
+        try check(blocks: row.blocks + (row.copiedBlock.map { [$0] } ?? []), of: row.id)
         try check(tokenCount: row.tokens.count, blockCount: row.blocks.count, of: row.id)
     }
 

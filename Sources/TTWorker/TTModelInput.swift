@@ -19,9 +19,9 @@ struct TTModelInput {
 }
 
 extension InputBatch {
-    /// The prefill of the rows at `places`, whose first `computed[i]` tokens are in their blocks already.
+    /// The prefill of the rows at `places`, whose first `computed[i]` tokens are in their blocks already, or copied there.
     func prefillInput(
-        places: [Int], computed: [Int], sampling: (Row) -> RowSampling
+        places: [Int], computed: [Int], copies: [BlockCopy], sampling: (Row) -> RowSampling
     ) -> PrefillBatch {
         var table = PageTable(rows: places.count, width: pageTable.width)
         var tokens: [[Int32]] = []
@@ -33,7 +33,7 @@ extension InputBatch {
             choices.append(sampling(row))
         }
         return PrefillBatch(
-            tokens: tokens, startPositions: computed.map(Int32.init), pageTable: table, slots: places,
+            copies: copies, tokens: tokens, startPositions: computed.map(Int32.init), pageTable: table, slots: places,
             sampling: choices)
     }
 

@@ -65,7 +65,12 @@ final class TTModelRunner {
                     sampling: row.sampling))
         }
         let onDevice = mode.samplesPrefill && canSampleOnDevice(places)
-        let prompts = batch.prefillInput(places: places, computed: rows.map(\.computedTokens)) { row in
+        let copies = rows.compactMap { row in
+            row.copiedBlock.map {
+                BlockCopy(source: $0, target: row.blocks[row.computedTokens / validation.limits.kvCache.blockSize])
+            }
+        }
+        let prompts = batch.prefillInput(places: places, computed: rows.map(\.computedTokens), copies: copies) { row in
             sampling(row, onDevice: onDevice)
         }
         return TTModelInput(call: .prefill(prompts), places: places)

@@ -93,6 +93,10 @@ public final class FakeTTModel: TTModel {
         record(.prefill(batch))
         try beginStep()
         resident?.inputsAreCurrent = false
+        for copy in batch.copies {
+            let (source, target) = (Int(copy.source) * blockSize, Int(copy.target) * blockSize)
+            pool.replaceSubrange(target..<target + blockSize, with: pool[source..<source + blockSize])
+        }
         var rows: [RowOutput] = []
         for (row, tokens) in batch.tokens.enumerated() {
             let start = Int(batch.startPositions[row])

@@ -50,4 +50,26 @@ import Testing
             #expect(logits[1] == expected[1][step + 1])
         }
     }
+
+    @Test(arguments: ModelMode.all, KVCacheDType.allCases)
+    func aCopiedBeginningChangesNoBit(mode: ModelMode, type: KVCacheDType) throws {
+        let prompts = Self.tails.map { Array(Self.beginning[..<26] + $0) }
+        let blockSize = 16
+        func model() throws -> LoadedModel {
+            try LoadedModel(tiny: mode.name, mode.optimizations, blockSize: blockSize, kvCacheDType: type)
+        }
+        let alone = try model()
+        let expected = try alone.prefill(prompts[1], table: alone.table(rows: 1))
+        let loaded = try model()
+        let table = loaded.table(rows: 2)
+        var (first, second) = (PageTable(rows: 1, width: table.width), PageTable(rows: 1, width: table.width))
+        first.setRow(0, to: table[0])
+        // The first block is shared; of the second one 10 tokens are in common.
+        second.setRow(0, to: Array(table[0].prefix(1)) + Array(table[1].dropFirst(1)))
+        _ = try loaded.prefill(prompts[0], table: first)
+        let copy = BlockCopy(source: first.blocks[1], target: second.blocks[1])
+        #expect(try loaded.prefill(Array(prompts[1][26...]), start: 26, copies: [copy], table: second) == expected)
+        let beyond = BlockCopy(source: Int32.max, target: second.blocks[1])
+        #expect(throws: DeviceFault.self) { try loaded.prefill([1], copies: [beyond], table: second) }
+    }
 }

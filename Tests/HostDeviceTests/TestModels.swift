@@ -37,11 +37,11 @@ final class LoadedModel {
 
     convenience init(
         tiny name: String, _ optimizations: Optimizations = .accuracy, threads: Int = 1, blockSize: Int = 16,
-        kernels: KernelSet = .available[0], prepare: (@Sendable () -> Void)? = nil
+        kernels: KernelSet = .available[0], kvCacheDType: KVCacheDType? = nil, prepare: (@Sendable () -> Void)? = nil
     ) throws {
         try self.init(
             path: goldenFolder.appendingPathComponent("tiny/\(name).gguf").path, optimizations, threads: threads,
-            blockSize: blockSize, kernels: kernels, prepare: prepare)
+            blockSize: blockSize, kernels: kernels, kvCacheDType: kvCacheDType, prepare: prepare)
     }
 
     deinit { pool.stop() }
@@ -55,10 +55,13 @@ final class LoadedModel {
     }
 
     /// Logits of the prompt's last token, prefilled alone.
-    func prefill(_ tokens: [Int32], start: Int = 0, table: PageTable? = nil) throws -> [Float] {
+    func prefill(
+        _ tokens: [Int32], start: Int = 0, copies: [BlockCopy] = [], table: PageTable? = nil
+    ) throws -> [Float] {
         let output = try model.prefillForward(
             PrefillBatch(
-                tokens: [tokens], startPositions: [Int32(start)], pageTable: table ?? self.table(rows: 1), slots: [0],
+                copies: copies, tokens: [tokens], startPositions: [Int32(start)],
+                pageTable: table ?? self.table(rows: 1), slots: [0],
                 sampling: [.onHost]))
         return try #require(output.rows[0].logits)
     }

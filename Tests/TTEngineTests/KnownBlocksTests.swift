@@ -33,6 +33,28 @@ import Testing
         #expect(pool.findPrefix(of: [9, 2, 3, 4], atMost: 9).blocks == [])
     }
 
+    @Test func theBlockWithTheLongestBeginningIsFound() {
+        var pool = KVBlockPool(blockCount: 16, blockSize: 4)
+        let owners = [[1, 2, 3, 4], [1, 2, 5, 6], [1, 2, 5, 7, 8], [1, 2, 3, 4, 1, 2, 5, 8]].map { add($0, to: &pool) }
+        func find(_ tokens: [Int32], _ limit: Int = 9, after known: KnownPrefix = KnownPrefix()) -> [Int32]? {
+            pool.findBeginning(of: tokens, after: known, atMost: limit).map { [$0.block, Int32($0.count)] }
+        }
+        #expect(find([1, 2, 3, 9]) == [owners[0].blocks[0], 3])
+        // The latest of those that are as good.
+        #expect(find([1, 2, 5, 9, 9]) == [owners[2].blocks[0], 3])
+        #expect(find([1, 2, 5, 6], 2) == [owners[2].blocks[0], 2])
+        #expect(find([1, 2, 5, 6]) == [owners[1].blocks[0], 4])
+        #expect(find([2, 2, 3, 4]) == nil && find([1], 0) == nil)
+        // Behind the same tokens only.
+        #expect(find([1, 2, 3, 4, 1, 2, 9, 9], after: owners[0].known) == [owners[3].blocks[1], 2])
+        #expect(find([1, 2, 5, 6, 1, 2, 9, 9], after: owners[1].known) == nil)
+        // What is forgotten is not found.
+        for owner in owners { pool.release(owner.blocks) }
+        let all = pool.allocate(16)
+        #expect(all?.count == 16)
+        #expect(find([1, 2, 5, 6]) == nil)
+    }
+
     @Test func aFreeBlockIsFoundUntilItIsGivenOutAgain() {
         var pool = KVBlockPool(blockCount: 2, blockSize: 2)
         let owner = add([1, 2], to: &pool)
@@ -123,6 +145,11 @@ import Testing
                 #expect(shared.count <= limit && known.blockCount == shared.count)
                 for (index, block) in shared.enumerated() {
                     #expect(written[block] == Array(tokens[..<((index + 1) * size)]), "seed \(seed)")
+                }
+                if let begun = pool.findBeginning(of: tokens, after: known, atMost: tokens.count - shared.count * size)
+                {
+                    let common = Array(tokens[..<(shared.count * size + begun.count)])
+                    #expect(begun.count > 0 && written[begun.block]?.starts(with: common) == true, "seed \(seed)")
                 }
                 let new = pool.blocksNeeded(forTokens: tokens.count) - shared.count
                 guard let blocks = pool.allocate(new, sharing: shared) else { continue }

@@ -44,7 +44,7 @@ import Testing
         #expect(fixture.engine.statistics.cachedTokens == 0)
     }
 
-    @Test(arguments: [(7, 4), (8, 4), (9, 8)])
+    @Test(arguments: [(7, 4), (8, 7), (9, 8)])
     func theLastTokenIsAlwaysComputed(length: Int32, shared: Int) throws {
         let fixture = EngineFixture(.small(sharesPrefixes: true))
         for _ in 0..<2 {
@@ -52,6 +52,50 @@ import Testing
             _ = try fixture.drain()
         }
         #expect(computed(fixture) == [[0], [shared]])
+    }
+
+    @Test func aBeginningWithinABlockIsCopied() throws {
+        let fixture = EngineFixture(.small(slots: 8, sharesPrefixes: true))
+        _ = try add(1..<13, maxTokens: 2, to: fixture)
+        _ = try fixture.drain()
+        // Of the first prompt's blocks of 4: three tokens of the third, two of the second, three of the first.
+        let ids = try [
+            add(1..<12, [30], to: fixture), add(1..<7, [31], to: fixture), add(1..<4, [32, 33], to: fixture),
+        ]
+        let report = try #require(try fixture.step())
+        #expect(report.tokenIDs == ids)
+        #expect(
+            report.events.prefix(3) == [
+                .cached(ids[0], tokens: 11), .cached(ids[1], tokens: 6), .cached(ids[2], tokens: 3),
+            ])
+        #expect(fixture.executor.prefills.last??.map { $0.copiedBlock == nil } == [false, false, false])
+        #expect(computed(fixture) == [[0], [11, 6, 3]])
+        try fixture.engine.checkIntegrity()
+        // What follows within a block is compared to its end.
+        _ = try fixture.drain()
+        _ = try add(1..<7, [31, 40], to: fixture)
+        _ = try fixture.drain()
+        #expect(computed(fixture).last == [6])
+    }
+
+    @Test func whatIsCopiedMayBeGivenOutInTheSameStep() throws {
+        let prompt: [Int32] = [1, 2, 3, 20, 21, 22]
+        let fixtures = [true, false].map { sharing in
+            EngineFixture(.small(slots: 2, maxModelLen: 8, blocks: 2, sharesPrefixes: sharing)) {
+                Int32($0.reduce(0) { 3 * $0 + Int($1) } % 89)
+            }
+        }
+        let tokens = try fixtures.map { fixture in
+            _ = try add(1..<6, to: fixture)
+            _ = try fixture.drain()
+            _ = try fixture.engine.add(prompt: prompt, sampling: .ending(after: 2, ignoreEOS: true))
+            return try fixture.drain().flatMap(\.events)
+        }
+        #expect(tokens[0].filter { if case .cached = $0 { false } else { true } } == tokens[1])
+        let prefills = fixtures[0].executor.prefills.compactMap { $0 }
+        let row = try #require(prefills.last?.first)
+        // Both blocks are its own, the one it copies too.
+        #expect(row.computedTokens == 3 && row.blocks.dropFirst().first == row.copiedBlock)
     }
 
     @Test func whatWasGeneratedIsSharedToo() throws {

@@ -81,6 +81,7 @@ final class ScriptedExecutor: StepExecutor {
         check(
             prefill.reduce(0) { $0 + $1.tokens.count - $1.computedTokens } <= limits.maxNumBatchedTokens,
             "more tokens than a step has")
+        for new in prefill { copy(of: new) }
         return prefill.map { new in
             check(rows[new.id] == nil, "\(new.id) is in the batch already")
             check((0..<new.tokens.count).contains(new.computedTokens), "\(new.id) has nothing left to compute")
@@ -90,6 +91,15 @@ final class ScriptedExecutor: StepExecutor {
             for token in new.tokens[new.computedTokens...] { write(token, to: &row) }
             return sample(new.id, row)
         }
+    }
+
+    private func copy(of new: PrefillRow) {
+        let size = limits.kvCache.blockSize
+        let (index, begun) = new.computedTokens.quotientAndRemainder(dividingBy: size)
+        check((new.copiedBlock == nil) == (begun == 0), "\(new.id) copies no block, or one without need")
+        guard let source = new.copiedBlock.map({ Int($0) * size }) else { return }
+        cache.replaceSubrange(
+            Int(new.blocks[index]) * size..<(Int(new.blocks[index]) + 1) * size, with: cache[source..<source + size])
     }
 
     private func run(_ decode: [DecodeRow]) -> [SampledToken] {

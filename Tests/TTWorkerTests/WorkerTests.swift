@@ -160,6 +160,28 @@ struct WorkerTests {
         }
     }
 
+    @Test func aBlockIsCopiedWhereComputedTokensDoNotFillTheirs() throws {
+        let capabilities = ModelCapabilities(
+            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: true)
+        let first = FixtureRequest(FixtureRequest(0), prompt: [2, 3, 4, 5, 6, 7, 8, 9, 10])
+        let second = FixtureRequest(FixtureRequest(1), prompt: [2, 3, 4, 5, 6, 7, 11])
+        func prefill(_ change: (inout PrefillRow) -> Void) throws -> [Int32] {
+            let fixture = try WorkerFixture(capabilities: capabilities)
+            _ = try fixture.prefill([first])
+            var row = second.prefillRow
+            row.blocks[0] = first.blocks[0]
+            row.computedTokens = 6
+            row.copiedBlock = first.blocks[1]
+            change(&row)
+            return try fixture.worker.execute(ScheduledStep(leaving: [], work: .prefill([row]))).map(\.token)
+        }
+        #expect(throws: DeviceFault.self) { try prefill { $0.copiedBlock = nil } }
+        #expect(throws: DeviceFault.self) { try prefill { $0.copiedBlock = Int32.max } }
+        #expect(throws: DeviceFault.self) { try prefill { $0.computedTokens = 4 } }
+        let expected = try WorkerFixture().language.expectedTokens(prompt: second.prompt, sampling: second.sampling)
+        #expect(try prefill { _ in } == Array(expected.prefix(1)))
+    }
+
     @Test func anEmptyStepOnlyLetsRequestsLeave() throws {
         let fixture = try WorkerFixture()
         let request = FixtureRequest(0)

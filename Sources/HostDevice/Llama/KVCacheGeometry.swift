@@ -42,6 +42,15 @@ struct KVCacheGeometry: Sendable, Equatable {
             head_size: headSize, padded_head: paddedHead, block_size: blockSize, padded_block: paddedBlock,
             block_pages: layers * heads)
     }
+
+    /// Copies a block over all layers.
+    func copyBlock(_ source: Int, to target: Int, in memory: DeviceBuffer<UInt8>) {
+        var region = memory.base
+        for bytes in [keyBytes, valueBytes, scaleBytes, scaleBytes].map({ $0 * layers }) {
+            (region + target * bytes).update(from: region + source * bytes, count: bytes)
+            region += blockCount * bytes
+        }
+    }
 }
 
 extension KVCacheDType {

@@ -27,6 +27,7 @@ final class LlamaForward {
     private let readAhead: CacheReadAhead
     private let kernels: KernelSet
     private let pool: ThreadPool
+    private let cacheGeometry: KVCacheGeometry
     private let cacheMemory: DeviceBuffer<UInt8>
     private var layerTraces: [StepTrace?]
     private var outputTraces: [StepTrace?]
@@ -41,6 +42,7 @@ final class LlamaForward {
         pool = model.pool
         profile = model.profile
         self.outputRows = outputRows
+        self.cacheGeometry = cacheGeometry
         cacheMemory = try DeviceBuffer(count: cacheGeometry.totalBytes)
         let caches = try DeviceBuffer<hk_cache>(count: cacheGeometry.layers)
         for layer in 0..<cacheGeometry.layers { caches.base[layer] = cacheGeometry.layer(layer, in: cacheMemory) }
@@ -62,6 +64,9 @@ final class LlamaForward {
         layerTraces = Array(repeating: nil, count: tileTokens + 1)
         outputTraces = Array(repeating: nil, count: outputRows + 1)
     }
+
+    /// Copies a block of the cache.
+    func copyBlock(_ source: Int, to target: Int) { cacheGeometry.copyBlock(source, to: target, in: cacheMemory) }
 
     /// Runs the first `rows` tokens of the inputs through the layers, the last one's outputs left out.
     func run(rows: Int, pageTable: UnsafePointer<Int32>) {

@@ -118,6 +118,13 @@ extension KVBlockPool {
         return (blocks, known)
     }
 
+    /// A known block behind a known prefix of `tokens` that begins like what comes next of them, and for how many tokens, at
+    /// most `limit`; `nil` where there is none.
+    func findBeginning(of tokens: [Int32], after known: KnownPrefix, atMost limit: Int) -> (block: Int32, count: Int)? {
+        let start = known.blockCount * blockSize
+        return index.findBeginning(of: tokens[start...].prefix(min(limit, blockSize)), after: known.id)
+    }
+
     /// What the block behind a known prefix of `tokens` holds; `nil` where `tokens` do not fill it.
     func nextContent(of tokens: [Int32], after known: KnownPrefix) -> BlockContent? {
         let start = known.blockCount * blockSize

@@ -34,6 +34,8 @@ struct PrefixIndex {
     }
 
     private var entries: [BlockContent: Entry] = [:]
+    /// The blocks that continue each sequence, the latest one last.
+    private var continuations: [PrefixID: [Int32]] = [:]
     /// By block; `nil` where what the block holds is not known.
     private var contents: [BlockContent?]
     private var lastID: UInt64 = 0
@@ -43,6 +45,18 @@ struct PrefixIndex {
 
     /// The block with `content`.
     func find(_ content: BlockContent) -> Entry? { entries[content] }
+
+    /// Of the last 256 blocks that continue the sequence `prefix`, the one that begins with the most of `tokens`, and with how
+    /// many; `nil` where none begins with the first.
+    func findBeginning(of tokens: ArraySlice<Int32>, after prefix: PrefixID) -> (block: Int32, count: Int)? {
+        var best: (block: Int32, count: Int)?
+        for block in (continuations[prefix] ?? []).suffix(256).reversed() {
+            let count = zip(contents[Int(block)]!.tokens, tokens).prefix { $0 == $1 }.count
+            if count > best?.count ?? 0 { best = (block, count) }
+            if count == tokens.count { break }
+        }
+        return best
+    }
 
     /// What a block is known to hold.
     func content(of block: Int32) -> BlockContent? { contents[Int(block)] }
@@ -58,6 +72,7 @@ struct PrefixIndex {
         let prefix = PrefixID(rawValue: lastID)
         entries[content] = Entry(block: block, prefix: prefix)
         contents[Int(block)] = content
+        continuations[content.parent, default: []].append(block)
         return prefix
     }
 
@@ -66,5 +81,7 @@ struct PrefixIndex {
         guard let content = contents[Int(block)] else { return }
         entries[content] = nil
         contents[Int(block)] = nil
+        continuations[content.parent]!.removeAll { $0 == block }
+        if continuations[content.parent]!.isEmpty { continuations[content.parent] = nil }
     }
 }

@@ -41,8 +41,24 @@ public enum RowSampling: Sendable, Equatable {
     case onHost
 }
 
+/// A block whose keys and values of all layers are copied to another one.
+public struct BlockCopy: Sendable, Equatable {
+    /// The block that is read.
+    public var source: Int32
+    /// The block that is written.
+    public var target: Int32
+
+    /// A copy as given.
+    public init(source: Int32, target: Int32) {
+        self.source = source
+        self.target = target
+    }
+}
+
 /// Prompts to prefill, ragged: row *i* is `tokens[i]`, starting at position `startPositions[i]` of its sequence (§1.3).
 public struct PrefillBatch: Sendable, Equatable {
+    /// Blocks to copy before anything else, one after the other; none for models without `supportsPrefixCaching`.
+    public var copies: [BlockCopy]
     /// The tokens to process of each row, none empty.
     public var tokens: [[Int32]]
     /// Position of each row's first token; tokens before it are already in the row's blocks.
@@ -54,10 +70,12 @@ public struct PrefillBatch: Sendable, Equatable {
     /// How each row's first token is sampled.
     public var sampling: [RowSampling]
 
-    /// A batch as given; all arrays have one element for each row.
+    /// A batch as given; all arrays but `copies` have one element for each row.
     public init(
-        tokens: [[Int32]], startPositions: [Int32], pageTable: PageTable, slots: [Int], sampling: [RowSampling]
+        copies: [BlockCopy] = [], tokens: [[Int32]], startPositions: [Int32], pageTable: PageTable, slots: [Int],
+        sampling: [RowSampling]
     ) {
+        self.copies = copies
         self.tokens = tokens
         self.startPositions = startPositions
         self.pageTable = pageTable
