@@ -9,6 +9,7 @@
 #include "read_ahead.h"
 #include "record_values.h"
 #include "matmul_int8.h"
+#include "softmax.h"
 #include "attention.h"
 #include "sampling.h"
 #include "peak.h"

@@ -102,50 +102,6 @@ HK_INLINE void score_span(const int rows, const int format, const span_pages *s,
         score_tile(rows, 1, format, c, keys + v, values + v, scales + v, places + v, t);
 }
 
-// Scores to weights, unnormalised, with zeros up to `end`; gives the greatest score and the weights' sum.
-static void softmax(float *scores, size_t length, size_t end, float scale, float totals[2]) {
-    size_t padded = (length + 15) / 16 * 16;
-    for (size_t i = length; i < padded; i++) scores[i] = -0x1p100f;
-    v16 greatest = splat16(-0x1p126f);
-    for (size_t i = 0; i < padded; i += 16) {
-        v16 s = load16(scores + i) * splat16(scale);
-        save16(scores + i, s);
-        greatest = __builtin_elementwise_max(greatest, s);
-    }
-    totals[0] = max16(greatest);
-    v16 peak = splat16(totals[0]), sum = splat16(0);
-    for (size_t i = 0; i < padded; i += 16) {
-        v16 e = exponential(load16(scores + i) - peak);
-        if (i + 16 > length) e = load_first((const float *)&e, length - i);
-        save16(scores + i, e);
-        sum += e;
-    }
-    for (size_t i = padded; i < end; i++) scores[i] = 0;
-    totals[1] = sum16(sum);
-}
-
-// Adds a span's totals to those of the spans before, and gives what the sums of both are to be multiplied by; behind the
-// last span they become the output.
-HK_INLINE void join_totals(float *totals, const float span[2], int is_first, int is_last, float *before, float *now) {
-    *before = 0;
-    *now = 1;
-    float greatest = span[0], sum = span[1];
-    if (!is_first) {
-        greatest = totals[0] > greatest ? totals[0] : greatest;
-        v16 factors = exponential((v16){totals[0] - greatest, span[0] - greatest});
-        *before = factors[0];
-        *now = factors[1];
-        sum = totals[1] * *before + sum * *now;
-    }
-    totals[0] = greatest;
-    totals[1] = sum;
-    if (is_last) {
-        float inverse = 1.0f / sum;
-        *before *= inverse;
-        *now *= inverse;
-    }
-}
-
 // `rows` rows × `vectors` vectors of dimensions from `first` on. A weight of zero leaves a sum as it is. Fetches the keys of
 // the next span.
 HK_INLINE void value_tile(const int rows, const int vectors, const int format, const span_pages *s, size_t first,
