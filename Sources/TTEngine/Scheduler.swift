@@ -12,11 +12,11 @@ import TTWorker
 /// - *Admission.* A waiting request is prefilled when a slot is free, its tokens fit into what is left of the step's
 ///   token budget, and its blocks leave the watermark free, which running requests grow into. When nothing runs, the
 ///   watermark is waived: every request that was accepted fits the whole pool.
-/// - *Sharing.* A request takes the blocks of its longest beginning that is in the cache, copies the block that it has a
-///   beginning of in common, and computes the rest. Only full blocks are shared and at least its last token is computed,
-///   so nobody writes into a block of two owners. What is computed in a step cannot be shared before the next: a request that could then save a block waits for it. It
-///   waits for an older one that is admitted in the step, so never longer than there are older ones; who passes it
-///   meanwhile overtakes it.
+/// - *Sharing.* A request takes the blocks of its longest beginning that is in the cache, copies the block that begins as
+///   it goes on, and computes the rest. Only full blocks are shared and at least its last token is computed, so nobody
+///   writes into a block of two owners. What is computed in a step cannot be shared before the next: a request that could
+///   then save a block waits for it. It waits for an older one that is admitted in the step, so never longer than there are
+///   older ones; who passes it meanwhile overtakes it.
 /// - *Overtaking.* A request that does not fit may be overtaken by newer ones that do: at most `overtakingLimit` times
 ///   a wait. Then nothing newer is admitted before it, and what runs drains until it fits.
 /// - *Preemption.* When a decode step needs a block and none is free, the newest running request is preempted. The
@@ -186,10 +186,10 @@ extension Scheduler {
         let first = limits.sharesPrefixes ? pool.nextContent(of: tokens, after: known) : nil
         if let first, shared.count < sharable, computing.contains(first) { return nil }
         var computed = shared.count * pool.blockSize
-        let begun =
+        let copied =
             limits.sharesPrefixes
             ? pool.findBeginning(of: tokens, after: known, atMost: tokens.count - 1 - computed) : nil
-        computed += begun?.count ?? 0
+        computed += copied?.count ?? 0
         guard tokens.count - computed <= budget,
             let blocks = pool.allocate(
                 pool.blocksNeeded(forTokens: tokens.count) - shared.count, sharing: shared,
@@ -200,7 +200,7 @@ extension Scheduler {
         running.insert(request.id, at: running.firstIndex { $0 > request.id } ?? running.endIndex)
         return PrefillRow(
             id: request.id, tokens: tokens, promptLength: request.promptLength, computedTokens: computed,
-            copiedBlock: begun?.block, blocks: blocks, sampling: request.sampling)
+            copiedBlock: copied?.block, blocks: blocks, sampling: request.sampling)
     }
 }
 

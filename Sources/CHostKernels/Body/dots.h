@@ -28,6 +28,7 @@ HK_INLINE vi pair_products(vi a, vi b) {
 #define HK_SIGNED_BYTES(seven) 0
 #define dot4_signed dot4
 #endif
+
 // The weights of one of a block's groups: the low or the high halves of the bytes, which centred sums take 16 times as great.
 HK_INLINE vi nibbles(vi words, const int group) {
 #ifdef HK_CENTRED_SUMS
@@ -36,6 +37,7 @@ HK_INLINE vi nibbles(vi words, const int group) {
     return (group ? words >> 4 : words) & 0x0f0f0f0f;
 #endif
 }
+
 // Rows whose products are made before they are added up: 2 × 2 products keep all vector units busy.
 #define HK_ROWS_TOGETHER 2
 

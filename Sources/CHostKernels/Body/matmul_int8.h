@@ -60,7 +60,8 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, cons
         if (!alone && run->ahead) read_on(run->ahead);
         vf record[HK_INT8_ROWS][HK_PANEL_VECTORS];
         if (four) nibble_values(rows, columns, form == HK_UNPACKED, alone, words, scales, values, pairs, next, record);
-        else if (is_signed) signed_values(rows, columns, form == HK_SIGNED_BY_7, alone, words, scales, values, totals, next, record);
+        else if (is_signed)
+            signed_values(rows, columns, form == HK_SIGNED_BY_7, alone, words, scales, values, totals, next, record);
         else byte_values(rows, columns, form == HK_BYTES_BY_7, alone, words, scales, values, totals, next, record);
         if (alone) next += record_lines(is_signed) * 64;
         HK_UNROLL for (int r = 0; r < rows; r++) {

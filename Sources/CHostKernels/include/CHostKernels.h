@@ -64,8 +64,8 @@ typedef struct {
 #define HK_INT7_PEAK 63
 
 /// Activations as int8: value × scale, which the groups of a block of HK_BLOCK have in common. Of each group's sum of values
-/// `sums` holds −128 times as much, and `pairs` −8 times as much for a block's two groups: what sums with weights from −128 or −8 on
-/// begin with.
+/// `sums` holds −128 times as much, and `pairs` −8 times as much for a block's two groups: what sums with weights from −128 or
+/// −8 on begin with.
 ///
 /// Rows lie in tiles of a set's `row_tile`, as its products take them: values [tile][group][word][row of the tile][4],
 /// scales and sums [tile][group][row of the tile], pairs [tile][block][row of the tile][2]. Only the set that wrote them can
@@ -173,8 +173,8 @@ typedef struct {
     void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
                          float *y, size_t y_stride, float *scratch);
     /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each group; I4, S8, and
-    /// U8 with one part. Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle, and with several
-    /// rows goes on with `ahead`.
+    /// U8 with one part. Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle, and with
+    /// several rows goes on with `ahead`.
     void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
                         float *y, size_t y_stride, const void *_Nullable next, hk_read_ahead *_Nullable ahead);
     /// residual += delta (unless null); out = residual / rms(residual) · weight.
