@@ -62,7 +62,8 @@ struct StepValidation {
             throw fault("\(row.id) has \(row.computedTokens) of \(row.tokens.count) tokens computed")
         }
         guard (row.copiedBlock == nil) == row.computedTokens.isMultiple(of: limits.kvCache.blockSize) else {
-            throw fault("\(row.id) has \(row.computedTokens) tokens computed and copies \(row.copiedBlock ?? -1)")
+            let copied = row.copiedBlock.map { "block \($0)" } ?? "no block"
+            throw fault("\(row.id) has \(row.computedTokens) tokens computed and copies \(copied)")
         }
         try check(blocks: row.blocks + (row.copiedBlock.map { [$0] } ?? []), of: row.id)
         try check(tokenCount: row.tokens.count, blockCount: row.blocks.count, of: row.id)

@@ -123,10 +123,10 @@ public final class HostLlamaModel: TTModel {
             try check("prefill step", row, last: Int(batch.startPositions[row]) + ids.count - 1, batch.pageTable)
             for id in ids { try check("prefill step", row, token: id) }
         }
-        for copy in batch.copies {
-            for block in [copy.source, copy.target] { try check("prefill step", block: block) }
-            forward.copyBlock(Int(copy.source), to: Int(copy.target))
+        for block in batch.copies.flatMap({ [$0.source, $0.target] }) {
+            try check("prefill step", "a copy", block: block)
         }
+        for copy in batch.copies { forward.copyBlock(Int(copy.source), to: Int(copy.target)) }
         var outputs = Array(repeating: RowOutput.padding, count: batch.tokens.count)
         var tile = PrefillTile()
         for (row, ids) in batch.tokens.enumerated() {
@@ -271,12 +271,14 @@ extension HostLlamaModel {
                 reason: "row \(row): position \(position) is beyond the longest sequence (\(parts.maxSequenceLength)) "
                     + "or the page table (\(table.width) blocks of \(blockSize))")
         }
-        for block in table[row].prefix(position / blockSize + 1) { try check(operation, block: block) }
+        for block in table[row].prefix(position / blockSize + 1) {
+            try check(operation, "row \(row)", block: block)
+        }
     }
 
-    private func check(_ operation: String, block: Int32) throws(DeviceFault) {
+    private func check(_ operation: String, _ user: @autoclosure () -> String, block: Int32) throws(DeviceFault) {
         guard block >= 0, block < blockCount else {
-            throw DeviceFault(operation: operation, reason: "no block \(block) of \(blockCount)")
+            throw DeviceFault(operation: operation, reason: "\(user()): no block \(block) of \(blockCount)")
         }
     }
 }

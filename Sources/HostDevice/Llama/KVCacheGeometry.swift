@@ -43,7 +43,7 @@ struct KVCacheGeometry: Sendable, Equatable {
             block_pages: layers * heads)
     }
 
-    /// Copies a block over all layers.
+    /// Copies a block over all layers: its part of the keys, of the values, and of the scales of both.
     func copyBlock(_ source: Int, to target: Int, in memory: DeviceBuffer<UInt8>) {
         var region = memory.base
         for bytes in [keyBytes, valueBytes, scaleBytes, scaleBytes].map({ $0 * layers }) {
