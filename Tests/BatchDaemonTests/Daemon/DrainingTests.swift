@@ -66,8 +66,10 @@ struct DrainingTests {
         let total = Int64(cached.reduce(0, +))
         #expect(metrics.cachedTokens == total && usage.cachedTokens == Int(total))
         if sharesPrefixes {
-            #expect(Array(cached.prefix(8)) == [0, 0] + Array(repeating: 32, count: 6))
-            #expect(cached.dropFirst(8).allSatisfy { (40..<43).contains($0) })
+            #expect(cached.prefix(2) == [0, 0])
+            // Which of the next ones come late enough is up to how jobs arrive.
+            #expect(cached.dropFirst(2).allSatisfy { $0 == 32 || (40..<43).contains($0) })
+            #expect(cached.contains { $0 >= 40 })
         } else {
             #expect(total == 0)
         }
