@@ -4,7 +4,8 @@ import Glibc
 
 /// A fixed array of `count` elements outside Swift's heap, zeroed.
 ///
-/// Pages are taken by the kernel when they are first written, so that a large KV cache costs what is used of it.
+/// Pages come from the system when they are first written, so that a large KV cache costs what is used of it, or at once by
+/// `takePages`.
 final class DeviceBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     /// The first element, aligned to a page.
     let base: UnsafeMutablePointer<Element>
@@ -29,4 +30,13 @@ final class DeviceBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     }
 
     deinit { munmap(base, byteCount) }
+
+    /// Has the system give the pages of elements `part` now; what they hold does not change. Where it can't (Linux before
+    /// 5.14), they come when they are first written, as all others do.
+    func takePages(_ part: Range<Int>) {
+        guard !part.isEmpty else { return }
+        let page = sysconf(Int32(_SC_PAGESIZE)), stride = MemoryLayout<Element>.stride
+        let (first, end) = (part.lowerBound * stride / page * page, part.upperBound * stride)
+        madvise(UnsafeMutableRawPointer(base) + first, end - first, MADV_POPULATE_WRITE)
+    }
 }

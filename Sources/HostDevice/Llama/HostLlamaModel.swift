@@ -26,6 +26,8 @@ public final class HostLlamaModel: TTModel {
 
     /// Tokens that go through the layers together in prefill.
     private static let tileTokens = 128
+    /// Tokens of each slot whose cache memory is there after warm-up. The system can take 2 s to find a GB.
+    private static let warmTokens = 256
     /// Rows whose logits are computed together, unless the batch is larger.
     private static let outputRows = 32
 
@@ -77,7 +79,7 @@ public final class HostLlamaModel: TTModel {
         cacheGeometry(KVCacheShape(blockCount: 1, blockSize: blockSize)).blockBytes
     }
 
-    /// Reserves the cache's address space; memory is taken as blocks are first used.
+    /// Reserves the cache's address space; memory is taken by `warmUp`, and as further blocks are first used.
     public func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault) {
         do throws(HostDeviceError) {
             forward = try LlamaForward(
@@ -92,8 +94,8 @@ public final class HostLlamaModel: TTModel {
         blockSize = shape.blockSize
     }
 
-    /// Runs a token through every kernel once, so that no request pays for first touches; with tracing, captures the decode
-    /// steps of every number of rows.
+    /// Takes memory for a cache of full slots, and runs a token through every kernel once, so that no request pays for first
+    /// touches; with tracing, captures the decode steps of every number of rows.
     public func warmUp(_ plan: WarmUpPlan) throws(DeviceFault) {
         let forward = try readyForward("warm-up")
         guard plan.decodeBatchSize <= forward.outputRows else {
@@ -101,6 +103,8 @@ public final class HostLlamaModel: TTModel {
                 operation: "warm-up",
                 reason: "\(plan.decodeBatchSize) rows, the model was initialised for \(maxBatchSize)")
         }
+        let slotBlocks = (min(Self.warmTokens, parts.maxSequenceLength) + blockSize - 1) / blockSize
+        forward.takeCacheMemory(blocks: min(plan.decodeBatchSize * slotBlocks, blockCount))
         forward.keepsTraces = plan.traceMode
         if plan.traceMode { forward.captureDecodeTraces(upTo: plan.decodeBatchSize) }
         let table = PageTable(rows: 1, width: plan.pageTableWidth)

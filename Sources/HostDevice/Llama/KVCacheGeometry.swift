@@ -43,12 +43,19 @@ struct KVCacheGeometry: Sendable, Equatable {
             block_pages: layers * heads)
     }
 
-    /// Copies a block over all layers: its part of the keys, of the values, and of the scales of both.
+    /// The bytes of memory that neighbouring blocks take over all layers: of the keys, of the values, and of the scales of both.
+    func parts(of blocks: Range<Int>) -> [Range<Int>] {
+        var start = 0
+        return [keyBytes, valueBytes, scaleBytes, scaleBytes].map { $0 * layers }.map { bytes in
+            defer { start += blockCount * bytes }
+            return start + blocks.lowerBound * bytes..<start + blocks.upperBound * bytes
+        }
+    }
+
+    /// Copies a block over all layers.
     func copyBlock(_ source: Int, to target: Int, in memory: DeviceBuffer<UInt8>) {
-        var region = memory.base
-        for bytes in [keyBytes, valueBytes, scaleBytes, scaleBytes].map({ $0 * layers }) {
-            (region + target * bytes).update(from: region + source * bytes, count: bytes)
-            region += blockCount * bytes
+        for (from, to) in zip(parts(of: source..<source + 1), parts(of: target..<target + 1)) {
+            (memory.base + to.lowerBound).update(from: memory.base + from.lowerBound, count: from.count)
         }
     }
 }

@@ -65,6 +65,17 @@ final class LlamaForward {
         outputTraces = Array(repeating: nil, count: outputRows + 1)
     }
 
+    /// Has the system give the memory of the cache's first `blocks` blocks, through all threads.
+    func takeCacheMemory(blocks: Int) {
+        let piece = 2 << 20
+        for part in cacheGeometry.parts(of: 0..<blocks) {
+            pool.forEach((part.count + piece - 1) / piece) { _, pieces in
+                let first = part.lowerBound + pieces.lowerBound * piece
+                cacheMemory.takePages(first..<min(first + pieces.count * piece, part.upperBound))
+            }
+        }
+    }
+
     /// Copies a block of the cache.
     func copyBlock(_ source: Int, to target: Int) { cacheGeometry.copyBlock(source, to: target, in: cacheMemory) }
 
