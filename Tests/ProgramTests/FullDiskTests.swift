@@ -1,4 +1,4 @@
-// A disk that is really full: a small filesystem in memory, filled up while a daemon works on it.
+// A disk that is really full: a small filesystem in memory, on which a daemon runs out of room.
 
 import Foundation
 import Testing
@@ -15,14 +15,14 @@ struct FullDiskTests {
         let outcome = try shell(
             """
             unshare -rm sh -e -c '
-            disk=\(workspace.path("disk")); mkdir $disk; mount -t tmpfs -o size=6m none $disk
+            disk=\(workspace.path("disk")); mkdir $disk; mount -t tmpfs -o size=16m none $disk
             export TTBATCH_DB=$disk/q/q.db TTBATCH_MODEL=\(Locations.tinyModel) SWIFT_BACKTRACE=enable=no
             ttbatch() { \(Locations.program.path) "$@"; }
             ttbatch enqueue \(file)
+            dd if=/dev/zero of=$disk/ballast bs=1k count=16000 2>/dev/null || true
+            truncate --size=-512K $disk/ballast
             ttbatch daemon --drain --set engine.max_num_seqs=4 --set daemon.commit_interval_ms=20 2>$disk/../log &
-            until ttbatch results batch_1 2>/dev/null | grep -q batch_req; do sleep 0.02; done
-            dd if=/dev/zero of=$disk/ballast bs=1k count=6000 2>/dev/null || true
-            sleep 2
+            until grep -q "free some space" $disk/../log || ! kill -0 $! 2>/dev/null; do sleep 0.02; done
             ttbatch enqueue \(file) || echo "enqueue: $?"
             rm $disk/ballast
             wait $! && echo "daemon: $?"
