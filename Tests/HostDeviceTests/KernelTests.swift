@@ -189,6 +189,31 @@ struct BlockType: Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whole tiles and single rows, whole blocks and one that ends with its first group.
+    @Test(arguments: KernelSet.available.map(\.name))
+    func gateAndUpBecomeTheInt8FormOfTheirProduct(name: String) throws {
+        let set = try KernelSet.choose(named: name)
+        let (rows, width, stride) = (11, 96, 101)
+        var random = SmallRandom(seed: 17)
+        let (gate, up) = (random.floats(rows * stride), random.floats(rows * stride))
+        var product = gate
+        set.table.silu_multiply(gate, up, stride, rows, width, &product, stride)
+        let (expected, found) = (
+            try QuantizedBuffer(rows: rows + 1, width: 192), try QuantizedBuffer(rows: rows + 1, width: 192)
+        )
+        var (separate, fused) = (
+            expected.view(width: 192, peak: HK_INT8_PEAK), found.view(width: 192, peak: HK_INT8_PEAK)
+        )
+        set.table.quantize(product, stride, rows, width, &separate, 1, 64)
+        set.table.silu_quantize(gate, up, stride, rows, width, &fused, 1, 64)
+        let groups = 12 * 6
+        #expect((0..<groups * 32).allSatisfy { separate.values[$0] == fused.values[$0] })
+        #expect((0..<groups).allSatisfy { separate.scales[$0].bitPattern == fused.scales[$0].bitPattern })
+        #expect(
+            (0..<groups).allSatisfy { separate.sums[$0] == fused.sums[$0] && separate.pairs[$0] == fused.pairs[$0] })
+        #expect((0..<groups * 32).contains { fused.values[$0] == 127 })
+    }
+
     @Test func unknownInstructionSetIsRefused() {
         #expect(throws: HostDeviceError.self) { try KernelSet.choose(named: "sse9") }
     }

@@ -22,6 +22,7 @@ static const hk_kernels HK_TABLE = {
     .add_norm = add_norm,
     .quantize = quantize,
     .silu_multiply = silu_multiply,
+    .silu_quantize = silu_quantize,
     .rotate = rotate,
     .store = store,
     .attend = attend,

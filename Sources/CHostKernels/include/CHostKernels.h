@@ -186,6 +186,9 @@ typedef struct {
     /// out = gate · sigmoid(gate) · up, for `rows` rows of `count`.
     void (*silu_multiply)(const float *gate, const float *up, size_t stride, size_t rows, size_t count, float *out,
                           size_t out_stride);
+    /// The int8 form of `silu_multiply`'s results, as `quantize` makes it.
+    void (*silu_quantize)(const float *gate, const float *up, size_t stride, size_t rows, size_t count,
+                          const hk_quantized *out, size_t row, size_t column);
     /// Rotates the pairs (0,1), (2,3) … of each head by the angles whose cosines and sines are given.
     void (*rotate)(float *heads, size_t head_count, size_t head_size, const float *cosines, const float *sines,
                    size_t pairs);

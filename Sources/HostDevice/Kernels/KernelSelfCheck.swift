@@ -58,6 +58,10 @@ enum KernelSelfCheck {
                 bits += y.map(\.bitPattern)
             }
         }
+        var activated = activations.view(width: inputs, peak: HK_INT8_PEAK)
+        set.table.silu_quantize(x, x, inputs, rows, inputs, &activated, 0, 0)
+        set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &activated, 0, rows, &y, stride, nil, nil)
+        bits += y.map(\.bitPattern)
         return bits
     }
 

@@ -8,6 +8,20 @@ static float *odd_floats(size_t count) {
     return values;
 }
 
+// Sets lay rows out differently: compared row by row. Row 0 and the first block stay unwritten.
+static void keep_quantized(results *r, const hk_quantized *q, size_t tile, size_t rows, const char *values, const char *scales,
+                           const char *sums, const char *pairs) {
+    for (size_t row = 1; row < rows; row++)
+        for (size_t group = 2; group < q->width / HK_GROUP; group++) {
+            size_t place = row / tile * tile * (q->width / HK_GROUP) + group * tile, within = row % tile;
+            for (size_t word = 0; word < HK_GROUP / 4; word++)
+                keep_bytes(r, values, q->values + place * HK_GROUP + (word * tile + within) * 4, 4);
+            keep_floats(r, scales, q->scales + place + within, 1);
+            keep_bytes(r, sums, q->sums + place + within, 4);
+            if (group % 2 == 0) keep_bytes(r, pairs, q->pairs + place + 2 * within, 4);
+        }
+}
+
 static void run_quantize(const hk_kernels *k, results *r, int32_t peak) {
     // The last block is not whole.
     enum { rows = 400, blocks = 3, width = blocks * HK_BLOCK, count = width - HK_BLOCK - HK_GROUP };
@@ -23,17 +37,10 @@ static void run_quantize(const hk_kernels *k, results *r, int32_t peak) {
     }
     hk_quantized q = quantized_rows(rows, width, peak);
     k->quantize(x, width, rows - 1, count, &q, 1, HK_BLOCK);
-    // Sets lay rows out differently: compared row by row.
-    size_t tile = k->row_tile;
-    for (size_t row = 1; row < rows; row++)
-        for (size_t group = 2; group < width / HK_GROUP; group++) {
-            size_t place = row / tile * tile * (width / HK_GROUP) + group * tile, within = row % tile;
-            for (size_t word = 0; word < HK_GROUP / 4; word++)
-                keep_bytes(r, "quantize values", q.values + place * HK_GROUP + (word * tile + within) * 4, 4);
-            keep_floats(r, "quantize scales", q.scales + place + within, 1);
-            keep_bytes(r, "quantize sums", q.sums + place + within, 4);
-            if (group % 2 == 0) keep_bytes(r, "quantize pairs", q.pairs + place + 2 * within, 4);
-        }
+    keep_quantized(r, &q, k->row_tile, rows, "quantize values", "quantize scales", "quantize sums", "quantize pairs");
+    k->silu_quantize(x, random_floats(rows * width), width, rows - 1, count, &q, 1, HK_BLOCK);
+    keep_quantized(r, &q, k->row_tile, rows, "silu_quantize values", "silu_quantize scales", "silu_quantize sums",
+                   "silu_quantize pairs");
 }
 
 static void run_lengths(const hk_kernels *k, results *r, size_t count, int odd) {

@@ -10,7 +10,7 @@ extension StageOperation {
     func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ part: Range<Int>) {
         switch self {
         case .embed(let stage): stage.run(part)
-        case .norm(let stage): stage.run(kernels, part)
+        case .norm(let stage): stage.run(kernels, worker, part)
         case .products(let stage): stage.run(kernels, worker, part)
         case .rotate(let stage): for row in part { stage.run(kernels, row) }
         case .store(let stage): for item in part { stage.run(kernels, item) }
@@ -36,7 +36,7 @@ extension Projection {
                 matrix, part.lowerBound, part.upperBound, &quantized, row, rows, output, stride, next, ahead)
         } else {
             kernels.pointee.matmul_float(
-                matrix, part.lowerBound, part.upperBound, input.values + row * input.width, input.width, rows, output,
+                matrix, part.lowerBound, part.upperBound, input.values! + row * input.width, input.width, rows, output,
                 stride, expansion)
         }
     }
@@ -89,15 +89,16 @@ extension RotaryAngles {
 extension NormStage {
     /// Adds to the rows' residuals, and writes their norms.
     @inline(__always)
-    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ part: Range<Int>) {
+    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ part: Range<Int>) {
         let width = output.width
-        for row in part {
+        let normed = output.values.map { $0 + part.lowerBound * width } ?? passing[worker]
+        for (index, row) in part.enumerated() {
             kernels.pointee.add_norm(
                 hidden + row * width, delta.map { $0 + row * deltaStride }, weight, epsilon, width,
-                output.values + row * width)
+                normed + index * width)
         }
-        if let quantized = output.quantized {
-            QuantizeStage(values: output.values, width: width, quantized: quantized).run(kernels, part)
+        if var quantized = output.quantized {
+            kernels.pointee.quantize(normed, width, part.count, width, &quantized, part.lowerBound, 0)
         }
     }
 }
@@ -157,12 +158,13 @@ extension AttendStage {
             let following = items[next]
             let width = group * cache.pointee.head_size
             let column = unit.head * width
-            let place = output.values + unit.row * output.width + column
+            let place = output.values.map { $0 + unit.row * output.width + column } ?? passing[worker]
+            let stride = output.values == nil ? width : output.width
             var work = hk_attention(
                 tokens: unit.tokens, group: group, length: unit.length, first_span: part.lowerBound,
                 end_span: part.upperBound, blocks: blocks(unit, 0),
                 queries: queries + unit.row * queryStride + column, query_stride: queryStride,
-                output: place, output_stride: output.width, scores: scores[worker],
+                output: place, output_stride: stride, scores: scores[worker],
                 partials: unit.division.map(items.partials), scale: scale, next_head: following.head,
                 next_length: following.length - next.span * Int(HK_SPAN), next_blocks: blocks(following, next.span))
             kernels.pointee.attend(cache, unit.head, &work)
@@ -171,7 +173,7 @@ extension AttendStage {
                 kernels.pointee.join(cache, &work)
             }
             if var quantized = output.quantized {
-                kernels.pointee.quantize(place, output.width, unit.tokens, width, &quantized, unit.row, column)
+                kernels.pointee.quantize(place, stride, unit.tokens, width, &quantized, unit.row, column)
             }
         }
     }
@@ -212,11 +214,10 @@ extension FeedForwardStage {
         let first = pair * lanes
         if var quantized = output.quantized {
             let width = panels.count * Int(HK_PANEL)
-            kernels.pointee.silu_multiply(gates, ups, lanes, count, width, gates, lanes)
-            kernels.pointee.quantize(gates, lanes, count, width, &quantized, row, first)
+            kernels.pointee.silu_quantize(gates, ups, lanes, count, width, &quantized, row, first)
         } else {
             kernels.pointee.silu_multiply(
-                gates, ups, lanes, count, min(lanes, width - first), output.values + row * output.width + first,
+                gates, ups, lanes, count, min(lanes, width - first), output.values! + row * output.width + first,
                 output.width)
         }
     }

@@ -52,9 +52,11 @@ public enum KernelKind: Int, CaseIterable, Sendable {
     case sampling
 }
 
-/// Activations that enter products: `width` floats a row, and their int8 form where a product wants it.
+/// Activations that enter products, in the forms that those take: at least one of the two.
 struct Activations: BitwiseCopyable {
-    let values: UnsafeMutablePointer<Float>
+    /// `width` floats a row. None are kept where all products take the int8 form: a thread has those of a few rows until they
+    /// are int8.
+    let values: UnsafeMutablePointer<Float>?
     let width: Int
     let quantized: hk_quantized?
 }
@@ -138,6 +140,8 @@ struct NormStage: BitwiseCopyable {
     let weight: UnsafePointer<Float>
     let epsilon: Float
     let output: Activations
+    /// Where rows are floats that are not kept.
+    let passing: ThreadPlaces
 }
 
 struct ProductStage: BitwiseCopyable {
@@ -184,6 +188,8 @@ struct AttendStage: BitwiseCopyable {
     let scores: ThreadPlaces
     /// The heads' outputs; `quantized` where a head group's width lets the int8 form be made here.
     let output: Activations
+    /// Where a head group's outputs are floats that are not kept.
+    let passing: ThreadPlaces
 }
 
 struct QuantizeStage: BitwiseCopyable {

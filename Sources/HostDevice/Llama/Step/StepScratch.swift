@@ -7,8 +7,8 @@ import TTPlatform
 ///
 /// Widths ending in `Stride` are floats from one token's row to the next; the outputs of products are whole panels.
 final class StepScratch {
-    /// Rows of a thread's product tile.
-    static let tileRows = 64
+    /// Rows of a thread's product tile, few enough that gates and ups stay in the first cache until they are multiplied.
+    static let tileRows = 32
     /// Neighbouring tokens whose attention shares loads in prefill.
     static let attendedTokens = 4
 
@@ -39,6 +39,8 @@ final class StepScratch {
     let expansions: ThreadBuffer
     let tiles: ThreadBuffer
     let scores: ThreadBuffer
+    /// Rows of a thread that are floats only until they are int8.
+    let passing: ThreadBuffer
     /// `[outputRows, tiles]` summaries of logits.
     let summaries: DeviceBuffer<hk_logit_tile>
     /// Each thread's working memory for sampling.
@@ -69,6 +71,9 @@ final class StepScratch {
         tiles = try ThreadBuffer(threads: threads, each: 2 * Self.tileRows * FeedForwardStage.panels * Int(HK_PANEL))
         scores = try ThreadBuffer(
             threads: threads, each: Self.attendedTokens * geometry.queryGroup * Int(HK_SPAN_SCORES))
+        passing = try ThreadBuffer(
+            threads: threads,
+            each: max(Self.attendedTokens, Int(HK_ROW_BLOCK)) * max(geometry.hidden, geometry.queryWidth))
         summaries = try DeviceBuffer(count: outputRows * weights.output.panels)
         samplers = SamplerPlaces(threads: threads, vocabulary: geometry.vocabulary)
     }

@@ -134,19 +134,21 @@ extension TraceCapture {
             scratch.attended, geometry.queryWidth, scratch.quantized, for: [layer.attentionOutput])
         // A head group's outputs are whole blocks of the int8 form, or that form needs a stage of its own.
         let isWhole = geometry.queryGroup * geometry.headSize % Int(HK_BLOCK) == 0
-        let written = Activations(
-            values: output.values, width: output.width, quantized: isWhole ? output.quantized : nil)
+        let written =
+            isWhole
+            ? output : Activations(values: scratch.attended.base, width: output.width, quantized: nil)
         stages.add(
             .attend(
                 AttendStage(
                     tokens: tokens.base, items: plan.items, pageTable: inputs.pageTable.base,
                     cache: UnsafePointer(caches.base + index), group: geometry.queryGroup,
                     queries: scratch.projections.base, queryStride: scratch.projectionStride,
-                    scale: 1 / Float(geometry.headSize).squareRoot(), scores: scratch.scores.places, output: written)),
+                    scale: 1 / Float(geometry.headSize).squareRoot(), scores: scratch.scores.places, output: written,
+                    passing: scratch.passing.places)),
             count: plan.itemCount)
         if !isWhole, let quantized = output.quantized {
             stages.add(
-                .quantize(QuantizeStage(values: output.values, width: output.width, quantized: quantized)),
+                .quantize(QuantizeStage(values: scratch.attended.base, width: output.width, quantized: quantized)),
                 count: rows, piece: rowPiece)
         }
         add(output, attentionOutput(layer), then: gate(layer), ahead: index + 1, rows, &stages)
@@ -178,17 +180,18 @@ extension TraceCapture {
     ) -> NormStage {
         NormStage(
             hidden: hidden.base, delta: addsResult ? UnsafePointer(scratch.result.base) : nil,
-            deltaStride: scratch.resultStride, weight: weight.base, epsilon: epsilon, output: output)
+            deltaStride: scratch.resultStride, weight: weight.base, epsilon: epsilon, output: output,
+            passing: scratch.passing.places)
     }
 
-    /// Activations with their int8 form where one of the products takes it.
+    /// Activations in the forms that the products take.
     private func activations(
         _ values: DeviceBuffer<Float>, _ width: Int, _ quantized: QuantizedBuffer, for matrices: [PackedMatrix],
         peak: Int32 = HK_INT8_PEAK
     ) -> Activations {
-        let isWanted = matrices.contains(where: \.takesInt8)
-        return Activations(
-            values: values.base, width: width, quantized: isWanted ? quantized.view(width: width, peak: peak) : nil)
+        Activations(
+            values: matrices.allSatisfy(\.takesInt8) ? nil : values.base, width: width,
+            quantized: matrices.contains(where: \.takesInt8) ? quantized.view(width: width, peak: peak) : nil)
     }
 
     /// Products of `input`, during which the cache of layer `ahead` is read ahead.
