@@ -1,8 +1,10 @@
 // Activations to int8, block by block: `hk_quantized` says how they lie. A whole tile's rows are written together. What is
 // made of gate and up goes from registers to int8.
 
-// To the nearest integer, ties to even, for |x| < 2²²: what adding 1.5·2²³ leaves in the last bits.
-HK_INLINE v16i rounded(v16 x) { return (v16i)(x + splat16(0x1.8p23f)) - (v16i)splat16(0x1.8p23f); }
+// To the nearest integer, ties to even, for |x| < 2²²: what adding 1.5·2²³ leaves in the last bits, of which the lowest 8 are a
+// byte's already.
+HK_INLINE v16i last_bits(v16 x) { return (v16i)(x + splat16(0x1.8p23f)); }
+HK_INLINE v16i rounded(v16 x) { return last_bits(x) - (v16i)splat16(0x1.8p23f); }
 
 // The scale that makes numbers as great as `limit` of those whose greatest has the bits `magnitude`, and its inverse. Floats
 // without sign compare as their bits do, and NaN and infinity, for which the scale is NaN, are the greatest of them.
@@ -126,13 +128,9 @@ HK_INLINE void quantize_tile(const block_source *from, size_t at, size_t column,
     HK_UNROLL for (int g = 0; g < 2; g++) {
         size_t group = first + g * 4;
         HK_UNROLL for (int half = 0; half < 2; half++) {
-            // As `rounded`, of which the lowest byte is all that counts.
-            v16i sum[4];
-            HK_UNROLL for (int r = 0; r < 4; r++) {
-                v16 scaled = parts[r][2 * g + half] * splat16(inverse[r]);
-                sum[r] = (v16i)(scaled + splat16(0x1.8p23f));
-            }
-            v64b words = HK_LOW_BYTES(sum[0], 0) | HK_LOW_BYTES(sum[1], 1) | HK_LOW_BYTES(sum[2], 2) | HK_LOW_BYTES(sum[3], 3);
+            v16i x[4];
+            HK_UNROLL for (int r = 0; r < 4; r++) x[r] = last_bits(parts[r][2 * g + half] * splat16(inverse[r]));
+            v64b words = HK_LOW_BYTES(x[0], 0) | HK_LOW_BYTES(x[1], 1) | HK_LOW_BYTES(x[2], 2) | HK_LOW_BYTES(x[3], 3);
             __builtin_memcpy(out->values + group * HK_GROUP + 64 * half, &words, 64);
             sums[g] = add_row_sums(sums[g], words);
         }
