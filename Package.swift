@@ -30,8 +30,9 @@ func tests(
 let bridgeModules: [Resource] =
     [.embedInCode("bridge/bootstrap.py")]
     + [
-        "__init__", "capabilities", "decode", "errors", "frames", "log", "mesh", "model", "outputs", "prefill", "probe",
-        "registry", "sampling", "server", "tensors",
+        "__init__", "capabilities", "chosen_class", "decode", "errors", "frames", "log", "mesh", "model", "outputs",
+        "prefill", "probe", "registry", "rules", "sampling", "seeds", "server", "tensors", "versions", "vllm_stub",
+        "weight_cache",
     ].map { .embedInCode("bridge/ttbatch_bridge/\($0).py") }
 
 let package = Package(

@@ -1,5 +1,6 @@
 // A check of everything that must always hold between steps, for tests and for a daemon in doubt.
 
+import TTPlatform
 import TTWorker
 
 /// Something that must always hold did not.
@@ -44,17 +45,21 @@ extension Scheduler {
     }
 
     private func checkBlocks() throws(IntegrityViolation) {
-        var owners = Array(repeating: Int32(0), count: pool.totalCount)
+        var owners = Array(repeating: Int32(0), count: pool.owners.count)
         for request in requests.values {
             try require(Set(request.blocks).count == request.blocks.count, "\(request.id) owns a block twice")
+            try require(
+                request.blocks.allSatisfy(pool.blocks.contains), "\(request.id) owns a block outside of \(pool.blocks)")
             for block in request.blocks { owners[Int(block)] += 1 }
         }
         try require(owners == pool.owners, "blocks are counted as owned by others than their owners")
         let free = pool.freeBlocks
         try require(Set(free).count == free.count, "a block is free twice")
-        try require(free.allSatisfy { owners[Int($0)] == 0 }, "a free block has an owner")
+        try require(
+            free.allSatisfy { pool.blocks.contains($0) && owners[Int($0)] == 0 }, "a free block has an owner, or is none")
         let used = owners.filter { $0 > 0 }.count
-        try require(used + free.count == owners.count, "\(used) blocks used and \(free.count) free of \(owners.count)")
+        try require(
+            used + free.count == pool.totalCount, "\(used) blocks used and \(free.count) free of \(pool.totalCount)")
     }
 
     /// What is known of a request's blocks is what they hold, and the block that is written next has no other owner.
@@ -64,7 +69,7 @@ extension Scheduler {
         let written = request.tokens.dropLast()
         let full = written.count / pool.blockSize
         // Of a prompt that is being prefilled, what was known before.
-        let expected = limits.sharesPrefixes ? (isPrefilling ? min(full, known.blockCount) : full) : 0
+        let expected = limits.prefixSharing != .none ? (isPrefilling ? min(full, known.blockCount) : full) : 0
         try require(
             known.blockCount == expected,
             "\(request.id) has \(full) full blocks, and \(known.blockCount) are known")

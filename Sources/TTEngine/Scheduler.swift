@@ -12,8 +12,8 @@ import TTWorker
 /// - *Admission.* A waiting request is prefilled when a slot is free, its tokens fit into what is left of the step's
 ///   token budget, and its blocks leave the watermark free, which running requests grow into. When nothing runs, the
 ///   watermark is waived: every request that was accepted fits the whole pool.
-/// - *Sharing.* A request takes the blocks of its longest beginning that is in the cache, copies the block that begins as
-///   it goes on, and computes the rest. Only full blocks are shared and at least its last token is computed, so nobody
+/// - *Sharing.* A request takes the blocks of its longest beginning that is in the cache, as far as the device can begin
+///   behind them; where it can begin anywhere, it copies the block that begins as it goes on. It computes the rest. Only full blocks are shared and at least its last token is computed, so nobody
 ///   writes into a block of two owners. What is computed in a step cannot be shared before the next: a request that could
 ///   then save a block waits for it. It waits for an older one that is admitted in the step, so never longer than there are
 ///   older ones; who passes it meanwhile overtakes it.
@@ -51,14 +51,12 @@ struct Scheduler {
     init(limits: StepLimits) {
         precondition(limits.maxNumSeqs > 0, "max_num_seqs must be at least 1")
         precondition(
-            limits.maxNumBatchedTokens >= limits.maxModelLen,
+            limits.maxNumBatchedTokens >= limits.prefillPadding.padded(limits.maxModelLen),
             "max_num_batched_tokens (\(limits.maxNumBatchedTokens)) must not be below max_model_len "
                 + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
         self.limits = limits
-        let blocks = limits.kvCache.blockCount
         // Ended requests' blocks, for others that begin alike: some templates in a large pool, one in a small one.
-        pool = KVBlockPool(
-            blockCount: blocks, blockSize: limits.kvCache.blockSize, idleReserve: max(blocks / 64, 64))
+        pool = KVBlockPool(limits.kvCache, idleReserve: max(limits.kvCache.blockCount / 64, 64))
     }
 
     /// Blocks that admission leaves free while anything runs: 1 % of the pool, rounded up.
@@ -78,7 +76,7 @@ struct Scheduler {
     ///
     /// The step that gave it has written the keys and values of all tokens before, which others may use from now on.
     mutating func append(_ token: Int32, to id: RequestID) {
-        if limits.sharesPrefixes { rememberBlocks(of: id) }
+        if limits.prefixSharing != .none { rememberBlocks(of: id) }
         requests[id]!.append(token)
     }
 
@@ -150,7 +148,7 @@ extension Scheduler {
             guard overtakingsLeft > 0 else { break }
             if mixes(requests[id]!), let row = admit(requests[id]!, budget: budget, computing: &computing) {
                 rows.append(row)
-                budget -= row.tokens.count - row.computedTokens
+                budget -= limits.prefillPadding.padded(row.tokens.count - row.computedTokens)
                 if !skipped.isEmpty { overtakingsLeft -= 1 }
             } else if case .waiting(let overtaken) = requests[id]!.phase {
                 skipped.append((id, rows.count))
@@ -181,16 +179,18 @@ extension Scheduler {
     ) -> PrefillRow? {
         let tokens = request.tokens
         // The last token is computed in any case: the next one is chosen from its logits.
-        let sharable = limits.sharesPrefixes ? (tokens.count - 1) / pool.blockSize : 0
-        let (shared, known) = pool.findPrefix(of: tokens, atMost: sharable)
-        let first = limits.sharesPrefixes ? pool.nextContent(of: tokens, after: known) : nil
+        let sharable = blocksToShare(of: tokens, atMost: tokens.count - 1)
+        var (shared, known) = pool.findPrefix(of: tokens, atMost: sharable)
+        let first = limits.prefixSharing != .none ? pool.nextContent(of: tokens, after: known) : nil
         if let first, shared.count < sharable, computing.contains(first) { return nil }
+        let usable = blocksToShare(of: tokens, atMost: shared.count * pool.blockSize)
+        if usable < shared.count { (shared, known) = pool.findPrefix(of: tokens, atMost: usable) }
         var computed = shared.count * pool.blockSize
         let copied =
-            limits.sharesPrefixes
+            limits.prefixSharing == .anywhere
             ? pool.findBeginning(of: tokens, after: known, atMost: tokens.count - 1 - computed) : nil
         computed += copied?.count ?? 0
-        guard tokens.count - computed <= budget,
+        guard limits.prefillPadding.padded(tokens.count - computed) <= budget,
             let blocks = pool.allocate(
                 pool.blocksNeeded(forTokens: tokens.count) - shared.count, sharing: shared,
                 leaving: running.isEmpty ? 0 : watermark)
@@ -201,6 +201,19 @@ extension Scheduler {
         return PrefillRow(
             id: request.id, tokens: tokens, promptLength: request.promptLength, computedTokens: computed,
             copiedBlock: copied?.block, blocks: blocks, sampling: request.sampling)
+    }
+}
+
+extension Scheduler {
+    /// Whole blocks that a sequence can begin with, of those that hold its first `computed` tokens.
+    private func blocksToShare(of tokens: [Int32], atMost computed: Int) -> Int {
+        let blocks = computed / pool.blockSize
+        return switch limits.prefixSharing {
+        case .none: 0
+        case .anywhere: blocks
+        case .aligned(let alignment):
+            alignment.start(atMost: blocks * pool.blockSize, of: tokens.count, limits.prefillPadding) / pool.blockSize
+        }
     }
 }
 

@@ -3,16 +3,17 @@
 import TTPlatform
 
 extension [UInt8] {
-    /// Appends a prefill step.
-    mutating func append(prefill batch: PrefillBatch, onDevice: Bool) {
-        let total = batch.tokens.reduce(0) { $0 + $1.count }
-        append(raw: [UInt32(batch.tokens.count), UInt32(batch.pageTable.width), onDevice ? 1 : 0, UInt32(total)])
-        append(raw: batch.startPositions)
-        append(raw: batch.tokens.map { Int32($0.count) })
-        append(raw: batch.slots.map(Int32.init))
-        append(raw: batch.pageTable.blocks)
-        for tokens in batch.tokens { append(raw: tokens) }
-        if onDevice { append(sampling: batch.sampling) }
+    /// Appends one call of a prefill step.
+    mutating func append(_ call: PrefillCall, of batch: PrefillBatch, onDevice: Bool) {
+        let total = call.rows.reduce(0) { $0 + batch.tokens[$1].count }
+        append(raw: [UInt32(call.rows.count), UInt32(batch.pageTable.width), onDevice ? 1 : 0, UInt32(total)])
+        append(raw: call.rows.map { batch.startPositions[$0] })
+        append(raw: call.rows.map { row in Int32(batch.tokens[row].count) })
+        append(raw: call.slots.map { Int32($0) })
+        append(raw: call.rows.map { row in Int32(batch.slots[row]) })
+        for row in call.rows { append(raw: [Int32](batch.pageTable[row])) }
+        for row in call.rows { append(raw: batch.tokens[row]) }
+        if onDevice { append(sampling: call.rows.map { batch.sampling[$0] }) }
     }
 
     /// Appends a decode step with what its plan takes from the host.
@@ -21,7 +22,6 @@ extension [UInt8] {
         append(raw: [UInt32(batch.tokens.count), UInt32(batch.pageTable.width), flags.rawValue, 0])
         append(raw: batch.tokens)
         append(raw: batch.positions)
-        if let remap = plan.slotRemap { append(raw: remap.map(Int32.init)) }
         if plan.inputs != .keep { append(raw: batch.pageTable.blocks) }
         if flags.contains(.reloadSampling) { append(sampling: batch.sampling) }
     }
@@ -51,7 +51,6 @@ private struct DecodeFlags: OptionSet {
     static let sampleOnDevice = DecodeFlags(rawValue: 4)
     static let reloadSampling = DecodeFlags(rawValue: 8)
     static let resetSampling = DecodeFlags(rawValue: 16)
-    static let slotRemap = DecodeFlags(rawValue: 32)
 
     init(rawValue: UInt32) { self.rawValue = rawValue }
 
@@ -63,7 +62,6 @@ private struct DecodeFlags: OptionSet {
         case .reloadPageTable: insert(.reloadPageTable)
         case .keep: break
         }
-        if plan.slotRemap != nil { insert(.slotRemap) }
         guard onDevice else { return }
         insert(.sampleOnDevice)
         if plan.reloadSamplingParams { insert(.reloadSampling) }
@@ -78,24 +76,34 @@ struct StepAnswer {
     /// Time that the model's own calls took.
     let modelNanoseconds: Int64
 
+    /// Bytes of an answer for rows of which those in use are marked: a token of each, or the logits of those in use.
+    static func size(isActive: [Bool], onDevice: Bool, vocabulary: Int) -> Int {
+        headSize + 4 * (onDevice ? isActive.count : isActive.count { $0 } * vocabulary)
+    }
+
     /// Reads a payload for rows of which those in use are marked.
     init(
         _ bytes: UnsafeRawBufferPointer, isActive: [Bool], onDevice: Bool, vocabulary: Int
     ) throws(BridgeError) {
         let width = onDevice ? 1 : vocabulary
-        guard bytes.count == Self.headSize + 4 * isActive.count * width else {
-            throw .malformed("\(bytes.count) bytes for \(isActive.count) rows of \(width)")
+        let expected = onDevice ? isActive.count : isActive.count { $0 }
+        guard bytes.count == Self.size(isActive: isActive, onDevice: onDevice, vocabulary: vocabulary) else {
+            throw .malformed("\(bytes.count) bytes for \(expected) rows of \(width)")
         }
         let (count, kind) = (bytes.load(as: UInt32.self), bytes.load(fromByteOffset: 4, as: UInt32.self))
-        guard count == isActive.count, kind == (onDevice ? 1 : 0) else {
-            throw .malformed("\(count) rows of kind \(kind) for \(isActive.count) rows")
+        guard count == expected, kind == (onDevice ? 1 : 0) else {
+            throw .malformed("\(count) rows of kind \(kind) for \(expected) rows")
         }
         modelNanoseconds = Int64(clamping: bytes.load(fromByteOffset: 8, as: UInt64.self))
+        var next = 0
         rows = StepOutput(
-            rows: isActive.enumerated().map { index, isActive in
-                guard isActive else { return .padding }
-                let start = Self.headSize + 4 * index * width
-                if onDevice { return .token(bytes.load(fromByteOffset: start, as: Int32.self)) }
+            rows: isActive.map { isActive in
+                guard isActive || onDevice else { return .padding }
+                let start = Self.headSize + 4 * next * width
+                next += 1
+                if onDevice {
+                    return isActive ? .token(bytes.load(fromByteOffset: start, as: Int32.self)) : .padding
+                }
                 return .logits(
                     [Float](unsafeUninitializedCapacity: width) { buffer, count in
                         UnsafeMutableRawBufferPointer(buffer).copyMemory(

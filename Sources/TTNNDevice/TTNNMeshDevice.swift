@@ -1,5 +1,6 @@
-// An open Tenstorrent mesh: which chips, opened how, and the models that its interpreter has.
+// An open Tenstorrent mesh: which chips, opened how, and the model class that it was opened for.
 
+import ModelFiles
 import TTPlatform
 
 /// A mesh that a bridge process holds.
@@ -10,23 +11,38 @@ final class TTNNMeshDevice: MeshDevice {
     let summary: String
     let models: ModelRegistry
     let warnings: [ConfigurationWarning]
+    let defaultTraceMode: TraceMode?
+    /// `module:Class` of the model that the mesh is for.
+    let modelClass: String
     let bridge: Bridge
+    private let clusterArchitecture: ChipArchitecture
 
-    /// Asks the bridge what there is, decides what to open (contract §2.3, §2.5, §2.6), and opens it.
+    /// Asks the bridge what there is, decides what to open (contract §2.3, §2.5, §2.6), and opens it. The model's class is
+    /// imported before, since it may ask for a fabric.
     ///
     /// - Parameter selection: the mesh asked for; all chips in one row where not given.
     /// - Throws: `ConfigurationError`, `TTNNError` or `DeviceFault`; the caller ends the bridge then.
-    init(_ bridge: Bridge, selection: MeshSelection?, tt: TTConfig) throws {
+    init(_ bridge: Bridge, for model: ModelConfig, selection: MeshSelection?, tt: TTConfig) throws {
         let seconds = bridge.configuration.openDeadline
         let found: DescribeAnswer = try bridge.request(.describe, NoHeader(), seconds: seconds)
         let cluster = ClusterType(
             name: found.clusterType, architecture: found.architecture.contains("blackhole") ? .blackhole : .wormhole)
         meshShape = try MeshSelection.resolve(selection, availableDevices: found.deviceIds.count)
-        let fabric = FabricConfig.resolve(tt.fabricConfig, shape: meshShape, architecture: cluster.architecture)
+        modelClass = try Self.modelClass(bridge, for: model)
+        let chosen: ChooseAnswer = try bridge.request(
+            .choose, ChooseHeader(modelClass: modelClass, hfModel: bridge.configuration.hfModel), seconds: seconds)
+        defaultTraceMode = TraceMode(rawValue: chosen.defaultTraceMode)
+        // The class's own fabric is set with all that it says of it; the bridge has that.
+        let isOwnFabric = chosen.fabricConfig != nil && tt.fabricConfig == nil && meshShape.deviceCount > 1
+        let fabric =
+            isOwnFabric
+            ? nil : FabricConfig.resolve(tt.fabricConfig, shape: meshShape, architecture: cluster.architecture)
         let axis = try DispatchCoreAxis.check(tt.dispatchCoreAxis, architecture: cluster.architecture)
         let header = OpenHeader(
             rows: meshShape.rows, columns: meshShape.columns, fabricConfig: fabric.flatMap { $0.settable?.rawValue },
-            fabricReliabilityMode: fabric?.settable == nil ? nil : tt.fabricReliabilityMode?.rawValue,
+            usesClassFabric: isOwnFabric,
+            fabricReliabilityMode:
+                fabric?.settable == nil && !isOwnFabric ? nil : tt.fabricReliabilityMode?.rawValue,
             traceRegionSize: tt.traceRegionBytes(on: cluster), workerL1Size: tt.workerL1Size,
             l1SmallSize: tt.l1SmallSize, numCommandQueues: tt.numCommandQueues, dispatchCoreAxis: axis?.rawValue)
         let opened: OpenAnswer = try bridge.request(.open, header, seconds: seconds)
@@ -35,9 +51,11 @@ final class TTNNMeshDevice: MeshDevice {
                 operation: BridgeRequest.open.operation,
                 reason: "the mesh has \(opened.deviceCount) chips, not \(meshShape.deviceCount)")
         }
-        models = try Self.models(bridge)
+        models = Self.models()
         chipArchitecture = cluster.architecture
-        let words = fabric.map { ", fabric \($0.rawValue)" } ?? ""
+        clusterArchitecture = cluster.architecture
+        let fabricName = isOwnFabric ? chosen.fabricConfig : fabric?.rawValue
+        let words = fabricName.map { ", fabric \($0)" } ?? ""
         summary = "\(cluster.name) (\(found.architecture)), mesh \(meshShape)\(words)"
         warnings = Self.warnings(tt, cluster)
         self.bridge = bridge
@@ -47,30 +65,45 @@ final class TTNNMeshDevice: MeshDevice {
 
     func close() { bridge.shutDown() }
 
-    private static func models(_ bridge: Bridge) throws -> ModelRegistry {
-        var registry = ModelRegistry()
-        if let modelClass = bridge.configuration.modelClass {
-            registry.registerForAll(factory(modelClass))
-            return registry
-        }
+    /// What the class says that fits; where it says nothing, the contract's table by the name that the checkpoint has.
+    func maxTokensAllUsers(of model: ModelConfig, maxModelLen: Int, maxNumSeqs: Int) throws -> Int? {
+        let answer: LimitsAnswer = try bridge.request(
+            .limits,
+            LimitsHeader(
+                numDevices: meshShape.deviceCount, ttDataParallel: 1, maxModelLen: maxModelLen, maxNumSeqs: maxNumSeqs),
+            seconds: bridge.configuration.openDeadline)
+        return answer.maxTokensAllUsers
+            ?? KVBlockCount.maxTokensAllUsers(
+                model: bridge.configuration.hfModel ?? model.name, deviceCount: meshShape.deviceCount,
+                architecture: clusterArchitecture)
+    }
+
+    /// The class that the configuration names, or the one that is registered for an architecture of the model.
+    private static func modelClass(_ bridge: Bridge, for model: ModelConfig) throws -> String {
+        if let modelClass = bridge.configuration.modelClass { return modelClass }
         let answer: ModelsAnswer = try bridge.request(
             .models, ModelsHeader(extraModelsDir: bridge.configuration.extraModelsDir),
             seconds: bridge.configuration.openDeadline)
-        for (architecture, modelClass) in answer.classes where architecture.hasPrefix("TT") {
-            registry.register(architecture, factory(modelClass))
+        let tried = try TTPlatform.ttArchitectures(of: model)
+        guard let modelClass = tried.lazy.compactMap({ answer.classes[$0] }).first else {
+            throw ConfigurationError.noModel(
+                model: model.name, tried: tried, known: answer.classes.keys.sorted(), platform: "ttnn")
         }
-        return registry
+        return modelClass
     }
 
-    private static func factory(_ modelClass: String) -> ModelRegistry.Factory {
-        { initialization, device in
+    /// The one model that the mesh was opened for, whatever its architecture.
+    private static func models() -> ModelRegistry {
+        var registry = ModelRegistry()
+        registry.registerForAll { initialization, device in
             guard let mesh = device as? TTNNMeshDevice else {
                 throw DeviceFault(
                     operation: BridgeRequest.load.operation, reason: "\(device.platformName) is no Tenstorrent mesh",
                     repeats: true)
             }
-            return try TTNNModel(modelClass, initialization, mesh)
+            return try TTNNModel(initialization, mesh)
         }
+        return registry
     }
 
     private static func warnings(_ tt: TTConfig, _ cluster: ClusterType) -> [ConfigurationWarning] {

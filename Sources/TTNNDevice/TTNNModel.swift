@@ -7,7 +7,7 @@ import TTPlatform
 /// A model class of tt-metal, driven through the contract (§1).
 final class TTNNModel: TTModel {
     let capabilities: ModelCapabilities
-    let maxTokensAllUsers: Int?
+    private let prefillRules: PrefillRules
     private let bridge: Bridge
     private let config: ModelConfig
     private let initialization: ModelInitialization
@@ -27,25 +27,28 @@ final class TTNNModel: TTModel {
         let onDevice: Bool
     }
 
-    /// Loads the class `modelClass` (`module:Class`) on the mesh.
+    /// Loads the class that the mesh was opened for.
     ///
     /// - Throws: `TTNNError.refused` or `DeviceFault`.
-    init(
-        _ modelClass: String, _ initialization: ModelInitialization, _ mesh: TTNNMeshDevice
-    ) throws {
+    init(_ initialization: ModelInitialization, _ mesh: TTNNMeshDevice) throws {
         bridge = mesh.bridge
         self.initialization = initialization
         config = initialization.config
         deviceCount = mesh.meshShape.deviceCount
         let answer: LoadAnswer = try bridge.request(
-            .load, LoadHeader(initialization, modelClass, bridge.configuration, deviceCount: deviceCount),
-            seconds: bridge.configuration.loadDeadline)
+            .load, LoadHeader(initialization), seconds: bridge.configuration.loadDeadline)
         capabilities = ModelCapabilities(answer)
-        maxTokensAllUsers = answer.maxTokensAllUsers
+        prefillRules = PrefillRules(
+            slots: answer.prefillSlots, largestCall: max(1, answer.largestPrefill),
+            padding: capabilities.prefillPadding, chunk: answer.prefillChunk,
+            isTraced: initialization.traceMode == .all)
         bridge.log(
             .info,
-            "\(modelClass): decode contract \(answer.decodeContract), \(answer.tensors) tensors, "
+            "\(mesh.modelClass) (\(answer.age)): decode contract \(answer.decodeContract), \(answer.tensors) tensors, "
                 + (answer.splitsRead ? "output read apart" : "output read within the step"))
+        if capabilities.prefixSharing == .none {
+            bridge.log(.info, "prompts that begin alike share no KV blocks: the class does not say how, or it is not known")
+        }
     }
 
     deinit {
@@ -65,7 +68,7 @@ final class TTNNModel: TTModel {
         try prepare(
             .allocate,
             AllocateHeader(
-                shape: [shape.blockCount, heads / min(deviceCount, heads), shape.blockSize, config.headSize],
+                shape: [shape.allocatedCount, heads / min(deviceCount, heads), shape.blockSize, config.headSize],
                 layers: config.layerCount, pageTableWidth: pageTableWidth, traceMode: initialization.traceMode.rawValue),
             seconds: bridge.configuration.loadDeadline)
     }
@@ -80,12 +83,16 @@ final class TTNNModel: TTModel {
 
     func prefillForward(_ batch: PrefillBatch) throws(DeviceFault) -> StepOutput {
         let onDevice = batch.sampling.allSatisfy { $0 != .onHost }
-        let deadline = deadline(bridge.configuration.prefillDeadline, hasRun: hasPrefilled)
-        try bridge.send(.prefill, until: deadline) { $0.append(prefill: batch, onDevice: onDevice) }
-        let isActive = batch.tokens.map { _ in true }
-        let output = try receive(.prefill, isActive, onDevice: onDevice, until: deadline)
-        hasPrefilled = true
-        return output.rows
+        var output = StepOutput(rows: batch.tokens.map { _ in .padding })
+        for call in prefillRules.calls(for: batch, onDevice: onDevice) {
+            let deadline = deadline(bridge.configuration.prefillDeadline, hasRun: hasPrefilled)
+            try bridge.send(.prefill, until: deadline) { $0.append(call, of: batch, onDevice: onDevice) }
+            let answer = try receive(
+                .prefill, call.rows.map { _ in true }, onDevice: onDevice, until: deadline)
+            for (row, result) in zip(call.rows, answer.rows.rows) { output.rows[row] = result }
+            hasPrefilled = true
+        }
+        return output
     }
 
     func decodeForward(_ batch: DecodeBatch, plan: DecodePlan) throws(DeviceFault) {
@@ -134,7 +141,7 @@ final class TTNNModel: TTModel {
         _ kind: BridgeRequest, _ isActive: [Bool], onDevice: Bool, until deadline: Deadline
     ) throws(DeviceFault) -> StepAnswer {
         let vocabulary = config.vocabularySize
-        let size = StepAnswer.headSize + isActive.count * 4 * (onDevice ? 1 : vocabulary)
+        let size = StepAnswer.size(isActive: isActive, onDevice: onDevice, vocabulary: vocabulary)
         return try bridge.receive(kind, maxPayload: size, until: deadline) { bytes throws(BridgeError) in
             try StepAnswer(bytes, isActive: isActive, onDevice: onDevice, vocabulary: vocabulary)
         }
@@ -145,21 +152,38 @@ extension ModelCapabilities {
     fileprivate init(_ answer: LoadAnswer) {
         self.init(
             supportsSampleOnDevice: answer.supportsSampleOnDevice, maxDeviceTopK: answer.maxDeviceTopK,
-            supportsDeviceSeededSampling: answer.supportsDeviceSeededSampling,
-            supportsPrefixCaching: answer.supportsPrefixCaching, supportedBatchSizes: answer.supportedBatchSizes)
+            deviceDraws: DeviceDraws(answer.draws), prefixSharing: PrefixSharing(answer.prefixAlignment),
+            supportedBatchSizes: answer.supportedBatchSizes)
+        prefillPadding = answer.padsPrefill ? .buckets : .none
+        // Classes write the padding of a prefill through the page table's empty places.
+        needsNullBlock = true
         deviceSamplingScope = answer.samplesPerRow ? .step : .oneSetAStep
         keepsDecodeInputs = answer.supportsAsyncDecode
         runsDecodeApart = true
     }
 }
 
+extension DeviceDraws {
+    fileprivate init(_ draws: LoadAnswer.Draws) {
+        switch draws {
+        case .none: self = .none
+        case .unseeded: self = .unseeded
+        case .byPosition: self = .byPosition
+        }
+    }
+}
+
+extension PrefixSharing {
+    fileprivate init(_ pairs: [[Int]]) {
+        let steps = pairs.compactMap { $0.count == 2 ? PrefillAlignment.Step(length: $0[0], multiple: $0[1]) : nil }
+        self = PrefillAlignment(steps: steps).map(PrefixSharing.aligned) ?? .none
+    }
+}
+
 extension LoadHeader {
-    fileprivate init(
-        _ initialization: ModelInitialization, _ modelClass: String, _ bridge: BridgeConfiguration, deviceCount: Int
-    ) {
+    fileprivate init(_ initialization: ModelInitialization) {
         let model = initialization.config
         self.init(
-            modelClass: modelClass, modelName: model.name, hfModel: bridge.hfModel,
             config: Config(
                 _nameOrPath: model.path, architectures: model.architectures, vocabSize: model.vocabularySize,
                 hiddenSize: model.hiddenSize, intermediateSize: model.intermediateSize,
@@ -168,7 +192,7 @@ extension LoadHeader {
                 maxPositionEmbeddings: model.contextLength, rmsNormEps: model.rmsNormEpsilon,
                 ropeTheta: model.rope.theta),
             maxBatchSize: initialization.maxBatchSize, maxSeqLen: initialization.maxSequenceLength,
-            dataParallel: initialization.dataParallel, deviceCount: deviceCount,
-            optimizations: initialization.optimizations.rawValue)
+            blockSize: initialization.blockSize, dataParallel: initialization.dataParallel,
+            optimizations: initialization.optimizations?.rawValue)
     }
 }

@@ -1,6 +1,7 @@
 // The Tenstorrent platform: which cards there are, whether they can be used, and how a mesh of them is opened.
 
 import Foundation
+public import ModelFiles
 public import TTPlatform
 
 /// Tenstorrent cards in this machine, driven by a bridge process that holds `ttnn`.
@@ -45,7 +46,7 @@ public struct TTNNPlatform: DevicePlatform {
     ///
     /// - Throws: `TTNNError`, `ConfigurationError`, or a `DeviceFault` where it may go better the next time.
     public func openMeshDevice(
-        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
+        _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
     ) throws -> any MeshDevice {
         var selection = configuration.meshDevice
         if selection == nil, let name = environment["MESH_DEVICE"], !name.isEmpty {
@@ -56,7 +57,7 @@ public struct TTNNPlatform: DevicePlatform {
         variables["TT_VISIBLE_DEVICES"] = try visible.part(of: replica)
         let bridge = try Bridge(configuration.bridge, environment: variables, recovery: recovery, user: user)
         do {
-            return try TTNNMeshDevice(bridge, selection: selection, tt: configuration.tt)
+            return try TTNNMeshDevice(bridge, for: model, selection: selection, tt: configuration.tt)
         } catch {
             bridge.shutDown()
             throw error
@@ -104,17 +105,11 @@ public struct TTNNPlatform: DevicePlatform {
             if let problem = probe.problem {
                 return .unusable(devices, reason: "\(bridge.python) (Python \(probe.python)): \(problem)")
             }
-            if probe.architectures.isEmpty, bridge.modelClass == nil {
-                return .unusable(
-                    devices,
-                    reason: "\(bridge.python) finds no TT model class: put tt-metal's folder on PYTHONPATH, or set "
-                        + "bridge.model_class or bridge.extra_models_dir")
-            }
-            let classes = bridge.modelClass ?? probe.architectures.joined(separator: ", ")
-            let line = "Python \(probe.python), ttnn \(probe.ttnn ?? "of unknown version"), models: \(classes)"
+            if let problem = probe.noClass(bridge) { return .unusable(devices, reason: problem) }
             return .found(
                 devices.map { device in
-                    DiscoveredDevice(name: device.name, summary: device.summary, details: device.details + [line])
+                    DiscoveredDevice(
+                        name: device.name, summary: device.summary, details: device.details + probe.lines)
                 })
         } catch {
             return .unusable(devices, reason: "\(error)")

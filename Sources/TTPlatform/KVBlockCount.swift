@@ -31,12 +31,13 @@ public enum KVBlockCount {
     ///   - model: the model's name, for the table.
     ///   - bytesPerBlock: what `TTModel.kvCacheBytes` says.
     ///   - availableBytes: what `MeshDevice.availableKVCacheBytes` says.
-    ///   - modelsLimit: what `TTModel.maxTokensAllUsers` says; it counts instead of the table.
+    ///   - maxTokensAllUsers: what `MeshDevice.maxTokensAllUsers` says; it counts instead of the table.
+    ///   - hasNullBlock: whether block 0 is kept out of the pool; it is one more then.
     /// - Throws: `ConfigurationError.keyValueCacheTooSmall` where the pool does not hold one longest sequence, unless that may
     ///   be made to fit.
     public static func pool(
         _ configuration: CheckedConfiguration, model: String, bytesPerBlock: Int, availableBytes: Int?,
-        modelsLimit: Int? = nil
+        maxTokensAllUsers limit: Int? = nil, hasNullBlock: Bool = false
     ) throws(ConfigurationError) -> KVCacheShape {
         let blockSize = configuration.blockSize
         let longest = ceilDivide(configuration.maxModelLen, blockSize)
@@ -46,7 +47,7 @@ public enum KVBlockCount {
         case .bytes(let bytes): count = bytes / max(1, bytesPerBlock)
         case .rule:
             let table = blocks(
-                maxTokensAllUsers: modelsLimit
+                maxTokensAllUsers: limit
                     ?? maxTokensAllUsers(
                         model: model, deviceCount: configuration.deviceCount,
                         architecture: configuration.chipArchitecture),
@@ -59,7 +60,8 @@ public enum KVBlockCount {
             throw .keyValueCacheTooSmall(
                 blocks: count, blockSize: blockSize, maxModelLen: configuration.maxModelLen)
         }
-        return KVCacheShape(blockCount: min(count, Int(Int32.max)), blockSize: blockSize)
+        return KVCacheShape(
+            blockCount: min(count, Int(Int32.max) - 1), blockSize: blockSize, hasNullBlock: hasNullBlock)
     }
 
     /// Blocks in half of the free memory: the rest is for activations, other programs and the page cache.

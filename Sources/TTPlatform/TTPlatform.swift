@@ -17,25 +17,28 @@ public enum TTPlatform {
     ///   - platformName: the device's platform, for warnings about settings that it cannot heed.
     ///   - deviceCount: chips of the opened mesh.
     ///   - chipArchitecture: generation of its chips; `nil` where it has none.
+    ///   - maxTokensAllUsers: tokens that the device has room for, of all rows together; `nil` where its free memory decides.
+    ///   - defaultTraceMode: which steps the device runs as traces where the configuration does not say.
     ///   - deviceWarnings: what the opened device says of settings that it could not heed.
     /// - Throws: `ConfigurationError` for what is not supported or contradicts itself.
     public static func checkAndUpdateConfig(
         _ configuration: EngineConfiguration, model: ModelConfig, platformName: String, deviceCount: Int = 1,
-        chipArchitecture: ChipArchitecture? = nil, deviceWarnings: [ConfigurationWarning] = []
+        chipArchitecture: ChipArchitecture? = nil, maxTokensAllUsers: Int? = nil, defaultTraceMode: TraceMode? = nil,
+        deviceWarnings: [ConfigurationWarning] = []
     ) throws(ConfigurationError) -> CheckedConfiguration {
         try refuseUnsupported(configuration)
         let architectures = try ttArchitectures(of: model)
-        let maxModelLen = try maxModelLen(
-            configuration, model: model, isHost: platformName == "host", deviceCount: deviceCount,
-            chipArchitecture: chipArchitecture)
+        let maxModelLen = try maxModelLen(configuration, model: model, maxTokensAllUsers: maxTokensAllUsers)
         let budget = try maxNumBatchedTokens(configuration, maxModelLen: maxModelLen)
+        var tt = configuration.tt
+        if let defaultTraceMode, !tt.givenKeys.contains("trace_mode") { tt.traceMode = defaultTraceMode }
         return CheckedConfiguration(
             architectures: architectures, maxModelLen: maxModelLen,
             fitsModelLenToPool: configuration.maxModelLen == .fit, maxNumSeqs: configuration.maxNumSeqs,
             maxNumBatchedTokens: budget.tokens, blockSize: configuration.blockSize ?? defaultBlockSize,
             blockSource: blockSource(configuration), kvCacheDType: configuration.kvCacheDType,
             deviceCount: deviceCount, chipArchitecture: chipArchitecture,
-            requestedPrefixCaching: configuration.enablePrefixCaching, tt: configuration.tt,
+            requestedPrefixCaching: configuration.enablePrefixCaching, tt: tt,
             warnings: budget.warnings + hardwareWarnings(configuration, platformName, deviceCount) + deviceWarnings)
     }
 
@@ -51,13 +54,16 @@ public enum TTPlatform {
                 reason: "\(model) runs batches of \(sizes.map(String.init).joined(separator: ", "))",
                 remedy: "choose one of these")
         }
-        if configuration.requestedPrefixCaching == true, !capabilities.supportsPrefixCaching {
+        if configuration.requestedPrefixCaching == true, capabilities.prefixSharing == .none {
             throw .unsupported(
                 key: "enable_prefix_caching", value: "true", reason: "\(model) cannot share KV blocks",
                 remedy: "leave it out, or choose a model that can")
         }
-        configuration.enablePrefixCaching =
-            configuration.requestedPrefixCaching ?? capabilities.supportsPrefixCaching
+        configuration.prefixSharing =
+            configuration.requestedPrefixCaching == false ? .none : capabilities.prefixSharing
+        // Prompts are not cut into pieces: the budget must hold the longest one as the device pads it.
+        configuration.maxNumBatchedTokens = max(
+            configuration.maxNumBatchedTokens, capabilities.prefillPadding.padded(configuration.maxModelLen))
         guard !capabilities.supportsSampleOnDevice, configuration.tt.sampleOnDeviceMode != .none else { return }
         if configuration.tt.givenKeys.contains("sample_on_device_mode") {
             throw .unsupported(
@@ -122,8 +128,7 @@ extension TTPlatform {
     }
 
     private static func maxModelLen(
-        _ configuration: EngineConfiguration, model: ModelConfig, isHost: Bool, deviceCount: Int,
-        chipArchitecture: ChipArchitecture?
+        _ configuration: EngineConfiguration, model: ModelConfig, maxTokensAllUsers: Int?
     ) throws(ConfigurationError) -> Int {
         let length: Int
         switch configuration.maxModelLen {
@@ -131,11 +136,7 @@ extension TTPlatform {
         case .tokens(let tokens): length = tokens
         case .fit:
             // What a board holds is known before a model is there, and the model wants to know it.
-            var pool =
-                isHost
-                ? Int.max
-                : KVBlockCount.maxTokensAllUsers(
-                    model: model.name, deviceCount: deviceCount, architecture: chipArchitecture)
+            var pool = maxTokensAllUsers ?? Int.max
             if let blocks = configuration.numBlocksOverride {
                 pool = blocks.multipliedReportingOverflow(by: configuration.blockSize ?? defaultBlockSize).partialValue
             }

@@ -5,7 +5,7 @@ import TTPlatform
 /// Plans decode steps by comparing each with the one that the device ran last.
 ///
 /// A transition reloads everything: the first decode step, the first after a prefill (rows have joined: new requests or
-/// such as were preempted), a row that left or moved, and a row whose tokens the device samples from now on.
+/// such as were preempted), a row that left, and a row whose tokens the device samples from now on.
 /// Otherwise the device goes on by itself, unless a row is sampled on the host, whose token the device does not have.
 struct DecodePlanner {
     /// What a step looks like to the planner.
@@ -29,13 +29,12 @@ struct DecodePlanner {
     /// The step ran: its state is on the device now.
     mutating func ran(_ step: Step) { last = step }
 
-    /// The plan for `step`, with the moves of rows since the last one.
-    func plan(_ step: Step, slotRemap: [Int]?) -> DecodePlan {
+    /// The plan for `step`.
+    func plan(_ step: Step) -> DecodePlan {
         guard let last, last.layoutVersion == step.layoutVersion, !step.takesOverFromHost(last) else {
             let samplesOnDevice = step.sampling.contains { $0.isOnDevice }
             return DecodePlan(
-                inputs: .reloadAll, reloadSamplingParams: true, resetSamplingState: samplesOnDevice,
-                slotRemap: slotRemap)
+                inputs: .reloadAll, reloadSamplingParams: true, resetSamplingState: samplesOnDevice)
         }
         let samplingChanged = last.sampling != step.sampling
         let inputs: DecodePlan.Inputs
@@ -45,7 +44,7 @@ struct DecodePlanner {
             inputs = last.tableVersion == step.tableVersion ? .keep : .reloadPageTable
         }
         return DecodePlan(
-            inputs: inputs, reloadSamplingParams: samplingChanged, resetSamplingState: false, slotRemap: slotRemap)
+            inputs: inputs, reloadSamplingParams: samplingChanged, resetSamplingState: false)
     }
 }
 

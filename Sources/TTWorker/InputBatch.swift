@@ -4,8 +4,8 @@ import TTPlatform
 
 /// The rows of the device batch.
 ///
-/// A row stays where it is from step to step, so that most of a step's input is there already. New rows take the lowest
-/// empty places; `condense` closes the gaps that are left, and says which rows moved.
+/// A row stays where it is until it leaves, so that what a device keeps for its place (random state, its last token) is
+/// never another row's. New rows take the lowest empty places.
 struct InputBatch {
     /// A request in the batch.
     struct Row: Equatable {
@@ -24,7 +24,7 @@ struct InputBatch {
     private(set) var rows: [Row?]
     /// `[rows, width]`, zeros in empty places.
     private(set) var pageTable: PageTable
-    /// Changes whenever a row joins, leaves or moves.
+    /// Changes whenever a row joins or leaves.
     private(set) var layoutVersion = 0
     /// Changes whenever a row gets blocks.
     private(set) var tableVersion = 0
@@ -57,25 +57,6 @@ struct InputBatch {
         guard let place = places.removeValue(forKey: id) else { preconditionFailure("\(id) is not in the batch") }
         clear(place)
         layoutVersion += 1
-    }
-
-    /// Moves the highest rows into the lowest gaps until the rows lie together at the beginning.
-    ///
-    /// - Returns: `remap[i] = j` where place i now has what place j had, or `nil` where no row moved.
-    mutating func condense() -> [Int]? {
-        var remap: [Int]?
-        var high = rows.count - 1
-        for gap in 0..<count where rows[gap] == nil {
-            while rows[high] == nil { high -= 1 }
-            guard let row = rows[high] else { preconditionFailure("a row beyond the gap") }
-            clear(high)
-            put(row, at: gap)
-            layoutVersion += 1
-            var moves = remap ?? Array(rows.indices)
-            moves.swapAt(gap, high)
-            remap = moves
-        }
-        return remap
     }
 
     /// Gives the row at `place` further blocks.

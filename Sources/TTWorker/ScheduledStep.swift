@@ -144,21 +144,23 @@ public struct StepLimits: Sendable, Equatable {
     public var maxNumSeqs: Int
     /// Longest sequence, prompt and generated tokens together.
     public var maxModelLen: Int
-    /// Most tokens in one prefill step; a single longer prompt is refused.
+    /// Most tokens in one prefill step, padded ones included; at least the longest sequence's.
     public var maxNumBatchedTokens: Int
     /// The KV pool.
     public var kvCache: KVCacheShape
     /// Tokens of the model's vocabulary.
     public var vocabularySize: Int
-    /// Whether a row may begin with blocks that another one has computed.
-    public var sharesPrefixes: Bool
+    /// Where a row may begin behind blocks that another one has computed.
+    public var prefixSharing: PrefixSharing
+    /// What the device pads rows of a prefill to; the token budget counts that.
+    public var prefillPadding: PrefillPadding
     /// Whether rows with different temperature, top-k or top-p may be in the batch together.
     public var mixesSampling: Bool
 
     /// Limits as given.
     public init(
         maxNumSeqs: Int, maxModelLen: Int, maxNumBatchedTokens: Int, kvCache: KVCacheShape, vocabularySize: Int,
-        sharesPrefixes: Bool, mixesSampling: Bool = true
+        prefixSharing: PrefixSharing = .none, prefillPadding: PrefillPadding = .none, mixesSampling: Bool = true
     ) {
         self.mixesSampling = mixesSampling
         self.maxNumSeqs = maxNumSeqs
@@ -166,6 +168,7 @@ public struct StepLimits: Sendable, Equatable {
         self.maxNumBatchedTokens = maxNumBatchedTokens
         self.kvCache = kvCache
         self.vocabularySize = vocabularySize
-        self.sharesPrefixes = sharesPrefixes
+        self.prefixSharing = prefixSharing
+        self.prefillPadding = prefillPadding
     }
 }

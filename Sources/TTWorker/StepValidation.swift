@@ -27,7 +27,7 @@ struct StepValidation {
                 throw fault("\(row.id) joins the batch and is in it already")
             }
             try check(row)
-            budget -= row.tokens.count - row.computedTokens
+            budget -= limits.prefillPadding.padded(row.tokens.count - row.computedTokens)
         }
         guard budget >= 0 else {
             throw fault("a prefill of more than \(limits.maxNumBatchedTokens) tokens")
@@ -57,8 +57,7 @@ struct StepValidation {
         else {
             throw fault("\(row.id) has no prompt, or tokens that are not in the vocabulary")
         }
-        guard (0..<row.tokens.count).contains(row.computedTokens), limits.sharesPrefixes || row.computedTokens == 0
-        else {
+        guard (0..<row.tokens.count).contains(row.computedTokens), mayBegin(row) else {
             throw fault("\(row.id) has \(row.computedTokens) of \(row.tokens.count) tokens computed")
         }
         guard (row.copiedBlock == nil) == row.computedTokens.isMultiple(of: limits.kvCache.blockSize) else {
@@ -69,9 +68,21 @@ struct StepValidation {
         try check(tokenCount: row.tokens.count, blockCount: row.blocks.count, of: row.id)
     }
 
+    /// Whether the device can begin a prefill behind the row's computed tokens.
+    private func mayBegin(_ row: PrefillRow) -> Bool {
+        let computed = row.computedTokens
+        return switch limits.prefixSharing {
+        case .none: computed == 0
+        case .anywhere: true
+        case .aligned(let alignment):
+            computed.isMultiple(of: limits.kvCache.blockSize)
+                && alignment.start(atMost: computed, of: row.tokens.count, limits.prefillPadding) == computed
+        }
+    }
+
     private func check(blocks: [Int32], of id: RequestID) throws(DeviceFault) {
-        for block in blocks where !(0..<limits.kvCache.blockCount).contains(Int(block)) {
-            throw fault("\(id) has block \(block) in a pool of \(limits.kvCache.blockCount)")
+        for block in blocks where !limits.kvCache.blocks.contains(block) {
+            throw fault("\(id) has block \(block) in a pool of \(limits.kvCache.blocks)")
         }
     }
 

@@ -28,7 +28,7 @@ extension InputBatch {
         var choices: [RowSampling] = []
         for (index, place) in places.enumerated() {
             let row = rows[place]!
-            tokens.append(Array(row.tokens[computed[index]...]))
+            tokens.append(row.tokens)
             table.setRow(index, to: row.blocks)
             choices.append(sampling(row))
         }

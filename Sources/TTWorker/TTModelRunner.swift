@@ -78,8 +78,6 @@ final class TTModelRunner {
 
     private func prepareInput(_ rows: [DecodeRow]) throws(DeviceFault) -> TTModelInput {
         try validation.check(decode: rows, batch)
-        // Only here, never before a prefill: the device learns of moved rows by the plan of a decode step.
-        let slotRemap = batch.condense()
         let places = rows.compactMap { batch.place(of: $0.id) }
         for (row, place) in zip(rows, places) { batch.append(blocks: row.newBlocks, at: place) }
         let onDevice = mode.samplesDecode && canSampleOnDevice(places)
@@ -87,8 +85,8 @@ final class TTModelRunner {
             sampling: { row in sampling(row, onDevice: onDevice) }, padding: onDevice ? .onDevice(.greedy) : .onHost)
         let step = DecodePlanner.Step(
             layoutVersion: batch.layoutVersion, tableVersion: batch.tableVersion,
-            sampling: Array(input.sampling.prefix(batch.count)))
-        let plan = planner.plan(step, slotRemap: slotRemap)
+            sampling: zip(input.positions, input.sampling).compactMap { $0 >= 0 ? $1 : nil })
+        let plan = planner.plan(step)
         return TTModelInput(call: .decode(input, plan, step), places: places)
     }
 

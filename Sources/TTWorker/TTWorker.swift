@@ -46,13 +46,19 @@ public final class TTWorker: StepExecutor {
             var checked = try TTPlatform.checkAndUpdateConfig(
                 configuration, model: config, platformName: device.platformName,
                 deviceCount: device.meshShape.deviceCount, chipArchitecture: device.chipArchitecture,
-                deviceWarnings: device.warnings)
+                maxTokensAllUsers: try device.maxTokensAllUsers(
+                    of: config, maxModelLen: configuration.longestModelLen(of: config),
+                    maxNumSeqs: configuration.maxNumSeqs),
+                defaultTraceMode: device.defaultTraceMode, deviceWarnings: device.warnings)
             try Self.check(endOfGenerationTokens, config)
             let model = try TTModelLoader.load(config, configuration: checked, device: device)
             try TTPlatform.check(&checked, against: model.capabilities, model: config.name)
             let pool = try KVBlockCount.pool(
                 checked, model: config.name, bytesPerBlock: model.kvCacheBytes(blockSize: checked.blockSize),
-                availableBytes: device.availableKVCacheBytes, modelsLimit: model.maxTokensAllUsers)
+                availableBytes: device.availableKVCacheBytes,
+                maxTokensAllUsers: try device.maxTokensAllUsers(
+                    of: config, maxModelLen: checked.maxModelLen, maxNumSeqs: checked.maxNumSeqs),
+                hasNullBlock: model.capabilities.needsNullBlock)
             // Smaller than asked for only where that may be made to fit.
             let maxModelLen = min(checked.maxModelLen, pool.blockCount * pool.blockSize)
             let width = min((checked.maxModelLen + pool.blockSize - 1) / pool.blockSize, pool.blockCount)
@@ -68,7 +74,8 @@ public final class TTWorker: StepExecutor {
             limits = StepLimits(
                 maxNumSeqs: checked.maxNumSeqs, maxModelLen: maxModelLen,
                 maxNumBatchedTokens: checked.maxNumBatchedTokens, kvCache: pool,
-                vocabularySize: config.vocabularySize, sharesPrefixes: checked.enablePrefixCaching,
+                vocabularySize: config.vocabularySize, prefixSharing: checked.prefixSharing,
+                prefillPadding: model.capabilities.prefillPadding,
                 mixesSampling: model.capabilities.deviceSamplingScope != .oneSetAStep
                     || checked.tt.sampleOnDeviceMode == .none)
             self.configuration = checked

@@ -15,36 +15,40 @@ import time
 from pathlib import Path
 from typing import Any
 
-from llama_adapter import V1Llama
+from generator_of_contract_1 import Generator
 from record import counts
 
 _KIND, _, _NUMBER = os.environ.get("CONTRACT_FAULT", "none:0").partition(":")
 
 
-class FaultyLlama(V1Llama):
-    """`V1Llama` until it fails."""
+class FaultyLlama(Generator):
+    """A generator of contract 1 until it fails."""
 
-    def prefill_forward(self, **arguments: Any) -> Any:
-        output = super().prefill_forward(**arguments)
+    shortens = False
+
+    def prefill_forward(self, *args: Any, **arguments: Any) -> Any:
+        output = super().prefill_forward(*args, **arguments)
         if _KIND == "poison" and int(_NUMBER) in arguments["tokens"]:
             os.kill(os.getpid(), signal.SIGKILL)
         if _is_due("hang_prefill", counts["prefills"]):
             _hang()
         return output
 
-    def decode_forward(self, **arguments: Any) -> Any:
+    def decode_forward(self, *args: Any, **arguments: Any) -> Any:
+        if self.is_warming:
+            return super().decode_forward(*args, **arguments)
         step = counts["decodes"]
         if _is_due("killed", step):
             os.kill(os.getpid(), signal.SIGKILL)
         if _is_due("hang_decode", step):
             _hang()
-        output = super().decode_forward(**arguments)
+        output = super().decode_forward(*args, **arguments)
         self.shortens = _is_due("wrong_shape", step)
         return output
 
-    def process_decode_output_host(self, tt_out: Any, is_tokens: bool) -> Any:
-        output = super().process_decode_output_host(tt_out, is_tokens)
-        return output[:-1] if self.shortens else output
+    def process_decode_output_host(self, tt_out: Any, *, is_tokens: bool = False) -> Any:
+        values, log_probs = super().process_decode_output_host(tt_out, is_tokens=is_tokens)
+        return values[:-1] if self.shortens else values, log_probs
 
 
 def _is_due(kind: str, number: int) -> bool:

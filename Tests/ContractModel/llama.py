@@ -62,22 +62,35 @@ class Llama:
             hidden = self._rest(hidden, mixed.reshape(len(tokens), -1), layer)
         return self._logits(hidden)
 
-    def prefill(self, tokens: np.ndarray, start: int, table: np.ndarray, pool: Any) -> np.ndarray:
-        """The row's tokens from position `start` on. Gives the last one's logits, [V]."""
+    def prefill(
+        self, tokens: np.ndarray, start: int, table: np.ndarray, pool: Any, places: Any = None, spoil: Any = None
+    ) -> np.ndarray:
+        """The row's tokens from position `start` on. Gives the last one's logits, [V].
+
+        Keys and values go to `places`, of which a block of -1 is nowhere, or where the table says; `spoil` is called between
+        writing and reading. A row that starts at 0 attends to what it has computed, another one to what the pool holds.
+        """
         positions = np.arange(start, start + len(tokens))
         cos, sin = self._angles(positions)
         block_size = pool[0][0].shape[2]
         end = start + len(tokens)
         used = table[: (end - 1) // block_size + 1]
+        blocks, offsets = (table[positions // block_size], positions % block_size) if places is None else places
+        kept = blocks >= 0
         hidden = self.embedding[tokens]
         mask = np.arange(end)[None, :] > positions[:, None]
         for layer, (keys, values) in zip(self.blocks, pool):
             q, k, v = self._projections(hidden, layer, cos, sin)
-            keys[table[positions // block_size], :, positions % block_size] = k
-            values[table[positions // block_size], :, positions % block_size] = v
-            # [blocks, heads, block size, d] to [heads, positions, d]
-            all_k = keys[used].transpose(1, 0, 2, 3).reshape(self.kv_heads, -1, self.head_size)[:, :end]
-            all_v = values[used].transpose(1, 0, 2, 3).reshape(self.kv_heads, -1, self.head_size)[:, :end]
+            keys[blocks[kept], :, offsets[kept]] = k[kept]
+            values[blocks[kept], :, offsets[kept]] = v[kept]
+            if spoil is not None:
+                spoil(keys, values)
+            if start:
+                # [blocks, heads, block size, d] to [heads, positions, d]
+                all_k = keys[used].transpose(1, 0, 2, 3).reshape(self.kv_heads, -1, self.head_size)[:, :end]
+                all_v = values[used].transpose(1, 0, 2, 3).reshape(self.kv_heads, -1, self.head_size)[:, :end]
+            else:
+                all_k, all_v = k.transpose(1, 0, 2), v.transpose(1, 0, 2)
             group = self.heads // self.kv_heads
             grouped = q.reshape(len(tokens), self.kv_heads, group, self.head_size).transpose(1, 2, 0, 3)
             weights = _softmax(grouped @ all_k.transpose(0, 2, 1)[:, None], mask[None, None])

@@ -24,7 +24,7 @@ public final class FakeMeshDevice: MeshDevice {
     /// A device whose models have `capabilities` and speak `language`; each is given to `prepare` before it is used.
     public init(
         capabilities: ModelCapabilities = ModelCapabilities(
-            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true),
+            supportsSampleOnDevice: true, deviceDraws: .sampleStream),
         language: FakeLanguage = FakeLanguage(), prepare: @escaping @Sendable (FakeTTModel) -> Void = { _ in }
     ) {
         var registry = ModelRegistry()

@@ -5,8 +5,8 @@ public import TTPlatform
 /// A model whose keys and values are the tokens themselves, in a paged pool.
 ///
 /// A row's logits are `FakeLanguage` applied to the sequence that is read back through the row's page table, mixed with
-/// a recurrent state of the row's slot. So a wrong page table, position, stale row, missing prefill, wrong slot or
-/// missing slot remap gives wrong tokens. Decode plans are honoured strictly: what a plan keeps is taken from the
+/// a recurrent state of the row's slot. So a wrong page table, position, stale row, missing prefill or another
+/// row's slot gives wrong tokens. Decode plans are honoured strictly: what a plan keeps is taken from the
 /// fake's own state and the batch's copy is not looked at; a plan that keeps what the device does not have is a fault.
 public final class FakeTTModel: TTModel {
     /// A call that was made, for tests of the order and content of calls.
@@ -79,7 +79,7 @@ public final class FakeTTModel: TTModel {
         record(.allocate(shape))
         guard pool.isEmpty else { throw fault("allocate", "the KV cache was allocated twice") }
         blockSize = shape.blockSize
-        pool = Array(repeating: -1, count: shape.blockCount * shape.blockSize)
+        pool = Array(repeating: -1, count: shape.allocatedCount * shape.blockSize)
     }
 
     /// Records the plan.
@@ -100,10 +100,12 @@ public final class FakeTTModel: TTModel {
         var rows: [RowOutput] = []
         for (row, tokens) in batch.tokens.enumerated() {
             let start = Int(batch.startPositions[row])
-            for (offset, token) in tokens.enumerated() {
-                try write(token, at: start + offset, batch.pageTable, row)
+            try check(start: start, of: tokens)
+            for position in start..<tokens.count {
+                try write(tokens[position], at: position, batch.pageTable, row)
             }
-            let sequence = try read(start + tokens.count, batch.pageTable, row)
+            pad(from: tokens.count, to: start + capabilities.prefillPadding.padded(tokens.count - start), batch, row)
+            let sequence = try read(tokens.count, batch.pageTable, row)
             slotStates[batch.slots[row]] = FakeLanguage.state(after: sequence)
             if badPrefill?(tokens) == true {
                 rows.append(.token(-1))
@@ -123,7 +125,6 @@ public final class FakeTTModel: TTModel {
         guard batch.tokens.count == initialization.maxBatchSize else {
             throw fault("decode", "\(batch.tokens.count) rows instead of \(initialization.maxBatchSize)")
         }
-        try remapSlots(plan.slotRemap)
         var device = try takeInputs(batch, plan)
         var rows: [RowOutput] = []
         for row in device.tokens.indices {
@@ -170,15 +171,6 @@ extension FakeTTModel {
         try beforeStep?(number)
     }
 
-    private func remapSlots(_ remap: [Int]?) throws(DeviceFault) {
-        guard let remap else { return }
-        guard remap.sorted() == Array(slotStates.indices) else {
-            throw fault("decode", "slot remap \(remap) is no permutation")
-        }
-        slotStates = remap.map { slotStates[$0] }
-        resident?.inputsAreCurrent = false
-    }
-
     private func takeInputs(_ batch: DecodeBatch, _ plan: DecodePlan) throws(DeviceFault) -> ResidentDecode {
         guard !plan.resetSamplingState || plan.inputs == .reloadAll else {
             throw fault("decode", "sampling state is reset without reloading all inputs")
@@ -211,6 +203,27 @@ extension FakeTTModel {
             throw fault("step", "block \(block) is not in the pool")
         }
         return block * blockSize + position % blockSize
+    }
+
+    /// As a device that begins only where its attention can, and needs the tokens before to know it.
+    private func check(start: Int, of tokens: [Int32]) throws(DeviceFault) {
+        switch capabilities.prefixSharing {
+        case .none where start > 0: throw fault("prefill", "a row begins at \(start)")
+        case .aligned(let alignment):
+            guard alignment.start(atMost: start, of: tokens.count, capabilities.prefillPadding) == start else {
+                throw fault("prefill", "a row of \(tokens.count) begins at \(start)")
+            }
+        case .none, .anywhere: break
+        }
+    }
+
+    /// As a device that writes the padding of a row through its page table, empty places and all.
+    private func pad(from end: Int, to padded: Int, _ batch: PrefillBatch, _ row: Int) {
+        guard capabilities.needsNullBlock else { return }
+        for position in end..<max(end, min(padded, batch.pageTable.width * blockSize)) {
+            let block = Int(batch.pageTable[row][row * batch.pageTable.width + position / blockSize])
+            pool[block * blockSize + position % blockSize] = -3
+        }
     }
 
     private func write(_ token: Int32, at position: Int, _ table: PageTable, _ row: Int) throws(DeviceFault) {

@@ -75,62 +75,6 @@ import Testing
         #expect(rows == (try Self.reloaded()))
     }
 
-    @Test func slotsMoveWithTheirState() throws {
-        let loaded = try LoadedModel(tiny: "tiny-q4_0")
-        var rows = try Self.firstStep(loaded, loaded.table(rows: 3))
-        var slots = [0, 1, 2]
-        for step in 1..<10 {
-            let remap = step % 2 == 0 ? [2, 0, 1] : [1, 0, 2]
-            slots = remap.map { slots[$0] }
-            var plan = Self.keep
-            plan.slotRemap = remap
-            try loaded.model.decodeForward(Self.nothing, plan: plan)
-            let output = try loaded.model.readDecodeOutput()
-            for row in 0..<3 { rows[slots[row]].append(try #require(output.rows[row].token)) }
-        }
-        #expect(rows == (try Self.reloaded()))
-    }
-
-    /// A row that ends with its first token leaves a gap before any decode step has been run.
-    @Test func rowsMayMoveBeforeTheFirstStep() throws {
-        let loaded = try LoadedModel(tiny: "tiny-q4_0")
-        let table = loaded.table(rows: 3)
-        var rows = try Self.start(loaded, table)
-        var moved = PageTable(rows: 3, width: table.width)
-        moved.setRow(0, to: table[2])
-        moved.setRow(1, to: table[1])
-        var plan = DecodePlan.reloadEverything
-        plan.slotRemap = [2, 1, 0]
-        try loaded.model.decodeForward(
-            DecodeBatch(
-                tokens: [rows[2][0], rows[1][0], 0],
-                positions: [Int32(Self.prompts[2].count), Int32(Self.prompts[1].count), -1], pageTable: moved,
-                sampling: [Self.params[2], Self.params[1], .onHost]),
-            plan: plan)
-        let output = try loaded.model.readDecodeOutput().rows
-        let expected = try Self.reloaded()
-        for (slot, row) in [(0, 2), (1, 1)] {
-            rows[row].append(try #require(output[slot].token))
-            #expect(rows[row] == Array(expected[row].prefix(2)))
-        }
-        #expect(output[2] == .padding)
-    }
-
-    @Test(arguments: [[0, 1], [0, 0, 1], [0, 1, 3]])
-    func aRemapThatIsNoPermutationIsAFaultAndChangesNothing(remap: [Int]) throws {
-        var state = DecodeState()
-        let batch = DecodeBatch(
-            tokens: [1, 2, 3], positions: [4, 5, 6], pageTable: PageTable(rows: 3, width: 1), sampling: Self.params)
-        try state.apply(.reloadEverything, batch)
-        let before = state
-        for inputs in [DecodePlan.Inputs.reloadAll, .keep] {
-            let plan = DecodePlan(
-                inputs: inputs, reloadSamplingParams: true, resetSamplingState: false, slotRemap: remap)
-            #expect(throws: DeviceFault.self) { try state.apply(plan, batch) }
-            #expect(state == before)
-        }
-    }
-
     @Test func aBatchThatContradictsItselfChangesNothing() throws {
         var state = DecodeState()
         var batch = DecodeBatch(

@@ -1,6 +1,7 @@
 // What hwloc says of machines that are described to it, and of this one.
 
 import Foundation
+import ModelFiles
 import Synchronization
 import TTPlatform
 import Testing
@@ -9,6 +10,11 @@ import Testing
 
 @Suite struct HostTopologyTests {
     static let free = ProcessorAllowance(affinity: nil, quota: nil)
+
+    /// Whichever: the host opens the same for all.
+    private static func model() throws -> ModelConfig {
+        try ModelConfig(gguf: GGUFFile(path: goldenFolder.appendingPathComponent("tiny/tiny-q4_0.gguf").path))
+    }
 
     @Test func countsWhatASyntheticMachineHas() throws {
         let topology = try HostTopology(synthetic: "pack:2 [numa] l3:1 core:4 pu:2", allowance: Self.free)
@@ -90,11 +96,13 @@ import Testing
         var configuration = EngineConfiguration()
         configuration.threads = 4096
         configuration.bindThreads = true
-        let device = try HostPlatform().openMeshDevice(configuration, as: .only, for: DeviceUser())
+        let device = try HostPlatform().openMeshDevice(
+            configuration, for: try Self.model(), as: .only, user: DeviceUser())
         defer { device.close() }
         #expect(device.warnings.map(\.key) == ["threads"])
         configuration.threads = 1
-        let small = try HostPlatform().openMeshDevice(configuration, as: .only, for: DeviceUser())
+        let small = try HostPlatform().openMeshDevice(
+            configuration, for: try Self.model(), as: .only, user: DeviceUser())
         defer { small.close() }
         #expect(small.warnings.isEmpty)
     }
@@ -119,7 +127,8 @@ import Testing
         let platform = HostPlatform()
         var configuration = EngineConfiguration()
         #expect(platform.discover(configuration).devices.count == 1)
-        let device = try platform.openMeshDevice(configuration, as: .only, for: DeviceUser())
+        let device = try platform.openMeshDevice(
+            configuration, for: try Self.model(), as: .only, user: DeviceUser())
         #expect(device.platformName == "host")
         #expect(device.meshShape.deviceCount == 1)
         #expect(device.models.architectures == ["TTLlamaForCausalLM"])
@@ -128,7 +137,8 @@ import Testing
         device.close()
         configuration.meshDevice = .named(.n300)
         #expect(throws: ConfigurationError.self) {
-            try platform.openMeshDevice(configuration, as: .only, for: DeviceUser())
+            try platform.openMeshDevice(
+            configuration, for: try Self.model(), as: .only, user: DeviceUser())
         }
     }
 }

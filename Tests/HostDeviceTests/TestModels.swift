@@ -54,13 +54,13 @@ final class LoadedModel {
         return table
     }
 
-    /// Logits of the prompt's last token, prefilled alone.
+    /// Logits of the last of `tokens`, which follow `start` others in the cache, prefilled alone.
     func prefill(
         _ tokens: [Int32], start: Int = 0, copies: [BlockCopy] = [], table: PageTable? = nil
     ) throws -> [Float] {
         let output = try model.prefillForward(
             PrefillBatch(
-                copies: copies, tokens: [tokens], startPositions: [Int32(start)],
+                copies: copies, tokens: [Array(repeating: 0, count: start) + tokens], startPositions: [Int32(start)],
                 pageTable: table ?? self.table(rows: 1), slots: [0],
                 sampling: [.onHost]))
         return try #require(output.rows[0].logits)

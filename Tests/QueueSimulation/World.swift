@@ -123,7 +123,7 @@ final class SimulatedDevice: StepExecutor {
         limits = StepLimits(
             maxNumSeqs: slots, maxModelLen: 32, maxNumBatchedTokens: 64,
             kvCache: KVCacheShape(blockCount: 24, blockSize: 4), vocabularySize: SimulatedPrompt.vocabularySize,
-            sharesPrefixes: true)
+            prefixSharing: .anywhere)
     }
 
     func begin(_ step: ScheduledStep) { begun = step }

@@ -14,7 +14,7 @@ extension StepLimits {
         StepLimits(
             maxNumSeqs: slots, maxModelLen: maxModelLen, maxNumBatchedTokens: batchedTokens ?? maxModelLen,
             kvCache: KVCacheShape(blockCount: blocks, blockSize: blockSize), vocabularySize: vocabulary,
-            sharesPrefixes: sharesPrefixes)
+            prefixSharing: sharesPrefixes ? .anywhere : .none)
     }
 }
 

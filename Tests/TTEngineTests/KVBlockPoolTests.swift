@@ -1,12 +1,13 @@
 // Blocks are given out, shared and taken back without loss.
 
+import TTPlatform
 import Testing
 
 @testable import TTEngine
 
 @Suite struct KVBlockPoolTests {
     @Test func givesOutEveryBlockOnceAndThenNone() {
-        var pool = KVBlockPool(blockCount: 3, blockSize: 4)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 3, blockSize: 4))
         #expect(pool.allocate(2) == [0, 1])
         #expect(pool.allocate(2) == nil)
         #expect(pool.freeCount == 1)
@@ -16,7 +17,7 @@ import Testing
     }
 
     @Test func releasedBlocksAreGivenOutAgainInTheSameOrder() {
-        var pool = KVBlockPool(blockCount: 5, blockSize: 4)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 5, blockSize: 4))
         let first = pool.allocate(3)!
         pool.release(first)
         #expect(pool.freeCount == 5)
@@ -24,7 +25,7 @@ import Testing
     }
 
     @Test func aSharedBlockIsFreeWhenItsLastOwnerLetsGo() {
-        var pool = KVBlockPool(blockCount: 2, blockSize: 4)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 2, blockSize: 4))
         let blocks = pool.allocate(2)!
         #expect(pool.allocate(0, sharing: [blocks[0]]) == [blocks[0]])
         pool.release(blocks)
@@ -36,6 +37,6 @@ import Testing
 
     @Test(arguments: [(0, 0), (1, 1), (4, 1), (5, 2), (8, 2)])
     func roundsTokensUpToBlocks(tokens: Int, blocks: Int) {
-        #expect(KVBlockPool(blockCount: 1, blockSize: 4).blocksNeeded(forTokens: tokens) == blocks)
+        #expect(KVBlockPool(KVCacheShape(blockCount: 1, blockSize: 4)).blocksNeeded(forTokens: tokens) == blocks)
     }
 }

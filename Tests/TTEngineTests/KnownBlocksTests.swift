@@ -1,5 +1,6 @@
 // Blocks whose content is known: found again, shared, kept while they are free, and never mistaken.
 
+import TTPlatform
 import Testing
 
 @testable import TTEngine
@@ -22,7 +23,7 @@ import Testing
     }
 
     @Test func onlyFullBlocksAreKnownAndOnlyBehindTheSameTokens() {
-        var pool = KVBlockPool(blockCount: 8, blockSize: 2)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 8, blockSize: 2))
         let owner = add([1, 2, 3, 4, 5], to: &pool)
         #expect(pool.findPrefix(of: [1, 2, 3, 4, 5, 6], atMost: 9).blocks == Array(owner.blocks[..<2]))
         #expect(pool.findPrefix(of: [1, 2, 3, 4, 5, 6], atMost: 1).blocks == Array(owner.blocks[..<1]))
@@ -34,7 +35,7 @@ import Testing
     }
 
     @Test func theBlockWithTheLongestBeginningIsFound() {
-        var pool = KVBlockPool(blockCount: 16, blockSize: 4)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 16, blockSize: 4))
         let owners = [[1, 2, 3, 4], [1, 2, 5, 6], [1, 2, 5, 7, 8], [1, 2, 3, 4, 1, 2, 5, 8]].map { add($0, to: &pool) }
         func find(_ tokens: [Int32], _ limit: Int = 9, after known: KnownPrefix = KnownPrefix()) -> [Int32]? {
             pool.findBeginning(of: tokens, after: known, atMost: limit).map { [$0.block, Int32($0.count)] }
@@ -56,7 +57,7 @@ import Testing
     }
 
     @Test func aFreeBlockIsFoundUntilItIsGivenOutAgain() {
-        var pool = KVBlockPool(blockCount: 2, blockSize: 2)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 2, blockSize: 2))
         let owner = add([1, 2], to: &pool)
         pool.release(owner.blocks)
         #expect(pool.freeCount == 2)
@@ -70,7 +71,7 @@ import Testing
     }
 
     @Test func knownBlocksAreWrittenAgainBeforeNewOnesDownToTheReserve() {
-        var pool = KVBlockPool(blockCount: 8, blockSize: 1, idleReserve: 2)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 8, blockSize: 1), idleReserve: 2)
         let first = add([1, 2], to: &pool)
         let second = add([3, 4], to: &pool)
         pool.release(first.blocks)
@@ -90,7 +91,7 @@ import Testing
     }
 
     @Test func whatHasBeenFreeForLongestGoesFirstAndASequencesEndBeforeItsBeginning() {
-        var pool = KVBlockPool(blockCount: 4, blockSize: 1)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 4, blockSize: 1))
         let first = add([1, 2], to: &pool)
         let second = add([3, 4], to: &pool)
         pool.release(first.blocks)
@@ -103,7 +104,7 @@ import Testing
     }
 
     @Test func sharingAFreeBlockCostsAFreeBlock() {
-        var pool = KVBlockPool(blockCount: 3, blockSize: 1)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 3, blockSize: 1))
         let owner = add([1, 2], to: &pool)
         #expect(pool.allocate(1, sharing: owner.blocks, leaving: 1) == nil)
         #expect(pool.allocate(0, sharing: owner.blocks, leaving: 1) == owner.blocks)
@@ -116,7 +117,7 @@ import Testing
     }
 
     @Test func theSameTokensTwiceAreKnownOnce() {
-        var pool = KVBlockPool(blockCount: 4, blockSize: 1)
+        var pool = KVBlockPool(KVCacheShape(blockCount: 4, blockSize: 1))
         let first = add([1], to: &pool)
         var twin = Owner(tokens: [1, 2], blocks: pool.allocate(2)!)
         pool.remember(twin.tokens, in: twin.blocks, known: &twin.known)
@@ -128,7 +129,7 @@ import Testing
     func foundBlocksHoldTheTokensAndNoBlockIsLost(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let size = Int.random(in: 1...4, using: &random)
-        var pool = KVBlockPool(blockCount: Int.random(in: 1...24, using: &random), blockSize: size)
+        var pool = KVBlockPool(KVCacheShape(blockCount: Int.random(in: 1...24, using: &random), blockSize: size))
         var owners: [Owner] = []
         /// Everything before and in each block, by who wrote it last.
         var written: [Int32: [Int32]] = [:]

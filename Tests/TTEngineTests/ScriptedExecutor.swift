@@ -85,7 +85,7 @@ final class ScriptedExecutor: StepExecutor {
         return prefill.map { new in
             check(rows[new.id] == nil, "\(new.id) is in the batch already")
             check((0..<new.tokens.count).contains(new.computedTokens), "\(new.id) has nothing left to compute")
-            check(limits.sharesPrefixes || new.computedTokens == 0, "\(new.id) shares what may not be shared")
+            check((limits.prefixSharing != .none) || new.computedTokens == 0, "\(new.id) shares what may not be shared")
             check((1...new.tokens.count).contains(new.promptLength), "\(new.id) has a prompt of \(new.promptLength)")
             var row = Row(length: new.computedTokens, pending: 0, blocks: new.blocks)
             for token in new.tokens[new.computedTokens...] { write(token, to: &row) }
@@ -136,7 +136,7 @@ final class ScriptedExecutor: StepExecutor {
     private func checkBlocks() {
         check(rows.count <= limits.maxNumSeqs, "more rows than slots")
         let blocks = rows.values.flatMap(\.blocks)
-        let exclusive = limits.sharesPrefixes ? blocks.filter(written.contains) : blocks
+        let exclusive = (limits.prefixSharing != .none) ? blocks.filter(written.contains) : blocks
         check(Set(exclusive).count == exclusive.count, "two rows own a block that is written")
         check(blocks.allSatisfy { $0 >= 0 && $0 < Int32(limits.kvCache.blockCount) }, "no such block")
     }

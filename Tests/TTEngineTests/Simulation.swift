@@ -112,7 +112,7 @@ struct Simulation {
             switch event {
             case .cached(let id, let tokens):
                 cachedTokens += tokens
-                #expect(limits.sharesPrefixes && inFlight[id] != nil, "seed \(seed)")
+                #expect((limits.prefixSharing != .none) && inFlight[id] != nil, "seed \(seed)")
             case .preempted:
                 preemptions += 1
             case .badOutput(let id, _):

@@ -1,5 +1,6 @@
 // The bridge's output, frames, sources, and interpreters that answer with nonsense.
 
+import FakeModel
 import Foundation
 import Synchronization
 import TTPlatform
@@ -87,7 +88,7 @@ struct BridgeTests {
         configuration.bridge.openDeadline = seconds
         configuration.bridge.stopGrace = 0
         let platform = TTNNPlatform(environment: ["PATH": "/usr/bin:/bin", "SCRIPT": script])
-        return try #require(throws: TTNNError.self) { try platform.openMeshDevice(configuration, as: .only, for: user) }
+        return try #require(throws: TTNNError.self) { try platform.openMeshDevice(configuration, for: FakeMeshDevice.modelConfig(), as: .only, user: user) }
     }
 
     /// Opening and loading can take an hour; whoever wants the daemon to end does not wait for it.

@@ -41,7 +41,7 @@ struct MockMeshTests {
         environment.merge(variables) { $1 }
         let user = DeviceUser(log: { [lines] level, line in lines.all.withLock { $0.append("\(level): \(line)") } })
         let device = try TTNNPlatform(environment: environment).openMeshDevice(
-            configuration(change), as: .only, for: user)
+            configuration(change), for: FakeMeshDevice.modelConfig(), as: .only, user: user)
         return try #require(device as? TTNNMeshDevice)
     }
 

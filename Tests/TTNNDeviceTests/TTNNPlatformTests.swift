@@ -103,10 +103,62 @@ struct TTNNPlatformTests {
         let without = discover("python3", mock)
         guard without.reason?.contains("numpy") != true else { return }
         #expect(without.reason?.contains("finds no TT model class") == true)
-        try write("site/models/tt_transformers/tt/generator_vllm.py", "")
+        let file = "site/models/tt_transformers/tt/generator_vllm.py"
+        try write(file, "")
+        let empty = discover("python3", mock).reason ?? ""
+        #expect(empty.contains("TT model classes can be imported") && empty.contains("has no class"), "\(empty)")
+        try write(
+            file,
+            """
+            from vllm.model_executor.models.gemma3_mm import Gemma3Processor
+            from vllm.model_executor.models.interfaces import SupportsMultiModal
+            from vllm.multimodal import MULTIMODAL_REGISTRY
+            from vllm.multimodal.processing import BaseDummyInputsBuilder
+
+            class Builder(BaseDummyInputsBuilder[int]):
+                pass
+
+            @MULTIMODAL_REGISTRY.register_processor(Gemma3Processor, info=Builder)
+            class LlamaForCausalLM(SupportsMultiModal):
+                def initialize_vllm_model():
+                    pass
+
+            class MistralForCausalLM:
+                pass
+            """)
         let with = discover("python3", mock)
         #expect(with.reason == nil)
-        #expect(with.devices[0].details.last?.contains("TTLlamaForCausalLM") == true)
+        let details = with.devices[0].details
+        #expect(details.contains("models: TTLlamaForCausalLM"), "\(details)")
+        #expect(details.contains { $0.contains("vllm not installed") })
+        #expect(details.contains { $0.hasPrefix("TTMistralForCausalLM cannot be used") && $0.contains("bridge.model_class") })
+    }
+
+    @Test func anOldTTNNIsRefused() throws {
+        try write("site/ttnn.py", "")
+        try write("site/ttnn-0.62.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: ttnn\nVersion: 0.62.0\n")
+        let discovery = discover(
+            "python3",
+            [
+                "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.appending(path: "site").path,
+                "PATH": searchPath,
+            ])
+        guard discovery.reason?.contains("numpy") != true else { return }
+        #expect(discovery.reason?.contains("ttnn 0.62.0 is older than 0.77") == true, "\(String(describing: discovery))")
+    }
+
+    @Test func overridesNameTheClass() throws {
+        try write("site/ttnn.py", "")
+        try write("site/mine.py", "class Llama:\n    initialize_vllm_model = None\n")
+        let variables = [
+            "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.appending(path: "site").path,
+            "PATH": searchPath, "TT_MODEL_CLASS_OVERRIDES": "LlamaForCausalLM=mine:Llama", "TT_VLLM_BUILTIN_MODELS": "0",
+        ]
+        let discovery = discover("python3", variables)
+        guard discovery.reason?.contains("numpy") != true else { return }
+        #expect(discovery.devices[0].details.contains("models: TTLlamaForCausalLM"), "\(discovery)")
+        let wrong = discover("python3", variables.merging(["TT_MODEL_CLASS_OVERRIDES": "Llama"]) { $1 })
+        #expect(wrong.reason?.contains("Architecture=module:Class") == true, "\(wrong)")
     }
 
     private var searchPath: String { ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin" }

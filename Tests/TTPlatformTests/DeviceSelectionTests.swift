@@ -2,6 +2,7 @@
 
 import FakeModel
 import Synchronization
+import ModelFiles
 import TTPlatform
 import Testing
 
@@ -102,7 +103,7 @@ private struct StubPlatform: DevicePlatform {
     func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery { discovery }
 
     func openMeshDevice(
-        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
+        _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
     ) throws -> any MeshDevice {
         FakeMeshDevice()
     }

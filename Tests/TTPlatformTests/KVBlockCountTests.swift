@@ -30,7 +30,7 @@ struct KVBlockCountTests {
         let checked = try TTPlatform.checkAndUpdateConfig(
             EngineConfiguration(), model: FakeMeshDevice.modelConfig(), platformName: "ttnn")
         let pool = try KVBlockCount.pool(
-            checked, model: "fake", bytesPerBlock: 1, availableBytes: nil, modelsLimit: 1600)
+            checked, model: "fake", bytesPerBlock: 1, availableBytes: nil, maxTokensAllUsers: 1600)
         #expect(pool.blockCount == 132)
     }
 

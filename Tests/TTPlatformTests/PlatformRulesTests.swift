@@ -99,12 +99,12 @@ struct PlatformRulesTests {
 
     @Test(arguments: [nil, true, false] as [Bool?], [true, false])
     func prefixesAreSharedWhereTheModelCanUnlessSwitchedOff(asked: Bool?, can: Bool) throws {
-        let capabilities = ModelCapabilities(supportsSampleOnDevice: true, supportsPrefixCaching: can)
+        let capabilities = ModelCapabilities(supportsSampleOnDevice: true, prefixSharing: can ? .anywhere : .none)
         let settings = asked.map { ["enable_prefix_caching": ConfigurationValue.boolean($0)] } ?? [:]
         if asked == true, !can { return try refuses(capabilities, settings) }
         var checked = try check(settings)
         try TTPlatform.check(&checked, against: capabilities, model: "m")
-        #expect(checked.enablePrefixCaching == (can && asked != false))
+        #expect(checked.prefixSharing == (can && asked != false ? .anywhere : .none))
         #expect(checked.warnings.isEmpty)
     }
 

@@ -41,9 +41,9 @@ struct RequestValidationTests {
 
     @Test func rowsFallBackToTheHostOneByOne() {
         let limited = ModelCapabilities(
-            supportsSampleOnDevice: true, maxDeviceTopK: 32, supportsDeviceSeededSampling: true)
+            supportsSampleOnDevice: true, maxDeviceTopK: 32, deviceDraws: .sampleStream)
         let unseeded = ModelCapabilities(supportsSampleOnDevice: true)
-        let complete = ModelCapabilities(supportsSampleOnDevice: true, supportsDeviceSeededSampling: true)
+        let complete = ModelCapabilities(supportsSampleOnDevice: true, deviceDraws: .sampleStream)
         let random = SamplingParams(token: TTSamplingParams(temperature: 1), maxTokens: 5)
         let top = SamplingParams(token: TTSamplingParams(temperature: 1, topK: 32), maxTokens: 5)
         let greedy = SamplingParams(token: .greedy, maxTokens: 5, minTokens: 2)

@@ -14,7 +14,7 @@ struct TTConfigTests {
         #expect(config.traceRegionBytes(on: ClusterType(name: "TG", architecture: .wormhole)) == 50_000_000)
         #expect(config.traceRegionBytes(on: n150) == 52_000_000)
         #expect(config.enableModelWarmup)
-        #expect(config.optimizations == .performance)
+        #expect(config.optimizations == nil)
         #expect(config.workerL1Size == nil && config.fabricConfig == nil && config.numCommandQueues == nil)
     }
 

@@ -74,7 +74,7 @@ struct DefectTests {
     /// The original's device read "all tokens" as the 32 most probable.
     @Test func aTopKThatTheDeviceCannotDoIsDoneByTheHost() throws {
         let capabilities = ModelCapabilities(
-            supportsSampleOnDevice: true, maxDeviceTopK: 32, supportsDeviceSeededSampling: true)
+            supportsSampleOnDevice: true, maxDeviceTopK: 32, deviceDraws: .sampleStream)
         let fixture = try WorkerFixture(mode: "all", capabilities: capabilities)
         var requests = [
             FixtureRequest(0, TTSamplingParams(temperature: 1, topK: 0)),

@@ -1,4 +1,4 @@
-// The persistent batch: lowest place first, gaps closed by the highest rows, tables in step with the rows.
+// The persistent batch: lowest place first, rows that stay where they are, tables in step with the rows.
 
 import TTPlatform
 import Testing
@@ -15,23 +15,17 @@ struct InputBatchTests {
         #expect(batch.rows.map { $0?.id.rawValue } == [7, 1, 8, 3])
     }
 
-    @Test func condensingMovesTheHighestRowsIntoTheLowestGaps() {
-        var batch = filled(6)
-        for id in [0, 2, 4] { batch.remove(RequestID(id)) }
-        let remap = batch.condense()
-        #expect(batch.rows.map { $0?.id.rawValue } == [5, 1, 3, nil, nil, nil])
-        #expect(remap == [5, 1, 3, 2, 4, 0])
-        #expect(batch.place(of: RequestID(5)) == 0)
-        #expect(Array(batch.pageTable[0]) == [50, 51, 0])
-        #expect(batch.pageTable[5].allSatisfy { $0 == 0 })
-    }
-
-    @Test func withoutGapsNothingMoves() {
+    @Test func theOthersStayWhereTheyAreWhenARowLeaves() {
         var batch = filled(4)
-        batch.remove(RequestID(3))
         let version = batch.layoutVersion
-        #expect(batch.condense() == nil)
-        #expect(batch.layoutVersion == version)
+        batch.remove(RequestID(1))
+        #expect(batch.layoutVersion != version)
+        #expect(batch.rows.map { $0?.id.rawValue } == [0, nil, 2, 3])
+        #expect(batch.pageTable[1].allSatisfy { $0 == 0 })
+        #expect(Array(batch.pageTable[3]) == [30, 31, 0])
+        let input = batch.decodeInput(sampling: { _ in .onDevice(.greedy) }, padding: .onHost)
+        #expect(input.positions == [0, -1, 0, 0])
+        #expect(input.sampling[1] == .onHost)
     }
 
     @Test func blocksAndTokensAreAppended() {

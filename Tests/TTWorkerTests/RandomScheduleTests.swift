@@ -9,9 +9,9 @@ struct RandomScheduleTests {
     @Test(arguments: ["all", "decode_only", "none"], 0..<12)
     func everyScheduleGivesTheTokensOfARequestAlone(mode: String, seed: Int) throws {
         let capabilities = [
-            ModelCapabilities(supportsSampleOnDevice: true, supportsDeviceSeededSampling: true),
-            ModelCapabilities(supportsSampleOnDevice: true, maxDeviceTopK: 8, supportsDeviceSeededSampling: true),
-            ModelCapabilities(supportsSampleOnDevice: true, supportsDeviceSeededSampling: false),
+            ModelCapabilities(supportsSampleOnDevice: true, deviceDraws: .sampleStream),
+            ModelCapabilities(supportsSampleOnDevice: true, maxDeviceTopK: 8, deviceDraws: .sampleStream),
+            ModelCapabilities(supportsSampleOnDevice: true, deviceDraws: .unseeded),
         ][seed % 3]
         let tt: [String: ConfigurationValue] = seed % 4 == 3 ? ["trace_mode": .string("none")] : [:]
         let fixture = try WorkerFixture(

@@ -17,7 +17,7 @@ struct WorkerFixture {
         mode: String? = nil, tt: [String: ConfigurationValue] = [:],
         settings: [String: ConfigurationValue] = [:],
         capabilities: ModelCapabilities = ModelCapabilities(
-            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true),
+            supportsSampleOnDevice: true, deviceDraws: .sampleStream),
         language: FakeLanguage = FakeLanguage()
     ) throws {
         var tt = tt

@@ -15,7 +15,7 @@ struct WorkerTests {
                 == StepLimits(
                     maxNumSeqs: 4, maxModelLen: 48, maxNumBatchedTokens: 2048,
                     kvCache: KVCacheShape(blockCount: 64, blockSize: 4), vocabularySize: 61,
-                    sharesPrefixes: false))
+                    prefixSharing: .none))
         #expect(fixture.model.calls.first == .allocate(limits.kvCache))
     }
 
@@ -140,7 +140,7 @@ struct WorkerTests {
 
     @Test func sharedBlocksAreOnlyTakenWhereTheModelDeclaresIt() throws {
         let capabilities = ModelCapabilities(
-            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: true)
+            supportsSampleOnDevice: true, deviceDraws: .sampleStream, prefixSharing: .anywhere)
         let fixture = try WorkerFixture(capabilities: capabilities)
         var first = FixtureRequest(FixtureRequest(0), prompt: [2, 3, 4, 5, 6])
         var second = FixtureRequest(FixtureRequest(1), prompt: [2, 3, 4, 5, 9, 8])
@@ -162,7 +162,7 @@ struct WorkerTests {
 
     @Test func aBlockIsCopiedWhereComputedTokensDoNotFillTheirs() throws {
         let capabilities = ModelCapabilities(
-            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: true)
+            supportsSampleOnDevice: true, deviceDraws: .sampleStream, prefixSharing: .anywhere)
         let first = FixtureRequest(FixtureRequest(0), prompt: [2, 3, 4, 5, 6, 7, 8, 9, 10])
         let second = FixtureRequest(FixtureRequest(1), prompt: [2, 3, 4, 5, 6, 7, 11])
         func prefill(_ change: (inout PrefillRow) -> Void) throws -> [Int32] {

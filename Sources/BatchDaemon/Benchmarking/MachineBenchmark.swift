@@ -82,7 +82,7 @@ public struct MachineBenchmark {
     public func measure(_ steps: Steps, progress: (String) -> Void) throws -> [MeasuredTable] {
         let entry = try configuration.catalogue.resolve(configuration.model)
         let config = try ModelConfig(gguf: try GGUFFile(path: entry.path))
-        let optimizations = configuration.engine.tt.optimizations
+        let optimizations = configuration.engine.tt.optimizations ?? .performance
         let plan = HostBenchmark.Plan(
             optimizations: optimizations, kvCacheDType: configuration.engine.kvCacheDType,
             batchSizes: steps.batchSizes, contexts: steps.contexts, promptLengths: steps.promptLengths,

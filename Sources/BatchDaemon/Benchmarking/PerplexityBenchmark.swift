@@ -53,8 +53,11 @@ extension MachineBenchmark {
             engine, model: config, platformName: device.platformName, deviceCount: device.meshShape.deviceCount)
         let model = try TTModelLoader.load(config, configuration: checked, device: device)
         let blocks = (length + checked.blockSize - 1) / checked.blockSize
-        try model.allocateKVCache(KVCacheShape(blockCount: Self.rows * blocks, blockSize: checked.blockSize))
-        return try TokenScores(of: windows, by: model, rows: Self.rows, blocksOfRow: blocks)
+        let cache = KVCacheShape(
+            blockCount: Self.rows * blocks, blockSize: checked.blockSize,
+            hasNullBlock: model.capabilities.needsNullBlock)
+        try model.allocateKVCache(cache)
+        return try TokenScores(of: windows, by: model, rows: Self.rows, blocks: cache.blocks)
     }
 }
 

@@ -18,24 +18,25 @@ struct TokenScores {
     /// Scores `windows`, some of them together as the rows of decode steps, whose tokens are given and not sampled.
     ///
     /// - Parameters:
-    ///   - model: has a cache of `rows` × `blocksOfRow` blocks, each row long enough for any window.
+    ///   - model: has a cache with these `blocks`, which are divided among the rows; each part holds any window.
     ///   - rows: windows to score together.
     init(
-        of windows: [ArraySlice<Int32>], by model: any TTModel, rows: Int, blocksOfRow: Int
+        of windows: [ArraySlice<Int32>], by model: any TTModel, rows: Int, blocks: Range<Int32>
     ) throws(DeviceFault) {
         best = Array(repeating: [], count: windows.count)
         let windows = windows.map(Array.init)
         for begin in stride(from: 0, to: windows.count, by: rows) {
-            try score(begin..<min(begin + rows, windows.count), windows, model, blocksOfRow)
+            try score(begin..<min(begin + rows, windows.count), windows, model, rows: rows, blocks)
         }
     }
 
     private mutating func score(
-        _ group: Range<Int>, _ windows: [[Int32]], _ model: any TTModel, _ blocksOfRow: Int
+        _ group: Range<Int>, _ windows: [[Int32]], _ model: any TTModel, rows: Int, _ blocks: Range<Int32>
     ) throws(DeviceFault) {
+        let blocksOfRow = blocks.count / rows
         var table = PageTable(rows: group.count, width: blocksOfRow)
         for row in 0..<group.count {
-            table.setRow(row, to: Int32(row * blocksOfRow)..<Int32((row + 1) * blocksOfRow))
+            table.setRow(row, to: blocks.dropFirst(row * blocksOfRow).prefix(blocksOfRow))
         }
         let sampling = Array(repeating: RowSampling.onHost, count: group.count)
         let first = try model.prefillForward(

@@ -104,7 +104,7 @@ private func openEngine(
     _ model: ModelConfig, _ platform: any DevicePlatform, _ settings: EngineConfiguration, _ replica: Replica,
     _ endOfGeneration: Set<Int32>, _ user: DeviceUser, _ log: Logger
 ) throws -> OpenedEngine {
-    let device = try platform.openMeshDevice(settings, as: replica, for: user)
+    let device = try platform.openMeshDevice(settings, for: model, as: replica, user: user)
     log.info("\(replica.prefix)device: \(device.summary)")
     let worker = try TTWorker(
         device: device, configuration: settings, model: model, endOfGenerationTokens: endOfGeneration)

@@ -1,5 +1,6 @@
 // The platform that is always there.
 
+public import ModelFiles
 public import TTPlatform
 
 /// The CPU as a platform.
@@ -33,7 +34,7 @@ public struct HostPlatform: DevicePlatform {
     ///
     /// - Throws: `ConfigurationError.contradiction` for any other mesh than (1, 1).
     public func openMeshDevice(
-        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
+        _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
     ) throws -> any MeshDevice {
         _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)
         return try HostMeshDevice(

@@ -24,14 +24,13 @@ struct DecodeState: Equatable {
         sampled = []
     }
 
-    /// Applies a step's plan, in the contract's order: slots, sampling parameters, inputs. There is no random state to reset:
-    /// the random stream is counter-based. A step that continues changes the state in place and allocates nothing.
+    /// Applies a step's plan, in the contract's order: sampling parameters, inputs. There is no random state to reset: the
+    /// random stream is counter-based. A step that continues changes the state in place and allocates nothing.
     ///
     /// - Throws: `DeviceFault` if the plan wants to continue from state that the device does not have; the state is then as
     ///   it was.
     mutating func apply(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
         try check(plan, batch)
-        if let remap = plan.slotRemap { moveSlots(remap) }
         if plan.reloadSamplingParams { sampling = batch.sampling }
         switch plan.inputs {
         case .reloadAll:
@@ -50,9 +49,6 @@ struct DecodeState: Equatable {
     private func check(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
         let reloads = plan.inputs == .reloadAll
         let rows = reloads ? batch.tokens.count : tokens.count
-        if let remap = plan.slotRemap, remap.sorted() != Array(0..<rows) {
-            throw Self.fault("slot_remap \(remap) is no permutation of \(rows) slots")
-        }
         if !reloads {
             guard rows > 0 else { throw Self.fault("the first step must load its inputs") }
             for row in tokens.indices where positions[row] >= 0 && sampled[row] == nil {
@@ -73,20 +69,6 @@ struct DecodeState: Equatable {
         for row in tokens.indices where positions[row] >= 0 {
             tokens[row] = sampled[row]!
             positions[row] += 1
-        }
-    }
-
-    /// A slot has state from a prefill on, so rows may move before the first decode step: then this device, whose prefill
-    /// leaves nothing behind but keys and values, has nothing to move.
-    private mutating func moveSlots(_ remap: [Int]) {
-        let old = self
-        guard old.tokens.count == remap.count else { return }
-        for (row, slot) in remap.enumerated() {
-            tokens[row] = old.tokens[slot]
-            positions[row] = old.positions[slot]
-            sampling[row] = old.sampling[slot]
-            sampled[row] = old.sampled[slot]
-            pageTable.setRow(row, to: old.pageTable[slot])
         }
     }
 

@@ -53,7 +53,7 @@ public final class HostLlamaModel: TTModel {
         profile: StepProfile? = nil
     ) throws {
         let config = initialization.config
-        let int8 = initialization.optimizations == .performance
+        let int8 = initialization.optimizations != .accuracy
         let weights = try packed ?? LlamaWeights(GGUFFile(path: config.path), config, int8: int8, pool: pool)
         parts = Parts(
             geometry: LlamaGeometry(
@@ -71,7 +71,7 @@ public final class HostLlamaModel: TTModel {
     /// Any sampling parameters and batch size; draws from `SampleStream`; blocks may be shared.
     public var capabilities: ModelCapabilities {
         ModelCapabilities(
-            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: true)
+            supportsSampleOnDevice: true, deviceDraws: .sampleStream, prefixSharing: .anywhere)
     }
 
     /// Bytes of one block over all layers.
@@ -123,9 +123,13 @@ public final class HostLlamaModel: TTModel {
     public func prefillForward(_ batch: PrefillBatch) throws(DeviceFault) -> StepOutput {
         let forward = try readyForward("prefill step")
         for (row, ids) in batch.tokens.enumerated() {
-            guard !ids.isEmpty else { throw DeviceFault(operation: "prefill step", reason: "row \(row) is empty") }
-            try check("prefill step", row, last: Int(batch.startPositions[row]) + ids.count - 1, batch.pageTable)
-            for id in ids { try check("prefill step", row, token: id) }
+            let start = Int(batch.startPositions[row])
+            guard ids.indices.contains(start) else {
+                throw DeviceFault(
+                    operation: "prefill step", reason: "row \(row): no token at \(start) of \(ids.count)")
+            }
+            try check("prefill step", row, last: ids.count - 1, batch.pageTable)
+            for id in ids[start...] { try check("prefill step", row, token: id) }
         }
         for block in batch.copies.flatMap({ [$0.source, $0.target] }) {
             try check("prefill step", "a copy", block: block)
@@ -134,11 +138,10 @@ public final class HostLlamaModel: TTModel {
         var outputs = Array(repeating: RowOutput.padding, count: batch.tokens.count)
         var tile = PrefillTile()
         for (row, ids) in batch.tokens.enumerated() {
-            let start = Int(batch.startPositions[row])
-            for (offset, id) in ids.enumerated() {
-                if offset == ids.count - 1 { tile.ends.append((tile.count, row)) }
+            for position in Int(batch.startPositions[row])..<ids.count {
+                if position == ids.count - 1 { tile.ends.append((tile.count, row)) }
                 forward.inputs.tokens.base[tile.count] = StepToken(
-                    token: id, position: Int32(start + offset), tableOffset: Int32(row * batch.pageTable.width))
+                    token: ids[position], position: Int32(position), tableOffset: Int32(row * batch.pageTable.width))
                 tile.count += 1
                 if tile.count == forward.tileTokens { run(&tile, forward, batch, &outputs) }
             }

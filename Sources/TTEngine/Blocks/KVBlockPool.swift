@@ -1,5 +1,7 @@
 // The pool of KV blocks that requests in flight own lists of.
 
+import TTPlatform
+
 /// How far a sequence's blocks are in the pool's index.
 struct KnownPrefix: Equatable {
     /// Full blocks from the beginning.
@@ -18,7 +20,9 @@ struct KnownPrefix: Equatable {
 struct KVBlockPool {
     /// Tokens in a block.
     let blockSize: Int
-    /// Owners of each block; 0 is free.
+    /// Blocks of the pool. What lies before them in the cache is never given out.
+    let blocks: Range<Int32>
+    /// Owners of each block, also of those that are never given out; 0 is free.
     private(set) var owners: [Int32]
     /// Free blocks of which nothing is known, those that were never given out behind the others.
     private var unknown: FreeBlockQueue
@@ -29,23 +33,24 @@ struct KVBlockPool {
     private let idleReserve: Int
     private var index: PrefixIndex
 
-    /// `blockCount` blocks of `blockSize` tokens, all free and unknown.
+    /// The blocks of `shape`, all free and unknown; its null block is not among them.
     ///
     /// - Parameter idleReserve: free blocks of known content that are kept rather than memory spared.
-    init(blockCount: Int, blockSize: Int, idleReserve: Int = .max) {
-        precondition(blockCount > 0 && blockSize > 0, "a KV pool needs blocks, and blocks need tokens")
-        self.blockSize = blockSize
-        owners = Array(repeating: 0, count: blockCount)
-        untouched = blockCount
+    init(_ shape: KVCacheShape, idleReserve: Int = .max) {
+        precondition(shape.blockCount > 0 && shape.blockSize > 0, "a KV pool needs blocks, and blocks need tokens")
+        blockSize = shape.blockSize
+        blocks = shape.blocks
+        owners = Array(repeating: 0, count: shape.allocatedCount)
+        untouched = shape.blockCount
         self.idleReserve = idleReserve
-        unknown = FreeBlockQueue(blockCount: blockCount)
+        unknown = FreeBlockQueue(blockCount: shape.allocatedCount)
         idle = unknown
-        for block in 0..<blockCount { unknown.append(Int32(block)) }
-        index = PrefixIndex(blockCount: blockCount)
+        for block in shape.blocks { unknown.append(block) }
+        index = PrefixIndex(blockCount: shape.allocatedCount)
     }
 
     /// Blocks in the pool.
-    var totalCount: Int { owners.count }
+    var totalCount: Int { blocks.count }
     /// Blocks without an owner, whether their content is known or not.
     var freeCount: Int { unknown.count + idle.count }
     /// Blocks with at least one owner.

@@ -1,4 +1,4 @@
-// The frames of the bridge's protocol, version 1; `bridge/PROTOCOL.md` describes them.
+// The frames of the bridge's protocol, version 2; `bridge/PROTOCOL.md` describes them.
 
 import Foundation
 
@@ -14,6 +14,8 @@ enum BridgeRequest: UInt16 {
     case prefill = 8
     case decode = 9
     case close = 10
+    case choose = 11
+    case limits = 12
 
     /// For people.
     var operation: String {
@@ -28,6 +30,8 @@ enum BridgeRequest: UInt16 {
         case .prefill: "prefill step"
         case .decode: "decode step"
         case .close: "closing of the mesh"
+        case .choose: "import of the model class"
+        case .limits: "sizing of the KV cache"
         }
     }
 }
@@ -35,7 +39,7 @@ enum BridgeRequest: UInt16 {
 /// The fixed beginning of a frame.
 struct FrameHead {
     static let size = 20
-    static let protocolVersion = 1
+    static let protocolVersion = 2
     static let maxHeaderBytes = 1 << 20
     static let errorKind: UInt16 = 0xFFFF
     static let replyBit: UInt16 = 0x8000
@@ -121,6 +125,8 @@ struct OpenHeader: Encodable {
     let rows: Int
     let columns: Int
     let fabricConfig: String?
+    /// The model's class asks for a fabric, and nothing else was set.
+    let usesClassFabric: Bool
     let fabricReliabilityMode: String?
     let traceRegionSize: Int?
     let workerL1Size: Int?
@@ -141,6 +147,28 @@ struct ModelsAnswer: Decodable {
     let classes: [String: String]
 }
 
+struct ChooseHeader: Encodable {
+    let modelClass: String
+    let hfModel: String?
+}
+
+struct ChooseAnswer: Decodable {
+    /// The fabric that the class asks for, by ttnn's name.
+    let fabricConfig: String?
+    let defaultTraceMode: String
+}
+
+struct LimitsHeader: Encodable {
+    let numDevices: Int
+    let ttDataParallel: Int
+    let maxModelLen: Int
+    let maxNumSeqs: Int
+}
+
+struct LimitsAnswer: Decodable {
+    let maxTokensAllUsers: Int?
+}
+
 struct LoadHeader: Encodable {
     /// The model's sizes in Hugging Face's names.
     struct Config: Encodable {
@@ -158,29 +186,49 @@ struct LoadHeader: Encodable {
         let ropeTheta: Float
     }
 
-    let modelClass: String
-    let modelName: String
-    let hfModel: String?
     let config: Config
     let maxBatchSize: Int
     let maxSeqLen: Int
+    let blockSize: Int
     let dataParallel: Int
-    let deviceCount: Int
-    let optimizations: String
+    /// What was set; the class decides where nothing was, and some take nothing else.
+    let optimizations: String?
 }
 
+/// What the model can do, as the bridge's `Capabilities` has it.
 struct LoadAnswer: Decodable {
+    let age: String
     let decodeContract: Int
     let supportsSampleOnDevice: Bool
     let maxDeviceTopK: Int?
     let samplesPerRow: Bool
-    let supportsDeviceSeededSampling: Bool
-    let supportsPrefixCaching: Bool
+    let draws: Draws
+    /// Pairs of a padded length and the multiple of tokens at which a prefill of that length can begin.
+    let prefixAlignment: [[Int]]
+    let prefillSlots: PrefillSlots
+    let largestPrefill: Int
+    let padsPrefill: Bool
+    let prefillChunk: Int?
     let supportsAsyncDecode: Bool
     let splitsRead: Bool
     let supportedBatchSizes: [Int]?
     let tensors: String
-    let maxTokensAllUsers: Int?
+
+    enum Draws: String, Decodable {
+        case none
+        case unseeded
+        case byPosition = "by_position"
+    }
+}
+
+/// What the slots of a prefill mean to a class; the bridge's `rules.py` says how that is known.
+enum PrefillSlots: String, Decodable {
+    /// They only number the rows of a call, unless the device samples: then 0, 1, … go together, others alone.
+    case inOrder = "in_order"
+    /// They are the rows' own; several rows together cost a pass up to the highest slot.
+    case spanning
+    /// They are the rows' own; the class lays out its passes itself.
+    case own
 }
 
 struct AllocateHeader: Encodable {

@@ -9,12 +9,13 @@ enum BridgeProgram {
         /// Serve a mesh.
         case serve
         /// Say what the interpreter has.
-        case probe(extraModelsDir: String?)
+        case probe(InterpreterProbe.Request)
 
         fileprivate var arguments: [String] {
             switch self {
             case .serve: ["serve"]
-            case .probe(let directory): ["probe"] + (directory.map { [$0] } ?? [])
+            case .probe(let request):
+                ["probe", String(decoding: try! BridgeCoding.encoder.encode(request), as: UTF8.self)]
             }
         }
     }
@@ -39,6 +40,7 @@ enum BridgeProgram {
         [
             "ttbatch_bridge": PackageResources.__init___py,
             "ttbatch_bridge.capabilities": PackageResources.capabilities_py,
+            "ttbatch_bridge.chosen_class": PackageResources.chosen_class_py,
             "ttbatch_bridge.decode": PackageResources.decode_py,
             "ttbatch_bridge.errors": PackageResources.errors_py,
             "ttbatch_bridge.frames": PackageResources.frames_py,
@@ -49,9 +51,14 @@ enum BridgeProgram {
             "ttbatch_bridge.prefill": PackageResources.prefill_py,
             "ttbatch_bridge.probe": PackageResources.probe_py,
             "ttbatch_bridge.registry": PackageResources.registry_py,
+            "ttbatch_bridge.rules": PackageResources.rules_py,
             "ttbatch_bridge.sampling": PackageResources.sampling_py,
+            "ttbatch_bridge.seeds": PackageResources.seeds_py,
             "ttbatch_bridge.server": PackageResources.server_py,
             "ttbatch_bridge.tensors": PackageResources.tensors_py,
+            "ttbatch_bridge.versions": PackageResources.versions_py,
+            "ttbatch_bridge.vllm_stub": PackageResources.vllm_stub_py,
+            "ttbatch_bridge.weight_cache": PackageResources.weight_cache_py,
         ]
     }
 }

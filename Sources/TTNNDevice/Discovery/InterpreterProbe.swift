@@ -1,15 +1,27 @@
-// Asks the configured interpreter, in a process of its own, what it has: ttnn, and which model classes.
+// Asks the configured interpreter, in a process of its own, what it has: versions, and which model classes it can import.
 
 import Foundation
 import TTPlatform
 
 /// What an interpreter has.
 struct InterpreterProbe: Decodable, Equatable {
+    /// What is asked.
+    struct Request: Encodable {
+        /// Folder of model bundles.
+        let extraModelsDir: String?
+        /// `module:Class` of the one class to try; all that are known where not given.
+        let modelClass: String?
+    }
+
+    /// Version of Python.
     let python: String
-    let ttnn: String?
-    /// Architectures with a model class.
-    let architectures: [String]
-    /// Why it cannot be used, with the remedy.
+    /// Versions of the packages that matter, `nil` where one is not installed.
+    let versions: [String: String?]
+    /// `module:Class` of the classes that were imported, by architecture.
+    let classes: [String: String]
+    /// Why others that are there cannot be imported, by architecture.
+    let unusable: [String: String]
+    /// Why the interpreter cannot be used, with the remedy.
     let problem: String?
 
     /// Runs the probe; no device is touched by it.
@@ -17,12 +29,13 @@ struct InterpreterProbe: Decodable, Equatable {
     /// - Throws: `TTNNError.cannotStart`.
     static func run(_ configuration: BridgeConfiguration, environment: [String: String]) throws -> InterpreterProbe {
         do throws(BridgeError) {
-            let task = BridgeProgram.Task.probe(extraModelsDir: configuration.extraModelsDir)
+            let task = BridgeProgram.Task.probe(
+                Request(extraModelsDir: configuration.extraModelsDir, modelClass: configuration.modelClass))
             let (process, socket) = try ChildProcess.start(
                 configuration.python, BridgeProgram.arguments(task, socket: ChildProcess.childSocket),
                 environment: environment, log: { _, _ in })
             let connection = BridgeConnection(socket: socket)
-            let deadline = Deadline(seconds: 120)
+            let deadline = Deadline(seconds: 300)
             defer {
                 process.send(SIGKILL)
                 process.wait(until: Deadline(seconds: 5))
@@ -37,5 +50,30 @@ struct InterpreterProbe: Decodable, Equatable {
         } catch {
             throw TTNNError.cannotStart(python: configuration.python, reason: error.description)
         }
+    }
+
+    /// Why no model could run; `nil` where one could.
+    func noClass(_ bridge: BridgeConfiguration) -> String? {
+        guard classes.isEmpty else { return nil }
+        guard let (architecture, reason) = unusable.min(by: { $0.key < $1.key }) else {
+            return "\(bridge.python) finds no TT model class: put tt-metal's folder on PYTHONPATH or install "
+                + "tt-transformers, or set bridge.model_class or bridge.extra_models_dir"
+        }
+        return unusable.count == 1
+            ? reason : "none of the \(unusable.count) TT model classes can be imported; \(architecture): \(reason)"
+    }
+
+    /// For people: versions, what can run, and what cannot.
+    var lines: [String] {
+        let known = versions.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value ?? "not installed")" }
+        var lines = ["Python \(python), " + known.joined(separator: ", ")]
+        if versions["vllm"] == .some(nil) {
+            lines.append("vllm is not needed: model classes get stand-ins for what they import from it")
+        }
+        lines.append("models: " + classes.keys.sorted().joined(separator: ", "))
+        for (architecture, reason) in unusable.sorted(by: { $0.key < $1.key }) {
+            lines.append("\(architecture) cannot be used: \(reason)")
+        }
+        return lines
     }
 }

@@ -1,6 +1,6 @@
 """Starts the bridge from the sources that ttbatch sends: one binary to install, and no file of it can go missing.
 
-Run as `python -c <this> FD serve` or `python -c <this> FD probe [DIRECTORY]`. The first thing on the socket FD is an unsigned 32-bit length and a JSON object with the
+Run as `python -c <this> FD serve` or `python -c <this> FD probe REQUEST`, a JSON object. The first thing on the socket FD is an unsigned 32-bit length and a JSON object with the
 text of each module; tracebacks show it, since the loader gives it to whoever asks.
 """
 
@@ -57,7 +57,7 @@ sys.meta_path.insert(0, SentSources(json.loads(receive(connection, length))))
 if sys.argv[2] == "probe":
     from ttbatch_bridge.probe import probe
 
-    probe(connection, sys.argv[3] if len(sys.argv) > 3 else None)
+    probe(connection, json.loads(sys.argv[3]))
 else:
     from ttbatch_bridge.server import serve
 

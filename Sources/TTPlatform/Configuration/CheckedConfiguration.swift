@@ -11,7 +11,7 @@ public struct CheckedConfiguration: Sendable, Equatable {
     /// Rows of the device batch.
     public let maxNumSeqs: Int
     /// Most tokens in one prefill step; at least `maxModelLen`.
-    public let maxNumBatchedTokens: Int
+    public internal(set) var maxNumBatchedTokens: Int
     /// Tokens in a KV block.
     public let blockSize: Int
     /// What decides the number of KV blocks.
@@ -22,8 +22,8 @@ public struct CheckedConfiguration: Sendable, Equatable {
     public let deviceCount: Int
     /// Generation of the chips; `nil` where there are none.
     public let chipArchitecture: ChipArchitecture?
-    /// Whether requests share the KV blocks of equal beginnings; false until `TTPlatform.check` has asked the model.
-    public internal(set) var enablePrefixCaching = false
+    /// How requests share the KV blocks of equal beginnings; not at all until `TTPlatform.check` has asked the model.
+    public internal(set) var prefixSharing = PrefixSharing.none
     /// What was asked of it; `nil` leaves it to the model.
     let requestedPrefixCaching: Bool?
     /// The `tt:` section.

@@ -1,5 +1,7 @@
 // The engine's settings as a person gives them, in vLLM's words; `TTPlatform.checkAndUpdateConfig` turns them into sizes.
 
+public import ModelFiles
+
 /// Settings of an engine. What is `nil` is left to the model, the device or the platform's rules.
 public struct EngineConfiguration: Sendable, Equatable {
     /// Platform to run on: a platform's name, or `auto`.
@@ -48,6 +50,11 @@ public struct EngineConfiguration: Sendable, Equatable {
 
     /// All defaults.
     public init() {}
+
+    /// The longest sequence that may be asked for, tokens: what is fitted to the KV cache can only become shorter.
+    public func longestModelLen(of model: ModelConfig) -> Int {
+        if case .tokens(let tokens) = maxModelLen { tokens } else { model.contextLength }
+    }
 }
 
 /// How the longest sequence is found.

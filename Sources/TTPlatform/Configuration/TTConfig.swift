@@ -22,8 +22,8 @@ public struct TTConfig: Sendable, Equatable {
     public var fabricConfig: FabricConfig?
     /// What the fabric does about links that are down; the device's default where not given.
     public var fabricReliabilityMode: FabricReliabilityMode?
-    /// The trade between speed and precision.
-    public var optimizations = Optimizations.performance
+    /// The trade between speed and precision; left to the model where not given.
+    public var optimizations: Optimizations?
     /// The platform's own test models may be used.
     public var registerTestModels = false
     /// Replicas, as this section gives them; `data_parallel_size` is the same thing.
@@ -82,7 +82,7 @@ extension TTConfig {
         dispatchCoreAxis = try reader.choice("dispatch_core_axis")
         fabricConfig = try reader.choice("fabric_config")
         fabricReliabilityMode = try reader.choice("fabric_reliability_mode")
-        optimizations = try reader.choice("optimizations") ?? optimizations
+        optimizations = try reader.choice("optimizations")
         registerTestModels = try reader.boolean("register_test_models") ?? registerTestModels
         dataParallel = try reader.integer("data_parallel", in: 1...EngineConfiguration.mostReplicas)
         if try reader.boolean("always_compat_sampling") == true {

@@ -1,5 +1,7 @@
 // How kinds of devices announce themselves, and how one is chosen (contract §2.6: probe and open in one process only).
 
+public import ModelFiles
+
 /// A kind of device: finds out what is there and opens it.
 public protocol DevicePlatform: Sendable {
     /// The name that `device:` selects it by, for example `host`.
@@ -8,7 +10,7 @@ public protocol DevicePlatform: Sendable {
     /// Looks for devices without opening any.
     func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery
 
-    /// Opens the mesh that the configuration asks for, for one of its replicas.
+    /// Opens the mesh that the configuration asks for, for one of its replicas, as `model` needs it.
     ///
     /// Replicas are opened one after another, and each has its own part of what there is. It is called on the thread that
     /// is to use the device.
@@ -16,7 +18,7 @@ public protocol DevicePlatform: Sendable {
     /// - Throws: `ConfigurationError` or the platform's own error, each with a message for a person. A `DeviceFault` where
     ///   it may go better the next time.
     func openMeshDevice(
-        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
+        _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
     ) throws -> any MeshDevice
 }
 

@@ -1,5 +1,7 @@
 // A device as the engine sees it: something with a mesh shape that models run on.
 
+public import ModelFiles
+
 /// An opened device (contract §2.6).
 ///
 /// A device is used from one thread at a time, the one that runs the engine; it is closed after its models are gone.
@@ -17,6 +19,17 @@ public protocol MeshDevice: AnyObject {
     /// Bytes of memory that are free now and may be used for the KV cache once the weights are loaded; `nil` where the
     /// contract's table of tokens (§2.4) alone decides, as on boards with their own memory.
     var availableKVCacheBytes: Int? { get }
+    /// Which steps run as traces where the configuration does not say; `nil` for the contract's default.
+    var defaultTraceMode: TraceMode? { get }
+    /// Tokens that all rows together may have, by what is known of the boards' memory (§2.4); `nil` where the free memory of
+    /// `availableKVCacheBytes` decides.
+    ///
+    /// - Parameters:
+    ///   - model: the model to be loaded.
+    ///   - maxModelLen: its longest sequence, tokens.
+    ///   - maxNumSeqs: rows of the device batch.
+    /// - Throws: the platform's own error where the model's class refuses to say.
+    func maxTokensAllUsers(of model: ModelConfig, maxModelLen: Int, maxNumSeqs: Int) throws -> Int?
     /// Settings that the device could not heed as they were given; for the operator.
     var warnings: [ConfigurationWarning] { get }
     /// Releases the device; idempotent.
@@ -26,6 +39,10 @@ public protocol MeshDevice: AnyObject {
 extension MeshDevice {
     /// The contract's table decides.
     public var availableKVCacheBytes: Int? { nil }
+    /// The contract's default.
+    public var defaultTraceMode: TraceMode? { nil }
+    /// Free memory decides.
+    public func maxTokensAllUsers(of model: ModelConfig, maxModelLen: Int, maxNumSeqs: Int) throws -> Int? { nil }
     /// No Tenstorrent chips.
     public var chipArchitecture: ChipArchitecture? { nil }
     /// All settings were heeded.

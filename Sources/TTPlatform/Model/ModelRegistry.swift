@@ -10,10 +10,12 @@ public struct ModelInitialization: Sendable {
     public var maxBatchSize: Int
     /// Longest sequence, tokens.
     public var maxSequenceLength: Int
+    /// Tokens in a KV block.
+    public var blockSize: Int
     /// Replicas that the batch is divided over.
     public var dataParallel: Int
-    /// The trade between speed and precision.
-    public var optimizations: Optimizations
+    /// The trade between speed and precision; `nil` leaves it to the model.
+    public var optimizations: Optimizations?
     /// Which steps run as traces.
     public var traceMode: TraceMode
     /// What keys and values are kept as; left to the model where `nil`.
@@ -21,14 +23,15 @@ public struct ModelInitialization: Sendable {
 
     /// An initialisation as given.
     public init(
-        config: ModelConfig, maxBatchSize: Int, maxSequenceLength: Int, dataParallel: Int = 1,
-        optimizations: Optimizations, traceMode: TraceMode = .all, kvCacheDType: KVCacheDType? = nil
+        config: ModelConfig, maxBatchSize: Int, maxSequenceLength: Int, blockSize: Int = 16, dataParallel: Int = 1,
+        optimizations: Optimizations?, traceMode: TraceMode = .all, kvCacheDType: KVCacheDType? = nil
     ) {
         self.kvCacheDType = kvCacheDType
         self.traceMode = traceMode
         self.config = config
         self.maxBatchSize = maxBatchSize
         self.maxSequenceLength = maxSequenceLength
+        self.blockSize = blockSize
         self.dataParallel = dataParallel
         self.optimizations = optimizations
     }

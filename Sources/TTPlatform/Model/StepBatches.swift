@@ -55,13 +55,13 @@ public struct BlockCopy: Sendable, Equatable {
     }
 }
 
-/// Prompts to prefill, ragged: row *i* is `tokens[i]`, starting at position `startPositions[i]` of its sequence (§1.3).
+/// Prompts to prefill, ragged: of row *i* the tokens from position `startPositions[i]` on are computed (§1.3).
 public struct PrefillBatch: Sendable, Equatable {
-    /// Blocks to copy before anything else, one after the other; none for models without `supportsPrefixCaching`.
+    /// Blocks to copy before anything else, one after the other; only for models that share anywhere.
     public var copies: [BlockCopy]
-    /// The tokens to process of each row, none empty.
+    /// Each row's whole sequence, also what is in its blocks already: a device may have to compute some of that again.
     public var tokens: [[Int32]]
-    /// Position of each row's first token; tokens before it are already in the row's blocks.
+    /// Position of the first token to compute of each row; the tokens before it are in the row's blocks.
     public var startPositions: [Int32]
     /// `[N, W]`; covers each row's whole sequence.
     public var pageTable: PageTable
@@ -122,15 +122,12 @@ public struct DecodePlan: Sendable, Equatable {
     public var reloadSamplingParams: Bool
     /// Random state is reset; only with `reloadAll`.
     public var resetSamplingState: Bool
-    /// `slotRemap[i] = j`: row i takes the state that slot j had; `nil` for the identity.
-    public var slotRemap: [Int]?
 
     /// A plan as given.
-    public init(inputs: Inputs, reloadSamplingParams: Bool, resetSamplingState: Bool, slotRemap: [Int]? = nil) {
+    public init(inputs: Inputs, reloadSamplingParams: Bool, resetSamplingState: Bool) {
         self.inputs = inputs
         self.reloadSamplingParams = reloadSamplingParams
         self.resetSamplingState = resetSamplingState
-        self.slotRemap = slotRemap
     }
 
     /// Everything is taken from the host.

@@ -8,9 +8,6 @@ public protocol TTModel: AnyObject {
     /// What this model can do on its device.
     var capabilities: ModelCapabilities { get }
 
-    /// Tokens that all rows together may have by the model's own account; `nil` leaves it to the contract's table (§2.4).
-    var maxTokensAllUsers: Int? { get }
-
     /// Bytes that one KV block of `blockSize` tokens takes over all layers, to size the pool by the memory there is.
     func kvCacheBytes(blockSize: Int) -> Int
 
@@ -28,11 +25,6 @@ public protocol TTModel: AnyObject {
 
     /// Waits for the decode step that was started last and gives its output (§1.5).
     func readDecodeOutput() throws(DeviceFault) -> StepOutput
-}
-
-extension TTModel {
-    /// The contract's table decides.
-    public var maxTokensAllUsers: Int? { nil }
 }
 
 /// What the rows of one step can have different where the device samples.
@@ -57,38 +49,64 @@ public struct ModelCapabilities: Sendable, Equatable {
     public var keepsDecodeInputs = true
     /// A decode step goes on while the host does something else.
     public var runsDecodeApart = false
-    /// The device draws from `SampleStream` with the request's seed, so that its tokens equal the host's.
-    public var supportsDeviceSeededSampling: Bool
-    /// Blocks may be shared by requests whose prompts begin alike.
-    public var supportsPrefixCaching: Bool
+    /// Which draws the device can make.
+    public var deviceDraws: DeviceDraws
+    /// Where a prefill may begin behind blocks that another request has computed.
+    public var prefixSharing: PrefixSharing
+    /// What a row of a prefill is padded to on the device.
+    public var prefillPadding = PrefillPadding.none
+    /// The device writes padding through a page table's empty places, so that block 0 must belong to no row.
+    public var needsNullBlock = false
     /// Batch sizes the model accepts; `nil` for any.
     public var supportedBatchSizes: [Int]?
 
     /// Capabilities as given.
     public init(
-        supportsSampleOnDevice: Bool, maxDeviceTopK: Int? = nil, supportsDeviceSeededSampling: Bool = false,
-        supportsPrefixCaching: Bool = false, supportedBatchSizes: [Int]? = nil
+        supportsSampleOnDevice: Bool, maxDeviceTopK: Int? = nil, deviceDraws: DeviceDraws = .unseeded,
+        prefixSharing: PrefixSharing = .none, supportedBatchSizes: [Int]? = nil
     ) {
         self.supportsSampleOnDevice = supportsSampleOnDevice
         self.maxDeviceTopK = maxDeviceTopK
-        self.supportsDeviceSeededSampling = supportsDeviceSeededSampling
-        self.supportsPrefixCaching = supportsPrefixCaching
+        self.deviceDraws = deviceDraws
+        self.prefixSharing = prefixSharing
         self.supportedBatchSizes = supportedBatchSizes
     }
 }
 
+/// Which random draws a device can make by itself.
+public enum DeviceDraws: Sendable, Equatable {
+    /// None that can be relied on: it only finds the most probable token.
+    case none
+    /// From a generator that takes no request's seed.
+    case unseeded
+    /// From its own generator, whose state is the request's seed and the token's position: tokens repeat on this device,
+    /// and are others than the host's.
+    case byPosition
+    /// From `SampleStream` with the request's seed: its tokens equal the host's.
+    case sampleStream
+}
+
 /// The paged KV cache: a pool of blocks shared by all rows (contract §1.2, §2.4).
 public struct KVCacheShape: Sendable, Equatable {
-    /// Blocks in the pool.
+    /// Blocks that rows can own.
     public var blockCount: Int
     /// Tokens in a block.
     public var blockSize: Int
+    /// Block 0 is one more, which no row ever owns. The empty places of page tables name it, and what a device writes or
+    /// reads through them harms nobody.
+    public var hasNullBlock: Bool
 
     /// A pool of `blockCount` blocks of `blockSize` tokens.
-    public init(blockCount: Int, blockSize: Int) {
+    public init(blockCount: Int, blockSize: Int, hasNullBlock: Bool = false) {
         self.blockCount = blockCount
         self.blockSize = blockSize
+        self.hasNullBlock = hasNullBlock
     }
+
+    /// Blocks to allocate.
+    public var allocatedCount: Int { blockCount + (hasNullBlock ? 1 : 0) }
+    /// The blocks that rows can own, as page tables name them.
+    public var blocks: Range<Int32> { (hasNullBlock ? 1 : 0)..<Int32(allocatedCount) }
 }
 
 /// What to prepare before the first request (contract §1.7).

@@ -6,6 +6,8 @@ public enum HostSamplingReason: Sendable, Equatable {
     case minTokens
     /// The device cannot keep that many tokens.
     case topK
+    /// The device makes no draws.
+    case draw
     /// The device cannot draw from the request's random stream.
     case seed
 }
@@ -16,6 +18,10 @@ extension ModelCapabilities {
         if generatedCount < sampling.minTokens { return .minTokens }
         if sampling.token.isGreedy { return nil }
         if let most = maxDeviceTopK, sampling.token.topK < 1 || Int(sampling.token.topK) > most { return .topK }
-        return supportsDeviceSeededSampling || !sampling.givesSeed ? nil : .seed
+        return switch deviceDraws {
+        case .none: .draw
+        case .unseeded: sampling.givesSeed ? .seed : nil
+        case .byPosition, .sampleStream: nil
+        }
     }
 }

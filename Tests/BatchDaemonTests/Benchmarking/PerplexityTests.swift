@@ -11,7 +11,7 @@ import Tokenizer
 @Suite struct PerplexityTests {
     /// The tiny model on the host with room for `rows` rows of 32 tokens in blocks of 16.
     private func model(_ device: any MeshDevice, rows: Int) throws -> any TTModel {
-        let config = try ModelConfig(gguf: GGUFFile(path: TinyModel.path))
+        let config = try config()
         let factory = try #require(device.models["TTLlamaForCausalLM"])
         let model = try factory(
             ModelInitialization(
@@ -20,10 +20,13 @@ import Tokenizer
         return model
     }
 
+    private func config() throws -> ModelConfig { try ModelConfig(gguf: GGUFFile(path: TinyModel.path)) }
+
     private func host() throws -> any MeshDevice {
         var engine = EngineConfiguration()
         engine.device = "host"
-        return try Platforms.all.choose(engine).openMeshDevice(engine, as: .only, for: DeviceUser())
+        return try Platforms.all.choose(engine).openMeshDevice(
+            engine, for: try config(), as: .only, user: DeviceUser())
     }
 
     /// Σ −log p and the most probable tokens, by prefilling every prefix.
@@ -52,7 +55,7 @@ import Tokenizer
         let tokens = (0..<90).map { Int32($0 * 37 % 256) }
         // Three rows at a time: a second group, a window of two tokens, and one of a single token that scores nothing.
         let windows = [tokens[0..<32], tokens[32..<64], tokens[64..<66], tokens[66..<67], tokens[67..<90]]
-        let scores = try TokenScores(of: windows, by: try model(device, rows: 3), rows: 3, blocksOfRow: 2)
+        let scores = try TokenScores(of: windows, by: try model(device, rows: 3), rows: 3, blocks: 0..<6)
         var sum = 0.0
         let reference = try model(device, rows: 1)
         for (window, best) in zip(windows, scores.best) {

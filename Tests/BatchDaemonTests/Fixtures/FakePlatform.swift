@@ -1,6 +1,7 @@
 // A platform for the real daemon whose devices do what a test scripts.
 
 import FakeModel
+import ModelFiles
 import Synchronization
 import TTPlatform
 
@@ -51,12 +52,12 @@ final class FakePlatform: DevicePlatform {
     }
 
     func openMeshDevice(
-        _ configuration: EngineConfiguration, as replica: Replica, for user: DeviceUser
+        _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
     ) throws -> any MeshDevice {
         try open(replica)
         let opening = opened.add(1, ordering: .acquiringAndReleasing).oldValue
         let capabilities = ModelCapabilities(
-            supportsSampleOnDevice: true, supportsDeviceSeededSampling: true, supportsPrefixCaching: sharesPrefixes)
+            supportsSampleOnDevice: true, deviceDraws: .sampleStream, prefixSharing: sharesPrefixes ? .anywhere : .none)
         return FakeMeshDevice(capabilities: capabilities, language: TinyModel.language) { [script, weak self] model in
             model.beforeStep = { [unowned model] number throws(DeviceFault) in
                 var prefilled: [[Int32]] = []

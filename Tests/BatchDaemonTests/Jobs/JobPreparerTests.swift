@@ -20,7 +20,7 @@ import Tokenizer
             limits: StepLimits(
                 maxNumSeqs: 4, maxModelLen: 100, maxNumBatchedTokens: 100,
                 kvCache: KVCacheShape(blockCount: 40, blockSize: 16), vocabularySize: tokenizer.vocabularySize,
-                sharesPrefixes: false))
+                prefixSharing: .none))
     }
 
     private func metadata(template: String?) -> GGUFMetadata {

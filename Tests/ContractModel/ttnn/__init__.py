@@ -118,10 +118,12 @@ def ReadDeviceProfiler(device: MeshDevice) -> None:
 
 
 def close_mesh_device(device: MeshDevice) -> None:
-    from llama_adapter import living_models
+    from model_base import living_models, uncleaned_models
 
     if not device.is_open:
         violation("a mesh is closed twice")
+    if uncleaned_models():
+        violation("the mesh is closed before its model's cleanup was called")
     if living_models():
         violation("the mesh is closed before its model is gone")
     device.is_open = False

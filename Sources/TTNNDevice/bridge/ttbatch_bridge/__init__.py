@@ -3,4 +3,4 @@
 ttbatch decides everything; this program only executes, and answers on a socket. PROTOCOL.md describes the frames.
 """
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2

@@ -1,4 +1,4 @@
-"""What a model class says of itself (contract §1.6, §1.9), and what its methods' signatures tell beyond that."""
+"""What a model class says of itself (contract §1.6, §1.9), what its methods' signatures tell, and what is known of it."""
 
 from __future__ import annotations
 
@@ -6,26 +6,37 @@ import inspect
 from dataclasses import asdict, dataclass
 from typing import Any, Callable
 
-# Classes of before `model_capabilities`, which can sample on the device all the same.
-_SAMPLING_MODULES = ("models.demos.llama3_70b_galaxy.tt.generator_vllm", "models.tt_transformers.tt.generator_vllm")
+from ttbatch_bridge.rules import PrefillSlots, Rules, model_parts, prefix_alignment, rules_of
+from ttbatch_bridge.seeds import Draws, draws_of
 
 
 @dataclass
 class Capabilities:
     """What ttbatch plans with."""
 
-    # 1: explicit commands and a slot remap with every decode; 0: `reset_batch`.
+    # For people: which age of classes this is.
+    age: str
+    # 1: explicit commands with every decode; 0: `reset_batch`.
     decode_contract: int
     supports_sample_on_device: bool
     max_device_top_k: int | None
     # Sampling parameters are lists with an element for each row; otherwise one set for all rows of a step.
     samples_per_row: bool
-    supports_device_seeded_sampling: bool
-    supports_prefix_caching: bool
+    draws: Draws
+    # Pairs of a padded length and the multiple of tokens at which a prefill of that length can begin; none: no sharing.
+    prefix_alignment: list[list[int]]
+    prefill_slots: PrefillSlots
+    largest_prefill: int
+    pads_prefill: bool
+    # Longer prefills run in chunks, one row at a time.
+    prefill_chunk: int | None
     # Decode steps can go on from the tokens and positions that the device has.
     supports_async_decode: bool
     # `decode_forward` and the reading of its output are two calls.
     splits_read: bool
+    # The host's logits come for named rows only; and only those are copied from the device.
+    compact_host_logits: bool
+    selective_host_readback: bool
     supported_batch_sizes: list[int] | None
     # The class declares `model_capabilities`: then what it takes as **kwargs are the keywords of the newer contract.
     is_recent: bool
@@ -34,23 +45,38 @@ class Capabilities:
         return asdict(self)
 
 
-def capabilities_of(model_class: Any) -> Capabilities:
-    declared = getattr(model_class, "model_capabilities", None)
-    stated: dict[str, Any] = declared if isinstance(declared, dict) else {}
-    contract = min(1, int(getattr(model_class, "decode_input_update_contract", 0)))
-    on_device = stated.get("supports_sample_on_device", declared is None and _samples_by_module(model_class))
-    sizes = getattr(model_class, "tt_supported_decode_batch_sizes", None)
-    splits = hasattr(model_class, "read_decode_output") and takes(model_class.decode_forward, "read_from_device", recent=True)
+def stated_by(model: Any) -> dict[str, Any] | None:
+    """The `model_capabilities` of a class or of an instance, which may be of another class."""
+    declared = getattr(model, "model_capabilities", None)
+    return dict(declared) if isinstance(declared, dict) else None
+
+
+def capabilities_of(model_class: Any, model: Any, *, block_size: int, longest: int) -> Capabilities:
+    """Asks the class and then the model that it made: a dispatcher's model is of another class, which says more."""
+    declared = stated_by(model) or stated_by(model_class)
+    stated = (stated_by(model_class) or {}) | (stated_by(model) or {})
+    rules = rules_of(model)
+    contract = min(1, int(getattr(model, "decode_input_update_contract", 0)))
+    on_device = _samples_on_device(model, rules, stated)
+    sizes = getattr(model, "tt_supported_decode_batch_sizes", None)
+    splits = hasattr(model, "read_decode_output") and takes(model.decode_forward, "read_from_device", recent=True)
     return Capabilities(
+        age=rules.age,
         decode_contract=contract,
-        supports_sample_on_device=bool(on_device),
+        supports_sample_on_device=on_device,
         max_device_top_k=stated.get("max_device_top_k", 32 if on_device else None),
-        samples_per_row=contract >= 1 or takes(model_class.decode_forward, "reset_batch", recent=declared is not None),
-        supports_device_seeded_sampling=bool(stated.get("supports_device_seeded_sampling", False)),
-        supports_prefix_caching=bool(stated.get("supports_prefix_caching", False)),
+        samples_per_row=contract >= 1 or takes(model.decode_forward, "reset_batch", recent=declared is not None),
+        draws=draws_of(model) if on_device else Draws.NONE,
+        prefix_alignment=prefix_alignment(model, rules, stated, block_size, longest),
+        prefill_slots=rules.prefill_slots,
+        largest_prefill=rules.largest_prefill,
+        pads_prefill=rules.pads_prefill,
+        prefill_chunk=_prefill_chunk(model),
         # A model of the older contract decides by `reset_batch` itself what it keeps.
         supports_async_decode=bool(stated.get("supports_async_decode", contract == 0)),
         splits_read=splits,
+        compact_host_logits=bool(stated.get("supports_compact_host_logits", False)),
+        selective_host_readback=bool(stated.get("supports_selective_host_readback", False)),
         supported_batch_sizes=[int(size) for size in sizes] if isinstance(sizes, (list, tuple)) else None,
         is_recent=declared is not None,
     )
@@ -62,5 +88,25 @@ def takes(function: Callable[..., Any], name: str, *, recent: bool) -> bool:
     return name in parameters or recent and any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
 
 
-def _samples_by_module(model_class: Any) -> bool:
-    return any(getattr(model_class, "__module__", "").startswith(module) for module in _SAMPLING_MODULES)
+def accepted(function: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
+    """Those of `arguments` that a method names in its signature."""
+    parameters = inspect.signature(function).parameters
+    return {name: value for name, value in arguments.items() if name in parameters}
+
+
+def _samples_on_device(model: Any, rules: Rules, stated: dict[str, Any]) -> bool:
+    """What is declared, or known of the age, and not contradicted by the parts of the loaded model.
+
+    A model with a vocabulary that its chips' sampler cannot hold gives logits whatever it is asked for.
+    """
+    parts = [part for part in model_parts(model) if hasattr(part, "_supports_on_device_sampling")]
+    if any(not part._supports_on_device_sampling or getattr(part, "sampling", None) is None for part in parts):
+        return False
+    return bool(stated.get("supports_sample_on_device", rules.samples_undeclared and bool(parts)))
+
+
+def _prefill_chunk(model: Any) -> int | None:
+    arguments = getattr(model, "model_args", None)
+    first = arguments[0] if isinstance(arguments, (list, tuple)) and arguments else arguments
+    chunk = getattr(first, "max_prefill_chunk_size", None)
+    return int(chunk) if isinstance(chunk, int) else None

@@ -1,4 +1,4 @@
-"""Decode steps in both of the contract's forms (§1.4 to §1.6): commands and slot remap, or the older `reset_batch`."""
+"""Decode steps in both of the contract's forms (§1.4 to §1.6): explicit commands, or the older `reset_batch`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ttbatch_bridge.sampling import SamplingRows, TTSamplingParams
 from ttbatch_bridge.tensors import PayloadReader
 
 _HEAD = struct.Struct("<IIII")
-_RELOAD_INPUTS, _RELOAD_PAGE_TABLE, _ON_DEVICE, _RELOAD_SAMPLING, _RESET_SAMPLING, _REMAP = 1, 2, 4, 8, 16, 32
+_RELOAD_INPUTS, _RELOAD_PAGE_TABLE, _ON_DEVICE, _RELOAD_SAMPLING, _RESET_SAMPLING = 1, 2, 4, 8, 16
 
 
 class Decode:
@@ -28,13 +28,12 @@ class Decode:
         self._tokens = np.zeros((rows, 1), np.int32)
         self._positions = np.full(rows, -1, np.int32)
         self._table = np.zeros((rows, width), np.int32)
-        self._identity = np.arange(rows, dtype=np.int32)
         self._sampling: TTSamplingParams | None = None
         forward = loaded.model.decode_forward
-        recent = loaded.capabilities.is_recent
-        self._takes_reset = takes(forward, "reset_batch", recent=recent)
-        self._takes_remap = takes(forward, "slot_remap", recent=recent)
+        self._takes_reset = takes(forward, "reset_batch", recent=loaded.capabilities.is_recent)
         make = loaded.tensors.tensor
+        # Rows stay in their slots for life.
+        self._no_remap = make(np.arange(rows, dtype=np.int32))
         self._arguments: dict[str, Any] = {
             "tokens": make(self._tokens),
             "start_pos": make(self._positions),
@@ -46,7 +45,7 @@ class Decode:
             self._arguments["read_from_device"] = not loaded.capabilities.splits_read
 
     def run(self, payload: memoryview) -> Output:
-        flags, remap = self._take(payload)
+        flags = self._take(payload)
         arguments = dict(self._arguments)
         if flags & _ON_DEVICE:
             arguments["sampling_params"] = self._sampling
@@ -55,25 +54,21 @@ class Decode:
             arguments["reload_page_table"] = bool(flags & _RELOAD_PAGE_TABLE)
             arguments["reload_sampling_params"] = bool(flags & _RELOAD_SAMPLING)
             arguments["reset_sampling_state"] = bool(flags & _RESET_SAMPLING)
-            arguments["slot_remap"] = self._loaded.tensors.tensor(self._identity if remap is None else remap)
-        else:
-            if flags & _ON_DEVICE and self._takes_reset:
-                arguments["reset_batch"] = bool(flags & _RESET_SAMPLING)
-            if remap is not None and self._takes_remap:
-                arguments["slot_remap"] = self._loaded.tensors.tensor(remap)
+            arguments["slot_remap"] = self._no_remap
+        elif flags & _ON_DEVICE and self._takes_reset:
+            arguments["reset_batch"] = bool(flags & _RESET_SAMPLING)
         return self._call(arguments, on_device=bool(flags & _ON_DEVICE))
 
-    def _take(self, payload: memoryview) -> tuple[int, np.ndarray | None]:
+    def _take(self, payload: memoryview) -> int:
         """Puts the request's arrays into the batch; what it does not send stays as it was."""
         reader = PayloadReader(payload)
         rows, width, flags, reserved = _HEAD.unpack(reader.take(_HEAD.size, "u1").tobytes())
         if rows != self._loaded.rows or width != self._loaded.page_table_width or reserved:
             raise ProtocolError(f"a decode step of {rows} rows with page tables of {width}")
-        if flags & _RELOAD_INPUTS and flags & _RELOAD_PAGE_TABLE or flags >= 64:
+        if flags & _RELOAD_INPUTS and flags & _RELOAD_PAGE_TABLE or flags >= 32:
             raise ProtocolError(f"a decode step with the flags {flags}")
         self._tokens[:, 0] = reader.take(rows, "<i4")
         self._positions[:] = reader.take(rows, "<i4")
-        remap = reader.take(rows, "<i4").copy() if flags & _REMAP else None
         if flags & (_RELOAD_INPUTS | _RELOAD_PAGE_TABLE):
             self._table[:] = reader.take(rows * width, "<i4").reshape(rows, width)
         if flags & _ON_DEVICE and flags & _RELOAD_SAMPLING:
@@ -83,26 +78,38 @@ class Decode:
         reader.end()
         if flags & _ON_DEVICE and self._sampling is None:
             raise ProtocolError("a decode step samples on the device before it was told how")
-        return flags, remap
+        return flags
 
     def _call(self, arguments: dict[str, Any], on_device: bool) -> Output:
-        model, rows = self._loaded.model, self._loaded.rows
+        """Logits come back for the rows in use only: a padded batch of them is megabytes."""
+        model, loaded, capabilities = self._loaded.model, self._loaded, self._loaded.capabilities
+        active = np.flatnonzero(self._positions >= 0)
+        compact = capabilities.splits_read and capabilities.compact_host_logits and not on_device
         began = time.perf_counter_ns()
         output = model.decode_forward(**arguments)
-        if self._loaded.capabilities.splits_read:
-            output = self._read(output, on_device)
+        if capabilities.splits_read:
+            output = self._read(output, on_device, active.tolist() if compact else None)
         took = time.perf_counter_ns() - began
-        return output_of(output, rows, self._loaded, on_device=on_device, model_ns=took)
+        return output_of(
+            output,
+            len(active) if compact else loaded.rows,
+            loaded,
+            on_device=on_device,
+            model_ns=took,
+            wanted=None if on_device or compact else active,
+        )
 
-    def _read(self, output: Any, on_device: bool) -> Any:
-        """Starts the copy to the host behind the step, waits for its event, and gets the rows' values."""
+    def _read(self, output: Any, on_device: bool, rows: list[int] | None) -> Any:
+        """Starts the copy to the host behind the step, waits for its event, and gets the values, of `rows` where given."""
         model = self._loaded.model
-        host, events = model.read_decode_output(output, async_read=True)
+        chosen = {} if rows is None else {"sample_rows": rows}
+        read = chosen if self._loaded.capabilities.selective_host_readback else {}
+        host, events = model.read_decode_output(output, async_read=True, **read)
         if events:
             import ttnn
 
             for event in events:
                 ttnn.event_synchronize(event)
         if hasattr(model, "process_decode_output_host"):
-            return model.process_decode_output_host(host, is_tokens=on_device)
+            return model.process_decode_output_host(host, is_tokens=on_device, **chosen)
         return host

@@ -34,6 +34,8 @@ class Kind(enum.IntEnum):
     PREFILL = 8
     DECODE = 9
     CLOSE = 10
+    CHOOSE = 11
+    LIMITS = 12
 
 
 @dataclass

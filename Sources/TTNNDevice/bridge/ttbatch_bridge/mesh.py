@@ -43,8 +43,8 @@ class Mesh:
             "cluster_type": getattr(cluster, "name", str(cluster)),
         }
 
-    def open(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Opens the mesh: fabric first, then the devices."""
+    def open(self, settings: dict[str, Any], class_fabric: dict[str, Any] | None) -> dict[str, Any]:
+        """Opens the mesh: fabric first, then the devices. `class_fabric` is what the model's class asks of the fabric."""
         if self.device is not None:
             raise Refused("the mesh is open already")
         ttnn = import_ttnn()
@@ -55,7 +55,7 @@ class Mesh:
             if settings.get(name) is not None
         }
         parameters["dispatch_core_config"] = self._dispatch(ttnn, settings.get("dispatch_core_axis"))
-        self._set_fabric(ttnn, settings)
+        self._set_fabric(ttnn, settings, class_fabric or {})
         try:
             self.device = ttnn.open_mesh_device(mesh_shape=shape, **parameters)
         except Exception as error:
@@ -83,13 +83,16 @@ class Mesh:
             return ttnn.DispatchCoreConfig()
         return ttnn.DispatchCoreConfig(axis=getattr(ttnn.DispatchCoreAxis, axis.upper()))
 
-    def _set_fabric(self, ttnn: Any, settings: dict[str, Any]) -> None:
-        if settings.get("fabric_config") is None:
-            return
-        arguments = [getattr(ttnn.FabricConfig, settings["fabric_config"])]
+    def _set_fabric(self, ttnn: Any, settings: dict[str, Any], class_fabric: dict[str, Any]) -> None:
+        """What ttbatch names wins over the class's own keywords; where neither names a fabric, there is none."""
+        keywords = dict(class_fabric)
+        if settings.get("fabric_config") is not None:
+            keywords["config"] = getattr(ttnn.FabricConfig, settings["fabric_config"])
         if settings.get("fabric_reliability_mode") is not None:
-            arguments.append(getattr(ttnn.FabricReliabilityMode, settings["fabric_reliability_mode"]))
-        ttnn.set_fabric_config(*arguments)
+            keywords["reliability_mode"] = getattr(ttnn.FabricReliabilityMode, settings["fabric_reliability_mode"])
+        if "config" not in keywords:
+            return
+        ttnn.set_fabric_config(**keywords)
         self._fabric_was_set = True
 
     def _reset_fabric(self, ttnn: Any) -> None:

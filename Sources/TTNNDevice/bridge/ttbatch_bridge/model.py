@@ -1,4 +1,4 @@
-"""The TT model: loading it, its KV cache, and warming it up (contract §1.1, §1.2, §1.7)."""
+"""The TT model: loading it, its KV cache, warming it up and letting it go (contract §1.1, §1.2, §1.7)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ttbatch_bridge.capabilities import Capabilities, capabilities_of, takes
+from ttbatch_bridge import weight_cache
+from ttbatch_bridge.capabilities import Capabilities, accepted, capabilities_of
 from ttbatch_bridge.errors import Refused
 from ttbatch_bridge.mesh import first_line
-from ttbatch_bridge.registry import import_class
 from ttbatch_bridge.tensors import TensorKind
 
 log = logging.getLogger("model")
+
+# What a card or its links say when they fail: it may go better on a card that was reset. All else would fail again.
+_DEVICE_TROUBLE = ("timeout", "timed out", "hang", "hung", "ethernet", "0xffffffff", "arc ", "nocread", "noc read")
 
 
 @dataclass
@@ -41,15 +44,20 @@ class LoadedModel:
     def traces_decode(self) -> bool:
         return self.trace_mode in ("all", "decode_only")
 
+    def release(self) -> None:
+        """Lets go of what the model holds on the mesh, where it has a way to."""
+        if hasattr(self.model, "cleanup"):
+            self.model.cleanup()
 
-def load(mesh_device: Any, request: dict[str, Any]) -> tuple[LoadedModel, dict[str, Any]]:
+
+def load(mesh_device: Any, model_class: Any, request: dict[str, Any]) -> tuple[LoadedModel, dict[str, Any]]:
     """Makes the model, and says what it can do."""
-    if request.get("hf_model"):
-        os.environ["HF_MODEL"] = request["hf_model"]
-    model_class = import_class(request["model_class"])
-    capabilities = capabilities_of(model_class)
+    name = f"{model_class.__module__}:{model_class.__name__}"
     hf_config = _hf_config(request)
     _check_sizes(hf_config, request)
+    folder = weight_cache.choose_folder(os.environ.get("HF_MODEL"), hf_config)
+    if folder is not None:
+        log.info("converted weights are kept in %s", folder)
     try:
         model = model_class.initialize_vllm_model(
             hf_config,
@@ -57,16 +65,37 @@ def load(mesh_device: Any, request: dict[str, Any]) -> tuple[LoadedModel, dict[s
             request["max_batch_size"],
             max_seq_len=request["max_seq_len"],
             tt_data_parallel=request["data_parallel"],
-            optimizations=request["optimizations"],
+            optimizations=request.get("optimizations"),
         )
-    except (ValueError, AssertionError, TypeError, FileNotFoundError) as error:
-        raise Refused(f"{request['model_class']} does not load: {type(error).__name__}: {error}") from error
+    except Exception as error:
+        raise_refusal(error, f"{name} does not load")
+        raise
+    if not hasattr(model, "prefill_forward") or not hasattr(model, "decode_forward"):
+        raise Refused(f"{name} gave a {type(model).__name__}, which has no prefill_forward or decode_forward")
+    capabilities = capabilities_of(
+        model_class, model, block_size=request["block_size"], longest=request["max_seq_len"]
+    )
     loaded = LoadedModel(
         model, capabilities, TensorKind(), request["config"]["vocab_size"], request["max_batch_size"], request["max_seq_len"]
     )
-    header = capabilities.header() | {"tensors": loaded.tensors.name}
-    header["max_tokens_all_users"] = _max_tokens_all_users(model_class, request)
-    return loaded, header
+    return loaded, capabilities.header() | {"tensors": loaded.tensors.name}
+
+
+def raise_refusal(error: Exception, what: str) -> None:
+    """Raises Refused for what would fail again in the same way; returns where the device may have been in trouble."""
+    text = first_line(error)
+    if "out of memory" in text.lower():
+        raise Refused(
+            f"{what}, since the board's memory is too small: {text}; lower max_model_len, max_num_seqs or "
+            "tt.trace_region_size, or choose a mesh of more chips"
+        ) from error
+    if isinstance(error, RuntimeError) and any(word in text.lower() for word in _DEVICE_TROUBLE):
+        return
+    if isinstance(error, (OSError, ConnectionError)) and not isinstance(error, (FileNotFoundError, PermissionError)):
+        return
+    if "tokenizer" in text.lower():
+        text += "; put the checkpoint's tokenizer files (tokenizer.json, tokenizer_config.json) beside its weights"
+    raise Refused(f"{what}: {type(error).__name__}: {text}") from error
 
 
 def allocate_kv_cache(loaded: LoadedModel, request: dict[str, Any]) -> None:
@@ -82,6 +111,7 @@ def allocate_kv_cache(loaded: LoadedModel, request: dict[str, Any]) -> None:
             loaded.kv_cache = model.allocate_kv_cache(shape, dtype, layers)
     except Exception as error:
         if "out of memory" not in str(error).lower():
+            raise_refusal(error, "the KV cache cannot be allocated")
             raise
         tokens = shape[0] * shape[2]
         raise Refused(
@@ -100,19 +130,25 @@ def warm_up(loaded: LoadedModel, request: dict[str, Any]) -> None:
     for trace in (False, True):
         if trace and not loaded.traces_decode:
             break
-        if trace:
+        if trace and hasattr(model, "already_warmed_up_prefill"):
             model.already_warmed_up_prefill = False
         if not trace or loaded.traces_prefill:
-            model.warmup_model_prefill(
-                enable_trace=trace, kv_cache=loaded.kv_cache, can_sample_on_device=request["sample_prefill"]
+            _warm_up_with(
+                model.warmup_model_prefill, sampling=request["sample_prefill"], enable_trace=trace, kv_cache=loaded.kv_cache
             )
-        model.warmup_model_decode(
+        _warm_up_with(
+            model.warmup_model_decode,
+            sampling=request["sample_decode"],
             enable_trace=trace,
             kv_cache=loaded.kv_cache,
             max_batch_size=loaded.rows,
             num_blocks=loaded.page_table_width,
-            can_sample_on_device=request["sample_decode"],
         )
+
+
+def _warm_up_with(method: Any, *, sampling: bool, **arguments: Any) -> None:
+    # The second flag is asked for until 2026-06.
+    method(**arguments, can_sample_on_device=sampling, **accepted(method, non_greedy_decoding_on_device=sampling))
 
 
 def _hf_config(request: dict[str, Any]) -> Any:
@@ -129,7 +165,7 @@ def _hf_config(request: dict[str, Any]) -> Any:
                 f"transformers is not installed and {file} does not exist: install transformers, or set bridge.hf_model "
                 "to a folder with config.json"
             ) from None
-        return SimpleNamespace(**json.loads(file.read_text()), _name_or_path=name)
+        return SimpleNamespace(**json.loads(file.read_text()) | {"_name_or_path": name})
     try:
         return AutoConfig.from_pretrained(name)
     except Exception as error:
@@ -145,17 +181,3 @@ def _check_sizes(hf_config: Any, request: dict[str, Any]) -> None:
                 f"bridge.hf_model and the model file are different models: {name} is {theirs} there and {ours} in "
                 f"{request['config']['_name_or_path']}; choose files of one model"
             )
-
-
-def _max_tokens_all_users(model_class: Any, request: dict[str, Any]) -> int | None:
-    method = getattr(model_class, "get_max_tokens_all_users", None)
-    if method is None:
-        return None
-    arguments = {
-        "model_name": request["model_name"],
-        "num_devices": request["device_count"],
-        "tt_data_parallel": request["data_parallel"],
-        "max_model_len": request["max_seq_len"],
-        "max_num_seqs": request["max_batch_size"],
-    }
-    return int(method(**{name: value for name, value in arguments.items() if takes(method, name, recent=True)}))

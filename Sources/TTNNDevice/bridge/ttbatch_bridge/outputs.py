@@ -26,8 +26,10 @@ class Output:
         return [_HEAD.pack(len(self.values), self.kind, self.model_ns), self.values]
 
 
-def output_of(output: Any, rows: int, loaded: LoadedModel, *, on_device: bool, model_ns: int) -> Output:
-    """What the model gave for `rows` rows, of each its last position, in a checked shape.
+def output_of(
+    output: Any, rows: int, loaded: LoadedModel, *, on_device: bool, model_ns: int, wanted: np.ndarray | None = None
+) -> Output:
+    """What the model gave for `rows` rows, of each its last position, in a checked shape; of logits only the `wanted` rows.
 
     Raises ValueError where the model gave something else.
     """
@@ -43,4 +45,5 @@ def output_of(output: Any, rows: int, loaded: LoadedModel, *, on_device: bool, m
     if logits.ndim != 3 or logits.shape[0] != rows or logits.shape[2] < loaded.vocabulary:
         raise ValueError(f"the model gave logits of shape {logits.shape} for {rows} rows of {loaded.vocabulary} tokens")
     # A vocabulary that was padded for the device is cut again.
-    return Output(LOGITS, np.ascontiguousarray(logits[:, -1, : loaded.vocabulary]), model_ns)
+    last = logits[:, -1, : loaded.vocabulary]
+    return Output(LOGITS, np.ascontiguousarray(last if wanted is None else last[wanted]), model_ns)

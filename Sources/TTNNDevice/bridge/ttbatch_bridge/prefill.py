@@ -1,4 +1,4 @@
-"""Prefill steps: the request's arrays become the model's arguments, its output becomes tokens or logits (contract §1.3)."""
+"""Prefill calls: the request's arrays become the model's arguments, its output becomes tokens or logits (contract §1.3)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from ttbatch_bridge.errors import ProtocolError
 from ttbatch_bridge.model import LoadedModel
 from ttbatch_bridge.outputs import Output, output_of
 from ttbatch_bridge.sampling import SamplingRows
+from ttbatch_bridge.seeds import SlotSeeds
 from ttbatch_bridge.tensors import PayloadReader
 
 _HEAD = struct.Struct("<IIII")
 
 
 class Prefill:
-    """Runs prefill steps of one model."""
+    """Runs prefill calls of one model."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
+        self._seeds = SlotSeeds(loaded.model)
         forward = loaded.model.prefill_forward
         recent = loaded.capabilities.is_recent
         self._takes_start = takes(forward, "start_pos", recent=recent)
@@ -35,16 +37,16 @@ class Prefill:
         if not 1 <= rows <= loaded.rows or width != loaded.page_table_width:
             raise ProtocolError(f"a prefill of {rows} rows with page tables of {width}")
         starts = reader.take(rows, "<i4")
-        lengths = reader.take(rows, "<i4")
+        ends = reader.take(rows, "<i4")
         slots = reader.take(rows, "<i4")
+        own_slots = reader.take(rows, "<i4")
         table = reader.take(rows * width, "<i4").reshape(rows, width)
         packed = reader.take(total, "<i4")
         sampling = SamplingRows.take(reader, rows) if on_device else None
         reader.end()
-        ends = starts + lengths
-        if (starts < 0).any() or (lengths < 1).any() or int(lengths.sum()) != total or (ends > loaded.max_seq_len).any():
-            raise ProtocolError(f"a prefill from {starts.tolist()} of {lengths.tolist()} tokens")
-        arguments = self._arguments(packed, starts, lengths, ends)
+        if (starts < 0).any() or (ends <= starts).any() or int(ends.sum()) != total or (ends > loaded.max_seq_len).any():
+            raise ProtocolError(f"a prefill from {starts.tolist()} to {ends.tolist()}")
+        arguments = self._arguments(packed, starts, ends)
         arguments["page_table"] = loaded.tensors.tensor(table.copy())
         arguments["kv_cache"] = loaded.kv_cache
         if "enable_trace" in self._optional:
@@ -57,15 +59,17 @@ class Prefill:
         began = time.perf_counter_ns()
         output = loaded.model.prefill_forward(**arguments)
         took = time.perf_counter_ns() - began
+        if sampling is None:
+            self._seeds.prefilled(own_slots.tolist())
         return output_of(output, rows, loaded, on_device=sampling is not None, model_ns=took)
 
-    def _arguments(self, packed: np.ndarray, starts: np.ndarray, lengths: np.ndarray, ends: np.ndarray) -> dict[str, Any]:
-        """Whole sequences, of which the model computes `tokens[start_pos:prompt_lens]`."""
-        tokens = np.zeros((len(starts), int(ends.max())), np.int32)
+    def _arguments(self, packed: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> dict[str, Any]:
+        """Whole sequences, of which the model computes `tokens[start_pos:prompt_lens]`, and at times some more before."""
+        tokens = np.zeros((len(ends), int(ends.max())), np.int32)
         offset = 0
-        for row, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist())):
-            tokens[row, start : start + length] = packed[offset : offset + length]
-            offset += length
+        for row, end in enumerate(ends.tolist()):
+            tokens[row, :end] = packed[offset : offset + end]
+            offset += end
         arguments: dict[str, Any] = {"tokens": self._loaded.tensors.tensor(tokens)}
         if self._takes_start:
             return arguments | {"prompt_lens": ends.astype(np.int64), "start_pos": starts.copy()}

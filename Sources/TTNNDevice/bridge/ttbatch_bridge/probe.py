@@ -7,31 +7,42 @@ import json
 import platform
 import socket
 import sys
-from importlib import metadata
+from typing import Any
 
+from ttbatch_bridge import versions
 from ttbatch_bridge.errors import Refused
 from ttbatch_bridge.mesh import import_ttnn
-from ttbatch_bridge.registry import available_classes
+from ttbatch_bridge.registry import available_classes, import_class
 
 
-def probe(connection: socket.socket, extra_models_dir: str | None) -> None:
-    """Sends one JSON object: versions, architectures with a class, and what is wrong."""
-    found: dict[str, object] = {"python": platform.python_version(), "ttnn": None, "problem": None, "architectures": []}
+def probe(connection: socket.socket, request: dict[str, Any]) -> None:
+    """Sends one JSON object: versions, the classes that can be imported, those that cannot, and what is wrong."""
+    found: dict[str, Any] = {
+        "python": platform.python_version(), "versions": {}, "problem": None, "classes": {}, "unusable": {},
+    }  # fmt: skip
     try:
         if sys.version_info < (3, 10):
             raise Refused("Python 3.10 or newer is needed: set bridge.python to the tt-metal environment's interpreter")
         if importlib.util.find_spec("numpy") is None:
             raise Refused("numpy is not installed: set bridge.python to the tt-metal environment's interpreter")
         import_ttnn()
-        found["ttnn"] = _version("ttnn")
-        found["architectures"] = sorted(available_classes(extra_models_dir))
+        found["versions"] = versions.installed()
+        problem = versions.problem_with_ttnn(found["versions"]["ttnn"])
+        if problem is not None:
+            raise Refused(problem)
+        _try_classes(request, found)
     except Refused as error:
         found["problem"] = str(error)
     connection.sendall(json.dumps(found).encode())
 
 
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "of unknown version"
+def _try_classes(request: dict[str, Any], found: dict[str, Any]) -> None:
+    """Imports every class: only that shows that it is usable."""
+    named = request.get("model_class")
+    classes = {named: named} if named else available_classes(request.get("extra_models_dir"))
+    for architecture, path in sorted(classes.items()):
+        try:
+            import_class(path)
+            found["classes"][architecture] = path
+        except Refused as error:
+            found["unusable"][architecture] = str(error)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ttbatch_bridge.capabilities import Capabilities
 from ttbatch_bridge.errors import ProtocolError
+from ttbatch_bridge.seeds import Draws
 from ttbatch_bridge.tensors import PayloadReader
 
 
@@ -50,8 +51,8 @@ class SamplingRows:
     def for_model(self, vocabulary: int, capabilities: Capabilities, active: np.ndarray) -> TTSamplingParams:
         """What the model is given: lists, or numbers where it takes one set, which the active rows must share.
 
-        Greedy is temperature 0 with top_k 1; top_k 0 (all tokens) is the vocabulary's size. Seeds have 64 bits only for
-        models that draw from ttbatch's own stream; other devices take 31.
+        Greedy is temperature 0 with top_k 1; top_k 0 (all tokens) is the vocabulary's size. Seeds, of which devices take 31
+        bits, are only for those whose draws follow from them alone.
         """
         top_k = np.where(self.top_k < 1, vocabulary, self.top_k).astype(np.int32)
         if not capabilities.samples_per_row:
@@ -61,8 +62,8 @@ class SamplingRows:
             return TTSamplingParams(*sets.pop())
         temperature, top_k, top_p = self.temperature.tolist(), top_k.tolist(), self.top_p.tolist()
         rows = len(temperature)
-        mask = 0xFFFF_FFFF_FFFF_FFFF if capabilities.supports_device_seeded_sampling else 0x7FFF_FFFF
-        seeds = [seed & mask if has else None for seed, has in zip(self.seed.tolist(), self.has_seed.tolist())]
+        seeded = self.has_seed.tolist() if capabilities.draws is Draws.BY_POSITION else [0] * rows
+        seeds = [seed & 0x7FFF_FFFF if has else None for seed, has in zip(self.seed.tolist(), seeded)]
         return TTSamplingParams(
             temperature, top_k, top_p, [0.0] * rows, [0.0] * rows, [1.0] * rows, seeds, [-2] * rows, [False] * rows
         )

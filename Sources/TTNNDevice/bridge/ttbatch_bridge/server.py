@@ -12,6 +12,7 @@ import traceback
 from typing import Any
 
 from ttbatch_bridge import PROTOCOL_VERSION, log, model, registry
+from ttbatch_bridge.chosen_class import ChosenClass
 from ttbatch_bridge.decode import Decode
 from ttbatch_bridge.errors import ProtocolError, Refused
 from ttbatch_bridge.frames import Frame, FrameSocket, Kind
@@ -27,6 +28,7 @@ class Server:
     def __init__(self, frames: FrameSocket) -> None:
         self._frames = frames
         self._mesh = Mesh()
+        self._chosen: ChosenClass | None = None
         self._loaded: model.LoadedModel | None = None
         self._prefill: Prefill | None = None
         self._decode: Decode | None = None
@@ -52,7 +54,14 @@ class Server:
 
     def close(self) -> None:
         """Releases the model with its traces, then the mesh (contract §2.6)."""
-        self._prefill = self._decode = self._loaded = None
+        loaded, self._loaded = self._loaded, None
+        self._prefill = self._decode = None
+        try:
+            if loaded is not None:
+                loaded.release()
+        except Exception as error:
+            logger.warning("the model did not let go of everything: %s", first_line(error))
+        del loaded
         gc.collect()
         self._mesh.close()
 
@@ -74,14 +83,19 @@ class Server:
             return self._hello(header)
         if kind is Kind.DESCRIBE:
             return self._mesh.describe()
-        if kind is Kind.OPEN:
-            return self._mesh.open(header)
         if kind is Kind.MODELS:
             return {"classes": registry.available_classes(header.get("extra_models_dir"))}
+        if kind is Kind.CHOOSE:
+            self._chosen = ChosenClass(header)
+            return self._chosen.header()
+        if kind is Kind.LIMITS:
+            return {"max_tokens_all_users": self._has_chosen().max_tokens_all_users(header)}
+        if kind is Kind.OPEN:
+            return self._mesh.open(header, self._has_chosen().fabric if header["uses_class_fabric"] else None)
         if kind is Kind.LOAD:
             if self._mesh.device is None:
                 raise ProtocolError("a model is loaded before the mesh is open")
-            self._loaded, answer = model.load(self._mesh.device, header)
+            self._loaded, answer = model.load(self._mesh.device, self._has_chosen().model_class, header)
             return answer
         if kind is Kind.ALLOCATE:
             model.allocate_kv_cache(self._has_model(), header)
@@ -96,6 +110,11 @@ class Server:
             raise Refused(f"the bridge speaks version {PROTOCOL_VERSION}, ttbatch {header.get('protocol')}")
         self._frames.max_payload_bytes = int(header["max_payload_bytes"])
         return {"protocol": PROTOCOL_VERSION, "pid": os.getpid(), "python": platform.python_version()}
+
+    def _has_chosen(self) -> ChosenClass:
+        if self._chosen is None:
+            raise ProtocolError("no model class was chosen")
+        return self._chosen
 
     def _has_model(self) -> model.LoadedModel:
         if self._loaded is None:

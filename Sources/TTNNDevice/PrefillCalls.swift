@@ -1,0 +1,112 @@
+// How a prefill step is divided into calls to the model: which rows go together, and the slots that the call names.
+
+import TTPlatform
+
+/// What is known of a class's prefill, to divide steps by.
+struct PrefillRules: Equatable {
+    /// What slots mean to it.
+    var slots: PrefillSlots
+    /// Rows that one call may have.
+    var largestCall: Int
+    /// What rows are padded to.
+    var padding: PrefillPadding
+    /// Longer rows run in pieces, and alone; `nil` where that is not known.
+    var chunk: Int?
+    /// Prefill steps are traces, which keep the set of slots that they were captured with.
+    var isTraced: Bool
+}
+
+/// One call of `prefill_forward`.
+struct PrefillCall: Equatable {
+    /// Rows of the step, in the call's order.
+    var rows: [Int]
+    /// What the call names as its slots, one for each row.
+    var slots: [Int]
+}
+
+extension PrefillRules {
+    /// Divides the step's rows into calls: rows of one padded length go together where the class computes them in one pass.
+    /// What a class pads in a pass counts, so rows whose slots lie far apart may run alone.
+    ///
+    /// - Parameter onDevice: the device samples the rows' first tokens; slots then hold state.
+    func calls(for batch: PrefillBatch, onDevice: Bool) -> [PrefillCall] {
+        guard padding != .none else { return wholeCalls(batch) }
+        var alone: [Int] = []
+        var together: [Int: [Int]] = [:]
+        for (row, tokens) in batch.tokens.enumerated() {
+            let length = padding.padded(tokens.count)
+            if batch.startPositions[row] > 0 || length > chunk ?? .max {
+                alone.append(row)
+            } else {
+                together[length, default: []].append(row)
+            }
+        }
+        var calls: [PrefillCall] = []
+        for (length, rows) in together.sorted(by: { $0.key < $1.key }) {
+            calls += passes(of: rows, length: length, slots: batch.slots, onDevice: onDevice)
+        }
+        return calls + alone.map { call([$0], batch.slots, onDevice) }
+    }
+
+    private func wholeCalls(_ batch: PrefillBatch) -> [PrefillCall] {
+        let rows = Array(batch.tokens.indices)
+        return stride(from: 0, to: rows.count, by: largestCall).map { first in
+            let part = Array(rows[first..<min(first + largestCall, rows.count)])
+            return PrefillCall(rows: part, slots: part.map { batch.slots[$0] })
+        }
+    }
+
+    /// Calls for rows of one padded length.
+    private func passes(of rows: [Int], length: Int, slots: [Int], onDevice: Bool) -> [PrefillCall] {
+        switch self.slots {
+        case .inOrder where !onDevice:
+            return powersOfTwo(rows).map { call($0, slots, onDevice) }
+        case .own:
+            return powersOfTwo(rows).map { call($0, slots, onDevice) }
+        case .inOrder, .spanning:
+            let sorted = rows.sorted { slots[$0] < slots[$1] }
+            let count = rowsOfPass(sorted.map { slots[$0] }, length: length)
+            let pass = count > 1 ? [Array(sorted[..<count])] : []
+            return (pass + sorted[(count > 1 ? count : 0)...].map { [$0] }).map { call($0, slots, onDevice) }
+        }
+    }
+
+    /// How many of the rows in the lowest slots one pass is to have, so that all rows together cost the least; 1 where
+    /// each costs least alone.
+    private func rowsOfPass(_ slots: [Int], length: Int) -> Int {
+        let single = length + Self.passCost
+        var best = (count: 1, cost: slots.count * single)
+        for count in slots.indices.dropFirst().map({ $0 + 1 }) where count <= largestCall {
+            let last = slots[count - 1]
+            // A trace, and a class that knows no other order, takes the full set of the first slots.
+            if isTraced || self.slots == .inOrder {
+                guard last == count - 1, count.nonzeroBitCount == 1 else { continue }
+            }
+            let padded = last == 0 ? 1 : 1 << (Int.bitWidth - last.leadingZeroBitCount)
+            let cost = padded * length + Self.passCost + (slots.count - count) * single
+            if cost <= best.cost { best = (count, cost) }
+        }
+        return best.count
+    }
+
+    /// What a pass costs beside its tokens, in tokens: the weights are read once for each.
+    private static let passCost = 256
+
+    /// Full passes: what a class pads to powers of two has nothing to pad then, and a trace always the same rows.
+    private func powersOfTwo(_ rows: [Int]) -> [[Int]] {
+        var parts: [[Int]] = []
+        var left = rows[...]
+        while !left.isEmpty {
+            let most = min(left.count, largestCall)
+            let count = 1 << (Int.bitWidth - 1 - most.leadingZeroBitCount)
+            parts.append(Array(left.prefix(count)))
+            left = left.dropFirst(count)
+        }
+        return parts
+    }
+
+    private func call(_ rows: [Int], _ slots: [Int], _ onDevice: Bool) -> PrefillCall {
+        let numbers = self.slots == .inOrder && !onDevice
+        return PrefillCall(rows: rows, slots: numbers ? Array(rows.indices) : rows.map { slots[$0] })
+    }
+}

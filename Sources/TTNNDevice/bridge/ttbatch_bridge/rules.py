@@ -1,0 +1,101 @@
+"""What is known of TT model classes beyond what they declare: what works, what is worked around, what is left off.
+
+Classes differ by age, and tt-metal's tree has no versions that a program could compare. So an age is told by what its
+modules have. What is known of each was read in its source, and the first was run (README.md, "On Tenstorrent hardware"):
+
+| age | told by | worked around |
+|---|---|---|
+| tt-metal to 2026-08 | `prefill_forward_text`, no `batched_prefill_padded_batch` | a batched prefill takes the slots 0, 1, … only and computes from the first token on; the device's random state is set by a sampling prefill only |
+| tt-metal from 2026-08 | `batched_prefill_padded_batch` | a batched prefill costs a pass up to its highest slot; rows behind cached tokens are never batched |
+| tt-transformers, autoports | decode contract 1 | up to 8 rows a batch; equal seeds in one batch are told apart by the slots they lie in |
+| any other | | nothing is assumed: no sharing of prefixes, no more than it declares |
+
+A traced prefill of several rows keeps the set of slots with which it was captured, in both ages of tt-metal: rows are
+batched in sets of 1, 2, 4 … there, and prefill traces are off unless asked for.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+
+class PrefillSlots(str, enum.Enum):
+    """What the slots of a prefill mean to the class."""
+
+    # They only number the rows of the call, unless the device samples: then 0, 1, … go together, others alone.
+    IN_ORDER = "in_order"
+    # They are the rows' own; several rows together cost a pass up to the highest.
+    SPANNING = "spanning"
+    # They are the rows' own; the class lays out its passes itself.
+    OWN = "own"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What ttbatch goes by with a class of one age."""
+
+    age: str
+    prefill_slots: PrefillSlots
+    # Rows that one call may batch.
+    largest_prefill: int
+    # Rows are padded to 128, 1024 and powers of two.
+    pads_prefill: bool
+    default_trace_mode: str
+    # Samples on the device although it does not declare it.
+    samples_undeclared: bool
+    # Sharing of prefixes is known to be right, with starts that `prefix_alignment` gives.
+    shares_prefixes: bool
+
+
+_TO_AUGUST = Rules("tt-metal to 2026-08", PrefillSlots.IN_ORDER, 32, True, "decode_only", True, True)
+_FROM_AUGUST = Rules("tt-metal from 2026-08", PrefillSlots.SPANNING, 32, True, "decode_only", False, True)
+_CONTRACT_1 = Rules("decode contract 1", PrefillSlots.OWN, 8, True, "all", False, True)
+_OTHER = Rules("of its own kind", PrefillSlots.OWN, 32, False, "all", False, False)
+
+
+def rules_of(model: Any) -> Rules:
+    """The rules for a model, or for its class before one is made; a dispatcher's model is of another class."""
+    cls = model if isinstance(model, type) else type(model)
+    owner = next((c for c in cls.__mro__ if "prefill_forward_text" in vars(c)), None)
+    if owner is not None:
+        spans = hasattr(sys.modules.get(owner.__module__), "batched_prefill_padded_batch")
+        return _FROM_AUGUST if spans else _TO_AUGUST
+    return _CONTRACT_1 if int(getattr(model, "decode_input_update_contract", 0)) >= 1 else _OTHER
+
+
+def model_parts(model: Any) -> list[Any]:
+    """The parts of a tt-metal model, one for each replica in it; none of other models."""
+    parts = getattr(model, "model", None)
+    return list(parts) if isinstance(parts, (list, tuple)) else []
+
+
+def prefix_alignment(model: Any, rules: Rules, stated: dict[str, Any], block_size: int, longest: int) -> list[list[int]]:
+    """The starts that a prefill behind cached tokens can take: pairs of a padded length and the multiple up to it.
+
+    Empty where the class does not share, or where it is not known how.
+    """
+    if not stated.get("supports_prefix_caching", False):
+        return []
+    declared = stated.get("resumed_prefill_token_alignment")
+    lengths = _padded_lengths(longest)
+    own = getattr(model, "_resume_offset_alignment", None)
+    if callable(own):
+        return [[length, math.lcm(32, int(own(length, block_size)))] for length in lengths]
+    if isinstance(declared, int) and declared > 0:
+        return [[lengths[-1], math.lcm(block_size, 32, declared)]]
+    if not rules.shares_prefixes or rules.prefill_slots is PrefillSlots.SPANNING:
+        return []
+    # To 2026-08 the attention fits its chunk to the start; the packages of contract 1 ask for whole blocks, and 256 is
+    # the largest chunk that an attention is built with.
+    return [[lengths[-1], math.lcm(block_size, 32 if rules.prefill_slots is PrefillSlots.IN_ORDER else 256)]]
+
+
+def _padded_lengths(longest: int) -> list[int]:
+    lengths = [128, 1024]
+    while lengths[-1] < longest:
+        lengths.append(2 * lengths[-1])
+    return lengths
