@@ -9,11 +9,12 @@ import numpy as np
 from contract_driver import Driver, Row, Rules
 from model_base import padded_length
 
-_FIRST_TOKENS = 3
-
 
 class RightCaller:
-    """Jobs through four slots and a pool that is too small for all, so that rows are preempted and begin again."""
+    """Jobs through four slots and a pool that is too small for all, so that rows are preempted and begin again.
+
+    `kind` is the class's letter, `alignment` what starts behind cached tokens are multiples of.
+    """
 
     def __init__(self, rules: Rules, driver: Driver, *, kind: str, alignment: int, seed: int) -> None:
         self.rules, self.driver, self.kind, self.alignment = rules, driver, kind, alignment
@@ -38,8 +39,8 @@ class RightCaller:
                     break
                 limits[id(row)] = waiting.pop(0)[1]
                 joined.append(row)
-            for row, start in self._prefill(joined):
-                self.running[row.slot] = row
+            self._prefill(joined)
+            self.running |= {row.slot: row for row in joined}
             for slot, row in list(self.running.items()):
                 if len(row.generated) >= limits[id(row)]:
                     done.append(self._leave(slot))
@@ -69,7 +70,7 @@ class RightCaller:
             self.users[block] = self.users.get(block, 0) + 1
         return row
 
-    def _prefill(self, joined: list[Row]) -> list[tuple[Row, int]]:
+    def _prefill(self, joined: list[Row]) -> None:
         """Rows of one padded length go together, in full powers of two; those behind cached tokens alone."""
         alike: dict[int, list[Row]] = {}
         for row in joined:
@@ -83,7 +84,6 @@ class RightCaller:
         for row in joined:
             for count in range(1, row.prompt // self.size + 1):
                 self.cached.setdefault(tuple(row.tokens[: count * self.size]), row.blocks[count - 1])
-        return [(row, row.start) for row in joined]
 
     def _grow(self, waiting: list[Any], limits: dict[int, int]) -> None:
         for slot in sorted(self.running):
@@ -114,4 +114,4 @@ class RightCaller:
 def jobs(rules: Rules, count: int) -> list[list[int]]:
     """Prompts of which many begin alike."""
     prefixes = [rules.prompt(length) for length in (0, 40, 130, 200)]
-    return [[*prefixes[n % 4], *rules.prompt(_FIRST_TOKENS + n * 7 % 60)] for n in range(count)]
+    return [[*prefixes[n % 4], *rules.prompt(3 + n * 7 % 60)] for n in range(count)]

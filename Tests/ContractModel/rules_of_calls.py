@@ -145,9 +145,8 @@ def grown(rules: Rules, reloads: bool) -> bool:
     for _ in range(8):
         if len(row.tokens) == 33:
             row.blocks = [1, 2]
-            # What the block held before must not be what is missed.
         driver.decode([row], trace=True, params=driver.sampling(4), commands={} if reloads else {"reload_page_table": False})
-    # Keys and values went to block 0 where the table was not reloaded: not the tokens tell at once, but the pool.
+    # Where it was not reloaded, keys and values went to block 0.
     return bool((driver.model.pool.identities[2] != 0).any())
 
 

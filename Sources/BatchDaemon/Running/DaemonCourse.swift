@@ -7,6 +7,8 @@ package import Logging
 public enum DaemonError: Error, CustomStringConvertible {
     /// The device failed again and again without finishing a job in between.
     case deviceKeepsFailing(times: Int, last: String)
+    /// The device or its model refused a step in a way that another try would not change.
+    case deviceRefuses(String)
 
     /// One line for a person.
     public var description: String {
@@ -14,6 +16,9 @@ public enum DaemonError: Error, CustomStringConvertible {
         case .deviceKeepsFailing(let times, let last):
             "the device failed \(times) times in a row without finishing a job (\(last)); its jobs are back in the queue. "
                 + "Check the device, then start the daemon again"
+        case .deviceRefuses(let reason):
+            "\(reason); its jobs are back in the queue. Another try would end in the same way: mend the cause, then start the "
+                + "daemon again"
         }
     }
 }
@@ -91,6 +96,7 @@ package struct DaemonCourse {
         case .outOfWork:
             failures = 0
             return 0
+        case .deviceFailed(let failure, _, _) where failure.repeats: throw .deviceRefuses(failure.description)
         case .deviceFailed(let failure, let finished, let culprits):
             // A failure whose culprit was found says nothing about the device, and a job that brings it down by itself
             // is found before the device is given up.

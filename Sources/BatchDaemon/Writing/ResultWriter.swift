@@ -29,6 +29,8 @@ enum WriterMessage: Sendable {
 package struct EngineFailure: Sendable {
     /// What happened.
     let description: String
+    /// It would happen again on a device that was opened anew, whatever the jobs.
+    var repeats = false
 }
 
 /// Writes the results of one session. Its own thread runs `run()`; others talk to it through `mailbox`.
@@ -158,9 +160,10 @@ final class ResultWriter: @unchecked Sendable {
         case .engine(.step(let step), let replica): take(step, of: replica)
         case .engine(.putBack(let tickets), _), .unseen(let tickets): release(tickets, because: .stopping)
         case .engine(.fault(let fault, let tickets), let replica):
-            let failure = EngineFailure(description: "\(replica.prefix)\(fault)")
+            let failure = EngineFailure(description: "\(replica.prefix)\(fault)", repeats: fault.repeats)
             log.error("\(failure.description)")
-            let (blamed, others) = suspicion.note(faultUnder: tickets)
+            // What fails under any job is no job's fault.
+            let (blamed, others) = fault.repeats ? ([], tickets) : suspicion.note(faultUnder: tickets)
             release(
                 blamed,
                 because: .crash(

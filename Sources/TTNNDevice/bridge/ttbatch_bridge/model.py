@@ -148,7 +148,12 @@ def warm_up(loaded: LoadedModel, request: dict[str, Any]) -> None:
 
 def _warm_up_with(method: Any, *, sampling: bool, **arguments: Any) -> None:
     # The second flag is asked for until 2026-06.
-    method(**arguments, can_sample_on_device=sampling, **accepted(method, non_greedy_decoding_on_device=sampling))
+    flags = {"can_sample_on_device": sampling} | accepted(method, non_greedy_decoding_on_device=sampling)
+    try:
+        method(**arguments, **flags)
+    except Exception as error:
+        raise_refusal(error, "the model's warm-up fails")
+        raise
 
 
 def _hf_config(request: dict[str, Any]) -> Any:

@@ -21,6 +21,8 @@ from ttbatch_bridge.prefill import Prefill
 
 logger = logging.getLogger("bridge")
 
+_OF_THE_PROGRAM = (TypeError, AttributeError, NotImplementedError, NameError, ImportError)
+
 
 class Server:
     """Holds the mesh and the model, and does what is asked."""
@@ -32,6 +34,7 @@ class Server:
         self._loaded: model.LoadedModel | None = None
         self._prefill: Prefill | None = None
         self._decode: Decode | None = None
+        self._has_run: set[Kind] = set()
 
     def serve(self) -> None:
         """Answers until the socket ends or `close` was asked for."""
@@ -48,7 +51,12 @@ class Server:
                 self._frames.reply_error({"kind": "refused", "message": str(error)})
             except Exception as error:
                 logger.error("%s failed\n%s", frame.kind.name.lower(), traceback.format_exc())
-                self._frames.reply_error({"kind": "failed", "message": f"{type(error).__name__}: {first_line(error)}"})
+                # A class that does not take what it is called with fails at its first step, whatever the prompts are.
+                is_first = frame.kind not in self._has_run
+                kind = "refused" if is_first and isinstance(error, _OF_THE_PROGRAM) else "failed"
+                self._frames.reply_error({"kind": kind, "message": f"{type(error).__name__}: {first_line(error)}"})
+            else:
+                self._has_run.add(frame.kind)
             if frame.kind is Kind.CLOSE:
                 return
 
