@@ -51,7 +51,7 @@ struct Scheduler {
     init(limits: StepLimits) {
         precondition(limits.maxNumSeqs > 0, "max_num_seqs must be at least 1")
         precondition(
-            limits.maxNumBatchedTokens >= limits.prefillPadding.padded(limits.maxModelLen),
+            limits.maxNumBatchedTokens >= limits.prefillPadding.length(of: limits.maxModelLen, from: 0),
             "max_num_batched_tokens (\(limits.maxNumBatchedTokens)) must not be below max_model_len "
                 + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
         self.limits = limits
@@ -148,7 +148,7 @@ extension Scheduler {
             guard overtakingsLeft > 0 else { break }
             if mixes(requests[id]!), let row = admit(requests[id]!, budget: budget, computing: &computing) {
                 rows.append(row)
-                budget -= limits.prefillPadding.padded(row.tokens.count - row.computedTokens)
+                budget -= limits.prefillPadding.length(of: row.tokens.count, from: row.computedTokens)
                 if !skipped.isEmpty { overtakingsLeft -= 1 }
             } else if case .waiting(let overtaken) = requests[id]!.phase {
                 skipped.append((id, rows.count))
@@ -190,7 +190,7 @@ extension Scheduler {
             limits.prefixSharing == .anywhere
             ? pool.findBeginning(of: tokens, after: known, atMost: tokens.count - 1 - computed) : nil
         computed += copied?.count ?? 0
-        guard limits.prefillPadding.padded(tokens.count - computed) <= budget,
+        guard limits.prefillPadding.length(of: tokens.count, from: computed) <= budget,
             let blocks = pool.allocate(
                 pool.blocksNeeded(forTokens: tokens.count) - shared.count, sharing: shared,
                 leaving: running.isEmpty ? 0 : watermark)

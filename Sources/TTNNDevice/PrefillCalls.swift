@@ -34,8 +34,9 @@ extension PrefillRules {
         var alone: [Int] = []
         var together: [Int: [Int]] = [:]
         for (row, tokens) in batch.tokens.enumerated() {
-            let length = padding.padded(tokens.count)
-            if batch.startPositions[row] > 0 || length > chunk ?? .max {
+            let start = Int(batch.startPositions[row])
+            let length = padding.length(of: tokens.count, from: start)
+            if start > 0 || length > chunk ?? .max {
                 alone.append(row)
             } else {
                 together[length, default: []].append(row)

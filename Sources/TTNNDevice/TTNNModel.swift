@@ -69,7 +69,7 @@ final class TTNNModel: TTModel {
             .allocate,
             AllocateHeader(
                 shape: [shape.allocatedCount, heads / min(deviceCount, heads), shape.blockSize, config.headSize],
-                layers: config.layerCount, pageTableWidth: pageTableWidth, traceMode: initialization.traceMode.rawValue),
+                layers: config.layerCount, pageTableWidth: pageTableWidth),
             seconds: bridge.configuration.loadDeadline)
     }
 
@@ -154,7 +154,7 @@ extension ModelCapabilities {
             supportsSampleOnDevice: answer.supportsSampleOnDevice, maxDeviceTopK: answer.maxDeviceTopK,
             deviceDraws: DeviceDraws(answer.draws), prefixSharing: PrefixSharing(answer.prefixAlignment),
             supportedBatchSizes: answer.supportedBatchSizes)
-        prefillPadding = answer.padsPrefill ? .buckets : .none
+        prefillPadding = PrefillPadding(rawValue: answer.prefillPadding) ?? .none
         // Classes write the padding of a prefill through the page table's empty places.
         needsNullBlock = true
         deviceSamplingScope = answer.samplesPerRow ? .step : .oneSetAStep
@@ -192,7 +192,8 @@ extension LoadHeader {
                 maxPositionEmbeddings: model.contextLength, rmsNormEps: model.rmsNormEpsilon,
                 ropeTheta: model.rope.theta),
             maxBatchSize: initialization.maxBatchSize, maxSeqLen: initialization.maxSequenceLength,
-            blockSize: initialization.blockSize, dataParallel: initialization.dataParallel,
+            blockSize: initialization.blockSize, traceMode: initialization.traceMode.rawValue,
+            dataParallel: initialization.dataParallel,
             optimizations: initialization.optimizations?.rawValue)
     }
 }

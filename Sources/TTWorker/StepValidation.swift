@@ -27,7 +27,7 @@ struct StepValidation {
                 throw fault("\(row.id) joins the batch and is in it already")
             }
             try check(row)
-            budget -= limits.prefillPadding.padded(row.tokens.count - row.computedTokens)
+            budget -= limits.prefillPadding.length(of: row.tokens.count, from: row.computedTokens)
         }
         guard budget >= 0 else {
             throw fault("a prefill of more than \(limits.maxNumBatchedTokens) tokens")

@@ -84,7 +84,7 @@ class Generator(TTMetalGenerator):
         self, request: PrefillRequest, row: int, tokens: np.ndarray, table: np.ndarray, length: int, enable_trace: bool
     ) -> np.ndarray:
         pool, start, end = request.pool, request.starts[row], request.ends[row]
-        first, traced = start, enable_trace and self._can_trace(length, start)
+        first, traced = start, enable_trace and self.can_enable_trace(length, start)
         if traced:
             # The caller's own padding of the table, where that is wide enough.
             table, extent = table[: blocks_of(length, pool)], length
@@ -117,7 +117,7 @@ class Generator(TTMetalGenerator):
         for row, slot in enumerate(slots):
             last_tokens[slot] = request.ends[row] - 1
             tables[slot] = table[row, : tables.shape[1]]
-        traced = enable_trace and self._can_trace(length, 0)
+        traced = enable_trace and self.can_enable_trace(length, 0)
         # A trace replays the fills of the slots that it was captured with, and no others.
         filled = self.traced_slots.setdefault(f"{length}_{batch}", frozenset(slots)) if traced else frozenset(slots)
         self._count_pass(batch, length, traced)
@@ -138,7 +138,7 @@ class Generator(TTMetalGenerator):
             sampled[slot, 0] = token
         return sampled, None
 
-    def _can_trace(self, length: int, start: int) -> bool:
+    def can_enable_trace(self, length: int, start: int = 0) -> bool:
         return length in self.traced_prefill_lengths and length <= self.max_seq_len and start == 0
 
     # Decode

@@ -59,13 +59,19 @@ class TTMetalGenerator(ContractModel):
         # Where others reach in for the seed manager.
         self.model = [SimpleNamespace(sampling=sampling if supported else None, _supports_on_device_sampling=supported)]
         arguments = {"max_batch_size": rows, "max_seq_len": max_seq_len, "max_prefill_chunk_size": self.max_prefill_chunk_size}
-        self.model_args = [SimpleNamespace(**arguments, vocab_size=self.llama.vocabulary)]
+        self.model_args = [
+            SimpleNamespace(**arguments, vocab_size=self.llama.vocabulary, can_enable_trace=self.can_enable_trace)
+        ]
         self.mode: str | None = None
         self.resident: dict[bool, ResidentInputs] = {}
         self.previous_table: np.ndarray | None = None
         self.previous_on_device: bool | None = None
         # The slots that a batched prefill's trace fills: those of the call that was captured.
         self.traced_slots: dict[str, frozenset[int]] = {}
+
+    def can_enable_trace(self, length: int, cached: int = 0) -> bool:
+        """Whether a prefill of this padded length, behind cached tokens or not, runs as a trace."""
+        raise NotImplementedError
 
     @classmethod
     def initialize_vllm_model(

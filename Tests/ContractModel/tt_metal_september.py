@@ -130,7 +130,7 @@ class Generator(TTMetalGenerator):
         self, request: PrefillRequest, row: int, tokens: np.ndarray, table: np.ndarray, length: int, enable_trace: bool
     ) -> np.ndarray:
         pool, start, end = request.pool, request.starts[row], request.ends[row]
-        extent, traced = length, enable_trace and self._can_trace(length)
+        extent, traced = length, enable_trace and self.can_enable_trace(length)
         if traced:
             # Behind the prompt's blocks there is nothing, so padding is skipped.
             table = table[: blocks_of(end, pool)]
@@ -151,7 +151,7 @@ class Generator(TTMetalGenerator):
         """All rows in one pass, laid out by slot; the output is in the order of the rows."""
         pool, slots = request.pool, request.slots
         table = table[:, : blocks_of(length, pool)]
-        traced = enable_trace and self._can_trace(length)
+        traced = enable_trace and self.can_enable_trace(length)
         filled = frozenset(slots)
         if traced and "56095" not in self.fixes:
             filled = self.traced_slots.setdefault(f"{length}_{batch}", filled)
@@ -166,7 +166,7 @@ class Generator(TTMetalGenerator):
             return logits[:, None]
         return self._sample_batch(request, request.parameters.in_slots(slots), logits)[:, None], None
 
-    def _can_trace(self, length: int) -> bool:
+    def can_enable_trace(self, length: int, cached: int = 0) -> bool:
         return length in self.traced_prefill_lengths and length <= self.max_seq_len
 
     # Decode

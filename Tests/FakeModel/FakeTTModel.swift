@@ -104,7 +104,7 @@ public final class FakeTTModel: TTModel {
             for position in start..<tokens.count {
                 try write(tokens[position], at: position, batch.pageTable, row)
             }
-            pad(from: tokens.count, to: start + capabilities.prefillPadding.padded(tokens.count - start), batch, row)
+            pad(from: tokens.count, batch, row)
             let sequence = try read(tokens.count, batch.pageTable, row)
             slotStates[batch.slots[row]] = FakeLanguage.state(after: sequence)
             if badPrefill?(tokens) == true {
@@ -218,10 +218,10 @@ extension FakeTTModel {
     }
 
     /// As a device that writes the padding of a row through its page table, empty places and all.
-    private func pad(from end: Int, to padded: Int, _ batch: PrefillBatch, _ row: Int) {
+    private func pad(from end: Int, _ batch: PrefillBatch, _ row: Int) {
         guard capabilities.needsNullBlock else { return }
-        for position in end..<max(end, min(padded, batch.pageTable.width * blockSize)) {
-            let block = Int(batch.pageTable[row][row * batch.pageTable.width + position / blockSize])
+        for position in end..<batch.pageTable.width * blockSize {
+            let block = Int(batch.pageTable.blocks[row * batch.pageTable.width + position / blockSize])
             pool[block * blockSize + position % blockSize] = -3
         }
     }

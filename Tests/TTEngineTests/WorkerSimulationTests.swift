@@ -27,7 +27,7 @@ import Testing
                 ]
                 capabilities.prefixSharing = .aligned(PrefillAlignment(steps: steps)!)
                 capabilities.needsNullBlock = true
-                capabilities.prefillPadding = .buckets
+                capabilities.prefillPadding = .none
             }
             return capabilities
         }

@@ -190,6 +190,7 @@ struct LoadHeader: Encodable {
     let maxBatchSize: Int
     let maxSeqLen: Int
     let blockSize: Int
+    let traceMode: String
     let dataParallel: Int
     /// What was set; the class decides where nothing was, and some take nothing else.
     let optimizations: String?
@@ -207,7 +208,7 @@ struct LoadAnswer: Decodable {
     let prefixAlignment: [[Int]]
     let prefillSlots: PrefillSlots
     let largestPrefill: Int
-    let padsPrefill: Bool
+    let prefillPadding: String
     let prefillChunk: Int?
     let supportsAsyncDecode: Bool
     let splitsRead: Bool
@@ -236,7 +237,6 @@ struct AllocateHeader: Encodable {
     let shape: [Int]
     let layers: Int
     let pageTableWidth: Int
-    let traceMode: String
 }
 
 struct WarmUpHeader: Encodable {

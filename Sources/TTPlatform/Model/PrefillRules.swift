@@ -10,7 +10,7 @@ public enum PrefixSharing: Sendable, Equatable {
     case aligned(PrefillAlignment)
 }
 
-/// The starts that a device's attention can take. They depend on the padded length of what is left to compute, since a
+/// The starts that a device's attention can take. They depend on how many tokens it computes for the row, padded, since a
 /// longer prefill runs in larger chunks.
 public struct PrefillAlignment: Sendable, Equatable {
     /// A rule for prefills of up to `length` padded tokens.
@@ -38,17 +38,24 @@ public struct PrefillAlignment: Sendable, Equatable {
         self.steps = steps
     }
 
-    /// The last start at or before `computed` of a sequence of `total` tokens, padded as `padding` says.
+    /// The last start at or before `computed` of a sequence of `total` tokens that is worth it; 0 where none is.
+    ///
+    /// A row that begins behind cached tokens runs alone. A short one that costs as much as a whole one, which could run
+    /// together with others, is not worth it; of a long one at least the blocks are spared.
     public func start(atMost computed: Int, of total: Int, _ padding: PrefillPadding) -> Int {
         var start = computed
         // An earlier start leaves more to compute, which may ask for a larger multiple. It only ever gets less.
-        while true {
-            let multiple = multiple(forLength: padding.padded(total - start))
+        while start > 0 {
+            let multiple = multiple(forLength: padding.length(of: total, from: start))
             let floored = start / multiple * multiple
-            if floored == start { return start }
+            if floored == start { break }
             start = floored
         }
+        let whole = padding.length(of: total, from: 0)
+        return whole <= Self.shortLength && padding.length(of: total, from: start) >= whole ? 0 : start
     }
+
+    private static let shortLength = 1024
 
     private func multiple(forLength length: Int) -> Int {
         (steps.first { length <= $0.length } ?? steps[steps.count - 1]).multiple
@@ -56,20 +63,26 @@ public struct PrefillAlignment: Sendable, Equatable {
 }
 
 /// What a device pads each row of a prefill to.
-public enum PrefillPadding: Sendable, Equatable {
+public enum PrefillPadding: String, Sendable, Equatable {
     /// Nothing: rows are ragged.
     case none
-    /// 128, 1024, and powers of two from there.
-    case buckets
+    /// What is left to compute, to 128, 1024, and powers of two from there.
+    case rest
+    /// As many tokens as the whole sequence is padded to, also behind cached ones.
+    case whole
 
-    /// Tokens that the device computes for a row of `tokens`, at least 1.
-    public func padded(_ tokens: Int) -> Int {
+    /// Tokens that the device computes for a row of `total` tokens from position `start` on.
+    public func length(of total: Int, from start: Int) -> Int {
         switch self {
-        case .none: return tokens
-        case .buckets:
-            if tokens <= 128 { return 128 }
-            if tokens <= 1024 { return 1024 }
-            return 1 << (Int.bitWidth - (tokens - 1).leadingZeroBitCount)
+        case .none: total - start
+        case .rest: Self.bucket(total - start)
+        case .whole: Self.bucket(total)
         }
+    }
+
+    private static func bucket(_ tokens: Int) -> Int {
+        if tokens <= 128 { return 128 }
+        if tokens <= 1024 { return 1024 }
+        return 1 << (Int.bitWidth - (tokens - 1).leadingZeroBitCount)
     }
 }

@@ -1,4 +1,4 @@
-// The numpy model of the TT contract, as a device for the program: Tests/ContractModel behind the real bridge.
+// The numpy models of the TT contract, as devices for the program: Tests/ContractModel behind the real bridge.
 
 import Foundation
 import Testing
@@ -21,7 +21,13 @@ struct ContractModel {
 
     let workspace: Workspace
     /// `module:Class`.
-    var modelClass = "llama_adapter:V1Llama"
+    var modelClass = Self.dispatcher
+    /// tt-metal's class of spring 2026, of September 2026, and the standalone package's.
+    static let april = "tt_metal_april:LlamaForCausalLM"
+    static let september = "tt_metal_september:LlamaForCausalLM"
+    static let dispatcher = "tt_transformers_dispatcher:LlamaForCausalLM"
+    /// The oldest form: one set of sampling parameters for a step.
+    static let scalar = "scalar_llama:ScalarLlama"
     /// What the model is to do wrong.
     var fault: String?
     /// Whether it does so once only.
@@ -39,6 +45,7 @@ struct ContractModel {
             "PYTHONPATH": tests.appending(path: "ContractModel").path, "PYTHONDONTWRITEBYTECODE": "1",
             "TT_METAL_MOCK_CLUSTER_DESC_PATH": tests.appending(path: "MockMesh/\(cluster)").path,
             "CONTRACT_VIOLATIONS": violationsPath, "CONTRACT_COUNTS": workspace.path("counts"),
+            "TT_CACHE_PATH": workspace.path("weights"),
         ]
         variables["CONTRACT_FAULT"] = fault
         if failsOnce { variables["CONTRACT_FAULT_ONCE"] = workspace.path("has-failed") }
@@ -50,14 +57,23 @@ struct ContractModel {
         [
             "--set", "engine.device=ttnn", "--set", "bridge.python=\(Self.python ?? "python3")", "--set",
             "bridge.model_class=\(modelClass)",
-        ]
+        ] + (modelClass == Self.dispatcher ? ["--set", "bridge.hf_model=\(snapshot)"] : [])
+    }
+
+    /// The dispatcher serves checkpoints that Hugging Face's cache names, and no other folder.
+    private var snapshot: String {
+        workspace.path("hub/models--meta-llama--Llama-3.2-1B-Instruct/snapshots/0")
     }
 
     /// Runs a verb on it; the contract must not be broken. `last` wins over the flags that choose it.
     func run(
         _ arguments: [String], last: [String] = [], model: String?, _ location: SourceLocation = #_sourceLocation
     ) throws -> Outcome {
-        let outcome = try workspace.run(arguments + flags + last, model: model, environment: environment)
+        try FileManager.default.createDirectory(atPath: snapshot, withIntermediateDirectories: true)
+        try "{}".write(toFile: snapshot + "/config.json", atomically: true, encoding: .utf8)
+        var variables = environment
+        variables["CONTRACT_GGUF"] = model
+        let outcome = try workspace.run(arguments + flags + last, model: model, environment: variables)
         let violations = (try? String(contentsOfFile: violationsPath, encoding: .utf8)) ?? ""
         #expect(violations.isEmpty, "\(violations)", sourceLocation: location)
         return outcome

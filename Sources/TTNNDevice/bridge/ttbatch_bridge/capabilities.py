@@ -27,7 +27,7 @@ class Capabilities:
     prefix_alignment: list[list[int]]
     prefill_slots: PrefillSlots
     largest_prefill: int
-    pads_prefill: bool
+    prefill_padding: str
     # Longer prefills run in chunks, one row at a time.
     prefill_chunk: int | None
     # Decode steps can go on from the tokens and positions that the device has.
@@ -51,7 +51,9 @@ def stated_by(model: Any) -> dict[str, Any] | None:
     return dict(declared) if isinstance(declared, dict) else None
 
 
-def capabilities_of(model_class: Any, model: Any, *, block_size: int, longest: int) -> Capabilities:
+def capabilities_of(
+    model_class: Any, model: Any, *, block_size: int, longest: int, traces_prefill: bool
+) -> Capabilities:
     """Asks the class and then the model that it made: a dispatcher's model is of another class, which says more."""
     declared = stated_by(model) or stated_by(model_class)
     stated = (stated_by(model_class) or {}) | (stated_by(model) or {})
@@ -67,10 +69,10 @@ def capabilities_of(model_class: Any, model: Any, *, block_size: int, longest: i
         max_device_top_k=stated.get("max_device_top_k", 32 if on_device else None),
         samples_per_row=contract >= 1 or takes(model.decode_forward, "reset_batch", recent=declared is not None),
         draws=draws_of(model) if on_device else Draws.NONE,
-        prefix_alignment=prefix_alignment(model, rules, stated, block_size, longest),
+        prefix_alignment=prefix_alignment(model, rules, stated, block_size, longest, traces_prefill),
         prefill_slots=rules.prefill_slots,
         largest_prefill=rules.largest_prefill,
-        pads_prefill=rules.pads_prefill,
+        prefill_padding=rules.prefill_padding,
         prefill_chunk=_prefill_chunk(model),
         # A model of the older contract decides by `reset_batch` itself what it keeps.
         supports_async_decode=bool(stated.get("supports_async_decode", contract == 0)),

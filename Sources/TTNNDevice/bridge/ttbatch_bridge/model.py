@@ -32,9 +32,9 @@ class LoadedModel:
     vocabulary: int
     rows: int
     max_seq_len: int
+    trace_mode: str
     kv_cache: Any = None
     page_table_width: int = 0
-    trace_mode: str = "none"
 
     @property
     def traces_prefill(self) -> bool:
@@ -72,11 +72,12 @@ def load(mesh_device: Any, model_class: Any, request: dict[str, Any]) -> tuple[L
         raise
     if not hasattr(model, "prefill_forward") or not hasattr(model, "decode_forward"):
         raise Refused(f"{name} gave a {type(model).__name__}, which has no prefill_forward or decode_forward")
+    trace_mode, longest = request["trace_mode"], request["max_seq_len"]
     capabilities = capabilities_of(
-        model_class, model, block_size=request["block_size"], longest=request["max_seq_len"]
+        model_class, model, block_size=request["block_size"], longest=longest, traces_prefill=trace_mode == "all"
     )
     loaded = LoadedModel(
-        model, capabilities, TensorKind(), request["config"]["vocab_size"], request["max_batch_size"], request["max_seq_len"]
+        model, capabilities, TensorKind(), request["config"]["vocab_size"], request["max_batch_size"], longest, trace_mode
     )
     return loaded, capabilities.header() | {"tensors": loaded.tensors.name}
 
@@ -102,7 +103,7 @@ def allocate_kv_cache(loaded: LoadedModel, request: dict[str, Any]) -> None:
     """Allocates the paged pool: for each layer a K and a V of (blocks, heads of a chip, block size, head size)."""
     layers, shape = request["layers"], tuple(request["shape"])
     dtype = loaded.tensors.dtype("bfloat16")
-    loaded.page_table_width, loaded.trace_mode = request["page_table_width"], request["trace_mode"]
+    loaded.page_table_width = request["page_table_width"]
     model = loaded.model
     try:
         if hasattr(model, "allocate_kv_cache_per_layer"):
@@ -130,7 +131,7 @@ def warm_up(loaded: LoadedModel, request: dict[str, Any]) -> None:
     for trace in (False, True):
         if trace and not loaded.traces_decode:
             break
-        if trace and hasattr(model, "already_warmed_up_prefill"):
+        if trace and loaded.traces_prefill and hasattr(model, "already_warmed_up_prefill"):
             model.already_warmed_up_prefill = False
         if not trace or loaded.traces_prefill:
             _warm_up_with(

@@ -5,8 +5,8 @@ modules have. What is known of each was read in its source, and the first was ru
 
 | age | told by | worked around |
 |---|---|---|
-| tt-metal to 2026-08 | `prefill_forward_text`, no `batched_prefill_padded_batch` | a batched prefill takes the slots 0, 1, … only and computes from the first token on; the device's random state is set by a sampling prefill only |
-| tt-metal from 2026-08 | `batched_prefill_padded_batch` | a batched prefill costs a pass up to its highest slot; rows behind cached tokens are never batched |
+| tt-metal to 2026-08 | `prefill_forward_text`, no `batched_prefill_padded_batch` | a batched prefill takes the slots 0, 1, … only and computes from the first token on; a row behind cached tokens is padded like a whole one; the device's random state is set by a sampling prefill only |
+| tt-metal from 2026-08 | `batched_prefill_padded_batch` | a batched prefill costs a pass up to its highest slot; without a trace, a row behind cached tokens loses its page table (tt-metal#55630): only traced lengths share |
 | tt-transformers, autoports | decode contract 1 | up to 8 rows a batch; equal seeds in one batch are told apart by the slots they lie in |
 | any other | | nothing is assumed: no sharing of prefixes, no more than it declares |
 
@@ -42,8 +42,8 @@ class Rules:
     prefill_slots: PrefillSlots
     # Rows that one call may batch.
     largest_prefill: int
-    # Rows are padded to 128, 1024 and powers of two.
-    pads_prefill: bool
+    # What rows are padded to 128, 1024 and powers of two by: `none`, `rest` (what is left to compute) or `whole`.
+    prefill_padding: str
     default_trace_mode: str
     # Samples on the device although it does not declare it.
     samples_undeclared: bool
@@ -51,10 +51,10 @@ class Rules:
     shares_prefixes: bool
 
 
-_TO_AUGUST = Rules("tt-metal to 2026-08", PrefillSlots.IN_ORDER, 32, True, "decode_only", True, True)
-_FROM_AUGUST = Rules("tt-metal from 2026-08", PrefillSlots.SPANNING, 32, True, "decode_only", False, True)
-_CONTRACT_1 = Rules("decode contract 1", PrefillSlots.OWN, 8, True, "all", False, True)
-_OTHER = Rules("of its own kind", PrefillSlots.OWN, 32, False, "all", False, False)
+_TO_AUGUST = Rules("tt-metal to 2026-08", PrefillSlots.IN_ORDER, 32, "whole", "decode_only", True, True)
+_FROM_AUGUST = Rules("tt-metal from 2026-08", PrefillSlots.SPANNING, 32, "rest", "decode_only", False, True)
+_CONTRACT_1 = Rules("decode contract 1", PrefillSlots.OWN, 8, "rest", "all", False, True)
+_OTHER = Rules("of its own kind", PrefillSlots.OWN, 32, "none", "all", False, False)
 
 
 def rules_of(model: Any) -> Rules:
@@ -73,7 +73,9 @@ def model_parts(model: Any) -> list[Any]:
     return list(parts) if isinstance(parts, (list, tuple)) else []
 
 
-def prefix_alignment(model: Any, rules: Rules, stated: dict[str, Any], block_size: int, longest: int) -> list[list[int]]:
+def prefix_alignment(
+    model: Any, rules: Rules, stated: dict[str, Any], block_size: int, longest: int, traces_prefill: bool
+) -> list[list[int]]:
     """The starts that a prefill behind cached tokens can take: pairs of a padded length and the multiple up to it.
 
     Empty where the class does not share, or where it is not known how.
@@ -84,7 +86,10 @@ def prefix_alignment(model: Any, rules: Rules, stated: dict[str, Any], block_siz
     lengths = _padded_lengths(longest)
     own = getattr(model, "_resume_offset_alignment", None)
     if callable(own):
-        return [[length, math.lcm(32, int(own(length, block_size)))] for length in lengths]
+        traced = [length for length in lengths if traces_prefill and _is_traced(model, length)]
+        return [
+            [length, math.lcm(32, int(own(length, block_size))) if length in traced else _NEVER] for length in lengths
+        ] if traced else []  # fmt: skip
     if isinstance(declared, int) and declared > 0:
         return [[lengths[-1], math.lcm(block_size, 32, declared)]]
     if not rules.shares_prefixes or rules.prefill_slots is PrefillSlots.SPANNING:
@@ -92,6 +97,17 @@ def prefix_alignment(model: Any, rules: Rules, stated: dict[str, Any], block_siz
     # To 2026-08 the attention fits its chunk to the start; the packages of contract 1 ask for whole blocks, and 256 is
     # the largest chunk that an attention is built with.
     return [[lengths[-1], math.lcm(block_size, 32 if rules.prefill_slots is PrefillSlots.IN_ORDER else 256)]]
+
+
+# A multiple that no start is one of.
+_NEVER = 1 << 30
+
+
+def _is_traced(model: Any, length: int) -> bool:
+    """Whether a prefill of this padded length behind cached tokens runs as a trace."""
+    arguments = getattr(model, "model_args", None) or [None]
+    asks = getattr(arguments[0], "can_enable_trace", None)
+    return bool(callable(asks) and asks(length, 1))
 
 
 def _padded_lengths(longest: int) -> list[int]:
