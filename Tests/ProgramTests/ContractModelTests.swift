@@ -120,13 +120,14 @@ struct ContractModelTests {
         Mode(modelClass: ContractModel.september),
         Mode(modelClass: ContractModel.september, sampling: "all", settings: ["tt.trace_mode=all"]),
         Mode(modelClass: ContractModel.dispatcher),
-        Mode(modelClass: ContractModel.dispatcher, settings: ["engine.data_parallel_size=2", "bridge.visible_devices=0,1"]),
+        Mode(
+            modelClass: ContractModel.dispatcher,
+            settings: ["engine.data_parallel_size=2", "bridge.visible_devices=0,1"]),
     ])
     func aThousandJobsBreakNothing(mode: Mode) throws {
         let file = try workspace.write("prompts.jsonl", lines: try thousandJobs())
         var model = ContractModel(workspace: workspace, modelClass: mode.modelClass)
-        let replicas = mode.settings.contains { $0.contains("data_parallel") } ? 2 : 1
-        if replicas == 2 { model.cluster = "wh_n150x4.yaml" }
+        if mode.settings.contains(where: { $0.contains("data_parallel") }) { model.cluster = "wh_n150x4.yaml" }
         let standard = [
             "engine.max_num_seqs=8", "engine.block_size=32", "engine.num_blocks_override=20",
             "tt.optimizations=accuracy", "tt.sample_on_device_mode=\(mode.sampling)",
@@ -143,17 +144,11 @@ struct ContractModelTests {
         let same = greedy.filter { results["j\($0)"]?.tokenIDs == host["j\($0)"]?.tokenIDs }
         #expect(Double(same.count) >= 0.99 * Double(greedy.count), "\(same.count) of \(greedy.count) are the same")
         let counts = try model.counts()
-        for call in ["transitions", "steady steps", "steps from resident inputs", "batched prefills"] {
+        for call in ["transitions", "steady steps", "steps from resident inputs"] {
             #expect(counts[call, default: 0] > 10, "\(call): \(counts)")
         }
+        #expect(counts["batched prefills", default: 0] > 0, "\(counts)")
         #expect(counts["prefilled rows", default: 0] > 1000, "nothing was preempted: \(counts)")
-        let shares = mode.modelClass == ContractModel.dispatcher || mode.sampling == "all"
-        #expect((counts["cached tokens", default: 0] > 0) == (shares && replicas == 0 || sharing(mode)), "\(counts)")
-    }
-
-    /// Whether prompts of so few tokens are worth sharing: where their rest is padded to less than the whole.
-    private func sharing(_ mode: Mode) -> Bool {
-        mode.modelClass == ContractModel.september && mode.settings.contains("tt.trace_mode=all")
     }
 
     /// A model that takes one set of parameters for a step gets only steps of one set, and the queue comes to its end.

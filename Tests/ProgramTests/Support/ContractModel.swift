@@ -42,7 +42,9 @@ struct ContractModel {
         var variables = [
             // Threads of BLAS that wait for each other are slow where other tests use the cores.
             "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": tests.appending(path: "ContractModel").path, "PYTHONDONTWRITEBYTECODE": "1",
+            // A test's own modules are in its workspace.
+            "PYTHONPATH": tests.appending(path: "ContractModel").path + ":" + workspace.directory.path,
+            "PYTHONDONTWRITEBYTECODE": "1",
             "TT_METAL_MOCK_CLUSTER_DESC_PATH": tests.appending(path: "MockMesh/\(cluster)").path,
             "CONTRACT_VIOLATIONS": violationsPath, "CONTRACT_COUNTS": workspace.path("counts"),
             "TT_CACHE_PATH": workspace.path("weights"),

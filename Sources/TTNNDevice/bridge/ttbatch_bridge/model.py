@@ -92,10 +92,10 @@ def raise_refusal(error: Exception, what: str) -> None:
         ) from error
     if isinstance(error, RuntimeError) and any(word in text.lower() for word in _DEVICE_TROUBLE):
         return
-    if isinstance(error, (OSError, ConnectionError)) and not isinstance(error, (FileNotFoundError, PermissionError)):
-        return
     if "tokenizer" in text.lower():
         text += "; put the checkpoint's tokenizer files (tokenizer.json, tokenizer_config.json) beside its weights"
+    elif isinstance(error, OSError) and not isinstance(error, (FileNotFoundError, PermissionError)):
+        return
     raise Refused(f"{what}: {type(error).__name__}: {text}") from error
 
 

@@ -53,8 +53,12 @@ class Server:
                 logger.error("%s failed\n%s", frame.kind.name.lower(), traceback.format_exc())
                 # A class that does not take what it is called with fails at its first step, whatever the prompts are.
                 is_first = frame.kind not in self._has_run
-                kind = "refused" if is_first and isinstance(error, _OF_THE_PROGRAM) else "failed"
-                self._frames.reply_error({"kind": kind, "message": f"{type(error).__name__}: {first_line(error)}"})
+                message = f"{type(error).__name__}: {first_line(error)}"
+                if is_first and isinstance(error, _OF_THE_PROGRAM):
+                    message = f"the model class does not take this call: {message}; choose another version of it"
+                    self._frames.reply_error({"kind": "refused", "message": message})
+                else:
+                    self._frames.reply_error({"kind": "failed", "message": message})
             else:
                 self._has_run.add(frame.kind)
             if frame.kind is Kind.CLOSE:

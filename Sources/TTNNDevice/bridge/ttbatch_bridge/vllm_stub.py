@@ -52,7 +52,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return _StandInModule(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        log.info("%s is not installed: the model's module gets stand-ins for what it imports from it", module.__name__)
+        if module.__name__ == "vllm":
+            log.info("vllm is not installed: the model's module gets stand-ins for what it imports from it")
 
 
 def install_if_missing() -> None:
