@@ -172,4 +172,11 @@ struct ContractModelTests {
         // refuses rows of different parameters.)
         #expect((3 * 3 * 5..<150).contains(counts["steps sampled on the device", default: 0]), "\(counts)")
     }
+
+    /// The models themselves: each rule of the classes' days holds for a right caller, and breaks for a wrong one.
+    @Test func theModelsAreAsStrictAsTheClasses() throws {
+        let (status, output) = try PythonScript.run(
+            "ContractModel/check_contract_models.py", python: try #require(ContractModel.python))
+        #expect(status == 0, "\(output)")
+    }
 }

@@ -239,7 +239,7 @@ struct ModelClassTests {
     ])
     func beginningsAreSharedByTheClasssRules(modelClass: String, tracesPrefill: Bool) throws {
         let gguf = workspace.path("small.gguf")
-        try makeModel(gguf)
+        try PythonScript.makeSmallModel(gguf, python: try #require(ContractModel.python))
         var random = SeededGenerator(seed: 9)
         func draw(_ count: Int) -> [Int] { (0..<count).map { _ in Int.random(in: 3..<250, using: &random) } }
         let template = draw(300), long = draw(1300)
@@ -267,19 +267,6 @@ struct ModelClassTests {
         // Without a trace the class of September loses what is behind cached tokens, so nothing is cached for it.
         let shares = tracesPrefill || modelClass != ContractModel.september
         #expect((counts["cached tokens", default: 0] > 0) == shares, "\(counts)")
-    }
-
-    /// Writes the small random model with a context of 2048.
-    private func makeModel(_ path: String) throws {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = [
-            try #require(ContractModel.python),
-            Locations.repository.appending(path: "Tests/RealOperations/make_model.py").path, path,
-        ]
-        try process.run()
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
     }
 
     /// What the device draws has the host's probabilities, each token whatever the last draw was.
