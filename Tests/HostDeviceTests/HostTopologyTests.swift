@@ -138,7 +138,7 @@ import Testing
         configuration.meshDevice = .named(.n300)
         #expect(throws: ConfigurationError.self) {
             try platform.openMeshDevice(
-            configuration, for: try Self.model(), as: .only, user: DeviceUser())
+                configuration, for: try Self.model(), as: .only, user: DeviceUser())
         }
     }
 }

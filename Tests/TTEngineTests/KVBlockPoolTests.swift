@@ -16,6 +16,19 @@ import Testing
         #expect(pool.usedCount == 3)
     }
 
+    /// Block 0 takes the padding of every row where the device wants it so: it is allocated, and nobody's.
+    @Test func theNullBlockIsNeverGivenOut() {
+        let shape = KVCacheShape(blockCount: 3, blockSize: 4, hasNullBlock: true)
+        #expect(shape.allocatedCount == 4)
+        var pool = KVBlockPool(shape)
+        for _ in 0..<3 {
+            let blocks = pool.allocate(3)
+            #expect(blocks == [1, 2, 3])
+            #expect(pool.allocate(1) == nil && pool.usedCount == 3 && pool.freeCount == 0)
+            pool.release(blocks ?? [])
+        }
+    }
+
     @Test func releasedBlocksAreGivenOutAgainInTheSameOrder() {
         var pool = KVBlockPool(KVCacheShape(blockCount: 5, blockSize: 4))
         let first = pool.allocate(3)!

@@ -44,6 +44,34 @@ import Testing
         #expect(fixture.engine.statistics.cachedTokens == 0)
     }
 
+    /// A device that begins at multiples of two blocks shares whole ones down to there, and copies nothing.
+    @Test func anAlignedDeviceSharesWhereItCanBegin() throws {
+        var limits = StepLimits.small(slots: 8)
+        limits.prefixSharing = .aligned(try #require(PrefillAlignment(steps: [.init(length: 64, multiple: 8)])))
+        let fixture = EngineFixture(limits)
+        for tail: Int32 in [30, 31] {
+            _ = try add(1..<16, [tail], to: fixture)
+            _ = try fixture.drain()
+        }
+        _ = try add(1..<20, [32], to: fixture)
+        _ = try fixture.drain()
+        _ = try add(1..<8, [33], to: fixture)
+        _ = try fixture.drain()
+        // Of 15 tokens alike, three blocks of 4 are; of those two begin where the device can.
+        #expect(computed(fixture) == [[0], [8], [8], [0]])
+        #expect(fixture.executor.prefills.allSatisfy { $0?.allSatisfy { $0.copiedBlock == nil } != false })
+    }
+
+    /// Rows that pad to the same length leave the budget of a step sooner than their own tokens would.
+    @Test func paddedTokensCountInABudget() throws {
+        var limits = StepLimits.small(slots: 8, maxModelLen: 256, batchedTokens: 1024 + 128, blocks: 256)
+        limits.prefillPadding = .rest
+        let fixture = EngineFixture(limits)
+        let ids = try [9, 130, 9, 140].map { try fixture.add($0, maxTokens: 1) }
+        #expect(try fixture.step()?.tokenIDs == [ids[0], ids[1]])
+        #expect(try fixture.step()?.tokenIDs == [ids[2], ids[3]])
+    }
+
     @Test(arguments: [(7, 4), (8, 7), (9, 8)])
     func theLastTokenIsAlwaysComputed(length: Int32, shared: Int) throws {
         let fixture = EngineFixture(.small(sharesPrefixes: true))

@@ -88,7 +88,9 @@ struct BridgeTests {
         configuration.bridge.openDeadline = seconds
         configuration.bridge.stopGrace = 0
         let platform = TTNNPlatform(environment: ["PATH": "/usr/bin:/bin", "SCRIPT": script])
-        return try #require(throws: TTNNError.self) { try platform.openMeshDevice(configuration, for: FakeMeshDevice.modelConfig(), as: .only, user: user) }
+        return try #require(throws: TTNNError.self) {
+            try platform.openMeshDevice(configuration, for: FakeMeshDevice.modelConfig(), as: .only, user: user)
+        }
     }
 
     /// Opening and loading can take an hour; whoever wants the daemon to end does not wait for it.

@@ -131,7 +131,10 @@ struct TTNNPlatformTests {
         let details = with.devices[0].details
         #expect(details.contains("models: TTLlamaForCausalLM"), "\(details)")
         #expect(details.contains { $0.contains("vllm not installed") })
-        #expect(details.contains { $0.hasPrefix("TTMistralForCausalLM cannot be used") && $0.contains("bridge.model_class") })
+        #expect(
+            details.contains {
+                $0.hasPrefix("TTMistralForCausalLM cannot be used") && $0.contains("bridge.model_class")
+            })
     }
 
     @Test func anOldTTNNIsRefused() throws {
@@ -144,7 +147,8 @@ struct TTNNPlatformTests {
                 "PATH": searchPath,
             ])
         guard discovery.reason?.contains("numpy") != true else { return }
-        #expect(discovery.reason?.contains("ttnn 0.62.0 is older than 0.77") == true, "\(String(describing: discovery))")
+        #expect(
+            discovery.reason?.contains("ttnn 0.62.0 is older than 0.77") == true, "\(String(describing: discovery))")
     }
 
     @Test func overridesNameTheClass() throws {
@@ -152,7 +156,8 @@ struct TTNNPlatformTests {
         try write("site/mine.py", "class Llama:\n    initialize_vllm_model = None\n")
         let variables = [
             "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.appending(path: "site").path,
-            "PATH": searchPath, "TT_MODEL_CLASS_OVERRIDES": "LlamaForCausalLM=mine:Llama", "TT_VLLM_BUILTIN_MODELS": "0",
+            "PATH": searchPath, "TT_MODEL_CLASS_OVERRIDES": "LlamaForCausalLM=mine:Llama",
+            "TT_VLLM_BUILTIN_MODELS": "0",
         ]
         let discovery = discover("python3", variables)
         guard discovery.reason?.contains("numpy") != true else { return }

@@ -1,8 +1,8 @@
 // Choosing a platform and a mesh, and the fabric that belongs to it.
 
 import FakeModel
-import Synchronization
 import ModelFiles
+import Synchronization
 import TTPlatform
 import Testing
 
