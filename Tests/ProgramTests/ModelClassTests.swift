@@ -300,4 +300,46 @@ struct ModelClassTests {
             #expect(abs(Double(drawn[text, default: 0] - times)) < 5 * deviation, "\(text): \(drawn) for \(expected)")
         }
     }
+
+    /// A seeded job gets its own tokens, in any slot, with any company, and beside others of the same seed.
+    @Test(arguments: [ContractModel.april, ContractModel.september, ContractModel.dispatcher], ["decode_only", "all"])
+    func seededDrawsAreTheJobsOwn(modelClass: String, sampling: String) throws {
+        let lines = try (0..<60).map { index in
+            try requestLine(
+                "j\(index)",
+                [
+                    "prompt": [5], "max_tokens": 6 + index % 5, "temperature": 1.5, "top_k": 20, "seed": index % 3,
+                    "ignore_eos": true, "return_token_ids": true,
+                ])
+        }
+        let file = try workspace.write("prompts.jsonl", lines: lines)
+        let model = ContractModel(workspace: workspace, modelClass: modelClass)
+        let outcome = try model.run(
+            ["run", file, "--set", "tt.sample_on_device_mode=\(sampling)", "--set", "engine.max_num_seqs=8"],
+            model: tiny)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let results = try ResultLine.byID(outcome.lines)
+        let texts = (0..<3).map { seed in
+            Set((0..<20).map { results["j\(3 * $0 + seed)"]?.tokenIDs?.prefix(6) ?? [] })
+        }
+        #expect(texts.map(\.count) == [1, 1, 1] && Set(texts.joined()).count == 3, "\(texts)")
+        // Only the class of September draws by seed and position alone; for the others the host does.
+        let draws = try model.counts()["steps sampled on the device", default: 0] > 0
+        #expect(draws == (modelClass == ContractModel.september))
+    }
+
+    /// The warm-up captures traces of those steps that are to be traced, and prefill replays no others.
+    @Test(
+        arguments: [ContractModel.april, ContractModel.september, ContractModel.dispatcher],
+        ["none", "decode_only", "all"])
+    func tracesAreOfWhatWasAskedFor(modelClass: String, traceMode: String) throws {
+        let model = ContractModel(workspace: workspace, modelClass: modelClass)
+        _ = try drain(model, ["tt.trace_mode=\(traceMode)"])
+        let counts = try model.counts()
+        #expect(counts["prefill warm-ups, trace True", default: 0] == (traceMode == "all" ? 1 : 0), "\(counts)")
+        #expect(counts["decode warm-ups, trace True", default: 0] == (traceMode == "none" ? 0 : 1), "\(counts)")
+        if modelClass != ContractModel.dispatcher {
+            #expect((counts["traced prefill passes", default: 0] > 0) == (traceMode == "all"), "\(counts)")
+        }
+    }
 }
