@@ -1,6 +1,7 @@
 // What a TT model class says, wants and refuses: each through the built program, with variants of the contract models.
 
 import Foundation
+import GRDB
 import Testing
 
 @Suite("Model classes", .enabled(if: ContractModel.python != nil))
@@ -147,6 +148,11 @@ struct ModelClassTests {
         #expect(!outcome.errors.contains("opening the device again"), "\(outcome.errors)")
         let batch = try workspace.run("list", "--json").output
         #expect(batch.contains("\"pending\":12") && batch.contains("\"failed\":0,\"invalid"), "\(batch)")
+        // None of them is suspected, or a step nearer to being failed for it.
+        let suspected = try DatabaseQueue(path: workspace.database).read {
+            try Int.fetchOne($0, sql: "SELECT count(*) FROM jobs WHERE crashes > 0")
+        }
+        #expect(suspected == 0)
         // Mended, they all succeed.
         let mended = ContractModel(workspace: workspace, modelClass: ContractModel.april)
         #expect(try mended.run(["daemon", "--drain"], model: tiny).status == 0)
