@@ -130,6 +130,7 @@ struct TTNNPlatformTests {
         #expect(with.reason == nil)
         let details = with.devices[0].details
         #expect(details.contains("models: TTLlamaForCausalLM"), "\(details)")
+        #expect(details.contains { $0.contains("a dispatcher") })
         #expect(details.contains { $0.contains("vllm not installed") })
         #expect(
             details.contains {

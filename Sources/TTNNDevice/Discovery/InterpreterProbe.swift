@@ -19,6 +19,8 @@ struct InterpreterProbe: Decodable, Equatable {
     let versions: [String: String?]
     /// `module:Class` of the classes that were imported, by architecture.
     let classes: [String: String]
+    /// What is known of each of them: its age, and what is worked around.
+    let rules: [String: String]
     /// Why others that are there cannot be imported, by architecture.
     let unusable: [String: String]
     /// Why the interpreter cannot be used, with the remedy.
@@ -70,7 +72,10 @@ struct InterpreterProbe: Decodable, Equatable {
         if versions["vllm"] == .some(nil) {
             lines.append("vllm is not needed: model classes get stand-ins for what they import from it")
         }
-        lines.append("models: " + classes.keys.sorted().joined(separator: ", "))
+        let kinds = Dictionary(grouping: classes.keys.sorted()) { rules[$0] ?? "" }
+        for (rules, names) in kinds.sorted(by: { $0.key < $1.key }) {
+            lines += ["models: " + names.joined(separator: ", "), "  " + rules]
+        }
         for (architecture, reason) in unusable.sorted(by: { $0.key < $1.key }) {
             lines.append("\(architecture) cannot be used: \(reason)")
         }

@@ -13,12 +13,13 @@ from ttbatch_bridge import versions
 from ttbatch_bridge.errors import Refused
 from ttbatch_bridge.mesh import import_ttnn
 from ttbatch_bridge.registry import available_classes, import_class
+from ttbatch_bridge.rules import rules_of
 
 
 def probe(connection: socket.socket, request: dict[str, Any]) -> None:
     """Sends one JSON object: versions, the classes that can be imported, those that cannot, and what is wrong."""
     found: dict[str, Any] = {
-        "python": platform.python_version(), "versions": {}, "problem": None, "classes": {}, "unusable": {},
+        "python": platform.python_version(), "versions": {}, "problem": None, "classes": {}, "rules": {}, "unusable": {},
     }  # fmt: skip
     try:
         if sys.version_info < (3, 10):
@@ -42,7 +43,13 @@ def _try_classes(request: dict[str, Any], found: dict[str, Any]) -> None:
     classes = {named: named} if named else available_classes(request.get("extra_models_dir"))
     for architecture, path in sorted(classes.items()):
         try:
-            import_class(path)
+            model_class = import_class(path)
+            rules = rules_of(model_class)
             found["classes"][architecture] = path
+            found["rules"][architecture] = (
+                f"{rules.age}: {rules.notes}"
+                if hasattr(model_class, "prefill_forward")
+                else "a dispatcher: what holds is known when it has chosen a class"
+            )
         except Refused as error:
             found["unusable"][architecture] = str(error)

@@ -1,14 +1,8 @@
 """What is known of TT model classes beyond what they declare: what works, what is worked around, what is left off.
 
-Classes differ by age, and tt-metal's tree has no versions that a program could compare. So an age is told by what its
-modules have. What is known of each was read in its source, and the first was run (README.md, "On Tenstorrent hardware"):
-
-| age | told by | worked around |
-|---|---|---|
-| tt-metal to 2026-08 | `prefill_forward_text`, no `batched_prefill_padded_batch` | a batched prefill takes the slots 0, 1, … only and computes from the first token on; a row behind cached tokens is padded like a whole one; the device's random state is set by a sampling prefill only |
-| tt-metal from 2026-08 | `batched_prefill_padded_batch` | a batched prefill costs a pass up to its highest slot; without a trace, a row behind cached tokens loses its page table (tt-metal#55630): only traced lengths share |
-| tt-transformers, autoports | decode contract 1 | up to 8 rows a batch; equal seeds in one batch are told apart by the slots they lie in |
-| any other | | nothing is assumed: no sharing of prefixes, no more than it declares |
+Classes differ by age, and tt-metal's tree has no versions that a program could compare, so an age is told by what modules
+have. What is known of each was read in its source, and the first was run (README.md, "On Tenstorrent hardware"). `Rules`
+says it for the program, and `notes` for people: `ttbatch devices` shows them.
 
 A traced prefill of several rows keeps the set of slots with which it was captured, in both ages of tt-metal: rows are
 batched in sets of 1, 2, 4 … there, and prefill traces are off unless asked for.
@@ -38,7 +32,9 @@ class PrefillSlots(str, enum.Enum):
 class Rules:
     """What ttbatch goes by with a class of one age."""
 
+    # For people: the age, and what is worked around.
     age: str
+    notes: str
     prefill_slots: PrefillSlots
     # Rows that one call may batch.
     largest_prefill: int
@@ -51,10 +47,26 @@ class Rules:
     shares_prefixes: bool
 
 
-_TO_AUGUST = Rules("tt-metal to 2026-08", PrefillSlots.IN_ORDER, 32, "whole", "decode_only", True, True)
-_FROM_AUGUST = Rules("tt-metal from 2026-08", PrefillSlots.SPANNING, 32, "rest", "decode_only", False, True)
-_CONTRACT_1 = Rules("decode contract 1", PrefillSlots.OWN, 8, "rest", "all", False, True)
-_OTHER = Rules("of its own kind", PrefillSlots.OWN, 32, "none", "all", False, False)
+_TO_AUGUST = Rules(
+    "tt-metal to 2026-08",
+    "rows are batched in the slots 0, 1, … only, and padded like whole ones behind cached tokens; the device's random state is "
+    "set by ttbatch; seeded jobs are sampled on the host",
+    PrefillSlots.IN_ORDER, 32, "whole", "decode_only", True, True,
+)  # fmt: skip
+_FROM_AUGUST = Rules(
+    "tt-metal from 2026-08",
+    "rows are batched where their slots lie close; prefixes are shared with trace_mode all and at traced lengths only, since "
+    "an untraced prefill loses its cached tokens (tt-metal#55630)",
+    PrefillSlots.SPANNING, 32, "rest", "decode_only", False, True,
+)  # fmt: skip
+_CONTRACT_1 = Rules(
+    "decode contract 1",
+    "up to 8 rows are batched; seeded jobs are sampled on the host, since equal seeds are told apart by their slots",
+    PrefillSlots.OWN, 8, "rest", "all", False, True,
+)  # fmt: skip
+_OTHER = Rules(
+    "of its own kind", "nothing is assumed that it does not declare", PrefillSlots.OWN, 32, "none", "all", False, False
+)
 
 
 def rules_of(model: Any) -> Rules:
