@@ -152,24 +152,14 @@ extension ModelCapabilities {
     fileprivate init(_ answer: LoadAnswer) {
         self.init(
             supportsSampleOnDevice: answer.supportsSampleOnDevice, maxDeviceTopK: answer.maxDeviceTopK,
-            deviceDraws: DeviceDraws(answer.draws), prefixSharing: PrefixSharing(answer.prefixAlignment),
+            deviceDraws: answer.draws, prefixSharing: PrefixSharing(answer.prefixAlignment),
             supportedBatchSizes: answer.supportedBatchSizes)
-        prefillPadding = PrefillPadding(rawValue: answer.prefillPadding) ?? .none
+        prefillPadding = answer.prefillPadding
         // Classes write the padding of a prefill through the page table's empty places.
         needsNullBlock = true
         deviceSamplingScope = answer.samplesPerRow ? .step : .oneSetAStep
         keepsDecodeInputs = answer.supportsAsyncDecode
         runsDecodeApart = true
-    }
-}
-
-extension DeviceDraws {
-    fileprivate init(_ draws: LoadAnswer.Draws) {
-        switch draws {
-        case .none: self = .none
-        case .unseeded: self = .unseeded
-        case .byPosition: self = .byPosition
-        }
     }
 }
 

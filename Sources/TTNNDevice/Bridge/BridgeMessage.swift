@@ -1,6 +1,7 @@
 // The frames of the bridge's protocol, version 2; `bridge/PROTOCOL.md` describes them.
 
 import Foundation
+import TTPlatform
 
 /// What the bridge is asked for. The answer's kind is the request's with the highest bit set, or `error`.
 enum BridgeRequest: UInt16 {
@@ -203,23 +204,17 @@ struct LoadAnswer: Decodable {
     let supportsSampleOnDevice: Bool
     let maxDeviceTopK: Int?
     let samplesPerRow: Bool
-    let draws: Draws
+    let draws: DeviceDraws
     /// Pairs of a padded length and the multiple of tokens at which a prefill of that length can begin.
     let prefixAlignment: [[Int]]
     let prefillSlots: PrefillSlots
     let largestPrefill: Int
-    let prefillPadding: String
+    let prefillPadding: PrefillPadding
     let prefillChunk: Int?
     let supportsAsyncDecode: Bool
     let splitsRead: Bool
     let supportedBatchSizes: [Int]?
     let tensors: String
-
-    enum Draws: String, Decodable {
-        case none
-        case unseeded
-        case byPosition = "by_position"
-    }
 }
 
 /// What the slots of a prefill mean to a class; the bridge's `rules.py` says how that is known.

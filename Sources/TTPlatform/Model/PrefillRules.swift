@@ -63,7 +63,7 @@ public struct PrefillAlignment: Sendable, Equatable {
 }
 
 /// What a device pads each row of a prefill to.
-public enum PrefillPadding: String, Sendable, Equatable {
+public enum PrefillPadding: String, Decodable, Sendable, Equatable {
     /// Nothing: rows are ragged.
     case none
     /// What is left to compute, to 128, 1024, and powers of two from there.

@@ -74,16 +74,16 @@ public struct ModelCapabilities: Sendable, Equatable {
 }
 
 /// Which random draws a device can make by itself.
-public enum DeviceDraws: Sendable, Equatable {
+public enum DeviceDraws: String, Decodable, Sendable, Equatable {
     /// None that can be relied on: it only finds the most probable token.
     case none
     /// From a generator that takes no request's seed.
     case unseeded
     /// From its own generator, whose state is the request's seed and the token's position: tokens repeat on this device,
     /// and are others than the host's.
-    case byPosition
+    case byPosition = "by_position"
     /// From `SampleStream` with the request's seed: its tokens equal the host's.
-    case sampleStream
+    case sampleStream = "sample_stream"
 }
 
 /// The paged KV cache: a pool of blocks shared by all rows (contract §1.2, §2.4).
