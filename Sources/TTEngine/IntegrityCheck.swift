@@ -56,7 +56,8 @@ extension Scheduler {
         let free = pool.freeBlocks
         try require(Set(free).count == free.count, "a block is free twice")
         try require(
-            free.allSatisfy { pool.blocks.contains($0) && owners[Int($0)] == 0 }, "a free block has an owner, or is none")
+            free.allSatisfy { pool.blocks.contains($0) && owners[Int($0)] == 0 },
+            "a free block has an owner, or is none")
         let used = owners.filter { $0 > 0 }.count
         try require(
             used + free.count == pool.totalCount, "\(used) blocks used and \(free.count) free of \(pool.totalCount)")

@@ -47,7 +47,8 @@ final class TTNNModel: TTModel {
             "\(mesh.modelClass) (\(answer.age)): decode contract \(answer.decodeContract), \(answer.tensors) tensors, "
                 + (answer.splitsRead ? "output read apart" : "output read within the step"))
         if capabilities.prefixSharing == .none {
-            bridge.log(.info, "prompts that begin alike share no KV blocks: the class does not say how, or it is not known")
+            bridge.log(
+                .info, "prompts that begin alike share no KV blocks: the class does not say how, or it is not known")
         }
     }
 

@@ -13,7 +13,8 @@ public enum TTModelLoader {
         let factory = try factory(for: model, architectures: configuration.architectures, device: device)
         let initialization = ModelInitialization(
             config: model, maxBatchSize: configuration.maxNumSeqs, maxSequenceLength: configuration.maxModelLen,
-            blockSize: configuration.blockSize, dataParallel: 1, optimizations: configuration.tt.optimizations, traceMode: configuration.tt.traceMode,
+            blockSize: configuration.blockSize, dataParallel: 1, optimizations: configuration.tt.optimizations,
+            traceMode: configuration.tt.traceMode,
             kvCacheDType: configuration.kvCacheDType)
         return try factory(initialization, device)
     }

@@ -63,7 +63,8 @@ public enum TTPlatform {
             configuration.requestedPrefixCaching == false ? .none : capabilities.prefixSharing
         // Prompts are not cut into pieces: the budget must hold the longest one as the device pads it.
         configuration.maxNumBatchedTokens = max(
-            configuration.maxNumBatchedTokens, capabilities.prefillPadding.length(of: configuration.maxModelLen, from: 0))
+            configuration.maxNumBatchedTokens,
+            capabilities.prefillPadding.length(of: configuration.maxModelLen, from: 0))
         guard !capabilities.supportsSampleOnDevice, configuration.tt.sampleOnDeviceMode != .none else { return }
         if configuration.tt.givenKeys.contains("sample_on_device_mode") {
             throw .unsupported(
