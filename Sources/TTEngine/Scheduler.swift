@@ -13,10 +13,11 @@ import TTWorker
 ///   token budget, and its blocks leave the watermark free, which running requests grow into. When nothing runs, the
 ///   watermark is waived: every request that was accepted fits the whole pool.
 /// - *Sharing.* A request takes the blocks of its longest beginning that is in the cache, as far as the device can begin
-///   behind them; where it can begin anywhere, it copies the block that begins as it goes on. It computes the rest. Only full blocks are shared and at least its last token is computed, so nobody
-///   writes into a block of two owners. What is computed in a step cannot be shared before the next: a request that could
-///   then save a block waits for it. It waits for an older one that is admitted in the step, so never longer than there are
-///   older ones; who passes it meanwhile overtakes it.
+///   behind them; where it can begin anywhere, it copies the block that begins as it goes on. It computes the rest. Only
+///   full blocks are shared and at least its last token is computed, so nobody writes into a block of two owners. What is
+///   computed in a step cannot be shared before the next: a request that could then save a block waits for it. It waits
+///   for an older one that is admitted in the step, so never longer than there are older ones; who passes it meanwhile
+///   overtakes it.
 /// - *Overtaking.* A request that does not fit may be overtaken by newer ones that do: at most `overtakingLimit` times
 ///   a wait. Then nothing newer is admitted before it, and what runs drains until it fits.
 /// - *Preemption.* When a decode step needs a block and none is free, the newest running request is preempted. The
