@@ -60,15 +60,13 @@ extension PrefillRules {
     /// Calls for rows of one padded length.
     private func passes(of rows: [Int], length: Int, slots: [Int], onDevice: Bool) -> [PrefillCall] {
         switch self.slots {
-        case .inOrder where !onDevice:
-            return powersOfTwo(rows).map { call($0, slots, onDevice) }
-        case .own:
+        case .own,
+            .inOrder where !onDevice:
             return powersOfTwo(rows).map { call($0, slots, onDevice) }
         case .inOrder, .spanning:
             let sorted = rows.sorted { slots[$0] < slots[$1] }
             let count = rowsOfPass(sorted.map { slots[$0] }, length: length)
-            let pass = count > 1 ? [Array(sorted[..<count])] : []
-            return (pass + sorted[(count > 1 ? count : 0)...].map { [$0] }).map { call($0, slots, onDevice) }
+            return ([Array(sorted[..<count])] + sorted[count...].map { [$0] }).map { call($0, slots, onDevice) }
         }
     }
 

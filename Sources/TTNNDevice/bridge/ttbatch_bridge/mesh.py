@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import Any
 
-from ttbatch_bridge.errors import Refused
+from ttbatch_bridge.errors import Refused, first_line
 
 log = logging.getLogger("mesh")
 
@@ -100,18 +99,6 @@ class Mesh:
         if self._fabric_was_set:
             self._fabric_was_set = False
             ttnn.set_fabric_config(ttnn.FabricConfig.DISABLED)
-
-
-def first_line(error: BaseException) -> str:
-    """The part of an error's text that says what happened; tt-metal adds pages of backtrace to it."""
-    lines = [line.strip() for line in str(error).split("backtrace:")[0].splitlines()]
-    return " ".join(line for line in lines if line) or _place_of(error)
-
-
-def _place_of(error: BaseException) -> str:
-    """Where an error was raised that says nothing, as a bare assertion's does not."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"at {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else "without a message"
 
 
 def _opening_failed(error: Exception, settings: dict[str, Any]) -> str:

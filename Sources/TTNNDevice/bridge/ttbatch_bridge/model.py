@@ -12,8 +12,7 @@ from typing import Any
 
 from ttbatch_bridge import weight_cache
 from ttbatch_bridge.capabilities import Capabilities, accepted, capabilities_of
-from ttbatch_bridge.errors import Refused
-from ttbatch_bridge.mesh import first_line
+from ttbatch_bridge.errors import Refused, first_line
 from ttbatch_bridge.tensors import TensorKind
 
 log = logging.getLogger("model")

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ttbatch_bridge import vllm_stub
-from ttbatch_bridge.errors import Refused
-from ttbatch_bridge.mesh import first_line
+from ttbatch_bridge.errors import Refused, first_line
 
 log = logging.getLogger("models")
 

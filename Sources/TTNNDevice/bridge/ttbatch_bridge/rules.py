@@ -43,7 +43,7 @@ class Rules:
     default_trace_mode: str
     # Samples on the device although it does not declare it.
     samples_undeclared: bool
-    # Sharing of prefixes is known to be right, with starts that `prefix_alignment` gives.
+    # Sharing of prefixes is known to be right where the class does not say at which starts; `prefix_alignment` gives them.
     shares_prefixes: bool
 
 
@@ -57,7 +57,7 @@ _FROM_AUGUST = Rules(
     "tt-metal from 2026-08",
     "rows are batched where their slots lie close; prefixes are shared with trace_mode all and at traced lengths only, since "
     "an untraced prefill loses its cached tokens (tt-metal#55630)",
-    PrefillSlots.SPANNING, 32, "rest", "decode_only", False, True,
+    PrefillSlots.SPANNING, 32, "rest", "decode_only", False, False,
 )  # fmt: skip
 _CONTRACT_1 = Rules(
     "decode contract 1",
@@ -104,7 +104,7 @@ def prefix_alignment(
         ] if traced else []  # fmt: skip
     if isinstance(declared, int) and declared > 0:
         return [[lengths[-1], math.lcm(block_size, 32, declared)]]
-    if not rules.shares_prefixes or rules.prefill_slots is PrefillSlots.SPANNING:
+    if not rules.shares_prefixes:
         return []
     # To 2026-08 the attention fits its chunk to the start; the packages of contract 1 ask for whole blocks, and 256 is
     # the largest chunk that an attention is built with.

@@ -14,9 +14,9 @@ from typing import Any
 from ttbatch_bridge import PROTOCOL_VERSION, log, model, registry
 from ttbatch_bridge.chosen_class import ChosenClass
 from ttbatch_bridge.decode import Decode
-from ttbatch_bridge.errors import ProtocolError, Refused
+from ttbatch_bridge.errors import ProtocolError, Refused, first_line
 from ttbatch_bridge.frames import Frame, FrameSocket, Kind
-from ttbatch_bridge.mesh import Mesh, first_line
+from ttbatch_bridge.mesh import Mesh
 from ttbatch_bridge.prefill import Prefill
 
 logger = logging.getLogger("bridge")
