@@ -76,6 +76,7 @@ let package = Package(
             resources: [
                 .embedInCode("0001_jobs.sql"), .embedInCode("0002_prefix_sharing.sql"),
                 .embedInCode("0003_lifecycle.sql"),
+                .embedInCode("0004_progress.sql"),
             ], swiftSettings: strict),
         room(
             "JobStore",

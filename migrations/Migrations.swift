@@ -44,5 +44,8 @@ public enum Migrations {
         Migration(
             version: 3, name: "0003_lifecycle", bytes: PackageResources._003_lifecycle_sql,
             checksum: "c47cfd50329fcd99"),
+        Migration(
+            version: 4, name: "0004_progress", bytes: PackageResources._004_progress_sql,
+            checksum: "528f1cf902799707"),
     ]
 }

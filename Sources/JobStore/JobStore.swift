@@ -1,7 +1,7 @@
 /// The queue of batches and jobs: written by who enqueues, worked off by one daemon, read by anybody.
 ///
 /// Methods block; call them from threads that may wait. They may be called from several threads at once. The store has
-/// no clock: `at` is the caller's time. Everything that is written is durable when the method returns.
+/// no clock: `at` is the caller's time. What is written is durable when the method returns, unless it says otherwise.
 ///
 /// The life of a job: `beginBatch` → `append` → `commit` makes it pending; `claim` hands it to the daemon; `finish`
 /// writes how it ended, or `release` puts it back. A terminal job never changes again.
@@ -91,6 +91,10 @@ public protocol JobStore: Sendable {
     /// lease. It may call too often, and where the system does not let it, it returns nil and never calls: poll
     /// `dataVersion` all the same.
     func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)?
+
+    /// Replaces what is known of jobs in flight; those of batches that are not named are in flight no more. A power cut may
+    /// undo it, and so does the end of the incarnation.
+    func record(_ progress: [BatchProgress], incarnation: Incarnation) throws(JobStoreError)
 
     // MARK: Pause
 

@@ -38,7 +38,9 @@ public enum EngineEvent: Sendable, Equatable {
 
 /// Why a request ended by itself.
 public enum FinishReason: Sendable, Equatable {
-    /// An end-of-generation or stop token, told by a `stopToken` event before.
+    /// The model's end-of-generation token, told by a `stopToken` event before.
+    case endOfGeneration(token: Int32)
+    /// One of the request's stop tokens, told likewise.
     case stop(token: Int32)
     /// `max_tokens`, the model's length or the whole KV pool was reached.
     case length

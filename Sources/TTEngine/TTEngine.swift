@@ -178,10 +178,9 @@ extension TTEngine {
         }
         scheduler.append(token, to: id)
         let reason = stopConditions.finishReason(of: scheduler.requests[id]!)
-        if case .stop = reason {
-            events.append(.stopToken(id, token))
-        } else {
-            events.append(.token(id, token))
+        switch reason {
+        case .endOfGeneration, .stop: events.append(.stopToken(id, token))
+        case .length, nil: events.append(.token(id, token))
         }
         if let reason {
             scheduler.remove(id)

@@ -125,13 +125,32 @@ extension Rows {
             timedJobs: Int64(timed.count),
             timings: JobTimings(
                 queuedMS: timed.reduce(0) { $0 + $1.queuedMS }, prefillMS: timed.reduce(0) { $0 + $1.prefillMS },
-                decodeMS: timed.reduce(0) { $0 + $1.decodeMS }, totalMS: timed.reduce(0) { $0 + $1.totalMS }))
+                decodeMS: timed.reduce(0) { $0 + $1.decodeMS }, totalMS: timed.reduce(0) { $0 + $1.totalMS }),
+            progress: batch.status == .inProgress ? progress(id, jobs) : nil)
+    }
+
+    private func progress(_ id: BatchID, _ jobs: [JobRow]) -> BatchProgress? {
+        guard let (said, endedThen) = progress[id] else { return nil }
+        var now = said
+        let endedNow = Int64(jobs.reduce(0) { $0 + $1.usage.completionTokens })
+        now.unfinishedTokens = max(0, said.unfinishedTokens + endedThen - endedNow)
+        return now
     }
 }
 
 // MARK: - Metrics
 
 extension MemoryJobStore {
+    package func record(_ progress: [BatchProgress], incarnation: Incarnation) throws(JobStoreError) {
+        try write { rows in
+            rows.progress = [:]
+            for batch in progress where rows[batch.batch]?.status == .inProgress {
+                let ended = rows.jobs(of: batch.batch).reduce(0) { $0 + $1.usage.completionTokens }
+                rows.progress[batch.batch] = (batch, Int64(ended))
+            }
+        }
+    }
+
     package func record(_ interval: MetricsInterval) throws(JobStoreError) {
         try write { $0.intervals.append(interval) }
     }

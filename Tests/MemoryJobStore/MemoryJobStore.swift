@@ -242,6 +242,7 @@ extension MemoryJobStore {
                     ticket, job.owner!, because: diedTwice ? .crash(maxCrashes: maxCrashes) : .stopping, &orphans,
                     at: now)
             }
+            rows.progress = [:]
             let id = Incarnation(rawValue: Int64(rows.lives.count) + 1)
             rows.lives.append(IncarnationSummary(id: id, daemon: daemon, started: now, stopped: nil))
             return OpenedIncarnation(incarnation: id, orphans: orphans)
@@ -250,6 +251,7 @@ extension MemoryJobStore {
 
     package func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError) {
         try write { rows in
+            rows.progress = [:]
             var report = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
             for job in rows.jobs.compactMap(\.self) where job.state == .running && job.owner == incarnation {
                 let ticket = ClaimTicket(job: job.id, batch: job.batch, attempt: job.attempt)

@@ -98,6 +98,8 @@ struct Rows {
     var jobs: [JobRow?] = []
     var lives: [IncarnationSummary] = []
     var intervals: [MetricsInterval] = []
+    /// What was said last, and how many tokens the batch's ended jobs had then.
+    var progress: [BatchID: (said: BatchProgress, endedTokens: Int64)] = [:]
     var paused: Milliseconds?
     var leaseHolder: ObjectIdentifier?
     var leaseTaken: Milliseconds?

@@ -67,10 +67,11 @@ struct RunTests {
             line("one", ["max_tokens": 1]),
         ])
         let stopped = try #require(results["string"])
-        #expect(stopped.finishReason == "stop")
+        #expect(stopped.finishReason == "stop" && stopped.choice?["stop_reason"] as? String == third)
+        #expect(results["one"]?.finishReason == "length" && results["one"]?.choice?["stop_reason"] is NSNull)
         #expect(stopped.text == String(text[..<(try #require(text.range(of: third))).lowerBound]))
         let byToken = try #require(results["token"])
-        #expect(byToken.finishReason == "stop")
+        #expect(byToken.finishReason == "stop" && byToken.choice?["stop_reason"] as? Int == stopToken)
         // The stop token counts, and is no text.
         #expect(byToken.tokenIDs == Array(tokens[...firstUse]))
         let late = try #require(results["late"])

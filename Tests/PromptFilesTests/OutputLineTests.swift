@@ -7,24 +7,27 @@ import Testing
 @Suite struct OutputLineTests {
     private static let timings = JobTimings(queued: 1204, prefill: 35, decode: 410, total: 1649, attempt: 2)
 
-    private static func completion(_ endpoint: Endpoint, _ text: String, tokenIDs: Completion.TokenIDs? = nil)
-        -> Completion
-    {
+    private static func completion(
+        _ endpoint: Endpoint, _ text: String, stopReason: Completion.StopReason? = nil,
+        tokenIDs: Completion.TokenIDs? = nil
+    ) -> Completion {
         Completion(
             endpoint: endpoint, requestID: "req_7", id: endpoint == .completions ? "cmpl-7" : "chatcmpl-7",
             created: 1_790_000_000, model: "smollm2-135m-instruct", text: text,
-            finishReason: tokenIDs == nil ? .stop : .length, promptTokens: 12,
+            finishReason: tokenIDs == nil ? .stop : .length, stopReason: stopReason, promptTokens: 12,
             cachedTokens: tokenIDs?.prompt.count == 2 ? 8 : 0,
             completionTokens: 5, tokenIDs: tokenIDs)
     }
 
     static let lines = [
         OutputLine(
-            id: "batch_req_1", customID: "chat", outcome: .completed(completion(.chatCompletions, "Hello.")),
+            id: "batch_req_1", customID: "chat",
+            outcome: .completed(completion(.chatCompletions, "Hello.", stopReason: .token(128_009))),
             timings: timings),
         OutputLine(
             id: "batch_req_2", customID: "text \"é😀\"",
-            outcome: .completed(completion(.completions, " a\n\"b\"\\\t\u{1}\u{2028}"))),
+            outcome: .completed(
+                completion(.completions, " a\n\"b\"\\\t\u{1}\u{2028}", stopReason: .string("\"\n")))),
         OutputLine(
             id: "batch_req_3", customID: "tokens",
             outcome: .completed(

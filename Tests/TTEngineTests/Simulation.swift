@@ -129,7 +129,7 @@ struct Simulation {
                 #expect(jobs[job].generated == jobs[job].expected, "seed \(seed)")
                 #expect(reason == jobs[job].reason, "seed \(seed)")
                 jobs[job].isOver = true
-                if case .stop = reason { stops += 1 }
+                if reason != .length { stops += 1 }
             }
         }
     }
@@ -192,7 +192,8 @@ extension Simulation {
             sequence.append(token)
             let isEnd = token == EngineFixture.endOfGeneration && !sampling.ignoreEOS
             if mayStop && (isEnd || sampling.stopTokenIDs.contains(token)) {
-                return (Array(sequence[prompt.count...]), .stop(token: token))
+                let reason = isEnd ? FinishReason.endOfGeneration(token: token) : .stop(token: token)
+                return (Array(sequence[prompt.count...]), reason)
             }
         }
         return (Array(sequence[prompt.count...]), .length)

@@ -26,7 +26,7 @@ import Testing
     @Test func anEndOfGenerationTokenEndsTheRequestAndIsNotText() throws {
         #expect(
             try events([8, end], sampling: .ending(after: 9))
-                == [.token(id, 8), .stopToken(id, end), .finished(id, .stop(token: end))])
+                == [.token(id, 8), .stopToken(id, end), .finished(id, .endOfGeneration(token: end))])
     }
 
     @Test func aStopTokenEndsTheRequestAndIsNotText() throws {
@@ -44,7 +44,7 @@ import Testing
     @Test func aStopTokenThatIsAlsoTheLastOneAllowedStops() throws {
         #expect(
             try events([8, end], sampling: .ending(after: 2))
-                == [.token(id, 8), .stopToken(id, end), .finished(id, .stop(token: end))])
+                == [.token(id, 8), .stopToken(id, end), .finished(id, .endOfGeneration(token: end))])
     }
 
     @Test func ignoreEOSEmitsTheEndTokenAndGoesOn() throws {
@@ -62,7 +62,7 @@ import Testing
     @Test func nothingStopsBeforeMinTokens() throws {
         #expect(
             try events([end, 9, end], sampling: .ending(after: 9, min: 2, stop: [9]))
-                == [.token(id, end), .token(id, 9), .stopToken(id, end), .finished(id, .stop(token: end))])
+                == [.token(id, end), .token(id, 9), .stopToken(id, end), .finished(id, .endOfGeneration(token: end))])
     }
 
     @Test func theModelsLengthEndsTheRequestWhateverMinTokensSays() throws {

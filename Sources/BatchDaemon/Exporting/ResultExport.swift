@@ -44,6 +44,12 @@ extension Completion {
             id: (endpoint == .completions ? "cmpl-" : "chatcmpl-") + String(result.id.rawValue),
             created: (result.finished ?? result.created).rawValue / 1000, model: model, text: generation.text,
             finishReason: FinishReason(rawValue: generation.finishReason) ?? .stop,
+            stopReason: generation.stopReason.map { reason in
+                switch reason {
+                case .string(let string): .string(string)
+                case .token(let token): .token(token)
+                }
+            },
             promptTokens: result.usage.promptTokens, cachedTokens: result.usage.cachedTokens,
             completionTokens: result.usage.completionTokens, tokenIDs: tokenIDs)
     }

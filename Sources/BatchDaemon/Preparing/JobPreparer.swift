@@ -61,7 +61,9 @@ struct JobPreparer: Sendable {
                 temperature: Float(body.temperature ?? 1), topK: Int32(clamping: max(0, body.topK ?? 0)),
                 // What is too small for a Float is still above 0.
                 topP: max(Float(body.topP ?? 1), .leastNormalMagnitude), seed: seed),
-            maxTokens: body.maxTokens ?? standard, minTokens: minTokens, stopTokenIDs: Set(body.stopTokenIDs),
+            // What does not fit is not generated; who looks at progress wants to know what can come.
+            maxTokens: min(body.maxTokens ?? standard, max(room, minTokens)), minTokens: minTokens,
+            stopTokenIDs: Set(body.stopTokenIDs),
             ignoreEOS: body.ignoresEOS, givesSeed: body.seed != nil)
     }
 }

@@ -42,6 +42,8 @@ struct TimedStep: Sendable {
         /// The token that ended the job; not part of its text.
         case stopToken(Int32)
         case finished(FinishReason)
+        /// The job has lost its batch slot; it waits for another and goes on by itself.
+        case preempted
         /// The device gave it something that is no token; it is no longer with the engine.
         case badOutput(BadOutput)
     }

@@ -142,7 +142,7 @@ struct EngineLoop {
                 let ticket = tickets.removeValue(forKey: id)!
                 requests[ticket] = nil
                 events.append((ticket, .badOutput(bad)))
-            case .preempted: break  // It goes on by itself; the statistics count it.
+            case .preempted(let id): events.append((tickets[id]!, .preempted))
             }
         }
         lastEnded = clock.now

@@ -4,16 +4,18 @@ import Tokenizer
 
 /// The text of one job while it grows.
 ///
-/// Stop strings may begin in one token and end in another; the text ends before the first one that appears.
+/// Stop strings may begin in one token and end in another. Of several the one that is complete first ends the text, as if the
+/// text had come byte by byte, and among those that are complete together the longest, of which less would be left in the text.
 struct GeneratedText {
     private var detokenizer: Detokenizer
-    private let stops: [[UInt8]]
+    private let stopStrings: [String]
     private var bytes: [UInt8] = []
-    private var hasStopped = false
+    /// The stop string that ended the text, which is not part of it.
+    private(set) var stopString: String?
 
     init(detokenizer: Detokenizer, stopStrings: [String]) {
         self.detokenizer = detokenizer
-        stops = stopStrings.map { Array($0.utf8) }
+        self.stopStrings = stopStrings
     }
 
     /// Appends a token's text; true when that completed a stop string, which it may not do while `mayStop` is false.
@@ -23,7 +25,7 @@ struct GeneratedText {
 
     /// The final text; what is left of an unfinished character becomes U+FFFD, unless it came behind a stop string.
     mutating func finish() -> String {
-        if !hasStopped { _ = extend(by: detokenizer.finish()) }
+        if stopString == nil { _ = extend(by: detokenizer.finish()) }
         return String(decoding: bytes, as: UTF8.self)
     }
 
@@ -32,14 +34,19 @@ struct GeneratedText {
         let before = bytes.count
         bytes.append(contentsOf: piece.utf8)
         guard mayStop else { return false }
-        var end: Int?
-        for stop in stops {
-            let from = max(0, before - stop.count + 1)
-            if let found = firstIndex(of: stop, from: from) { end = min(end ?? found, found) }
+        var first: (place: Range<Int>, stop: String)?
+        for stop in stopStrings {
+            let pattern = Array(stop.utf8)
+            guard let start = firstIndex(of: pattern, from: max(0, before - pattern.count + 1)) else { continue }
+            let place = start..<start + pattern.count
+            if let best = first?.place, (best.upperBound, best.lowerBound) <= (place.upperBound, place.lowerBound) {
+                continue
+            }
+            first = (place, stop)
         }
-        guard let end else { return false }
-        bytes.removeSubrange(end...)
-        hasStopped = true
+        guard let first else { return false }
+        bytes.removeSubrange(first.place.lowerBound...)
+        stopString = first.stop
         return true
     }
 

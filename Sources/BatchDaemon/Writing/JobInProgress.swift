@@ -15,10 +15,26 @@ struct JobInProgress {
     private var prefillMS: Int64 = 0
     private var firstToken: Milliseconds?
     private var lastToken: Milliseconds?
+    /// It is in a batch slot.
+    private(set) var isRunning = false
 
     init(_ job: PreparedJob, detokenizer: Detokenizer) {
         self.job = job
         text = GeneratedText(detokenizer: detokenizer, stopStrings: job.stopStrings)
+    }
+
+    /// Its batch.
+    var batch: BatchID { job.ticket.batch }
+
+    /// Tokens generated so far.
+    var generatedTokens: Int { tokens.count }
+
+    /// Tokens that it may generate at most.
+    var mostTokens: Int { job.sampling.maxTokens }
+
+    /// Notes that it has lost its batch slot to another.
+    mutating func notePreempted() {
+        isRunning = false
     }
 
     /// Notes how much of the prompt was in the KV cache; what a preempted job finds again is not the user's gain.
@@ -35,14 +51,21 @@ struct JobInProgress {
         }
         if firstToken == nil { firstToken = step.ended }
         lastToken = step.ended
+        isRunning = true
         tokens.append(token)
         return isText && text.append(token, mayStop: tokens.count > job.sampling.minTokens)
     }
 
     /// The job's end, as it is written to the store.
-    mutating func completion(finishReason: String, at now: Milliseconds) -> JobCompletion {
+    ///
+    /// - Parameter reason: why the engine ended it; nil where it was its text that did.
+    mutating func completion(_ reason: FinishReason?, at now: Milliseconds) -> JobCompletion {
+        let text = text.finish()
+        // The end of a cut character may complete a stop string.
+        let stopReason = self.text.stopString.map { StopReason.string($0) } ?? reason?.stopToken.map { .token($0) }
+        let isCut = reason == .length && stopReason == nil
         let generation = Generation(
-            text: text.finish(), finishReason: finishReason,
+            text: text, finishReason: isCut ? "length" : "stop", stopReason: stopReason,
             promptTokenIDs: job.returnTokenIDs ? job.promptTokens : nil,
             tokenIDs: job.returnTokenIDs ? tokens : nil)
         // The wall clock may have been set back meanwhile, and another machine's may have stamped the job.
@@ -54,5 +77,12 @@ struct JobInProgress {
             usage: TokenUsage(
                 promptTokens: job.promptTokens.count, cachedTokens: cachedTokens, completionTokens: tokens.count),
             timings: timings)
+    }
+}
+
+extension FinishReason {
+    /// The request's stop token that it was.
+    fileprivate var stopToken: Int32? {
+        if case .stop(let token) = self { token } else { nil }
     }
 }

@@ -61,6 +61,9 @@ final class ResultWriter: @unchecked Sendable {
     private var releases: [(tickets: [ClaimTicket], reason: ReleaseReason)] = []
     private var metrics: MetricsRecorder
     private var metricsDue: Int64
+    private var progress = ProgressMeter()
+    /// When to say again how far things are; nil while nothing is in flight and nothing was said.
+    private var progressDue: Int64?
     private var intervals: [MetricsInterval] = []
     private var trouble: StoreTrouble
     private var retryDue: Int64?
@@ -145,15 +148,18 @@ final class ResultWriter: @unchecked Sendable {
     private var patienceMS: Int64 {
         if let retryDue { return max(0, retryDue - clock.steady) }
         if isEnding { return 0 }
-        return max(0, min(groupDue ?? metricsDue, metricsDue) - clock.steady)
+        let due = [groupDue, progressDue].reduce(metricsDue) { min($0, $1 ?? $0) }
+        return max(0, due - clock.steady)
     }
 
     private func take(_ message: WriterMessage) {
         switch message {
-        case .admitted(let job): jobs[job.ticket] = JobInProgress(job, detokenizer: detokenizer())
+        case .admitted(let job):
+            jobs[job.ticket] = JobInProgress(job, detokenizer: detokenizer())
+            progress.noteBegin(job.ticket.batch, steady: clock.steady)
         case .unfit(let ticket, let error): fail(ticket, error)
         case .revoked(let ticket):
-            jobs[ticket] = nil
+            forget(ticket)
             inFlight.remove([ticket])
         case .engine(.refused(let ticket, let refusal), _):
             fail(ticket, JobError(code: refusal.code, message: refusal.description, status: 400))
@@ -186,14 +192,14 @@ extension ResultWriter {
             guard jobs[ticket] != nil else { continue }
             switch event {
             case .cached(let count): jobs[ticket]!.noteCached(count)
+            case .preempted: jobs[ticket]!.notePreempted()
             case .token(let token):
                 if jobs[ticket]!.take(token, isText: true, in: step) {
                     stopEngine(ticket)
-                    succeed(ticket, finishReason: "stop")
+                    succeed(ticket, nil)
                 }
             case .stopToken(let token): _ = jobs[ticket]!.take(token, isText: false, in: step)
-            case .finished(.stop): succeed(ticket, finishReason: "stop")
-            case .finished(.length): succeed(ticket, finishReason: "length")
+            case .finished(let reason): succeed(ticket, reason)
             case .badOutput(let bad):
                 log.error("\(ticket.job) of \(ticket.batch) got \(bad.reason)")
                 release(
@@ -204,13 +210,21 @@ extension ResultWriter {
         }
     }
 
-    private func succeed(_ ticket: ClaimTicket, finishReason: String) {
-        guard var job = jobs.removeValue(forKey: ticket) else { return }
-        add(job.completion(finishReason: finishReason, at: clock.now))
+    private func succeed(_ ticket: ClaimTicket, _ reason: FinishReason?) {
+        guard var job = forget(ticket) else { return }
+        add(job.completion(reason, at: clock.now))
+    }
+
+    /// Takes a job out of the books of those in flight.
+    @discardableResult
+    private func forget(_ ticket: ClaimTicket) -> JobInProgress? {
+        guard let job = jobs.removeValue(forKey: ticket) else { return nil }
+        progress.noteEnd(ticket.batch, tokens: job.generatedTokens)
+        return job
     }
 
     private func fail(_ ticket: ClaimTicket, _ error: JobError) {
-        jobs[ticket] = nil
+        forget(ticket)
         add(JobCompletion(ticket: ticket, outcome: .failed(error)))
     }
 
@@ -223,7 +237,7 @@ extension ResultWriter {
     }
 
     private func release(_ tickets: [ClaimTicket], because reason: ReleaseReason) {
-        for ticket in tickets { jobs[ticket] = nil }
+        for ticket in tickets { forget(ticket) }
         // What has a result already is not put back.
         let finished = Set(group.map(\.ticket))
         let unfinished = tickets.filter { !finished.contains($0) }
@@ -251,8 +265,18 @@ extension ResultWriter {
             if retryDue != nil { resume() }
             trouble.isOver()
         } catch {
-            meet(error)
+            return meet(error)
         }
+        tellProgress()
+    }
+
+    /// Says how far the batches in flight are. Nobody's work depends on it, so it is not tried again where it fails.
+    private func tellProgress() {
+        if progressDue == nil, !jobs.isEmpty { progressDue = clock.steady + ProgressMeter.intervalMS }
+        guard isOver(progressDue), !isEnding else { return }
+        let measured = progress.measure(jobs.values, uncommitted: group, steady: clock.steady, now: clock.now)
+        progressDue = measured.isEmpty ? nil : clock.steady + ProgressMeter.intervalMS
+        try? store.record(measured, incarnation: incarnation)
     }
 
     private func isOver(_ due: Int64?) -> Bool { due.map { $0 <= clock.steady } ?? false }

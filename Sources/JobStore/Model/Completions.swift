@@ -30,18 +30,32 @@ public struct Generation: Hashable, Sendable {
     public var text: String
     /// `stop` or `length`.
     public var finishReason: String
+    /// What of the request ended the text; nil where the model's own end token or the length did.
+    public var stopReason: StopReason?
     /// The prompt's tokens, where the request asked for them.
     public var promptTokenIDs: [Int32]?
     /// The generated tokens, where the request asked for them.
     public var tokenIDs: [Int32]?
 
     /// Describes a generated text.
-    public init(text: String, finishReason: String, promptTokenIDs: [Int32]? = nil, tokenIDs: [Int32]? = nil) {
+    public init(
+        text: String, finishReason: String, stopReason: StopReason? = nil, promptTokenIDs: [Int32]? = nil,
+        tokenIDs: [Int32]? = nil
+    ) {
         self.text = text
         self.finishReason = finishReason
+        self.stopReason = stopReason
         self.promptTokenIDs = promptTokenIDs
         self.tokenIDs = tokenIDs
     }
+}
+
+/// What of a request ended its text.
+public enum StopReason: Hashable, Sendable {
+    /// One of its stop strings, which is not part of the text.
+    case string(String)
+    /// One of its stop tokens.
+    case token(Int32)
 }
 
 /// The tokens that a job cost.

@@ -38,13 +38,15 @@ public struct BatchSummary: Hashable, Sendable {
     public var timedJobs: Int64
     /// Sums over `timedJobs`.
     public var timings: JobTimings
+    /// How far its jobs in flight are; nil if none are, or nothing is known.
+    public var progress: BatchProgress?
 
     /// For stores, and for tests of what reads them.
     public init(
         id: BatchID, name: String, uniqueName: String?, endpoint: String?, model: String?, status: BatchStatus,
         priority: BatchPriority, deadline: Milliseconds?, paused: Milliseconds?, modelTrouble: ModelTrouble?,
         retryOf: BatchID?, created: Milliseconds, started: Milliseconds?, finished: Milliseconds?, counts: JobCounts,
-        usage: TokenUsage, timedJobs: Int64, timings: JobTimings
+        usage: TokenUsage, timedJobs: Int64, timings: JobTimings, progress: BatchProgress? = nil
     ) {
         self.id = id
         self.name = name
@@ -64,6 +66,7 @@ public struct BatchSummary: Hashable, Sendable {
         self.usage = usage
         self.timedJobs = timedJobs
         self.timings = timings
+        self.progress = progress
     }
 
     /// A draft that somebody still writes, or left behind.

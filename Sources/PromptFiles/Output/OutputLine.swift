@@ -33,10 +33,18 @@ public struct OutputLine: Sendable, Hashable {
 public struct Completion: Sendable, Hashable {
     /// Why the text ended.
     public enum FinishReason: String, Sendable, CaseIterable {
-        /// The end-of-sequence token or a stop string.
+        /// The end-of-sequence token, or what the request named as a stop.
         case stop
         /// `max_tokens`, or the model's context was full.
         case length
+    }
+
+    /// What of the request ended the text, as vLLM's `stop_reason`.
+    public enum StopReason: Sendable, Hashable {
+        /// One of its stop strings.
+        case string(String)
+        /// One of its stop tokens.
+        case token(Int32)
     }
 
     /// Decides the object: `text_completion` or `chat.completion`.
@@ -53,6 +61,8 @@ public struct Completion: Sendable, Hashable {
     public var text: String
     /// Why it ended there.
     public var finishReason: FinishReason
+    /// What of the request ended it; nil where the end-of-sequence token or the length did.
+    public var stopReason: StopReason?
     /// Tokens of the prompt, as the model saw it.
     public var promptTokens: Int
     /// Of these, tokens that did not have to be computed again.
@@ -79,8 +89,8 @@ public struct Completion: Sendable, Hashable {
     /// A completion with one choice.
     public init(
         endpoint: Endpoint, requestID: String, id: String, created: Int64, model: String, text: String,
-        finishReason: FinishReason, promptTokens: Int, cachedTokens: Int = 0, completionTokens: Int,
-        tokenIDs: TokenIDs? = nil
+        finishReason: FinishReason, stopReason: StopReason? = nil, promptTokens: Int, cachedTokens: Int = 0,
+        completionTokens: Int, tokenIDs: TokenIDs? = nil
     ) {
         self.endpoint = endpoint
         self.requestID = requestID
@@ -89,6 +99,7 @@ public struct Completion: Sendable, Hashable {
         self.model = model
         self.text = text
         self.finishReason = finishReason
+        self.stopReason = stopReason
         self.promptTokens = promptTokens
         self.cachedTokens = cachedTokens
         self.completionTokens = completionTokens

@@ -72,6 +72,12 @@ extension Completion {
         }
         output.append(json: ",\"logprobs\":null,\"finish_reason\":")
         output.append(string: finishReason.rawValue)
+        output.append(json: ",\"stop_reason\":")
+        switch stopReason {
+        case .string(let string): output.append(string: string)
+        case .token(let token): output.append(integer: token)
+        case nil: output.append(json: "null")
+        }
         if let tokenIDs {
             output.append(json: ",\"token_ids\":")
             output.appendArray(tokenIDs.completion) { $1.append(integer: $0) }

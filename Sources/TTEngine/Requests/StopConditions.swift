@@ -15,8 +15,8 @@ struct StopConditions {
     func finishReason(of request: EngineRequest) -> FinishReason? {
         let sampling = request.sampling
         if let token = request.tokens.last, request.generatedCount > sampling.minTokens {
-            let endsModel = !sampling.ignoreEOS && endOfGeneration.contains(token)
-            if endsModel || sampling.stopTokenIDs.contains(token) { return .stop(token: token) }
+            if !sampling.ignoreEOS, endOfGeneration.contains(token) { return .endOfGeneration(token: token) }
+            if sampling.stopTokenIDs.contains(token) { return .stop(token: token) }
         }
         let isFull = request.generatedCount >= sampling.maxTokens || request.tokens.count >= maxSequenceLength
         return isFull ? .length : nil

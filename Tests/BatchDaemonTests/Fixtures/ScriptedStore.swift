@@ -63,6 +63,10 @@ final class ScriptedStore: JobStore {
         try store.record(interval)
     }
 
+    func record(_ progress: [BatchProgress], incarnation: Incarnation) throws(JobStoreError) {
+        try store.record(progress, incarnation: incarnation)
+    }
+
     func settle() throws(JobStoreError) {
         try store.settle()
     }

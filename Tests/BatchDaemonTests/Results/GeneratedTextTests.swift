@@ -52,10 +52,25 @@ import Tokenizer
         #expect(run(tokens("hello"), ["hello"]).text == "")
     }
 
-    @Test func ofSeveralTheEarliestInTheTextCounts() {
-        #expect(run(tokens(" the"), ["e", "h", "t"]).text == " ")
-        // Both are complete with the same token; the longer began earlier.
-        #expect(run(tokens("xaab"), ["b", "aab"]).text == "x")
+    /// Of several the one that is complete first in the text counts, wherever the tokens' borders lie: each text is cut
+    /// into tokens in every way, and into the tokenizer's own.
+    @Test(arguments: [
+        (text: "abc", stops: ["abc", "b"], rest: "a", stop: "b"),
+        (text: "xabcd", stops: ["abcd", "bc", "cd"], rest: "xa", stop: "bc"),
+        (text: " the", stops: ["e", "h", "t"], rest: " ", stop: "t"),
+        (text: " the king", stops: ["the king", "king", "kin"], rest: " the ", stop: "kin"),
+        // What ends together: the longer, of which less is left in the text.
+        (text: "xaab", stops: ["b", "aab"], rest: "x", stop: "aab"),
+        (text: "xaab", stops: ["aab", "b"], rest: "x", stop: "aab"),
+    ])
+    func ofSeveralTheFirstThatIsCompleteCounts(_ example: (text: String, stops: [String], rest: String, stop: String)) {
+        let bytes = Array(example.text.utf8).map(token)
+        for all in [bytes, tokens(example.text)] {
+            var text = GeneratedText(detokenizer: Detokenizer(tokenizer), stopStrings: example.stops)
+            _ = all.first { text.append($0) }
+            let rest = text.finish()
+            #expect(rest == example.rest && text.stopString == example.stop)
+        }
     }
 
     @Test func aStopStringThatBeginsTwice() {

@@ -111,11 +111,15 @@ struct WorkConformance {
     func finishingWritesResultCountersAndTheEndOfTheBatch(kind: StoreKind) throws {
         let fixture = try kind.make()
         let store = fixture.store
+        let other = try store.enqueue(2)
         let batch = try store.enqueue(3)
         let lease = try store.acquireLease()
         let life = try store.openIncarnation(lease: lease).incarnation
+        let others = try store.claim(2, of: other, incarnation: life, at: 20)
         let jobs = try store.claimNext(3, incarnation: life, at: 20)
         let ids = Generation(text: "nul \0 é", finishReason: "length", promptTokenIDs: [1], tokenIDs: [-1, .max])
+        let stopped = Generation(text: "", finishReason: "stop", stopReason: .string("nul \0 é"))
+        let ended = Generation(text: "", finishReason: "stop", stopReason: .token(.max))
         var third = JobCompletion.success(jobs[2])
         third.outcome = .succeeded(ids)
         let report = try store.finish([third, .failure(jobs[0])], incarnation: life, at: 30)
@@ -136,6 +140,12 @@ struct WorkConformance {
         #expect(byCompletion.map(\.line) == [3, 1, 2])
         #expect(byCompletion.map(\.finishSequence) == [1, 2, 3])
         #expect(byCompletion[0].outcome == .succeeded(ids))
+        let reasons = zip(others, [stopped, ended]).map { job, generation in
+            JobCompletion(ticket: job.ticket, outcome: .succeeded(generation))
+        }
+        _ = try store.finish(reasons, incarnation: life, at: 50)
+        let stops = try store.allResults(ResultQuery(batch: other)).map(\.outcome)
+        #expect(stops == [.succeeded(stopped), .succeeded(ended)])
         #expect(byCompletion[2].timings == JobCompletion.success(jobs[1]).timings)
         #expect(try store.allResults(ResultQuery(batch: batch, states: [.failed])).map(\.line) == [1])
         let recent = try store.recentCompletions(of: batch, limit: 100)

@@ -18,7 +18,7 @@ from openai.types import Batch, Completion, CompletionChoice
 from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
 
-OWN_CHOICE_KEYS = {"token_ids", "prompt_token_ids"}
+TOKEN_KEYS = {"token_ids", "prompt_token_ids"}
 TIMING_KEYS = {"queued_ms", "prefill_ms", "decode_ms", "total_ms", "attempt"}
 NOT_RUN_CODES = {"batch_expired", "batch_cancelled", "batch_failed"}
 
@@ -39,9 +39,13 @@ def check_completed(body):
     model.model_validate(body, strict=True)
     check_known(body, model)
     for choice in body["choices"]:
-        check_known(choice, choice_model, OWN_CHOICE_KEYS)
-        present = OWN_CHOICE_KEYS & set(choice)
-        require(not present or present == OWN_CHOICE_KEYS, "only one of token_ids and prompt_token_ids")
+        check_known(choice, choice_model, TOKEN_KEYS | {"stop_reason"})
+        # vLLM's: `stop_reason: int | str | None`, in every choice.
+        reason = choice["stop_reason"]
+        require(reason is None or type(reason) in (int, str), "stop_reason is no string, token or null")
+        require(reason is None or choice["finish_reason"] == "stop", "a stop_reason without a stop")
+        present = TOKEN_KEYS & set(choice)
+        require(not present or present == TOKEN_KEYS, "only one of token_ids and prompt_token_ids")
         for key in present:
             require(all(type(token) is int for token in choice[key]), f"{key} holds something else than integers")
     usage = body["usage"]

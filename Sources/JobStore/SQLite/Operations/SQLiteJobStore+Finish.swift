@@ -60,12 +60,20 @@ extension Database {
     }
 
     private func insertGeneration(_ generation: Generation, of job: JobID) throws {
+        var stop: (string: String?, token: Int64?)
+        switch generation.stopReason {
+        case .string(let string): stop.string = string
+        case .token(let token): stop.token = Int64(token)
+        case nil: break
+        }
         try run(
             """
-            INSERT INTO job_results (job_id, text, finish_reason, prompt_token_ids, token_ids) VALUES (?, ?, ?, ?, ?)
+            INSERT INTO job_results (
+                job_id, text, finish_reason, stop_string, stop_token, prompt_token_ids, token_ids)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
             """,
-            job, generation.text, generation.finishReason, generation.promptTokenIDs.map(tokenBytes),
-            generation.tokenIDs.map(tokenBytes))
+            job, generation.text, generation.finishReason, stop.string, stop.token,
+            generation.promptTokenIDs.map(tokenBytes), generation.tokenIDs.map(tokenBytes))
     }
 }
 

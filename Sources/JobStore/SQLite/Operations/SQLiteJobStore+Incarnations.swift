@@ -30,6 +30,7 @@ extension SQLiteJobStore {
                 INSERT INTO incarnations (pid, host, version, model, device, started_ms) VALUES (?, ?, ?, ?, ?, ?)
                 """, daemon.pid, daemon.host, daemon.version, daemon.model, daemon.device, now)
             let incarnation = Incarnation(rawValue: db.lastInsertedRowID)
+            try db.run("DELETE FROM progress")
             // The lease proves that whoever claimed these is gone.
             var orphans = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
             for (owner, tickets) in try db.runningTickets() {
@@ -48,6 +49,7 @@ extension SQLiteJobStore {
         try write { db in
             let tickets = try db.runningTickets()[incarnation] ?? []
             _ = try db.release(tickets, incarnation: incarnation, because: .stopping, at: now)
+            try db.run("DELETE FROM progress")
             try db.run("UPDATE incarnations SET stopped_ms = ? WHERE id = ? AND stopped_ms IS NULL", now, incarnation)
         }
     }

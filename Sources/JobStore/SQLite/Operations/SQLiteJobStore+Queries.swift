@@ -123,8 +123,9 @@ extension Database {
                 (SELECT count(*) FROM jobs INDEXED BY jobs_running
                  WHERE jobs.batch_id = b.id AND jobs.state = 'running'),
                 b.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, b.model_errors, b.model_error,
-                b.not_before_ms
-            FROM batches b \(condition)
+                b.not_before_ms,
+                p.updated_ms, p.generated_tokens, p.tokens_per_second, p.running, p.running_tokens, p.running_limit
+            FROM batches b LEFT JOIN progress p ON p.batch_id = b.id AND b.status = 'in_progress' \(condition)
             """
         return try rows(sql, id, limit, read: batchSummary)
     }
@@ -147,6 +148,12 @@ extension Database {
             usage: TokenUsage(promptTokens: row.int(15), cachedTokens: row.int(23), completionTokens: row.int(16)),
             timedJobs: row.int64(17),
             timings: JobTimings(
-                queuedMS: row.int64(18), prefillMS: row.int64(19), decodeMS: row.int64(20), totalMS: row.int64(21)))
+                queuedMS: row.int64(18), prefillMS: row.int64(19), decodeMS: row.int64(20), totalMS: row.int64(21)),
+            progress: row.isNull(31)
+                ? nil
+                : BatchProgress(
+                    batch: row.id(0), updated: row.id(31), unfinishedTokens: max(0, row.int64(32) - row.int64(16)),
+                    tokensPerSecond: row.isNull(33) ? nil : row.double(33), running: row.int64(34),
+                    runningTokens: row.int64(35), runningLimit: row.int64(36)))
     }
 }

@@ -35,7 +35,7 @@ extension Database {
                 j.prompt_tokens, j.completion_tokens, j.queued_ms, j.prefill_ms, j.decode_ms, j.total_ms,
                 j.created_ms, j.finished_ms, j.finish_seq,
                 r.text, r.finish_reason, r.prompt_token_ids, r.token_ids,
-                r.error_code, r.error_message, r.error_status, j.cached_tokens
+                r.error_code, r.error_message, r.error_status, j.cached_tokens, r.stop_string, r.stop_token
             FROM jobs j
             LEFT JOIN job_bodies b ON b.job_id = j.id
             LEFT JOIN job_results r ON r.job_id = j.id
@@ -67,6 +67,8 @@ extension Database {
             .succeeded(
                 Generation(
                     text: row.text(16), finishReason: row.text(17),
+                    stopReason: row.optionalText(24).map { .string($0) }
+                        ?? row.optionalInt64(25).map { .token(Int32(truncatingIfNeeded: $0)) },
                     promptTokenIDs: row.optionalBytes(18).map(tokenIDs), tokenIDs: row.optionalBytes(19).map(tokenIDs)))
         }
     }

@@ -1,0 +1,87 @@
+// How far the batches in flight are, measured about once a second from the writer's own books.
+
+import JobStore
+
+/// Counts what batches have generated while their jobs are in flight, and how fast that was lately.
+struct ProgressMeter {
+    /// How often it is worth measuring.
+    static let intervalMS: Int64 = 1000
+    /// The rate is that of this time: long enough to even out single steps, short enough to show when something changes.
+    private static let windowMS: Int64 = 30_000
+    /// Over a shorter time there is no rate to speak of.
+    private static let shortestMS: Int64 = 500
+
+    private struct Sample {
+        var steady: Int64
+        var tokens: Int64
+    }
+
+    /// What a batch has in flight.
+    fileprivate struct InFlight {
+        var generated: Int64 = 0
+        var uncommitted: Int64 = 0
+        var running: Int64 = 0
+        var runningTokens: Int64 = 0
+        var runningLimit: Int64 = 0
+    }
+
+    /// Tokens of attempts that are over, while their batch has others in flight.
+    private var over: [BatchID: Int64] = [:]
+    /// The oldest first; the first of all is from when a batch's first job came, without tokens.
+    private var samples: [BatchID: [Sample]] = [:]
+
+    /// A job has come, at `steady`.
+    mutating func noteBegin(_ batch: BatchID, steady: Int64) {
+        if samples[batch] == nil { samples[batch] = [Sample(steady: steady, tokens: 0)] }
+    }
+
+    /// An attempt that had generated so many tokens is over.
+    mutating func noteEnd(_ batch: BatchID, tokens: Int) {
+        over[batch, default: 0] += Int64(tokens)
+    }
+
+    /// How far the batches are of which something is in flight.
+    ///
+    /// - Parameter uncommitted: ends that are not stored yet.
+    mutating func measure(
+        _ jobs: some Sequence<JobInProgress>, uncommitted: [JobCompletion], steady: Int64, now: Milliseconds
+    ) -> [BatchProgress] {
+        var batches: [BatchID: InFlight] = [:]
+        for completion in uncommitted {
+            batches[completion.ticket.batch, default: InFlight()].uncommitted += Int64(
+                completion.usage.completionTokens)
+        }
+        for job in jobs { batches[job.batch, default: InFlight()].count(job) }
+        samples = samples.filter { batches[$0.key] != nil }
+        over = over.filter { batches[$0.key] != nil }
+        return batches.sorted { $0.key < $1.key }.map { batch, inFlight in
+            BatchProgress(
+                batch: batch, updated: now, unfinishedTokens: inFlight.generated + inFlight.uncommitted,
+                tokensPerSecond: rate(
+                    of: batch, Sample(steady: steady, tokens: inFlight.generated + over[batch, default: 0])),
+                running: inFlight.running, runningTokens: inFlight.runningTokens, runningLimit: inFlight.runningLimit)
+        }
+    }
+
+    private mutating func rate(of batch: BatchID, _ newest: Sample) -> Double? {
+        var window = samples[batch, default: []]
+        // One that is older than the window stays, so that the window is covered.
+        while window.count > 1, window[1].steady <= newest.steady - Self.windowMS { window.removeFirst() }
+        window.append(newest)
+        samples[batch] = window
+        let elapsed = newest.steady - window[0].steady
+        guard elapsed >= Self.shortestMS else { return nil }
+        return Double(newest.tokens - window[0].tokens) * 1000 / Double(elapsed)
+    }
+}
+
+extension ProgressMeter.InFlight {
+    fileprivate mutating func count(_ job: JobInProgress) {
+        let tokens = Int64(job.generatedTokens)
+        generated += tokens
+        guard job.isRunning else { return }
+        running += 1
+        runningTokens += tokens
+        runningLimit += max(tokens, Int64(job.mostTokens))
+    }
+}

@@ -1,0 +1,84 @@
+// What is said of jobs in flight: tokens, batch slots, and a rate that is that of the last half minute.
+
+import JobStore
+import TTPlatform
+import Testing
+import Tokenizer
+
+@testable import BatchDaemon
+@testable import TTEngine
+
+@Suite struct ProgressMeterTests {
+    private let batch = BatchID(rawValue: 3)
+
+    /// A job that has generated `tokens` of at most `most`.
+    private func job(_ number: Int64, tokens: Int, most: Int = 100, of batch: BatchID? = nil) -> JobInProgress {
+        let ticket = ClaimTicket(job: JobID(rawValue: number), batch: batch ?? self.batch, attempt: 1)
+        var job = JobInProgress(
+            PreparedJob(
+                ticket: ticket, created: 0, promptTokens: [1],
+                sampling: SamplingParams(token: TTSamplingParams(temperature: 0), maxTokens: most), stopStrings: [],
+                returnTokenIDs: false), detokenizer: Detokenizer(TinyModel.tokenizer))
+        let step = TimedStep(
+            kind: .decode, started: 0, ended: 1, events: [],
+            statistics: EngineStatistics(slots: 8, kvBlocksTotal: 100))
+        for _ in 0..<tokens { _ = job.take(70, isText: true, in: step) }
+        return job
+    }
+
+    private func measure(
+        _ meter: inout ProgressMeter, _ jobs: [JobInProgress], uncommitted: [JobCompletion] = [], at steady: Int64
+    ) -> [BatchProgress] {
+        meter.measure(jobs, uncommitted: uncommitted, steady: steady, now: 77)
+    }
+
+    @Test func jobsInSlotsAndThoseThatWait() {
+        var meter = ProgressMeter()
+        meter.noteBegin(batch, steady: 0)
+        var preempted = job(3, tokens: 5)
+        preempted.notePreempted()
+        let ended = JobCompletion(
+            ticket: ClaimTicket(job: JobID(rawValue: 9), batch: batch, attempt: 1),
+            outcome: .succeeded(Generation(text: "", finishReason: "stop")), usage: TokenUsage(completionTokens: 11))
+        meter.noteEnd(batch, tokens: 11)
+        let measured = measure(
+            &meter, [job(1, tokens: 20), job(2, tokens: 30), preempted, job(4, tokens: 0)], uncommitted: [ended],
+            at: 1000)
+        #expect(
+            measured == [
+                BatchProgress(
+                    batch: batch, updated: 77, unfinishedTokens: 66, tokensPerSecond: 66, running: 2,
+                    runningTokens: 50, runningLimit: 200)
+            ])
+    }
+
+    @Test func theRateCountsWhatHasEndedAndForgetsWhatIsLongAgo() {
+        var meter = ProgressMeter()
+        meter.noteBegin(batch, steady: 10_000)
+        #expect(measure(&meter, [job(1, tokens: 3)], at: 10_400).first?.tokensPerSecond == nil, "too early")
+        #expect(measure(&meter, [job(1, tokens: 40)], at: 14_000).first?.tokensPerSecond == 10)
+        meter.noteEnd(batch, tokens: 60)
+        #expect(measure(&meter, [job(2, tokens: 20)], at: 18_000).first?.tokensPerSecond == 10)
+        // Nothing for half a minute.
+        for second in 19...47 { _ = measure(&meter, [job(2, tokens: 20)], at: Int64(second) * 1000) }
+        #expect(measure(&meter, [job(2, tokens: 20)], at: 48_000).first?.tokensPerSecond == 0)
+        #expect(measure(&meter, [job(2, tokens: 50)], at: 49_000).first?.tokensPerSecond == 1)
+    }
+
+    /// A batch that has nothing in flight any more, and later has again, begins anew.
+    @Test func aGapEndsTheWindow() {
+        var meter = ProgressMeter()
+        let other = BatchID(rawValue: 4)
+        meter.noteBegin(batch, steady: 0)
+        meter.noteBegin(other, steady: 0)
+        #expect(
+            measure(&meter, [job(1, tokens: 10), job(2, tokens: 10, of: other)], at: 1000).map(\.batch) == [
+                batch, other,
+            ])
+        meter.noteEnd(other, tokens: 10)
+        #expect(measure(&meter, [job(1, tokens: 20)], at: 2000).map(\.batch) == [batch])
+        meter.noteBegin(other, steady: 100_000)
+        let again = measure(&meter, [job(1, tokens: 20), job(3, tokens: 8, of: other)], at: 102_000)
+        #expect(again.map(\.tokensPerSecond) == [again[0].tokensPerSecond, 4])
+    }
+}
