@@ -10,6 +10,8 @@ enum ExitStatus: Int32 {
     case batchHadFailures = 4
     case batchCancelledOrExpired = 5
     case notFound = 6
+    /// The results of a batch were asked for that has not ended.
+    case batchNotDone = 7
     case conflict = 8
     /// Disk full or database busy: the same call may work later (EX_TEMPFAIL).
     case temporary = 75

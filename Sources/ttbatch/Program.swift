@@ -18,7 +18,8 @@ struct Program: ParsableCommand {
             it apart, for cron and for nights.
 
             Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 invalid input · 4 batch has failed jobs · \
-            5 batch was cancelled or expired · 6 not found · 8 conflict · 75 try again later · 130 interrupted
+            5 batch was cancelled or expired · 6 not found · 7 batch has not ended · 8 conflict · 75 try again later · \
+            130 interrupted
             """,
         version: Version.current,
         groupedSubcommands: [
@@ -26,7 +27,8 @@ struct Program: ParsableCommand {
             CommandGroup(
                 name: "Look and act:",
                 subcommands: [
-                    List.self, Show.self, Status.self, Results.self, Pause.self, Resume.self, Cancel.self, Retry.self,
+                    List.self, Show.self, Status.self, Wait.self, Results.self, Pause.self, Resume.self, Cancel.self,
+                    Retry.self,
                 ]),
             CommandGroup(
                 name: "This machine:", subcommands: [Devices.self, Models.self, Bench.self, DatabaseVerbs.self]),
@@ -35,21 +37,28 @@ struct Program: ParsableCommand {
     static func main() {
         // A reader that goes away (head, less) shows as an error of the write, which ends the program quietly.
         signal(SIGPIPE, SIG_IGN)
+        var verb: any ParsableCommand.Type = Program.self
         do {
             var command = try parseAsRoot()
+            verb = type(of: command)
             try command.run()
         } catch let code as ExitCode {
             Glibc.exit(code.rawValue)
         } catch {
-            end(with: error)
+            end(with: error, of: verb)
         }
     }
 
     /// Says what went wrong and exits.
-    private static func end(with error: any Error) -> Never {
+    private static func end(with error: any Error, of verb: any ParsableCommand.Type) -> Never {
         if let status = status(of: error) {
             StandardError.print("ttbatch: \(error)")
             Glibc.exit(status.rawValue)
+        }
+        if let mistake = error as? ValidationError {
+            // Found by the verb itself: the parser would tell the usage of the program.
+            StandardError.print("Error: \(mistake.message)\nUsage: \(usageString(for: verb))")
+            Glibc.exit(ExitStatus.usage.rawValue)
         }
         // The parser's own errors, and requests for help.
         let code = exitCode(for: error)

@@ -68,17 +68,31 @@ struct SharedOptions: ParsableArguments {
     }
 }
 
-struct BatchArgument: ParsableArguments {
-    @Argument(help: "A batch, e.g. batch_17 or 17.")
-    var batch: String
+/// What a person calls a batch: its id, or the unique name that it was given.
+struct BatchReference: ExpressibleByArgument {
+    let text: String
 
-    /// The parsed id.
-    func id() throws -> BatchID {
-        guard let id = BatchID(batch) else {
-            throw ValidationError("\"\(batch)\" is not a batch; expected e.g. batch_17 (see `ttbatch list`)")
-        }
-        return id
+    init(argument: String) { text = argument }
+
+    /// The batch that is meant. An id counts before a name of the same form.
+    ///
+    /// - Throws: `JobStoreError.batchNotFound`, or a failure where no batch has the name.
+    func id(in store: SQLiteJobStore) throws -> BatchID {
+        let id = BatchID(text)
+        if let id, (try? store.batch(id)) != nil { return id }
+        if let named = try store.batch(named: text) { return named }
+        // With its own words, for example for a database that cannot be read.
+        if let id { return try store.batch(id).id }
+        throw Failure(.notFound, "there is no batch \"\(text)\"; give an id or a unique name from `ttbatch list`")
     }
+}
+
+struct BatchArgument: ParsableArguments {
+    @Argument(help: "A batch: its id, e.g. batch_17 or 17, or its unique name.")
+    var batch: BatchReference
+
+    /// The batch that is meant; it exists.
+    func id(in store: SQLiteJobStore) throws -> BatchID { try batch.id(in: store) }
 }
 
 struct EnqueueOptions: ParsableArguments {
@@ -122,6 +136,9 @@ struct EnqueueOptions: ParsableArguments {
                 throw ValidationError("--name: expected 1 to 256 bytes without control characters")
             }
             guard files.count == 1 else { throw ValidationError("--name \(name): only one file can have it") }
+            guard BatchID(name) == nil else {
+                throw ValidationError("--name \(name): that is an id of a batch; choose a name with letters")
+            }
         }
         if ifNotExists, name == nil { throw ValidationError("--if-not-exists needs a --name to look for") }
         guard BatchPriority(rawValue: priority) != nil else {

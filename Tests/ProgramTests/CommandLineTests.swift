@@ -26,17 +26,28 @@ struct CommandLineTests {
             #expect(help.output.contains(verb))
             #expect(try workspace.run(verb, "--help").status == 0, "\(verb)")
         }
-        for bad in [["nonsense"], ["list", "--nonsense"], ["show"], ["show", "nonsense"], ["run"]] {
+        for bad in [["nonsense"], ["list", "--nonsense"], ["show"], ["run"]] {
             let outcome = try workspace.run(bad)
             #expect(outcome.status == 2, "\(bad)")
             #expect(outcome.output == "" && !outcome.errors.isEmpty)
+        }
+        // The usage of the verb, whoever finds the mistake.
+        for bad in [["enqueue", "--nonsense"], ["enqueue", "p", "--priority", "5000"], ["run", "p", "--set", "x"]] {
+            let outcome = try workspace.run(bad)
+            #expect(outcome.status == 2 && outcome.errors.contains("ttbatch \(bad[0]) "), "\(outcome.errors)")
+        }
+        // Text that was wrapped by hand leaves gaps in its lines.
+        for verb in ["pause", "results", "wait", "run", "enqueue", "daemon", "retry"] {
+            let text = try workspace.run(verb, "--help").output.split(separator: "USAGE:")[0]
+            #expect(!text.contains("  "), "\(text)")
         }
     }
 
     @Test func enqueueThenDrain() throws {
         let enqueued = try workspace.run("enqueue", try prompts(5), "-", input: "{\"prompt\":\"x\",\"max_tokens\":1}\n")
         #expect(enqueued.output == "batch_1\nbatch_2\n")
-        #expect(try workspace.run("results", "batch_1").output == "")
+        let early = try workspace.run("results", "batch_1")
+        #expect(early.status == 7 && early.output == "" && early.errors.contains("--wait"))
         let drained = try workspace.run("daemon", "--drain")
         #expect(drained.status == 0, "\(drained.errors)")
         #expect(drained.output == "")

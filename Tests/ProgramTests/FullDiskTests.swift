@@ -23,7 +23,7 @@ struct FullDiskTests {
             truncate --size=-512K $disk/ballast
             ttbatch daemon --drain --set engine.max_num_seqs=4 --set daemon.commit_interval_ms=20 2>$disk/../log &
             until grep -q "free some space" $disk/../log || ! kill -0 $! 2>/dev/null; do sleep 0.02; done
-            ttbatch results batch_1 | grep -q batch_req && echo "some are done"
+            ttbatch results batch_1 --partial | grep -q batch_req && echo "some are done"
             ttbatch enqueue \(file) || echo "enqueue: $?"
             rm $disk/ballast
             wait $! && echo "daemon: $?"

@@ -62,4 +62,6 @@ public enum DaemonPresence: Hashable, Sendable {
     case absent
     /// `pid` is nil in the instant between its taking the lock and writing its number.
     case running(pid: Int32?)
+    /// This user may not ask.
+    case unknown
 }

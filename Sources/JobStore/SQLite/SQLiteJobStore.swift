@@ -48,17 +48,34 @@ public final class SQLiteJobStore: JobStore {
     /// - Throws: `.notFound`, `.olderSchema`, `.newerSchema`, `.notAJobStore`, `.networkFilesystem`.
     public init(readingFrom path: String, options: SQLiteOptions = SQLiteOptions()) throws(JobStoreError) {
         let file = try DatabaseFile(existing: path)
-        do {
-            let reader = try DatabaseQueue.connection(to: file.path, as: .reader, options: options)
-            try reader.read { try Schema.verify($0, path: file.path) }
-            self.reader = reader
-        } catch {
-            throw JobStoreError(error, path: file.path)
-        }
+        reader = try Self.reader(of: file, options)
         self.writer = nil
         self.path = file.path
         self.warnings = file.warnings
         self.options = options
+    }
+
+    /// A connection that reads, also where this user may not write the files that belong to a write-ahead log.
+    private static func reader(
+        of file: DatabaseFile, _ options: SQLiteOptions
+    ) throws(JobStoreError) -> DatabaseQueue {
+        do {
+            let reader = try DatabaseQueue.connection(to: file.path, as: .reader, options: options)
+            try reader.read { try Schema.verify($0, path: file.path) }
+            return reader
+        } catch let error as DatabaseError
+            where [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode.primaryResultCode)
+        {
+            try file.checkReadable()
+            guard let address = file.addressWithoutLog else { throw JobStoreError(error, path: file.path) }
+            do {
+                let reader = try DatabaseQueue.connection(to: address, as: .reader, options: options)
+                try reader.read { try Schema.verify($0, path: file.path) }
+                return reader
+            } catch { throw JobStoreError(error, path: file.path) }
+        } catch {
+            throw JobStoreError(error, path: file.path)
+        }
     }
 
     /// The version of the SQLite library in use, e.g. `3.40.1`; for the log.

@@ -110,8 +110,14 @@ public struct BatchObject: Sendable, Hashable {
     public var errors: [InputError] = []
     /// The submitted file.
     public var inputFileID: String
-    /// OpenAI's clients expect the form "24h".
-    public var completionWindow = "24h"
+    /// How long after its submission the batch may run, in the form "24h" or "90m"; "none" where there is no deadline, since
+    /// OpenAI's type wants a text.
+    public var completionWindow: String {
+        guard let expires = times.expires else { return "none" }
+        let minutes = max(1, (expires - times.created + 30) / 60)
+        return minutes % 60 == 0 ? "\(minutes / 60)h" : "\(minutes)m"
+    }
+
     /// Where the batch stands.
     public var status: Status
     /// The file of texts, once there is one.

@@ -9,26 +9,45 @@ struct BatchDescription {
     let batch: BatchSummary
     let recent: RecentCompletions?
     let anotherAttempt: AnotherAttempt?
+    /// How far its jobs in flight are, unless whoever said so seems to be gone.
+    let progress: BatchProgress?
 
     init(_ batch: BatchSummary, store: any JobStore) throws {
         self.batch = batch
         recent = batch.status == .inProgress ? try store.recentCompletions(of: batch.id, limit: 200) : nil
         anotherAttempt = batch.status == .inProgress ? try store.anotherAttempt(of: batch.id) : nil
+        let isFresh = batch.progress.map { DaemonClock.system.now - $0.updated < Self.freshMS } ?? false
+        progress = isFresh ? batch.progress : nil
     }
 
-    /// Milliseconds until the last job ends at the pace of the latest ones.
+    /// A daemon says every second how far it is; one that was killed leaves its last word.
+    private static let freshMS: Int64 = 15_000
+
+    /// Milliseconds until the last job ends, at the rate of the last half minute.
     var etaMS: Int64? {
-        guard let rate = recent?.jobsPerSecond, rate > 0 else { return nil }
-        return Int64(Double(batch.counts.pending + batch.counts.running) / rate * 1000)
+        guard let rate = progress?.tokensPerSecond, rate > 0, let left = batch.expectedTokens else { return nil }
+        return Int64(left / rate * 1000)
     }
+
+    /// Tokens generated so far.
+    var generatedTokens: Int64 {
+        progress == nil ? Int64(batch.usage.completionTokens) : batch.generatedTokens
+    }
+
+    /// Jobs in batch slots.
+    var running: Int64 { progress?.running ?? 0 }
+
+    /// Jobs that have not ended and are in no batch slot: in the queue, or in flight and waiting for a slot.
+    var waiting: Int64 { batch.counts.total - batch.counts.finished - running }
 
     /// Milliseconds from the first claim to the end, or to now.
     var elapsedMS: Int64? {
         batch.started.map { (batch.finished ?? DaemonClock.system.now) - $0 }
     }
 
-    /// Generated tokens a second over the batch's whole time so far.
+    /// Generated tokens a second: lately where it runs, over its whole time where it has ended.
     var tokensPerSecond: Double? {
+        guard batch.status.isTerminal else { return progress?.tokensPerSecond }
         guard let elapsedMS, elapsedMS > 0, batch.usage.completionTokens > 0 else { return nil }
         return Double(batch.usage.completionTokens) * 1000 / Double(elapsedMS)
     }
@@ -46,14 +65,15 @@ struct BatchDescription {
 
 extension BatchDescription {
     static let columns: [(title: String, alignment: Table.Alignment)] = [
-        ("BATCH", .left), ("STATUS", .left), ("DONE", .right), ("TOTAL", .right), ("TOKENS", .right), ("TOK/S", .right),
-        ("ETA", .right), ("CREATED", .left), ("NAME", .left),
+        ("BATCH", .left), ("STATUS", .left), ("DONE", .right), ("RUNNING", .right), ("WAITING", .right),
+        ("TOTAL", .right), ("TOKENS", .right), ("TOK/S", .right), ("ETA", .right), ("CREATED", .left), ("NAME", .left),
     ]
 
     var row: [String] {
         [
-            batch.id.description, statusWords, "\(batch.counts.finished)", "\(batch.counts.total)",
-            "\(batch.usage.completionTokens)", tokensPerSecond.map(Quantity.rate) ?? "-",
+            batch.id.description, statusWords, "\(batch.counts.finished)",
+            batch.status.isTerminal ? "-" : "\(running)", batch.status.isTerminal ? "-" : "\(waiting)",
+            "\(batch.counts.total)", "\(generatedTokens)", tokensPerSecond.map(Quantity.rate) ?? "-",
             etaMS.map { Quantity.duration(milliseconds: $0) } ?? "-",
             Quantity.time(milliseconds: batch.created.rawValue), batch.uniqueName ?? batch.name,
         ]
@@ -67,7 +87,8 @@ extension BatchDescription {
             ("status", statusWords),
             (
                 "jobs",
-                "\(counts.total) total: \(counts.pending) pending, \(counts.running) running, "
+                "\(counts.total) total: \(counts.pending) pending, \(counts.running) running"
+                    + (progress.map { " (\($0.running) in batch slots)" } ?? "") + ", "
                     + "\(counts.succeeded) succeeded, \(counts.failed) failed"
                     + (counts.rejected > 0 ? " (\(counts.rejected) invalid lines)" : "")
                     + ", \(counts.cancelled) cancelled, \(counts.expired) expired"
@@ -75,7 +96,7 @@ extension BatchDescription {
             (
                 "tokens",
                 "\(batch.usage.promptTokens) prompt (\(batch.usage.cachedTokens) of them shared), "
-                    + "\(batch.usage.completionTokens) generated"
+                    + "\(generatedTokens) generated"
             ),
             ("created", Quantity.time(milliseconds: batch.created.rawValue)),
             ("started", Quantity.time(milliseconds: batch.started?.rawValue)),
@@ -97,7 +118,10 @@ extension BatchDescription {
         }
         if let original = batch.retryOf { pairs.insert(("retry of", original.description), at: 1) }
         if let elapsedMS { pairs.append(("elapsed", Quantity.duration(milliseconds: elapsedMS))) }
-        if let tokensPerSecond { pairs.append(("rate", "\(Quantity.rate(tokensPerSecond)) generated tokens/s")) }
+        if let tokensPerSecond {
+            let lately = batch.status.isTerminal ? "" : " lately"
+            pairs.append(("rate", "\(Quantity.rate(tokensPerSecond)) generated tokens/s\(lately)"))
+        }
         if let rate = recent?.jobsPerSecond { pairs.append(("pace", "\(Quantity.rate(rate)) jobs/s lately")) }
         if let etaMS { pairs.append(("ETA", Quantity.duration(milliseconds: etaMS))) }
         if batch.timedJobs > 0 {
@@ -165,7 +189,9 @@ extension BatchDescription {
             "waiting_for_another_attempt": .int(anotherAttempt?.jobs ?? 0),
             "retry_of": batch.retryOf.map { .string($0.description) } ?? .null,
             "mixed_endpoints": .bool(batch.endpoint == nil),
-            "pending": .int(counts.pending), "running": .int(counts.running), "succeeded": .int(counts.succeeded),
+            "pending": .int(counts.pending), "running": .int(counts.running),
+            "in_batch_slots": .int(running), "generated_tokens": .int(generatedTokens),
+            "succeeded": .int(counts.succeeded),
             "failed": .int(counts.failed), "invalid_lines": .int(counts.rejected),
             "cancelled": .int(counts.cancelled), "expired": .int(counts.expired),
             "created_ms": .int(batch.created.rawValue),

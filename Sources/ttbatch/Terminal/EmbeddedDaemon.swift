@@ -63,6 +63,9 @@ final class EmbeddedDaemon: @unchecked Sendable {
         thread.start()
     }
 
+    /// Whether the daemon is here and at work.
+    var isRunningHere: Bool { condition.withLock { isRunning } }
+
     /// Whether the daemon here has ended, in whichever way.
     var hasEnded: Bool { condition.withLock { result != nil } }
 

@@ -14,6 +14,8 @@ final class OutputFile {
     }
 
     private let target: Target
+    /// Whether somebody reads it as it comes.
+    let isTerminal: Bool
     private var buffer: [UInt8] = []
     private var isFinished = false
     /// The reader of a pipe has gone away: nothing more need be written.
@@ -23,16 +25,38 @@ final class OutputFile {
     init(path: String?) throws(Failure) {
         guard let path, path != "-" else {
             target = .stream(FileDescriptor(STDOUT_FILENO, name: "stdout"))
+            isTerminal = isatty(STDOUT_FILENO) == 1
             return
         }
         var status = stat()
         let exists = stat(path, &status) == 0
         let isSpecial = exists && status.st_mode & S_IFMT != S_IFREG
+        if !isSpecial { Self.sweep(path) }
         let opened = isSpecial ? path : "\(path).\(getpid()).part"
         let number = open(opened, O_WRONLY | O_CREAT | (isSpecial ? 0 : O_EXCL) | O_CLOEXEC, 0o666)
         let descriptor = FileDescriptor(number, name: path)
         guard number >= 0 else { throw descriptor.failure("cannot be written") }
+        // Held until the process ends: who sweeps sees by it that somebody still writes.
+        if !isSpecial { flock(number, LOCK_EX | LOCK_NB) }
+        isTerminal = isatty(number) == 1
         target = isSpecial ? .stream(descriptor) : .file(descriptor, temporary: opened, path: path)
+    }
+
+    /// Removes what programs that were killed have left of this file.
+    private static func sweep(_ path: String) {
+        var found = glob_t()
+        defer { globfree(&found) }
+        let escaped = path.reduce(into: "") { $0 += "*?[\\".contains($1) ? "\\\($1)" : "\($1)" }
+        guard glob(escaped + ".*.part", 0, nil, &found) == 0 else { return }
+        for index in 0..<Int(found.gl_pathc) {
+            guard let name = found.gl_pathv[index].map({ String(cString: $0) }),
+                name.dropFirst(path.count + 1).dropLast(".part".count).allSatisfy(\.isNumber)
+            else { continue }
+            let descriptor = open(name, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { continue }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(name) }
+            close(descriptor)
+        }
     }
 
     deinit {
@@ -53,12 +77,22 @@ final class OutputFile {
     }
 
     /// Lets `encode` append bytes, and writes when enough have come together.
-    func append(_ encode: (inout [UInt8]) -> Void) throws(Failure) {
-        encode(&buffer)
+    ///
+    /// - Parameter isText: it is meant for reading, so what would steer a terminal is shown instead.
+    func append(isText: Bool = false, _ encode: (inout [UInt8]) -> Void) throws(Failure) {
+        if isText, isTerminal {
+            var text: [UInt8] = []
+            encode(&text)
+            buffer += printable(String(decoding: text, as: UTF8.self), keepingNewlines: true).utf8
+        } else {
+            encode(&buffer)
+        }
         if buffer.count >= 1 << 16 { try flush() }
     }
 
-    private func flush() throws(Failure) {
+    /// Writes what has come together.
+    func flush() throws(Failure) {
+        if buffer.isEmpty { return }
         if !isAbandoned { isAbandoned = try !descriptor.write(buffer) }
         buffer.removeAll(keepingCapacity: true)
     }

@@ -14,6 +14,13 @@ enum StandardError {
     }
 
     static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// How long a line of the terminal is at the moment.
+    static var columns: Int {
+        var size = winsize()
+        guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+        return Int(size.ws_col)
+    }
 }
 
 enum StandardOutput {
@@ -32,7 +39,8 @@ enum StandardOutput {
 func printable(_ text: String, keepingNewlines: Bool = false) -> String {
     guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
     return text.unicodeScalars.reduce(into: "") { line, scalar in
-        let isKept = scalar.properties.generalCategory != .control || (keepingNewlines && scalar == "\n")
+        let isKept =
+            scalar.properties.generalCategory != .control || (keepingNewlines && (scalar == "\n" || scalar == "\t"))
         line.unicodeScalars.append(isKept ? scalar : "\u{FFFD}")
     }
 }

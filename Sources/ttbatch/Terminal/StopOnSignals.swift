@@ -10,7 +10,8 @@ final class StopOnSignals {
     private static let numbers = [SIGTERM, SIGINT, SIGHUP]
     private let sources: [any DispatchSourceSignal]
 
-    init(_ stop: StopSignal) {
+    /// - Parameter announce: says what a signal leads to; called on another thread.
+    init(_ stop: StopSignal, announce: @escaping @Sendable (StopSignal.Level) -> Void = { _ in }) {
         sources = Self.numbers.map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
@@ -19,7 +20,9 @@ final class StopOnSignals {
                     StandardError.print("ttbatch: ended at once; what was running is put back by the next daemon")
                     _exit(128 + number)
                 }
-                stop.request(stop.level == .none ? .graceful : .immediate)
+                let level = stop.level == .none ? StopSignal.Level.graceful : .immediate
+                stop.request(level)
+                announce(level)
             }
             source.resume()
             return source

@@ -12,9 +12,8 @@ struct Cancel: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let id = try target.id()
         let configuration = try shared.configuration()
-        _ = try shared.storeForReading().batch(id)
+        let id = try target.id(in: try shared.storeForReading())
         let report = try shared.storeForWriting(configuration).cancel(id, at: DaemonClock.system.now)
         StandardError.print("\(id): cancelled \(report.cancelled) jobs, kept \(report.keptFinished) that had ended")
     }

@@ -3,6 +3,8 @@
 import ArgumentParser
 import BatchDaemon
 import Glibc
+import JobStore
+import Logging
 
 struct Daemon: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,10 +23,13 @@ struct Daemon: ParsableCommand {
         let configuration = try shared.configuration()
         let store = try shared.storeForWriting(configuration)
         let stop = StopSignal()
-        let signals = StopOnSignals(stop)
-        try BatchDaemon(
-            store: store, configuration: configuration, drains: drain, stop: stop, log: DaemonLog.make()
-        ).run()
+        let log = DaemonLog.make()
+        let graceMS = configuration.daemon.graceMS
+        let signals = StopOnSignals(stop) { level in
+            let running = (try? store.systemStatus().runningJobs) ?? 0
+            log.info("\(level.words(running: running, graceMS: graceMS, again: "signal again"))")
+        }
+        try BatchDaemon(store: store, configuration: configuration, drains: drain, stop: stop, log: log).run()
         signals.restore()
     }
 }

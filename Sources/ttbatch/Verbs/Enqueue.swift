@@ -12,6 +12,10 @@ struct Enqueue: ParsableCommand {
             "A file is stored as a whole or not at all. When its id has been printed, a power cut does not lose it.")
 
     @OptionGroup var input: EnqueueOptions
+
+    @Flag(name: .shortAndLong, help: "Do not remark that no daemon is running.")
+    var quiet = false
+
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
@@ -21,6 +25,9 @@ struct Enqueue: ParsableCommand {
             failpoint("enqueue.acknowledging")
             StandardOutput.print(report.batch.description)
             failpoint("enqueue.acknowledged")
+        }
+        if !quiet, try store.daemonPresence() == .absent {
+            StandardError.print("no daemon is running: `ttbatch daemon` works the queue off")
         }
     }
 }

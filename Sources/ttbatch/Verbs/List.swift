@@ -10,7 +10,7 @@ struct List: ParsableCommand {
     var limit = 20
 
     @Option(help: ArgumentHelp("Only batches older than this one, for paging.", valueName: "batch"))
-    var before: String?
+    var before: BatchReference?
 
     @Flag(help: "Include drafts: files that are being enqueued.")
     var drafts = false
@@ -22,12 +22,8 @@ struct List: ParsableCommand {
 
     func run() throws {
         guard limit >= 1 else { throw ValidationError("--limit \(limit): expected at least 1") }
-        var last: BatchID?
-        if let before {
-            guard let id = BatchID(before) else { throw ValidationError("--before \(before): expected e.g. batch_17") }
-            last = id
-        }
         let store = try shared.storeForReading()
+        let last = try before?.id(in: store)
         let batches = try store.batches(before: last, limit: limit, includingDrafts: drafts)
             .map { try BatchDescription($0, store: store) }
         if json {

@@ -7,24 +7,19 @@ import JobStore
 
 /// The batch that is meant; none means the whole queue.
 struct OptionalBatchArgument: ParsableArguments {
-    @Argument(help: "A batch, e.g. batch_17 or 17; without it, the whole queue.")
-    var batch: String?
+    @Argument(help: "A batch: its id, e.g. batch_17 or 17, or its unique name; without it, the whole queue.")
+    var batch: BatchReference?
 
-    /// The parsed id.
-    func id() throws -> BatchID? {
-        guard let batch else { return nil }
-        guard let id = BatchID(batch) else {
-            throw ValidationError("\"\(batch)\" is not a batch; expected e.g. batch_17 (see `ttbatch list`)")
-        }
-        return id
-    }
+    /// The batch that is meant; it exists.
+    func id(in store: SQLiteJobStore) throws -> BatchID? { try batch?.id(in: store) }
 }
 
 struct Pause: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Begin no more prompts of a batch, or of any, until `resume`.",
         discussion: """
-            Prompts that run end and are kept. A pause outlasts the daemon; deadlines hold all the same. With --wait, the             verb returns when nothing runs any more, for example before maintenance.
+            Prompts that run end and are kept. A pause outlasts the daemon; deadlines hold all the same. With --wait, the verb \
+            returns when nothing runs any more, for example before maintenance.
             """)
 
     @OptionGroup var target: OptionalBatchArgument
@@ -35,8 +30,8 @@ struct Pause: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let id = try target.id()
         let store = try shared.storeForExisting()
+        let id = try target.id(in: store)
         try store.pause(id, at: DaemonClock.system.now)
         func running() throws -> Int64 {
             if let id { return try store.batch(id).counts.running }
@@ -59,8 +54,8 @@ struct Resume: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let id = try target.id()
         let store = try shared.storeForExisting()
+        let id = try target.id(in: store)
         try store.resume(id)
         if id != nil, try store.systemStatus().paused != nil {
             StandardError.print("the queue as a whole is paused: `ttbatch resume` lets it go on")

@@ -25,7 +25,11 @@ enum StateFilter: String, CaseIterable, ExpressibleByArgument {
 
 struct Results: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Print the results of a batch, as far as it has come.")
+        abstract: "Print the results of a batch.",
+        discussion: """
+            A batch that has not ended has no results yet: exit code 7, and nothing is written. --wait waits for its end, \
+            --partial takes what there is. A file that -o names is there as a whole or not at all.
+            """)
 
     @OptionGroup var target: BatchArgument
 
@@ -41,43 +45,35 @@ struct Results: ParsableCommand {
     @Option(name: .shortAndLong, help: ArgumentHelp("Write to a file instead of stdout.", valueName: "file"))
     var output: String?
 
+    @Flag(help: "Wait until the batch has ended.")
+    var wait = false
+
+    @Flag(help: "Of a batch that has not ended, print what has.")
+    var partial = false
+
     @OptionGroup var shared: SharedOptions
+
+    func validate() throws {
+        if wait, partial { throw ValidationError("--wait and --partial exclude each other; give one") }
+    }
 
     func run() throws {
         let store = try shared.storeForReading()
         // Asked first, so that no file is made for a batch that is not there.
-        let id = try store.batch(try target.id()).id
+        let id = try target.id(in: store)
+        if wait { try Following.wait(for: [id], store, shared) }
         let summary = try store.batch(id)
+        guard !summary.isDraft else { throw JobStoreError.batchIsDraft(id) }
         if !summary.status.isTerminal {
-            StandardError.print(
-                "\(id) is not done: \(summary.counts.finished) of \(summary.counts.total) jobs have ended")
-        }
-        try ResultsPrinter(format: format, states: state.states, order: order)
-            .write([id], from: store, to: try OutputFile(path: output))
-    }
-}
-
-/// Writes results page by page.
-struct ResultsPrinter {
-    var format = ResultFormat.jsonl
-    var states = JobState.terminal
-    var order = ResultOrder.input
-
-    /// Writes the results of several batches, one after the other.
-    func write(_ batches: [BatchID], from store: any JobStore, to file: OutputFile) throws {
-        try file.append { format.encodeHeader(into: &$0) }
-        for id in batches {
-            let batch = try store.batch(id)
-            var cursor = store.resultsCursor(ResultQuery(batch: batch.id, order: order, states: states))
-            while !file.isAbandoned {
-                let page = try cursor.nextPage()
-                if page.isEmpty { break }
-                for result in page {
-                    guard let line = OutputLine(result, batch: batch) else { continue }
-                    try file.append { line.encode(as: format, into: &$0) }
-                }
+            let words = "\(id) is not done: \(summary.counts.finished) of \(summary.counts.total) jobs have ended"
+            guard partial else {
+                throw Failure(.batchNotDone, "\(words); --wait waits for the others, --partial prints what there is")
             }
+            StandardError.print(words)
         }
-        try file.finish()
+        var results = ResultsOutput(
+            of: [id], from: store, as: format, states: state.states, order: order, hasGaps: true,
+            to: try OutputFile(path: output))
+        try results.finish()
     }
 }

@@ -32,9 +32,8 @@ struct Retry: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let id = try target.id()
         let configuration = try shared.configuration()
-        _ = try shared.storeForReading().batch(id)
+        let id = try target.id(in: try shared.storeForReading())
         let states = Set((state.isEmpty ? [.failed, .expired] : state).map(\.state))
         let copy = try shared.storeForWriting(configuration).retry(id, states: states, at: DaemonClock.system.now)
         StandardOutput.print(copy.description)

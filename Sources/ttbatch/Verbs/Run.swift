@@ -10,9 +10,10 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Enqueue prompt files, run them, and write the results.",
         discussion: """
-            Results go to stdout or to -o, progress to stderr. Where a daemon already owns the database, it does the work \
-            and this follows it. The batch stays in the database: after an interruption, `ttbatch daemon --drain` goes on \
-            with it.
+            Results go to stdout or to -o, progress to stderr. On stdout each result comes as soon as those before it have \
+            come, or with --order completion as soon as its prompt has ended. Where a daemon already owns the database, it \
+            does the work and this follows it. The batch stays in the database: after an interruption, \
+            `ttbatch daemon --drain` goes on with it.
             """)
 
     @OptionGroup var input: EnqueueOptions
@@ -22,6 +23,9 @@ struct Run: ParsableCommand {
 
     @Option(help: "jsonl: OpenAI batch output lines; csv; text: for reading.")
     var format = ResultFormat.jsonl
+
+    @Option(help: "In the order of the file, or as they end.")
+    var order = ResultOrder.input
 
     @OptionGroup var shared: SharedOptions
 
@@ -36,27 +40,43 @@ struct Run: ParsableCommand {
         let signals = StopOnSignals(stop)
         let work = EmbeddedDaemon(store: store, configuration: configuration, batches: batches, stop: stop)
         let following = Following(
-            store: store, batches: batches, work: work, stop: stop, hasOwnSettings: !shared.settings.isEmpty)
+            store: store, batches: batches, work: work, stop: stop, hasOwnSettings: !shared.settings.isEmpty,
+            graceMS: configuration.daemon.graceMS)
         let names = batches.map(\.description).joined(separator: ", ")
+        var writing = Writing(
+            ResultsOutput(of: batches, from: store, as: format, order: order, to: file), batches: batches)
         let stays = "\(names) stays in the queue: go on with `ttbatch daemon --drain`"
         do {
-            guard try following.untilDone() else {
-                try work.end()
+            let isDone = try following.untilDone { display in try writing.writeNews(&display) }
+            try work.end()
+            guard isDone else {
                 if stop.level == .none {
                     // The daemon here had nothing that it might run.
                     throw Failure(.conflict, "\(names) or the queue is paused: `ttbatch resume` lets it go on")
                 }
-                StandardError.print("interrupted; \(stays)")
+                StandardError.print(try interruption(batches, store))
                 throw ExitStatus.interrupted.exit
             }
-            try work.end()
         } catch let error where !(error is ExitCode) {
             StandardError.print(stays)
             throw error
         }
         signals.restore()
-        try ResultsPrinter(format: format).write(batches, from: store, to: file)
-        try report(batches, store)
+        try writing.finish()
+        try BatchesReport(batches, store).end(after: writing.failure)
+    }
+
+    /// What has been done, where it is, and how to go on.
+    private func interruption(_ batches: [BatchID], _ store: SQLiteJobStore) throws -> String {
+        let lines = try batches.map { id in
+            let counts = try store.batch(id).counts
+            return
+                "\(id): \(counts.finished) of \(counts.total) prompts have ended; `ttbatch results \(id) --partial` prints them"
+        }
+        let going =
+            try store.daemonPresence() == .absent
+            ? "`ttbatch daemon --drain` goes on with the rest" : "the daemon goes on"
+        return (["interrupted"] + lines + [going]).joined(separator: "\n")
     }
 
     /// The file for the results; never one of the prompt files.
@@ -66,27 +86,40 @@ struct Run: ParsableCommand {
         }
         return try OutputFile(path: output)
     }
+}
 
-    /// A line for each batch, and the exit code that tells how they ended.
-    private func report(_ batches: [BatchID], _ store: SQLiteJobStore) throws {
-        var status: ExitStatus?
-        for id in batches {
-            let batch = try BatchDescription(try store.batch(id), store: store)
-            let counts = batch.batch.counts
-            var line = "\(id): \(counts.succeeded) succeeded, \(counts.failed) failed"
-            if counts.cancelled > 0 { line += ", \(counts.cancelled) cancelled" }
-            if counts.expired > 0 { line += ", \(counts.expired) expired" }
-            line +=
-                "; \(batch.batch.usage.promptTokens) prompt and \(batch.batch.usage.completionTokens) generated tokens"
-            if let elapsed = batch.elapsedMS { line += " in \(Quantity.duration(milliseconds: elapsed))" }
-            if let rate = batch.tokensPerSecond { line += ", \(Quantity.rate(rate)) tokens/s" }
-            StandardError.print(line)
-            if counts.cancelled + counts.expired > 0 {
-                status = .batchCancelledOrExpired
-            } else if counts.failed > 0, status == nil {
-                status = .batchHadFailures
-            }
+/// Results that are written while the work goes on. It goes on as well where they cannot be written, and they stay in the
+/// queue.
+private struct Writing {
+    private var output: ResultsOutput
+    private let batches: [BatchID]
+    /// How writing failed, which was told then.
+    private(set) var failure: ExitStatus?
+
+    init(_ output: ResultsOutput, batches: [BatchID]) {
+        self.output = output
+        self.batches = batches
+    }
+
+    mutating func writeNews(_ display: inout ProgressDisplay) throws {
+        guard failure == nil else { return }
+        let isTerminal = output.isTerminal
+        do {
+            try output.writeNews { if isTerminal { display.clear() } }
+        } catch let error as Failure {
+            display.clear()
+            note(error)
         }
-        if let status { throw status.exit }
+    }
+
+    mutating func finish() throws {
+        guard failure == nil else { return }
+        do { try output.finish() } catch let error as Failure { note(error) }
+    }
+
+    private mutating func note(_ error: Failure) {
+        failure = error.status
+        let verbs = batches.map { "`ttbatch results \($0) -o FILE`" }.joined(separator: " and ")
+        StandardError.print("ttbatch: \(error); the results stay in the database: \(verbs)")
     }
 }

@@ -14,8 +14,8 @@ struct Show: ParsableCommand {
     @OptionGroup var shared: SharedOptions
 
     func run() throws {
-        let id = try target.id()
         let store = try shared.storeForReading()
+        let id = try target.id(in: store)
         let batch = try BatchDescription(try store.batch(id), store: store)
         let failures = batch.batch.counts.failed > 0 ? try store.failures(of: id) : []
         if json {

@@ -37,6 +37,7 @@ struct Status: ParsableCommand {
         var facts = [("database", store.path)]
         switch status.daemon {
         case .absent: facts.append(("daemon", "not running"))
+        case .unknown: facts.append(("daemon", "unknown: \(store.path)-daemon.lock may not be read by this user"))
         case .running(let pid): facts.append(("daemon", "running" + (pid.map { ", process \($0)" } ?? "")))
         }
         if let last = status.latestIncarnation {
@@ -60,10 +61,16 @@ struct Status: ParsableCommand {
     }
 
     private func object(_ status: SystemStatus, _ store: SQLiteJobStore) throws -> JSONValue {
-        var pid: JSONValue = .null
-        if case .running(let number?) = status.daemon { pid = .int(Int64(number)) }
+        var (isRunning, pid): (JSONValue, JSONValue) = (.null, .null)
+        switch status.daemon {
+        case .absent: isRunning = .bool(false)
+        case .unknown: break
+        case .running(let number):
+            isRunning = .bool(true)
+            pid = number.map { .int(Int64($0)) } ?? .null
+        }
         return [
-            "database": .string(store.path), "daemon_running": .bool(status.daemon != .absent), "daemon_pid": pid,
+            "database": .string(store.path), "daemon_running": isRunning, "daemon_pid": pid,
             "incarnation": status.latestIncarnation.map { .int($0.id.rawValue) } ?? .null,
             "model": status.latestIncarnation.map { .string($0.daemon.model) } ?? .null,
             "paused_ms": status.paused.map { .int($0.rawValue) } ?? .null,

@@ -29,6 +29,8 @@ extension JobStoreError {
             self = .busy(path: path)
         case .SQLITE_NOTADB:
             self = .notAJobStore(path: path, reason: "not an SQLite file")
+        case .SQLITE_READONLY where access(path, W_OK) != 0:
+            self = .system("write", path)
         case .SQLITE_CORRUPT:
             self = .corrupt(path: path, reason: reason)
         default:

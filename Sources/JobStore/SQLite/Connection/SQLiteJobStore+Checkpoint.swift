@@ -68,7 +68,10 @@ extension SQLiteJobStore {
     func checkpoint(whileGuarded probe: () throws -> Void) throws(JobStoreError) -> CheckpointReport? {
         guard let writer else { throw .readOnly(path: path) }
         let lockPath = FileDaemonLease.path(database: path)
-        guard let right = try ByteLock.tryAcquire(path: lockPath, offset: FileDaemonLease.checkpointByte) else {
+        guard
+            let right = try ByteLock.tryAcquire(
+                path: lockPath, offset: FileDaemonLease.checkpointByte, beside: path)
+        else {
             return nil
         }
         defer { right.release() }

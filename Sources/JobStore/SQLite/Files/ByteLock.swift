@@ -26,9 +26,14 @@ final class ByteLock: @unchecked Sendable {
     }
 
     /// Takes the lock, without waiting; nil if somebody else has it.
-    static func tryAcquire(path: String, offset: Int64) throws(JobStoreError) -> ByteLock? {
+    ///
+    /// - Parameter database: whoever may read this file may ask about the lock.
+    static func tryAcquire(
+        path: String, offset: Int64, beside database: String? = nil
+    ) throws(JobStoreError) -> ByteLock? {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .system("open the lock file", path) }
+        if let database { adopt(modeOf: database, by: descriptor) }
         switch csqlite_try_lock_byte(descriptor, offset) {
         case 0:
             return ByteLock(descriptor: descriptor, offset: offset)
@@ -41,11 +46,21 @@ final class ByteLock: @unchecked Sendable {
         }
     }
 
-    /// Whether somebody has the lock. Asks only, so that nobody who takes it at this moment is disturbed.
-    static func isHeld(path: String, offset: Int64) throws(JobStoreError) -> Bool {
+    /// As SQLite does with the files beside a database. It is no fault of the lock where that is not allowed.
+    private static func adopt(modeOf database: String, by descriptor: Int32) {
+        var (wanted, found) = (stat(), stat())
+        guard stat(database, &wanted) == 0, fstat(descriptor, &found) == 0 else { return }
+        let mode = wanted.st_mode & 0o666
+        if found.st_mode & 0o777 != mode { _ = fchmod(descriptor, mode) }
+    }
+
+    /// Whether somebody has the lock; nil where the user may not ask. Asks only, so that nobody who takes it at this moment
+    /// is disturbed.
+    static func isHeld(path: String, offset: Int64) throws(JobStoreError) -> Bool? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             if errno == ENOENT { return false }
+            if errno == EACCES { return nil }
             throw .system("open the lock file", path)
         }
         defer { close(descriptor) }

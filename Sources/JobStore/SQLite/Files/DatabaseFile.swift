@@ -34,6 +34,26 @@ struct DatabaseFile {
         try Self.createFile(self.path)
     }
 
+    /// Names the first of the database's files that is there and that this user may not read.
+    func checkReadable() throws(JobStoreError) {
+        for file in [path, path + "-wal", path + "-shm"] where access(file, R_OK) != 0 && errno != ENOENT {
+            throw .system("read", file)
+        }
+    }
+
+    /// An address at which SQLite opens the file alone, without looking for others beside it; nil where there is a
+    /// write-ahead log that belongs to it. Nobody who writes can do without one.
+    var addressWithoutLog: String? {
+        guard access(path + "-wal", F_OK) != 0, errno == ENOENT else { return nil }
+        let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/-._".utf8)
+        let hex = Array("0123456789abcdef")
+        let escaped = path.utf8.map { byte in
+            plain.contains(byte)
+                ? String(UnicodeScalar(byte)) : "%\(hex[Int(byte) / 16])\(hex[Int(byte) % 16])"
+        }
+        return "file:" + escaped.joined() + "?immutable=1"
+    }
+
     private static func realPath(_ path: String) -> String? {
         guard let resolved = realpath(path, nil) else { return nil }
         defer { free(resolved) }

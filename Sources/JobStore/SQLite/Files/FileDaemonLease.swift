@@ -18,7 +18,8 @@ final class FileDaemonLease: DaemonLease {
 
     /// Takes the lease, without waiting.
     static func acquire(database: String) throws(JobStoreError) -> FileDaemonLease {
-        guard let lock = try ByteLock.tryAcquire(path: path(database: database), offset: lifeByte) else {
+        let file = path(database: database)
+        guard let lock = try ByteLock.tryAcquire(path: file, offset: lifeByte, beside: database) else {
             throw refusal(database: database)
         }
         lock.write("\(getpid())\n")
@@ -27,8 +28,11 @@ final class FileDaemonLease: DaemonLease {
 
     /// Who holds the lease now.
     static func presence(database: String) throws(JobStoreError) -> DaemonPresence {
-        guard try ByteLock.isHeld(path: path(database: database), offset: lifeByte) else { return .absent }
-        return .running(pid: writtenPID(database: database))
+        switch try ByteLock.isHeld(path: path(database: database), offset: lifeByte) {
+        case true: .running(pid: writtenPID(database: database))
+        case false: .absent
+        case nil: .unknown
+        }
     }
 
     /// What somebody is told who wants to be the daemon while another one is.

@@ -1,0 +1,107 @@
+// How far some batches are, in words that fit a terminal's line.
+
+import Foundation
+import Glibc
+import JobStore
+
+/// How far some batches are together.
+struct Progress {
+    private let done: Int64
+    let total: Int64
+    private let failed: Int64
+    /// Jobs in batch slots.
+    private let running: Int64
+    /// Jobs that have not ended and are in no batch slot.
+    private let waiting: Int64
+    private let tokens: Int64
+    private let tokensPerSecond: Double?
+    private let etaMS: Int64?
+
+    var isOver: Bool { done == total }
+
+    init(_ batches: [BatchDescription]) {
+        done = batches.reduce(0) { $0 + $1.batch.counts.finished }
+        total = batches.reduce(0) { $0 + $1.batch.counts.total }
+        failed = batches.reduce(0) { $0 + $1.batch.counts.failed }
+        running = batches.reduce(0) { $0 + $1.running }
+        waiting = batches.reduce(0) { $0 + $1.waiting }
+        tokens = batches.reduce(0) { $0 + $1.generatedTokens }
+        // Batches that run together share the device, so their rates add up, and so does what is left of them.
+        let rates = batches.compactMap(\.tokensPerSecond)
+        tokensPerSecond = rates.isEmpty ? nil : rates.reduce(0, +)
+        let open = batches.filter { !$0.batch.status.isTerminal }
+        let left = open.compactMap(\.batch.expectedTokens)
+        if let tokensPerSecond, tokensPerSecond > 0, !left.isEmpty, left.count == open.count {
+            etaMS = Int64(left.reduce(0, +) / tokensPerSecond * 1000)
+        } else {
+            etaMS = nil
+        }
+    }
+
+    /// `12/60 done, 16 running, 32 waiting, 4138 tokens, 62.1 tokens/s, ETA 3m 20s`, without what there is no room for.
+    ///
+    /// - Parameter columns: how long the line may be; nil: as long as it likes.
+    func words(columns: Int? = nil) -> String {
+        var parts: [(words: String, importance: Int)] = [("\(done)/\(total) done", 6)]
+        if failed > 0 { parts.append(("\(failed) failed", 5)) }
+        if !isOver {
+            parts.append(("\(running) running", 2))
+            parts.append(("\(waiting) waiting", 1))
+        }
+        if tokens > 0 { parts.append(("\(tokens) tokens", 0)) }
+        if let tokensPerSecond { parts.append(("\(Quantity.rate(tokensPerSecond)) tokens/s", 3)) }
+        if let etaMS, !isOver { parts.append(("ETA \(Quantity.duration(milliseconds: etaMS))", 4)) }
+        while true {
+            let line = parts.map(\.words).joined(separator: ", ")
+            guard let columns, line.count > columns, parts.count > 1 else { return line }
+            let least = parts.indices.min { parts[$0].importance < parts[$1].importance }!
+            parts.remove(at: least)
+        }
+    }
+
+    /// The words behind a bar, where there is room for one.
+    func line(columns: Int) -> String {
+        // The last column stays free: some terminals break the line there.
+        let room = max(1, columns - 1)
+        let words = words(columns: room)
+        let width = min(30, room - words.count - 3)
+        guard width >= 8 else { return String(words.prefix(room)) }
+        let filled = total > 0 ? Int(done) * width / Int(total) : 0
+        return "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled) + "] "
+            + words
+    }
+}
+
+/// Shows progress on stderr: a line that changes on a terminal, else a line now and then.
+struct ProgressDisplay {
+    private let isTerminal =
+        StandardError.isTerminal && ProcessInfo.processInfo.environment["TERM"] != "dumb"
+    private var lastLine = Date.distantPast
+    private var lastWords = ""
+    /// There is a line that is not ended yet.
+    private var isDrawn = false
+
+    mutating func show(_ progress: Progress) {
+        if isTerminal {
+            StandardError.write("\r\(progress.line(columns: StandardError.columns))\u{1B}[K")
+            isDrawn = true
+            return
+        }
+        let words = progress.words()
+        guard words != lastWords, progress.isOver || Date().timeIntervalSince(lastLine) >= 5 else { return }
+        StandardError.print(words)
+        (lastLine, lastWords) = (Date(), words)
+    }
+
+    /// Makes room for other output on the terminal.
+    mutating func clear() {
+        if isDrawn { StandardError.write("\r\u{1B}[K") }
+        isDrawn = false
+    }
+
+    /// Leaves the last line as it is.
+    mutating func end() {
+        if isDrawn { StandardError.write("\n") }
+        isDrawn = false
+    }
+}

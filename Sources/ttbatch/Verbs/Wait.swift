@@ -1,0 +1,33 @@
+// `ttbatch wait BATCH…`: return when batches have ended, with an exit code that tells how.
+
+import ArgumentParser
+import BatchDaemon
+import JobStore
+
+struct Wait: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Wait until batches have ended; the exit code tells how, as that of `run`.",
+        discussion: "It only watches: a daemon must do the work, now or later.")
+
+    @Argument(help: ArgumentHelp("Batches: ids such as batch_17 or 17, or unique names.", valueName: "batch"))
+    var batches: [BatchReference]
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let store = try shared.storeForReading()
+        let ids = try batches.map { try $0.id(in: store) }
+        try Following.wait(for: ids, store, shared)
+        try BatchesReport(ids, store).end()
+    }
+}
+
+extension Following {
+    /// Watches until all have ended.
+    static func wait(for batches: [BatchID], _ store: SQLiteJobStore, _ shared: SharedOptions) throws {
+        let following = Following(
+            store: store, batches: batches, work: nil, stop: StopSignal(),
+            graceMS: try shared.configuration().daemon.graceMS)
+        _ = try following.untilDone()
+    }
+}
