@@ -46,6 +46,6 @@ public enum Migrations {
             checksum: "c47cfd50329fcd99"),
         Migration(
             version: 4, name: "0004_progress", bytes: PackageResources._004_progress_sql,
-            checksum: "528f1cf902799707"),
+            checksum: "641594a72d22da03"),
     ]
 }

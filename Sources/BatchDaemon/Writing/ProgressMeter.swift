@@ -13,7 +13,10 @@ struct ProgressMeter {
 
     private struct Sample {
         var steady: Int64
+        /// Generated so far.
         var tokens: Int64
+        /// Of the texts in batch slots, in tokens.
+        var meanLength: Double
     }
 
     /// What a batch has in flight.
@@ -32,7 +35,7 @@ struct ProgressMeter {
 
     /// A job has come, at `steady`.
     mutating func noteBegin(_ batch: BatchID, steady: Int64) {
-        if samples[batch] == nil { samples[batch] = [Sample(steady: steady, tokens: 0)] }
+        if samples[batch] == nil { samples[batch] = [Sample(steady: steady, tokens: 0, meanLength: 0)] }
     }
 
     /// An attempt that had generated so many tokens is over.
@@ -57,13 +60,16 @@ struct ProgressMeter {
         return batches.sorted { $0.key < $1.key }.map { batch, inFlight in
             BatchProgress(
                 batch: batch, updated: now, unfinishedTokens: inFlight.generated + inFlight.uncommitted,
-                tokensPerSecond: rate(
-                    of: batch, Sample(steady: steady, tokens: inFlight.generated + over[batch, default: 0])),
+                pace: pace(
+                    of: batch,
+                    Sample(
+                        steady: steady, tokens: inFlight.generated + over[batch, default: 0],
+                        meanLength: Double(inFlight.runningTokens) / Double(max(1, inFlight.running)))),
                 running: inFlight.running, runningTokens: inFlight.runningTokens, runningLimit: inFlight.runningLimit)
         }
     }
 
-    private mutating func rate(of batch: BatchID, _ newest: Sample) -> Double? {
+    private mutating func pace(of batch: BatchID, _ newest: Sample) -> BatchProgress.Pace? {
         var window = samples[batch, default: []]
         // One that is older than the window stays, so that the window is covered.
         while window.count > 1, window[1].steady <= newest.steady - Self.windowMS { window.removeFirst() }
@@ -71,7 +77,35 @@ struct ProgressMeter {
         samples[batch] = window
         let elapsed = newest.steady - window[0].steady
         guard elapsed >= Self.shortestMS else { return nil }
-        return Double(newest.tokens - window[0].tokens) * 1000 / Double(elapsed)
+        let tokens = Double(newest.tokens - window[0].tokens)
+        let mean = Double(elapsed) / max(tokens, 1)
+        let line = Self.line(through: window)
+        return BatchProgress.Pace(
+            tokensPerSecond: tokens * 1000 / Double(elapsed),
+            tokenMS: line.map { max($0.at(newest.meanLength), mean / 3) } ?? mean, tokenMSGrowth: line?.slope ?? 0)
+    }
+
+    /// What a token takes, in milliseconds, by the mean length of the texts in batch slots: a line of least squares through
+    /// what was measured between the samples. Nil where texts were about as long all the time, or nothing came for long.
+    private static func line(through samples: [Sample]) -> (slope: Double, at: (Double) -> Double)? {
+        var points: [(length: Double, milliseconds: Double)] = []
+        for (before, after) in zip(samples, samples.dropFirst()) {
+            let tokens = after.tokens - before.tokens
+            guard tokens > 0 else { return nil }
+            points.append(
+                ((before.meanLength + after.meanLength) / 2, Double(after.steady - before.steady) / Double(tokens)))
+        }
+        guard points.count >= 3, let shortest = points.map(\.length).min(), let longest = points.map(\.length).max(),
+            longest - shortest >= longest / 4
+        else { return nil }
+        let count = Double(points.count)
+        let length = points.reduce(0) { $0 + $1.length } / count
+        let milliseconds = points.reduce(0) { $0 + $1.milliseconds } / count
+        let spread = points.reduce(0) { $0 + ($1.length - length) * ($1.length - length) }
+        let slope = points.reduce(0) { $0 + ($1.length - length) * ($1.milliseconds - milliseconds) } / spread
+        // Longer texts never make a token cheaper.
+        guard slope > 0 else { return nil }
+        return (slope, { milliseconds + slope * ($0 - length) })
     }
 }
 

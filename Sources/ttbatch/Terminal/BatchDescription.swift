@@ -23,10 +23,10 @@ struct BatchDescription {
     /// A daemon says every second how far it is; one that was killed leaves its last word.
     private static let freshMS: Int64 = 15_000
 
-    /// Milliseconds until the last job ends, at the rate of the last half minute.
+    /// Milliseconds until the last job ends.
     var etaMS: Int64? {
-        guard let rate = progress?.tokensPerSecond, rate > 0, let left = batch.expectedTokens else { return nil }
-        return Int64(left / rate * 1000)
+        guard progress != nil, let left = batch.expectation?.milliseconds, left < 1e15 else { return nil }
+        return Int64(left)
     }
 
     /// Tokens generated so far.
@@ -47,7 +47,7 @@ struct BatchDescription {
 
     /// Generated tokens a second: lately where it runs, over its whole time where it has ended.
     var tokensPerSecond: Double? {
-        guard batch.status.isTerminal else { return progress?.tokensPerSecond }
+        guard batch.status.isTerminal else { return progress?.pace?.tokensPerSecond }
         guard let elapsedMS, elapsedMS > 0, batch.usage.completionTokens > 0 else { return nil }
         return Double(batch.usage.completionTokens) * 1000 / Double(elapsedMS)
     }

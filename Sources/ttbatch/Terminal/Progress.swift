@@ -14,6 +14,7 @@ struct Progress {
     /// Jobs that have not ended and are in no batch slot.
     private let waiting: Int64
     private let tokens: Int64
+    /// Of the whole run, as far as can be told: texts that grow make the device slower.
     private let tokensPerSecond: Double?
     private let etaMS: Int64?
 
@@ -26,15 +27,15 @@ struct Progress {
         running = batches.reduce(0) { $0 + $1.running }
         waiting = batches.reduce(0) { $0 + $1.waiting }
         tokens = batches.reduce(0) { $0 + $1.generatedTokens }
-        // Batches that run together share the device, so their rates add up, and so does what is left of them.
+        let left = batches.filter { !$0.batch.status.isTerminal }.map { ($0.etaMS, $0.batch.expectation?.tokens ?? 0) }
+        // Batches that run together share the device: what is left of each comes on top.
+        etaMS = left.contains { $0.0 == nil } ? nil : left.reduce(0) { $0 + $1.0! }
         let rates = batches.compactMap(\.tokensPerSecond)
-        tokensPerSecond = rates.isEmpty ? nil : rates.reduce(0, +)
-        let open = batches.filter { !$0.batch.status.isTerminal }
-        let left = open.compactMap(\.batch.expectedTokens)
-        if let tokensPerSecond, tokensPerSecond > 0, !left.isEmpty, left.count == open.count {
-            etaMS = Int64(left.reduce(0, +) / tokensPerSecond * 1000)
+        let lately = rates.isEmpty ? nil : rates.reduce(0, +)
+        if let etaMS, let elapsed = batches.compactMap(\.elapsedMS).max(), elapsed + etaMS > 0 {
+            tokensPerSecond = (Double(tokens) + left.reduce(0) { $0 + $1.1 }) * 1000 / Double(elapsed + etaMS)
         } else {
-            etaMS = nil
+            tokensPerSecond = lately
         }
     }
 
@@ -76,7 +77,7 @@ struct Progress {
 struct ProgressDisplay {
     private let isTerminal =
         StandardError.isTerminal && ProcessInfo.processInfo.environment["TERM"] != "dumb"
-    private var lastLine = Date.distantPast
+    private var lastLine = Date()
     private var lastWords = ""
     /// There is a line that is not ended yet.
     private var isDrawn = false

@@ -47,7 +47,8 @@ import Tokenizer
         #expect(
             measured == [
                 BatchProgress(
-                    batch: batch, updated: 77, unfinishedTokens: 66, tokensPerSecond: 66, running: 2,
+                    batch: batch, updated: 77, unfinishedTokens: 66,
+                    pace: .init(tokensPerSecond: 66, tokenMS: 1000.0 / 66, tokenMSGrowth: 0), running: 2,
                     runningTokens: 50, runningLimit: 200)
             ])
     }
@@ -55,14 +56,14 @@ import Tokenizer
     @Test func theRateCountsWhatHasEndedAndForgetsWhatIsLongAgo() {
         var meter = ProgressMeter()
         meter.noteBegin(batch, steady: 10_000)
-        #expect(measure(&meter, [job(1, tokens: 3)], at: 10_400).first?.tokensPerSecond == nil, "too early")
-        #expect(measure(&meter, [job(1, tokens: 40)], at: 14_000).first?.tokensPerSecond == 10)
+        #expect(measure(&meter, [job(1, tokens: 3)], at: 10_400).first?.pace?.tokensPerSecond == nil, "too early")
+        #expect(measure(&meter, [job(1, tokens: 40)], at: 14_000).first?.pace?.tokensPerSecond == 10)
         meter.noteEnd(batch, tokens: 60)
-        #expect(measure(&meter, [job(2, tokens: 20)], at: 18_000).first?.tokensPerSecond == 10)
+        #expect(measure(&meter, [job(2, tokens: 20)], at: 18_000).first?.pace?.tokensPerSecond == 10)
         // Nothing for half a minute.
         for second in 19...47 { _ = measure(&meter, [job(2, tokens: 20)], at: Int64(second) * 1000) }
-        #expect(measure(&meter, [job(2, tokens: 20)], at: 48_000).first?.tokensPerSecond == 0)
-        #expect(measure(&meter, [job(2, tokens: 50)], at: 49_000).first?.tokensPerSecond == 1)
+        #expect(measure(&meter, [job(2, tokens: 20)], at: 48_000).first?.pace?.tokensPerSecond == 0)
+        #expect(measure(&meter, [job(2, tokens: 50)], at: 49_000).first?.pace?.tokensPerSecond == 1)
     }
 
     /// A batch that has nothing in flight any more, and later has again, begins anew.
@@ -79,6 +80,6 @@ import Tokenizer
         #expect(measure(&meter, [job(1, tokens: 20)], at: 2000).map(\.batch) == [batch])
         meter.noteBegin(other, steady: 100_000)
         let again = measure(&meter, [job(1, tokens: 20), job(3, tokens: 8, of: other)], at: 102_000)
-        #expect(again.map(\.tokensPerSecond) == [again[0].tokensPerSecond, 4])
+        #expect(again.map(\.pace?.tokensPerSecond) == [again[0].pace?.tokensPerSecond, 4])
     }
 }

@@ -6,7 +6,8 @@ import Testing
 @Suite struct ProgressConformance {
     private func progress(_ batch: BatchID, tokens: Int64, at now: Milliseconds = 30) -> BatchProgress {
         BatchProgress(
-            batch: batch, updated: now, unfinishedTokens: tokens, tokensPerSecond: 12.5, running: 2, runningTokens: 7,
+            batch: batch, updated: now, unfinishedTokens: tokens,
+            pace: .init(tokensPerSecond: 12.5, tokenMS: 80, tokenMSGrowth: 0.25), running: 2, runningTokens: 7,
             runningLimit: 40)
     }
 
@@ -25,7 +26,7 @@ import Testing
                 9, 7,
             ])
         var later = progress(second, tokens: 11, at: 40)
-        later.tokensPerSecond = nil
+        later.pace = nil
         try store.record([later], incarnation: life)
         #expect(try store.batch(first).progress == nil)
         #expect(try store.batch(second).progress == later)
@@ -86,9 +87,9 @@ import Testing
                 usage: TokenUsage(completionTokens: ended), timedJobs: 0,
                 timings: JobTimings(queuedMS: 0, prefillMS: 0, decodeMS: 0, totalMS: 0),
                 progress: BatchProgress(
-                    batch: BatchID(rawValue: 1), updated: 0, unfinishedTokens: unfinished, tokensPerSecond: 1,
+                    batch: BatchID(rawValue: 1), updated: 0, unfinishedTokens: unfinished, pace: nil,
                     running: running, runningTokens: unfinished, runningLimit: limit)
-            ).expectedTokens
+            ).expectation?.tokens
         }
         // Nothing has ended: each may become as long as it is allowed to.
         #expect(

@@ -12,12 +12,14 @@ extension SQLiteJobStore {
                 try db.run(
                     """
                     INSERT INTO progress (
-                        batch_id, incarnation, updated_ms, generated_tokens, tokens_per_second, running, running_tokens,
-                        running_limit)
-                    SELECT id, ?, ?, completion_tokens + ?, ?, ?, ?, ? FROM batches WHERE id = ? AND status = 'in_progress'
+                        batch_id, incarnation, updated_ms, generated_tokens, tokens_per_second, token_ms,
+                        token_ms_growth, running, running_tokens, running_limit)
+                    SELECT id, ?, ?, completion_tokens + ?, ?, ?, ?, ?, ?, ? FROM batches
+                    WHERE id = ? AND status = 'in_progress'
                     """,
-                    incarnation, batch.updated, batch.unfinishedTokens, batch.tokensPerSecond, batch.running,
-                    batch.runningTokens, batch.runningLimit, batch.batch)
+                    incarnation, batch.updated, batch.unfinishedTokens, batch.pace?.tokensPerSecond,
+                    batch.pace?.tokenMS, batch.pace?.tokenMSGrowth ?? 0, batch.running, batch.runningTokens,
+                    batch.runningLimit, batch.batch)
             }
         }
     }

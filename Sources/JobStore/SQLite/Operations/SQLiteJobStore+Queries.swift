@@ -124,7 +124,8 @@ extension Database {
                  WHERE jobs.batch_id = b.id AND jobs.state = 'running'),
                 b.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, b.model_errors, b.model_error,
                 b.not_before_ms,
-                p.updated_ms, p.generated_tokens, p.tokens_per_second, p.running, p.running_tokens, p.running_limit
+                p.updated_ms, p.generated_tokens, p.tokens_per_second, p.running, p.running_tokens, p.running_limit,
+                p.token_ms, p.token_ms_growth
             FROM batches b LEFT JOIN progress p ON p.batch_id = b.id AND b.status = 'in_progress' \(condition)
             """
         return try rows(sql, id, limit, read: batchSummary)
@@ -149,11 +150,18 @@ extension Database {
             timedJobs: row.int64(17),
             timings: JobTimings(
                 queuedMS: row.int64(18), prefillMS: row.int64(19), decodeMS: row.int64(20), totalMS: row.int64(21)),
-            progress: row.isNull(31)
-                ? nil
-                : BatchProgress(
-                    batch: row.id(0), updated: row.id(31), unfinishedTokens: max(0, row.int64(32) - row.int64(16)),
-                    tokensPerSecond: row.isNull(33) ? nil : row.double(33), running: row.int64(34),
-                    runningTokens: row.int64(35), runningLimit: row.int64(36)))
+            progress: progress(row))
+    }
+
+    private func progress(_ row: SQLRow) -> BatchProgress? {
+        guard !row.isNull(31) else { return nil }
+        let pace =
+            row.isNull(33) || row.isNull(37)
+            ? nil
+            : BatchProgress.Pace(
+                tokensPerSecond: row.double(33), tokenMS: row.double(37), tokenMSGrowth: row.double(38))
+        return BatchProgress(
+            batch: row.id(0), updated: row.id(31), unfinishedTokens: max(0, row.int64(32) - row.int64(16)), pace: pace,
+            running: row.int64(34), runningTokens: row.int64(35), runningLimit: row.int64(36))
     }
 }
