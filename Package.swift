@@ -51,6 +51,7 @@ let package = Package(
         .target(name: "CHostKernels", cSettings: kernelFlags),
         .systemLibrary(name: "CHwloc", pkgConfig: "hwloc", providers: [.apt(["libhwloc-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .target(name: "CMappedFile"),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CSQLiteShim", linkerSettings: [.linkedLibrary("sqlite3")]),
 
@@ -58,7 +59,7 @@ let package = Package(
         room("Failpoints"),
 
         // Models: files, text, the contract and the devices.
-        room("ModelFiles"),
+        room("ModelFiles", ["CMappedFile"]),
         room("Jinja"),
         room("Tokenizer", ["ModelFiles", "Jinja", "CPCRE2"]),
         room("TTPlatform", ["ModelFiles"]),

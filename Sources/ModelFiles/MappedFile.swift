@@ -1,38 +1,85 @@
 // A file mapped into memory, read-only, for as long as anything refers to it.
 
+import CMappedFile
 import Glibc
 
 /// A read-only, shared memory mapping of a whole file.
 ///
 /// Weights are read where they lie in the page cache: opening a model costs no copy, and several processes share the pages.
+/// So others may change what is read. A page that is gone reads as zeros, instead of ending the process; whoever has made
+/// something of the bytes asks `checkUnchanged` before it counts.
 public final class MappedFile: @unchecked Sendable {
     /// The path that was opened.
     public let path: String
     /// The file's bytes; valid while this object lives.
     public let bytes: UnsafeRawBufferPointer
+    private let descriptor: Int32
+    private let watch: OpaquePointer
+    private let opened: FileVersion
 
     /// Maps the file at `path`.
     ///
     /// - Throws: `ModelFileError.unreadable` with the system's reason.
     public init(path: String) throws(ModelFileError) {
-        self.path = path
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .unreadable(path: path, reason: String(cString: strerror(errno))) }
-        defer { close(descriptor) }
+        do throws(ModelFileError) {
+            opened = try FileVersion(descriptor, path: path)
+            let length = opened.size
+            guard length > 0 else { throw .unreadable(path: path, reason: "the file is empty") }
+            guard let start = mmap(nil, length, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
+                throw .unreadable(path: path, reason: "cannot be mapped: " + String(cString: strerror(errno)))
+            }
+            guard let watch = mapped_file_watch(start, length, path) else {
+                let reason = String(cString: strerror(errno))
+                munmap(start, length)
+                throw .unreadable(path: path, reason: "cannot be mapped safely: " + reason)
+            }
+            bytes = UnsafeRawBufferPointer(start: start, count: length)
+            self.watch = watch
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit {
+        mapped_file_unwatch(watch)
+        munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
+        close(descriptor)
+    }
+
+    /// Throws if what was read of the mapping so far, or would be now, is not the file that was opened. One system call.
+    ///
+    /// - Throws: `ModelFileError.changed`.
+    public func checkUnchanged() throws(ModelFileError) {
+        if mapped_file_is_lost(watch) {
+            throw .changed(path: path, how: "some of it can no longer be read, as if it had been cut short")
+        }
+        let now = try FileVersion(descriptor, path: path)
+        if now.size != opened.size {
+            throw .changed(path: path, how: "it had \(opened.size) bytes and now has \(now.size)")
+        }
+        if now != opened { throw .changed(path: path, how: "somebody has written to it") }
+    }
+}
+
+/// What shows that a file was written to.
+private struct FileVersion: Equatable {
+    let size: Int
+    let seconds: Int
+    let nanoseconds: Int
+
+    init(_ descriptor: Int32, path: String) throws(ModelFileError) {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else {
             throw .unreadable(path: path, reason: String(cString: strerror(errno)))
         }
         guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadable(path: path, reason: "not a regular file") }
-        guard status.st_size > 0 else { throw .unreadable(path: path, reason: "the file is empty") }
-        let length = Int(status.st_size)
-        guard let start = mmap(nil, length, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
-            throw .unreadable(path: path, reason: "cannot be mapped: " + String(cString: strerror(errno)))
-        }
-        bytes = UnsafeRawBufferPointer(start: start, count: length)
-    }
-
-    deinit {
-        munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)
+        size = Int(status.st_size)
+        seconds = status.st_mtim.tv_sec
+        nanoseconds = status.st_mtim.tv_nsec
     }
 }

@@ -4,6 +4,8 @@
 public enum ModelFileError: Error, Equatable, CustomStringConvertible {
     /// The file cannot be opened or mapped.
     case unreadable(path: String, reason: String)
+    /// The file was written to, cut short or lost while it was in use.
+    case changed(path: String, how: String)
     /// The file is not GGUF, or a version or byte order that is not read.
     case notGGUF(path: String, reason: String)
     /// The file ends early or contradicts itself; `offset` is a byte position in it.
@@ -17,11 +19,23 @@ public enum ModelFileError: Error, Equatable, CustomStringConvertible {
     /// A tensor has another shape than the metadata says it should; sizes are innermost first.
     case wrongShape(path: String, name: String, expected: [Int], found: [Int])
 
+    /// Whether the same file may be usable at another time without anybody mending it: it is not there for a moment, its disk
+    /// has trouble, somebody is just writing it. What its content is refused for stays.
+    public var mayPass: Bool {
+        switch self {
+        case .unreadable, .changed: true
+        case .notGGUF, .corrupt, .missingKey, .unsupported, .missingTensor, .wrongShape: false
+        }
+    }
+
     /// One line for a person: file, place, value and remedy.
     public var description: String {
         switch self {
         case .unreadable(let path, let reason):
             "\(path): \(reason); check the path and its permissions"
+        case .changed(let path, let how):
+            "\(path): was changed while it was in use: \(how); put another file in its place by renaming, never by writing "
+                + "into it"
         case .notGGUF(let path, let reason):
             "\(path): not a usable GGUF file: \(reason); convert the model to little-endian GGUF version 3"
         case .corrupt(let path, let offset, let reason):

@@ -19,10 +19,17 @@ public final class GGUFFile: Sendable {
     /// - Throws: `ModelFileError` naming the file, the byte and what is wrong.
     public init(path: String) throws(ModelFileError) {
         file = try MappedFile(path: path)
-        var cursor = GGUFCursor(file: file)
-        let (tensorCount, keyCount) = try Self.readCounts(&cursor, path: path)
-        metadata = try Self.readMetadata(&cursor, count: keyCount, path: path)
-        tensors = try Self.readTensors(&cursor, count: tensorCount, metadata: metadata, file: file)
+        do throws(ModelFileError) {
+            var cursor = GGUFCursor(file: file)
+            let (tensorCount, keyCount) = try Self.readCounts(&cursor, path: path)
+            metadata = try Self.readMetadata(&cursor, count: keyCount, path: path)
+            tensors = try Self.readTensors(&cursor, count: tensorCount, metadata: metadata, file: file)
+        } catch {
+            // Half of a change looks like damage.
+            try file.checkUnchanged()
+            throw error
+        }
+        try file.checkUnchanged()
     }
 
     /// The tensor called `name`.

@@ -77,6 +77,14 @@ public struct MappedTensor: @unchecked Sendable {
     public let bytes: UnsafeRawBufferPointer
     let file: MappedFile
 
+    /// Where it begins in the file.
+    public var offset: Int { bytes.baseAddress! - file.bytes.baseAddress! }
+
+    /// Throws if what was read of its file so far is not the file that was opened; see `MappedFile.checkUnchanged`.
+    ///
+    /// - Throws: `ModelFileError.changed`.
+    public func checkUnchanged() throws(ModelFileError) { try file.checkUnchanged() }
+
     /// The number of elements.
     public var elementCount: Int { shape.reduce(1, *) }
 }
