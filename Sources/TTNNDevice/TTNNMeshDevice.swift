@@ -99,7 +99,7 @@ final class TTNNMeshDevice: MeshDevice {
             guard let mesh = device as? TTNNMeshDevice else {
                 throw DeviceFault(
                     operation: BridgeRequest.load.operation, reason: "\(device.platformName) is no Tenstorrent mesh",
-                    repeats: true)
+                    cause: .settings)
             }
             return try TTNNModel(initialization, mesh)
         }

@@ -130,11 +130,11 @@ final class TTNNModel: TTModel {
             throw error
         } catch let error as TTNNError {
             guard case .refused(let operation, let reason) = error else {
-                throw DeviceFault(operation: kind.operation, reason: error.description, repeats: true)
+                throw DeviceFault(operation: kind.operation, reason: error.description, cause: .settings)
             }
-            throw DeviceFault(operation: operation, reason: reason, repeats: true)
+            throw DeviceFault(operation: operation, reason: reason, cause: .settings)
         } catch {
-            throw DeviceFault(operation: kind.operation, reason: "\(error)", repeats: true)
+            throw DeviceFault(operation: kind.operation, reason: "\(error)", cause: .settings)
         }
     }
 

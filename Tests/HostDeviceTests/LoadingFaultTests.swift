@@ -52,6 +52,92 @@ import Testing
         }
     }
 
+    // MARK: Damage
+
+    private static let plan = WarmUpPlan(
+        decodeBatchSize: 2, pageTableWidth: 16, traceMode: true, samplePrefillOnDevice: false,
+        sampleDecodeOnDevice: true)
+
+    /// Overwrites tensors whose names `isMeant` with one byte.
+    private func overwritten(
+        _ name: String, with byte: UInt8, _ isMeant: @escaping (MappedTensor) -> Bool, _ body: (String) throws -> Void
+    ) throws {
+        try changed(
+            name,
+            { file, data in
+                for tensor in file.tensors.values where isMeant(tensor) {
+                    let place = tensor.offset..<tensor.offset + tensor.bytes.count
+                    data.replaceSubrange(place, with: repeatElement(byte, count: place.count))
+                }
+            }, body)
+    }
+
+    /// Matrices whose weights give no numbers, or nothing at all, are found before a job is: the file's fault.
+    @Test(arguments: ["tiny-f32", "tiny-f16", "tiny-q4_0"], [UInt8(0xff), 0])
+    func matricesWithoutWeightsAreFoundAtWarmUp(name: String, byte: UInt8) throws {
+        for optimizations in Optimizations.allCases {
+            try overwritten(name, with: byte) {
+                $0.shape.count == 2
+            } _: { path in
+                let loaded = try LoadedModel(path: path, optimizations)
+                let fault = #expect(throws: DeviceFault.self) { try loaded.model.warmUp(Self.plan) }
+                #expect(fault?.cause == .model, "\(String(describing: fault))")
+                #expect(fault?.description.hasPrefix(path + ": the model's logits are") == true)
+            }
+        }
+    }
+
+    @Test(arguments: [UInt8(0xff), 0], ["blk.1.ffn_norm.weight", "output_norm.weight", "blk.0.attn_norm.weight"])
+    func normsThatAreNoneAreNamed(byte: UInt8, name: String) throws {
+        try overwritten("tiny-f32", with: byte) {
+            $0.name == name
+        } _: { path in
+            let error = #expect(throws: ModelFileError.self) { try LoadedModel(path: path) }
+            guard case .corrupt(_, let offset, let reason) = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(reason.contains("tensor \(name) has ") && error?.mayPass == false)
+            let place = try GGUFFile(path: path).tensor(name).offset
+            #expect(offset == place)
+        }
+    }
+
+    /// Padding tokens' embeddings may be zeros, and one token's may be damaged: others are asked.
+    @Test(arguments: [UInt8(0xff), 0])
+    func aModelWithoutAFirstTokenIsNotRefused(byte: UInt8) throws {
+        // This one has a head of its own, which answers as before.
+        try changed("tiny-f16") { file, data in
+            let embedding = try file.tensor("token_embd.weight")
+            let row = embedding.bytes.count / embedding.shape[1]
+            data.replaceSubrange(embedding.offset..<embedding.offset + row, with: repeatElement(byte, count: row))
+        } _: { path in
+            let loaded = try LoadedModel(path: path)
+            try loaded.model.warmUp(Self.plan)
+            #expect(try loaded.prefill([1, 2, 3]).allSatisfy(\.isFinite))
+        }
+    }
+
+    /// What was computed while somebody changed the file is nobody's token, and no device's fault.
+    @Test(arguments: [false, true])
+    func aFileThatIsChangedAtWorkIsTheModelsFault(isCut: Bool) throws {
+        try changed("tiny-f32", { _, _ in }) { path in
+            let loaded = try LoadedModel(path: path)
+            try loaded.model.warmUp(Self.plan)
+            _ = try loaded.prefill([1, 2, 3])
+            if isCut {
+                #expect(truncate(path, 100) == 0)
+            } else {
+                try FileManager.default.setAttributes([.modificationDate: Date() + 9], ofItemAtPath: path)
+            }
+            let fault = #expect(throws: DeviceFault.self) { _ = try loaded.prefill([4, 5]) }
+            #expect(fault?.cause == .model && fault?.description.hasPrefix(path + ": was changed") == true)
+            #expect(throws: DeviceFault.self) { _ = try loaded.decode([4], [3], table: loaded.table(rows: 1)) }
+        }
+    }
+
+    // MARK: Files that are refused
+
     @Test func missingTensorsAreNamed() throws {
         try changed("tiny-f32") { _, data in
             let name = try #require(data.range(of: Data("blk.1.ffn_up.weight".utf8)))
@@ -70,8 +156,11 @@ import Testing
             let name = try #require(data.range(of: Data(prefix + "output.weight".utf8)))
             data.replaceSubrange(name, with: Data(prefix + "output.biases".utf8))
         } _: { path in
-            #expect(throws: ModelFileError.unsupported(path: path, what: "tensor output.biases")) {
-                try LoadedModel(path: path)
+            let error = ModelFileError.unsupported(path: path, what: "tensor output.biases")
+            #expect(throws: error) { try LoadedModel(path: path) }
+            // And before anything is loaded.
+            #expect(throws: error) {
+                try HostPlatform().check(EngineConfiguration(), for: ModelConfig(gguf: GGUFFile(path: path)))
             }
         }
     }

@@ -123,7 +123,7 @@ struct MockMeshTests {
         let fault = #expect(throws: DeviceFault.self) {
             try model.allocateKVCache(KVCacheShape(blockCount: 4160, blockSize: 64))
         }
-        #expect(fault?.repeats == true)
+        #expect(fault?.cause == .settings)
         for words in [
             "4160 blocks of 64 tokens", "32 layers of 8 heads of 128", "Out of Memory", "num_blocks_override",
         ] {

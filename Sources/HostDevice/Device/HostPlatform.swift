@@ -30,6 +30,21 @@ public struct HostPlatform: DevicePlatform {
         }
     }
 
+    /// Everything short of reading the weights: settings, kernels, the mesh, the file's tensors, and whether what memory is free
+    /// now holds one longest sequence.
+    public func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws {
+        let checked = try TTPlatform.checkAndUpdateConfig(configuration, model: model, platformName: name)
+        _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)
+        _ = try KernelSet.fromEnvironment()
+        _ = try LlamaTensors(GGUFFile(path: model.path), model)
+        let block = KVCacheGeometry(
+            model, KVCacheShape(blockCount: 1, blockSize: checked.blockSize),
+            type: HostLlamaModel.cacheType(checked.kvCacheDType, checked.tt.optimizations))
+        _ = try KVBlockCount.pool(
+            checked, model: model.name, bytesPerBlock: block.blockBytes,
+            availableBytes: AvailableMemory.forCache())
+    }
+
     /// Opens the host, or the replica's group of its cores, with the configuration's threads.
     ///
     /// - Throws: `ConfigurationError.contradiction` for any other mesh than (1, 1).

@@ -32,8 +32,8 @@ public final class HostLlamaModel: TTModel {
     private static let outputRows = 32
 
     let parts: Parts
+    private let config: ModelConfig
     private let maxBatchSize: Int
-    private let layerCount: Int
     private var forward: LlamaForward?
     private var blockCount = 0
     private var blockSize = 0
@@ -62,10 +62,11 @@ public final class HostLlamaModel: TTModel {
                 vocabulary: config.vocabularySize),
             weights: weights, kernels: kernels, pool: pool,
             rotary: try RotaryFrequencies(config.rope),
-            epsilon: config.rmsNormEpsilon, kvCacheDType: initialization.kvCacheDType ?? (int8 ? .float16 : .float32),
+            epsilon: config.rmsNormEpsilon,
+            kvCacheDType: Self.cacheType(initialization.kvCacheDType, initialization.optimizations),
             maxSequenceLength: initialization.maxSequenceLength, profile: profile)
+        self.config = config
         maxBatchSize = initialization.maxBatchSize
-        layerCount = config.layerCount
     }
 
     /// Any sampling parameters and batch size; draws from `SampleStream`; blocks may be shared.
@@ -88,7 +89,8 @@ public final class HostLlamaModel: TTModel {
         } catch {
             throw DeviceFault(
                 operation: "KV cache allocation",
-                reason: "\(shape.blockCount) blocks of \(shape.blockSize) tokens: \(error)")
+                reason: "\(config.path): \(shape.blockCount) blocks of \(shape.blockSize) tokens: \(error)",
+                cause: .model)
         }
         blockCount = shape.blockCount
         blockSize = shape.blockSize
@@ -107,14 +109,29 @@ public final class HostLlamaModel: TTModel {
         forward.takeCacheMemory(blocks: min(plan.decodeBatchSize * slotBlocks, blockCount))
         forward.keepsTraces = plan.traceMode
         if plan.traceMode { forward.captureDecodeTraces(upTo: plan.decodeBatchSize) }
-        let table = PageTable(rows: 1, width: plan.pageTableWidth)
-        let output = try prefillForward(
-            PrefillBatch(tokens: [[0]], startPositions: [0], pageTable: table, slots: [0], sampling: [.onHost]))
-        if output.rows == [.notNumbers] {
-            throw DeviceFault(
-                operation: "warm-up", reason: "the logits are not numbers: the model's file is damaged",
-                repeats: true)
+        try checkAnswers(pageTableWidth: plan.pageTableWidth)
+    }
+
+    /// Throws if the model has an answer to none of some tokens. A single one may be without: of a token that was never
+    /// trained, the embedding may be zeros.
+    private func checkAnswers(pageTableWidth: Int) throws(DeviceFault) {
+        let last = Int32(parts.geometry.vocabulary - 1)
+        var complaint = ""
+        for token in [0, min(1, last), last / 2, last] {
+            let output = try prefillForward(
+                PrefillBatch(
+                    tokens: [[token]], startPositions: [0], pageTable: PageTable(rows: 1, width: pageTableWidth),
+                    slots: [0], sampling: [.onHost]))
+            guard case .logits(let logits) = output.rows[0] else {
+                complaint = "the model's logits are not numbers"
+                continue
+            }
+            if logits.count < 2 || logits.contains(where: { $0 != logits[0] }) { return }
+            complaint = "the model's logits are all the same, whatever the token"
         }
+        throw DeviceFault(
+            operation: "warm-up", reason: "\(config.path): \(complaint); the file is damaged, fetch it again",
+            cause: .model)
     }
 
     /// Prefills the rows' tokens, tile by tile across rows; only each row's last token gets an output.
@@ -148,6 +165,7 @@ public final class HostLlamaModel: TTModel {
         }
         run(&tile, forward, batch, &outputs)
         output(&tile, forward, batch, &outputs)
+        try checkFile("prefill step")
         return StepOutput(rows: outputs)
     }
 
@@ -191,6 +209,7 @@ public final class HostLlamaModel: TTModel {
             if case .token(let token) = decoded[slot] { state.sampled[slot] = token } else { state.sampled[slot] = nil }
             row += 1
         }
+        try checkFile("decode step")
         isPending = true
     }
 
@@ -212,9 +231,21 @@ private struct PrefillTile {
 
 extension HostLlamaModel {
     private func cacheGeometry(_ shape: KVCacheShape) -> KVCacheGeometry {
-        KVCacheGeometry(
-            layers: layerCount, heads: parts.geometry.keyValueHeads, headSize: parts.geometry.headSize,
-            blockCount: shape.blockCount, blockSize: shape.blockSize, type: parts.kvCacheDType)
+        KVCacheGeometry(config, shape, type: parts.kvCacheDType)
+    }
+
+    /// What keys and values are kept as.
+    static func cacheType(_ given: KVCacheDType?, _ optimizations: Optimizations?) -> KVCacheDType {
+        given ?? (optimizations != .accuracy ? .float16 : .float32)
+    }
+
+    /// What was computed from a file that somebody has changed meanwhile is nobody's result.
+    private func checkFile(_ operation: String) throws(DeviceFault) {
+        do throws(ModelFileError) {
+            try parts.weights.embedding.checkUnchanged()
+        } catch {
+            throw DeviceFault(operation: operation, reason: error.description, cause: .model)
+        }
     }
 
     private func readyForward(_ operation: String) throws(DeviceFault) -> LlamaForward {

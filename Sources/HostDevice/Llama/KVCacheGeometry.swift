@@ -1,6 +1,7 @@
 // Where keys and values of each layer, block and head lie in the cache's memory.
 
 import CHostKernels
+import ModelFiles
 import TTPlatform
 
 /// The paged KV cache's layout; see `hk_cache`.
@@ -57,6 +58,15 @@ struct KVCacheGeometry: Sendable, Equatable {
         for (from, to) in zip(parts(of: source..<source + 1), parts(of: target..<target + 1)) {
             (memory.base + to.lowerBound).update(from: memory.base + from.lowerBound, count: from.count)
         }
+    }
+}
+
+extension KVCacheGeometry {
+    /// The layout of a model's cache.
+    init(_ model: ModelConfig, _ shape: KVCacheShape, type: KVCacheDType) {
+        self.init(
+            layers: model.layerCount, heads: model.keyValueHeadCount, headSize: model.headSize,
+            blockCount: shape.blockCount, blockSize: shape.blockSize, type: type)
     }
 }
 

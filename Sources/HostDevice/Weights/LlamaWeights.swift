@@ -1,7 +1,6 @@
-// The tensors of a llama model, checked against its configuration and packed.
+// The weights of a llama model, packed for the kernels.
 
 import CHostKernels
-import Glibc
 import ModelFiles
 
 /// The weights of a llama model.
@@ -29,75 +28,52 @@ struct LlamaWeights: Sendable {
     /// Reads and packs all weights.
     ///
     /// - Parameter int8: for int8 activations, where a matrix can be multiplied by them.
-    /// - Throws: `ModelFileError.missingTensor`, `.wrongShape` or `.unsupported`; `HostDeviceError.outOfMemory`.
+    /// - Throws: `ModelFileError`: what `LlamaTensors` refuses, a norm that is none, a file that was changed meanwhile;
+    ///   `HostDeviceError.outOfMemory`.
     init(_ file: GGUFFile, _ config: ModelConfig, int8: Bool, pool: ThreadPool) throws {
-        let reader = TensorReader(file: file, int8: int8, pool: pool)
-        let (hidden, feedForward) = (config.hiddenSize, config.intermediateSize)
-        let queryWidth = config.attentionHeadCount * config.headSize
-        let keyWidth = config.keyValueHeadCount * config.headSize
-        embedding = try reader.tensor("token_embd.weight", [hidden, config.vocabularySize])
-        var layers: [Layer] = []
-        for index in 0..<config.layerCount {
-            let prefix = "blk.\(index)."
-            layers.append(
+        let tensors = try LlamaTensors(file, config)
+        embedding = tensors.embedding
+        do {
+            outputNorm = try Self.norm(tensors.outputNorm, file)
+            // Vectors first: damage that shows in them is found before minutes are spent on a large file.
+            let norms = try tensors.layers.map { layer in
+                (
+                    attention: try Self.norm(layer.attentionNorm, file),
+                    feedForward: try Self.norm(layer.feedForwardNorm, file)
+                )
+            }
+            // Matrices lie in it in the order of their use.
+            let arena = DeviceArena()
+            func packed(_ tensor: MappedTensor) throws(HostDeviceError) -> PackedMatrix {
+                try PackedMatrix(tensor, int8: int8, pool: pool, arena: arena)
+            }
+            layers = try zip(tensors.layers, norms).map { layer, norms in
                 Layer(
-                    attentionNorm: try reader.vector(prefix + "attn_norm.weight", hidden),
-                    query: try reader.matrix(prefix + "attn_q.weight", hidden, queryWidth),
-                    key: try reader.matrix(prefix + "attn_k.weight", hidden, keyWidth),
-                    value: try reader.matrix(prefix + "attn_v.weight", hidden, keyWidth),
-                    attentionOutput: try reader.matrix(prefix + "attn_output.weight", queryWidth, hidden),
-                    feedForwardNorm: try reader.vector(prefix + "ffn_norm.weight", hidden),
-                    gate: try reader.matrix(prefix + "ffn_gate.weight", hidden, feedForward),
-                    up: try reader.matrix(prefix + "ffn_up.weight", hidden, feedForward),
-                    down: try reader.matrix(prefix + "ffn_down.weight", feedForward, hidden)))
+                    attentionNorm: norms.attention, query: try packed(layer.query), key: try packed(layer.key),
+                    value: try packed(layer.value), attentionOutput: try packed(layer.attentionOutput),
+                    feedForwardNorm: norms.feedForward, gate: try packed(layer.gate), up: try packed(layer.up),
+                    down: try packed(layer.down))
+            }
+            output = try packed(tensors.output)
+        } catch {
+            // Half of a change looks like damage.
+            try file.file.checkUnchanged()
+            throw error
         }
-        self.layers = layers
-        outputNorm = try reader.vector("output_norm.weight", hidden)
-        let head = file.tensors["output.weight"] == nil ? "token_embd.weight" : "output.weight"
-        output = try reader.matrix(head, hidden, config.vocabularySize)
-        try reader.refuseUnread()
-    }
-}
-
-/// Takes tensors out of a file, checking each, and remembers which were taken.
-private final class TensorReader {
-    let file: GGUFFile
-    let int8: Bool
-    let pool: ThreadPool
-    /// Matrices lie in it in the order of their use.
-    private let arena = DeviceArena()
-    private var taken: Set<String> = ["rope_freqs.weight"]
-
-    init(file: GGUFFile, int8: Bool, pool: ThreadPool) {
-        self.file = file
-        self.int8 = int8
-        self.pool = pool
+        try file.file.checkUnchanged()
     }
 
-    func tensor(_ name: String, _ shape: [Int]) throws(ModelFileError) -> MappedTensor {
-        let tensor = try file.tensor(name)
-        guard tensor.shape == shape else {
-            throw .wrongShape(path: file.path, name: name, expected: shape, found: tensor.shape)
-        }
-        taken.insert(name)
-        return tensor
-    }
-
-    func matrix(_ name: String, _ inputs: Int, _ outputs: Int) throws -> PackedMatrix {
-        try PackedMatrix(tensor(name, [inputs, outputs]), int8: int8, pool: pool, arena: arena)
-    }
-
-    func vector(_ name: String, _ count: Int) throws -> DeviceBuffer<Float> {
-        let tensor = try tensor(name, [count])
+    /// The scales of a norm. No model has one that is not a number, or no other than 0: such a file is damaged.
+    private static func norm(_ tensor: MappedTensor, _ file: GGUFFile) throws -> DeviceBuffer<Float> {
+        let count = tensor.elementCount
         let values = try DeviceBuffer<Float>(count: count)
         hk_gguf_row(tensor.type.rawValue, tensor.bytes.baseAddress!, count, values.base)
-        return values
-    }
-
-    /// A tensor that nobody asked for, a bias for example, would silently change what the model computes.
-    func refuseUnread() throws(ModelFileError) {
-        if let name = file.tensors.keys.filter({ !taken.contains($0) }).min() {
-            throw .unsupported(path: file.path, what: "tensor \(name)")
+        let numbers = UnsafeBufferPointer(start: values.base, count: count)
+        func damaged(_ how: String) -> ModelFileError {
+            .corrupt(path: file.path, offset: tensor.offset, reason: "tensor \(tensor.name) \(how)")
         }
+        guard numbers.allSatisfy(\.isFinite) else { throw damaged("has values that are not numbers") }
+        guard numbers.contains(where: { $0 != 0 }) else { throw damaged("has no other values than 0") }
+        return values
     }
 }

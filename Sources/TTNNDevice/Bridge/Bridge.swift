@@ -184,8 +184,9 @@ final class Bridge {
         var reason = error.description
         if !error.leavesConnection { hasFailed = true }
         if case .ended = error, let end = process.wait(until: Deadline(seconds: 2)) { reason += ": \(end)" }
-        var repeats = false
-        if case .refused = error { repeats = true }
-        return DeviceFault(operation: kind.operation, reason: reason, repeats: repeats)
+        if case .refused = error {
+            return DeviceFault(operation: kind.operation, reason: reason, cause: .settings)
+        }
+        return DeviceFault(operation: kind.operation, reason: reason)
     }
 }

@@ -10,6 +10,11 @@ public protocol DevicePlatform: Sendable {
     /// Looks for devices without opening any.
     func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery
 
+    /// Checks what can be known of a configuration and a model without opening a device.
+    ///
+    /// - Throws: `ConfigurationError`, `ModelFileError` or the platform's own error, each with a message for a person.
+    func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws
+
     /// Opens the mesh that the configuration asks for, for one of its replicas, as `model` needs it.
     ///
     /// Replicas are opened one after another, and each has its own part of what there is. It is called on the thread that
@@ -20,6 +25,13 @@ public protocol DevicePlatform: Sendable {
     func openMeshDevice(
         _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
     ) throws -> any MeshDevice
+}
+
+extension DevicePlatform {
+    /// The rules that need no hardware.
+    public func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws {
+        _ = try TTPlatform.checkAndUpdateConfig(configuration, model: model, platformName: name)
+    }
 }
 
 /// What a device needs of the program that uses it.

@@ -49,22 +49,34 @@ extension MeshDevice {
     public var warnings: [ConfigurationWarning] { [] }
 }
 
-/// A device that failed while it ran. The jobs on it are put back; the daemon opens the device again.
+/// A device that failed while it ran. The jobs on it are put back; what is done then depends on the cause.
 public struct DeviceFault: Error, Equatable, CustomStringConvertible {
     /// What the device was doing, for example `decode step`.
     public var operation: String
     /// What went wrong, for a person.
     public var reason: String
-    /// It would go wrong in the same way on a device that was opened again, for example for want of memory.
-    public var repeats: Bool
+    /// Whose fault it is.
+    public var cause: Cause
 
-    /// A fault of `operation` because of `reason`.
-    public init(operation: String, reason: String, repeats: Bool = false) {
+    /// Whose fault a fault is.
+    public enum Cause: Sendable, Equatable {
+        /// The device's, or that of a row in its batch: it may go well on a device that was opened again.
+        case device
+        /// The model's: its file is damaged or lost, or it does not fit into what memory is free. Another model would run.
+        case model
+        /// The settings' and versions': it would go wrong in the same way on a device that was opened again.
+        case settings
+    }
+
+    /// A fault of `operation` because of `reason`; of a model's fault, `reason` names the file.
+    public init(operation: String, reason: String, cause: Cause = .device) {
         self.operation = operation
         self.reason = reason
-        self.repeats = repeats
+        self.cause = cause
     }
 
     /// One line for a person.
-    public var description: String { "device fault in \(operation): \(reason)" }
+    public var description: String {
+        cause == .model ? "\(reason) (found in \(operation))" : "device fault in \(operation): \(reason)"
+    }
 }
