@@ -47,5 +47,8 @@ public enum Migrations {
         Migration(
             version: 4, name: "0004_progress", bytes: PackageResources._004_progress_sql,
             checksum: "641594a72d22da03"),
+        Migration(
+            version: 5, name: "0005_model_faults", bytes: PackageResources._005_model_faults_sql,
+            checksum: "fffee1928cb35aa3"),
     ]
 }

@@ -71,13 +71,22 @@ public protocol JobStore: Sendable {
         _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
     ) throws(JobStoreError) -> ReleaseReport
 
-    /// Puts a batch off whose model cannot be used at the moment. Returns how many times in a row that was.
+    /// Counts against a batch that its model cannot be used, and against those that would have run with the same model now.
+    /// They are put off, unless it was the `limit`-th time in a row: then they can be claimed, to be failed. The first job
+    /// that succeeds with the model ends the row for all of them.
+    ///
+    /// Returns how many times in a row that was for the batch; 0 if it has ended.
+    @discardableResult
     func postpone(
-        _ batch: BatchID, backoff: Backoff, because reason: String, at now: Milliseconds
+        _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
     ) throws(JobStoreError) -> Int
 
-    /// Takes note that the model of a batch can be used.
-    func forgetModelTrouble(_ batch: BatchID) throws(JobStoreError)
+    /// Takes note that a life of the daemon is loading the model of a batch, or with nil that it is no more.
+    func noteLoading(for batch: BatchID?, incarnation: Incarnation) throws(JobStoreError)
+
+    /// The batch whose model the life before `incarnation` was loading when it died; nil unless the one before that had died
+    /// so as well, with the same model. One death is nobody's fault.
+    func loadingThatKilled(before incarnation: Incarnation) throws(JobStoreError) -> BatchID?
 
     /// Of jobs in flight, those whose result nobody wants any more (their batch was cancelled).
     func revoked(

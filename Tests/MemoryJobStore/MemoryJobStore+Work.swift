@@ -99,6 +99,7 @@ extension MemoryJobStore {
                     case .expired: (.expired, .expired)
                     }
                 report.finished += 1
+                if state == .succeeded { rows.forgetModelTrouble(ticket.batch) }
                 if rows.end(ticket.job, as: state, outcome, at: now) { report.closedBatches.append(ticket.batch) }
             }
             report.closedBatches.sort()
@@ -124,22 +125,31 @@ extension MemoryJobStore {
     }
 
     package func postpone(
-        _ batch: BatchID, backoff: Backoff, because reason: String, at now: Milliseconds
+        _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
     ) throws(JobStoreError) -> Int {
         try write { rows in
-            guard rows[batch]?.status == .inProgress else { return (rows[batch]?.modelErrors ?? 0) + 1 }
-            rows[batch]!.modelErrors += 1
-            rows[batch]!.modelError = reason
-            let delay = backoff.delayMS(after: rows[batch]!.modelErrors)
-            rows[batch]!.notBefore = delay > 0 ? now + delay : nil
-            return rows[batch]!.modelErrors
+            guard let row = rows[batch] else { return 0 }
+            let others = rows.claimable.filter { $0.id != batch && $0.new.model == row.new.model }
+            let struck = others + (row.status == .inProgress ? [row] : [])
+            for row in struck {
+                row.modelErrors += 1
+                row.modelError = reason
+                let delay = row.modelErrors < limit ? backoff.delayMS(after: row.modelErrors) : 0
+                row.notBefore = delay > 0 ? now + delay : nil
+            }
+            return row.status == .inProgress ? row.modelErrors : 0
         }
     }
 
-    package func forgetModelTrouble(_ batch: BatchID) throws(JobStoreError) {
-        try write { rows in
-            rows[batch]?.modelErrors = 0
-            rows[batch]?.modelError = nil
+    package func noteLoading(for batch: BatchID?, incarnation: Incarnation) throws(JobStoreError) {
+        try write { $0.loading[incarnation] = batch }
+    }
+
+    package func loadingThatKilled(before incarnation: Incarnation) throws(JobStoreError) -> BatchID? {
+        try read { rows in
+            let (last, first) = (rows.loadingAtDeath(-1, incarnation), rows.loadingAtDeath(-2, incarnation))
+            guard let last, let first, last.new.model == first.new.model else { return nil }
+            return last.id
         }
     }
 }
@@ -153,6 +163,22 @@ extension Rows {
         changes += open.filter { !$0.isUrgent }.compactMap(\.urgentFrom)
         changes += open.filter { $0.jobs.contains { jobs[$0]!.isReady } }.compactMap(\.new.deadline)
         return changes.min()
+    }
+
+    /// A job of the batch has run: the model can be used, for all that ask for it.
+    func forgetModelTrouble(_ batch: BatchID) {
+        let model = self[batch]!.new.model
+        for row in batches.compactMap(\.self) where row.status == .inProgress && row.new.model == model {
+            row.modelErrors = 0
+            row.modelError = nil
+        }
+    }
+
+    /// The batch whose model the life `distance` from `incarnation` was loading when it died.
+    func loadingAtDeath(_ distance: Int64, _ incarnation: Incarnation) -> BatchRow? {
+        let life = lives.first { $0.id.rawValue == incarnation.rawValue + distance }
+        guard let life, life.stopped == nil, let batch = loading[life.id] else { return nil }
+        return self[batch]
     }
 
     mutating func release(

@@ -97,6 +97,8 @@ struct Rows {
     var batches: [BatchRow?] = []
     var jobs: [JobRow?] = []
     var lives: [IncarnationSummary] = []
+    /// The batches whose models lives are loading.
+    var loading: [Incarnation: BatchID] = [:]
     var intervals: [MetricsInterval] = []
     /// What was said last, and how many tokens the batch's ended jobs had then.
     var progress: [BatchID: (said: BatchProgress, endedTokens: Int64)] = [:]

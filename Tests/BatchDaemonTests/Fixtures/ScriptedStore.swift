@@ -96,12 +96,18 @@ extension ScriptedStore {
     }
 
     func postpone(
-        _ batch: BatchID, backoff: Backoff, because reason: String, at now: Milliseconds
+        _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
     ) throws(JobStoreError) -> Int {
-        try store.postpone(batch, backoff: backoff, because: reason, at: now)
+        try store.postpone(batch, limit: limit, backoff: backoff, because: reason, at: now)
     }
 
-    func forgetModelTrouble(_ batch: BatchID) throws(JobStoreError) { try store.forgetModelTrouble(batch) }
+    func noteLoading(for batch: BatchID?, incarnation: Incarnation) throws(JobStoreError) {
+        try store.noteLoading(for: batch, incarnation: incarnation)
+    }
+
+    func loadingThatKilled(before incarnation: Incarnation) throws(JobStoreError) -> BatchID? {
+        try store.loadingThatKilled(before: incarnation)
+    }
 
     func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)? { store.watch(handler) }
 

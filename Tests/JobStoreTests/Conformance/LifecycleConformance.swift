@@ -361,29 +361,4 @@ struct LifecycleConformance {
             }
         }
     }
-
-    @Test(arguments: StoreKind.allCases)
-    func aBatchWhoseModelCannotBeUsedIsPutOff(kind: StoreKind) throws {
-        let fixture = try kind.make()
-        let store = fixture.store
-        let (lease, life) = try life(store)
-        defer { lease.release() }
-        let id = try store.enqueue(2)
-        let other = try store.enqueue(2)
-        let backoff = Backoff(firstMS: 100, longestMS: 1000)
-        #expect(try store.postpone(id, backoff: backoff, because: "gone", at: 1000) == 1)
-        #expect(try store.batch(id).modelTrouble == ModelTrouble(times: 1, reason: "gone", until: 1100))
-        #expect(try store.claimableBatch(among: nil)?.id == other)
-        #expect(try store.claim(1, of: id, incarnation: life, at: 1001).isEmpty)
-        #expect(try store.nextAttempt(among: [id]) == 1100)
-        #expect(try store.passTime(at: 1100).next == nil)
-        #expect(try store.claimableBatch(among: nil)?.id == id)
-        #expect(try store.postpone(id, backoff: backoff, because: "gone", at: 1100) == 2)
-        #expect(try store.batch(id).modelTrouble?.until == 1300)
-        _ = try store.passTime(at: 1300)
-        try store.forgetModelTrouble(id)
-        #expect(try store.batch(id).modelTrouble == nil)
-        #expect(try store.postpone(id, backoff: .none, because: "gone", at: 1400) == 1)
-        #expect(try store.claimableBatch(among: [id])?.id == id)
-    }
 }

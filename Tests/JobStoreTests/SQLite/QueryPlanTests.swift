@@ -44,6 +44,13 @@ import Testing
         #expect(!plan.contains("SCAN jobs") && !plan.contains("SCAN batches"), "\(plan)")
     }
 
+    /// It is asked at every group of results.
+    @Test func aModelsTroubleIsForgottenWithoutLookingAtBatches() throws {
+        let plan = try plan(Database.forgetModelTroubleSQL)
+        #expect(plan.contains("USING INDEX batches_in_trouble (model=?)"), "\(plan)")
+        #expect(!plan.contains("SCAN"), "\(plan)")
+    }
+
     @Test(arguments: ResultOrder.allCases, [JobState.terminal, [.failed], [.failed, .cancelled], [.succeeded]])
     func pagesOfResultsAreReadFromAnIndexInOrder(order: ResultOrder, states: Set<JobState>) throws {
         let plan = try plan(

@@ -58,6 +58,7 @@ struct BatchTally {
             usage.promptTokens, usage.cachedTokens, usage.completionTokens,
             timedJobs, timings.queuedMS, timings.prefillMS, timings.decodeMS, timings.totalMS, ready,
             batch)
+        if ended[.succeeded, default: 0] > 0 { try db.forgetModelTrouble(batch) }
         return try Self.closeIfDone(batch, db, at: now)
     }
 

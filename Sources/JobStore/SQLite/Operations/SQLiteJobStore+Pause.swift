@@ -1,4 +1,4 @@
-// Keeping jobs from being claimed: by wish, or because their model cannot be used at the moment.
+// Keeping jobs from being claimed by wish.
 
 import GRDB
 
@@ -31,30 +31,6 @@ extension SQLiteJobStore {
             try db.join(batch, priority, "paused_ms = NULL")
         }
         DaemonBell.ring(database: path)
-    }
-
-    /// One row.
-    public func postpone(
-        _ batch: BatchID, backoff: Backoff, because reason: String, at now: Milliseconds
-    ) throws(JobStoreError) -> Int {
-        try write { db in
-            let times = Int(try db.number("SELECT model_errors FROM batches WHERE id = ?", batch)) + 1
-            let delay = backoff.delayMS(after: times)
-            try db.run(
-                """
-                UPDATE batches SET model_errors = ?, model_error = ?, not_before_ms = ?
-                WHERE id = ? AND status = 'in_progress'
-                """, times, reason, delay > 0 ? now + delay : nil, batch)
-            return times
-        }
-    }
-
-    /// One row.
-    public func forgetModelTrouble(_ batch: BatchID) throws(JobStoreError) {
-        _ = try write { db in
-            try db.run(
-                "UPDATE batches SET model_errors = 0, model_error = NULL WHERE id = ? AND model_errors > 0", batch)
-        }
     }
 }
 
