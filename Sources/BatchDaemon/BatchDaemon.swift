@@ -79,6 +79,7 @@ public struct BatchDaemon: Sendable {
                 log.error("could not close \(opened.incarnation): \(error)")
             }
         }
+        try course.blameLoading(configuration.model)
         let watch = store.watch { [stop] in stop.wake() }
         defer { watch?.end() }
         log.info("\(opened.incarnation) owns the queue")
@@ -100,45 +101,80 @@ public struct BatchDaemon: Sendable {
         }
     }
 
-    /// Loads the batch's model and works. A batch whose model cannot be had is put off, and after so many tries fails as a
-    /// whole, rather than waiting for ever or keeping others from their turn. `retry` runs it again.
+    /// Loads the batch's model and works. A batch whose model cannot be had is put off, and after so many tries, or at once
+    /// where that does not pass, fails as a whole, rather than waiting for ever or keeping others from their turn. `retry`
+    /// runs it again.
     ///
     /// A device that cannot be opened or loaded now has failed like one that fails under a job, unless it would fail again.
     private func runSession(for batch: ClaimableBatch, _ course: inout DaemonCourse) throws -> SessionEnd {
+        if let error = try persistently({ () throws(JobStoreError) in try course.refusal(of: batch.id) }) ?? nil {
+            try fail(batch, error, &course)
+            return .outOfWork
+        }
+        let model = RequestedModel(batch, configured: configuration.model)
         do {
-            let loading = try SessionLoading(
-                model: batch.model ?? configuration.model, configuration: configuration, platforms: platforms, log: log)
-            _ = try persistently { () throws(JobStoreError) in try course.accept(batch) }
-            return try loading.run(
-                course.queue, drains: drains, stop: stop, clock: clock, suspicion: course.suspicion)
+            let end = try load(batch, model, course)
+            switch end {
+            case .modelFailed(let failure), .deviceFailed(let failure, _, _):
+                guard let refusal = ModelRefusal(failure.fault, of: model) else { return end }
+                try refuse(batch, refusal, &course)
+                return .modelFailed(failure)
+            case .outOfWork, .stopped: return end
+            }
         } catch  where stop.level != .none && !(error is JobStoreError) {
             // What was given up because of the stop is no failure.
-            log.warning("\(error)")
+            log.warning("\((error as? UnopenedDevice)?.cause ?? error)")
             return .stopped
-        } catch let fault as DeviceFault where !fault.repeats {
+        } catch let fault as DeviceFault where fault.cause == .device {
             log.error("\(fault)")
-            return .deviceFailed(EngineFailure(description: fault.description), finished: 0, culprits: 0)
-        } catch  where isAboutTheBatch(error, batch) {
-            let reason = "\(error)"
-            while try persistently({ () throws(JobStoreError) in try course.refuse(batch, because: reason) }) == false {
-            }
+            return .deviceFailed(EngineFailure(fault: fault), finished: 0, culprits: 0)
+        } catch let unopened as UnopenedDevice {
+            throw unopened.cause
+        } catch {
+            guard let refusal = ModelRefusal(error, of: model) else { throw error }
+            try refuse(batch, refusal, &course)
             return .outOfWork
         }
     }
 
-    /// Whether `error` is the batch's model's fault, and not that of the device or the settings. Settings that do not fit
-    /// a model which is not the configured one are no reason to keep the other batches waiting.
-    private func isAboutTheBatch(_ error: any Error, _ batch: ClaimableBatch) -> Bool {
-        guard let model = batch.model else { return false }
-        return switch error {
-        case is ModelLookupError, is ModelFileError, is TokenizerError, ConfigurationError.noModel: true
-        case is ConfigurationError: model != ModelCatalogue.remembered(configuration.model)
-        default: false
+    /// Loads and works. Whose model it loads stands in the store meanwhile, for the case that the daemon dies of it.
+    private func load(_ batch: ClaimableBatch, _ model: RequestedModel, _ course: DaemonCourse) throws -> SessionEnd {
+        let (store, incarnation) = (course.queue.store, course.queue.incarnation)
+        func note(_ batch: BatchID?) throws(JobStoreError) {
+            try persistently { () throws(JobStoreError) in try store.noteLoading(for: batch, incarnation: incarnation) }
         }
+        try note(batch.id)
+        var isLoading = true
+        do {
+            let loading = try SessionLoading(
+                model: model.name, configuration: configuration, platforms: platforms, log: log)
+            failpoint("session.loading")
+            return try loading.run(
+                course.queue, drains: drains, stop: stop, clock: clock, suspicion: course.suspicion,
+                isLoaded: {
+                    isLoading = false
+                    try note(nil)
+                })
+        } catch {
+            if isLoading { try note(nil) }
+            throw error
+        }
+    }
+
+    private func refuse(_ batch: ClaimableBatch, _ refusal: ModelRefusal, _ course: inout DaemonCourse) throws {
+        let error = try persistently { () throws(JobStoreError) in
+            try course.refuse(batch.id, because: refusal)
+        }
+        if let error = error ?? nil { try fail(batch, error, &course) }
+    }
+
+    private func fail(_ batch: ClaimableBatch, _ error: JobError, _ course: inout DaemonCourse) throws(JobStoreError) {
+        while try persistently({ () throws(JobStoreError) in try course.failJobs(of: batch, error) }) == false {}
     }
 
     /// Runs `body` until the store is in order; nil if the daemon was told to stop before. Jobs that were claimed go
     /// back when the incarnation is closed.
+    @discardableResult
     private func persistently<Value>(_ body: () throws(JobStoreError) -> Value) throws(JobStoreError) -> Value? {
         var trouble = StoreTrouble(consequence: "the daemon waits", log: log)
         while true {

@@ -176,7 +176,7 @@ extension Oracle {
             mayBeBlamed = troubles.badOutputs
         case JobError.modelUnavailable:
             reach.count("model unavailable")
-            mayBeBlamed = troubles.models
+            mayBeBlamed = troubles.models || troubles.loading
         default: mayBeBlamed = false
         }
         if !mayBeBlamed { throw Violation("\(job.id) failed without a reason: \(error)") }

@@ -7,9 +7,11 @@ struct Reach: CustomStringConvertible {
     /// What every thousand schedules must have come across.
     private static let wanted = [
         "jobs succeeded", "jobs failed", "jobs expired", "jobs cancelled", "crashed jobs failed", "bad outputs failed",
-        "model unavailable", "device faults", "bad outputs", "daemons killed", "daemons stopped", "daemons drained",
-        "daemons gave up", "store troubles", "pauses", "names taken", "orphaned drafts", "retries", "clock set back",
-        "sessions of several replicas", "faults of one replica among several",
+        "model unavailable", "models failed at work", "models killed daemons", "device faults", "bad outputs",
+        "daemons killed", "daemons stopped", "daemons drained", "daemons gave up", "store troubles", "pauses",
+        "names taken",
+        "orphaned drafts", "retries", "clock set back", "sessions of several replicas",
+        "faults of one replica among several",
     ]
 
     mutating func count(_ what: String, _ times: Int = 1) { counts[what, default: 0] += times }

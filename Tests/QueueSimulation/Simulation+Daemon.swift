@@ -19,6 +19,7 @@ extension Simulation {
             if !calm {
                 let device = session.devices[replica]
                 device.fails = troubles.brokenDevice || troubles.deviceFaults && random.oneIn(12)
+                device.losesModel = troubles.models && random.oneIn(40)
                 device.hasBadRow = troubles.badOutputs && random.oneIn(12)
             }
             session.stepped.turnEngine(replica)
@@ -36,14 +37,15 @@ extension Simulation {
                 maxCrashes: settings.maxCrashes, at: time.wall)
             _ = try store.sweepOrphanedDrafts()
             _ = try store.completeCancellations(at: time.wall)
-            tell("\(opened.incarnation) begins\(drains ? ", to drain the queue" : "")")
             let stop = StopSignal()
+            let course = DaemonCourse(
+                store: store, incarnation: opened.incarnation, scope: .everything, settings: settings, drains: drains,
+                stop: stop, clock: time.clock, log: log)
+            if try store.loadingThatKilled(before: opened.incarnation) != nil { reach.count("models killed daemons") }
+            try course.blameLoading("a")
+            tell("\(opened.incarnation) begins\(drains ? ", to drain the queue" : "")")
             daemon = Daemon(
-                store: store, lease: lease, incarnation: opened.incarnation,
-                course: DaemonCourse(
-                    store: store, incarnation: opened.incarnation, scope: .everything, settings: settings,
-                    drains: drains, stop: stop, clock: time.clock, log: log),
-                stop: stop, drains: drains)
+                store: store, lease: lease, incarnation: opened.incarnation, course: course, stop: stop, drains: drains)
         } catch {
             // A daemon that cannot open its life does not start; somebody starts it again.
             tell("a daemon cannot start: \(error)")
@@ -76,22 +78,18 @@ extension Simulation {
     }
 
     private func beginSession(_ batch: ClaimableBatch, calm: Bool) throws(JobStoreError) {
-        if !calm, troubles.models, random.oneIn(3) {
-            tell("the model of \(batch.id) cannot be used")
-            while true {
-                do throws(JobStoreError) {
-                    if try daemon!.course.refuse(batch, because: "asked for") { return }
-                } catch {
-                    guard error.isTemporary else { throw error }
-                    passTroubledTime()
-                }
-            }
+        let store = daemon!.store
+        let incarnation = daemon!.incarnation
+        if let error = try persistently({ () throws(JobStoreError) in try daemon!.course.refusal(of: batch.id) }) {
+            return try fail(batch, error)
         }
-        do throws(JobStoreError) {
-            try daemon!.course.accept(batch)
-        } catch {
-            guard error.isTemporary else { throw error }
-            return passTroubledTime()
+        try persistently { () throws(JobStoreError) in
+            try store.noteLoading(for: batch.id, incarnation: incarnation)
+        }
+        if !calm, troubles.loading, random.oneIn(3) { return kill() }
+        try persistently { () throws(JobStoreError) in try store.noteLoading(for: nil, incarnation: incarnation) }
+        if !calm, troubles.models, random.oneIn(3) {
+            return try refuse(batch, ModelRefusal(reason: "asked for", mayPass: !random.oneIn(4)))
         }
         let slots = Int.random(in: 1...4, using: &random)
         let runsApart = Bool.random(using: &random)
@@ -107,6 +105,32 @@ extension Simulation {
             prepare: { SimulatedPrompt(body: $0.body).prepared($0) })
         tell("a session for \(batch.id) begins, with \(devices.count) replicas")
         daemon!.session = (stepped, devices)
+        daemon!.batch = batch
+    }
+
+    private func refuse(_ batch: ClaimableBatch, _ refusal: ModelRefusal) throws(JobStoreError) {
+        tell("the model of \(batch.id) cannot be used\(refusal.mayPass ? "" : ", ever")")
+        let error = try persistently { () throws(JobStoreError) in
+            try daemon!.course.refuse(batch.id, because: refusal)
+        }
+        if let error { try fail(batch, error) }
+    }
+
+    private func fail(_ batch: ClaimableBatch, _ error: JobError) throws(JobStoreError) {
+        tell("\(batch.id) fails: \(error.message)")
+        while try !persistently({ () throws(JobStoreError) in try daemon!.course.failJobs(of: batch, error) }) {}
+    }
+
+    @discardableResult
+    private func persistently<Value>(_ body: () throws(JobStoreError) -> Value) throws(JobStoreError) -> Value {
+        while true {
+            do throws(JobStoreError) {
+                return try body()
+            } catch {
+                guard error.isTemporary else { throw error }
+                passTroubledTime()
+            }
+        }
     }
 
     private func turnFeeder(_ session: SteppedSession, _ devices: [SimulatedDevice], calm: Bool) throws {
@@ -128,6 +152,14 @@ extension Simulation {
             reach.count("faults of one replica among several")
         }
         daemon!.session = nil
+        if case .modelFailed(let failure) = end {
+            reach.count("models failed at work")
+            do throws(JobStoreError) {
+                try refuse(daemon!.batch!, ModelRefusal(reason: "\(failure)", mayPass: true))
+            } catch {
+                return try self.end("has ended by \(error)")
+            }
+        }
         do throws(DaemonError) {
             daemon!.waitsUntil = time.steady + (try daemon!.course.note(end))
         } catch {
@@ -145,18 +177,19 @@ extension Simulation {
 
     func stopOrKill() throws {
         guard let running = daemon else { return }
-        if troubles.kills, random.oneIn(2) {
-            tell("kill -9")
-            reach.count("daemons killed")
-            queue.killDaemon()
-            daemon = nil
-            return
-        }
+        if troubles.kills, random.oneIn(2) { return kill() }
         reach.count("daemons stopped")
         let level: StopSignal.Level = random.oneIn(2) ? .graceful : .immediate
         tell("the daemon is asked to stop, \(level)")
         running.stop.request(level)
         if running.session == nil { daemon!.waitsUntil = 0 }
+    }
+
+    private func kill() {
+        tell("kill -9")
+        reach.count("daemons killed")
+        queue.killDaemon()
+        daemon = nil
     }
 
     /// A life ends in good order, as far as the store lets it.

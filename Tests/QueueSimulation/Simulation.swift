@@ -44,6 +44,8 @@ final class Simulation {
         var poison = false
         var store = false
         var models = false
+        /// The daemon dies while it loads models.
+        var loading = false
     }
 
     /// A life of the daemon.
@@ -56,6 +58,8 @@ final class Simulation {
         let drains: Bool
         var waitsUntil: Int64 = 0
         var session: (stepped: SteppedSession, devices: [SimulatedDevice])?
+        /// The batch that the session was begun for.
+        var batch: ClaimableBatch?
     }
 
     init(seed: UInt64, tells: Bool) {
@@ -72,6 +76,7 @@ final class Simulation {
             troubles.poison = random.oneIn(3)
             troubles.store = random.oneIn(3)
             troubles.models = random.oneIn(4)
+            troubles.loading = random.oneIn(8)
         }
         self.troubles = troubles
         settings.pollIntervalMS = Int64.random(in: 1...200, using: &random)

@@ -108,6 +108,8 @@ final class SimulatedDevice: StepExecutor {
     let limits: StepLimits
     /// Makes the next step fail.
     var fails = false
+    /// Makes the next step fail, and it is the model's fault.
+    var losesModel = false
     /// Makes one row of the next step get no token.
     var hasBadRow = false
     private(set) var steps = 0
@@ -140,6 +142,9 @@ final class SimulatedDevice: StepExecutor {
             ids = prefilled.map(\.id)
             if prefilled.contains(where: { $0.tokens[0] == SimulatedPrompt.poison }) { fails = true }
         case .decode(let decoded): ids = decoded.map(\.id)
+        }
+        if losesModel {
+            throw DeviceFault(operation: "simulated step", reason: "the model is lost", cause: .model)
         }
         if fails {
             faults += 1

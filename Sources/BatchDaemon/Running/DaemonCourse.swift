@@ -2,6 +2,7 @@
 
 package import JobStore
 package import Logging
+import TTPlatform
 
 /// Why a daemon could not go on.
 public enum DaemonError: Error, CustomStringConvertible {
@@ -92,11 +93,13 @@ package struct DaemonCourse {
         // Jobs may have been put back, which the queue would not see by itself.
         queue.lookAgain()
         switch end {
-        case .stopped: return 0
+        // A model's failure says nothing about the device.
+        case .stopped, .modelFailed: return 0
         case .outOfWork:
             failures = 0
             return 0
-        case .deviceFailed(let failure, _, _) where failure.repeats: throw .deviceRefuses(failure.description)
+        case .deviceFailed(let failure, _, _) where failure.fault.cause == .settings:
+            throw .deviceRefuses(failure.description)
         case .deviceFailed(let failure, let finished, let culprits):
             // A failure whose culprit was found says nothing about the device, and a job that brings it down by itself
             // is found before the device is given up.
@@ -110,30 +113,70 @@ package struct DaemonCourse {
         }
     }
 
-    /// Puts a batch off whose model cannot be used, or fails its jobs after so many tries; to be called until it returns true.
-    package mutating func refuse(
-        _ batch: ClaimableBatch, because reason: String
-    ) throws(JobStoreError) -> Bool {
-        let store = queue.store
+}
+
+// MARK: - Models that cannot be used
+
+extension DaemonCourse {
+    /// Counts against a batch that its model cannot be used, and puts it off with all that wait for the same model.
+    ///
+    /// Returns why its jobs are to be failed, with `failJobs`: the refusal does not pass, or it was the last time.
+    package func refuse(
+        _ batch: BatchID, because refusal: ModelRefusal
+    ) throws(JobStoreError) -> JobError? {
+        let limit = refusal.mayPass ? settings.maxModelErrors : 1
+        let times = try queue.store.postpone(
+            batch, limit: limit, backoff: settings.backoff, because: refusal.reason, at: clock.now)
+        if times >= limit { return .modelUnavailable(times: times, refusal.reason) }
+        if times > 0 { log.error("\(batch) cannot run now: \(refusal.reason)") }
+        return nil
+    }
+
+    /// Why a batch's jobs are to be failed before its model is tried once more: that was in trouble too often in a row, when
+    /// another batch's turn was or when it ended the daemon.
+    package func refusal(of batch: BatchID) throws(JobStoreError) -> JobError? {
+        guard let trouble = try queue.store.batch(batch).modelTrouble, trouble.times >= settings.maxModelErrors else {
+            return nil
+        }
+        return .modelUnavailable(times: trouble.times, trouble.reason)
+    }
+
+    /// Fails some of a batch's jobs; to be called until it returns true.
+    package mutating func failJobs(of batch: ClaimableBatch, _ error: JobError) throws(JobStoreError) -> Bool {
         if !refused.isEmpty {
-            _ = try store.finish(refused, incarnation: queue.incarnation, at: clock.now)
+            _ = try queue.store.finish(refused, incarnation: queue.incarnation, at: clock.now)
             refused = []
-            return false
         }
-        let times = (try store.batch(batch.id).modelTrouble?.times ?? 0) + 1
-        guard times >= settings.maxModelErrors else {
-            _ = try store.postpone(batch.id, backoff: settings.backoff, because: reason, at: clock.now)
-            log.error("\(batch.id) cannot run now: \(reason)")
-            return true
-        }
-        let error = JobError(code: JobError.modelUnavailable, message: reason, status: 503)
         refused = try queue.claim(1000, of: batch).map { JobCompletion(ticket: $0.ticket, outcome: .failed(error)) }
-        if refused.isEmpty { log.error("\(batch.id) cannot run: \(reason)") }
+        if refused.isEmpty {
+            log.error(
+                """
+                \(batch.id) has failed: \(error.message). `ttbatch retry \(batch.id)` runs its prompts again when that is mended
+                """)
+        }
         return refused.isEmpty
     }
 
-    /// Takes note that the batch's model can be used; to be called until it returns.
-    package func accept(_ batch: ClaimableBatch) throws(JobStoreError) {
-        if try queue.store.batch(batch.id).modelTrouble != nil { try queue.store.forgetModelTrouble(batch.id) }
+    /// Counts it against a model if the last lives of the daemon died while they loaded it.
+    package func blameLoading(_ configuredModel: String) throws(JobStoreError) {
+        guard let killer = try queue.store.loadingThatKilled(before: queue.incarnation) else { return }
+        let model = try queue.store.batch(killer).model ?? configuredModel
+        let reason =
+            "\(model): the daemon died while it loaded the model, and the time before as well; look into the system's log, "
+            + "whether it had enough memory for instance"
+        let times = try queue.store.postpone(
+            killer, limit: settings.maxModelErrors, backoff: settings.backoff, because: reason, at: clock.now)
+        if times > 0 { log.error("\(killer) cannot run now: \(reason)") }
+    }
+}
+
+extension JobError {
+    /// Of a job whose model could not be used.
+    fileprivate static func modelUnavailable(times: Int, _ reason: String) -> JobError {
+        JobError(
+            code: modelUnavailable,
+            message: times == 1
+                ? reason : "the model could not be used \(times) times in a row, the last time: \(reason)",
+            status: 503)
     }
 }

@@ -3,6 +3,7 @@
 import Failpoints
 import JobStore
 import Logging
+import TTPlatform
 
 /// Why a session has ended.
 package enum SessionEnd {
@@ -10,6 +11,8 @@ package enum SessionEnd {
     case outOfWork
     /// The daemon was asked to stop.
     case stopped
+    /// The model failed, and not its device: its jobs are back in the queue, without blame.
+    case modelFailed(EngineFailure)
     /// The device failed; its jobs are back in the queue. `finished` jobs of the session had ended before, and
     /// `culprits` were failed because they had been in flight at too many such failures.
     case deviceFailed(EngineFailure, finished: Int, culprits: Int)
@@ -116,6 +119,7 @@ struct Session {
         failpoint("session.ended")
         if let error = writer.failureOfStore { throw error }
         if let failure = writer.failureOfEngine {
+            if failure.fault.cause == .model { return .modelFailed(failure) }
             return .deviceFailed(failure, finished: writer.finishedCount, culprits: writer.culpritCount)
         }
         return try end.get()

@@ -4,6 +4,7 @@ import JobStore
 import Logging
 import ModelFiles
 import TTEngine
+import TTNNDevice
 import TTPlatform
 import TTWorker
 import Tokenizer
@@ -34,8 +35,11 @@ struct SessionLoading {
     }
 
     /// Opens the replicas' devices, loads the weights and works until the session ends.
+    ///
+    /// - Parameter isLoaded: called when the weights are there and the devices warm.
     func run(
-        _ queue: WorkQueue, drains: Bool, stop: StopSignal, clock: DaemonClock, suspicion: Suspicion
+        _ queue: WorkQueue, drains: Bool, stop: StopSignal, clock: DaemonClock, suspicion: Suspicion,
+        isLoaded: () throws -> Void
     ) throws -> SessionEnd {
         let all = Replica.all(configuration.engine.dataParallelSize)
         let inFlight = InFlight(replicas: all.count)
@@ -45,6 +49,12 @@ struct SessionLoading {
             log: log)
         let began = ContinuousClock.now
         let engines = try startEngines(all, stop: stop, clock: clock, writer.mailbox)
+        do {
+            try isLoaded()
+        } catch {
+            _ = EngineThread.end(engines)
+            throw error
+        }
         log.info("\(name) is ready after \(Int((ContinuousClock.now - began) / .milliseconds(1))) ms")
         // All replicas have the same sizes.
         let limits = engines[0].limits
@@ -104,7 +114,15 @@ private func openEngine(
     _ model: ModelConfig, _ platform: any DevicePlatform, _ settings: EngineConfiguration, _ replica: Replica,
     _ endOfGeneration: Set<Int32>, _ user: DeviceUser, _ log: Logger
 ) throws -> OpenedEngine {
-    let device = try platform.openMeshDevice(settings, for: model, as: replica, user: user)
+    let device: any MeshDevice
+    do {
+        device = try platform.openMeshDevice(settings, for: model, as: replica, user: user)
+    } catch let error as ConfigurationError {
+        if case .noModel = error { throw error }
+        throw UnopenedDevice(cause: error)
+    } catch let error as TTNNError {
+        throw UnopenedDevice(cause: error)
+    }
     log.info("\(replica.prefix)device: \(device.summary)")
     let worker = try TTWorker(
         device: device, configuration: settings, model: model, endOfGenerationTokens: endOfGeneration)

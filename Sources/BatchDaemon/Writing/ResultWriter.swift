@@ -26,11 +26,14 @@ enum WriterMessage: Sendable {
 }
 
 /// How an engine of a session ended, if it was not told to.
-package struct EngineFailure: Sendable {
+package struct EngineFailure: Sendable, CustomStringConvertible {
     /// What happened.
-    let description: String
-    /// It would happen again on a device that was opened anew, whatever the jobs.
-    var repeats = false
+    let fault: DeviceFault
+    /// The replica whose engine it was; the only one where nothing is given.
+    var replica = Replica.only
+
+    /// One line for a person.
+    package var description: String { "\(replica.prefix)\(fault)" }
 }
 
 /// Writes the results of one session. Its own thread runs `run()`; others talk to it through `mailbox`.
@@ -166,10 +169,10 @@ final class ResultWriter: @unchecked Sendable {
         case .engine(.step(let step), let replica): take(step, of: replica)
         case .engine(.putBack(let tickets), _), .unseen(let tickets): release(tickets, because: .stopping)
         case .engine(.fault(let fault, let tickets), let replica):
-            let failure = EngineFailure(description: "\(replica.prefix)\(fault)", repeats: fault.repeats)
-            log.error("\(failure.description)")
+            let failure = EngineFailure(fault: fault, replica: replica)
+            log.error("\(failure)")
             // What fails under any job is no job's fault.
-            let (blamed, others) = fault.repeats ? ([], tickets) : suspicion.note(faultUnder: tickets)
+            let (blamed, others) = fault.cause == .device ? suspicion.note(faultUnder: tickets) : ([], tickets)
             release(
                 blamed,
                 because: .crash(

@@ -116,28 +116,6 @@ struct DrainingTests {
         #expect(ends[1] >= ends[0] && ends[1] >= ends[2])
     }
 
-    @Test func aBatchWhoseModelIsGoneFailsAlone() throws {
-        let gone = fixture.folder.path + "/gone.gguf"
-        try FileManager.default.copyItem(atPath: TinyModel.path, toPath: gone)
-        let broken = fixture.folder.path + "/broken.gguf"
-        try FileManager.default.copyItem(atPath: TinyModel.path, toPath: broken)
-        let lost = try fixture.enqueue([Prompt].some(5).lines, model: gone)
-        let damaged = try fixture.enqueue([Prompt].some(3).lines, model: broken)
-        let prompts = [Prompt].some(7)
-        let well = try fixture.enqueue(prompts.lines)
-        try FileManager.default.removeItem(atPath: gone)
-        try Data("no model".utf8).write(to: URL(fileURLWithPath: broken))
-
-        try fixture.daemon(FakePlatform()).run()
-        try fixture.expectAllSucceeded(well, prompts)
-        #expect(try fixture.client.batch(lost).modelTrouble?.times == fixture.configuration.daemon.maxModelErrors - 1)
-        for (batch, count) in [(lost, 5), (damaged, 3)] {
-            let errors = try fixture.results(batch).map(\.error)
-            #expect(errors.map { $0?.code } == Array(repeating: "model_unavailable", count: count))
-            #expect(errors.first??.message.contains(fixture.folder.path) == true)
-        }
-    }
-
     @Test func theConfiguredDeviceMustBeThere() throws {
         let batch = try fixture.enqueue([Prompt].some(2).lines)
         fixture.configuration.engine.device = "unheard-of"
