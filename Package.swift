@@ -141,7 +141,8 @@ let package = Package(
                 "FakeModel", .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
-            name: "ProgramTests", dependencies: [.product(name: "GRDB", package: "GRDB.swift")], swiftSettings: strict),
+            name: "ProgramTests", dependencies: ["ModelFiles", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
