@@ -4,6 +4,7 @@ import ArgumentParser
 import BatchDaemon
 import Foundation
 import JobStore
+import ModelFiles
 import PromptFiles
 
 struct SharedOptions: ParsableArguments {
@@ -162,7 +163,8 @@ struct EnqueueOptions: ParsableArguments {
 
     /// Stores all files or none; every error of every file is told.
     func enqueue(
-        into store: SQLiteJobStore, _ configuration: Configuration, _ shared: SharedOptions
+        into store: SQLiteJobStore, _ configuration: Configuration, _ shared: SharedOptions,
+        check: @escaping (ModelConfig) throws -> Void = { _ in }
     ) throws -> [EnqueueReport] {
         var options = Enqueuer.Options(defaultModel: configuration.model)
         options.skipsInvalid = skipInvalid
@@ -172,6 +174,7 @@ struct EnqueueOptions: ParsableArguments {
         options.ifNotExists = ifNotExists
         options.priority = BatchPriority(rawValue: priority) ?? .normal
         options.deadline = try deadlineInstant()
+        options.check = check
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.catalogue, options: options)
         let reports = try enqueuer.enqueue(paths: files) { StandardError.print($0.description) }

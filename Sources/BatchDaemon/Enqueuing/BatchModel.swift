@@ -19,7 +19,7 @@ struct BatchModel {
         if asked == nil, case .valid(let line) = first { asked = line.model }
         name = ModelCatalogue.remembered(asked ?? options.defaultModel)
         path = try catalogue.resolve(name).path
-        _ = try ModelConfig(gguf: try GGUFFile(path: path))
+        try options.check(try ModelConfig(gguf: try GGUFFile(path: path)))
         self.catalogue = catalogue
     }
 

@@ -1,6 +1,7 @@
 // From a prompt file to a stored batch: everything is validated, and stored as a whole or not at all.
 
 public import JobStore
+public import ModelFiles
 public import PromptFiles
 
 /// What became of a file that was handed in.
@@ -44,7 +45,7 @@ public enum EnqueueError: Error, CustomStringConvertible {
 /// Puts prompt files into the store, in one pass with flat memory.
 public struct Enqueuer {
     /// How to treat the files.
-    public struct Options: Sendable {
+    public struct Options {
         /// Invalid lines are recorded as failed jobs, and the others run.
         public var skipsInvalid = false
         /// Reading ends after this many errors; with `skipsInvalid` no more than these are reported, and all are recorded.
@@ -61,6 +62,9 @@ public struct Enqueuer {
         public var priority = BatchPriority.normal
         /// When jobs that have not been claimed expire.
         public var deadline: Milliseconds?
+
+        /// Asked of each file's model before anything of the file is stored; what it throws refuses the file.
+        public var check: (ModelConfig) throws -> Void = { _ in }
 
         /// Options with the configured model.
         public init(defaultModel: String) { self.defaultModel = defaultModel }

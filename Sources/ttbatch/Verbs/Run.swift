@@ -4,7 +4,6 @@ import ArgumentParser
 import BatchDaemon
 import JobStore
 import PromptFiles
-import TTPlatform
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -34,8 +33,9 @@ struct Run: ParsableCommand {
         let store = try shared.storeForWriting(configuration)
         // Known before the work, so that no night ends with a path that cannot be written or a device that is not there.
         let file = try outputFile()
-        _ = try Platforms.all.choose(configuration.engine)
-        let batches = try input.enqueue(into: store, configuration, shared).map(\.batch)
+        let check = try RunCheck(configuration, store)
+        let stored = try input.enqueue(into: store, configuration, shared, check: check.model)
+        let batches = stored.map(\.batch)
         let stop = StopSignal()
         let signals = StopOnSignals(stop)
         let work = EmbeddedDaemon(store: store, configuration: configuration, batches: batches, stop: stop)
@@ -58,7 +58,8 @@ struct Run: ParsableCommand {
                 throw ExitStatus.interrupted.exit
             }
         } catch let error where !(error is ExitCode) {
-            StandardError.print(stays)
+            let isWithdrawn = try work.hasEnded && check.withdraw(stored)
+            StandardError.print(isWithdrawn ? "\(names) has not begun and was cancelled" : stays)
             throw error
         }
         signals.restore()
