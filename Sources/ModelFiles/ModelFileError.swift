@@ -8,7 +8,10 @@ public enum ModelFileError: Error, Equatable, CustomStringConvertible {
     case changed(path: String, how: String)
     /// The file is not GGUF, or a version or byte order that is not read.
     case notGGUF(path: String, reason: String)
-    /// The file ends early or contradicts itself; `offset` is a byte position in it.
+    /// The file ends before what its header promises, at the byte `offset` or because of what stands there. It may be that
+    /// somebody is just copying it.
+    case incomplete(path: String, offset: Int, reason: String)
+    /// The file contradicts itself or holds nonsense; `offset` is a byte position in it.
     case corrupt(path: String, offset: Int, reason: String)
     /// A metadata key that the architecture needs is absent or of another type.
     case missingKey(path: String, key: String, expected: String)
@@ -23,7 +26,7 @@ public enum ModelFileError: Error, Equatable, CustomStringConvertible {
     /// has trouble, somebody is just writing it. What its content is refused for stays.
     public var mayPass: Bool {
         switch self {
-        case .unreadable, .changed: true
+        case .unreadable, .changed, .incomplete: true
         case .notGGUF, .corrupt, .missingKey, .unsupported, .missingTensor, .wrongShape: false
         }
     }
@@ -38,8 +41,10 @@ public enum ModelFileError: Error, Equatable, CustomStringConvertible {
                 + "into it"
         case .notGGUF(let path, let reason):
             "\(path): not a usable GGUF file: \(reason); convert the model to little-endian GGUF version 3"
+        case .incomplete(let path, let offset, let reason):
+            "\(path): byte \(offset): \(reason); the file is incomplete or damaged, let its copying end or fetch it again"
         case .corrupt(let path, let offset, let reason):
-            "\(path): byte \(offset): \(reason); the file is damaged or incomplete, fetch it again"
+            "\(path): byte \(offset): \(reason); the file is damaged, fetch it again"
         case .missingKey(let path, let key, let expected):
             "\(path): metadata key \(key) (\(expected)) is missing; the file was not converted completely"
         case .unsupported(let path, let what):

@@ -37,7 +37,7 @@ public final class TTWorker: StepExecutor {
     ///   - configuration: the settings as given.
     ///   - model: the model to load.
     ///   - endOfGenerationTokens: the model's tokens that end generation; masked while `min_tokens` is in force.
-    /// - Throws: `ConfigurationError`, `DeviceFault`, or the model's own error while loading.
+    /// - Throws: `ConfigurationError`, `ModelFileError`, `DeviceFault`, or the model's own error while loading.
     public init(
         device: any MeshDevice, configuration: EngineConfiguration, model config: ModelConfig,
         endOfGenerationTokens: Set<Int32>
@@ -134,12 +134,11 @@ public final class TTWorker: StepExecutor {
 
     private static func check(
         _ endOfGenerationTokens: Set<Int32>, _ model: ModelConfig
-    ) throws(ConfigurationError) {
+    ) throws(ModelFileError) {
         for token in endOfGenerationTokens where !(0..<model.vocabularySize).contains(Int(token)) {
-            throw .contradiction(
-                "the tokenizer's end-of-generation token \(token) is not among \(model.name)'s "
-                    + "\(model.vocabularySize) tokens",
-                remedy: "use the tokenizer that belongs to the model")
+            throw .unsupported(
+                path: model.path,
+                what: "the end-of-generation token \(token) of a vocabulary of \(model.vocabularySize) tokens")
         }
     }
 }

@@ -136,6 +136,22 @@ import Testing
         }
     }
 
+    /// What it looks like by then says nothing about the file: that it was changed does.
+    @Test func aFileThatIsCutShortWhileItIsLoadedIsChangedAndNotDamaged() throws {
+        try changed("tiny-f32", { _, _ in }) { path in
+            let file = try GGUFFile(path: path)
+            let config = try ModelConfig(gguf: file)
+            #expect(truncate(path, 100) == 0)
+            let error = #expect(throws: ModelFileError.self) {
+                _ = try LlamaWeights(file, config, int8: false, pool: ThreadPool(threadCount: 2))
+            }
+            guard case .changed = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+        }
+    }
+
     // MARK: Files that are refused
 
     @Test func missingTensorsAreNamed() throws {

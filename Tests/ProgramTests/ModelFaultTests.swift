@@ -62,7 +62,9 @@ struct ModelFaultTests {
             }
             #expect(tried.count == broken.times, "\(broken.name): \(tried)")
             let shown = try workspace.run("show", batch).output
-            #expect(shown.contains("could not be used (\(broken.times) times)"), "\(shown)")
+            let times = broken.times == 1 ? "once" : "\(broken.times) times in a row"
+            #expect(shown.contains("could not be used (\(times)): ") && shown.contains(path), "\(shown)")
+            #expect(counts["model_errors"] as? Int == broken.times)
         }
         #expect(daemon.errors.components(separatedBy: "owns the queue").count == 2, "one life did it all")
     }
@@ -131,7 +133,7 @@ struct ModelFaultTests {
         #expect(outcome.status == 0, "\(outcome.errors)")
         #expect(outcome.errors.contains("\(heavy) cannot run now: \(path): the daemon died while it loaded the model"))
         #expect(try show(heavy).counts["pending"] as? Int == 2)
-        #expect(try workspace.run("show", heavy).output.contains("could not be used (1 times"))
+        #expect(try workspace.run("show", heavy).output.contains("could not be used (once, again at "))
     }
 
     @Test func aModelThatAlwaysKillsTheDaemonFailsAtTheLimit() throws {

@@ -54,7 +54,10 @@ struct WorkerTests {
     @Test func aWorkerThatCannotStartClosesTheDevice() throws {
         let device = FakeMeshDevice()
         let config = try FakeMeshDevice.modelConfig()
-        #expect(throws: ConfigurationError.self) {
+        // It stands in the model's file, whatever the settings.
+        let refusal = ModelFileError.unsupported(
+            path: config.path, what: "the end-of-generation token 61 of a vocabulary of 61 tokens")
+        #expect(throws: refusal) {
             try TTWorker(
                 device: device, configuration: EngineConfiguration(), model: config, endOfGenerationTokens: [61])
         }

@@ -19,7 +19,7 @@ struct GGUFCursor {
         let start = offset
         let raw = try read(UInt64.self)
         guard raw <= UInt64((file.bytes.count - offset) / minimumBytes) else {
-            throw .corrupt(path: file.path, offset: start, reason: "count \(raw) is larger than the file")
+            throw .incomplete(path: file.path, offset: start, reason: "count \(raw) is larger than the file")
         }
         return Int(raw)
     }
@@ -87,6 +87,6 @@ struct GGUFCursor {
     }
 
     private func truncated() -> ModelFileError {
-        .corrupt(path: file.path, offset: offset, reason: "the file ends inside its header")
+        .incomplete(path: file.path, offset: offset, reason: "the file ends inside its header")
     }
 }

@@ -130,7 +130,8 @@ private struct TensorHeader {
         let (length, overflow) = blocks.multipliedReportingOverflow(by: type.blockBytes)
         let room = file.bytes.count - dataStart
         guard !overflow, room >= 0, offset <= UInt64(room), length <= room - Int(offset) else {
-            throw .corrupt(path: file.path, offset: dataStart, reason: "tensor \(name) reaches beyond the file's end")
+            throw .incomplete(
+                path: file.path, offset: dataStart, reason: "tensor \(name) reaches beyond the file's end")
         }
         let start = dataStart + Int(offset)
         let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[start..<start + length])

@@ -110,7 +110,8 @@ extension BatchDescription {
         if let paused = batch.paused { pairs.append(("paused since", Quantity.time(milliseconds: paused.rawValue))) }
         if let trouble = batch.modelTrouble {
             let until = trouble.until.map { ", again at \(Quantity.time(milliseconds: $0.rawValue))" } ?? ""
-            pairs.append(("model", "could not be used (\(trouble.times) times\(until)): \(trouble.reason)"))
+            let times = trouble.times == 1 ? "once" : "\(trouble.times) times in a row"
+            pairs.append(("model", "could not be used (\(times)\(until)): \(trouble.reason)"))
         }
         if let again = anotherAttempt {
             pairs.append(
@@ -186,6 +187,7 @@ extension BatchDescription {
             "deadline_ms": batch.deadline.map { .int($0.rawValue) } ?? .null,
             "paused_ms": batch.paused.map { .int($0.rawValue) } ?? .null,
             "model_error": batch.modelTrouble.map { .string($0.reason) } ?? .null,
+            "model_errors": .int(Int64(batch.modelTrouble?.times ?? 0)),
             "waiting_for_another_attempt": .int(anotherAttempt?.jobs ?? 0),
             "retry_of": batch.retryOf.map { .string($0.description) } ?? .null,
             "mixed_endpoints": .bool(batch.endpoint == nil),
