@@ -58,7 +58,7 @@ struct Run: ParsableCommand {
                 throw ExitStatus.interrupted.exit
             }
         } catch let error where !(error is ExitCode) {
-            let isWithdrawn = try work.hasEnded && check.withdraw(stored)
+            let isWithdrawn = work.hasEnded && (try? check.withdraw(stored)) == true
             StandardError.print(isWithdrawn ? "\(names) has not begun and was cancelled" : stays)
             throw error
         }
