@@ -103,6 +103,42 @@ import Testing
             "temprature: is not a field of OpenAI's or vLLM's requests; did you mean temperature?"
         ),
         (#""maxTokens":1"#, "maxTokens: is not a field of OpenAI's or vLLM's requests; did you mean max_tokens?"),
+        // Ollama's, llama.cpp's, text-generation-inference's and others' names.
+        (#""num_predict":1"#, "num_predict: is not a field of OpenAI's or vLLM's requests; did you mean max_tokens?"),
+        (#""n_predict":1"#, "n_predict: is not a field of OpenAI's or vLLM's requests; did you mean max_tokens?"),
+        (
+            #""maxOutputTokens":1"#,
+            "maxOutputTokens: is not a field of OpenAI's or vLLM's requests; did you mean max_tokens?"
+        ),
+        (
+            #""max_new_tokens":1"#,
+            "max_new_tokens: is not a field of OpenAI's or vLLM's requests; did you mean max_tokens?"
+        ),
+        (#""stopSequences":[]"#, "stopSequences: is not a field of OpenAI's or vLLM's requests; did you mean stop?"),
+        (
+            #""repeat_penalty":1.1"#,
+            "repeat_penalty: is not a field of OpenAI's or vLLM's requests; "
+                + "it is called repetition_penalty here, and not supported yet: remove it"
+        ),
+        (
+            #""options":{"num_predict":1}"#,
+            "options: is not a field of OpenAI's or vLLM's requests; put its fields beside the other ones"
+        ),
+        (
+            #""num_ctx":4096"#,
+            "num_ctx: is not a field of OpenAI's or vLLM's requests; "
+                + "the daemon sets it for all requests: engine.max_model_len"
+        ),
+        (
+            #""system":"x""#,
+            "system: is not a field of OpenAI's or vLLM's requests; "
+                + #"make it the first message, {"role": "system", "content": …}"#
+        ),
+        // What nobody would see is shown.
+        (
+            "\"max_\u{200B}tokens\":1",
+            #"max_\u200btokens: is not a field of OpenAI's or vLLM's requests; did you mean max_tokens?"#
+        ),
         (#""zzzzzz":null"#, "zzzzzz: is not a field of OpenAI's or vLLM's requests; remove it"),
         (#""seed":1,"seed":1"#, "seed: is given twice; keep one"),
         (#""n":1,"n":1"#, "n: is given twice; keep one"),

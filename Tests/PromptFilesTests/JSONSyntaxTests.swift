@@ -79,6 +79,13 @@ import Testing
             "{\"a\":\"x\ty\"}",
             #"column 8: a raw control character (0x9) in a string; escape it, for example as \n or \t"#
         ),
+        (
+            "\u{FEFF}{}",
+            #"column 1: unexpected U+FEFF (a byte order mark) where a value should be; remove it: sed 's/\xEF\xBB\xBF//'"#
+        ),
+        ("{\"a\":\u{A0}1}", "column 6: unexpected U+00A0 where a value should be"),
+        ("{\u{200B}}", "column 2: unexpected U+200B where a key in double quotes or } should be"),
+        ("{\u{E0001}}", "column 2: unexpected U+E0001 where a key in double quotes or } should be"),
         (#"{"é":ü}"#, #"column 7: unexpected "ü" where a value should be"#),
     ]
 

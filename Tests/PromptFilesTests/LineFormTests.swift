@@ -8,8 +8,11 @@ import Testing
 
     static let refused: [(String, [String])] = [
         (#"[1]"#, ["[…] is not a JSON object; JSONL has one object on each line (jq -c '.[]' makes it from an array)"]),
+        (#"42"#, [#"42 is not a JSON object; write an object such as {"prompt": …}"#]),
         (#"{}"#, ["the line asks for nothing; give prompt or messages, or custom_id, method, url and body"]),
         (#"{"promt":"x"}"#, ["the line asks for nothing; did you mean prompt?"]),
+        (#"{"inputs":"x","parameters":{}}"#, ["the line asks for nothing; did you mean prompt?"]),
+        (#"{"conversations":[]}"#, ["the line asks for nothing; did you mean messages?"]),
         (#"{"prompt":"x","messages":[]}"#, ["messages: stands beside prompt; give only one of the two"]),
         (#"{\#(completion)}"#, ["custom_id: is missing; a batch request has custom_id, method, url and body"]),
         (#"{"custom_id":"",\#(completion)}"#, [#"custom_id: "" is empty; give an id that is unique in the file"#]),
@@ -37,6 +40,36 @@ import Testing
             [
                 #"url: "https://x.y/embeddings" is not an endpoint that ttbatch has; use /v1/completions or /v1/chat/completions"#
             ]
+        ),
+        // What follows from a wrong URL is not told beside it.
+        (
+            #"{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":"x","dimensions":3}}"#,
+            [#"url: "/v1/embeddings" is not an endpoint that ttbatch has; use /v1/completions or /v1/chat/completions"#]
+        ),
+        (
+            #"{"custom_id":"a","method":"POST","url":"/v1/images/generations","body":{"prompt":"x","size":"1024x1024"}}"#,
+            [
+                #"url: "/v1/images/generations" is not an endpoint that ttbatch has; use /v1/completions or /v1/chat/completions"#
+            ]
+        ),
+        (
+            #"{"custom_id":"a","method":"POST","url":"/v1/completion","body":{"messages":[{"role":"user","content":"x"}]}}"#,
+            [#"url: "/v1/completion" is not an endpoint that ttbatch has; did you mean /v1/completions?"#]
+        ),
+        (
+            #"{"custom_id":"a","method":"POST","url":"/v1/completion","body":{}}"#,
+            [#"url: "/v1/completion" is not an endpoint that ttbatch has; did you mean /v1/completions?"#]
+        ),
+        (
+            #"{"custom_id":"a","method":"POST","url":"https://api.openai.com/v1/chat/completions","body":{"messages":[{"role":"user","content":"x"}],"temperature":-1}}"#,
+            [
+                #"url: "https://api.openai.com/v1/chat/completions" is not an endpoint that ttbatch has; did you mean /v1/chat/completions?"#,
+                "body.temperature: -1 is below 0; use 0 (greedy) to 2",
+            ]
+        ),
+        (
+            #"{"custom_id":"a","method":"POST","url":7,"body":{"input":"x"}}"#,
+            ["url: 7 is an integer, not a string; give a string"]
         ),
         (
             #"{"custom_id":"a","method":"POST","url":"/v1/completions","body":"x"}"#,
@@ -77,6 +110,16 @@ import Testing
             ["prompt: {…} is an object, not a string or an array of token ids; give a string or an array of token ids"]
         ),
     ]
+
+    /// Values are quoted with what nobody would see in them as escapes.
+    @Test func invisibleCharactersOfValuesAreShown() throws {
+        let line =
+            "{\"custom_id\":\"a\",\"method\":\"POST\u{FEFF}\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"x\"}}"
+        #expect(
+            try errors(of: line) == [
+                #"prompts.jsonl:1: method: "POST\ufeff" is not the method of a batch request; use "POST""#
+            ])
+    }
 
     @Test(arguments: refused) func refuses(_ line: String, _ messages: [String]) throws {
         #expect(try errors(of: line) == messages.map { "prompts.jsonl:1: \($0)" })

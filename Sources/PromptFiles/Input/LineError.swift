@@ -16,6 +16,8 @@ public struct RequestProblem: Error, Sendable, Hashable, CustomStringConvertible
         case duplicateKey = "duplicate_key"
         case duplicateCustomID = "duplicate_custom_id"
         case modelMismatch = "model_mismatch"
+        /// OpenAI's word for it.
+        case modelNotFound = "model_not_found"
     }
 
     /// Where in the line the problem is.
@@ -57,6 +59,12 @@ public struct RequestProblem: Error, Sendable, Hashable, CustomStringConvertible
     public var field: String? {
         guard case .field(let path) = place else { return nil }
         return path
+    }
+
+    /// The same as OpenAI's errors name it: without `body.` before it.
+    public var param: String? {
+        guard let field else { return nil }
+        return field.hasPrefix("body.") ? String(field.dropFirst("body.".count)) : field
     }
 
     /// The problem in one line, its place first.

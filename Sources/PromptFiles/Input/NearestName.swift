@@ -17,7 +17,7 @@ enum NearestName {
     }
 
     /// Case and separators do not count: `maxTokens` and `max-tokens` are `max_tokens`.
-    private static func folded(_ name: String) -> [UInt8] {
+    static func folded(_ name: String) -> [UInt8] {
         name.lowercased().utf8.filter { $0 != UInt8(ascii: "_") && $0 != UInt8(ascii: "-") }
     }
 

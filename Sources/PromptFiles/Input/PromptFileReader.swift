@@ -5,7 +5,9 @@ private import Glibc
 /// Reads the requests of a JSONL file or of standard input.
 ///
 /// UTF-8, one JSON object on each line; LF or CRLF; a byte order mark at the start and a missing end of the last line are
-/// accepted; blank lines are counted and skipped. Reading blocks: use it on a thread of its own.
+/// accepted; blank lines are counted and skipped. Files that gzip or zstd packed are unpacked on the way. A file that is
+/// something else as a whole (a JSON array, a table, text …) is an error of the file, not of its lines. Reading blocks: use
+/// it on a thread of its own.
 public final class PromptFileReader {
     /// What to check and how much to hold.
     public struct Options: Sendable {
@@ -42,15 +44,22 @@ public final class PromptFileReader {
     private let options: Options
     private let descriptor: CInt
     private let closesDescriptor: Bool
+    private let bytes: FileBytes
     private let splitter: LineSplitter
+    /// A line that was looked at early, and the blank ones before it.
+    private var heldLine: LineSplitter.Line?
+    private var heldBlankLines = 0
+    private var hasSeenLine = false
     private let parser = JSONParser()
     private var customIDs = CustomIDSet()
     private var lineNumber = 0
 
+    static let standardInputName = "<stdin>"
+
     /// Opens `path`; `-` is standard input.
     public convenience init(path: String, options: Options = Options()) throws(PromptFileError) {
         guard path != "-" else {
-            self.init(descriptor: STDIN_FILENO, name: "<stdin>", options: options)
+            self.init(descriptor: STDIN_FILENO, name: Self.standardInputName, options: options)
             return
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -70,7 +79,9 @@ public final class PromptFileReader {
         self.options = options
         self.descriptor = descriptor
         self.closesDescriptor = closesDescriptor
-        splitter = LineSplitter(descriptor: descriptor, readSize: max(1, options.readSize), limit: options.lineLimit)
+        let readSize = max(1, options.readSize)
+        bytes = FileBytes(descriptor: descriptor, readSize: min(readSize, 1 << 18))
+        splitter = LineSplitter(bytes, readSize: readSize, limit: options.lineLimit)
     }
 
     deinit {
@@ -78,9 +89,16 @@ public final class PromptFileReader {
     }
 
     /// The next line that is not blank; nil at the end of the file, or once `maxErrors` errors have been found.
+    ///
+    /// - Throws: `PromptFileError` where the file cannot be read, is damaged, or is something else than JSONL.
     public func next() throws(PromptFileError) -> PromptFileLine? {
+        if lineNumber == 0 { try checkBeginning() }
         while !summary.stoppedAtMaxErrors {
-            guard let line = try nextLine() else { return nil }
+            let line = try nextLine()
+            lineNumber += heldBlankLines
+            summary.blankLines += heldBlankLines
+            heldBlankLines = 0
+            guard let line else { return nil }
             lineNumber += 1
             switch line {
             case .tooLong:
@@ -88,17 +106,26 @@ public final class PromptFileReader {
             case .text(let text) where Self.isBlank(text):
                 summary.blankLines += 1
             case .text(let text):
-                return read(text)
+                return try read(text)
             }
         }
         return nil
     }
 
     private func nextLine() throws(PromptFileError) -> LineSplitter.Line? {
-        do {
-            return try splitter.next()
-        } catch {
-            throw .cannotRead(path: name, line: lineNumber, reason: String(cString: strerror(error.errno)))
+        if let line = heldLine {
+            heldLine = nil
+            return line
+        }
+        do { return try splitter.next() } catch { throw failure(error) }
+    }
+
+    private func failure(_ error: ReadFailure) -> PromptFileError {
+        switch error {
+        case .system(let number):
+            .cannotRead(path: name, line: lineNumber, reason: String(cString: strerror(number)))
+        case .damaged(let packing, let reason):
+            .damaged(path: name, line: lineNumber, packing: packing, reason: reason)
         }
     }
 
@@ -106,7 +133,9 @@ public final class PromptFileReader {
         text.allSatisfy { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r") }
     }
 
-    private func read(_ text: UnsafeRawBufferPointer) -> PromptFileLine {
+    private func read(_ text: UnsafeRawBufferPointer) throws(PromptFileError) -> PromptFileLine {
+        let isFirst = !hasSeenLine
+        hasSeenLine = true
         let root: JSONNode
         do {
             root = try parser.parse(padded: text)
@@ -114,8 +143,12 @@ public final class PromptFileReader {
             let complaint = "memory ran out while the line was read"
             return invalid([RequestProblem(code: .lineTooLong, place: .wholeLine, complaint: complaint)])
         } catch {
-            return invalid([syntaxProblem(text)])
+            let fault = JSONSyntaxScanner.fault(in: Array(text))
+            let line = FileKind.FirstLine(text, fault: fault)
+            if isFirst { try checkKind(line) }
+            return invalid([line.isText ? Self.textProblem : fault.asProblem])
         }
+        if isFirst, root.kind == .string { try checkKind(.string) }
         let line = RequestLineReader(root, length: text.count)
         var problems = line.problems
         let customID = claimID(of: line, &problems)
@@ -126,7 +159,7 @@ public final class PromptFileReader {
         return .valid(
             PromptLine(
                 lineNumber: lineNumber, customID: customID, endpoint: endpoint, model: request.model, body: line.body,
-                request: request))
+                isShortForm: line.isShortForm, request: request))
     }
 
     private func invalid(
@@ -141,6 +174,39 @@ public final class PromptFileReader {
     }
 }
 
+// Whether the file is one of JSON lines at all.
+extension PromptFileReader {
+    private func checkBeginning() throws(PromptFileError) {
+        let kind: FileKind?
+        do {
+            kind = FileKind(beginning: try splitter.beginning(FileKind.beginningLength))
+        } catch {
+            throw failure(error)
+        }
+        if let kind { throw otherKind(kind) }
+    }
+
+    /// Throws where the first line, which is no JSON object, shows together with the next one what the file is.
+    private func checkKind(_ line: FileKind.FirstLine) throws(PromptFileError) {
+        var begin: UInt8?
+        while heldLine == nil, let next = try nextLine() {
+            if case .text(let text) = next {
+                begin = text.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+                if Self.isBlank(text) {
+                    heldBlankLines += 1
+                    continue
+                }
+            }
+            heldLine = next
+        }
+        if let kind = FileKind(line, nextBegin: begin) { throw otherKind(kind) }
+    }
+
+    private func otherKind(_ kind: FileKind) -> PromptFileError {
+        .otherKind(path: name, kind, command: kind.command(path: name, packing: bytes.packing))
+    }
+}
+
 // The checks that need more than the line's own JSON.
 extension PromptFileReader {
     private var tooLong: RequestProblem {
@@ -149,18 +215,9 @@ extension PromptFileReader {
             remedy: "put one request on each line")
     }
 
-    private func syntaxProblem(_ text: UnsafeRawBufferPointer) -> RequestProblem {
-        var problem = JSONSyntaxScanner.fault(in: Array(text)).asProblem
-        guard lineNumber == 1 else { return problem }
-        if text.starts(with: [0x1F, 0x8B]) {
-            problem.complaint = "the file is compressed with gzip"
-            problem.remedy = "unpack it: zcat FILE | ttbatch enqueue -"
-        } else if text.starts(with: [0xFF, 0xFE]) || text.starts(with: [0xFE, 0xFF]) {
-            problem.complaint = "the file is UTF-16"
-            problem.remedy = "convert it: iconv -f UTF-16 -t UTF-8"
-        }
-        return problem
-    }
+    private static let textProblem = RequestProblem(
+        code: .invalidJSON, place: .wholeLine, complaint: "the line is text, not a JSON object",
+        remedy: "write it as {\"prompt\": …}")
 
     /// The line's own id, or nil if a line before has it. A short-form line without one is `line-<n>`.
     private func claimID(of line: RequestLineReader, _ problems: inout ProblemCollector) -> String? {

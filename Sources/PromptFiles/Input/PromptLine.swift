@@ -13,8 +13,13 @@ public struct PromptLine: Sendable, Hashable {
     /// The body as canonical JSON (order kept, no spaces): what is stored, and what `RequestBody.parse` reads. For a
     /// short-form line the same fields without `custom_id`.
     public var body: [UInt8]
+    /// The body's fields stand at the top level of the line.
+    public var isShortForm: Bool
     /// The body as values: what `RequestBody.parse` makes of `body`.
     public var request: RequestBody
+
+    /// Where a field of the body stands in the line: `body.model`, in the short form `model`.
+    public func path(of field: String) -> String { isShortForm ? field : "body.\(field)" }
 }
 
 /// A line of a prompt file that cannot be run.
@@ -39,12 +44,22 @@ public enum PromptFileLine: Sendable, Hashable {
 public enum PromptFileError: Error, Sendable, Hashable, CustomStringConvertible {
     case cannotOpen(path: String, reason: String)
     case cannotRead(path: String, line: Int, reason: String)
+    /// What is packed ends too early, or is not what was packed.
+    case damaged(path: String, line: Int, packing: Packing, reason: String)
+    /// The file as a whole is something else than JSONL; `command` enqueues it all the same.
+    case otherKind(path: String, FileKind, command: String?)
 
     /// The reason in one line, the file first.
     public var description: String {
         switch self {
         case .cannotOpen(let path, let reason): "\(path): cannot be opened: \(reason)"
         case .cannotRead(let path, let line, let reason): "\(path): cannot be read after line \(line): \(reason)"
+        case .damaged(let path, let line, let packing, let reason):
+            "\(path): the \(packing.rawValue) data is damaged\(line > 0 ? " after line \(line)" : ""): \(reason); "
+                + "copy or pack the file again"
+        case .otherKind(let path, let kind, let command):
+            "\(path): \(kind.complaint). "
+                + (command.map { "Convert it: \($0)" } ?? "Give a file of JSON lines")
         }
     }
 }

@@ -9,6 +9,9 @@ struct RequestLineReader {
     private(set) var request: RequestBody?
     /// The body, or in the short form the whole line without its custom_id.
     private(set) var body: [UInt8] = []
+    private(set) var isShortForm = false
+    /// The URL is none of ours, nor like one.
+    private var isForeignURL = false
 
     private let lineLength: Int
     private static let longestCustomID = 512
@@ -18,7 +21,10 @@ struct RequestLineReader {
     init(_ root: JSONNode, length: Int) {
         lineLength = length
         guard root.kind == .object else {
-            let remedy = "JSONL has one object on each line (jq -c '.[]' makes it from an array)"
+            let remedy =
+                root.kind == .array
+                ? "JSONL has one object on each line (jq -c '.[]' makes it from an array)"
+                : "write an object such as {\"prompt\": …}"
             let problem = RequestProblem(
                 code: .invalidType, place: .wholeLine, value: root.kind == .string ? "the text" : Excerpt.of(root),
                 complaint: "is not a JSON object",
@@ -93,15 +99,25 @@ struct RequestLineReader {
         }
         guard node.kind == .string else { return problems.addType("url", node, wanted: "a string") }
         let known = Endpoint.allCases.map(\.rawValue)
-        let nearest = NearestName.of(node.string, among: known)
-        let remedy = nearest.map { "did you mean \($0)?" } ?? "use \(known.joined(separator: " or "))"
+        let url = node.string
+        // Whole addresses are written too: https://api.openai.com/v1/completions.
+        let meant = known.first { url.hasSuffix($0) } ?? NearestName.of(url, among: known)
+        isForeignURL = meant == nil
+        let remedy = meant.map { "did you mean \($0)?" } ?? "use \(known.joined(separator: " or "))"
         problems.add(.invalidValue, "url", node, "is not an endpoint that ttbatch has", remedy)
     }
 
+    /// Where there is no endpoint, the body is read as what it looks like: its own problems count too, but none that follow
+    /// from the endpoint. A body for another endpoint altogether is not looked at.
     private mutating func readBody(_ node: JSONNode, endpoint: Endpoint?) {
-        // Where the URL is wrong, the body is still read, as what it looks like: its problems count too.
-        let looksLikeChat = node.kind == .object && node.members.contains { key, _ in key.isString("messages") }
-        read(node, as: endpoint ?? (looksLikeChat ? .chatCompletions : .completions), prefix: "body.", without: nil)
+        var endpoint = endpoint
+        if endpoint == nil, node.kind == .object {
+            let looksLikeChat = node.members.contains { key, _ in key.isString("messages") }
+            let looksLikeText = node.members.contains { key, _ in key.isString("prompt") }
+            guard looksLikeChat || looksLikeText, !isForeignURL else { return }
+            endpoint = looksLikeChat ? .chatCompletions : .completions
+        }
+        read(node, as: endpoint ?? .completions, prefix: "body.", without: nil)
     }
 
     private mutating func read(_ node: JSONNode, as endpoint: Endpoint, prefix: String, without excluded: StaticString?)
@@ -115,6 +131,7 @@ struct RequestLineReader {
     }
 
     private mutating func readShortForm(_ root: JSONNode) {
+        isShortForm = true
         var prompt: JSONNode?
         var messages: JSONNode?
         var ids = 0
@@ -141,8 +158,12 @@ struct RequestLineReader {
     private mutating func addFormless(_ root: JSONNode) {
         var remedy = "give prompt or messages, or custom_id, method, url and body"
         for (key, _) in root.members {
-            guard let meant = NearestName.of(key.string, among: ["prompt", "messages"]) else { continue }
-            remedy = "did you mean \(meant)?"
+            if let meant = NearestName.of(key.string, among: ["prompt", "messages"]) {
+                remedy = "did you mean \(meant)?"
+            } else if case .called(let meant)? = ForeignField.named(key.string), ["prompt", "messages"].contains(meant)
+            {
+                remedy = "did you mean \(meant)?"
+            }
         }
         problems.add(
             RequestProblem(

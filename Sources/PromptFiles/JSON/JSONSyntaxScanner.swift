@@ -50,7 +50,7 @@ struct JSONSyntaxScanner {
             let byte = String(bytes[offset], radix: 16, uppercase: true)
             return Fault(
                 offset: offset, problem: "the byte 0x\(byte.count < 2 ? "0" : "")\(byte) is not valid UTF-8",
-                remedy: "convert the file to UTF-8 (iconv -t UTF-8)", code: .invalidUTF8)
+                remedy: "convert the file to UTF-8, e.g. with iconv -f WINDOWS-1252 -t UTF-8", code: .invalidUTF8)
         }
     }
 
@@ -165,15 +165,20 @@ struct JSONSyntaxScanner {
         Fault(offset: offset ?? position, problem: problem, remedy: remedy)
     }
 
-    private func shown(_ byte: UInt8) -> String {
-        // The text is valid UTF-8 here, so a character starts at every position that can be asked about.
-        let character = String(decoding: bytes[position...].prefix(4), as: UTF8.self).unicodeScalars.first
-        return character.map { Excerpt.quoted(String($0)) } ?? "end of line"
+    /// The character at the position. The text is valid UTF-8 here, so one starts at every position that can be asked about.
+    private var character: Unicode.Scalar? {
+        String(decoding: bytes[position...].prefix(4), as: UTF8.self).unicodeScalars.first
     }
+
+    private func shown(_ byte: UInt8) -> String { character.map(Excerpt.character) ?? "end of line" }
 
     private func unexpected(_ byte: UInt8) -> Fault {
         if byte == UInt8(ascii: "'") {
             return fault("unexpected ' where \(wanted) should be", "use double quotes for strings")
+        }
+        if character?.isByteOrderMark == true {
+            // Files that begin with one were joined.
+            return fault("unexpected \(shown(byte)) where \(wanted) should be", #"remove it: sed 's/\xEF\xBB\xBF//'"#)
         }
         let afterComma = position > 0 && (byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]"))
         if afterComma, expectation == .key || (expectation == .value && open.last == UInt8(ascii: "[")) {

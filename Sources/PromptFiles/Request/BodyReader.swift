@@ -61,8 +61,7 @@ struct BodyReader {
 
     private mutating func addUnknown(_ name: String, _ path: @autoclosure () -> String) {
         if problems.isFull { return }
-        let nearest = NearestName.of(name, among: BodyFieldRule.allNames)
-        let remedy = nearest.map { "did you mean \($0)?" } ?? "remove it"
+        let remedy = BodyFieldRule.remedy(forUnknown: name, endpoint: endpoint)
         problems.add(
             .unknownField, Excerpt.shortened(path()), nil, "is not a field of OpenAI's or vLLM's requests", remedy)
     }

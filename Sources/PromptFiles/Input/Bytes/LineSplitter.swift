@@ -1,9 +1,9 @@
-// Lines out of a file descriptor: large reads into one buffer, memchr for the line ends, no copy of a line. Memory is
+// Lines out of a file: large reads into one buffer, memchr for the line ends, no copy of a line. Memory is
 // the buffer, which grows to the longest line but not beyond the limit.
 
 private import Glibc
 
-/// Splits what a file descriptor gives into lines.
+/// Splits what a file gives into lines.
 final class LineSplitter {
     enum Line {
         /// A line without its end (LF or CRLF). At least `JSONParser.padding` readable bytes follow it. Valid until the
@@ -13,7 +13,7 @@ final class LineSplitter {
         case tooLong
     }
 
-    private let descriptor: CInt
+    private let bytes: FileBytes
     private let readSize: Int
     private let limit: Int
     private var buffer: UnsafeMutableRawBufferPointer
@@ -25,11 +25,11 @@ final class LineSplitter {
     private var atStartOfFile = true
 
     /// - Parameters:
-    ///   - descriptor: is read from, not closed.
+    ///   - bytes: the file.
     ///   - readSize: bytes asked of one read.
     ///   - limit: bytes that a line may have.
-    init(descriptor: CInt, readSize: Int, limit: Int) {
-        self.descriptor = descriptor
+    init(_ bytes: FileBytes, readSize: Int, limit: Int) {
+        self.bytes = bytes
         self.readSize = readSize
         self.limit = limit
         buffer = .allocate(byteCount: 2 * readSize + JSONParser.padding, alignment: 64)
@@ -42,7 +42,7 @@ final class LineSplitter {
 
     /// The next line, or nil at the end of the file.
     ///
-    /// - Throws: `ReadFailure` where the descriptor cannot be read.
+    /// - Throws: `ReadFailure` where the file cannot be read.
     func next() throws(ReadFailure) -> Line? {
         while true {
             if let lineEnd = findLineEnd() {
@@ -55,6 +55,12 @@ final class LineSplitter {
             if atEndOfFile { return lastLine() }
             try fill()
         }
+    }
+
+    /// The first bytes that are not read yet: `count`, or all that there are. Valid until the next call.
+    func beginning(_ count: Int) throws(ReadFailure) -> UnsafeRawBufferPointer {
+        while end - start < count, !atEndOfFile { try fill() }
+        return UnsafeRawBufferPointer(rebasing: buffer[start..<min(end, start + count)])
     }
 
     private func findLineEnd() -> Int? {
@@ -98,14 +104,9 @@ final class LineSplitter {
     /// Reads once, after making room.
     private func fill() throws(ReadFailure) {
         makeRoom()
-        while true {
-            let count = read(descriptor, buffer.baseAddress! + end, readSize)
-            if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw ReadFailure(errno: errno) }
-            atEndOfFile = count == 0
-            end += count
-            break
-        }
+        let count = try bytes.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[end..<end + readSize]))
+        atEndOfFile = count == 0
+        end += count
         skipByteOrderMark()
     }
 
@@ -140,9 +141,4 @@ final class LineSplitter {
         }
         atStartOfFile = false
     }
-}
-
-/// A read from a file descriptor failed.
-struct ReadFailure: Error {
-    var errno: CInt
 }

@@ -1,0 +1,3 @@
+// Zstandard, to unpack files.
+#include <zstd.h>
+#include <zstd_errors.h>
