@@ -44,7 +44,7 @@ struct BridgeConfigurationTests {
     }
 
     @Test func anUnknownKeyNamesTheNearest() {
-        #expect(throws: ConfigurationError.unknownKey("pyton", nearest: "python")) {
+        #expect(throws: ConfigurationError.unknownKey("pyton", known: BridgeConfiguration.keys)) {
             try BridgeConfiguration(parsing: ["pyton": .string("x")])
         }
     }

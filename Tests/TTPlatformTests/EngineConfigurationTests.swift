@@ -52,7 +52,7 @@ struct EngineConfigurationTests {
     }
 
     @Test func anUnknownKeyNamesTheNearestKnownOne() {
-        #expect(throws: ConfigurationError.unknownKey("max_num_seq", nearest: "max_num_seqs")) {
+        #expect(throws: ConfigurationError.unknownKey("max_num_seq", known: EngineConfiguration.keys)) {
             try EngineConfiguration(parsing: ["max_num_seq": .integer(1)])
         }
     }

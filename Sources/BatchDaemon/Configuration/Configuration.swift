@@ -68,10 +68,8 @@ extension Configuration {
         databasePath = try path("db", default: data + "/ttbatch/ttbatch.db")
         model = try path("model", default: "smollm2-135m-instruct")
         var named: [String: String] = [:]
-        for (name, placed) in sections["models"] ?? [:] {
-            guard placed.value != .null else {
-                throw InvalidConfiguration(place: placed.place, reason: "models.\(name) needs the path of a GGUF file")
-            }
+        for (name, placed) in (sections["models"] ?? [:]).sorted(by: { $0.key < $1.key }) {
+            try Self.checkModelName(name, placed, among: named.keys)
             named[name] = try path("models.\(name)", default: "")
         }
         catalogue = ModelCatalogue(
@@ -82,7 +80,26 @@ extension Configuration {
                 tt: (sections["tt"] ?? [:]).mapValues(\.value),
                 bridge: (sections["bridge"] ?? [:]).mapValues(\.value))
         }
-        daemon = try DaemonSettings(sections["daemon"] ?? [:])
+        daemon = try Self.locating(sections, in: ["daemon"]) { () throws(ConfigurationError) in
+            try DaemonSettings(parsing: (sections["daemon"] ?? [:]).mapValues(\.value))
+        }
+    }
+
+    private static func checkModelName(
+        _ name: String, _ placed: PlacedValue, among others: some Sequence<String>
+    ) throws(InvalidConfiguration) {
+        guard placed.value != .null else {
+            throw InvalidConfiguration(
+                place: placed.place, reason: "models.\(name) needs the path of a GGUF file, or the name of a model")
+        }
+        guard name != "*" else {
+            throw InvalidConfiguration(
+                place: placed.place, reason: "models.*: one model for all names is said with --map-model '*=NAME'")
+        }
+        if let other = others.first(where: { $0.lowercased() == name.lowercased() }) {
+            throw InvalidConfiguration(
+                place: placed.place, reason: "models.\(name) and models.\(other) are the same name; keep one")
+        }
     }
 
     /// Values by section, then by key; keys outside the sections are checked here.
@@ -96,12 +113,36 @@ extension Configuration {
             }
             let parts = key.split(separator: ".", maxSplits: 1).map(String.init)
             guard parts.count == 2, sections.contains(parts[0]) else {
-                let known = (topLevelKeys + sections).joined(separator: ", ")
-                throw InvalidConfiguration(place: placed.place, reason: "unknown key \(key); known: \(known)")
+                throw InvalidConfiguration(place: placed.place, reason: "unknown key \(key); \(hint(for: key))")
             }
             divided[parts[0], default: [:]][parts[1]] = placed
         }
         return divided
+    }
+
+    /// The keys that each section has; a model's name is not one of a known set.
+    private static let keys: [(section: String, keys: [String])] = [
+        ("engine", EngineConfiguration.keys), ("tt", TTConfig.keys), ("bridge", BridgeConfiguration.keys),
+        ("daemon", DaemonSettings.keys),
+    ]
+
+    /// What was probably meant by a key outside of the sections: one like it, one that belongs into a section, or one of a
+    /// section that is misspelt.
+    private static func hint(for key: String) -> String {
+        let known = topLevelKeys + sections
+        let parts = key.split(separator: ".", maxSplits: 1).map(String.init)
+        if parts.count == 2 {
+            if topLevelKeys.contains(parts[0]) { return "\(parts[0]) takes a value, not keys" }
+            let near = keys.filter { ConfigurationReader.nearest(to: parts[0], in: [$0.section]) != nil }
+            if let section = near.first(where: { $0.keys.contains(parts[1]) })?.section {
+                return "did you mean \(section).\(parts[1])?"
+            }
+        } else if let home = keys.first(where: { $0.keys.contains(key) }) {
+            return "did you mean \(home.section).\(key)?"
+        } else if let nearest = ConfigurationReader.nearest(to: key, in: known) {
+            return "did you mean \(nearest)?"
+        }
+        return "known: \(known.joined(separator: ", "))"
     }
 
     private static func text(_ placed: PlacedValue?, key: String) throws(InvalidConfiguration) -> String? {
@@ -179,14 +220,22 @@ extension Configuration {
                 let key = "\(section).\(name.dropFirst(section.count + 1))"
                 values[key] = try ConfigurationFile.scalar(text, place: variable)
             } else {
-                throw InvalidConfiguration(
-                    place: variable,
-                    reason: "no such setting; known: TTBATCH_CONFIG, TTBATCH_DB, TTBATCH_MODEL, "
-                        + "TTBATCH_MODELS_DIRECTORY, and TTBATCH_ENGINE_, TTBATCH_TT_, TTBATCH_BRIDGE_, "
-                        + "TTBATCH_DAEMON_ with a key")
+                throw InvalidConfiguration(place: variable, reason: "no such setting; \(hint(forVariable: variable))")
             }
         }
         return values
+    }
+
+    private static func hint(forVariable variable: String) -> String {
+        let names =
+            (["config"] + topLevelKeys + keys.flatMap { section, keys in keys.map { "\(section)_\($0)" } })
+            .map { "TTBATCH_" + $0.uppercased() }
+        // What all have in common says nothing of how near two are.
+        let nearest = ConfigurationReader.nearest(
+            to: String(variable.dropFirst("TTBATCH_".count)), in: names.map { String($0.dropFirst("TTBATCH_".count)) })
+        if let nearest { return "did you mean TTBATCH_\(nearest)?" }
+        return "known: TTBATCH_CONFIG, TTBATCH_DB, TTBATCH_MODEL, TTBATCH_MODELS_DIRECTORY, and TTBATCH_ENGINE_, "
+            + "TTBATCH_TT_, TTBATCH_BRIDGE_, TTBATCH_DAEMON_ with a key"
     }
 
     /// Variables for the tests and for choosing kernels, which are not settings of the queue.
@@ -200,21 +249,10 @@ extension DaemonSettings {
         "max_bad_outputs", "max_model_errors", "backoff_ms", "max_backoff_s", "model_turn_s", "commit_group_size",
     ]
 
-    init(_ values: [String: PlacedValue]) throws(InvalidConfiguration) {
-        func integer(_ key: String, atLeast least: Int) throws(InvalidConfiguration) -> Int? {
-            guard let placed = values[key] else { return nil }
-            let most = 86_400_000
-            guard case .integer(let number) = placed.value, (least...most).contains(number) else {
-                throw InvalidConfiguration(
-                    place: placed.place,
-                    reason: "daemon.\(key): \(placed.value) is not valid; expected a whole number, \(least) to \(most)")
-            }
-            return number
-        }
-        for (key, placed) in values.sorted(by: { $0.key < $1.key }) where !Self.keys.contains(key) {
-            throw InvalidConfiguration(
-                place: placed.place,
-                reason: "unknown key daemon.\(key); known: \(Self.keys.joined(separator: ", "))")
+    init(parsing values: [String: ConfigurationValue]) throws(ConfigurationError) {
+        let reader = try ConfigurationReader(values, known: Self.keys)
+        func integer(_ key: String, atLeast least: Int) throws(ConfigurationError) -> Int? {
+            try reader.integer(key, in: least...86_400_000)
         }
         pollIntervalMS = try integer("poll_interval_ms", atLeast: 1).map(Int64.init) ?? pollIntervalMS
         commitIntervalMS = try integer("commit_interval_ms", atLeast: 0).map(Int64.init) ?? commitIntervalMS

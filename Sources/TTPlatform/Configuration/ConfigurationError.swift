@@ -2,8 +2,8 @@
 
 /// A configuration that cannot be run, found before any device is opened or right after a model was loaded.
 public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
-    /// No such key; `nearest` is the known key that looks most like it.
-    case unknownKey(String, nearest: String?)
+    /// No such key among those that are `known`.
+    case unknownKey(String, known: [String])
     /// The value has the wrong type or is none of the allowed ones.
     case invalidValue(key: String, value: ConfigurationValue, expected: String)
     /// The value is understood and not supported.
@@ -22,8 +22,10 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
     /// One line for a person, with the remedy where there is one.
     public var description: String {
         switch self {
-        case .unknownKey(let key, let nearest):
-            "unknown key \(key)" + (nearest.map { "; did you mean \($0)?" } ?? "")
+        case .unknownKey(let key, let known):
+            "unknown key \(key); "
+                + (ConfigurationReader.nearest(to: key, in: known).map { "did you mean \($0)?" }
+                    ?? "known: \(known.joined(separator: ", "))")
         case .invalidValue(let key, let value, let expected):
             "\(key): \(value) is not valid; expected \(expected)"
         case .unsupported(let key, let value, let reason, let remedy):

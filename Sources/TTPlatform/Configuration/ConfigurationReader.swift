@@ -1,15 +1,15 @@
 // Reads typed values out of a dictionary of neutral ones; every key is known and every value of the right kind.
 
 /// Takes values by key from one section of a configuration.
-struct ConfigurationReader {
+package struct ConfigurationReader {
     private let values: [String: ConfigurationValue]
 
     /// A reader of `values`.
     ///
     /// - Throws: `ConfigurationError.unknownKey` for a key that is not in `known`.
-    init(_ values: [String: ConfigurationValue], known: [String]) throws(ConfigurationError) {
+    package init(_ values: [String: ConfigurationValue], known: [String]) throws(ConfigurationError) {
         for key in values.keys.sorted() where !known.contains(key) {
-            throw .unknownKey(key, nearest: Self.nearest(to: key, in: known))
+            throw .unknownKey(key, known: known)
         }
         self.values = values
     }
@@ -27,7 +27,8 @@ struct ConfigurationReader {
         }
     }
 
-    func integer(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
+    /// A whole number within `range`; nil where it is not set.
+    package func integer(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
         guard let value = values[key] else { return nil }
         guard case .integer(let number) = value, range.contains(number) else {
             let bounds =
@@ -58,7 +59,7 @@ struct ConfigurationReader {
     }
 
     /// The known key with the smallest edit distance, if it is close enough to be a slip of the hand.
-    static func nearest(to key: String, in known: [String]) -> String? {
+    package static func nearest(to key: String, in known: [String]) -> String? {
         let ranked = known.map { (name: $0, distance: editDistance(key, $0)) }
         guard let best = ranked.min(by: { ($0.distance, $0.name) < ($1.distance, $1.name) }) else { return nil }
         return best.distance <= max(2, key.count / 3) ? best.name : nil

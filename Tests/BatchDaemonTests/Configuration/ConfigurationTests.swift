@@ -105,8 +105,22 @@ import Testing
     @Test(arguments: [
         (
             "modle: x",
-            "t.yaml:1: unknown key modle; known: db, model, models_directory, models, engine, tt, bridge, daemon"
+            "t.yaml:1: unknown key modle; did you mean model?"
         ),
+        ("max_num_seqs: 3", "t.yaml:1: unknown key max_num_seqs; did you mean engine.max_num_seqs?"),
+        ("grace_s: 3", "t.yaml:1: unknown key grace_s; did you mean daemon.grace_s?"),
+        ("engin:\n  threads: 3", "t.yaml:2: unknown key engin.threads; did you mean engine.threads?"),
+        (
+            "xyzzy: 3",
+            "t.yaml:1: unknown key xyzzy; known: db, model, models_directory, models, engine, tt, bridge, daemon"
+        ),
+        ("bridge:\n  pyton: x", "t.yaml:2: bridge: unknown key pyton; did you mean python?"),
+        ("tt:\n  tracemode: all", "t.yaml:2: tt: unknown key tracemode; did you mean trace_mode?"),
+        (
+            "models:\n  \"*\": x",
+            "t.yaml:2: models.*: one model for all names is said with --map-model '*=NAME'"
+        ),
+        ("models:\n  a: x\n  A: y", "t.yaml:2: models.a and models.A are the same name; keep one"),
         ("\nengine:\n  max_num_seq: 3", "t.yaml:3: engine: unknown key max_num_seq; did you mean max_num_seqs?"),
         (
             "engine:\n  device: host\n  max_num_seqs: none",
@@ -117,25 +131,26 @@ import Testing
             "t.yaml:2: tt: trace_mode: \"some\" is not valid; expected true, false or one of: all, decode_only, none"
         ),
         (
-            "daemon:\n  grace: 3",
-            "t.yaml:2: unknown key daemon.grace; known: poll_interval_ms, commit_interval_ms, metrics_interval_s, "
+            "daemon:\n  xyzzy: 3",
+            "t.yaml:2: daemon: unknown key xyzzy; known: poll_interval_ms, commit_interval_ms, metrics_interval_s, "
                 + "grace_s, max_crashes, max_device_failures, max_bad_outputs, max_model_errors, backoff_ms, max_backoff_s, "
                 + "model_turn_s, commit_group_size"
         ),
         (
             "daemon:\n  grace_s: -1",
-            "t.yaml:2: daemon.grace_s: -1 is not valid; expected a whole number, 0 to 86400000"
+            "t.yaml:2: daemon: grace_s: -1 is not valid; expected a whole number, between 0 and 86400000"
         ),
+        ("daemon:\n  grace: 3", "t.yaml:2: daemon: unknown key grace; did you mean grace_s?"),
         ("model: 7", "t.yaml:1: model: 7 is not a text; quote a number that is meant as one"),
         ("model: [a, b]", "t.yaml:1: model: [\"a\", \"b\"] is not a text; quote a number that is meant as one"),
-        ("models:\n  mine:", "t.yaml:2: models.mine needs the path of a GGUF file"),
+        ("models:\n  mine:", "t.yaml:2: models.mine needs the path of a GGUF file, or the name of a model"),
         ("engine: 5", "t.yaml:1: engine must have keys under it, not a value"),
         ("models: []", "t.yaml:1: models must have keys under it, not a value"),
         ("- a", "t.yaml:1: the document must be keys with values"),
         ("just text", "t.yaml:1: the document must be keys with values"),
         (
             "db:\n  path: x",
-            "t.yaml:2: unknown key db.path; known: db, model, models_directory, models, engine, tt, bridge, daemon"
+            "t.yaml:2: unknown key db.path; db takes a value, not keys"
         ),
         ("engine.threads: 1\nengine:\n  threads: 2", "t.yaml:3: engine.threads is given twice"),
     ])
@@ -149,11 +164,15 @@ import Testing
     }
 
     @Test func mistakesElsewhereAreNamedWithVariableAndFlag() {
-        #expect(complaint(nil, ["TTBATCH_MODLE": "x"]).hasPrefix("TTBATCH_MODLE: no such setting; known: "))
+        #expect(complaint(nil, ["TTBATCH_XYZZY": "x"]).hasPrefix("TTBATCH_XYZZY: no such setting; known: "))
+        #expect(complaint(nil, ["TTBATCH_MODLE": "x"]) == "TTBATCH_MODLE: no such setting; did you mean TTBATCH_MODEL?")
+        #expect(
+            complaint(nil, ["TTBATCH_ENGIN_THREADS": "1"])
+                == "TTBATCH_ENGIN_THREADS: no such setting; did you mean TTBATCH_ENGINE_THREADS?")
         #expect(
             complaint(nil, ["TTBATCH_ENGINE_THREADS": "0"]).hasPrefix("TTBATCH_ENGINE_THREADS: engine: threads: 0 "))
         #expect(complaint(nil, ["TTBATCH_DB": ""]).hasPrefix("TTBATCH_DB: db: "))
-        #expect(complaint(nil, ["TTBATCH_DAEMON_X": "1"]).hasPrefix("TTBATCH_DAEMON_X: unknown key daemon.x"))
+        #expect(complaint(nil, ["TTBATCH_DAEMON_X": "1"]).hasPrefix("TTBATCH_DAEMON_X: daemon: unknown key x; "))
         let threads = complaint(flags: [("engine.threads", "many", "--set engine.threads")])
         #expect(threads.hasPrefix("--set engine.threads: engine: threads: \"many\""))
         #expect(complaint(flags: [("nothing", "1", "--set nothing")]).hasPrefix("--set nothing: unknown key nothing"))
