@@ -50,5 +50,8 @@ public enum Migrations {
         Migration(
             version: 5, name: "0005_model_faults", bytes: PackageResources._005_model_faults_sql,
             checksum: "fffee1928cb35aa3"),
+        Migration(
+            version: 6, name: "0006_names_and_params", bytes: PackageResources._006_names_and_params_sql,
+            checksum: "ca416feb7e68802c"),
     ]
 }

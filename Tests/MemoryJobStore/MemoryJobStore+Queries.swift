@@ -76,7 +76,8 @@ extension MemoryJobStore {
                 let job = entry.job
                 return JobResult(
                     id: job.id, batch: job.batch, line: job.line, customID: job.customID, endpoint: job.endpoint,
-                    state: job.state, attempt: job.attempt, outcome: job.outcome, usage: job.usage,
+                    modelName: job.modelName, state: job.state, attempt: job.attempt, outcome: job.outcome,
+                    usage: job.usage,
                     timings: job.timings, created: job.created, finished: job.finished,
                     finishSequence: job.finishSequence)
             }
@@ -108,8 +109,8 @@ extension Rows {
         return BatchSummary(
             id: id, name: batch.new.name, uniqueName: batch.hasName ? batch.new.uniqueName : nil,
             endpoint: endpoints.count == 1 && batch.status != .validating ? endpoints.first : nil,
-            model: batch.new.model, status: batch.status, priority: batch.new.priority, deadline: batch.new.deadline,
-            paused: batch.paused,
+            model: batch.new.model, modelName: batch.new.modelName, status: batch.status, priority: batch.new.priority,
+            deadline: batch.new.deadline, paused: batch.paused,
             modelTrouble: batch.modelError.map {
                 ModelTrouble(times: batch.modelErrors, reason: $0, until: batch.notBefore)
             },

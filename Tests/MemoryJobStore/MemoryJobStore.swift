@@ -95,12 +95,14 @@ extension MemoryJobStore {
         let jobs = try read { $0.jobs(of: batch) }.filter { states.contains($0.state) && !$0.isRejected }
         guard !jobs.isEmpty else { throw .nothingToRetry(batch) }
         let draft = try beginBatch(
-            NewBatch(name: original.name, model: original.model, priority: original.priority, retryOf: batch), at: now)
+            NewBatch(
+                name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
+                retryOf: batch), at: now)
         _ = try draft.append(
             jobs.sorted { $0.line < $1.line }.map {
                 NewJob(
                     line: $0.line, customID: $0.customID!, endpoint: $0.endpoint!, body: $0.body,
-                    claimRank: $0.claimRank)
+                    modelName: $0.modelName, claimRank: $0.claimRank)
             })
         return try draft.commit(at: now)
     }
@@ -153,12 +155,13 @@ final class MemoryBatchDraft: BatchDraft {
                 rows.add(
                     JobRow(
                         id: rows.nextJob, batch: id, line: job.line, customID: job.customID, endpoint: job.endpoint,
-                        body: job.body, claimRank: job.claimRank, isRejected: false, created: created))
+                        body: job.body, modelName: job.modelName, claimRank: job.claimRank, isRejected: false,
+                        created: created))
             }
             for line in rejected {
                 let row = JobRow(
                     id: rows.nextJob, batch: id, line: line.line, customID: line.customID, endpoint: nil, body: [],
-                    claimRank: 0, isRejected: true, created: created)
+                    modelName: nil, claimRank: 0, isRejected: true, created: created)
                 rows.add(row)
                 _ = rows.end(row.id, as: .failed, .failed(line.error), at: created)
             }

@@ -56,6 +56,7 @@ final class JobRow: @unchecked Sendable {
     let customID: String?
     let endpoint: String?
     let body: [UInt8]
+    let modelName: String?
     let claimRank: Int64
     let isRejected: Bool
     let created: Milliseconds
@@ -71,8 +72,8 @@ final class JobRow: @unchecked Sendable {
     var finishSequence: Int64?
 
     init(
-        id: JobID, batch: BatchID, line: Int64, customID: String?, endpoint: String?, body: [UInt8], claimRank: Int64,
-        isRejected: Bool, created: Milliseconds
+        id: JobID, batch: BatchID, line: Int64, customID: String?, endpoint: String?, body: [UInt8], modelName: String?,
+        claimRank: Int64, isRejected: Bool, created: Milliseconds
     ) {
         self.id = id
         self.batch = batch
@@ -80,6 +81,7 @@ final class JobRow: @unchecked Sendable {
         self.customID = customID
         self.endpoint = endpoint
         self.body = body
+        self.modelName = modelName
         self.claimRank = claimRank
         self.isRejected = isRejected
         self.created = created

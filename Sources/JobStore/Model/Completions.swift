@@ -8,12 +8,15 @@ public struct JobError: Hashable, Sendable {
     public var message: String
     /// The HTTP status that the same request would have got, e.g. 400.
     public var status: Int
+    /// The field of the request's body that is at fault, by its path: `temperature`, `messages[2].content`.
+    public var param: String?
 
     /// Describes a failure.
-    public init(code: String, message: String, status: Int) {
+    public init(code: String, message: String, status: Int, param: String? = nil) {
         self.code = code
         self.message = message
         self.status = status
+        self.param = param
     }
 
     /// The code of a job that was in flight at too many crashes of the daemon or its device.

@@ -12,6 +12,8 @@ public struct BatchSummary: Hashable, Sendable {
     public var endpoint: String?
     /// The model asked for; nil if any will do.
     public var model: String?
+    /// What results call the model, where a job has no name of its own for it; nil: `model`.
+    public var modelName: String?
     /// Where it stands.
     public var status: BatchStatus
     /// Beside other batches.
@@ -43,8 +45,9 @@ public struct BatchSummary: Hashable, Sendable {
 
     /// For stores, and for tests of what reads them.
     public init(
-        id: BatchID, name: String, uniqueName: String?, endpoint: String?, model: String?, status: BatchStatus,
-        priority: BatchPriority, deadline: Milliseconds?, paused: Milliseconds?, modelTrouble: ModelTrouble?,
+        id: BatchID, name: String, uniqueName: String?, endpoint: String?, model: String?, modelName: String?,
+        status: BatchStatus, priority: BatchPriority, deadline: Milliseconds?, paused: Milliseconds?,
+        modelTrouble: ModelTrouble?,
         retryOf: BatchID?, created: Milliseconds, started: Milliseconds?, finished: Milliseconds?, counts: JobCounts,
         usage: TokenUsage, timedJobs: Int64, timings: JobTimings, progress: BatchProgress? = nil
     ) {
@@ -53,6 +56,7 @@ public struct BatchSummary: Hashable, Sendable {
         self.uniqueName = uniqueName
         self.endpoint = endpoint
         self.model = model
+        self.modelName = modelName
         self.status = status
         self.priority = priority
         self.deadline = deadline

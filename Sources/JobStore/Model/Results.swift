@@ -21,6 +21,8 @@ public struct JobResult: Hashable, Sendable {
     public var customID: String?
     /// The URL of the request; nil for a rejected line.
     public var endpoint: String?
+    /// What it calls the model; nil: as its batch does.
+    public var modelName: String?
     /// Its state.
     public var state: JobState
     /// Tries so far; 0 if it never ran.
@@ -40,15 +42,16 @@ public struct JobResult: Hashable, Sendable {
 
     /// For stores, and for tests of what reads them.
     public init(
-        id: JobID, batch: BatchID, line: Int64, customID: String?, endpoint: String?, state: JobState, attempt: Int,
-        outcome: Outcome, usage: TokenUsage, timings: JobTimings?, created: Milliseconds, finished: Milliseconds?,
-        finishSequence: Int64?
+        id: JobID, batch: BatchID, line: Int64, customID: String?, endpoint: String?, modelName: String?,
+        state: JobState, attempt: Int, outcome: Outcome, usage: TokenUsage, timings: JobTimings?,
+        created: Milliseconds, finished: Milliseconds?, finishSequence: Int64?
     ) {
         self.id = id
         self.batch = batch
         self.line = line
         self.customID = customID
         self.endpoint = endpoint
+        self.modelName = modelName
         self.state = state
         self.attempt = attempt
         self.outcome = outcome

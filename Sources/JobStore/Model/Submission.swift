@@ -12,16 +12,19 @@ public struct NewBatch: Hashable, Sendable {
     public var deadline: Milliseconds?
     /// The model of all its jobs; nil if any will do.
     public var model: String?
+    /// What results call the model, where a job has no name of its own for it; nil: `model`.
+    public var modelName: String?
     /// The batch whose jobs it runs again.
     public var retryOf: BatchID?
 
     /// Describes a batch.
     public init(
-        name: String, model: String? = nil, uniqueName: String? = nil, priority: BatchPriority = .normal,
-        deadline: Milliseconds? = nil, retryOf: BatchID? = nil
+        name: String, model: String? = nil, modelName: String? = nil, uniqueName: String? = nil,
+        priority: BatchPriority = .normal, deadline: Milliseconds? = nil, retryOf: BatchID? = nil
     ) {
         self.name = name
         self.model = model
+        self.modelName = modelName
         self.uniqueName = uniqueName
         self.priority = priority
         self.deadline = deadline
@@ -39,16 +42,22 @@ public struct NewJob: Hashable, Sendable {
     public var endpoint: String
     /// The request body as it was written, JSON in UTF-8.
     public var body: [UInt8]
+    /// What its result calls the model; nil: as its batch does.
+    public var modelName: String?
     /// Jobs of a batch are claimed in order of their ranks, those of equal rank in order of input. Alike ranks bring
     /// prompts that begin alike together, so that they can share what is computed of their beginning.
     public var claimRank: Int64
 
     /// Describes a job; where no rank is given, it is its own line.
-    public init(line: Int64, customID: String, endpoint: String, body: [UInt8], claimRank: Int64? = nil) {
+    public init(
+        line: Int64, customID: String, endpoint: String, body: [UInt8], modelName: String? = nil,
+        claimRank: Int64? = nil
+    ) {
         self.line = line
         self.customID = customID
         self.endpoint = endpoint
         self.body = body
+        self.modelName = modelName
         self.claimRank = claimRank ?? line
     }
 }

@@ -88,6 +88,34 @@ struct EnqueueConformance {
         #expect(results.allSatisfy { $0.outcome == .failed(error) && $0.attempt == 0 })
     }
 
+    /// What results call the model, and the field that an error is about, come back as they were given.
+    @Test(arguments: StoreKind.allCases)
+    func namesOfModelsAndFieldsAreKept(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let draft = try store.beginBatch(NewBatch(name: "a", model: "m", modelName: "asked\0for"), at: 0)
+        var jobs = (1...600).map { NewJob.sample($0) }
+        jobs[1].modelName = "own"
+        jobs[599].modelName = ""
+        let bad = JobError(code: "c", message: "m", status: 400, param: "messages[2].content")
+        _ = try draft.append(jobs, rejected: [RejectedLine(line: 601, customID: nil, error: bad)])
+        let batch = try draft.commit(at: 1)
+        #expect(try store.batch(batch).model == "m" && store.batch(batch).modelName == "asked\0for")
+        let life = try store.openIncarnation(lease: store.acquireLease()).incarnation
+        let claimed = try store.claimNext(600, incarnation: life, at: 2)
+        let failure = JobError(code: "d", message: "m", status: 400, param: "prompt")
+        _ = try store.finish(
+            claimed.map { JobCompletion(ticket: $0.ticket, outcome: .failed(failure)) }, incarnation: life, at: 3)
+        let results = try store.allResults(ResultQuery(batch: batch))
+        #expect(results.map(\.modelName) == [nil, "own"] + [String?](repeating: nil, count: 597) + ["", nil])
+        #expect(results.map(\.outcome) == [JobResult.Outcome](repeating: .failed(failure), count: 600) + [.failed(bad)])
+
+        let again = try store.retry(batch, at: 4)
+        #expect(try store.batch(again).model == "m" && store.batch(again).modelName == "asked\0for")
+        let copies = try store.allResults(ResultQuery(batch: again, states: [.pending]))
+        #expect(copies.map(\.modelName) == results.dropLast().map(\.modelName))
+    }
+
     @Test(arguments: StoreKind.allCases)
     func aBatchOfRejectedLinesIsCompleteAndAnEmptyOneRefused(kind: StoreKind) throws {
         let fixture = try kind.make()

@@ -36,7 +36,7 @@ extension Database {
         let inserted = try run(insertJobs, all: values)
         if inserted == group.count {
             values = [id]
-            for job in group { values += [job.endpoint, job.body] as [any SQLValue] }
+            for job in group { values += [job.endpoint, job.body, job.modelName] as [any SQLValue] }
             try run(insertBodies, all: values)
             return []
         }
@@ -45,7 +45,7 @@ extension Database {
         var duplicates: [DuplicateCustomID] = []
         for (id, job) in zip(id...last, group) {
             if ids.contains(id) {
-                try run(Self.insertOneBody, id, job.endpoint, job.body)
+                try run(Self.insertOneBody, id, job.endpoint, job.body, job.modelName)
             } else {
                 let first = try number(
                     "SELECT line FROM jobs WHERE batch_id = ? AND custom_id = ? AND rejected = 0", batch, job.customID)
@@ -65,9 +65,9 @@ extension Database {
             """
     }
 
-    /// ?1 is the first job's id; then endpoint and body of each job.
+    /// ?1 is the first job's id; then endpoint, body and model_name of each job.
     private static func insertBodies(_ count: Int) -> String {
-        let rows = (0..<count).map { "(?1 + \($0), ?\(2 * $0 + 2), ?\(2 * $0 + 3))" }
-        return "INSERT INTO job_bodies (job_id, endpoint, body) VALUES \(rows.joined(separator: ", "))"
+        let rows = (0..<count).map { "(?1 + \($0), ?\(3 * $0 + 2), ?\(3 * $0 + 3), ?\(3 * $0 + 4))" }
+        return "INSERT INTO job_bodies (job_id, endpoint, body, model_name) VALUES \(rows.joined(separator: ", "))"
     }
 }

@@ -21,10 +21,12 @@ final class SQLiteBatchDraft: BatchDraft {
         (id, ownership) = try store.write(in: "beginBatch") { db in
             try db.run(
                 """
-                INSERT INTO batches (name, model, status, retry_of, created_ms, priority, deadline_ms, urgent_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO batches (name, model, model_name, status, retry_of, created_ms, priority, deadline_ms,
+                    urgent_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
-                batch.name, batch.model, BatchStatus.validating, batch.retryOf, now, batch.priority, batch.deadline,
+                batch.name, batch.model, batch.modelName, BatchStatus.validating, batch.retryOf, now, batch.priority,
+                batch.deadline,
                 batch.urgent(from: now))
             let id = BatchID(rawValue: db.lastInsertedRowID)
             guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: id.rawValue) else {
@@ -137,7 +139,9 @@ extension Database {
     /// Writes why a job failed.
     func insertError(_ error: JobError, of job: JobID) throws {
         try run(
-            "INSERT INTO job_results (job_id, error_code, error_message, error_status) VALUES (?, ?, ?, ?)",
-            job, error.code, error.message, error.status)
+            """
+            INSERT INTO job_results (job_id, error_code, error_message, error_status, error_param) VALUES (?, ?, ?, ?, ?)
+            """,
+            job, error.code, error.message, error.status, error.param)
     }
 }

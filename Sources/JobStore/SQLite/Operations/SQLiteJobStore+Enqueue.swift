@@ -30,7 +30,9 @@ extension SQLiteJobStore {
         let original = try self.batch(batch)
         guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
         let draft = try beginBatch(
-            NewBatch(name: original.name, model: original.model, priority: original.priority, retryOf: batch), at: now)
+            NewBatch(
+                name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
+                retryOf: batch), at: now)
         do {
             var line: Int64 = 0
             while true {
@@ -91,13 +93,14 @@ extension Database {
             500, jobs: "SELECT j.id FROM jobs j WHERE \(condition) ORDER BY j.line LIMIT ?", batch, line)
         return try rows(
             """
-            SELECT j.line, j.custom_id, b.endpoint, b.body, j.claim_rank FROM jobs j JOIN job_bodies b ON b.job_id = j.id
+            SELECT j.line, j.custom_id, b.endpoint, b.body, b.model_name, j.claim_rank
+            FROM jobs j JOIN job_bodies b ON b.job_id = j.id
             WHERE \(condition) ORDER BY j.line LIMIT ?
             """, batch, line, limit
         ) { row in
             NewJob(
                 line: row.int64(0), customID: row.text(1), endpoint: row.text(2), body: row.bytes(3),
-                claimRank: row.int64(4))
+                modelName: row.optionalText(4), claimRank: row.int64(5))
         }
     }
 }

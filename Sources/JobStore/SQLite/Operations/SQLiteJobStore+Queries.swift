@@ -125,7 +125,7 @@ extension Database {
                 b.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, b.model_errors, b.model_error,
                 b.not_before_ms,
                 p.updated_ms, p.generated_tokens, p.tokens_per_second, p.running, p.running_tokens, p.running_limit,
-                p.token_ms, p.token_ms_growth
+                p.token_ms, p.token_ms_growth, b.model_name
             FROM batches b LEFT JOIN progress p ON p.batch_id = b.id AND b.status = 'in_progress' \(condition)
             """
         return try rows(sql, id, limit, read: batchSummary)
@@ -139,9 +139,10 @@ extension Database {
         }
         return BatchSummary(
             id: row.id(0), name: row.text(1), uniqueName: row.optionalText(24), endpoint: row.optionalText(2),
-            model: row.optionalText(3), status: try row.word(4), priority: row.priority(25),
-            deadline: row.optionalID(26), paused: row.optionalID(27), modelTrouble: trouble, retryOf: row.optionalID(5),
-            created: row.id(6), started: row.optionalID(7), finished: row.optionalID(8),
+            model: row.optionalText(3), modelName: row.optionalText(39), status: try row.word(4),
+            priority: row.priority(25), deadline: row.optionalID(26), paused: row.optionalID(27),
+            modelTrouble: trouble, retryOf: row.optionalID(5), created: row.id(6), started: row.optionalID(7),
+            finished: row.optionalID(8),
             counts: JobCounts(
                 total: row.int64(9), rejected: row.int64(10), pending: row.int64(9) - ended - running,
                 running: running, succeeded: row.int64(11), failed: row.int64(12), cancelled: row.int64(13),

@@ -35,7 +35,8 @@ extension Database {
                 j.prompt_tokens, j.completion_tokens, j.queued_ms, j.prefill_ms, j.decode_ms, j.total_ms,
                 j.created_ms, j.finished_ms, j.finish_seq,
                 r.text, r.finish_reason, r.prompt_token_ids, r.token_ids,
-                r.error_code, r.error_message, r.error_status, j.cached_tokens, r.stop_string, r.stop_token
+                r.error_code, r.error_message, r.error_status, j.cached_tokens, r.stop_string, r.stop_token,
+                b.model_name, r.error_param
             FROM jobs j
             LEFT JOIN job_bodies b ON b.job_id = j.id
             LEFT JOIN job_results r ON r.job_id = j.id
@@ -51,7 +52,8 @@ extension Database {
         }
         return JobResult(
             id: row.id(0), batch: row.id(1), line: row.int64(2), customID: row.optionalText(3),
-            endpoint: row.optionalText(4), state: state, attempt: row.int(6), outcome: outcome(state, row),
+            endpoint: row.optionalText(4), modelName: row.optionalText(26), state: state, attempt: row.int(6),
+            outcome: outcome(state, row),
             usage: TokenUsage(promptTokens: row.int(7), cachedTokens: row.int(23), completionTokens: row.int(8)),
             timings: timings,
             created: row.id(13), finished: row.optionalID(14), finishSequence: row.optionalInt64(15))
@@ -62,7 +64,9 @@ extension Database {
         case .pending, .running: .unfinished
         case .cancelled: .cancelled
         case .expired: .expired
-        case .failed: .failed(JobError(code: row.text(20), message: row.text(21), status: row.int(22)))
+        case .failed:
+            .failed(
+                JobError(code: row.text(20), message: row.text(21), status: row.int(22), param: row.optionalText(27)))
         case .succeeded:
             .succeeded(
                 Generation(
