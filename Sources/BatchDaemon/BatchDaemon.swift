@@ -111,7 +111,7 @@ public struct BatchDaemon: Sendable {
             try fail(batch, error, &course)
             return .outOfWork
         }
-        let model = RequestedModel(batch, configured: configuration.model)
+        let model = RequestedModel(batch, configuration)
         do {
             let end = try load(batch, model, course)
             switch end {

@@ -74,7 +74,8 @@ struct Program: ParsableCommand {
     private static func status(of error: any Error) -> ExitStatus? {
         switch error {
         case let failure as Failure: failure.status
-        case is EnqueueError: .invalidInput
+        case EnqueueError.unknownTarget: .notFound
+        case is EnqueueError, PromptFileError.damaged, PromptFileError.otherKind: .invalidInput
         case is PromptFileError, is ModelLookupError, BenchmarkError.unreadable: .notFound
         case BenchmarkError.tooShort: .invalidInput
         case is InvalidConfiguration, is ConfigurationError, BenchmarkError.tooLong: .usage

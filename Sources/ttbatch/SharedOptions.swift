@@ -8,19 +8,26 @@ import ModelFiles
 import PromptFiles
 
 struct SharedOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("The job database.", valueName: "path"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("The job database.", valueName: "path"))
     var db: String?
 
-    @Option(help: ArgumentHelp("The configuration file (YAML).", valueName: "file"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("The configuration file (YAML).", valueName: "file"))
     var config: String?
 
-    @Option(help: ArgumentHelp("The model: a name from `ttbatch models`, or a GGUF file.", valueName: "name|path"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The model: a name from `ttbatch models`, or a GGUF file.", valueName: "name|path"))
     var model: String?
 
     @Option(
-        name: .customLong("set"),
+        name: .customLong("set"), parsing: .unconditionalSingleValue,
         help: ArgumentHelp("Set a key of the configuration, e.g. engine.max_num_seqs=8.", valueName: "key=value"))
     var settings: [String] = []
+
+    func validate() throws {
+        try OptionText.check(["--db": db, "--config": config, "--model": model])
+        for setting in settings { try OptionText.check(["--set": setting]) }
+    }
 
     /// The configuration of flags, environment, file and defaults.
     func configuration() throws -> Configuration {
@@ -104,11 +111,13 @@ struct EnqueueOptions: ParsableArguments {
     var skipInvalid = false
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Stop reading after this many errors; with --skip-invalid, print no more than these.", valueName: "n"))
     var maxErrors = 100
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "A name for the batch, which no other may have; for one file. Without it, batches are called by their files.",
             valueName: "name"))
@@ -120,18 +129,35 @@ struct EnqueueOptions: ParsableArguments {
             """)
     var ifNotExists = false
 
-    @Option(help: ArgumentHelp("-1000 to 1000; batches of higher priority run first.", valueName: "n"))
+    @Option(
+        parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            """
+            Run on one model what lines ask of another, e.g. gpt-4o-mini=smollm2-135m-instruct, or *=NAME for whatever \
+            they name; results keep the lines' names. Can be repeated.
+            """,
+            valueName: "from=to"))
+    var mapModel: [String] = []
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("-1000 to 1000; batches of higher priority run first.", valueName: "n"))
     var priority: Int64 = 0
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Prompts that have not begun by then expire, e.g. \"2026-11-26 06:00\" or 06:00.", valueName: "time"))
     var deadline: String?
 
-    @Option(help: ArgumentHelp("The same as a length of time from now, e.g. 24h, 90m, 2d.", valueName: "time"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The same as a length of time from now, e.g. 24h, 90m, 2d.", valueName: "time"))
     var window: String?
 
     func validate() throws {
+        try OptionText.check(["--name": name, "--deadline": deadline, "--window": window])
+        for entry in mapModel { try OptionText.check(["--map-model": entry]) }
         if let name {
             guard !name.isEmpty, name.utf8.count <= 256, !name.unicodeScalars.contains(where: { $0.value < 32 }) else {
                 throw ValidationError("--name: expected 1 to 256 bytes without control characters")
@@ -145,10 +171,17 @@ struct EnqueueOptions: ParsableArguments {
         guard BatchPriority(rawValue: priority) != nil else {
             throw ValidationError("--priority \(priority): expected -1000 to 1000")
         }
+        _ = try modelMap()
         if deadline != nil, window != nil { throw ValidationError("--deadline and --window say the same; give one") }
         _ = try deadlineInstant()
         guard maxErrors >= 1 else { throw ValidationError("--max-errors \(maxErrors): expected at least 1") }
         guard files.filter({ $0 == "-" }).count <= 1 else { throw ValidationError("- can be given once only") }
+    }
+
+    private func modelMap() throws -> ModelMap {
+        do throws(InvalidModelMap) { return try ModelMap(parsing: mapModel) } catch {
+            throw ValidationError("--map-model \(error)")
+        }
     }
 
     private func deadlineInstant() throws -> Milliseconds? {
@@ -170,6 +203,7 @@ struct EnqueueOptions: ParsableArguments {
         options.skipsInvalid = skipInvalid
         options.maxErrors = maxErrors
         options.requestedModel = shared.requestedModel(configuration)
+        options.modelMap = try modelMap()
         options.name = name
         options.ifNotExists = ifNotExists
         options.priority = BatchPriority(rawValue: priority) ?? .normal
@@ -177,7 +211,9 @@ struct EnqueueOptions: ParsableArguments {
         options.check = check
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.catalogue, options: options)
-        let reports = try enqueuer.enqueue(paths: files) { StandardError.print($0.description) }
+        let reports = try enqueuer.enqueue(paths: files) { error in
+            StandardError.print(error is LineError ? "\(error)" : "ttbatch: \(error)")
+        }
         for (file, report) in zip(files, reports) {
             if report.existed, let name {
                 let status = try store.batch(report.batch).status.rawValue.replacing("_", with: " ")

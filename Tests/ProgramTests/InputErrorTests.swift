@@ -44,7 +44,7 @@ struct InputErrorTests {
             let outcome = try workspace.run(verb, good, file, other)
             #expect(outcome.status == 3)
             #expect(outcome.output == "")
-            #expect(outcome.errors.contains("\(file):2:") && outcome.errors.contains("\(other):1:"))
+            #expect(outcome.errors.contains("\(file):2:") && outcome.errors.contains("\(other): is text"))
             #expect(try workspace.run("list", "--drafts", "--json").output == "")
         }
     }

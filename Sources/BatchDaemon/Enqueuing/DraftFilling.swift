@@ -19,6 +19,8 @@ struct DraftFilling {
     private var newJobs: [NewJob] = []
     private var newRejected: [RejectedLine] = []
     private var bufferedBytes = 0
+    /// Other models' names that were told.
+    private var mismatches: Set<String> = []
 
     init(
         draft: any BatchDraft, file: String, model: BatchModel, skipsInvalid: Bool, maxReported: Int,
@@ -36,12 +38,16 @@ struct DraftFilling {
         switch line {
         case .valid(let line):
             if let name = line.model, !model.isCalled(name) {
-                reject(line.lineNumber, line.customID, [modelMismatch(name, line: line.lineNumber)])
+                let problem = model.mismatch(name, in: line)
+                reject(
+                    line.lineNumber, line.customID, [LineError(file: file, line: line.lineNumber, problem: problem)],
+                    isTold: mismatches.insert(name).inserted)
             } else {
                 newJobs.append(
                     NewJob(
                         line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,
-                        body: line.body, claimRank: ranks.rank(of: line.request.prompt, line: line.lineNumber)))
+                        body: line.body, modelName: model.ownName(line.model),
+                        claimRank: ranks.rank(of: line.request.prompt, line: line.lineNumber)))
                 bufferedBytes += line.body.count
             }
         case .invalid(let line):
@@ -80,25 +86,19 @@ struct DraftFilling {
         }
     }
 
-    private mutating func reject(_ line: Int, _ customID: String, _ lineErrors: [LineError]) {
-        if errors < maxReported { lineErrors.forEach(report) }
-        errors += lineErrors.count
+    /// - Parameter isTold: false for an error that was told of another line already.
+    private mutating func reject(_ line: Int, _ customID: String, _ lineErrors: [LineError], isTold: Bool = true) {
+        if isTold {
+            if errors < maxReported { lineErrors.forEach(report) }
+            errors += lineErrors.count
+        }
         let problem = lineErrors[0].problem
         newRejected.append(
             RejectedLine(
                 line: Int64(line), customID: customID,
                 error: JobError(
                     code: problem.code.rawValue, message: lineErrors.map(\.description).joined(separator: "; "),
-                    status: 400)))
-    }
-
-    private func modelMismatch(_ name: String, line: Int) -> LineError {
-        LineError(
-            file: file, line: line,
-            problem: RequestProblem(
-                code: .modelMismatch, place: .field("model"), value: "\"\(name)\"",
-                complaint: "is not the model of this batch, \"\(model.name)\"",
-                remedy: "put other models' prompts into a file of their own, or remove the field"))
+                    status: 400, param: problem.param)))
     }
 
     private func duplicateError(_ duplicate: DuplicateCustomID) -> LineError {

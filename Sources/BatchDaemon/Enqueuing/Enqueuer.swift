@@ -26,6 +26,10 @@ public enum EnqueueError: Error, CustomStringConvertible {
     case nothingValid(file: String, errors: Int)
     /// There is no line in it.
     case empty(file: String)
+    /// The first valid line names a model that is not there.
+    case unknownModel(LineError)
+    /// A name is mapped to a model that is not there.
+    case unknownTarget(from: String, ModelLookupError)
 
     /// One line for a person.
     public var description: String {
@@ -38,6 +42,10 @@ public enum EnqueueError: Error, CustomStringConvertible {
             "\(file): \(errors) errors, and no line is valid; nothing was stored"
         case .empty(let file):
             "\(file): there is no prompt in it; nothing was stored"
+        case .unknownModel(let error):
+            "\(error)"
+        case .unknownTarget(let from, let error):
+            "--map-model \(from): \(error)"
         }
     }
 }
@@ -52,6 +60,8 @@ public struct Enqueuer {
         public var maxErrors = 100
         /// The model that was asked for by flag or environment; lines may name no other.
         public var requestedModel: String?
+        /// Models that run in place of those that lines name.
+        public var modelMap = ModelMap()
         /// The model of files that name none.
         public var defaultModel: String
         /// A name for the batch that no other has; only for a single file.
@@ -87,10 +97,10 @@ public struct Enqueuer {
     ///
     /// After an invalid file the others are looked at too, so that one call tells every error.
     ///
-    /// - Parameter report: is given every error of every line.
-    /// - Throws: the first file's `EnqueueError`, `PromptFileError`, `ModelLookupError`, `ModelFileError` or
+    /// - Parameter report: is given every error of every line, and why a file was not stored, but for the last.
+    /// - Throws: the last unfit file's `EnqueueError`, `PromptFileError`, `ModelLookupError`, `ModelFileError` or
     ///   `JobStoreError` (`.nameTaken`).
-    public func enqueue(paths: [String], report: @escaping (LineError) -> Void) throws -> [EnqueueReport] {
+    public func enqueue(paths: [String], report: @escaping (any Error) -> Void) throws -> [EnqueueReport] {
         precondition(options.name == nil || paths.count == 1, "a name is one batch's")
         if let name = options.name, let batch = try store.batch(named: name) {
             return [try existing(batch, name)]
@@ -98,7 +108,10 @@ public struct Enqueuer {
         var drafts: [(draft: any BatchDraft, report: EnqueueReport)] = []
         var failure: (any Error)?
         for path in paths {
-            do { drafts.append(try fill(from: path, report)) } catch { failure = failure ?? error }
+            do { drafts.append(try fill(from: path, report)) } catch {
+                if let failure { report(failure) }
+                failure = error
+            }
         }
         if let failure {
             // A draft that cannot be deleted now, on a full disk perhaps, is swept later: it has no owner then.
@@ -124,18 +137,18 @@ public struct Enqueuer {
 
     /// The file as a draft that is complete and not committed.
     private func fill(
-        from path: String, _ report: @escaping (LineError) -> Void
+        from path: String, _ report: @escaping (any Error) -> Void
     ) throws -> (draft: any BatchDraft, report: EnqueueReport) {
         var reading = PromptFileReader.Options()
         reading.maxErrors = options.skipsInvalid ? nil : options.maxErrors
         let reader = try PromptFileReader(path: path, options: reading)
         let head = try linesUpToFirstValid(reader)
         guard let first = head.last else { throw EnqueueError.empty(file: reader.name) }
-        let model = try BatchModel(first, options, catalogue)
+        let model = try BatchModel(first, in: reader.name, options, catalogue)
         let draft = try store.beginBatch(
             NewBatch(
-                name: reader.name, model: model.name, uniqueName: options.name, priority: options.priority,
-                deadline: options.deadline),
+                name: reader.name, model: model.name, modelName: model.shownName, uniqueName: options.name,
+                priority: options.priority, deadline: options.deadline),
             at: clock.now)
         var filling = DraftFilling(
             draft: draft, file: reader.name, model: model, skipsInvalid: options.skipsInvalid,

@@ -11,10 +11,14 @@ extension OutputLine {
         switch result.outcome {
         case .unfinished: return nil
         case .succeeded(let generation):
-            outcome = .completed(Completion(generation, of: result, model: batch.model ?? "", requestID: requestID))
+            outcome = .completed(
+                Completion(
+                    generation, of: result, model: result.modelName ?? batch.shownModel ?? "", requestID: requestID))
         case .failed(let error):
             outcome = .refused(
-                Refusal(requestID: requestID, status: error.status, code: error.code, message: error.message))
+                Refusal(
+                    requestID: requestID, status: error.status, code: error.code, message: error.message,
+                    param: error.param))
         case .cancelled: outcome = .notRun(.cancelled, message: "The batch was cancelled before this request ended.")
         case .expired:
             outcome = .notRun(
@@ -30,6 +34,11 @@ extension OutputLine {
                     attempt: result.attempt)
             })
     }
+}
+
+extension BatchSummary {
+    /// What results call its model; batches of earlier versions remember no name beside it.
+    public var shownModel: String? { modelName ?? model.map(ModelCatalogue.shown) }
 }
 
 extension Completion {

@@ -33,9 +33,10 @@ struct JobPreparer: Sendable {
                 PreparedJob(
                     ticket: job.ticket, created: job.created, promptTokens: tokens,
                     sampling: sampling(body, endpoint: endpoint, promptLength: tokens.count, job: job),
-                    stopStrings: body.stop, returnTokenIDs: body.returnsTokenIDs))
+                    stopStrings: body.stop, returnTokenIDs: body.returnsTokenIDs,
+                    promptField: endpoint == .completions ? "prompt" : "messages"))
         } catch {
-            return .unfit(.invalidRequest("\(error)"))
+            return .unfit(.invalidRequest("\(error)", param: (error as? InvalidRequest)?.problems.first?.param))
         }
     }
 
@@ -69,8 +70,8 @@ struct JobPreparer: Sendable {
 }
 
 extension JobError {
-    fileprivate static func invalidRequest(_ message: String) -> JobError {
-        JobError(code: "invalid_request", message: message, status: 400)
+    fileprivate static func invalidRequest(_ message: String, param: String? = nil) -> JobError {
+        JobError(code: "invalid_request", message: message, status: 400, param: param)
     }
 }
 

@@ -17,11 +17,13 @@ package struct PreparedJob: Sendable {
     let stopStrings: [String]
     /// Whether the result carries the token ids.
     let returnTokenIDs: Bool
+    /// The request's field that the prompt came from.
+    let promptField: String
 
     /// A job as given.
     package init(
         ticket: ClaimTicket, created: Milliseconds, promptTokens: [Int32], sampling: SamplingParams,
-        stopStrings: [String], returnTokenIDs: Bool
+        stopStrings: [String], returnTokenIDs: Bool, promptField: String = "prompt"
     ) {
         self.ticket = ticket
         self.created = created
@@ -29,5 +31,6 @@ package struct PreparedJob: Sendable {
         self.sampling = sampling
         self.stopStrings = stopStrings
         self.returnTokenIDs = returnTokenIDs
+        self.promptField = promptField
     }
 }

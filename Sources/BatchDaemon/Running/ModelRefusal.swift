@@ -30,10 +30,11 @@ struct RequestedModel {
     /// The batch names it. One that takes any model has no part in a configured name that leads nowhere.
     let isNamed: Bool
 
-    init(_ batch: ClaimableBatch, configured: String) {
+    init(_ batch: ClaimableBatch, _ configuration: Configuration) {
+        let configured = configuration.model
         name = batch.model ?? configured
         isNamed = batch.model != nil
-        isConfigured = batch.model.map { $0 == ModelCatalogue.remembered(configured) } ?? true
+        isConfigured = batch.model.map { $0 == (try? configuration.catalogue.remembered(configured)) } ?? true
     }
 }
 

@@ -37,6 +37,9 @@ struct JobInProgress {
         isRunning = false
     }
 
+    /// The request's field that a refusal is about.
+    func field(of refusal: RequestRefusal) -> String { refusal.field ?? job.promptField }
+
     /// Notes how much of the prompt was in the KV cache; what a preempted job finds again is not the user's gain.
     mutating func noteCached(_ count: Int) {
         if tokens.isEmpty { cachedTokens = count }

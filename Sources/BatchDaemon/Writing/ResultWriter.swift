@@ -165,7 +165,11 @@ final class ResultWriter: @unchecked Sendable {
             forget(ticket)
             inFlight.remove([ticket])
         case .engine(.refused(let ticket, let refusal), _):
-            fail(ticket, JobError(code: refusal.code, message: refusal.description, status: 400))
+            fail(
+                ticket,
+                JobError(
+                    code: refusal.code, message: refusal.description, status: 400,
+                    param: jobs[ticket]?.field(of: refusal)))
         case .engine(.step(let step), let replica): take(step, of: replica)
         case .engine(.putBack(let tickets), _), .unseen(let tickets): release(tickets, because: .stopping)
         case .engine(.fault(let fault, let tickets), let replica):

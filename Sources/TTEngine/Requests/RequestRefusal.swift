@@ -26,10 +26,10 @@ public enum RequestRefusal: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    /// The request's field that is at fault.
-    public var field: String {
+    /// The request's field that is at fault; nil: the one that the prompt was made of.
+    public var field: String? {
         switch self {
-        case .emptyPrompt, .promptTooLong, .promptExceedsKVCache, .promptTokenOutsideVocabulary: "prompt"
+        case .emptyPrompt, .promptTooLong, .promptExceedsKVCache, .promptTokenOutsideVocabulary: nil
         case .parameter(let error): error.field
         }
     }

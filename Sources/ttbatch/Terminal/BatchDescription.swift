@@ -64,6 +64,13 @@ struct BatchDescription {
 }
 
 extension BatchDescription {
+    /// What runs, and what results call it where that is another name.
+    private var modelWords: String {
+        guard let model = batch.model else { return "any" }
+        guard let shown = batch.shownModel, shown != ModelCatalogue.shown(model) else { return model }
+        return "\(model), in results \(shown)"
+    }
+
     static let columns: [(title: String, alignment: Table.Alignment)] = [
         ("BATCH", .left), ("STATUS", .left), ("DONE", .right), ("RUNNING", .right), ("WAITING", .right),
         ("TOTAL", .right), ("TOKENS", .right), ("TOK/S", .right), ("ETA", .right), ("CREATED", .left), ("NAME", .left),
@@ -83,7 +90,7 @@ extension BatchDescription {
     var lines: [String] {
         let counts = batch.counts
         var pairs = [
-            ("batch", batch.id.description), ("file", batch.name), ("model", batch.model ?? "any"),
+            ("batch", batch.id.description), ("file", batch.name), ("model", modelWords),
             ("status", statusWords),
             (
                 "jobs",
@@ -145,7 +152,7 @@ extension BatchDescription {
             id: batch.id.description, endpoint: batch.endpoint.flatMap(Endpoint.init(rawValue:)) ?? .completions,
             inputFileID: batch.name, status: BatchObject.Status(rawValue: batch.status.rawValue) ?? .inProgress,
             createdAt: batch.created.rawValue / 1000)
-        object.model = batch.model
+        object.model = batch.shownModel
         object.times.expires = batch.deadline.map { $0.rawValue / 1000 }
         object.times.inProgress = batch.started.map { $0.rawValue / 1000 }
         let finished = batch.finished.map { $0.rawValue / 1000 }
@@ -183,7 +190,7 @@ extension BatchDescription {
         let counts = batch.counts
         return [
             "file": .string(batch.name), "name": batch.uniqueName.map { .string($0) } ?? .null,
-            "priority": .int(batch.priority.rawValue),
+            "model": batch.model.map { .string($0) } ?? .null, "priority": .int(batch.priority.rawValue),
             "deadline_ms": batch.deadline.map { .int($0.rawValue) } ?? .null,
             "paused_ms": batch.paused.map { .int($0.rawValue) } ?? .null,
             "model_error": batch.modelTrouble.map { .string($0.reason) } ?? .null,

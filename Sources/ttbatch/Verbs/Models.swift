@@ -20,12 +20,13 @@ struct Models: ParsableCommand {
         var entries = catalogue.entries
         // A model given by its path is shown as well.
         if let standard, !entries.contains(where: { $0.path == standard.path }) { entries.append(standard) }
+        let aliases = names(catalogue)
         for entry in entries {
             let facts = Result { try ModelConfig(gguf: try GGUFFile(path: entry.path)) }
             if json {
-                StandardOutput.print(object(entry, facts, isDefault: entry.path == standard?.path))
+                StandardOutput.print(object(entry, aliases[entry.path], facts, isDefault: entry.path == standard?.path))
             } else {
-                printWords(entry, facts, isDefault: entry.path == standard?.path)
+                printWords(entry, aliases[entry.path], facts, isDefault: entry.path == standard?.path)
             }
         }
         if entries.isEmpty {
@@ -35,9 +36,25 @@ struct Models: ParsableCommand {
         }
     }
 
-    private func printWords(_ entry: CatalogueEntry, _ facts: Result<ModelConfig, any Error>, isDefault: Bool) {
+    /// The configuration's names for other names, by the file that they lead to; those that lead to none are told.
+    private func names(_ catalogue: ModelCatalogue) -> [String: [String]] {
+        var names: [String: [String]] = [:]
+        for alias in catalogue.aliases {
+            do throws(ModelLookupError) {
+                names[try catalogue.resolve(alias).path, default: []].append(alias)
+            } catch {
+                StandardError.print("\(error)")
+            }
+        }
+        return names
+    }
+
+    private func printWords(
+        _ entry: CatalogueEntry, _ aliases: [String]?, _ facts: Result<ModelConfig, any Error>, isDefault: Bool
+    ) {
         StandardOutput.print(entry.name + (isDefault ? " (default)" : ""))
         var pairs = [("  file", entry.path)]
+        if let aliases { pairs.append(("  also called", aliases.joined(separator: ", "))) }
         switch facts {
         case .failure(let error): pairs.append(("  unusable", "\(error)"))
         case .success(let config):
@@ -57,10 +74,11 @@ struct Models: ParsableCommand {
     }
 
     private func object(
-        _ entry: CatalogueEntry, _ facts: Result<ModelConfig, any Error>, isDefault: Bool
+        _ entry: CatalogueEntry, _ aliases: [String]?, _ facts: Result<ModelConfig, any Error>, isDefault: Bool
     ) -> JSONValue {
         var members: [JSONValue.Member] = [
             .init("name", .string(entry.name)), .init("path", .string(entry.path)), .init("default", .bool(isDefault)),
+            .init("also_called", .array((aliases ?? []).map { .string($0) })),
         ]
         switch facts {
         case .failure(let error): members.append(.init("error", .string("\(error)")))

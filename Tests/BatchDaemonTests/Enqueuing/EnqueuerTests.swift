@@ -25,7 +25,7 @@ struct EnqueuerTests {
             store: fixture.client, catalogue: fixture.configuration.catalogue, options: options,
             clock: DaemonClock { 42 })
         let errors = Reported()
-        let outcome = Result { try enqueuer.enqueue(paths: [path]) { errors.all.append($0.description) }[0] }
+        let outcome = Result { try enqueuer.enqueue(paths: [path]) { errors.all.append("\($0)") }[0] }
         return (errors.all.map { $0.replacing(fixture.folder.path + "/", with: "") }, outcome)
     }
 
@@ -159,10 +159,83 @@ struct EnqueuerTests {
         #expect(try fixture.client.batch(path.batch).model == TinyModel.path)
     }
 
-    @Test func anUnknownModelIsToldBeforeAnythingIsStored() throws {
-        #expect(throws: ModelLookupError.self) {
-            try enqueue("{\"prompt\":\"a\",\"model\":\"gpt\"}").outcome.get()
+    /// What a file of a million lines has in common is told once.
+    @Test func anotherModelIsToldOnce() throws {
+        let other = String(repeating: "{\"prompt\":\"a\",\"model\":\"gpt\"}\n", count: 3000)
+        let (errors, outcome) = try enqueue(other + "{\"prompt\":7}") { $0.requestedModel = "tiny" }
+        #expect(errors.count == 2 && errors[0].hasPrefix("f.jsonl:1: model: \"gpt\" ") && errors[1].contains(":3001: "))
+        #expect(errors[0].contains("--map-model gpt=tiny"))
+        try expectRefused(outcome, errors: 2)
+        let skipping = try enqueue("{\"prompt\":\"x\"}\n" + other) { $0.skipsInvalid = true }
+        #expect(skipping.errors.count == 1)
+        let results = try fixture.results(skipping.outcome.get().batch)
+        #expect(results.count == 3000 && results.allSatisfy { $0.error?.param == "model" })
+    }
+
+    /// The batch remembers what runs, and each line's result has the line's name for it.
+    @Test func mappedNamesRunAsOneBatch() throws {
+        let text = """
+            {"prompt":"a","model":"gpt-4o-mini"}
+            {"prompt":"b"}
+            {"prompt":"c","model":"tiny"}
+            {"prompt":"d","model":"gpt-4o-mini"}
+            {"prompt":"e","model":"\(TinyModel.path)"}
+            {"custom_id":"f","method":"POST","url":"/v1/completions","body":{"model":"org/model","prompt":"f"}}
+            """
+        func names(_ map: [String], requested: String? = nil) throws -> (batch: String?, jobs: [String?]) {
+            let report = try enqueue(text) {
+                $0.modelMap = try! ModelMap(parsing: map)
+                $0.requestedModel = requested
+            }.outcome.get()
+            #expect(report.jobs == 6)
+            let batch = try fixture.client.batch(report.batch)
+            let page = try fixture.client.results(
+                ResultQuery(batch: batch.id, states: [.pending]), after: 0, limit: 9)
+            return (batch.model, page.map { $0.modelName ?? batch.shownModel })
         }
+        let path = ModelCatalogue.shown(TinyModel.path)
+        let expected = ["gpt-4o-mini", "tiny", "tiny", "gpt-4o-mini", path, "org/model"]
+        let mapped = try names(["gpt-4o-mini=tiny", "org/model=tiny"])
+        #expect(mapped.batch == "tiny" && mapped.jobs == expected)
+        let all = try names(["*=tiny"])
+        #expect(all.batch == "tiny" && all.jobs == expected)
+        let byPath = try names(["*=\(TinyModel.path)"], requested: TinyModel.path)
+        #expect(byPath.batch == TinyModel.path)
+        #expect(byPath.jobs == ["gpt-4o-mini", path, "tiny", "gpt-4o-mini", path, "org/model"])
+    }
+
+    @Test func aMappingToNothingIsTold() throws {
+        let error = #expect(throws: EnqueueError.self) {
+            try enqueue("{\"prompt\":\"a\"}") { $0.modelMap = try! ModelMap(parsing: ["x=none"]) }.outcome.get()
+        }
+        #expect(error?.description.hasPrefix("--map-model x: model \"none\" is not known") == true)
+        try expectNothingStored()
+    }
+
+    /// Every file's failure is told, not only the first's.
+    @Test func everyUnfitFileIsTold() throws {
+        let bad = try fixture.folder.file("bad.jsonl", "{bad")
+        let text = try fixture.folder.file("text.jsonl", "hello")
+        let enqueuer = Enqueuer(
+            store: fixture.client, catalogue: fixture.configuration.catalogue,
+            options: Enqueuer.Options(defaultModel: "tiny"))
+        var told: [any Error] = []
+        let last = #expect(throws: PromptFileError.self) {
+            try enqueuer.enqueue(paths: ["/no/such.jsonl", bad, text]) { told.append($0) }
+        }
+        #expect(told.count == 3 && told[0] is LineError && told[1] is PromptFileError && told[2] is EnqueueError)
+        #expect(last?.description.hasPrefix(text) == true)
+    }
+
+    @Test func anUnknownModelIsToldBeforeAnythingIsStored() throws {
+        let error = #expect(throws: EnqueueError.self) {
+            try enqueue("{bad\n{\"prompt\":\"a\",\"model\":\"gpt\"}").outcome.get()
+        }
+        guard case .unknownModel(let line) = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(line.line == 2 && line.problem.field == "model" && line.description.contains("--map-model gpt=NAME"))
         #expect(throws: ModelLookupError.self) {
             try enqueue("{\"prompt\":\"a\"}") { $0.requestedModel = "gpt" }.outcome.get()
         }
@@ -174,7 +247,8 @@ struct EnqueuerTests {
         #expect(invalid.errors.count == 3)
         try expectRefused(invalid.outcome, errors: 3, stoppedEarly: true)
         // Errors that only the enqueuer finds count too.
-        let mismatched = "{\"prompt\":\"a\"}\n" + String(repeating: "{\"prompt\":\"a\",\"model\":\"gpt\"}\n", count: 50)
+        let mismatched =
+            "{\"prompt\":\"a\"}\n" + (0..<50).map { "{\"prompt\":\"a\",\"model\":\"gpt-\($0)\"}\n" }.joined()
         let other = try enqueue(mismatched) { $0.maxErrors = 3 }
         #expect(other.errors.count == 3)
         try expectRefused(other.outcome, errors: 3, stoppedEarly: true)

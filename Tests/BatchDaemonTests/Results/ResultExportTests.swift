@@ -6,8 +6,9 @@ import PromptFiles
 import Testing
 
 @Suite struct ResultExportTests {
-    private let batch = BatchSummary(
-        id: BatchID(rawValue: 2), name: "n", uniqueName: nil, endpoint: nil, model: "tiny", status: .completed,
+    private var batch = BatchSummary(
+        id: BatchID(rawValue: 2), name: "n", uniqueName: nil, endpoint: nil, model: "tiny", modelName: nil,
+        status: .completed,
         priority: .normal, deadline: nil, paused: nil, modelTrouble: nil, retryOf: nil, created: 0, started: nil,
         finished: nil,
         counts: JobCounts(
@@ -16,12 +17,13 @@ import Testing
 
     private func line(
         _ outcome: JobResult.Outcome, state: JobState, customID: String? = "c", endpoint: String? = "/v1/completions",
-        isTimed: Bool = false
+        modelName: String? = nil, isTimed: Bool = false
     ) -> OutputLine? {
         OutputLine(
             JobResult(
-                id: JobID(rawValue: 7), batch: batch.id, line: 5, customID: customID, endpoint: endpoint, state: state,
-                attempt: 2, outcome: outcome, usage: TokenUsage(promptTokens: 3, cachedTokens: 2, completionTokens: 4),
+                id: JobID(rawValue: 7), batch: batch.id, line: 5, customID: customID, endpoint: endpoint,
+                modelName: modelName, state: state, attempt: 2, outcome: outcome,
+                usage: TokenUsage(promptTokens: 3, cachedTokens: 2, completionTokens: 4),
                 timings: isTimed ? .init(queuedMS: 1, prefillMS: 2, decodeMS: 3, totalMS: 6) : nil,
                 created: 1_000, finished: 9_999, finishSequence: 1),
             batch: batch)
@@ -58,9 +60,28 @@ import Testing
         #expect(completion.finishReason == .stop && completion.tokenIDs == nil)
     }
 
+    /// A job's own name for the model, else its batch's, else what runs; never where that lies.
+    @Test(
+        arguments: [
+            ("own", "asked", "tiny", "own"), (nil, "asked", "tiny", "asked"), (nil, nil, "tiny", "tiny"),
+            (nil, nil, "/srv/models/Tiny.Q4_1.gguf", "Tiny.Q4_1"), (nil, nil, nil, ""),
+        ] as [(String?, String?, String?, String)])
+    func theModelsName(own: String?, asked: String?, runs: String?, shown: String) throws {
+        var tests = self
+        tests.batch.model = runs
+        tests.batch.modelName = asked
+        let generation = Generation(text: "t", finishReason: "stop")
+        let output = try #require(tests.line(.succeeded(generation), state: .succeeded, modelName: own))
+        guard case .completed(let completion) = output.outcome else {
+            Issue.record("\(output.outcome)")
+            return
+        }
+        #expect(completion.model == shown)
+    }
+
     @Test func aFailure() {
-        let error = JobError(code: "too_long", message: "m", status: 400)
-        let refusal = Refusal(requestID: "req_7", status: 400, code: "too_long", message: "m")
+        let error = JobError(code: "too_long", message: "m", status: 400, param: "prompt")
+        let refusal = Refusal(requestID: "req_7", status: 400, code: "too_long", message: "m", param: "prompt")
         #expect(line(.failed(error), state: .failed)?.outcome == .refused(refusal))
     }
 
