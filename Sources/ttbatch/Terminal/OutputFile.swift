@@ -28,6 +28,7 @@ final class OutputFile {
             isTerminal = isatty(STDOUT_FILENO) == 1
             return
         }
+        guard !path.hasPrefix("--") else { throw Failure(.usage, "-o \(path): a file is missing before \(path)") }
         var status = stat()
         let exists = stat(path, &status) == 0
         let isSpecial = exists && status.st_mode & S_IFMT != S_IFREG

@@ -14,32 +14,42 @@ struct Bench: ParsableCommand {
             `--perplexity` compares the precision of both modes instead.
             """)
 
-    @Option(help: ArgumentHelp("The trade between speed and precision.", valueName: "performance|accuracy"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("The trade between speed and precision.", valueName: "performance|accuracy"))
     var optimizations: String?
 
-    @Option(help: ArgumentHelp("Threads; one for each core where not given.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Threads; one for each core where not given.", valueName: "n"))
     var threads: Int?
 
-    @Option(help: ArgumentHelp("Rows of the decode steps. (default: \(Defaults.batchSizes))", valueName: "n,n,…"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Rows of the decode steps. (default: \(Defaults.batchSizes))", valueName: "n,n,…"))
     var batchSizes: NumberList?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Tokens in the cache when decoding begins. (default: \(Defaults.contexts))", valueName: "n,n,…"))
     var contexts: NumberList?
 
     @Option(
+        parsing: .unconditional,
         help: ArgumentHelp(
             "Tokens of the prompts that are prefilled. (default: \(Defaults.lengths))", valueName: "n,n,…"))
     var lengths: NumberList?
 
-    @Option(help: ArgumentHelp("Times that all is measured. (default: \(Defaults.rounds))", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Times that all is measured. (default: \(Defaults.rounds))", valueName: "n"))
     var rounds: Int?
 
     @Flag(help: "Measure the limits only; needs no model.")
     var limits = false
 
-    @Option(help: ArgumentHelp("Measure the perplexity of this text only, in both modes.", valueName: "file"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Measure the perplexity of this text only, in both modes.", valueName: "file"))
     var perplexity: String?
 
     @Flag(help: "One JSON object.")

@@ -123,7 +123,9 @@ struct DatabasePrune: ParsableCommand {
             Whole batches, and metrics as old. What has not ended is never deleted, however old it is. The daemon may run.
             """)
 
-    @Option(help: ArgumentHelp("Only what ended longer ago than this, e.g. 30d, 12h or 90m.", valueName: "age"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Only what ended longer ago than this, e.g. 30d, 12h or 90m.", valueName: "age"))
     var olderThan: Age
 
     @Flag(help: "Only print what would be deleted.")

@@ -13,13 +13,15 @@ struct DatabaseBench: ParsableCommand {
             configured one and deleted.
             """)
 
-    @Option(help: ArgumentHelp("Jobs to work.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Jobs to work.", valueName: "n"))
     var jobs = 100_000
 
-    @Option(help: ArgumentHelp("Jobs that have ended before, and as many that wait meanwhile.", valueName: "n"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Jobs that have ended before, and as many that wait meanwhile.", valueName: "n"))
     var history = 0
 
-    @Option(help: ArgumentHelp("Jobs claimed and ended together.", valueName: "n"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Jobs claimed and ended together.", valueName: "n"))
     var group = 64
 
     @Flag(help: "One JSON object.")

@@ -6,10 +6,12 @@ import JobStore
 struct List: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "List batches, the latest first.")
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("At most this many.", valueName: "n"))
+    @Option(name: .shortAndLong, parsing: .unconditional, help: ArgumentHelp("At most this many.", valueName: "n"))
     var limit = 20
 
-    @Option(help: ArgumentHelp("Only batches older than this one, for paging.", valueName: "batch"))
+    @Option(
+        parsing: .unconditional, help: ArgumentHelp("Only batches older than this one, for paging.", valueName: "batch")
+    )
     var before: BatchReference?
 
     @Flag(help: "Include drafts: files that are being enqueued.")

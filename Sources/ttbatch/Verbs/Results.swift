@@ -33,16 +33,18 @@ struct Results: ParsableCommand {
 
     @OptionGroup var target: BatchArgument
 
-    @Option(help: "jsonl: OpenAI batch output lines; csv; text: for reading.")
+    @Option(parsing: .unconditional, help: "jsonl: OpenAI batch output lines; csv; text: for reading.")
     var format = ResultFormat.jsonl
 
-    @Option(help: "Only jobs that ended so.")
+    @Option(parsing: .unconditional, help: "Only jobs that ended so.")
     var state = StateFilter.all
 
-    @Option(help: "In the order of the file, or as they ended.")
+    @Option(parsing: .unconditional, help: "In the order of the file, or as they ended.")
     var order = ResultOrder.input
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("Write to a file instead of stdout.", valueName: "file"))
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: ArgumentHelp("Write to a file instead of stdout.", valueName: "file"))
     var output: String?
 
     @Flag(help: "Wait until the batch has ended.")

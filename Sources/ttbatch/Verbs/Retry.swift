@@ -27,7 +27,7 @@ struct Retry: ParsableCommand {
 
     @OptionGroup var target: BatchArgument
 
-    @Option(help: "Which jobs; can be repeated. Default: failed and expired.")
+    @Option(parsing: .unconditionalSingleValue, help: "Which jobs; can be repeated. Default: failed and expired.")
     var state: [RetriedState] = []
     @OptionGroup var shared: SharedOptions
 

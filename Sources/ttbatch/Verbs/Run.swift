@@ -17,10 +17,12 @@ struct Run: ParsableCommand {
 
     @OptionGroup var input: EnqueueOptions
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("Write results to a file instead of stdout.", valueName: "file"))
+    @Option(
+        name: .shortAndLong, parsing: .unconditional,
+        help: ArgumentHelp("Write results to a file instead of stdout.", valueName: "file"))
     var output: String?
 
-    @Option(help: "jsonl: OpenAI batch output lines; csv; text: for reading.")
+    @Option(parsing: .unconditional, help: "jsonl: OpenAI batch output lines; csv; text: for reading.")
     var format = ResultFormat.jsonl
 
     @Option(help: "In the order of the file, or as they end.")
