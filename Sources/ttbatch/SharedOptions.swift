@@ -104,7 +104,9 @@ struct BatchArgument: ParsableArguments {
 }
 
 struct EnqueueOptions: ParsableArguments {
-    @Argument(help: ArgumentHelp("Prompt files (JSONL); - is standard input.", valueName: "file"))
+    @Argument(
+        help: ArgumentHelp("Prompt files (JSONL, also packed by gzip or zstd); - is standard input.", valueName: "file")
+    )
     var files: [String]
 
     @Flag(help: "Store the valid lines; the others become failed jobs.")

@@ -22,6 +22,7 @@ import Testing
     static let kinds: [(text: String, complaint: String, command: String)] = [
         ("[\n  {\"prompt\": \"x\"}\n]\n", "is a JSON array", "jq -c '.[]' <"),
         ("[{\"prompt\":\"x\"},\n{\"prompt\":\"y\"}]", "is a JSON array", "jq -c '.[]' <"),
+        ("[{\"prompt\":\"x\"},{\"prompt\":\"y\"}]\n\n", "is a JSON array", "jq -c '.[]' <"),
         ("\n\n [\n", "is a JSON array", "jq -c '.[]' <"),
         ("{\n  \"prompt\": \"x\"\n}\n", "has JSON objects over several lines", "jq -c . <"),
         ("{\"custom_id\": \"a\",\n \"prompt\": \"x\"}\n", "has JSON objects over several lines", "jq -c . <"),

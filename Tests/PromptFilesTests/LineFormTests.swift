@@ -7,7 +7,6 @@ import Testing
     private static let completion = #""method":"POST","url":"/v1/completions","body":{"prompt":"x"}"#
 
     static let refused: [(String, [String])] = [
-        (#"[1]"#, ["[…] is not a JSON object; JSONL has one object on each line (jq -c '.[]' makes it from an array)"]),
         (#"42"#, [#"42 is not a JSON object; write an object such as {"prompt": …}"#]),
         (#"{}"#, ["the line asks for nothing; give prompt or messages, or custom_id, method, url and body"]),
         (#"{"promt":"x"}"#, ["the line asks for nothing; did you mean prompt?"]),
@@ -110,6 +109,13 @@ import Testing
             ["prompt: {…} is an object, not a string or an array of token ids; give a string or an array of token ids"]
         ),
     ]
+
+    @Test func arraysAmongLinesAreRefused() throws {
+        let complaint =
+            "[…] is not a JSON object; JSONL has one object on each line (jq -c '.[]' makes it from an array)"
+        let told = try read("[1]\n{\"prompt\":\"x\"}\n[2]\n").lines.compactMap(\.invalid).flatMap(\.errors)
+        #expect(told.map(\.description) == ["prompts.jsonl:1: \(complaint)", "prompts.jsonl:3: \(complaint)"])
+    }
 
     /// Values are quoted with what nobody would see in them as escapes.
     @Test func invisibleCharactersOfValuesAreShown() throws {

@@ -26,6 +26,7 @@ struct JobPreparer: Sendable {
         guard let endpoint = Endpoint(rawValue: job.endpoint) else {
             return .unfit(.invalidRequest("endpoint \(job.endpoint) is not known"))
         }
+        let promptField = endpoint == .completions ? "prompt" : "messages"
         do {
             let body = try RequestBody.parse(job.body, endpoint: endpoint)
             let tokens = try promptTokens(body.prompt, enqueued: job.created)
@@ -34,9 +35,11 @@ struct JobPreparer: Sendable {
                     ticket: job.ticket, created: job.created, promptTokens: tokens,
                     sampling: sampling(body, endpoint: endpoint, promptLength: tokens.count, job: job),
                     stopStrings: body.stop, returnTokenIDs: body.returnsTokenIDs,
-                    promptField: endpoint == .completions ? "prompt" : "messages"))
+                    promptField: promptField))
         } catch {
-            return .unfit(.invalidRequest("\(error)", param: (error as? InvalidRequest)?.problems.first?.param))
+            let invalid = error as? InvalidRequest
+            let param = invalid == nil ? promptField : invalid?.problems.first?.param
+            return .unfit(.invalidRequest("\(error)", param: param))
         }
     }
 

@@ -7,7 +7,7 @@ public enum FileKind: Sendable, Hashable {
     case packed(PackedKind)
     /// UTF-16 or UTF-32, by iconv's name of it.
     case wide(String)
-    /// One JSON array over several lines.
+    /// One JSON array.
     case array
     /// JSON objects, each over several lines.
     case objects
@@ -141,6 +141,7 @@ extension FileKind {
     enum FirstLine: Equatable {
         /// The beginning of an array.
         case array
+        case wholeArray
         /// The beginning of an object.
         case unfinishedObject
         case string
@@ -156,6 +157,7 @@ extension FileKind {
         let nextIsObject = nextBegin == UInt8(ascii: "{")
         switch line {
         case .array: self = .array
+        case .wholeArray where nextBegin == nil: self = .array
         case .unfinishedObject where nextBegin != nil && !nextIsObject: self = .objects
         case .string where !nextIsObject: self = .strings
         case .table(let separator) where nextBegin != nil && !nextIsObject: self = .table(separator: separator)
@@ -196,7 +198,7 @@ extension FileKind.FirstLine {
     var isText: Bool {
         switch self {
         case .table, .text: true
-        case .array, .unfinishedObject, .string, .other: false
+        case .array, .wholeArray, .unfinishedObject, .string, .other: false
         }
     }
 

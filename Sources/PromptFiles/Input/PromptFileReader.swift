@@ -149,6 +149,7 @@ public final class PromptFileReader {
             return invalid([line.isText ? Self.textProblem : fault.asProblem])
         }
         if isFirst, root.kind == .string { try checkKind(.string) }
+        if isFirst, root.kind == .array { try checkKind(.wholeArray) }
         let line = RequestLineReader(root, length: text.count)
         var problems = line.problems
         let customID = claimID(of: line, &problems)

@@ -125,6 +125,7 @@ import Tokenizer
             return
         }
         #expect(error.code == "invalid_request" && error.status == 400 && error.message.contains("m.gguf"))
+        #expect(error.param == "messages")
         _ = try ready(preparer.prepare(job(#"{"prompt":"a"}"#)))
     }
 
