@@ -45,7 +45,7 @@ public struct BatchSummary: Hashable, Sendable {
 
     /// For stores, and for tests of what reads them.
     public init(
-        id: BatchID, name: String, uniqueName: String?, endpoint: String?, model: String?, modelName: String?,
+        id: BatchID, name: String, uniqueName: String?, endpoint: String?, model: String?, modelName: String? = nil,
         status: BatchStatus, priority: BatchPriority, deadline: Milliseconds?, paused: Milliseconds?,
         modelTrouble: ModelTrouble?,
         retryOf: BatchID?, created: Milliseconds, started: Milliseconds?, finished: Milliseconds?, counts: JobCounts,

@@ -42,7 +42,7 @@ public struct JobResult: Hashable, Sendable {
 
     /// For stores, and for tests of what reads them.
     public init(
-        id: JobID, batch: BatchID, line: Int64, customID: String?, endpoint: String?, modelName: String?,
+        id: JobID, batch: BatchID, line: Int64, customID: String?, endpoint: String?, modelName: String? = nil,
         state: JobState, attempt: Int, outcome: Outcome, usage: TokenUsage, timings: JobTimings?,
         created: Milliseconds, finished: Milliseconds?, finishSequence: Int64?
     ) {
