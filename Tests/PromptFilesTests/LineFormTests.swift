@@ -80,9 +80,20 @@ import Testing
         ),
         (
             #"{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{"prompt":"x"}}"#,
+            ["body.prompt: belongs to /v1/completions, not to /v1/chat/completions; change the endpoint"]
+        ),
+        (
+            #"{"custom_id":"a","method":"POST","url":"/v1/completions","body":{"tools":[{}],"messages":[],"tool_choice":"none","top_k":-2}}"#,
             [
-                "body.prompt: belongs to /v1/completions, not to /v1/chat/completions; remove it, or change the endpoint",
-                "body.messages: is missing; every /v1/chat/completions request needs it",
+                "body.top_k: -2 is below -1; use -1 or 0 (every token), or 1 and more",
+                "body.messages: belongs to /v1/chat/completions, not to /v1/completions; change the endpoint",
+            ]
+        ),
+        (
+            #"{"custom_id":"a","method":"POST","url":"/v1/completions","body":{"tools":[{}],"messages":[],"prompt":"x"}}"#,
+            [
+                "body.tools: belongs to /v1/chat/completions, not to /v1/completions; remove it, or change the endpoint",
+                "body.messages: belongs to /v1/chat/completions, not to /v1/completions; remove it, or change the endpoint",
             ]
         ),
         (

@@ -69,7 +69,7 @@ struct BatchModel {
             }
         let mapping = "\(asked)=NAME".quotedForShell
         return RequestProblem(
-            code: .modelNotFound, place: .field(line.path(of: "model")), value: Excerpt.quoted(asked),
+            code: .modelNotFound, place: .field(line.fieldPrefix + "model"), value: Excerpt.quoted(asked),
             complaint: complaint,
             remedy: "run it on one that is with --map-model \(mapping) (or models: in the configuration); \(known)")
     }
@@ -77,7 +77,7 @@ struct BatchModel {
     /// What is said, once, of the lines that call the model `asked`.
     func mismatch(_ asked: String, in line: PromptLine) -> RequestProblem {
         RequestProblem(
-            code: .modelMismatch, place: .field(line.path(of: "model")), value: Excerpt.quoted(asked),
+            code: .modelMismatch, place: .field(line.fieldPrefix + "model"), value: Excerpt.quoted(asked),
             complaint: "is not the model of this batch, \"\(name)\"",
             remedy:
                 "run it on this one with --map-model \("\(asked)=\(name)".quotedForShell), or put its prompts into a "

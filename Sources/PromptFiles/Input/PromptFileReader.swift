@@ -160,7 +160,7 @@ public final class PromptFileReader {
         return .valid(
             PromptLine(
                 lineNumber: lineNumber, customID: customID, endpoint: endpoint, model: request.model, body: line.body,
-                isShortForm: line.isShortForm, request: request))
+                fieldPrefix: line.fieldPrefix, request: request))
     }
 
     private func invalid(

@@ -13,13 +13,10 @@ public struct PromptLine: Sendable, Hashable {
     /// The body as canonical JSON (order kept, no spaces): what is stored, and what `RequestBody.parse` reads. For a
     /// short-form line the same fields without `custom_id`.
     public var body: [UInt8]
-    /// The body's fields stand at the top level of the line.
-    public var isShortForm: Bool
+    /// What stands before a body field's name where the line's fields are told: `body.`, or nothing in the short form.
+    public var fieldPrefix: String
     /// The body as values: what `RequestBody.parse` makes of `body`.
     public var request: RequestBody
-
-    /// Where a field of the body stands in the line: `body.model`, in the short form `model`.
-    public func path(of field: String) -> String { isShortForm ? field : "body.\(field)" }
 }
 
 /// A line of a prompt file that cannot be run.

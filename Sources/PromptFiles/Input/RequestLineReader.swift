@@ -7,9 +7,10 @@ struct RequestLineReader {
     private(set) var customID: JSONNode?
     private(set) var endpoint: Endpoint?
     private(set) var request: RequestBody?
+    /// What stands before a body field's name in a path.
+    private(set) var fieldPrefix = ""
     /// The body, or in the short form the whole line without its custom_id.
     private(set) var body: [UInt8] = []
-    private(set) var isShortForm = false
     /// The URL is none of ours, nor like one.
     private var isForeignURL = false
 
@@ -122,6 +123,7 @@ struct RequestLineReader {
 
     private mutating func read(_ node: JSONNode, as endpoint: Endpoint, prefix: String, without excluded: StaticString?)
     {
+        fieldPrefix = prefix
         var reader = BodyReader(endpoint: endpoint, prefix: prefix, problems: problems)
         request = reader.read(node, without: excluded)
         problems = reader.problems
@@ -131,7 +133,6 @@ struct RequestLineReader {
     }
 
     private mutating func readShortForm(_ root: JSONNode) {
-        isShortForm = true
         var prompt: JSONNode?
         var messages: JSONNode?
         var ids = 0

@@ -13,6 +13,8 @@ struct BodyReader {
     private var prompt: RequestBody.Prompt?
     private var chat = RequestBody.Chat(messages: [])
     private var hasPrompt = false
+    /// Fields of the other endpoint that ask for something.
+    private var foreignFields: [BodyField] = []
     private var offersTools = true
     private var maxCompletionTokens: Int?
 
@@ -75,8 +77,7 @@ struct BodyReader {
         if let only = field.onlyEndpoint, only != endpoint {
             let asksForNothing = value.isNull || (field == .tools && value.kind == .array && value.elements.isEmpty)
             if asksForNothing { return }
-            let complaint = "belongs to \(only.rawValue), not to \(endpoint.rawValue)"
-            problems.add(.unsupportedField, path(), nil, complaint, "remove it, or change the endpoint")
+            foreignFields.append(field)
             return
         }
         switch field {
@@ -156,12 +157,24 @@ struct BodyReader {
         }
     }
 
-    /// The rules that join several fields.
-    private mutating func finish() {
-        if !hasPrompt {
+    /// Whether the body is one for the endpoint. Where it is one for the other, that is a single mistake, and told once.
+    private mutating func checkEndpoint() {
+        let otherPrompt = hasPrompt ? nil : foreignFields.first { $0 == .prompt || $0 == .messages }
+        for field in otherPrompt.map({ [$0] }) ?? foreignFields {
+            guard let only = field.onlyEndpoint else { continue }
+            let complaint = "belongs to \(only.rawValue), not to \(endpoint.rawValue)"
+            let remedy = otherPrompt == nil ? "remove it, or change the endpoint" : "change the endpoint"
+            problems.add(.unsupportedField, prefix + field.rawValue, nil, complaint, remedy)
+        }
+        if !hasPrompt, otherPrompt == nil {
             let name = endpoint == .completions ? "prompt" : "messages"
             problems.add(.missingField, prefix + name, nil, "is missing", "every \(endpoint.rawValue) request needs it")
         }
+    }
+
+    /// The rules that join several fields.
+    private mutating func finish() {
+        checkEndpoint()
         if let other = maxCompletionTokens {
             if let given = request.maxTokens, given != other {
                 let complaint = "\(other) contradicts max_tokens \(given)"
