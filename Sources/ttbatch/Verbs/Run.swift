@@ -25,7 +25,7 @@ struct Run: ParsableCommand {
     @Option(parsing: .unconditional, help: "jsonl: OpenAI batch output lines; csv; text: for reading.")
     var format = ResultFormat.jsonl
 
-    @Option(help: "In the order of the file, or as they end.")
+    @Option(parsing: .unconditional, help: "In the order of the file, or as they end.")
     var order = ResultOrder.input
 
     @OptionGroup var shared: SharedOptions
