@@ -134,7 +134,7 @@ extension TTPlatform {
         let length: Int
         switch configuration.maxModelLen {
         case .model: length = model.contextLength
-        case .tokens(let tokens): length = tokens
+        case .tokens(let tokens), .fitted(let tokens): length = tokens
         case .fit:
             // What a board holds is known before a model is there, and the model wants to know it.
             var pool = maxTokensAllUsers ?? Int.max

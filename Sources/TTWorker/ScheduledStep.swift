@@ -144,6 +144,8 @@ public struct StepLimits: Sendable, Equatable {
     public var maxNumSeqs: Int
     /// Longest sequence, prompt and generated tokens together.
     public var maxModelLen: Int
+    /// Whether that is less than the model could do, because `max_model_len` says so.
+    public var canRaiseMaxModelLen: Bool
     /// Most tokens in one prefill step, padded ones included; at least the longest sequence's.
     public var maxNumBatchedTokens: Int
     /// The KV pool.
@@ -160,8 +162,10 @@ public struct StepLimits: Sendable, Equatable {
     /// Limits as given.
     public init(
         maxNumSeqs: Int, maxModelLen: Int, maxNumBatchedTokens: Int, kvCache: KVCacheShape, vocabularySize: Int,
-        prefixSharing: PrefixSharing = .none, prefillPadding: PrefillPadding = .none, mixesSampling: Bool = true
+        canRaiseMaxModelLen: Bool = false, prefixSharing: PrefixSharing = .none, prefillPadding: PrefillPadding = .none,
+        mixesSampling: Bool = true
     ) {
+        self.canRaiseMaxModelLen = canRaiseMaxModelLen
         self.mixesSampling = mixesSampling
         self.maxNumSeqs = maxNumSeqs
         self.maxModelLen = maxModelLen

@@ -74,7 +74,9 @@ public final class TTWorker: StepExecutor {
             limits = StepLimits(
                 maxNumSeqs: checked.maxNumSeqs, maxModelLen: maxModelLen,
                 maxNumBatchedTokens: checked.maxNumBatchedTokens, kvCache: pool,
-                vocabularySize: config.vocabularySize, prefixSharing: checked.prefixSharing,
+                vocabularySize: config.vocabularySize,
+                canRaiseMaxModelLen: configuration.canRaiseMaxModelLen(for: config),
+                prefixSharing: checked.prefixSharing,
                 prefillPadding: model.capabilities.prefillPadding,
                 mixesSampling: model.capabilities.deviceSamplingScope != .oneSetAStep
                     || checked.tt.sampleOnDeviceMode == .none)

@@ -32,12 +32,19 @@ import Testing
     @Test func refusesAPromptThatLeavesNoRoomInTheModelsLength() throws {
         #expect(try refusal(prompt(63)) == nil)
         let refused = try refusal(prompt(64))
-        #expect(refused == .promptTooLong(tokens: 64, maxModelLen: 64))
+        #expect(refused == .promptTooLong(tokens: 64, maxModelLen: 64, canRaise: false))
         #expect(refused?.code == "context_length_exceeded")
+    }
+
+    /// The model's own length cannot be raised.
+    @Test(arguments: [(false, ""), (true, ", or raise max_model_len")])
+    func tellsOfMaxModelLenWhereThatHelps(canRaise: Bool, remedy: String) throws {
+        var limits = StepLimits.small()
+        limits.canRaiseMaxModelLen = canRaise
         #expect(
-            refused?.description
+            try refusal(prompt(64), limits: limits)?.description
                 == "the prompt has 64 tokens, but prompt and answer together may have 64: "
-                + "shorten the prompt to at most 63, or raise max_model_len")
+                + "shorten the prompt to at most 63" + remedy)
     }
 
     @Test func refusesAPromptThatTheWholePoolCannotHold() throws {

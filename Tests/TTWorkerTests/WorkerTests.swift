@@ -14,7 +14,7 @@ struct WorkerTests {
             limits
                 == StepLimits(
                     maxNumSeqs: 4, maxModelLen: 48, maxNumBatchedTokens: 2048,
-                    kvCache: KVCacheShape(blockCount: 64, blockSize: 4), vocabularySize: 61,
+                    kvCache: KVCacheShape(blockCount: 64, blockSize: 4), vocabularySize: 61, canRaiseMaxModelLen: true,
                     prefixSharing: .none))
         #expect(fixture.model.calls.first == .allocate(limits.kvCache))
     }

@@ -102,7 +102,7 @@ extension EngineConfiguration {
     /// decides nothing any more.
     fileprivate func sized(like limits: StepLimits) -> EngineConfiguration {
         var settings = self
-        settings.maxModelLen = .tokens(limits.maxModelLen)
+        settings.maxModelLen = maxModelLen == .fit ? .fitted(limits.maxModelLen) : maxModelLen
         settings.numBlocksOverride = limits.kvCache.blockCount
         settings.kvCacheMemoryBytes = nil
         return settings

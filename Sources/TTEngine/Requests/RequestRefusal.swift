@@ -8,7 +8,7 @@ public enum RequestRefusal: Error, Equatable, CustomStringConvertible {
     /// The prompt has no tokens.
     case emptyPrompt
     /// The prompt leaves no room for a token within the model's length.
-    case promptTooLong(tokens: Int, maxModelLen: Int)
+    case promptTooLong(tokens: Int, maxModelLen: Int, canRaise: Bool)
     /// The prompt leaves no room for a token in the whole KV cache, which is smaller than the model's length.
     case promptExceedsKVCache(tokens: Int, cacheTokens: Int)
     /// `prompt[index]` is no token of the model.
@@ -39,9 +39,9 @@ public enum RequestRefusal: Error, Equatable, CustomStringConvertible {
         switch self {
         case .emptyPrompt:
             "the prompt has no tokens; give it at least one"
-        case .promptTooLong(let tokens, let maxModelLen):
+        case .promptTooLong(let tokens, let maxModelLen, let canRaise):
             "the prompt has \(tokens) tokens, but prompt and answer together may have \(maxModelLen): "
-                + "shorten the prompt to at most \(maxModelLen - 1), or raise max_model_len"
+                + "shorten the prompt to at most \(maxModelLen - 1)" + (canRaise ? ", or raise max_model_len" : "")
         case .promptExceedsKVCache(let tokens, let cacheTokens):
             "the prompt has \(tokens) tokens, but the whole KV cache holds \(cacheTokens): "
                 + "shorten the prompt to at most \(cacheTokens - 1), or give the KV cache more blocks"
@@ -54,7 +54,41 @@ public enum RequestRefusal: Error, Equatable, CustomStringConvertible {
     }
 }
 
+/// What any engine of a model asks of a prompt, whatever device it runs on.
+public struct PromptBounds: Sendable {
+    /// Longest sequence, prompt and generated tokens together.
+    public var maxModelLen: Int
+    /// Whether `max_model_len` could be set higher.
+    public var canRaiseMaxModelLen: Bool
+    /// Tokens of the model's vocabulary.
+    public var vocabularySize: Int
+
+    /// Bounds as given.
+    public init(maxModelLen: Int, canRaiseMaxModelLen: Bool, vocabularySize: Int) {
+        self.maxModelLen = maxModelLen
+        self.canRaiseMaxModelLen = canRaiseMaxModelLen
+        self.vocabularySize = vocabularySize
+    }
+
+    /// Throws if a prompt cannot run.
+    public func admit(_ prompt: [Int32]) throws(RequestRefusal) {
+        if prompt.isEmpty { throw .emptyPrompt }
+        if prompt.count >= maxModelLen {
+            throw .promptTooLong(tokens: prompt.count, maxModelLen: maxModelLen, canRaise: canRaiseMaxModelLen)
+        }
+        let vocabulary = 0..<Int32(vocabularySize)
+        if let index = prompt.firstIndex(where: { !vocabulary.contains($0) }) {
+            throw .promptTokenOutsideVocabulary(token: prompt[index], index: index, vocabularySize: vocabularySize)
+        }
+    }
+}
+
 extension StepLimits {
+    var promptBounds: PromptBounds {
+        PromptBounds(
+            maxModelLen: maxModelLen, canRaiseMaxModelLen: canRaiseMaxModelLen, vocabularySize: vocabularySize)
+    }
+
     /// Tokens that the whole KV pool holds.
     var cacheTokens: Int { kvCache.blockCount * kvCache.blockSize }
 
@@ -65,14 +99,9 @@ extension StepLimits {
     func admit(
         prompt: [Int32], sampling: SamplingParams, endOfGeneration: Set<Int32>
     ) throws(RequestRefusal) {
-        if prompt.isEmpty { throw .emptyPrompt }
-        if prompt.count >= maxModelLen { throw .promptTooLong(tokens: prompt.count, maxModelLen: maxModelLen) }
+        try promptBounds.admit(prompt)
         if prompt.count >= cacheTokens {
             throw .promptExceedsKVCache(tokens: prompt.count, cacheTokens: cacheTokens)
-        }
-        let vocabulary = 0..<Int32(vocabularySize)
-        if let index = prompt.firstIndex(where: { !vocabulary.contains($0) }) {
-            throw .promptTokenOutsideVocabulary(token: prompt[index], index: index, vocabularySize: vocabularySize)
         }
         do {
             try TTPlatform.validateRequest(

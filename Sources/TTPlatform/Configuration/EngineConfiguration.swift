@@ -53,7 +53,15 @@ public struct EngineConfiguration: Sendable, Equatable {
 
     /// The longest sequence that may be asked for, tokens: what is fitted to the KV cache can only become shorter.
     public func longestModelLen(of model: ModelConfig) -> Int {
-        if case .tokens(let tokens) = maxModelLen { tokens } else { model.contextLength }
+        switch maxModelLen {
+        case .tokens(let tokens), .fitted(let tokens): tokens
+        case .model, .fit: model.contextLength
+        }
+    }
+
+    /// Whether a longer sequence could be had by setting `max_model_len` alone.
+    public func canRaiseMaxModelLen(for model: ModelConfig) -> Bool {
+        if case .tokens(let tokens) = maxModelLen { tokens < model.contextLength } else { false }
     }
 }
 
@@ -63,6 +71,8 @@ public enum MaxModelLength: Sendable, Equatable, ExpressibleByIntegerLiteral {
     case model
     /// As much of that as the KV cache holds; −1 in the configuration.
     case fit
+    /// What that came to on another replica.
+    case fitted(Int)
     /// So many tokens.
     case tokens(Int)
 
