@@ -11,6 +11,10 @@ public indirect enum JinjaValue: Sendable {
     case array([JinjaValue])
     /// Members in order; of members with equal keys the last one counts.
     case object([(key: String, value: JinjaValue)])
+    /// A user's string in pieces, each to be found again in what is rendered by its mark.
+    case pieces([(text: String, mark: Int)])
+    /// A user's value, all strings and keys of which have this mark, unless they have one of their own.
+    case marked(JinjaValue, Int)
 }
 
 extension JinjaValue: ExpressibleByStringLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,

@@ -13,6 +13,10 @@ public struct Template: Sendable {
         program = try parser.parseTemplate()
     }
 
+    /// Whether an expression of the template is, or holds, exactly this string: a template that treats a role in a way of
+    /// its own compares with its name.
+    public func hasLiteral(_ text: String) -> Bool { program.literals.contains(text) }
+
     /// The rendered text.
     /// - Parameter context: the template's variables (`messages`, `tools`, `add_generation_prompt`, `bos_token`, …).
     /// - Throws: ``JinjaError`` with the template line that was running.
@@ -21,26 +25,22 @@ public struct Template: Sendable {
     ) throws(JinjaError) -> String {
         var untracked = environment
         untracked.dataVariables = []
-        return try output(context, untracked).string
+        return try rendering(context, environment: untracked).segments.map(\.text).joined()
     }
 
-    /// The rendered text in runs of one origin: what the template wrote, and what came from the conversation.
-    /// Joined, the segments are exactly what ``render(_:environment:)`` gives. Concatenation, slicing, trimming, case
-    /// changes, `replace`, `join` and formatting (`format`, `%`) keep origins piece by piece; what is serialised
-    /// (`tojson`, a printed list) is `.data` as a whole once any string in it is.
-    public func renderSegments(
+    /// The rendered text with who wrote what: the template, or somebody in the conversation.
+    ///
+    /// Joined, its segments are exactly what ``render(_:environment:)`` gives. Concatenation, slicing, trimming, case
+    /// changes, `replace`, `join` and formatting (`format`, `%`) keep origins and marks piece by piece; what is serialised
+    /// (`tojson`, a printed list) is `.data` as a whole once any string in it is, and keeps the strings' marks.
+    public func rendering(
         _ context: [String: JinjaValue], environment: RenderEnvironment = RenderEnvironment()
-    ) throws(JinjaError) -> [Segment] {
-        try output(context, environment).segments
-    }
-
-    private func output(
-        _ context: [String: JinjaValue], _ environment: RenderEnvironment
-    ) throws(JinjaError) -> Text {
+    ) throws(JinjaError) -> Rendering {
         let interpreter = Interpreter(program: program, context: context, environment: environment)
         defer { interpreter.releaseCycles() }
         do {
-            return try interpreter.run()
+            let text = try interpreter.run()
+            return Rendering(text, removed: interpreter.removed)
         } catch {
             throw JinjaError(error.kind, error.message, line: error.line > 0 ? error.line : interpreter.line)
         }

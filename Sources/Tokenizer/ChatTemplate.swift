@@ -30,24 +30,30 @@ public struct ChatTemplate: Sendable {
         if standard == nil, toolUse == nil { throw .missingChatTemplate(path: path) }
     }
 
-    /// Renders a conversation up to where the model's answer begins.
+    /// Whether the template treats messages of a role in a way of its own.
+    public func knowsRole(_ role: String, withTools: Bool) -> Bool {
+        template(withTools: withTools)?.hasLiteral(role) ?? false
+    }
+
+    private func template(withTools: Bool) -> Template? { withTools ? toolUse ?? standard : standard }
+
+    /// Renders a conversation.
     ///
     /// - Parameters:
     ///   - messages: the conversation, an array of objects with `role`, `content` and what else the template reads.
     ///   - tools: the tools that the model may call, or `nil`.
     ///   - arguments: further variables of the request, which win over those set here; their text counts as a user's.
+    ///   - addsGenerationPrompt: whether the prompt ends where the model's answer begins.
     ///   - now: the time that `strftime_now` shows.
-    /// - Returns: the prompt in runs, each the template's own text or a user's; for `Tokenizer.encode(_:)`.
     /// - Throws: `TokenizerError.conversation` where the template refuses the messages or fails on them.
     public func render(
-        messages: JinjaValue, tools: JinjaValue? = nil, arguments: [(String, JinjaValue)] = [], now: WallClockTime
-    ) throws(TokenizerError) -> [Segment] {
-        guard let template = tools == nil ? standard : toolUse ?? standard else {
-            throw .missingChatTemplate(path: path)
-        }
+        messages: JinjaValue, tools: JinjaValue? = nil, arguments: [(String, JinjaValue)] = [],
+        addsGenerationPrompt: Bool = true, now: WallClockTime
+    ) throws(TokenizerError) -> Rendering {
+        guard let template = template(withTools: tools != nil) else { throw .missingChatTemplate(path: path) }
         var variables = specialTokens
         variables["documents"] = JinjaValue.null
-        variables["add_generation_prompt"] = true
+        variables["add_generation_prompt"] = .bool(addsGenerationPrompt)
         var environment = RenderEnvironment(now: { now })
         for (name, value) in arguments {
             variables[name] = value
@@ -56,7 +62,7 @@ public struct ChatTemplate: Sendable {
         variables["messages"] = messages
         variables["tools"] = tools ?? JinjaValue.null
         do throws(JinjaError) {
-            return try template.renderSegments(variables, environment: environment)
+            return try template.rendering(variables, environment: environment)
         } catch {
             throw .conversation(error)
         }

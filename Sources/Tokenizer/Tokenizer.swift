@@ -123,6 +123,12 @@ public final class Tokenizer: Sendable {
         }
     }
 
+    /// No text of `count` bytes has more tokens, those included that are added before and after.
+    public func mostTokens(ofBytes count: Int) -> Int {
+        // Composing lengthens some characters, none to more than three times its bytes.
+        (composes ? 3 * count : count) + 2
+    }
+
     private func encode(
         _ text: UnsafeBufferPointer<UInt8>, controlRanges: [Range<Int>]
     ) throws(TokenizerError) -> [Int32] {

@@ -41,7 +41,7 @@ public enum TokenizerError: Error, CustomStringConvertible {
         case .patternFailed(let offset, let reason):
             "the text cannot be cut into pieces at byte \(offset): \(reason); shorten its longest run of white space"
         case .conversation(let error):
-            error.description
+            "\(error); mend the messages, or send a prompt instead of them"
         }
     }
 }

@@ -29,8 +29,9 @@ import Testing
         for chat in golden.templates {
             let template = try Template(chat.source)
             for case (let conversation, let output?) in chat.outputs {
-                let segments = try template.renderSegments(
-                    golden.variables(of: conversation), environment: Golden.environment)
+                let segments = try template.rendering(
+                    golden.variables(of: conversation), environment: Golden.environment
+                ).segments
                 #expect(segments.map(\.text).joined().unicodeScalars.elementsEqual(output.unicodeScalars))
                 #expect(segments.allSatisfy { !$0.text.isEmpty })
                 #expect(zip(segments, segments.dropFirst()).allSatisfy { $0.origin != $1.origin })

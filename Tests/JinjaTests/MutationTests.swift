@@ -54,7 +54,7 @@ import Testing
         for round in 0..<4_000 {
             let source = mutated(sources[round % sources.count], &random)
             if let template = try? Template(source),
-                (try? template.renderSegments(context, environment: environment)) != nil
+                (try? template.rendering(context, environment: environment)) != nil
             {
                 rendered += 1
             }

@@ -6,7 +6,7 @@ import Testing
 @Suite struct SegmentTests {
     private func segments(_ source: String, _ content: String = "hi") throws -> [Segment] {
         let message: JinjaValue = ["role": "user", "content": .string(content)]
-        return try Template(source).renderSegments(["messages": [message], "bos_token": "<s>"])
+        return try Template(source).rendering(["messages": [message], "bos_token": "<s>"]).segments
     }
 
     private func data(_ text: String) -> Segment { Segment(text: text, origin: .data) }
@@ -49,8 +49,9 @@ import Testing
     @Test func dataVariablesAreChosenByTheCaller() throws {
         var environment = RenderEnvironment()
         environment.dataVariables = ["notes"]
-        let result = try Template("{{ messages }}{{ notes }}").renderSegments(
-            ["messages": "m", "notes": "n"], environment: environment)
+        let result = try Template("{{ messages }}{{ notes }}").rendering(
+            ["messages": "m", "notes": "n"], environment: environment
+        ).segments
         #expect(result == [template("m"), data("n")])
     }
 }

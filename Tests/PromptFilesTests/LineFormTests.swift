@@ -285,11 +285,20 @@ import Testing
                 as JSONValue
         }
         #expect(
-            chat.templateMessages == [
+            chat.templateMessages() == [
                 ["role": "user", "content": "a\nb"],
-                ["role": "assistant", "content": nil, "tool_calls": [calls[0]]],
-                ["role": "assistant", "tool_calls": [calls[1]]],
+                ["role": "assistant", "content": "", "tool_calls": [calls[0]]],
+                ["role": "assistant", "tool_calls": [calls[1]], "content": ""],
             ])
+        let others = ToolCallForm.all.map { chat.templateMessages($0)[1] }
+        #expect(Set(others).count == 6 && others[0] == chat.templateMessages()[1])
+        #expect(others[1]["content"] == .some(.null) && others[2]["content"] == nil)
+        #expect(
+            others[3]["tool_calls"] == [
+                ["id": "c", "type": "function", "function": ["name": "f", "arguments": #"{"b": 1, "a": [2.0]}"#]]
+            ])
+        // What calls nothing has only one form.
+        #expect(ToolCallForm.all.allSatisfy { chat.templateMessages($0)[0] == chat.templateMessages()[0] })
     }
 
     @Test func nullMeansAbsentInTheShortForm() throws {

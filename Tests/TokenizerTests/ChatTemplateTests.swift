@@ -24,7 +24,7 @@ struct ChatTemplateTests {
 
     @Test func templateTextIsParsedAndUserTextIsNot() throws {
         let (tokenizer, template) = try template(Self.source)
-        let segments = try template.render(messages: [["role": "user", "content": "hello<|end|>"]], now: now)
+        let segments = try template.render(messages: [["role": "user", "content": "hello<|end|>"]], now: now).segments
         #expect(segments.map(\.text).joined() == "<|start|><|start|>user\nhello<|end|><|end|><|start|>")
         let start = TinyVocabulary.id("<|start|>")
         let body = try tokenizer.encode("user\nhello<|end|>", specials: .text)
@@ -34,7 +34,8 @@ struct ChatTemplateTests {
     @Test func argumentsAreVariablesWhoseTextIsTheUsers() throws {
         let (tokenizer, template) = try template("{{ mood }}{{ add_generation_prompt }}{{ strftime_now('%Y') }}")
         let segments = try template.render(
-            messages: [], arguments: [("mood", "<|end|>"), ("add_generation_prompt", false)], now: now)
+            messages: [], arguments: [("mood", "<|end|>"), ("add_generation_prompt", false)], now: now
+        ).segments
         #expect(segments.map(\.text).joined() == "<|end|>False2023")
         #expect(try !tokenizer.encode(segments).contains(where: tokenizer.isControl))
     }
@@ -44,10 +45,12 @@ struct ChatTemplateTests {
             "tokenizer.chat_template.tool_use": TinyVocabulary.string("use {{ tools[0] }}")
         ]
         let (_, both) = try template(Self.source, named)
-        #expect(try both.render(messages: [], tools: ["x"], now: now).map(\.text).joined() == "use x")
-        #expect(try both.render(messages: [], now: now).map(\.text).joined() == "<|start|><|start|>")
+        #expect(try both.render(messages: [], tools: ["x"], now: now).segments.map(\.text).joined() == "use x")
+        #expect(try both.render(messages: [], now: now).segments.map(\.text).joined() == "<|start|><|start|>")
         let (_, one) = try template(Self.source)
-        #expect(try one.render(messages: [], tools: ["x"], now: now).map(\.text).joined() == "<|start|>T1<|start|>")
+        #expect(
+            try one.render(messages: [], tools: ["x"], now: now).segments.map(\.text).joined() == "<|start|>T1<|start|>"
+        )
     }
 
     @Test func faultsSayWhoseTheyAre() throws {
@@ -68,6 +71,7 @@ struct ChatTemplateTests {
         let tokenizer = TestModel.tokenizer
         let template = try ChatTemplate(TestModel.metadata, tokenizer: tokenizer)
         let segments = try template.render(messages: [["role": "user", "content": "What is 12 + 3?"]], now: now)
+            .segments
         let text = segments.map(\.text).joined()
         #expect(
             text.hasPrefix("<|im_start|>system\n")

@@ -78,10 +78,10 @@ struct HuggingFaceTests {
                 continue
             }
             let values = messages.map { JinjaValue.object($0.map { (key: $0.key, value: .string($0.value)) }) }
-            let segments = try template.render(
+            let rendering = try template.render(
                 messages: .array(values), now: WallClockTime(secondsSinceEpoch: 0))
-            #expect(segments.map(\.text).joined() == row.prompt)
-            #expect(try tokenizer.encode(segments) == row.prompt_token_ids)
+            #expect(rendering.segments.map(\.text).joined() == row.prompt)
+            #expect(try tokenizer.encode(rendering.segments) == row.prompt_token_ids)
         }
     }
 }

@@ -16,8 +16,8 @@ struct SessionLoading {
     private let platforms: PlatformCatalogue
     private let log: Logger
     private let config: ModelConfig
-    private let tokenizer: Tokenizer
-    private let template: ChatTemplateState
+    private let encoder: PromptEncoder
+    private var tokenizer: Tokenizer { encoder.tokenizer }
 
     /// Opens the model's file and reads its configuration, tokenizer and chat template.
     ///
@@ -30,8 +30,7 @@ struct SessionLoading {
         self.platforms = platforms
         self.log = log
         config = try ModelConfig(gguf: file)
-        tokenizer = try Tokenizer(file.metadata)
-        template = ChatTemplateState(file.metadata, tokenizer)
+        encoder = try PromptEncoder(file.metadata)
     }
 
     /// Opens the replicas' devices, loads the weights and works until the session ends.
@@ -61,7 +60,7 @@ struct SessionLoading {
         let replicas = Replicas(engines.map(\.commands), inFlight: inFlight, slots: limits.maxNumSeqs)
         writer.setStopEngine(replicas.stop)
         writer.start()
-        let preparer = JobPreparer(tokenizer: tokenizer, template: template, limits: limits)
+        let preparer = JobPreparer(encoder: encoder, limits: limits)
         var session = Session(
             model: LoadedModel(name: name, since: clock.now), queue: queue, settings: configuration.daemon, stop: stop,
             drains: drains, replicas: replicas, writer: writer, inFlight: inFlight, suspicion: suspicion, log: log,

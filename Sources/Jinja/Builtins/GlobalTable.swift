@@ -99,7 +99,7 @@ enum GlobalTable {
         let format = try interpreter.string(try arguments.bind("strftime_now", ["format"], required: 1)[0]!)
         guard let now = interpreter.environment.now else { throw Undefined.variable("strftime_now").error }
         try interpreter.spend(format.utf8Count * 16)
-        return .string(formatted(format.string, now()), origin: format.origin)
+        return .string(Text(formatted(format.string, now()), author: format.author))
     }
 
     private static func formatted(_ format: String, _ time: WallClockTime) -> String {

@@ -25,7 +25,7 @@ enum JSONFilter {
             writer.keySeparator = try interpreter.string(pair[1]).string
         }
         try writer.write(value, depth: 0)
-        return .string(writer.text, origin: writer.origin)
+        return .string(writer.text.origin == .data ? writer.text.asData : writer.text)
     }
 }
 
@@ -36,8 +36,7 @@ private struct JSONWriter {
     var keySeparator = ": "
     var sortsKeys = false
     var ensuresASCII = false
-    var text = ""
-    var origin = Origin.template
+    var text = Text()
 
     mutating func write(_ value: Value, depth: Int) throws(JinjaError) {
         try interpreter.spend(textBytes: 8)
@@ -116,9 +115,14 @@ private struct JSONWriter {
 
     private mutating func write(_ value: Text) throws(JinjaError) {
         try interpreter.spend(textBytes: value.utf8Count)
-        if value.origin == .data { origin = .data }
         text += "\""
-        for scalar in value.string.unicodeScalars {
+        text.append(value.mapPieces(escaped))
+        text += "\""
+    }
+
+    private func escaped(_ piece: Substring) -> String {
+        var text = ""
+        for scalar in piece.unicodeScalars {
             switch scalar {
             case "\"": text += "\\\""
             case "\\": text += "\\\\"
@@ -128,15 +132,11 @@ private struct JSONWriter {
             case "\u{08}": text += "\\b"
             case "\u{0C}": text += "\\f"
             case _ where scalar.value < 0x20: text += "\\u" + hexadecimal(scalar.value, width: 4)
-            case _ where ensuresASCII && scalar.value >= 0x7F:
-                if scalar.value == 0x7F { text.unicodeScalars.append(scalar) } else { writeEscaped(scalar) }
+            case _ where ensuresASCII && scalar.value > 0x7F:
+                for unit in String(scalar).utf16 { text += "\\u" + hexadecimal(UInt32(unit), width: 4) }
             default: text.unicodeScalars.append(scalar)
             }
         }
-        text += "\""
-    }
-
-    private mutating func writeEscaped(_ scalar: Unicode.Scalar) {
-        for unit in String(scalar).utf16 { text += "\\u" + hexadecimal(UInt32(unit), width: 4) }
+        return text
     }
 }

@@ -45,7 +45,9 @@ extension Interpreter {
         case .string(let text):
             let (bytes, overflow) = text.utf8Count.multipliedReportingOverflow(by: times)
             try spend(textBytes: overflow ? .max : bytes)
-            if text.isUniform { return .string(String(repeating: text.string, count: times), origin: text.origin) }
+            if text.isUniform {
+                return .string(Text(String(repeating: text.string, count: times), author: text.author))
+            }
             return .string(Text().joining(Array(repeating: text, count: times)))
         case .list(let items): return try .list(try repeated(items, times))
         case .tuple(let items): return try .tuple(try repeated(items, times))

@@ -14,14 +14,13 @@ extension Interpreter {
     func representation(of value: Value) throws(JinjaError) -> Text {
         var printer = Printer(interpreter: self)
         try printer.add(value)
-        return Text(printer.text, origin: printer.origin)
+        return printer.text.origin == .data ? printer.text.asData : printer.text
     }
 }
 
 private struct Printer {
     let interpreter: Interpreter
-    var text = ""
-    var origin = Origin.template
+    var text = Text()
 
     mutating func add(_ value: Value) throws(JinjaError) {
         try interpreter.spend(textBytes: 8)
@@ -33,8 +32,7 @@ private struct Printer {
         case .float(let value): text += pythonText(value)
         case .string(let value):
             try interpreter.spend(textBytes: value.utf8Count)
-            if value.origin == .data { origin = .data }
-            addQuoted(value.string)
+            addQuoted(value)
         case .list(let items): try addList(items.values, "[", "]")
         case .tuple(let items): try addList(items.values, "(", items.values.count == 1 ? ",)" : ")")
         case .dict(let dict): try addDict(dict)
@@ -68,10 +66,17 @@ private struct Printer {
         text += "}"
     }
 
-    private mutating func addQuoted(_ string: String) {
-        let quote: Unicode.Scalar = string.utf8.contains(0x27) && !string.utf8.contains(0x22) ? "\"" : "'"
-        text.unicodeScalars.append(quote)
-        for scalar in string.unicodeScalars {
+    private mutating func addQuoted(_ value: Text) {
+        let utf8 = value.string.utf8
+        let quote: Unicode.Scalar = utf8.contains(0x27) && !utf8.contains(0x22) ? "\"" : "'"
+        text += String(quote)
+        text.append(value.mapPieces { Self.escaped($0, quote) })
+        text += String(quote)
+    }
+
+    private static func escaped(_ piece: Substring, _ quote: Unicode.Scalar) -> String {
+        var text = ""
+        for scalar in piece.unicodeScalars {
             switch scalar {
             case quote, "\\": text += "\\" + String(scalar)
             case "\n": text += "\\n"
@@ -83,8 +88,13 @@ private struct Printer {
                 text += "\\" + prefix + hexadecimal(scalar.value, width: width)
             }
         }
-        text.unicodeScalars.append(quote)
+        return text
     }
+}
+
+extension Text {
+    /// Appends what a serialiser writes between a value's strings.
+    static func += (text: inout Text, syntax: String) { text.append(Text(syntax)) }
 }
 
 /// Lower-case hexadecimal digits, zero-padded to `width`.

@@ -23,6 +23,8 @@ final class Interpreter {
     /// Objects that can refer to themselves through their variables; emptied at the end.
     private var scopesOfMacros: [Scope] = []
     private var namespaces: [Namespace] = []
+    /// Visible characters of marked texts that the template took out on purpose, by mark.
+    private(set) var removed: [Int: Int] = [:]
 
     init(program: Program, context: [String: JinjaValue], environment: RenderEnvironment) {
         self.program = program
@@ -94,6 +96,17 @@ final class Interpreter {
 
     func leave() { evaluationDepth -= 1 }
 
+    // MARK: Marked text
+
+    /// Remembers what of a marked text is not in `rest`, which the template asked to be made of it by naming what to leave
+    /// out: such text is used, though it does not reach the output.
+    func noteRemoval(from text: Text, leaving rest: [Text]) {
+        guard text.isMarked else { return }
+        var counts = text.visibleCharacters
+        for piece in rest { counts.merge(piece.visibleCharacters) { $0 - $1 } }
+        removed.merge(counts.filter { $0.value > 0 }) { $0 + $1 }
+    }
+
     // MARK: Output and scopes
 
     func write(_ text: Text) throws(JinjaError) {
@@ -142,7 +155,8 @@ final class Interpreter {
     /// A variable that the template has not set: from the context, else a global function, else undefined.
     private func resolve(_ name: String) throws(JinjaError) -> Value {
         if let input = context[name] {
-            return try Value(input, origin: environment.dataVariables.contains(name) ? .data : .template)
+            return try Value(
+                input, author: Author(origin: environment.dataVariables.contains(name) ? .data : .template))
         }
         if name == "strftime_now", environment.now == nil { return .undefined(.variable(name)) }
         if let body = GlobalTable.functions[name] { return .object(GlobalFunction(name, body)) }

@@ -16,10 +16,12 @@ extension Interpreter {
         case "join": return .string(try join(try arguments.bind(name, ["iterable"], required: 1)[0]!, separator: text))
         case "removeprefix":
             let prefix = try string(try arguments.bind(name, ["prefix"], required: 1)[0]!)
-            return .string(text.hasPrefix(prefix) ? text.slice(prefix.utf8Count..<text.utf8Count) : text)
+            guard text.hasPrefix(prefix) else { return .string(text) }
+            return .string(cut(text, prefix.utf8Count..<text.utf8Count))
         case "removesuffix":
             let suffix = try string(try arguments.bind(name, ["suffix"], required: 1)[0]!)
-            return .string(text.hasSuffix(suffix) ? text.slice(0..<text.utf8Count - suffix.utf8Count) : text)
+            guard text.hasSuffix(suffix) else { return .string(text) }
+            return .string(cut(text, 0..<text.utf8Count - suffix.utf8Count))
         case "partition", "rpartition": return try partition(name, text, arguments)
         case "format": return .string(try format(text, arguments))
         case "center", "ljust", "rjust", "zfill": return .string(try pad(name, text, arguments))
@@ -27,6 +29,13 @@ extension Interpreter {
             _ = try arguments.bind(name)
             return try callCaseMethod(name, text)
         }
+    }
+
+    /// What is left of `text` where the template named what to cut off.
+    private func cut(_ text: Text, _ range: Range<Int>) -> Text {
+        let rest = text.slice(range)
+        noteRemoval(from: text, leaving: [rest])
+        return rest
     }
 
     func strings(_ texts: [Text]) throws(JinjaError) -> Value {
@@ -44,7 +53,9 @@ extension Interpreter {
             return text.trimmed(leading: leading, trailing: trailing)
         }
         let scalars = Set(set.string.unicodeScalars)
-        return text.trimmed(leading: leading, trailing: trailing) { scalars.contains($0) }
+        let trimmed = text.trimmed(leading: leading, trailing: trailing) { scalars.contains($0) }
+        noteRemoval(from: text, leaving: [trimmed])
+        return trimmed
     }
 
     private func split(_ text: Text, _ arguments: Arguments, fromRight: Bool) throws(JinjaError) -> Value {
@@ -60,7 +71,9 @@ extension Interpreter {
         let hits =
             fromRight ? text.offsetsFromRight(of: pattern, limit: limit) : text.offsets(of: pattern, limit: limit)
         try spend(elements: hits.count)
-        return try strings(text.split(at: hits, width: pattern.utf8Count))
+        let pieces = text.split(at: hits, width: pattern.utf8Count)
+        if !hits.isEmpty { noteRemoval(from: text, leaving: pieces) }
+        return try strings(pieces)
     }
 
     private func splitOnSpaceFromRight(_ text: Text, limit: Int) -> [Text] {
@@ -134,7 +147,9 @@ extension Interpreter {
         let hits = old.isEmpty ? text.utf8Count + 1 : text.offsets(of: old, limit: limit).count
         let (growth, overflow) = min(hits, limit).multipliedReportingOverflow(by: new.utf8Count)
         try spend(textBytes: overflow ? .max : text.utf8Count + growth)
-        return text.replacing(old, with: new, limit: limit)
+        let result = text.replacing(old, with: new, limit: limit)
+        if hits > 0, !old.isEmpty { noteRemoval(from: text, leaving: [result]) }
+        return result
     }
 
     /// `separator.join(values)`: all must be strings.
@@ -192,6 +207,6 @@ extension Interpreter {
     }
 
     func padding(_ fill: Text, _ count: Int) -> Text {
-        Text(String(repeating: fill.string, count: count), origin: fill.origin)
+        Text(String(repeating: fill.string, count: count), author: fill.author)
     }
 }

@@ -18,6 +18,7 @@ extension Parser {
                 text += next
                 advance()
             }
+            literals.insert(text)
             return try make(.constant(.string(Text(text))))
         case .integer(let value):
             advance()

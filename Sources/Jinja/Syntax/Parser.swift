@@ -8,6 +8,8 @@ struct Parser {
     private var position = 0
     private var nameIndices: [String: Int] = [:]
     private(set) var names: [String] = []
+    /// The string literals of expressions.
+    var literals: Set<String> = []
     /// How often each name has been read so far; macros look for `varargs`, `kwargs` and `caller` in their bodies.
     private(set) var nameUses: [Int] = []
     /// Nesting of brackets and blocks around the current token.
@@ -24,7 +26,7 @@ struct Parser {
 
     mutating func parseTemplate() throws(JinjaError) -> Program {
         let body = try parseBody(until: [])
-        return Program(names: names, body: body)
+        return Program(names: names, literals: literals, body: body)
     }
 
     // MARK: Tokens

@@ -3,6 +3,8 @@
 struct Program: Sendable {
     /// The variable names of the template; expressions and scopes use their indices.
     var names: [String]
+    /// The string literals of its expressions.
+    var literals: Set<String>
     var body: [Statement]
 }
 

@@ -1,44 +1,68 @@
 // The interpreter's string: UTF-8 text that remembers, byte range by byte range, who wrote it. Equality and length are
 // Python's: by code point, never by grapheme or canonical equivalence.
 
+/// Who wrote a piece of text: the template or a user, and for a user's which text of his it is.
+struct Author: Sendable, Equatable {
+    var origin: Origin
+    /// The mark that the caller gave to the text; 0 for none. Only data has one.
+    var mark = 0
+
+    static let template = Author(origin: .template)
+}
+
 struct Text: Sendable {
     /// A stretch of the string up to UTF-8 offset `end`.
     struct Run: Sendable, Equatable {
         var end: Int
-        var origin: Origin
+        var author: Author
     }
 
     private(set) var string: String
-    /// The origin of the whole string while `runs` is empty.
-    private var uniformOrigin: Origin
-    /// Empty for a string of one origin; otherwise at least two runs, neighbours differing, covering the string.
+    /// The author of the whole string while `runs` is empty.
+    private var uniformAuthor: Author
+    /// Empty for a string of one author; otherwise at least two runs, neighbours differing, covering the string.
     private var runs: [Run]
 
-    init(_ string: String = "", origin: Origin = .template) {
+    init(_ string: String = "", author: Author = .template) {
         self.string = string
-        self.uniformOrigin = origin
+        self.uniformAuthor = author
         self.runs = []
     }
+
+    init(_ string: String, origin: Origin) { self.init(string, author: Author(origin: origin)) }
 
     var isEmpty: Bool { string.isEmpty }
     var utf8Count: Int { string.utf8.count }
     var isUniform: Bool { runs.isEmpty }
 
-    /// `.data` if any piece is.
-    var origin: Origin { runs.isEmpty ? uniformOrigin : .data }
+    /// `.data` if any piece is. (Of two neighbours at least one is, since what the template writes has no marks.)
+    var origin: Origin { runs.isEmpty ? uniformAuthor.origin : .data }
 
+    /// The author of the whole; of a text with several, a user without a mark.
+    var author: Author { runs.isEmpty ? uniformAuthor : Author(origin: .data) }
+
+    /// Whether any piece has a mark.
+    var isMarked: Bool { runs.isEmpty ? uniformAuthor.mark != 0 : runs.contains { $0.author.mark != 0 } }
+
+    /// Runs of one origin.
     var segments: [Segment] {
         var result: [Segment] = []
-        forEachPiece { result.append(Segment(text: String($0), origin: $1)) }
+        forEachPiece { piece, author in
+            if let last = result.last, last.origin == author.origin {
+                result[result.count - 1] = Segment(text: last.text + piece, origin: last.origin)
+            } else {
+                result.append(Segment(text: String(piece), origin: author.origin))
+            }
+        }
         return result
     }
 
     mutating func append(_ other: Text) {
         if other.isEmpty { return }
         if isEmpty {
-            uniformOrigin = other.uniformOrigin
+            uniformAuthor = other.uniformAuthor
             runs = other.runs
-        } else if !runs.isEmpty || !other.runs.isEmpty || uniformOrigin != other.uniformOrigin {
+        } else if !runs.isEmpty || !other.runs.isEmpty || uniformAuthor != other.uniformAuthor {
             appendRuns(of: other)
         }
         string.append(other.string)
@@ -46,48 +70,67 @@ struct Text: Sendable {
 
     private mutating func appendRuns(of other: Text) {
         let base = utf8Count
-        if runs.isEmpty { runs.append(Run(end: base, origin: uniformOrigin)) }
+        if runs.isEmpty { runs.append(Run(end: base, author: uniformAuthor)) }
         if other.runs.isEmpty {
-            appendRun(end: base + other.utf8Count, origin: other.uniformOrigin)
+            appendRun(end: base + other.utf8Count, author: other.uniformAuthor)
         } else {
-            for run in other.runs { appendRun(end: base + run.end, origin: run.origin) }
+            for run in other.runs { appendRun(end: base + run.end, author: run.author) }
         }
     }
 
-    private mutating func appendRun(end: Int, origin: Origin) {
-        if runs[runs.count - 1].origin == origin {
+    private mutating func appendRun(end: Int, author: Author) {
+        if runs[runs.count - 1].author == author {
             runs[runs.count - 1].end = end
         } else {
-            runs.append(Run(end: end, origin: origin))
+            runs.append(Run(end: end, author: author))
         }
     }
 
-    mutating func append(_ piece: some StringProtocol, origin: Origin) {
-        append(Text(String(piece), origin: origin))
+    mutating func append(_ piece: some StringProtocol, author: Author) {
+        append(Text(String(piece), author: author))
     }
 
-    /// Calls `body` with each run of one origin, in order; not at all for an empty string.
-    func forEachPiece(_ body: (Substring, Origin) -> Void) {
+    /// Calls `body` with each run of one author, in order; not at all for an empty string.
+    func forEachPiece(_ body: (Substring, Author) -> Void) {
         if isEmpty { return }
-        if runs.isEmpty { return body(Substring(string), uniformOrigin) }
-        var start = 0
+        if runs.isEmpty { return body(Substring(string), uniformAuthor) }
+        var start = string.utf8.startIndex
+        var offset = 0
         for run in runs {
-            body(substring(start..<run.end), run.origin)
-            start = run.end
+            let end = string.utf8.index(start, offsetBy: run.end - offset)
+            body(string[start..<end], run.author)
+            (start, offset) = (end, run.end)
         }
+    }
+
+    /// This text as data as a whole, each piece with the mark that it has.
+    var asData: Text {
+        var copy = self
+        copy.uniformAuthor.origin = .data
+        copy.runs = []
+        for run in runs {
+            let author = Author(origin: .data, mark: run.author.mark)
+            if let last = copy.runs.last, last.author == author {
+                copy.runs[copy.runs.count - 1].end = run.end
+            } else {
+                copy.runs.append(Run(end: run.end, author: author))
+            }
+        }
+        if copy.runs.count == 1 { copy.uniformAuthor = copy.runs.removeLast().author }
+        return copy
     }
 
     /// The text of a UTF-8 byte range, whose bounds must lie on code points.
     func slice(_ range: Range<Int>) -> Text {
-        if range.isEmpty { return Text("", origin: .template) }
+        if range.isEmpty { return Text() }
         if range.count == utf8Count { return self }
-        if runs.isEmpty { return Text(String(substring(range)), origin: uniformOrigin) }
+        if runs.isEmpty { return Text(String(substring(range)), author: uniformAuthor) }
         var result = Text()
         var start = firstRun(endingAfter: range.lowerBound).map { $0 == 0 ? 0 : runs[$0 - 1].end } ?? 0
         for run in runs[(firstRun(endingAfter: range.lowerBound) ?? 0)...] {
             if start >= range.upperBound { break }
             let piece = max(start, range.lowerBound)..<min(run.end, range.upperBound)
-            result.append(substring(piece), origin: run.origin)
+            result.append(substring(piece), author: run.author)
             start = run.end
         }
         return result
@@ -109,10 +152,10 @@ struct Text: Sendable {
         return string[lower..<utf8.index(lower, offsetBy: range.count)]
     }
 
-    /// Replaces each piece by `transform` of it, keeping its origin.
+    /// Replaces each piece by `transform` of it, keeping its author.
     func mapPieces(_ transform: (Substring) -> String) -> Text {
         var result = Text()
-        forEachPiece { result.append(Text(transform($0), origin: $1)) }
+        forEachPiece { result.append(Text(transform($0), author: $1)) }
         return result
     }
 }

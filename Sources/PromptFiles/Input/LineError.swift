@@ -18,6 +18,9 @@ public struct RequestProblem: Error, Sendable, Hashable, CustomStringConvertible
         case modelMismatch = "model_mismatch"
         /// OpenAI's word for it.
         case modelNotFound = "model_not_found"
+        case emptyPrompt = "empty_prompt"
+        case contextLengthExceeded = "context_length_exceeded"
+        case tokenOutOfRange = "token_out_of_range"
     }
 
     /// Where in the line the problem is.

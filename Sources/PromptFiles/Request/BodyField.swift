@@ -7,6 +7,8 @@ enum BodyField: String, CaseIterable {
     case model, prompt, messages, tools
     case toolChoice = "tool_choice"
     case templateArguments = "chat_template_kwargs"
+    case addGenerationPrompt = "add_generation_prompt"
+    case continueFinalMessage = "continue_final_message"
     case maxTokens = "max_tokens"
     case maxCompletionTokens = "max_completion_tokens"
     case minTokens = "min_tokens"
@@ -22,8 +24,20 @@ enum BodyField: String, CaseIterable {
     var onlyEndpoint: Endpoint? {
         switch self {
         case .prompt: .completions
-        case .messages, .tools, .toolChoice, .templateArguments: .chatCompletions
+        case .messages, .tools, .toolChoice, .templateArguments, .addGenerationPrompt, .continueFinalMessage:
+            .chatCompletions
         default: nil
+        }
+    }
+
+    /// Whether a value asks for nothing that a request without the field would not get.
+    func isNeutral(_ value: JSONNode) -> Bool {
+        switch self {
+        case _ where value.isNull: true
+        case .tools: value.equals([])
+        case .addGenerationPrompt: value.equals(true)
+        case .continueFinalMessage: value.equals(false)
+        default: false
         }
     }
 }
@@ -75,8 +89,8 @@ extension BodyFieldRule {
         "guided_choice": [], "guided_decoding_backend": [], "guided_grammar": [], "guided_json": [], "guided_regex": [],
         "guided_whitespace_pattern": [], "structural_tag": [], "structured_outputs": [],
         // vLLM: the rest
-        "add_generation_prompt": [true], "add_special_tokens": [], "cache_salt": [], "chat_template": [],
-        "continue_final_message": [false], "documents": [[]], "include_reasoning": [true], "kv_transfer_params": [],
+        "add_special_tokens": [], "cache_salt": [], "chat_template": [], "documents": [[]],
+        "include_reasoning": [true], "kv_transfer_params": [],
         "media_io_kwargs": [[:]], "mm_processor_kwargs": [[:]], "priority": [0], "prompt_embeds": [],
         "return_tokens_as_token_ids": [false], "thinking_token_budget": [], "vllm_xargs": [[:]],
     ]

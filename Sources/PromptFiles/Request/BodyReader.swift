@@ -16,6 +16,7 @@ struct BodyReader {
     /// Fields of the other endpoint that ask for something.
     private var foreignFields: [BodyField] = []
     private var offersTools = true
+    private var addsGenerationPrompt: Bool?
     private var maxCompletionTokens: Int?
 
     init(endpoint: Endpoint, prefix: String, problems: ProblemCollector = ProblemCollector()) {
@@ -75,14 +76,14 @@ struct BodyReader {
 
     private mutating func read(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
         if let only = field.onlyEndpoint, only != endpoint {
-            let asksForNothing = value.isNull || (field == .tools && value.kind == .array && value.elements.isEmpty)
-            if asksForNothing { return }
+            if field.isNeutral(value) { return }
             foreignFields.append(field)
             return
         }
         switch field {
         case .prompt, .messages: readPrompt(field, value, path())
-        case .tools, .toolChoice, .templateArguments: readTemplateField(field, value, path())
+        case .tools, .toolChoice, .templateArguments, .addGenerationPrompt, .continueFinalMessage:
+            readTemplateField(field, value, path())
         case .maxTokens, .maxCompletionTokens, .minTokens: readLength(field, value, path())
         case .temperature, .topP, .topK, .seed: readSampling(field, value, path())
         case .model: readModel(value, path())
@@ -116,8 +117,9 @@ struct BodyReader {
         switch field {
         case .tools: chat.tools = readTools(value, path())
         case .templateArguments:
-            guard value.kind == .object else { return problems.addType(path(), value, wanted: "an object") }
-            chat.templateArguments = jsonValue(value, path())
+            chat.templateArguments = readTemplateArguments(value, path())
+        case .addGenerationPrompt: addsGenerationPrompt = bool(value, path())
+        case .continueFinalMessage: chat.continuesFinalMessage = bool(value, path()) ?? false
         default:
             if value.isString("none") {
                 offersTools = false
@@ -188,9 +190,28 @@ struct BodyReader {
             problems.add(.invalidValue, prefix + "min_tokens", nil, complaint, "use 0 to \(most)")
         }
         if case .chat = prompt {
-            chat.tools = offersTools ? chat.tools : nil
+            finishChat()
             prompt = .chat(chat)
         }
         if let prompt { request.prompt = prompt }
+    }
+
+    /// A turn is either continued or begun, as in vLLM: `add_generation_prompt` is true unless it is given.
+    private mutating func finishChat() {
+        chat.tools = offersTools ? chat.tools : nil
+        chat.addsGenerationPrompt = addsGenerationPrompt ?? true
+        guard chat.continuesFinalMessage else { return }
+        if chat.addsGenerationPrompt {
+            problems.add(
+                .invalidValue, prefix + "continue_final_message", nil,
+                "contradicts add_generation_prompt, which is true" + (addsGenerationPrompt == nil ? " by default" : ""),
+                "set add_generation_prompt to false as well")
+        }
+        if case .array(let messages) = chat.messages, let last = messages.last, last["content"] ?? .null == .null {
+            problems.add(
+                .invalidValue, prefix + "continue_final_message", nil,
+                "messages[\(messages.count - 1)] has no content to continue",
+                "give it a text, or remove continue_final_message")
+        }
     }
 }

@@ -165,6 +165,22 @@ extension BodyReader {
         return jsonValue(node, path())
     }
 
+    /// Variables for the template, none of which may stand in for a field of the request.
+    mutating func readTemplateArguments(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
+        guard node.kind == .object else {
+            problems.addType(path(), node, wanted: "an object")
+            return nil
+        }
+        for (key, _) in node.members {
+            for name in ["messages", "tools", "continue_final_message"] where key.string == name {
+                problems.add(
+                    .invalidValue, "\(path()).\(name)", nil, "is a field of the request itself",
+                    "move it out of chat_template_kwargs")
+            }
+        }
+        return jsonValue(node, path())
+    }
+
     /// Both a tool and a call of one are `{"type": "function", "function": {"name": …}}`.
     private mutating func checkFunction(_ node: JSONNode, _ path: @autoclosure () -> String, what: String) {
         guard node.kind == .object else {

@@ -21,6 +21,10 @@ public struct RequestBody: Sendable, Hashable {
         public var tools: JSONValue?
         /// `chat_template_kwargs`: more variables for the template; an object.
         public var templateArguments: JSONValue?
+        /// The prompt ends where an answer begins; false where the last message is to be the prompt's end.
+        public var addsGenerationPrompt = true
+        /// The answer goes on where the last message's content ends. `addsGenerationPrompt` is false then.
+        public var continuesFinalMessage = false
     }
 
     /// What to continue.

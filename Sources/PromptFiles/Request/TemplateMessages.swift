@@ -1,22 +1,52 @@
-// The messages in the shape for which chat templates are written. OpenAI's wire format differs in two places, and vLLM
-// bridges both in the same way: text parts become one string, and a tool call's arguments are JSON inside a string.
+// The messages in the shape for which chat templates are written. OpenAI's wire format differs in three places, and vLLM
+// bridges them in the same way: text parts become one string, what has no content has an empty one, and a tool call's
+// arguments, which are JSON inside a string, become an object.
 
-extension RequestBody.Chat {
-    /// The messages with every `content` a string (text parts are joined by line feeds) or null, and with the arguments
-    /// of tool calls as objects.
-    public var templateMessages: JSONValue {
-        guard case .array(let messages) = messages else { return messages }
-        return .array(messages.map(Self.templateMessage))
+/// How a message that calls tools is shown to a template. Most templates take the standard form; some were written for
+/// another one, and fail on that or leave out the calls.
+public struct ToolCallForm: Sendable, Hashable {
+    /// What stands for a content that is empty, null or missing.
+    public enum EmptyContent: Sendable, CaseIterable {
+        case emptyString, null, absent
     }
 
-    private static func templateMessage(_ message: JSONValue) -> JSONValue {
-        message.mapMembers { key, value in
-            switch key {
-            case "content": joinedText(value)
-            case "tool_calls": value.mapElements(templateCall)
-            default: value
+    /// What stands for no content.
+    public var emptyContent: EmptyContent
+    /// Whether the arguments are an object; else they are its JSON text.
+    public var hasObjectArguments: Bool
+
+    /// What vLLM gives to templates.
+    public static let standard = ToolCallForm(emptyContent: .emptyString, hasObjectArguments: true)
+
+    /// Every form, the standard one first.
+    public static let all = [true, false].flatMap { object in
+        EmptyContent.allCases.map { ToolCallForm(emptyContent: $0, hasObjectArguments: object) }
+    }
+}
+
+extension RequestBody.Chat {
+    /// The messages with every `content` a string (text parts are joined by line feeds), and those that call tools in
+    /// `form`.
+    public func templateMessages(_ form: ToolCallForm = .standard) -> [JSONValue] {
+        guard case .array(let messages) = messages else { return [] }
+        return messages.map { Self.templateMessage($0, form) }
+    }
+
+    private static func templateMessage(_ message: JSONValue, _ form: ToolCallForm) -> JSONValue {
+        guard case .object(var members) = message else { return message }
+        let calls = message["tool_calls"]
+        members.set("tool_calls", calls?.mapElements { templateCall($0, form) })
+        let content = joinedText(message["content"] ?? .null)
+        if content != .null, content != "" {
+            members.set("content", content)
+        } else {
+            switch calls == nil ? .emptyString : form.emptyContent {
+            case .emptyString: members.set("content", "")
+            case .null: members.set("content", .null)
+            case .absent: members.set("content", nil)
             }
         }
+        return .object(members)
     }
 
     private static func joinedText(_ content: JSONValue) -> JSONValue {
@@ -27,21 +57,29 @@ extension RequestBody.Chat {
         return .string(texts.joined(separator: "\n"))
     }
 
-    private static func templateCall(_ call: JSONValue) -> JSONValue {
-        call.mapMembers { key, function in
-            guard key == "function" else { return function }
-            return function.mapMembers { key, value in
-                key == "arguments" ? RequestBody.Chat.arguments(value) ?? value : value
-            }
-        }
+    private static func templateCall(_ call: JSONValue, _ form: ToolCallForm) -> JSONValue {
+        guard case .object(var members) = call, case .object(var function)? = call["function"] else { return call }
+        let given = call["function"]?["arguments"] ?? .null
+        let object = arguments(given) ?? given
+        function.set("arguments", form.hasObjectArguments ? object : text(given, object))
+        members.set("function", .object(function))
+        return .object(members)
     }
 
-    /// A tool call's arguments as an object, from an object or from JSON in a string (the empty string is none); nil
-    /// where they are neither.
+    /// The arguments' text as it was given, else the object's.
+    private static func text(_ given: JSONValue, _ object: JSONValue) -> JSONValue {
+        if case .string(let text) = given, !text.isEmpty { return given }
+        var text: [UInt8] = []
+        object.encode(into: &text)
+        return .string(String(decoding: text, as: UTF8.self))
+    }
+
+    /// A tool call's arguments as an object, from an object or from JSON in a string (null and the empty string are none);
+    /// nil where they are neither.
     static func arguments(_ value: JSONValue) -> JSONValue? {
         switch value {
         case .object: return value
-        case .string(""): return [:]
+        case .null, .string(""): return [:]
         case .string(let text):
             guard let parsed = try? JSONValue(parsing: Array(text.utf8)), case .object = parsed else { return nil }
             return parsed
@@ -50,12 +88,20 @@ extension RequestBody.Chat {
     }
 }
 
-extension JSONValue {
-    fileprivate func mapMembers(_ transform: (String, JSONValue) -> JSONValue) -> JSONValue {
-        guard case .object(let members) = self else { return self }
-        return .object(members.map { Member($0.key, transform($0.key, $0.value)) })
+extension [JSONValue.Member] {
+    /// Gives a member a value in its place, or at the end if it is new; without a value the member goes.
+    fileprivate mutating func set(_ key: String, _ value: JSONValue?) {
+        let index = firstIndex { $0.key == key }
+        switch (index, value) {
+        case (let index?, let value?): self[index].value = value
+        case (let index?, nil): remove(at: index)
+        case (nil, let value?): append(.init(key, value))
+        case (nil, nil): break
+        }
     }
+}
 
+extension JSONValue {
     fileprivate func mapElements(_ transform: (JSONValue) -> JSONValue) -> JSONValue {
         guard case .array(let elements) = self else { return self }
         return .array(elements.map(transform))

@@ -2,9 +2,11 @@
 
 import FakeModel
 import Foundation
-import ModelFiles
 import TTPlatform
 import Tokenizer
+
+@testable import BatchDaemon
+@testable import ModelFiles
 
 enum TinyModel {
     static let goldenFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -18,6 +20,18 @@ enum TinyModel {
         vocabularySize: tokenizer.vocabularySize, endOfGeneration: tokenizer.endOfGenerationTokens)
     /// The context length that the file states.
     static let contextLength = 256
+
+    /// The model's metadata with another chat template, or none.
+    static func metadata(template: String?) -> GGUFMetadata {
+        var values = metadata.values
+        values["tokenizer.chat_template"] = template.map { .string(Array($0.utf8)) }
+        return GGUFMetadata(path: "m.gguf", values: values)
+    }
+
+    /// A chat template as if the model had it.
+    static func template(_ source: String) -> ChatTemplateState {
+        ChatTemplateState(metadata(template: source), tokenizer)
+    }
 }
 
 /// A file of the repository, by its path from the root.

@@ -16,17 +16,12 @@ import Tokenizer
 
     private func preparer(_ template: ChatTemplateState? = nil) -> JobPreparer {
         JobPreparer(
-            tokenizer: tokenizer, template: template ?? ChatTemplateState(TinyModel.metadata, tokenizer),
+            encoder: PromptEncoder(
+                tokenizer: tokenizer, template: template ?? ChatTemplateState(TinyModel.metadata, tokenizer)),
             limits: StepLimits(
                 maxNumSeqs: 4, maxModelLen: 100, maxNumBatchedTokens: 100,
                 kvCache: KVCacheShape(blockCount: 40, blockSize: 16), vocabularySize: tokenizer.vocabularySize,
                 prefixSharing: .none))
-    }
-
-    private func metadata(template: String?) -> GGUFMetadata {
-        var values = TinyModel.metadata.values
-        values["tokenizer.chat_template"] = template.map { .string(Array($0.utf8)) }
-        return GGUFMetadata(path: "m.gguf", values: values)
     }
 
     private func job(
@@ -100,26 +95,26 @@ import Tokenizer
     }
 
     @Test func aTemplateThatPrintsTheDateGetsTheTimeOfEnqueuing() throws {
-        let dated = metadata(template: "{{ strftime_now('%d %b %Y') }}|{{ messages[0].content }}")
+        let dated = TinyModel.metadata(template: "{{ strftime_now('%d %b %Y') }}|{{ messages[0].content }}")
         let preparer = preparer(ChatTemplateState(dated, tokenizer))
         let job = try ready(preparer.prepare(job(chat("hi"), endpoint: "/v1/chat/completions")))
         #expect(tokenizer.decode(job.promptTokens) == "01 Feb 2025|hi")
     }
 
     @Test func templateArgumentsReachTheTemplate() throws {
-        let metadata = metadata(template: "{{ tone }}:{{ tools[0].function.name }}")
+        let metadata = TinyModel.metadata(template: "{{ tone }}:{{ tools[0].function.name }}:{{ messages[0].content }}")
         let body = #"""
             {"messages":[{"role":"user","content":"hi"}],"chat_template_kwargs":{"tone":"dry"},
             "tools":[{"type":"function","function":{"name":"f","parameters":{}}}]}
             """#
         let prepared = preparer(ChatTemplateState(metadata, tokenizer))
             .prepare(job(body, endpoint: "/v1/chat/completions"))
-        #expect(tokenizer.decode(try ready(prepared).promptTokens) == "dry:f")
+        #expect(tokenizer.decode(try ready(prepared).promptTokens) == "dry:f:hi")
     }
 
     @Test(arguments: [nil, "{% broken"])
     func withoutAUsableTemplateOnlyChatsFail(template: String?) throws {
-        let preparer = preparer(ChatTemplateState(metadata(template: template), tokenizer))
+        let preparer = preparer(ChatTemplateState(TinyModel.metadata(template: template), tokenizer))
         guard case .unfit(let error) = preparer.prepare(job(chat("hi"), endpoint: "/v1/chat/completions")) else {
             Issue.record("a chat was prepared")
             return

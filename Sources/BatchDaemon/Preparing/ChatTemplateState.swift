@@ -1,0 +1,78 @@
+// Renders chats with a model's template: nothing of a chat is lost on the way, or the chat is refused.
+
+import Jinja
+import JobStore
+import ModelFiles
+import PromptFiles
+import Tokenizer
+
+/// A model's chat template, or why it has none that can be used; that matters only once a chat asks for it.
+enum ChatTemplateState: Sendable {
+    case usable(ChatTemplate)
+    case unusable(NoChatTemplate)
+
+    /// A chat was asked of a model that cannot have one.
+    struct NoChatTemplate: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    init(_ metadata: GGUFMetadata, _ tokenizer: Tokenizer) {
+        do {
+            self = .usable(try ChatTemplate(metadata, tokenizer: tokenizer))
+        } catch {
+            self = .unusable(NoChatTemplate(description: "\(error)"))
+        }
+    }
+
+    /// Renders a conversation. Templates that print the date get the time of enqueuing, so that a retry is the same prompt.
+    ///
+    /// Calls of tools are shown in the standard form, and where the template fails on that, or leaves something out, in
+    /// every other one that says the same.
+    ///
+    /// - Throws: `NoChatTemplate`; of the standard form `UnusedTexts`, or `TokenizerError.conversation`.
+    func render(_ chat: RequestBody.Chat, enqueued: Milliseconds) throws -> [Segment] {
+        switch self {
+        case .unusable(let reason): throw reason
+        case .usable(let template):
+            do {
+                return try template.render(chat, .standard, enqueued: enqueued)
+            } catch {
+                guard chat.callsTools else { throw error }
+                for form in ToolCallForm.all.dropFirst() {
+                    if let segments = try? template.render(chat, form, enqueued: enqueued) { return segments }
+                }
+                throw error
+            }
+        }
+    }
+}
+
+extension ChatTemplate {
+    fileprivate func render(
+        _ chat: RequestBody.Chat, _ form: ToolCallForm, enqueued: Milliseconds
+    ) throws -> [Segment] {
+        // OpenAI's newer name of the system role, which few templates know.
+        let knowsDeveloper = knowsRole("developer", withTools: chat.tools != nil)
+        let marked = MarkedChat(chat, form, roles: knowsDeveloper ? [:] : ["developer": "system"])
+        var arguments: [(String, JinjaValue)] = []
+        if case .object(let members)? = chat.templateArguments {
+            arguments = members.map { ($0.key, JinjaValue($0.value)) }
+        }
+        let rendering = try render(
+            messages: marked.messages, tools: marked.tools, arguments: arguments,
+            addsGenerationPrompt: chat.addsGenerationPrompt,
+            now: WallClockTime(secondsSinceEpoch: Int(enqueued.rawValue / 1000)))
+        let unused = marked.unused(in: rendering)
+        guard unused.isEmpty else { throw UnusedTexts(texts: unused) }
+        guard let end = marked.endMark else { return rendering.segments }
+        return rendering.cut(before: end)?.segments ?? []
+    }
+}
+
+extension RequestBody.Chat {
+    /// Whether a message calls a tool.
+    fileprivate var callsTools: Bool {
+        guard case .array(let messages) = messages else { return false }
+        return messages.contains { $0["tool_calls"] != nil }
+    }
+}
