@@ -143,6 +143,7 @@ let package = Package(
             ]),
         .testTarget(
             name: "ProgramTests", dependencies: ["ModelFiles", .product(name: "GRDB", package: "GRDB.swift")],
+            exclude: ["Data"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

@@ -211,6 +211,7 @@ struct EnqueueOptions: ParsableArguments {
         options.priority = BatchPriority(rawValue: priority) ?? .normal
         options.deadline = try deadlineInstant()
         options.check = check
+        options.engine = configuration.engine
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.catalogue, options: options)
         let reports = try enqueuer.enqueue(paths: files) { error in

@@ -1,5 +1,6 @@
 // Which model a batch asks for, and whether a line's `model` means the same.
 
+import JobStore
 import ModelFiles
 import PromptFiles
 
@@ -13,11 +14,16 @@ struct BatchModel {
     private let catalogue: ModelCatalogue
     private let map: ModelMap
     private var verdicts: [String: Bool] = [:]
+    /// Checks prompts against the file; nil where it has no tokenizer that can be used.
+    let check: PromptCheck?
 
     /// The model must be there and readable, so that no night is lost to a name.
     ///
     /// - Throws: `ModelLookupError`, `ModelFileError`; `EnqueueError.unknownModel` where a line's name leads nowhere.
-    init(_ first: PromptFileLine, in file: String, _ options: Enqueuer.Options, _ catalogue: ModelCatalogue) throws {
+    init(
+        _ first: PromptFileLine, in file: String, _ options: Enqueuer.Options, _ catalogue: ModelCatalogue,
+        now: Milliseconds
+    ) throws {
         for (from, to) in options.modelMap.targets {
             do throws(ModelLookupError) { _ = try catalogue.resolve(to) } catch {
                 throw EnqueueError.unknownTarget(from: from, error)
@@ -37,7 +43,10 @@ struct BatchModel {
             throw EnqueueError.unknownModel(
                 LineError(file: file, line: line.lineNumber, problem: Self.unknown(asked, in: line, error)))
         }
-        try options.check(try ModelConfig(gguf: try GGUFFile(path: path)))
+        let gguf = try GGUFFile(path: path)
+        let config = try ModelConfig(gguf: gguf)
+        try options.check(config)
+        check = PromptCheck(gguf, config, options.engine, now: now)
         var asked = line?.model
         if let other = asked, (try? catalogue.resolve(map[other] ?? other).path) != path { asked = nil }
         shownName = ModelCatalogue.shown(asked ?? name)

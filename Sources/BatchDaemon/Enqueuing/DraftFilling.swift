@@ -1,7 +1,9 @@
 // A draft while it is filled: valid lines, rejected lines, and what is wrong with them.
 
+import Dispatch
 import JobStore
 import PromptFiles
+import Synchronization
 
 /// A draft that is being filled with lines, some thousands at a time.
 struct DraftFilling {
@@ -9,7 +11,7 @@ struct DraftFilling {
     let file: String
     private var model: BatchModel
     let skipsInvalid: Bool
-    /// Errors to report at most; further ones are only counted and, where lines are skipped, recorded.
+    /// Errors to report at most; where lines are skipped, further ones are counted and recorded.
     let maxReported: Int
     let report: (LineError) -> Void
     private(set) var jobs = 0
@@ -18,9 +20,11 @@ struct DraftFilling {
     private var ranks = ClaimRanks()
     private var newJobs: [NewJob] = []
     private var newRejected: [RejectedLine] = []
-    private var bufferedBytes = 0
     /// Other models' names that were told.
     private var mismatches: Set<String> = []
+    /// Lines that have not been checked against the model, and the bytes of their bodies.
+    private var taken: [PromptFileLine] = []
+    private var takenBytes = 0
 
     init(
         draft: any BatchDraft, file: String, model: BatchModel, skipsInvalid: Bool, maxReported: Int,
@@ -34,32 +38,54 @@ struct DraftFilling {
         self.report = report
     }
 
+    /// So many errors that the rest of the file need not be looked at.
+    var hasEnoughErrors: Bool { !skipsInvalid && errors >= maxReported }
+
     mutating func take(_ line: PromptFileLine) throws(JobStoreError) {
-        switch line {
-        case .valid(let line):
-            if let name = line.model, !model.isCalled(name) {
-                let problem = model.mismatch(name, in: line)
-                reject(
-                    line.lineNumber, line.customID, [LineError(file: file, line: line.lineNumber, problem: problem)],
-                    isTold: mismatches.insert(name).inserted)
-            } else {
-                newJobs.append(
-                    NewJob(
-                        line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,
-                        body: line.body, modelName: model.ownName(line.model),
-                        claimRank: ranks.rank(of: line.request.prompt, line: line.lineNumber)))
-                bufferedBytes += line.body.count
-            }
-        case .invalid(let line):
-            reject(line.lineNumber, line.customID, line.errors)
+        taken.append(line)
+        if case .valid(let line) = line { takenBytes += line.body.count }
+        if taken.count >= 2000 || takenBytes >= 4 << 20 { try settle() }
+    }
+
+    /// Has the lines that were taken checked, on every core, and written.
+    private mutating func settle() throws(JobStoreError) {
+        let lines = taken
+        (taken, takenBytes) = ([], 0)
+        let problems = lines.concurrentMap { [check = model.check] (line) -> [RequestProblem] in
+            guard let check, case .valid(let line) = line else { return [] }
+            return check.problems(of: line)
         }
-        if newJobs.count + newRejected.count >= 2000 || bufferedBytes >= 4 << 20 { try flush() }
+        for (line, problems) in zip(lines, problems) where !hasEnoughErrors {
+            switch line {
+            case .invalid(let line): reject(line.lineNumber, line.customID, line.errors)
+            case .valid(let line): settle(line, problems)
+            }
+        }
+        try flush()
+    }
+
+    private mutating func settle(_ line: PromptLine, _ problems: [RequestProblem]) {
+        if let name = line.model, !model.isCalled(name) {
+            let problem = model.mismatch(name, in: line)
+            reject(
+                line.lineNumber, line.customID, [LineError(file: file, line: line.lineNumber, problem: problem)],
+                isTold: mismatches.insert(name).inserted)
+        } else if !problems.isEmpty {
+            let errors = problems.map { LineError(file: file, line: line.lineNumber, problem: $0) }
+            reject(line.lineNumber, line.customID, errors)
+        } else {
+            newJobs.append(
+                NewJob(
+                    line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,
+                    body: line.body, modelName: model.ownName(line.model),
+                    claimRank: ranks.rank(of: line.request.prompt, line: line.lineNumber)))
+        }
     }
 
     /// Has what is buffered written; once a line was wrong that may not be skipped, nothing more is written.
     private mutating func flush() throws(JobStoreError) {
         let (group, groupRejected) = (newJobs, newRejected)
-        (newJobs, newRejected, bufferedBytes) = ([], [], 0)
+        (newJobs, newRejected) = ([], [])
         jobs += group.count
         rejected += groupRejected.count
         guard skipsInvalid || errors == 0 else { return }
@@ -68,7 +94,7 @@ struct DraftFilling {
 
     /// Writes the rest. When it returns, all that was taken is in the draft.
     mutating func finish() throws(JobStoreError) {
-        try flush()
+        try settle()
         reject(try writing.finish())
         if !newRejected.isEmpty {
             try flush()
@@ -107,5 +133,18 @@ struct DraftFilling {
             problem: RequestProblem(
                 code: .duplicateCustomID, place: .field("custom_id"), value: "\"\(duplicate.customID)\"",
                 complaint: "is the id of line \(duplicate.firstLine) already", remedy: "make it unique in the file"))
+    }
+}
+
+extension Array where Element: Sendable {
+    /// `transform` of every element, on as many threads as there are cores.
+    fileprivate func concurrentMap<Result: Sendable>(_ transform: @Sendable (Element) -> Result) -> [Result] {
+        let chunk = 64
+        let parts = Mutex([Int: [Result]]())
+        DispatchQueue.concurrentPerform(iterations: (count + chunk - 1) / chunk) { part in
+            let results = self[(part * chunk)..<Swift.min(count, (part + 1) * chunk)].map(transform)
+            parts.withLock { $0[part] = results }
+        }
+        return parts.withLock { parts in (0..<parts.count).flatMap { parts[$0] ?? [] } }
     }
 }

@@ -3,6 +3,7 @@
 public import JobStore
 public import ModelFiles
 public import PromptFiles
+public import TTPlatform
 
 /// What became of a file that was handed in.
 public struct EnqueueReport: Sendable {
@@ -70,6 +71,8 @@ public struct Enqueuer {
         public var ifNotExists = false
         /// The batches' priority.
         public var priority = BatchPriority.normal
+        /// The engine that will run the files as far as is known: its `max_model_len` bounds prompts.
+        public var engine = EngineConfiguration()
         /// When jobs that have not been claimed expire.
         public var deadline: Milliseconds?
 
@@ -144,7 +147,7 @@ public struct Enqueuer {
         let reader = try PromptFileReader(path: path, options: reading)
         let head = try linesUpToFirstValid(reader)
         guard let first = head.last else { throw EnqueueError.empty(file: reader.name) }
-        let model = try BatchModel(first, in: reader.name, options, catalogue)
+        let model = try BatchModel(first, in: reader.name, options, catalogue, now: clock.now)
         let draft = try store.beginBatch(
             NewBatch(
                 name: reader.name, model: model.name, modelName: model.shownName, uniqueName: options.name,
@@ -155,16 +158,12 @@ public struct Enqueuer {
             maxReported: options.maxErrors, report: report)
         do {
             for line in head { try filling.take(line) }
-            var stoppedEarly = false
-            while !stoppedEarly, let line = try reader.next() {
-                try filling.take(line)
-                stoppedEarly = !options.skipsInvalid && filling.errors >= options.maxErrors
-            }
+            while !filling.hasEnoughErrors, let line = try reader.next() { try filling.take(line) }
             try filling.finish()
             guard filling.errors == 0 || options.skipsInvalid else {
                 throw EnqueueError.invalidLines(
                     file: reader.name, errors: filling.errors,
-                    stoppedEarly: stoppedEarly || reader.summary.stoppedAtMaxErrors)
+                    stoppedEarly: filling.hasEnoughErrors || reader.summary.stoppedAtMaxErrors)
             }
             guard filling.jobs > 0 else {
                 throw EnqueueError.nothingValid(file: reader.name, errors: filling.errors)

@@ -269,6 +269,6 @@ struct EnqueuerTests {
 }
 
 /// Errors in the order in which they were reported.
-private final class Reported {
+final class Reported {
     var all: [String] = []
 }

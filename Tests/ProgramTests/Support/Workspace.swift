@@ -64,6 +64,23 @@ final class Workspace: Sendable {
         try String(contentsOf: directory.appending(path: name), encoding: .utf8)
     }
 
+    /// The tiny model with another chat template.
+    func model(withTemplate template: String) throws -> String {
+        var file = try Data(contentsOf: URL(filePath: Locations.tinyModel))
+        let key = try #require(file.range(of: Data("tokenizer.chat_template".utf8)))
+        // The value's type, its length in eight bytes, and the text.
+        let length = key.upperBound + 4..<key.upperBound + 12
+        let old = file[length].reversed().reduce(0) { $0 << 8 | Int($1) }
+        // Tensors keep their alignment if the text grows by a multiple of it.
+        var text = template + "{##}"
+        while (text.utf8.count - old) % 32 != 0 { text.insert(" ", at: text.index(text.endIndex, offsetBy: -2)) }
+        let count = withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { Data($0) }
+        file.replaceSubrange(length.lowerBound..<length.upperBound + old, with: count + Data(text.utf8))
+        let path = self.path("model-\(text.hashValue.magnitude).gguf")
+        try file.write(to: URL(filePath: path))
+        return path
+    }
+
     /// Runs the program on this workspace's database and waits for its end.
     func run(
         _ arguments: String..., input: String? = nil, model: String? = Locations.tinyModel,
