@@ -81,4 +81,11 @@ import Testing
             #expect(template.hasLiteral(text) == isLiteral)
         }
     }
+
+    @Test func aRaisedReasonTellsNoMarkedText() throws {
+        let error = #expect(throws: JinjaError.self) {
+            try rendering("{{ raise_exception(messages[0].role ~ ' said ' ~ messages[0].content) }}", [message("x")])
+        }
+        #expect(error?.message == "user said …")
+    }
 }

@@ -160,9 +160,10 @@ struct LifecycleTests {
     // MARK: Causes
 
     @Test func showTellsWhyJobsFailed() throws {
-        let long = "[" + Array(repeating: "5", count: 400).joined(separator: ",") + "]"
+        let long = "[" + Array(repeating: "5", count: 100).joined(separator: ",") + "]"
         let file = try workspace.write("p.jsonl", lines: [line, "{\"prompt\":\(long)}"])
-        #expect(try workspace.run("run", file).status == 4)
+        #expect(try workspace.run("enqueue", file).status == 0)
+        #expect(try workspace.run("daemon", "--drain", "--set", "engine.max_model_len=64").status == 0)
         let shown = try workspace.run("show", "1")
         #expect(shown.output.contains("context_length_exceeded"), "\(shown.output)")
         let failures = try #require((try show("1")["ttbatch"] as? [String: Any])?["failures"] as? [[String: Any]])

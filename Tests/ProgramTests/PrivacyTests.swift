@@ -21,9 +21,9 @@ struct PrivacyTests {
                 "{\"messages\":[{\"role\":\"user\",\"content\":\"\(secret)\"}],\"max_tokens\":4,\"stop\":\"\(secret)\"}",
                 "{\"messages\":[{\"role\":\"tool\",\"content\":\"\(secret)\"}],\"max_tokens\":4}",
             ])
-        let run = try workspace.run("run", file, "--format", "jsonl")
+        let run = try workspace.run("run", file, "--format", "jsonl", "--skip-invalid")
         #expect(!run.errors.contains(secret), "\(run.errors)")
-        _ = try workspace.run("enqueue", file)
+        _ = try workspace.run("enqueue", file, "--skip-invalid")
         for environment in [["TTBATCH_TEST_FAILPOINTS": "writer.committed@1=kill"], [:]] {
             let daemon = try workspace.run("daemon", "--drain", environment: environment)
             #expect(daemon.errors.contains("owns the queue") && !daemon.errors.contains(secret), "\(daemon.errors)")
@@ -49,6 +49,15 @@ struct PrivacyTests {
             #expect(refused.status == 3 && refused.errors.contains("<stdin>:"), "\(refused.errors)")
             #expect(!refused.errors.contains(secret), "\(refused.errors)")
         }
+    }
+
+    /// A template may put into the reason for which it refuses a conversation whatever it likes.
+    @Test func whatATemplateQuotesIsNotTold() throws {
+        let model = try workspace.model(withTemplate: "{{ raise_exception('not a word of: ' + messages[0].content) }}")
+        let line = #"{"messages":[{"role":"user","content":"\#(Self.secret)"}]}"#
+        let refused = try workspace.run("enqueue", "-", input: line + "\n", model: model)
+        #expect(refused.status == 3 && refused.errors.contains("not a word of: …"), "\(refused.errors)")
+        #expect(!refused.errors.contains(Self.secret))
     }
 
     /// Identifiers from users are data, whatever they look like.

@@ -70,6 +70,6 @@ struct UpgradeTests {
             lines: try prompts.map {
                 try requestLine($0.0, ["prompt": $0.1, "max_tokens": $0.2, "temperature": 0, "ignore_eos": true])
             })
-        return try ResultLine.byID(try other.run("run", file).lines)
+        return try ResultLine.byID(try other.run("run", file, "--skip-invalid").lines)
     }
 }

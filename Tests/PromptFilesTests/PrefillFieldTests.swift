@@ -47,7 +47,7 @@ import Testing
             #"{"role":"assistant","content":null,"tool_calls":[{"type":"function","function":{"name":"f","arguments":null}}]}"#,
             "messages[0] has no content to continue; give it a text, or remove continue_final_message"
         ),
-        (#""continue_final_message":1"#, user, "1 is an integer, not a boolean; give a boolean"),
+        (#""continue_final_message":1"#, user, "1 is an integer, not true or false; give true or false"),
     ])
     func whatCannotBeContinuedIsTold(fields: String, last: String, message: String) throws {
         let told = try errors(of: line(fields, last: last))

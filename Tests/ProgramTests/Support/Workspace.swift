@@ -81,6 +81,17 @@ final class Workspace: Sendable {
         return path
     }
 
+    /// The tiny model with another context length in its metadata.
+    func model(contextLength: UInt32) throws -> String {
+        var file = try Data(contentsOf: URL(filePath: Locations.tinyModel))
+        let key = try #require(file.range(of: Data("llama.context_length".utf8)))
+        let value = withUnsafeBytes(of: contextLength.littleEndian) { Data($0) }
+        file.replaceSubrange(key.upperBound + 4..<key.upperBound + 8, with: value)
+        let path = self.path("model-\(contextLength).gguf")
+        try file.write(to: URL(filePath: path))
+        return path
+    }
+
     /// Runs the program on this workspace's database and waits for its end.
     func run(
         _ arguments: String..., input: String? = nil, model: String? = Locations.tinyModel,
