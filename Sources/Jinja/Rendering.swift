@@ -3,12 +3,17 @@
 /// A rendered template.
 public struct Rendering: Sendable {
     private let text: Text
-    private let removed: [Int: Int]
+    /// Characters that are not written because the template names them as what to leave out of texts (`replace`, `strip`,
+    /// `split`), by mark: a switch such as `/no_think`, a markup.
+    public let removedCharacters: MarkCounts
 
-    init(_ text: Text, removed: [Int: Int]) {
+    init(_ text: Text, removedCharacters: MarkCounts) {
         self.text = text
-        self.removed = removed
+        self.removedCharacters = removedCharacters
     }
+
+    /// Bytes of the text in UTF-8.
+    public var utf8Count: Int { text.utf8Count }
 
     /// The text in runs of one origin: what the template wrote, and what came from the conversation.
     public var segments: [Segment] { text.segments }
@@ -17,11 +22,7 @@ public struct Rendering: Sendable {
     ///
     /// A template may change a text (case, escapes), so that there are more than the text has; fewer are there only where
     /// some were left out.
-    public var writtenCharacters: [Int: Int] { text.visibleCharacters }
-
-    /// Characters that are not written because the template names them as what to leave out of texts (`replace`, `strip`,
-    /// `split`), by mark: a switch such as `/no_think`, a markup.
-    public var removedCharacters: [Int: Int] { removed }
+    public var writtenCharacters: MarkCounts { text.visibleCharacters }
 
     /// The rendering up to the last text with `mark`; nil if there is none.
     ///
@@ -36,6 +37,6 @@ public struct Rendering: Sendable {
         }
         guard let end else { return nil }
         let rest = text.slice(0..<end)
-        return Rendering(isTrimmed ? rest.trimmed(leading: false) : rest, removed: removed)
+        return Rendering(isTrimmed ? rest.trimmed(leading: false) : rest, removedCharacters: removedCharacters)
     }
 }

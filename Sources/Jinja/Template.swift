@@ -40,7 +40,7 @@ public struct Template: Sendable {
         defer { interpreter.releaseCycles() }
         do {
             let text = try interpreter.run()
-            return Rendering(text, removed: interpreter.removed)
+            return Rendering(text, removedCharacters: interpreter.removed)
         } catch {
             throw JinjaError(error.kind, error.message, line: error.line > 0 ? error.line : interpreter.line)
         }

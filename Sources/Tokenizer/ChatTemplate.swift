@@ -9,7 +9,8 @@ public struct ChatTemplate: Sendable {
     /// The template for conversations with tools, where the model has one of its own.
     private let toolUse: Template?
     private let path: String
-    private let specialTokens: [String: JinjaValue]
+    /// Variables that every conversation has, before its own.
+    private let variables: [String: JinjaValue]
 
     /// Reads and parses the templates of a model file.
     ///
@@ -26,7 +27,7 @@ public struct ChatTemplate: Sendable {
         standard = unnamed ?? named
         toolUse = try template("tokenizer.chat_template.tool_use")
         path = metadata.path
-        specialTokens = tokenizer.namedSpecialTokens
+        variables = tokenizer.namedSpecialTokens.merging(["documents": .null, "tools": .null]) { $1 }
         if standard == nil, toolUse == nil { throw .missingChatTemplate(path: path) }
     }
 
@@ -51,8 +52,7 @@ public struct ChatTemplate: Sendable {
         addsGenerationPrompt: Bool = true, now: WallClockTime
     ) throws(TokenizerError) -> Rendering {
         guard let template = template(withTools: tools != nil) else { throw .missingChatTemplate(path: path) }
-        var variables = specialTokens
-        variables["documents"] = JinjaValue.null
+        var variables = variables
         variables["add_generation_prompt"] = .bool(addsGenerationPrompt)
         var environment = RenderEnvironment(now: { now })
         for (name, value) in arguments {
@@ -60,7 +60,7 @@ public struct ChatTemplate: Sendable {
             environment.dataVariables.insert(name)
         }
         variables["messages"] = messages
-        variables["tools"] = tools ?? JinjaValue.null
+        if let tools { variables["tools"] = tools }
         do throws(JinjaError) {
             return try template.rendering(variables, environment: environment)
         } catch {

@@ -28,12 +28,13 @@ import Testing
         ("{% for c in messages[0].content %}{{ c }}{% endfor %}", 4),
     ])
     func whatIsWrittenOfATextIsCounted(source: String, count: Int?) throws {
-        #expect(try rendering(source, [message("  a\"b c ")]).writtenCharacters == (count.map { [1: $0] } ?? [:]))
+        #expect(
+            try rendering(source, [message("  a\"b c ")]).writtenCharacters.byMark == (count.map { [1: $0] } ?? [:]))
     }
 
     @Test func equalTextsAreToldApart() throws {
         let both = [message("hi", 1), message("hi", 2)]
-        #expect(try rendering("{{ messages[1].content }} hi", both).writtenCharacters == [2: 2])
+        #expect(try rendering("{{ messages[1].content }} hi", both).writtenCharacters.byMark == [2: 2])
     }
 
     @Test(arguments: [
@@ -45,7 +46,8 @@ import Testing
         ("{{ messages[0].content.partition('_')[2] }}", nil),
     ])
     func whatATemplateNamesAndLeavesOutIsNoLoss(source: String, count: Int?) throws {
-        #expect(try rendering(source, [message("/no_think")]).removedCharacters == (count.map { [1: $0] } ?? [:]))
+        #expect(
+            try rendering(source, [message("/no_think")]).removedCharacters.byMark == (count.map { [1: $0] } ?? [:]))
     }
 
     /// Otherwise what a user wrote between a tool's strings could become a control token.
@@ -54,10 +56,10 @@ import Testing
         for (source, counts) in [("{{ tools | tojson }}", [1: 1, 2: 10]), ("{{ tools }}", [1: 1, 2: 9])] {
             let rendering = try rendering(source, [], more: ["tools": [tool]])
             #expect(rendering.segments.count == 1 && rendering.segments[0].origin == .data)
-            #expect(rendering.writtenCharacters == counts)
+            #expect(rendering.writtenCharacters.byMark == counts)
             #expect(text(rendering)?.contains("väl") == true)
         }
-        #expect(JinjaValue.array([tool]).visibleCharacters == [1: 1, 2: 9])
+        #expect(JinjaValue.array([tool]).visibleCharacters == 1 + 9 + 13)
     }
 
     @Test func marksChangeNoSegments() throws {
@@ -87,5 +89,12 @@ import Testing
             try rendering("{{ raise_exception(messages[0].role ~ ' said ' ~ messages[0].content) }}", [message("x")])
         }
         #expect(error?.message == "user said …")
+    }
+}
+
+extension MarkCounts {
+    /// The counts of the marks that the tests use, without zeros.
+    fileprivate var byMark: [Int: Int] {
+        Dictionary(uniqueKeysWithValues: (1...9).filter { self[$0] != 0 }.map { ($0, self[$0]) })
     }
 }

@@ -54,10 +54,10 @@ struct PromptCheck: Sendable {
             if encoder.tokenizer.mostTokens(ofBytes: text.utf8.count) < bounds.maxModelLen { return }
             try bounds.admit(try encoder.tokenizer.encode(prompt: text))
         case .chat(let chat):
-            let segments = try encoder.template.render(chat, enqueued: now)
-            let bytes = segments.reduce(0) { $0 + $1.text.utf8.count }
+            let prompt = try encoder.template.render(chat, enqueued: now)
+            let bytes = prompt.utf8Count
             if bytes > 0, encoder.tokenizer.mostTokens(ofBytes: bytes) < bounds.maxModelLen { return }
-            try bounds.admit(try encoder.tokenizer.encode(segments))
+            try bounds.admit(try encoder.tokenizer.encode(prompt.segments))
         }
     }
 

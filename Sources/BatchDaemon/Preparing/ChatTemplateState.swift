@@ -30,7 +30,7 @@ enum ChatTemplateState: Sendable {
     /// every other one that says the same.
     ///
     /// - Throws: `NoChatTemplate`; of the standard form `UnusedTexts`, or `TokenizerError.conversation`.
-    func render(_ chat: RequestBody.Chat, enqueued: Milliseconds) throws -> [Segment] {
+    func render(_ chat: RequestBody.Chat, enqueued: Milliseconds) throws -> Rendering {
         switch self {
         case .unusable(let reason): throw reason
         case .usable(let template):
@@ -39,7 +39,7 @@ enum ChatTemplateState: Sendable {
             } catch {
                 guard chat.callsTools else { throw error }
                 for form in ToolCallForm.all.dropFirst() {
-                    if let segments = try? template.render(chat, form, enqueued: enqueued) { return segments }
+                    if let rendering = try? template.render(chat, form, enqueued: enqueued) { return rendering }
                 }
                 throw error
             }
@@ -50,7 +50,7 @@ enum ChatTemplateState: Sendable {
 extension ChatTemplate {
     fileprivate func render(
         _ chat: RequestBody.Chat, _ form: ToolCallForm, enqueued: Milliseconds
-    ) throws -> [Segment] {
+    ) throws -> Rendering {
         // OpenAI's newer name of the system role, which few templates know.
         let knowsDeveloper = knowsRole("developer", withTools: chat.tools != nil)
         let marked = MarkedChat(chat, form, roles: knowsDeveloper ? [:] : ["developer": "system"])
@@ -64,8 +64,8 @@ extension ChatTemplate {
             now: WallClockTime(secondsSinceEpoch: Int(enqueued.rawValue / 1000)))
         let unused = marked.unused(in: rendering)
         guard unused.isEmpty else { throw UnusedTexts(texts: unused) }
-        guard let end = marked.endMark else { return rendering.segments }
-        return rendering.cut(before: end)?.segments ?? []
+        guard let end = marked.endMark, let cut = rendering.cut(before: end) else { return rendering }
+        return cut
     }
 }
 

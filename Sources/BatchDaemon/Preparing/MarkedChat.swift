@@ -12,7 +12,7 @@ struct MarkedChat {
     /// The mark of what stands behind the text to continue; nil where none is continued.
     private(set) var endMark: Int?
     /// What is marked; the first one's mark is 1.
-    private var texts: [(text: ChatText, isNeededWhole: Bool)] = []
+    private var texts: [(text: ChatText, isNeededWhole: Bool, characters: Int)] = []
 
     /// A text that no message ends with, in transformers' words. It ends in a space: see `Rendering.cut(before:)`.
     private static let end = "CONTINUE_FINAL_MESSAGE_TAG "
@@ -35,21 +35,17 @@ struct MarkedChat {
     func unused(in rendering: Rendering) -> [UnusedText] {
         let written = rendering.writtenCharacters
         let removed = rendering.removedCharacters
-        var wanted = messages.visibleCharacters
-        if let tools { wanted.merge(tools.visibleCharacters) { $0 + $1 } }
         var unused: [UnusedText] = []
-        for (index, (text, isNeededWhole)) in texts.enumerated() {
-            let (mark, wanted) = (index + 1, wanted[index + 1] ?? 0)
-            let reached = written[mark] ?? 0
-            let accounted = reached + (removed[mark] ?? 0)
-            guard wanted > 0, accounted < wanted, isNeededWhole || reached == 0 else { continue }
+        for (index, (text, isNeededWhole, characters)) in texts.enumerated() {
+            let reached = written[index + 1]
+            guard reached + removed[index + 1] < characters, isNeededWhole || reached == 0 else { continue }
             unused.append(UnusedText(text: text, isCut: reached > 0))
         }
-        return unused.withoutRepetition(ofTools: texts.map(\.text))
+        return unused.isEmpty ? [] : unused.withoutRepetition(ofTools: texts.map(\.text))
     }
 
-    private mutating func mark(_ text: ChatText, isNeededWhole: Bool) -> Int {
-        texts.append((text, isNeededWhole))
+    private mutating func mark(_ text: ChatText, isNeededWhole: Bool, _ value: JinjaValue) -> Int {
+        texts.append((text, isNeededWhole, value.visibleCharacters))
         return texts.count
     }
 
@@ -80,45 +76,55 @@ struct MarkedChat {
     ) -> [(text: String, mark: Int)] {
         let message = ChatText.message(index: index, role: role)
         if continues {
-            let mark = mark(message, isNeededWhole: true)
-            let end = self.mark(message, isNeededWhole: true)
+            let mark = mark(message, isNeededWhole: true, .string(text))
+            let end = self.mark(message, isNeededWhole: true, .string(Self.end))
             endMark = end
             return [(text, mark), (Self.end, end)]
         }
-        if role != "assistant" { return [(text, mark(message, isNeededWhole: true))] }
-        let mark = mark(message, isNeededWhole: false)
-        guard let thought = text.ranges(of: "</think>").last else { return [(text, mark)] }
-        return [(String(text[..<thought.upperBound]), 0), (String(text[thought.upperBound...]), mark)]
+        if role != "assistant" { return [(text, mark(message, isNeededWhole: true, .string(text)))] }
+        guard let thought = text.ranges(of: "</think>").last else {
+            return [(text, mark(message, isNeededWhole: false, .string(text)))]
+        }
+        let answer = String(text[thought.upperBound...])
+        return [
+            (String(text[..<thought.upperBound]), 0), (answer, mark(message, isNeededWhole: false, .string(answer))),
+        ]
     }
 
     private mutating func markedCall(_ call: JSONValue, _ index: Int, in message: Int) -> JinjaValue {
         guard case .string(let name)? = call["function"]?["name"] else { return JinjaValue(call) }
+        var shown = JinjaValue(call)
         let text = ChatText.call(message: message, index: index, name: name)
-        let nameMark = mark(text, isNeededWhole: true)
-        let argumentsMark = mark(.arguments(message: message, index: index, name: name), isNeededWhole: true)
-        return call.marked(["function", "name"], nameMark).marked(["function", "arguments"], argumentsMark)
+        mark(text, isNeededWhole: true, at: ["function", "name"], in: &shown)
+        let arguments = ChatText.arguments(message: message, index: index, name: name)
+        mark(arguments, isNeededWhole: true, at: ["function", "arguments"], in: &shown)
+        return shown
     }
 
     private mutating func markedTool(_ tool: JSONValue, _ index: Int) -> JinjaValue {
         guard case .string(let name)? = tool["function"]?["name"] else { return JinjaValue(tool) }
-        let nameMark = mark(.tool(index: index, name: name), isNeededWhole: true)
-        let descriptionMark = mark(.toolDescription(index: index, name: name), isNeededWhole: false)
-        return JinjaValue(tool).marked(["function", "name"], nameMark)
-            .marked(["function", "description"], descriptionMark)
+        var shown = JinjaValue(tool)
+        mark(.tool(index: index, name: name), isNeededWhole: true, at: ["function", "name"], in: &shown)
+        let description = ChatText.toolDescription(index: index, name: name)
+        mark(description, isNeededWhole: false, at: ["function", "description"], in: &shown)
+        return shown
+    }
+
+    /// Marks the member at `path`, where there is one.
+    private mutating func mark(
+        _ text: ChatText, isNeededWhole: Bool, at path: [String], in value: inout JinjaValue
+    ) {
+        value = value.replacing(path[...]) { .marked($0, mark(text, isNeededWhole: isNeededWhole, $0)) }
     }
 }
 
-extension JSONValue {
-    fileprivate func marked(_ path: [String], _ mark: Int) -> JinjaValue { JinjaValue(self).marked(path, mark) }
-}
-
 extension JinjaValue {
-    /// The value with a mark on the member at `path`, where there is one.
-    fileprivate func marked(_ path: [String], _ mark: Int) -> JinjaValue {
-        guard let key = path.first else { return .marked(self, mark) }
+    /// The value with another one for the member at `path`, where there is one.
+    fileprivate func replacing(_ path: ArraySlice<String>, _ change: (JinjaValue) -> JinjaValue) -> JinjaValue {
+        guard let key = path.first else { return change(self) }
         guard case .object(let members) = self else { return self }
         return .object(
-            members.map { ($0.key, $0.key == key ? $0.value.marked(Array(path.dropFirst()), mark) : $0.value) })
+            members.map { ($0.key, $0.key == key ? $0.value.replacing(path.dropFirst(), change) : $0.value) })
     }
 
     /// The same value for a template.

@@ -1,5 +1,6 @@
 // From a prompt to tokens. The check of a file that is handed in and the run of a stored job both come through here.
 
+import Jinja
 import JobStore
 import ModelFiles
 import PromptFiles
@@ -30,7 +31,7 @@ struct PromptEncoder: Sendable {
         switch prompt {
         case .tokens(let tokens): tokens
         case .text(let text): try tokenizer.encode(prompt: text)
-        case .chat(let chat): try tokenizer.encode(template.render(chat, enqueued: enqueued))
+        case .chat(let chat): try tokenizer.encode(template.render(chat, enqueued: enqueued).segments)
         }
     }
 }

@@ -24,7 +24,7 @@ final class Interpreter {
     private var scopesOfMacros: [Scope] = []
     private var namespaces: [Namespace] = []
     /// Visible characters of marked texts that the template took out on purpose, by mark.
-    private(set) var removed: [Int: Int] = [:]
+    private(set) var removed = MarkCounts()
 
     init(program: Program, context: [String: JinjaValue], environment: RenderEnvironment) {
         self.program = program
@@ -102,9 +102,8 @@ final class Interpreter {
     /// out: such text is used, though it does not reach the output.
     func noteRemoval(from text: Text, leaving rest: [Text]) {
         guard text.isMarked else { return }
-        var counts = text.visibleCharacters
-        for piece in rest { counts.merge(piece.visibleCharacters) { $0 - $1 } }
-        removed.merge(counts.filter { $0.value > 0 }) { $0 + $1 }
+        removed.add(text.visibleCharacters)
+        for piece in rest { removed.add(piece.visibleCharacters, times: -1) }
     }
 
     // MARK: Output and scopes

@@ -1,13 +1,33 @@
 // What of a marked text can be seen: trimming and indenting change white space, and nobody misses it.
 
+/// A number for each mark.
+public struct MarkCounts: Sendable, Equatable {
+    /// By mark; those behind the end are 0.
+    private var counts: [Int] = []
+
+    init() {}
+
+    /// The number for a mark, 0 where none was counted.
+    public internal(set) subscript(mark: Int) -> Int {
+        get { mark < counts.count ? counts[mark] : 0 }
+        set {
+            if mark >= counts.count { counts += Array(repeating: 0, count: mark + 1 - counts.count) }
+            counts[mark] = newValue
+        }
+    }
+
+    /// Adds what there is of each mark in `other`, or takes it away.
+    mutating func add(_ other: MarkCounts, times factor: Int = 1) {
+        for (mark, count) in other.counts.enumerated() where count != 0 { self[mark] += factor * count }
+    }
+}
+
 extension Text {
-    /// Characters other than white space, by the mark of the text that they are from; marks without any are left out.
-    var visibleCharacters: [Int: Int] {
-        var counts: [Int: Int] = [:]
+    /// Characters other than white space, by the mark of the text that they are from.
+    var visibleCharacters: MarkCounts {
+        var counts = MarkCounts()
         forEachPiece { piece, author in
-            guard author.mark != 0 else { return }
-            let count = piece.visibleCharacters
-            if count > 0 { counts[author.mark, default: 0] += count }
+            if author.mark != 0 { counts[author.mark] += piece.visibleCharacters }
         }
         return counts
     }
@@ -29,30 +49,17 @@ extension Substring {
 }
 
 extension JinjaValue {
-    /// Characters other than white space that can be found in a rendering by their mark.
-    public var visibleCharacters: [Int: Int] {
-        var counts: [Int: Int] = [:]
-        addVisibleCharacters(mark: 0, to: &counts)
-        return counts
-    }
-
-    private func addVisibleCharacters(mark: Int, to counts: inout [Int: Int]) {
-        func add(_ text: String, _ mark: Int) {
-            guard mark != 0 else { return }
-            let count = Substring(text).visibleCharacters
-            if count > 0 { counts[mark, default: 0] += count }
-        }
+    /// Characters other than white space in all strings and keys of the value: as many as a rendering should have of its
+    /// mark.
+    public var visibleCharacters: Int {
         switch self {
-        case .null, .bool, .int, .float: break
-        case .string(let text): add(text, mark)
-        case .pieces(let pieces): for piece in pieces { add(piece.text, piece.mark) }
-        case .marked(let value, let mark): value.addVisibleCharacters(mark: mark, to: &counts)
-        case .array(let elements): for element in elements { element.addVisibleCharacters(mark: mark, to: &counts) }
+        case .null, .bool, .int, .float: 0
+        case .string(let text): Substring(text).visibleCharacters
+        case .pieces(let pieces): pieces.reduce(0) { $0 + Substring($1.text).visibleCharacters }
+        case .marked(let value, _): value.visibleCharacters
+        case .array(let elements): elements.reduce(0) { $0 + $1.visibleCharacters }
         case .object(let members):
-            for (key, value) in members {
-                add(key, mark)
-                value.addVisibleCharacters(mark: mark, to: &counts)
-            }
+            members.reduce(0) { $0 + Substring($1.key).visibleCharacters + $1.value.visibleCharacters }
         }
     }
 }

@@ -40,7 +40,7 @@ private struct Golden: Decodable {
         let results = try #require(golden.results[URL(filePath: path).lastPathComponent])
         #expect(results.count > 10)
         for (conversation, expected) in results {
-            let prompt = try? state.render(golden.chat(conversation), enqueued: 0).map(\.text).joined()
+            let prompt = try? state.render(golden.chat(conversation), enqueued: 0).segments.map(\.text).joined()
             // Some templates lose a system message where the last turn is an assistant's: then it is refused.
             let words = golden.conversations[conversation]!.flatMap {
                 $0["content"]!.split(whereSeparator: \.isWhitespace)

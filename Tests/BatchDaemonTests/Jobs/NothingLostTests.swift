@@ -29,7 +29,7 @@ import Tokenizer
         for mixture in ChatMixture.all {
             let chat = try mixture.chat
             do {
-                let prompt = try state.render(chat, enqueued: 0).map(\.text).joined()
+                let prompt = try state.render(chat, enqueued: 0).segments.map(\.text).joined()
                 for (place, word) in mixture.words where !prompt.contains(word) {
                     Issue.record("\(mixture): \(place) is missing in\n\(prompt)")
                 }
@@ -44,6 +44,27 @@ import Tokenizer
             }
         }
         #expect(taken >= 10, "every template takes some conversations")
+    }
+
+    /// Switches and thoughts are used though they are not written; what is cut off otherwise is told.
+    @Test(arguments: [
+        ("smollm3", #"{"role":"system","content":"/no_think"},{"role":"user","content":"Hi"}"#),
+        ("smollm3", #"{"role":"system","content":"Be terse. /think"},{"role":"user","content":"Hi"}"#),
+        ("qwen3", #"{"role":"assistant","content":"<think>hm</think> "},{"role":"user","content":"Hi"}"#),
+        ("qwen3", #"{"role":"assistant","content":"4","reasoning_content":"hm"},{"role":"user","content":" "}"#),
+        ("smollm2", #"{"role":"user","content":""}"#),
+    ])
+    func whatATemplateIsMadeToLeaveOutIsNotFlagged(template: String, messages: String) throws {
+        let path = try #require(Self.templates.first { $0.hasSuffix("/\(template).jinja") })
+        let state = TinyModel.template(try String(contentsOfFile: path, encoding: .utf8))
+        let body = Array(#"{"messages":[\#(messages)]}"#.utf8)
+        guard case .chat(let chat) = try RequestBody.parse(body, endpoint: .chatCompletions).prompt else {
+            fatalError("a chat was read as something else")
+        }
+        #expect(throws: Never.self) { try state.render(chat, enqueued: 0) }
+        let cutting = TinyModel.template("{% for m in messages %}{{ m.content[:2] }}{% endfor %}")
+        let cut = try? cutting.render(chat, enqueued: 0)
+        #expect((cut == nil) == messages.contains(#""system""#), "only system messages here are longer than that")
     }
 
     /// What is told of places that are missing: a tool's or a call's parts go with the whole.
