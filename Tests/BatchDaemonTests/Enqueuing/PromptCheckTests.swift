@@ -23,7 +23,7 @@ struct PromptCheckTests {
         let path = try fixture.folder.file("f.jsonl", lines.joined(separator: "\n"))
         let enqueuer = Enqueuer(store: fixture.client, catalogue: fixture.configuration.catalogue, options: options)
         let errors = Reported()
-        let report = try? enqueuer.enqueue(paths: [path]) { errors.all.append($0.description) }[0]
+        let report = try? enqueuer.enqueue(paths: [path]) { errors.all.append("\($0)") }[0]
         return (errors.all.map { $0.replacing(path + ":", with: "") }, report)
     }
 

@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 MIGRATIONS = sorted((HERE.parents[2] / "migrations").glob("[0-9]*.sql"))
 APPLICATION_ID = 0x74746271
+CONTEXT = b"llama.context_length"
 
 
 def main() -> None:
@@ -38,8 +40,12 @@ def main() -> None:
 
 def made_by(program: Path, directory: Path) -> Path:
     database = directory / "queue.db"
-    settings = dict(os.environ, TTBATCH_DB=str(database), TTBATCH_MODELS_DIRECTORY=str(HERE.parent / "tiny"))
+    model = directory / "tiny-f16.gguf"
+    settings = dict(os.environ, TTBATCH_DB=str(database), TTBATCH_MODELS_DIRECTORY=str(directory))
     settings["TTBATCH_MODEL"] = "tiny-f16"
+    real = (HERE.parent / "tiny/tiny-f16.gguf").read_bytes()
+    # What is too long is refused before it is stored, unless the model's file is replaced by another one afterwards.
+    model.write_bytes(real.replace(CONTEXT + struct.pack("<II", 4, 256), CONTEXT + struct.pack("<II", 4, 8192)))
 
     def ttbatch(*arguments: str, prompts: list[dict] | None = None) -> str:
         text = "".join(json.dumps(prompt) + "\n" for prompt in prompts or [])
@@ -50,6 +56,7 @@ def made_by(program: Path, directory: Path) -> Path:
 
     some = [line(f"job-{number}", f"The number {number} is", 6) for number in range(6)]
     ttbatch("enqueue", "-", prompts=some + [line("too-long", "word " * 500, 6)])
+    model.write_bytes(real)
     ttbatch("daemon", "--drain")
     ttbatch("retry", "batch_1")
     ttbatch("cancel", ttbatch("enqueue", "-", prompts=some))
