@@ -112,7 +112,9 @@ struct FollowingTests {
     @Test func waitEndsWithTheBatchAndTellsHow() throws {
         #expect(try workspace.run("wait", "batch_1").status == 6)
         let file = try prompts([4, 4])
-        let bad = try workspace.write("bad.jsonl", lines: [requestLine("x", ["prompt": [70, 1_000_000]])])
+        // With every token forbidden, which nobody sees before the job runs.
+        let forbidden: [String: Any] = ["prompt": "ab", "min_tokens": 2, "stop_token_ids": Array(0..<288)]
+        let bad = try workspace.write("bad.jsonl", lines: [requestLine("x", forbidden)])
         #expect(try workspace.run("enqueue", file, "--name", "good").status == 0)
         #expect(try workspace.run("enqueue", bad).status == 0)
         #expect(try workspace.run("enqueue", file).status == 0)

@@ -142,7 +142,7 @@ final class History {
 
     /// At least one that fails, and six more.
     private func someIDs() -> [String] {
-        ["too-long"] + Array(Pool.ids.shuffled(using: &random).prefix(6))
+        ["refused"] + Array(Pool.ids.shuffled(using: &random).prefix(6))
     }
 
     private func file(_ ids: [String]) throws -> String {
@@ -229,14 +229,17 @@ enum Pool {
     static let ids = (0..<24).map { "job-\($0)" }
 
     static func line(_ id: String) throws -> String {
-        let isTooLong = id == "too-long"
-        let prompt = isTooLong ? String(repeating: "word ", count: 500) : "The number \(id) is"
-        return try requestLine(id, ["prompt": prompt, "max_tokens": 6, "temperature": 0, "ignore_eos": true])
+        var fields: [String: Any] = ["prompt": "The number \(id) is", "max_tokens": 6, "temperature": 0]
+        // No token is allowed, which is seen when the job runs.
+        fields["stop_token_ids"] = id == "refused" ? Array(0..<288) : nil
+        fields["min_tokens"] = id == "refused" ? 2 : nil
+        fields["ignore_eos"] = true
+        return try requestLine(id, fields)
     }
 
     static func expected() throws -> [String: ResultLine] {
         let workspace = try Workspace()
-        let file = try workspace.write("pool.jsonl", lines: try (ids + ["too-long"]).map(line))
+        let file = try workspace.write("pool.jsonl", lines: try (ids + ["refused"]).map(line))
         return try ResultLine.byID(try workspace.run("run", file).lines)
     }
 }
