@@ -21,7 +21,8 @@ public final class MappedFile: @unchecked Sendable {
     ///
     /// - Throws: `ModelFileError.unreadable` with the system's reason.
     public init(path: String) throws(ModelFileError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // A pipe would be waited for.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .unreadable(path: path, reason: String(cString: strerror(errno))) }
         do throws(ModelFileError) {
             opened = try FileVersion(descriptor, path: path)

@@ -36,6 +36,11 @@ public struct ChatTemplate: Sendable {
         template(withTools: withTools)?.hasLiteral(role) ?? false
     }
 
+    /// Whether the template may look into arrays of content parts: it names the type of a text.
+    public func knowsContentParts(withTools: Bool) -> Bool {
+        template(withTools: withTools)?.hasLiteral("text") ?? false
+    }
+
     private func template(withTools: Bool) -> Template? { withTools ? toolUse ?? standard : standard }
 
     /// Renders a conversation.

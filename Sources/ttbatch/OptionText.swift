@@ -7,6 +7,20 @@ import ArgumentParser
 /// An option takes whatever follows it, since numbers, names and times may begin with a minus. What begins with two is
 /// the next option, and the value was forgotten.
 enum OptionText {
+    /// Arguments in which `--window -24h` is `--window=-24h`: the parser would look for `-h` in the former.
+    static func joined(_ arguments: [String]) -> [String] {
+        var joined: [String] = []
+        for argument in arguments {
+            let isNumber = argument.hasPrefix("-") && argument.dropFirst().first?.isNumber == true
+            if isNumber, let last = joined.last, last.hasPrefix("--"), last.count > 2, !last.contains("=") {
+                joined[joined.count - 1] = "\(last)=\(argument)"
+            } else {
+                joined.append(argument)
+            }
+        }
+        return joined
+    }
+
     static func check(_ texts: KeyValuePairs<String, String?>) throws {
         for (option, text) in texts {
             guard let text, text.hasPrefix("--") else { continue }

@@ -39,7 +39,7 @@ struct Program: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         var verb: any ParsableCommand.Type = Program.self
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(OptionText.joined(Array(CommandLine.arguments.dropFirst())))
             verb = type(of: command)
             try command.run()
         } catch let code as ExitCode {

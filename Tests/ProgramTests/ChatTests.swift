@@ -160,4 +160,72 @@ struct ChatTests {
             #expect(line.finishReason == "length" && line.usage?["total_tokens"] as? Int == 256)
         }
     }
+
+    // MARK: Templates that leave things out, or want another form
+
+    @Test func parametersOfToolsAreMissedToo() throws {
+        let names = try workspace.model(
+            withTemplate: "{% for t in tools %}{{ t.function.name }}:{{ t.function.description }};{% endfor %}"
+                + "{% for m in messages %}{{ m.role }}{{ m.content }}{% endfor %}")
+        func tool(_ properties: String) -> String {
+            #""tools":[{"type":"function","function":{"name":"w","description":"d","parameters":{"type":"object","properties":{\#(properties)}}}}]"#
+        }
+        let user = #"{"role":"user","content":"Hi"}"#
+        let lost = try refusals([chat(user, tool(#""city":{"type":"string","description":"where"}"#))], model: names)
+        #expect(lost.count == 1 && lost[0].hasPrefix("1: tools[0].function.parameters (w): "), "\(lost)")
+        // A tool that takes nothing has nothing to lose.
+        #expect(try prompts([chat(user, tool(""))], model: names).count == 1)
+    }
+
+    @Test func anAnswerThatIsCutIsTold() throws {
+        let cutting = try workspace.model(
+            withTemplate:
+                "{% for m in messages %}{{ m.content[:3] if m.role == 'assistant' else m.content }}{% endfor %}")
+        let turns =
+            #"{"role":"user","content":"Hi"},{"role":"assistant","content":"I think so"},{"role":"user","content":"Why"}"#
+        let told = try refusals([chat(turns)], model: cutting)
+        #expect(
+            told.count == 1 && told[0].contains("messages[1] (assistant)") && told[0].contains("all of it"), "\(told)")
+    }
+
+    /// Templates of models that see images take a content only as parts.
+    @Test func textsArePartsWhereTheTemplateWantsParts() throws {
+        let parts = try workspace.model(
+            withTemplate: "{% for m in messages %}{{ m.role }}:{% for part in m['content'] %}"
+                + "{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %};{% endfor %}")
+        let lines = [
+            chat(#"{"role":"user","content":"Hello"}"#),
+            chat(#"{"role":"user","content":[{"type":"text","text":"Hel"},{"type":"text","text":"lo"}]}"#),
+        ]
+        let expected = try tokens(of: "user:Hello;", model: parts)
+        #expect(try prompts(lines, model: parts) == [expected, expected])
+    }
+
+    /// OpenAI's API gives null for an answer without a text, and a tool may have nothing to say.
+    @Test func nullContentIsNoText() throws {
+        let turns = [
+            #"{"role":"user","content":"Hi"},{"role":"assistant","content":null},{"role":"user","content":"Why"}"#,
+            #"{"role":"user","content":"Hi"},{"role":"assistant","content":null,"refusal":null,"tool_calls":[]},{"role":"user","content":"Why"}"#,
+        ]
+        let shown = try prompts(turns.map { chat($0) }, model: plain)
+        let empty = try prompts([chat(turns[0].replacing("null", with: #""""#))], model: plain)
+        #expect(shown == [empty[0], empty[0]])
+        let called =
+            #"{"role":"user","content":"Hi"},{"role":"assistant","content":null,\#(Self.call)},{"role":"tool","tool_call_id":"c1","content":null}"#
+        #expect(try prompts([chat(called)], model: withTools).count == 1)
+    }
+
+    @Test func argumentsThatCannotBeReadSayWhy() throws {
+        func call(_ arguments: String) -> String {
+            chat(
+                #"{"role":"user","content":"Hi"},{"role":"assistant","content":"","tool_calls":[{"id":"c","type":"function","function":{"name":"w","arguments":"\#(arguments)"}}]}"#
+            )
+        }
+        let told = try refusals(
+            [
+                call(#"{\"a\":123456789012345678901234567890}"#), call(#"{\"a\":1,\"a\":2}"#), call("{"),
+            ], model: withTools)
+        #expect(told[0].contains("does not fit a 64-bit integer") && told[1].contains(#"the key "a" twice"#), "\(told)")
+        #expect(told[2].contains("no JSON object"))
+    }
 }

@@ -204,4 +204,77 @@ struct FollowingTests {
         let plain = try workspace.run("run", file, "--format", "csv")
         #expect(plain.output.contains("\u{1B}[31m"))
     }
+
+    // MARK: Pauses, names of files, terminals that close
+
+    /// A pause is no failure: what waits for its end stays.
+    @Test func aPausedRunStaysInTheQueue() throws {
+        let file = try prompts([2, 2])
+        #expect(try workspace.run("enqueue", file).status == 0)
+        #expect(try workspace.run("pause").status == 0)
+        let run = try workspace.run("run", file)
+        #expect(run.status == 8 && run.errors.contains("paused: `ttbatch resume` lets it go on"), "\(run.errors)")
+        #expect(run.errors.contains("batch_2: 0 of 2 prompts have ended") && !run.errors.contains("cancelled"))
+        #expect(try workspace.run("resume").status == 0)
+        #expect(try workspace.run("daemon", "--drain").status == 0)
+        #expect(try workspace.run("results", "2").lines.count == 2)
+    }
+
+    @Test func linksAreFollowedAndModesAreKept() throws {
+        #expect(try workspace.run("run", try prompts([2])).status == 0)
+        try workspace.write("target", "old")
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: workspace.path("target"))
+        try FileManager.default.createSymbolicLink(atPath: workspace.path("link"), withDestinationPath: "target")
+        #expect(try workspace.run("results", "1", "-o", workspace.path("link")).status == 0)
+        #expect(try workspace.read("target").contains("custom_id"))
+        let attributes = try FileManager.default.attributesOfItem(atPath: workspace.path("target"))
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+        #expect((try? FileManager.default.destinationOfSymbolicLink(atPath: workspace.path("link"))) == "target")
+        // Another name of standard output.
+        try FileManager.default.createSymbolicLink(
+            atPath: workspace.path("stdout"), withDestinationPath: "/proc/self/fd/1")
+        #expect(try workspace.run("results", "1", "-o", workspace.path("stdout")).lines.count == 1)
+        #expect((try? FileManager.default.destinationOfSymbolicLink(atPath: workspace.path("stdout"))) != nil)
+    }
+
+    @Test func databasesAndModelsAreNotReplaced() throws {
+        let file = try prompts([2])
+        try FileManager.default.copyItem(atPath: Locations.tinyModel, toPath: workspace.path("model.gguf"))
+        for target in [workspace.database, workspace.path("model.gguf"), ""] {
+            #expect(try workspace.run("run", file).status == 0)
+            let run = try workspace.run("run", file, "-o", target)
+            let results = try workspace.run("results", "1", "-o", target)
+            #expect(run.status == 2 && results.status == 2, "\(run.errors)\(results.errors)")
+        }
+        #expect(try workspace.run("db", "check").status == 0)
+        #expect(
+            try workspace.run("list", "--json").lines.count == 3, "nothing was stored for a run that cannot end well")
+    }
+
+    /// Started with nohup, it outlives the terminal.
+    @Test func nohupHolds() throws {
+        let file = try prompts(Array(repeating: 200, count: 300))
+        let run = try RunningProgram(
+            ["-c", "trap '' HUP; exec '\(Locations.program.path)' run p.jsonl --set engine.max_num_seqs=2"],
+            program: "sh",
+            environment: [
+                "PATH": "/usr/bin:/bin", "TTBATCH_DB": workspace.database, "TTBATCH_MODEL": Locations.tinyModel,
+                "SWIFT_BACKTRACE": "enable=no",
+            ], in: workspace.directory)
+        _ = file
+        try eventually("work") { run.outputSoFar.contains("custom_id") }
+        run.send(SIGHUP)
+        let outcome = try run.waitForEnd()
+        #expect(outcome.status == 0 && outcome.lines.count == 300, "\(outcome.errors)")
+    }
+
+    @Test func whatIsCancelledIsCalledSo() throws {
+        let run = try workspace.start(
+            ["run", try prompts(Array(repeating: 240, count: 2_000)), "--set", "engine.max_num_seqs=2"])
+        try eventually("work") { try workspace.run("status", "--json").output.contains("\"running_jobs\":4") }
+        #expect(try workspace.run("cancel", "1").status == 0)
+        let outcome = try run.waitForEnd()
+        #expect(outcome.status == 5 && outcome.errors.contains(" cancelled"), "\(outcome.errors)")
+        #expect(!outcome.errors.contains("0.0 tokens/s"))
+    }
 }

@@ -283,4 +283,25 @@ struct ForeignFileTests {
         }
         #expect(params == [nil, "temperature", nil, "custom_id", "prompt", "messages", "prompt", "stop_token_ids"])
     }
+
+    /// One mistake in every line is the file's, and told once; one that some lines have is theirs.
+    @Test func theSameMistakeInEveryLineIsToldOnce() throws {
+        let lines = [
+            "a comma": (0..<150).map { "{\"prompt\":\"x\($0)\"}," }, "Python": (0..<150).map { "{'prompt': 'x\($0)'}" },
+        ]
+        for (kind, lines) in lines {
+            let outcome = try workspace.run("enqueue", try workspace.write("p.jsonl", lines: lines))
+            #expect(
+                outcome.status == 3 && outcome.errors.split(separator: "\n").count == 1, "\(kind): \(outcome.errors)")
+            #expect(outcome.errors.contains("p.jsonl:1:") && outcome.errors.contains("so are all of the first"))
+        }
+        try Data((0..<150).flatMap { Array("{\"prompt\":\"caf".utf8) + [0xE9] + Array("\($0)\"}\n".utf8) })
+            .write(to: workspace.directory.appending(path: "latin.jsonl"))
+        let latin = try workspace.run("enqueue", workspace.path("latin.jsonl"))
+        #expect(latin.status == 3 && latin.errors.split(separator: "\n").count == 1, "\(latin.errors)")
+        let mixed = ["{\"prompt\":\"x\"}"] + Array(repeating: "{", count: 12)
+        let told = try workspace.run("enqueue", try workspace.write("p.jsonl", lines: mixed))
+        #expect(told.errors.split(separator: "\n").count == 13, "\(told.errors)")
+        try expectNothingStored()
+    }
 }

@@ -145,4 +145,19 @@ struct ModelFaultTests {
         let failure = try #require(try show(heavy).failures.first)
         #expect(failure["code"] as? String == "model_unavailable" && failure["jobs"] as? Int == 2)
     }
+
+    /// A pipe in a model's place is not waited for.
+    @Test func aPipeIsNoModel() throws {
+        let path = workspace.path("model.gguf")
+        try FileManager.default.copyItem(atPath: Locations.tinyModel, toPath: path)
+        let broken = try enqueue(try prompts(), model: path)
+        let healthy = try enqueue(try prompts(), model: Locations.tinyModel)
+        try FileManager.default.removeItem(atPath: path)
+        #expect(mkfifo(path, 0o600) == 0)
+        let daemon = try workspace.run("daemon", "--drain", "--set", "daemon.backoff_ms=1")
+        #expect(daemon.status == 0, "\(daemon.errors)")
+        try expectSucceeded(healthy, 2)
+        #expect(try show(broken).failures.count == 1)
+        #expect(try workspace.run("enqueue", try prompts(), "--model", path).status != 0)
+    }
 }

@@ -74,4 +74,11 @@ struct OptionValueTests {
                 commands(sub).map { ([sub["commandName"] as? String ?? ""] + $0.verb, $0.arguments) }
             }
     }
+
+    /// Also where the parser would find `-h` in it.
+    @Test(arguments: [["--window", "-24h"], ["--deadline", "-1h"], ["--window=-24h"]])
+    func aTimeBeforeNowIsTold(option: [String]) throws {
+        let outcome = try workspace.run(["enqueue", try prompts()] + option)
+        #expect(outcome.status == 2 && outcome.output.isEmpty && outcome.errors.contains("-"), "\(outcome)")
+    }
 }

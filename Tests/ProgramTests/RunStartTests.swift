@@ -91,7 +91,7 @@ struct RunStartTests {
         if wasThere { #expect(try workspace.run(["enqueue", file] + name, model: tiny).status == 0) }
         let run = try model.run(["run", file] + name, last: ["--set", "engine.max_num_seqs=5"], model: tiny)
         #expect(run.status == 1 && run.errors.contains("Batch size 5 not supported"), "\(run.errors)")
-        let said = wasThere ? "batch_1 stays in the queue" : "batch_1 has not begun and was cancelled"
+        let said = wasThere ? "in the queue: batch_1;" : "not begun and cancelled: batch_1"
         #expect(run.errors.contains(said), "\(run.errors)")
         #expect(try batches().map { $0["status"] as? String } == [wasThere ? "in_progress" : "cancelled"])
     }

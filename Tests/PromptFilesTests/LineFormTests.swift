@@ -186,11 +186,8 @@ import Testing
             #"messages[0].role: "function" is not a role; use tool"#
         ),
         (#"{"messages":[{"role":"user"}]}"#, "messages[0].content: is missing; give the message's text"),
-        (#"{"messages":[{"role":"user","content":null}]}"#, "messages[0].content: is missing; give the message's text"),
-        (
-            #"{"messages":[{"role":"assistant","content":null,"tool_calls":[]}]}"#,
-            "messages[0].content: is missing; give the message's text"
-        ),
+        (#"{"messages":[{"role":"user","content":null}]}"#, "messages[0].content: is null; give the message's text"),
+        (#"{"messages":[{"role":"assistant"}]}"#, "messages[0].content: is missing; give the message's text"),
         (#"{"messages":[{"role":"user","content":[]}]}"#, "messages[0].content: [] is empty; give a text"),
         (
             #"{"messages":[{"role":"user","content":5}]}"#,
@@ -290,15 +287,19 @@ import Testing
                 ["role": "assistant", "content": "", "tool_calls": [calls[0]]],
                 ["role": "assistant", "tool_calls": [calls[1]], "content": ""],
             ])
-        let others = ToolCallForm.all.map { chat.templateMessages($0)[1] }
-        #expect(Set(others).count == 6 && others[0] == chat.templateMessages()[1])
+        let forms = MessageForm.all(callsTools: true)
+        let others = forms.map { chat.templateMessages($0)[1] }
+        #expect(forms.count == 12 && Set(others).count == 6 && others[0] == chat.templateMessages()[1])
         #expect(others[1]["content"] == .some(.null) && others[2]["content"] == nil)
         #expect(
             others[3]["tool_calls"] == [
                 ["id": "c", "type": "function", "function": ["name": "f", "arguments": #"{"b": 1, "a": [2.0]}"#]]
             ])
-        // What calls nothing has only one form.
-        #expect(ToolCallForm.all.allSatisfy { chat.templateMessages($0)[0] == chat.templateMessages()[0] })
+        // What calls nothing has two forms: its text, and the parts that were given.
+        let plain = MessageForm.all(callsTools: false).map { chat.templateMessages($0)[0]["content"] }
+        #expect(plain.count == 2 && plain[0] == "a\nb")
+        #expect(plain[1] == [["type": "text", "text": "a"], ["type": "text", "text": "b"]])
+        #expect(Set(forms.map { chat.templateMessages($0)[0] }).count == 2)
     }
 
     @Test func nullMeansAbsentInTheShortForm() throws {

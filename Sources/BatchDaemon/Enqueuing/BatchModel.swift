@@ -14,12 +14,12 @@ struct BatchModel {
     private let catalogue: ModelCatalogue
     private let map: ModelMap
     private var verdicts: [String: Bool] = [:]
-    /// Checks prompts against the file; nil where it has no tokenizer that can be used.
-    let check: PromptCheck?
+    /// Checks prompts against the file.
+    let check: PromptCheck
 
     /// The model must be there and readable, so that no night is lost to a name.
     ///
-    /// - Throws: `ModelLookupError`, `ModelFileError`; `EnqueueError.unknownModel` where a line's name leads nowhere.
+    /// - Throws: `ModelLookupError`, `ModelFileError`, `TokenizerError`; `EnqueueError.unknownModel` where a line's name leads nowhere.
     init(
         _ first: PromptFileLine, in file: String, _ options: Enqueuer.Options, _ catalogue: ModelCatalogue,
         now: Milliseconds
@@ -46,7 +46,7 @@ struct BatchModel {
         let gguf = try GGUFFile(path: path)
         let config = try ModelConfig(gguf: gguf)
         try options.check(config)
-        check = PromptCheck(gguf, config, options.engine, now: now)
+        check = try PromptCheck(gguf, config, options.engine, now: now)
         var asked = line?.model
         if let other = asked, (try? catalogue.resolve(map[other] ?? other).path) != path { asked = nil }
         shownName = ModelCatalogue.shown(asked ?? name)

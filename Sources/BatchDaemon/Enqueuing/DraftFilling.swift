@@ -52,8 +52,7 @@ struct DraftFilling {
         let lines = taken
         (taken, takenBytes) = ([], 0)
         let problems = lines.concurrentMap { [check = model.check] (line) -> [RequestProblem] in
-            guard let check, case .valid(let line) = line else { return [] }
-            return check.problems(of: line)
+            if case .valid(let line) = line { check.problems(of: line) } else { [] }
         }
         for (line, problems) in zip(lines, problems) where !hasEnoughErrors {
             switch line {

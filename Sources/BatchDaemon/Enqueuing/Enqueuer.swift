@@ -25,6 +25,8 @@ public enum EnqueueError: Error, CustomStringConvertible {
     case invalidLines(file: String, errors: Int, stoppedEarly: Bool)
     /// Invalid lines may be skipped, but there is no other.
     case nothingValid(file: String, errors: Int)
+    /// So many lines, the first ones, all have the mistake of the first: it is the file's.
+    case sameMistake(LineError, lines: Int)
     /// There is no line in it.
     case empty(file: String)
     /// The first valid line names a model that is not there.
@@ -41,6 +43,8 @@ public enum EnqueueError: Error, CustomStringConvertible {
                 + "; nothing was stored. Mend the lines, or store the others with --skip-invalid"
         case .nothingValid(let file, let errors):
             "\(file): \(errors) errors, and no line is valid; nothing was stored"
+        case .sameMistake(let error, let lines):
+            "\(error); so are all of the first \(lines) lines. Nothing was stored"
         case .empty(let file):
             "\(file): there is no prompt in it; nothing was stored"
         case .unknownModel(let error):
@@ -147,6 +151,7 @@ public struct Enqueuer {
         let reader = try PromptFileReader(path: path, options: reading)
         let head = try linesUpToFirstValid(reader)
         guard let first = head.last else { throw EnqueueError.empty(file: reader.name) }
+        if let error = Self.sameMistake(head) { throw EnqueueError.sameMistake(error, lines: head.count) }
         let model = try BatchModel(first, in: reader.name, options, catalogue, now: clock.now)
         let draft = try store.beginBatch(
             NewBatch(
@@ -180,6 +185,19 @@ public struct Enqueuer {
 
     /// The first line that is valid, and those before it: only a valid one tells which model the file is for. Of a file
     /// that begins with very many bad lines, only so many are looked at.
+    /// The first line's error, if all of many lines are no JSON for the same reason.
+    private static func sameMistake(_ lines: [PromptFileLine]) -> LineError? {
+        guard lines.count >= 10, case .invalid(let first) = lines[0] else { return nil }
+        let problem = first.errors[0].problem
+        guard problem.code == .invalidJSON || problem.code == .invalidUTF8 else { return nil }
+        let isSame = lines.allSatisfy { line in
+            guard case .invalid(let line) = line else { return false }
+            let other = line.errors[0].problem
+            return (other.code, other.complaint) == (problem.code, problem.complaint)
+        }
+        return isSame ? first.errors[0] : nil
+    }
+
     private func linesUpToFirstValid(_ reader: PromptFileReader) throws(PromptFileError) -> [PromptFileLine] {
         var lines: [PromptFileLine] = []
         while lines.count < 1000, let line = try reader.next() {

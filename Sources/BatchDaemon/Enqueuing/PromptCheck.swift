@@ -16,12 +16,12 @@ struct PromptCheck: Sendable {
     private let bounds: PromptBounds
     private let now: Milliseconds
 
-    /// Nil where the file has no tokenizer that can be used: the run will say so.
-    ///
     /// - Parameter now: the time of enqueuing, which templates print.
-    init?(_ file: GGUFFile, _ model: ModelConfig, _ engine: EngineConfiguration, now: Milliseconds) {
-        guard let encoder = try? PromptEncoder(file.metadata) else { return nil }
-        self.encoder = encoder
+    /// - Throws: where the file has no tokenizer that can be used.
+    init(
+        _ file: GGUFFile, _ model: ModelConfig, _ engine: EngineConfiguration, now: Milliseconds
+    ) throws(TokenizerError) {
+        encoder = try PromptEncoder(file.metadata)
         bounds = PromptBounds(
             maxModelLen: min(engine.longestModelLen(of: model), model.contextLength),
             canRaiseMaxModelLen: engine.canRaiseMaxModelLen(for: model), vocabularySize: model.vocabularySize)

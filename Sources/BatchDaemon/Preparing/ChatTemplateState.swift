@@ -26,8 +26,8 @@ enum ChatTemplateState: Sendable {
 
     /// Renders a conversation. Templates that print the date get the time of enqueuing, so that a retry is the same prompt.
     ///
-    /// Calls of tools are shown in the standard form, and where the template fails on that, or leaves something out, in
-    /// every other one that says the same.
+    /// Messages are shown in the standard form, and where the template fails on that, or leaves something out, in every other
+    /// one that says the same.
     ///
     /// - Throws: `NoChatTemplate`; of the standard form `UnusedTexts`, or `TokenizerError.conversation`.
     func render(_ chat: RequestBody.Chat, enqueued: Milliseconds) throws -> Rendering {
@@ -37,8 +37,10 @@ enum ChatTemplateState: Sendable {
             do {
                 return try template.render(chat, .standard, enqueued: enqueued)
             } catch {
-                guard chat.callsTools else { throw error }
-                for form in ToolCallForm.all.dropFirst() {
+                // A template that knows nothing of parts would print them as they are, braces and all.
+                let takesParts = template.knowsContentParts(withTools: chat.tools != nil)
+                for form in MessageForm.all(callsTools: chat.callsTools).dropFirst()
+                where takesParts || !form.hasContentParts {
                     if let rendering = try? template.render(chat, form, enqueued: enqueued) { return rendering }
                 }
                 throw error
@@ -49,7 +51,7 @@ enum ChatTemplateState: Sendable {
 
 extension ChatTemplate {
     fileprivate func render(
-        _ chat: RequestBody.Chat, _ form: ToolCallForm, enqueued: Milliseconds
+        _ chat: RequestBody.Chat, _ form: MessageForm, enqueued: Milliseconds
     ) throws -> Rendering {
         // OpenAI's newer name of the system role, which few templates know.
         let knowsDeveloper = knowsRole("developer", withTools: chat.tools != nil)

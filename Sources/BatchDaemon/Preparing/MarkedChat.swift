@@ -17,8 +17,8 @@ struct MarkedChat {
     /// A text that no message ends with, in transformers' words. It ends in a space: see `Rendering.cut(before:)`.
     private static let end = "CONTINUE_FINAL_MESSAGE_TAG "
 
-    /// The chat with its calls in `form`, and roles renamed as `roles` says.
-    init(_ chat: RequestBody.Chat, _ form: ToolCallForm, roles: [String: String]) {
+    /// The chat in `form`, and roles renamed as `roles` says.
+    init(_ chat: RequestBody.Chat, _ form: MessageForm, roles: [String: String]) {
         let given = chat.templateMessages(form)
         var shown: [JinjaValue] = []
         for (index, message) in given.enumerated() {
@@ -61,12 +61,27 @@ struct MarkedChat {
             case ("role", _): shown.append(("role", .string(roles[role] ?? role)))
             case ("content", .string(let text)):
                 shown.append(("content", .pieces(pieces(text, of: role, index, continues: continues))))
+            case ("content", .array(let parts)):
+                let last = parts.count - 1
+                let marked = parts.enumerated().map { place, part in
+                    markedPart(part, of: role, index, continues: continues && place == last)
+                }
+                shown.append(("content", .array(marked)))
             case ("tool_calls", .array(let calls)):
                 shown.append(("tool_calls", .array(calls.enumerated().map { markedCall($1, $0, in: index) })))
             default: shown.append((member.key, JinjaValue(member.value)))
             }
         }
         return .object(shown)
+    }
+
+    private mutating func markedPart(
+        _ part: JSONValue, of role: String, _ index: Int, continues: Bool
+    ) -> JinjaValue {
+        guard case .string(let text)? = part["text"] else { return JinjaValue(part) }
+        return .object([
+            ("type", "text"), ("text", .pieces(pieces(text, of: role, index, continues: continues))),
+        ])
     }
 
     /// Templates may drop what an assistant thought aloud in turns before, and what else they take for that; what it then
@@ -83,11 +98,11 @@ struct MarkedChat {
         }
         if role != "assistant" { return [(text, mark(message, isNeededWhole: true, .string(text)))] }
         guard let thought = text.ranges(of: "</think>").last else {
-            return [(text, mark(message, isNeededWhole: false, .string(text)))]
+            return [(text, mark(message, isNeededWhole: true, .string(text)))]
         }
         let answer = String(text[thought.upperBound...])
         return [
-            (String(text[..<thought.upperBound]), 0), (answer, mark(message, isNeededWhole: false, .string(answer))),
+            (String(text[..<thought.upperBound]), 0), (answer, mark(message, isNeededWhole: true, .string(answer))),
         ]
     }
 
@@ -107,6 +122,9 @@ struct MarkedChat {
         mark(.tool(index: index, name: name), isNeededWhole: true, at: ["function", "name"], in: &shown)
         let description = ChatText.toolDescription(index: index, name: name)
         mark(description, isNeededWhole: false, at: ["function", "description"], in: &shown)
+        // Their names and what is said of them; a function without any has nothing to show.
+        let parameters = ChatText.toolParameters(index: index, name: name)
+        mark(parameters, isNeededWhole: false, at: ["function", "parameters", "properties"], in: &shown)
         return shown
     }
 

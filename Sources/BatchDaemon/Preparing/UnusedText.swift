@@ -7,6 +7,7 @@ enum ChatText: Equatable {
     case arguments(message: Int, index: Int, name: String)
     case tool(index: Int, name: String)
     case toolDescription(index: Int, name: String)
+    case toolParameters(index: Int, name: String)
     /// All of them together.
     case tools
 }
@@ -26,6 +27,7 @@ struct UnusedText: Equatable {
             "messages[\(message)].tool_calls[\(index)].function.arguments (\(name))"
         case .tool(let index, let name): "tools[\(index)] (\(name))"
         case .toolDescription(let index, let name): "tools[\(index)].function.description (\(name))"
+        case .toolParameters(let index, let name): "tools[\(index)].function.parameters (\(name))"
         case .tools: "tools"
         }
     }
@@ -34,7 +36,7 @@ struct UnusedText: Equatable {
     var complaint: String {
         switch text {
         case .tools: "the model's chat template does not use them"
-        case .arguments: "the model's chat template does not use \(isCut ? "all of them" : "them")"
+        case .arguments, .toolParameters: "the model's chat template does not use \(isCut ? "all of them" : "them")"
         default: "the model's chat template does not use \(isCut ? "all of it" : "it")"
         }
     }
@@ -60,7 +62,7 @@ extension [UnusedText] {
         var kept = filter { unused in
             switch unused.text {
             case .tool: !hasNoTools
-            case .toolDescription(let index, let name):
+            case .toolDescription(let index, let name), .toolParameters(let index, let name):
                 !missing.contains(.tool(index: index, name: name))
             case .arguments(let message, let index, let name):
                 !missing.contains(.call(message: message, index: index, name: name))

@@ -67,7 +67,10 @@ public final class SQLiteJobStore: JobStore {
             where [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode.primaryResultCode)
         {
             try file.checkReadable()
-            guard let address = file.addressWithoutLog else { throw JobStoreError(error, path: file.path) }
+            guard let address = file.addressWithoutLog else {
+                try file.checkIndex()
+                throw JobStoreError(error, path: file.path)
+            }
             do {
                 let reader = try DatabaseQueue.connection(to: address, as: .reader, options: options)
                 try reader.read { try Schema.verify($0, path: file.path) }

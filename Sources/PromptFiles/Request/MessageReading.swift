@@ -85,8 +85,12 @@ extension BodyReader {
         if callsTools, role != "assistant" {
             problems.add(.invalidValue, "\(path()).tool_calls", nil, "only an assistant calls tools", "remove it")
         }
-        if !given.contains("content"), !(callsTools && role == "assistant") {
-            problems.add(.missingField, "\(path()).content", nil, "is missing", "give the message's text")
+        // An answer or a result may be empty, and OpenAI's API gives null for that.
+        let isNull = message["content"] == .null
+        let mayBeEmpty = role == "assistant" && (callsTools || isNull) || role == "tool" && isNull
+        if !given.contains("content"), !mayBeEmpty {
+            problems.add(
+                .missingField, "\(path()).content", nil, isNull ? "is null" : "is missing", "give the message's text")
         }
     }
 
@@ -146,11 +150,30 @@ extension BodyReader {
             guard let arguments = call["function"]?["arguments"], RequestBody.Chat.arguments(arguments) == nil else {
                 continue
             }
-            problems.add(
-                .invalidValue, "\(path())[\(index)].function.arguments", nil, "are no JSON object in a string",
-                "write them as \"{\\\"name\\\": …}\"")
+            let place = "\(path())[\(index)].function.arguments"
+            switch Self.readError(of: arguments) {
+            case .duplicateKey(let key):
+                problems.add(.duplicateKey, place, nil, "have the key \(Excerpt.quoted(key)) twice", "keep one")
+            case .integerOutOfRange(let number):
+                problems.add(
+                    .invalidValue, place, nil, "have a number beyond 64 bits, \(number)", "write it as a string")
+            case .syntax(let column, let problem):
+                problems.add(
+                    .invalidValue, place, nil, "are no JSON object in a string, column \(column): \(problem)",
+                    "write them as \"{\\\"name\\\": …}\"")
+            case nil:
+                problems.add(
+                    .invalidValue, place, nil, "are no JSON object in a string",
+                    "write them as \"{\\\"name\\\": …}\"")
+            }
         }
         return calls
+    }
+
+    private static func readError(of arguments: JSONValue) -> JSONValue.ReadError? {
+        guard case .string(let text) = arguments else { return nil }
+        do throws(JSONValue.ReadError) { _ = try JSONValue(parsing: Array(text.utf8)) } catch { return error }
+        return nil
     }
 
     mutating func readTools(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {

@@ -2,9 +2,9 @@
 // bridges them in the same way: text parts become one string, what has no content has an empty one, and a tool call's
 // arguments, which are JSON inside a string, become an object.
 
-/// How a message that calls tools is shown to a template. Most templates take the standard form; some were written for
-/// another one, and fail on that or leave out the calls.
-public struct ToolCallForm: Sendable, Hashable {
+/// How messages are shown to a template. Most templates take the standard form; some were written for another one, and fail on
+/// that or leave something out.
+public struct MessageForm: Sendable, Hashable {
     /// What stands for a content that is empty, null or missing.
     public enum EmptyContent: Sendable, CaseIterable {
         case emptyString, null, absent
@@ -12,33 +12,47 @@ public struct ToolCallForm: Sendable, Hashable {
 
     /// What stands for no content.
     public var emptyContent: EmptyContent
-    /// Whether the arguments are an object; else they are its JSON text.
+    /// Whether a call's arguments are an object; else they are its JSON text.
     public var hasObjectArguments: Bool
+    /// Whether a content is an array of text parts, as templates of models that see images want it; vLLM calls that the
+    /// "openai" content format.
+    public var hasContentParts = false
 
     /// What vLLM gives to templates.
-    public static let standard = ToolCallForm(emptyContent: .emptyString, hasObjectArguments: true)
+    public static let standard = MessageForm(emptyContent: .emptyString, hasObjectArguments: true)
 
-    /// Every form, the standard one first.
-    public static let all = [true, false].flatMap { object in
-        EmptyContent.allCases.map { ToolCallForm(emptyContent: $0, hasObjectArguments: object) }
+    /// Every form that differs for a chat, the standard one first.
+    ///
+    /// - Parameter callsTools: a message of the chat calls a tool.
+    public static func all(callsTools: Bool) -> [MessageForm] {
+        let calls = [true, false].flatMap { object in
+            EmptyContent.allCases.map { MessageForm(emptyContent: $0, hasObjectArguments: object) }
+        }
+        let strings = callsTools ? calls : [.standard]
+        return strings
+            + strings.map { form in
+                var form = form
+                form.hasContentParts = true
+                return form
+            }
     }
 }
 
 extension RequestBody.Chat {
-    /// The messages with every `content` a string (text parts are joined by line feeds), and those that call tools in
-    /// `form`.
-    public func templateMessages(_ form: ToolCallForm = .standard) -> [JSONValue] {
+    /// The messages in `form`; where a content is to be a string, text parts are joined by line feeds.
+    public func templateMessages(_ form: MessageForm = .standard) -> [JSONValue] {
         guard case .array(let messages) = messages else { return [] }
         return messages.map { Self.templateMessage($0, form) }
     }
 
-    private static func templateMessage(_ message: JSONValue, _ form: ToolCallForm) -> JSONValue {
+    private static func templateMessage(_ message: JSONValue, _ form: MessageForm) -> JSONValue {
         guard case .object(var members) = message else { return message }
         let calls = message["tool_calls"]
         members.set("tool_calls", calls?.mapElements { templateCall($0, form) })
-        let content = joinedText(message["content"] ?? .null)
+        let given = message["content"] ?? .null
+        let content = joinedText(given)
         if content != .null, content != "" {
-            members.set("content", content)
+            members.set("content", form.hasContentParts ? parts(given) : content)
         } else {
             switch calls == nil ? .emptyString : form.emptyContent {
             case .emptyString: members.set("content", "")
@@ -57,7 +71,12 @@ extension RequestBody.Chat {
         return .string(texts.joined(separator: "\n"))
     }
 
-    private static func templateCall(_ call: JSONValue, _ form: ToolCallForm) -> JSONValue {
+    private static func parts(_ content: JSONValue) -> JSONValue {
+        if case .array = content { return content }
+        return [["type": "text", "text": content]]
+    }
+
+    private static func templateCall(_ call: JSONValue, _ form: MessageForm) -> JSONValue {
         guard case .object(var members) = call, case .object(var function)? = call["function"] else { return call }
         let given = call["function"]?["arguments"] ?? .null
         let object = arguments(given) ?? given

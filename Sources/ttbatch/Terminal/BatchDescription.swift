@@ -25,8 +25,9 @@ struct BatchDescription {
 
     /// Milliseconds until the last job ends.
     var etaMS: Int64? {
-        guard progress != nil, let left = batch.expectation?.milliseconds, left < 1e15 else { return nil }
-        return Int64(left)
+        guard let progress, let left = batch.expectation?.milliseconds, left < 1e15 else { return nil }
+        // It was left when the daemon said so.
+        return max(0, Int64(left) - (DaemonClock.system.now - progress.updated))
     }
 
     /// Tokens generated so far.

@@ -31,12 +31,12 @@ struct Following {
             try meanwhile(&display)
             display.show(Progress(descriptions))
             if descriptions.allSatisfy(\.batch.status.isTerminal) { return true }
-            if isOver { return false }
-            let worker = stop.level == .none ? try work?.ensureWork() : nil
-            for remark in try remarks.due(worker, descriptions.map(\.batch)) {
+            let worker = stop.level == .none && !isOver ? try work?.ensureWork() : nil
+            for remark in try remarks.due(worker, descriptions) {
                 display.clear()
                 StandardError.print(remark)
             }
+            if isOver { return false }
             // A request to stop ends the wait only once.
             if stop.level == .none { stop.wait(seconds: 0.1) } else { usleep(100_000) }
         }
@@ -52,7 +52,7 @@ private struct Remarks {
 
     init(following: Following) { self.following = following }
 
-    mutating func due(_ worker: EmbeddedDaemon.Worker?, _ batches: [BatchSummary]) throws -> [String] {
+    mutating func due(_ worker: EmbeddedDaemon.Worker?, _ batches: [BatchDescription]) throws -> [String] {
         var remarks: [String] = []
         if case .anotherProcess(let pid) = worker, !hasNamedWorker {
             hasNamedWorker = true
@@ -63,14 +63,16 @@ private struct Remarks {
             hasNamedWorker = true
             remarks.append("no daemon is running: `ttbatch daemon` works the queue off")
         }
-        if !hasNamedPause, try isPaused(batches) {
+        if !hasNamedPause, try isPaused(batches.map(\.batch)) {
             hasNamedPause = true
             remarks.append("paused: `ttbatch resume` lets it go on")
         }
         if following.stop.level > level {
             level = following.stop.level
-            let running = batches.reduce(0) { $0 + $1.counts.running }
-            remarks.append(level.words(running: running, graceMS: following.graceMS, again: "press again"))
+            remarks.append(
+                level.words(
+                    inFlight: batches.reduce(0) { $0 + $1.batch.counts.running },
+                    running: batches.reduce(0) { $0 + $1.running }, graceMS: following.graceMS, again: "press again"))
         }
         return remarks
     }

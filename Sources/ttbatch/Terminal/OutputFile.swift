@@ -29,18 +29,35 @@ final class OutputFile {
             return
         }
         guard !path.hasPrefix("--") else { throw Failure(.usage, "-o \(path): a file is missing before \(path)") }
-        var status = stat()
-        let exists = stat(path, &status) == 0
-        let isSpecial = exists && status.st_mode & S_IFMT != S_IFREG
-        if !isSpecial { Self.sweep(path) }
-        let opened = isSpecial ? path : "\(path).\(getpid()).part"
-        let number = open(opened, O_WRONLY | O_CREAT | (isSpecial ? 0 : O_EXCL) | O_CLOEXEC, 0o666)
-        let descriptor = FileDescriptor(number, name: path)
-        guard number >= 0 else { throw descriptor.failure("cannot be written") }
-        // Held until the process ends: who sweeps sees by it that somebody still writes.
-        if !isSpecial { flock(number, LOCK_EX | LOCK_NB) }
-        isTerminal = isatty(number) == 1
-        target = isSpecial ? .stream(descriptor) : .file(descriptor, temporary: opened, path: path)
+        guard !path.isEmpty else { throw Failure(.usage, "-o: the file's name is empty") }
+        target = try Self.open(OutputPlace(path), as: path)
+        switch target {
+        case .stream(let descriptor), .file(let descriptor, _, _): isTerminal = isatty(descriptor.number) == 1
+        }
+    }
+
+    private static func open(_ place: OutputPlace, as name: String) throws(Failure) -> Target {
+        switch place {
+        case .descriptor(let number): return .stream(FileDescriptor(number, name: name))
+        case .special(let path):
+            let descriptor = FileDescriptor(Glibc.open(path, O_WRONLY | O_CLOEXEC), name: name)
+            guard descriptor.number >= 0 else { throw descriptor.failure("cannot be written") }
+            return .stream(descriptor)
+        case .file(let path, let mode):
+            if let kind = ProtectedFile(path) {
+                throw Failure(.usage, "-o \(name) would replace \(kind.rawValue); choose another name")
+            }
+            sweep(path)
+            let temporary = "\(path).\(getpid()).part"
+            let number = Glibc.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode ?? 0o666)
+            let descriptor = FileDescriptor(number, name: name)
+            guard number >= 0 else { throw descriptor.failure("cannot be written") }
+            // As private as the file that it replaces, whatever the umask.
+            if let mode { fchmod(number, mode) }
+            // Held until the process ends: who sweeps sees by it that somebody still writes.
+            flock(number, LOCK_EX | LOCK_NB)
+            return .file(descriptor, temporary: temporary, path: path)
+        }
     }
 
     /// Removes what programs that were killed have left of this file.
@@ -53,7 +70,7 @@ final class OutputFile {
             guard let name = found.gl_pathv[index].map({ String(cString: $0) }),
                 name.dropFirst(path.count + 1).dropLast(".part".count).allSatisfy(\.isNumber)
             else { continue }
-            let descriptor = open(name, O_RDONLY | O_CLOEXEC)
+            let descriptor = Glibc.open(name, O_RDONLY | O_CLOEXEC)
             guard descriptor >= 0 else { continue }
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(name) }
             close(descriptor)
@@ -84,7 +101,8 @@ final class OutputFile {
         if isText, isTerminal {
             var text: [UInt8] = []
             encode(&text)
-            buffer += printable(String(decoding: text, as: UTF8.self), keepingNewlines: true).utf8
+            let lines = String(decoding: text, as: UTF8.self).replacing("\r\n", with: "\n")
+            buffer += printable(lines, keepingNewlines: true).utf8
         } else {
             encode(&buffer)
         }

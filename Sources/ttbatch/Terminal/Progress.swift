@@ -9,6 +9,8 @@ struct Progress {
     private let done: Int64
     let total: Int64
     private let failed: Int64
+    private let cancelled: Int64
+    private let expired: Int64
     /// Jobs in batch slots.
     private let running: Int64
     /// Jobs that have not ended and are in no batch slot.
@@ -24,6 +26,8 @@ struct Progress {
         done = batches.reduce(0) { $0 + $1.batch.counts.finished }
         total = batches.reduce(0) { $0 + $1.batch.counts.total }
         failed = batches.reduce(0) { $0 + $1.batch.counts.failed }
+        cancelled = batches.reduce(0) { $0 + $1.batch.counts.cancelled }
+        expired = batches.reduce(0) { $0 + $1.batch.counts.expired }
         running = batches.reduce(0) { $0 + $1.running }
         waiting = batches.reduce(0) { $0 + $1.waiting }
         tokens = batches.reduce(0) { $0 + $1.generatedTokens }
@@ -45,12 +49,14 @@ struct Progress {
     func words(columns: Int? = nil) -> String {
         var parts: [(words: String, importance: Int)] = [("\(done)/\(total) done", 6)]
         if failed > 0 { parts.append(("\(failed) failed", 5)) }
+        if cancelled > 0 { parts.append(("\(cancelled) cancelled", 5)) }
+        if expired > 0 { parts.append(("\(expired) expired", 5)) }
         if !isOver {
             parts.append(("\(running) running", 2))
             parts.append(("\(waiting) waiting", 1))
         }
         if tokens > 0 { parts.append(("\(tokens) tokens", 0)) }
-        if let tokensPerSecond { parts.append(("\(Quantity.rate(tokensPerSecond)) tokens/s", 3)) }
+        if let tokensPerSecond, tokens > 0 { parts.append(("\(Quantity.rate(tokensPerSecond)) tokens/s", 3)) }
         if let etaMS, !isOver { parts.append(("ETA \(Quantity.duration(milliseconds: etaMS))", 4)) }
         while true {
             let line = parts.map(\.words).joined(separator: ", ")

@@ -35,13 +35,23 @@ enum StandardOutput {
     }
 }
 
-/// Text from files and users without what would steer a terminal or break a table.
+/// Text from files and users without what would steer a terminal, turn its lines around or break a table.
 func printable(_ text: String, keepingNewlines: Bool = false) -> String {
-    guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
+    guard text.unicodeScalars.contains(where: \.steersTerminals) else { return text }
     return text.unicodeScalars.reduce(into: "") { line, scalar in
-        let isKept =
-            scalar.properties.generalCategory != .control || (keepingNewlines && (scalar == "\n" || scalar == "\t"))
+        let isKept = !scalar.steersTerminals || (keepingNewlines && (scalar == "\n" || scalar == "\t"))
         line.unicodeScalars.append(isKept ? scalar : "\u{FFFD}")
+    }
+}
+
+extension Unicode.Scalar {
+    /// Control characters, line separators, and those that change the direction of writing (Unicode, UAX 9).
+    fileprivate var steersTerminals: Bool {
+        switch properties.generalCategory {
+        case .control, .lineSeparator, .paragraphSeparator: true
+        case .format: ("\u{202A}"..."\u{202E}").contains(self) || ("\u{2066}"..."\u{2069}").contains(self)
+        default: false
+        }
     }
 }
 

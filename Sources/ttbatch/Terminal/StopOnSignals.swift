@@ -7,12 +7,15 @@ import Glibc
 /// While it lives, the first signal asks for a graceful stop, the second for an immediate one, and a further one ends the
 /// process there and then, for a device that does not come back from a step. That is safe: the next daemon puts the jobs back.
 final class StopOnSignals {
-    private static let numbers = [SIGTERM, SIGINT, SIGHUP]
+    private let numbers: [Int32]
     private let sources: [any DispatchSourceSignal]
 
     /// - Parameter announce: says what a signal leads to; called on another thread.
     init(_ stop: StopSignal, announce: @escaping @Sendable (StopSignal.Level) -> Void = { _ in }) {
-        sources = Self.numbers.map { number in
+        // Who was started with nohup goes on when the terminal is closed.
+        let ignoresHangUp = unsafeBitCast(signal(SIGHUP, SIG_IGN), to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
+        numbers = ignoresHangUp ? [SIGTERM, SIGINT] : [SIGTERM, SIGINT, SIGHUP]
+        sources = numbers.map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
@@ -32,6 +35,6 @@ final class StopOnSignals {
     /// Signals end the process again.
     func restore() {
         for source in sources { source.cancel() }
-        for number in Self.numbers { signal(number, SIG_DFL) }
+        for number in numbers { signal(number, SIG_DFL) }
     }
 }

@@ -27,7 +27,8 @@ struct Daemon: ParsableCommand {
         let graceMS = configuration.daemon.graceMS
         let signals = StopOnSignals(stop) { level in
             let running = (try? store.systemStatus().runningJobs) ?? 0
-            log.info("\(level.words(running: running, graceMS: graceMS, again: "signal again"))")
+            let words = level.words(inFlight: running, running: nil, graceMS: graceMS, again: "signal again")
+            log.info("\(words)")
         }
         try BatchDaemon(store: store, configuration: configuration, drains: drain, stop: stop, log: log).run()
         signals.restore()

@@ -47,21 +47,20 @@ struct Run: ParsableCommand {
         let names = batches.map(\.description).joined(separator: ", ")
         var writing = Writing(
             ResultsOutput(of: batches, from: store, as: format, order: order, to: file), batches: batches)
-        let stays = "\(names) stays in the queue: go on with `ttbatch daemon --drain`"
         do {
             let isDone = try following.untilDone { display in try writing.writeNews(&display) }
             try work.end()
             guard isDone else {
-                if stop.level == .none {
-                    // The daemon here had nothing that it might run.
-                    throw Failure(.conflict, "\(names) or the queue is paused: `ttbatch resume` lets it go on")
-                }
-                StandardError.print(try interruption(batches, store))
-                throw ExitStatus.interrupted.exit
+                let going = try whatGoesOn(batches, store, isInterrupted: stop.level != .none)
+                StandardError.print(going.words)
+                throw going.status.exit
             }
         } catch let error where !(error is ExitCode) {
             let isWithdrawn = work.hasEnded && (try? check.withdraw(stored)) == true
-            StandardError.print(isWithdrawn ? "\(names) has not begun and was cancelled" : stays)
+            StandardError.print(
+                isWithdrawn
+                    ? "not begun and cancelled: \(names)"
+                    : "in the queue: \(names); `ttbatch daemon --drain` goes on with what has not ended")
             throw error
         }
         signals.restore()
@@ -69,17 +68,27 @@ struct Run: ParsableCommand {
         try BatchesReport(batches, store).end(after: writing.failure)
     }
 
-    /// What has been done, where it is, and how to go on.
-    private func interruption(_ batches: [BatchID], _ store: SQLiteJobStore) throws -> String {
-        let lines = try batches.map { id in
-            let counts = try store.batch(id).counts
-            return
-                "\(id): \(counts.finished) of \(counts.total) prompts have ended; `ttbatch results \(id) --partial` prints them"
+    /// What has been done, where it is, and how to go on: after an interruption, or where the daemon here had nothing that it
+    /// might run, because of a pause.
+    private func whatGoesOn(
+        _ batches: [BatchID], _ store: SQLiteJobStore, isInterrupted: Bool
+    ) throws -> (words: String, status: ExitStatus) {
+        let open = try batches.map { try store.batch($0) }.filter { !$0.status.isTerminal }
+        var lines = open.map { batch in
+            "\(batch.id): \(batch.counts.finished) of \(batch.counts.total) prompts have ended; "
+                + "`ttbatch results \(batch.id) --partial` prints them"
         }
-        let going =
-            try store.daemonPresence() == .absent
-            ? "`ttbatch daemon --drain` goes on with the rest" : "the daemon goes on"
-        return (["interrupted"] + lines + [going]).joined(separator: "\n")
+        let paused = open.filter { $0.paused != nil }.map { "`ttbatch resume \($0.id)`" }
+        let resuming = try store.systemStatus().paused != nil ? ["`ttbatch resume`"] + paused : paused
+        if !resuming.isEmpty { lines.append("paused: \(resuming.joined(separator: " and ")) lets it go on") }
+        if isInterrupted { lines.insert("interrupted", at: 0) }
+        switch try store.daemonPresence() {
+        case .absent where resuming.isEmpty || isInterrupted:
+            lines.append("`ttbatch daemon --drain` goes on with the rest")
+        case .absent: break
+        case .running, .unknown: lines.append("the daemon goes on")
+        }
+        return (lines.joined(separator: "\n"), isInterrupted ? .interrupted : .conflict)
     }
 
     /// The file for the results; never one of the prompt files.

@@ -16,7 +16,8 @@ struct Wait: ParsableCommand {
 
     func run() throws {
         let store = try shared.storeForReading()
-        let ids = try batches.map { try $0.id(in: store) }
+        var ids: [BatchID] = []
+        for id in try batches.map({ try $0.id(in: store) }) where !ids.contains(id) { ids.append(id) }
         try Following.wait(for: ids, store, shared)
         try BatchesReport(ids, store).end()
     }

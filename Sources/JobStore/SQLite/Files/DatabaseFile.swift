@@ -15,6 +15,7 @@ struct DatabaseFile {
         guard let canonical = Self.realPath(path) else {
             throw errno == ENOENT || errno == ENOTDIR ? .notFound(path: path) : .system("open", path)
         }
+        try Self.checkIsNoFolder(canonical)
         self.path = canonical
         self.warnings = try Self.checkFilesystem(of: canonical)
     }
@@ -22,6 +23,7 @@ struct DatabaseFile {
     /// Finds a database, or makes an empty private file for it, with its folders.
     init(creating path: String) throws(JobStoreError) {
         if let canonical = Self.realPath(path) {
+            try Self.checkIsNoFolder(canonical)
             self.path = canonical
             self.warnings = try Self.checkFilesystem(of: canonical)
             return
@@ -34,11 +36,25 @@ struct DatabaseFile {
         try Self.createFile(self.path)
     }
 
+    private static func checkIsNoFolder(_ path: String) throws(JobStoreError) {
+        var facts = stat()
+        guard stat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR else { return }
+        throw .notAJobStore(path: path, reason: "a folder")
+    }
+
     /// Names the first of the database's files that is there and that this user may not read.
     func checkReadable() throws(JobStoreError) {
         for file in [path, path + "-wal", path + "-shm"] where access(file, R_OK) != 0 && errno != ENOENT {
             throw .system("read", file)
         }
+    }
+
+    /// Names the write-ahead log's index where it is missing and this user may not make it: whoever may write the database
+    /// makes it with any verb.
+    func checkIndex() throws(JobStoreError) {
+        let index = path + "-shm"
+        guard access(index, F_OK) != 0, errno == ENOENT, access(Self.split(path).folder, W_OK) != 0 else { return }
+        throw .system("create", index)
     }
 
     /// An address at which SQLite opens the file alone, without looking for others beside it; nil where there is a
