@@ -38,8 +38,7 @@ public struct BatchProgress: Hashable, Sendable {
     /// Describes how far a batch is.
     public init(
         batch: BatchID, updated: Milliseconds, unfinishedTokens: Int64, pace: Pace?, running: Int64,
-        runningTokens: Int64,
-        runningLimit: Int64
+        runningTokens: Int64, runningLimit: Int64
     ) {
         self.batch = batch
         self.updated = updated
