@@ -69,7 +69,12 @@ struct ResultsOutput {
         let stopsAtGaps = order == .input && !hasGaps && !isWhole
         let query = ResultQuery(
             batch: batch.id, order: order, states: stopsAtGaps ? Set(JobState.allCases) : states)
-        var cursor = store.resultsCursor(query, after: positions[batch.id] ?? 0, pageSize: stopsAtGaps ? 100 : 500)
+        let position = positions[batch.id] ?? 0
+        // Asked again and again while a long job holds up the others: one row tells that there is nothing.
+        if stopsAtGaps, try store.results(query, after: position, limit: 1).first?.state.isTerminal != true {
+            return false
+        }
+        var cursor = store.resultsCursor(query, after: position, pageSize: stopsAtGaps ? 100 : 500)
         while !file.isAbandoned {
             let page = try cursor.nextPage()
             for result in page {
