@@ -144,7 +144,7 @@ struct LifecycleTests {
     }
 
     @Test func pausingWithWaitReturnsWhenNothingRuns() throws {
-        let lines = prompts(400, tokens: 60)
+        let lines = prompts(2_000, tokens: 60)
         #expect(try workspace.run("enqueue", try workspace.write("p.jsonl", lines: lines)).status == 0)
         let daemon = try workspace.start(["daemon", "--set", "engine.max_num_seqs=2"])
         try eventually("work") { try (show("1")["ttbatch"] as? [String: Any])?["succeeded"] as? Int ?? 0 > 0 }
