@@ -6,6 +6,8 @@ import JobStore
 struct ProgressMeter {
     /// How often it is worth measuring.
     static let intervalMS: Int64 = 1000
+    /// And how soon after the first job has come.
+    static let firstMS: Int64 = 200
     /// The rate is that of this time: long enough to even out single steps, short enough to show when something changes.
     private static let windowMS: Int64 = 30_000
     /// Over a shorter time there is no rate to speak of.

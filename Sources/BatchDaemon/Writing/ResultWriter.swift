@@ -279,7 +279,7 @@ extension ResultWriter {
 
     /// Says how far the batches in flight are. Nobody's work depends on it, so it is not tried again where it fails.
     private func tellProgress() {
-        if progressDue == nil, !jobs.isEmpty { progressDue = clock.steady + ProgressMeter.intervalMS }
+        if progressDue == nil, !jobs.isEmpty { progressDue = clock.steady + ProgressMeter.firstMS }
         guard isOver(progressDue), !isEnding else { return }
         let measured = progress.measure(jobs.values, uncommitted: group, steady: clock.steady, now: clock.now)
         progressDue = measured.isEmpty ? nil : clock.steady + ProgressMeter.intervalMS

@@ -90,8 +90,9 @@ struct ProgressDisplay {
 
     mutating func show(_ progress: Progress) {
         if isTerminal {
-            StandardError.write("\r\(progress.line(columns: StandardError.columns))\u{1B}[K")
-            isDrawn = true
+            let line = progress.line(columns: StandardError.columns)
+            if !isDrawn || line != lastWords { StandardError.write("\r\(line)\u{1B}[K") }
+            (isDrawn, lastWords) = (true, line)
             return
         }
         let words = progress.words()
