@@ -121,7 +121,7 @@ struct MarkedChat {
         var shown = JinjaValue(tool)
         mark(.tool(index: index, name: name), isNeededWhole: true, at: ["function", "name"], in: &shown)
         let description = ChatText.toolDescription(index: index, name: name)
-        mark(description, isNeededWhole: false, at: ["function", "description"], in: &shown)
+        mark(description, isNeededWhole: true, at: ["function", "description"], in: &shown)
         // Their names and what is said of them; a function without any has nothing to show.
         let parameters = ChatText.toolParameters(index: index, name: name)
         mark(parameters, isNeededWhole: false, at: ["function", "parameters", "properties"], in: &shown)
