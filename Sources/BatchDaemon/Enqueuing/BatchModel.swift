@@ -14,12 +14,15 @@ struct BatchModel {
     private let catalogue: ModelCatalogue
     private let map: ModelMap
     private var verdicts: [String: Bool] = [:]
+    /// What results call it where a line names no model; nil: `shownName`.
+    private let unnamed: String?
     /// Checks prompts against the file.
     let check: PromptCheck
 
     /// The model must be there and readable, so that no night is lost to a name.
     ///
-    /// - Throws: `ModelLookupError`, `ModelFileError`, `TokenizerError`; `EnqueueError.unknownModel` where a line's name leads nowhere.
+    /// - Throws: `ModelLookupError`, `ModelFileError`, `TokenizerError`; `EnqueueError.unknownModel` where a line's name leads
+    ///   nowhere.
     init(
         _ first: PromptFileLine, in file: String, _ options: Enqueuer.Options, _ catalogue: ModelCatalogue,
         now: Milliseconds
@@ -50,6 +53,8 @@ struct BatchModel {
         var asked = line?.model
         if let other = asked, (try? catalogue.resolve(map[other] ?? other).path) != path { asked = nil }
         shownName = ModelCatalogue.shown(asked ?? name)
+        let own = ModelCatalogue.shown(name)
+        unnamed = own == shownName ? nil : own
     }
 
     /// Whether a line may call the model `other`: another name of the same file is as good.
@@ -62,7 +67,8 @@ struct BatchModel {
 
     /// What the result of a line that calls the model `asked` calls it, where that differs from `shownName`.
     func ownName(_ asked: String?) -> String? {
-        let own = ModelCatalogue.shown(asked ?? name)
+        guard let asked else { return unnamed }
+        let own = ModelCatalogue.shown(asked)
         return own == shownName ? nil : own
     }
 

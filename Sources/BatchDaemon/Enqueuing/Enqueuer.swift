@@ -183,8 +183,6 @@ public struct Enqueuer {
         return (draft, summary)
     }
 
-    /// The first line that is valid, and those before it: only a valid one tells which model the file is for. Of a file
-    /// that begins with very many bad lines, only so many are looked at.
     /// The first line's error, if all of many lines are no JSON for the same reason.
     private static func sameMistake(_ lines: [PromptFileLine]) -> LineError? {
         guard lines.count >= 10, case .invalid(let first) = lines[0] else { return nil }
@@ -198,6 +196,8 @@ public struct Enqueuer {
         return isSame ? first.errors[0] : nil
     }
 
+    /// The first line that is valid, and those before it: only a valid one tells which model the file is for. Of a file
+    /// that begins with very many bad lines, only so many are looked at.
     private func linesUpToFirstValid(_ reader: PromptFileReader) throws(PromptFileError) -> [PromptFileLine] {
         var lines: [PromptFileLine] = []
         while lines.count < 1000, let line = try reader.next() {

@@ -8,14 +8,14 @@ import Tokenizer
 /// text had come byte by byte, and among those that are complete together the longest, of which less would be left in the text.
 struct GeneratedText {
     private var detokenizer: Detokenizer
-    private let stopStrings: [String]
+    private let stops: [(text: String, bytes: [UInt8])]
     private var bytes: [UInt8] = []
     /// The stop string that ended the text, which is not part of it.
     private(set) var stopString: String?
 
     init(detokenizer: Detokenizer, stopStrings: [String]) {
         self.detokenizer = detokenizer
-        self.stopStrings = stopStrings
+        stops = stopStrings.map { ($0, Array($0.utf8)) }
     }
 
     /// Appends a token's text; true when that completed a stop string, which it may not do while `mayStop` is false.
@@ -35,8 +35,7 @@ struct GeneratedText {
         bytes.append(contentsOf: piece.utf8)
         guard mayStop else { return false }
         var first: (place: Range<Int>, stop: String)?
-        for stop in stopStrings {
-            let pattern = Array(stop.utf8)
+        for (stop, pattern) in stops {
             guard let start = firstIndex(of: pattern, from: max(0, before - pattern.count + 1)) else { continue }
             let place = start..<start + pattern.count
             if let best = first?.place, (best.upperBound, best.lowerBound) <= (place.upperBound, place.lowerBound) {
