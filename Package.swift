@@ -57,23 +57,37 @@ let package = Package(
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CSQLiteShim", linkerSettings: [.linkedLibrary("sqlite3")]),
 
-        // Named places at which tests make the program die.
+        // What every room may use.
+        room("Runtime"),
         room("Failpoints"),
 
         // Models: files, text, the contract and the devices.
         room("ModelFiles", ["CMappedFile"]),
         room("Jinja"),
-        room("Tokenizer", ["ModelFiles", "Jinja", "CPCRE2"]),
-        room("TTPlatform", ["ModelFiles"]),
-        room("HostDevice", ["TTPlatform", "ModelFiles", "CHostKernels", "CHwloc"]),
+        room("Tokenizers", ["ModelFiles", "Jinja", "CPCRE2"]),
+        room("Platform", ["ModelFiles"]),
+        room("HostDevice", ["Platform", "ModelFiles", "CHostKernels", "CHwloc"]),
+        room("TTNNSettings", ["Platform"]),
         .target(
-            name: "TTNNDevice", dependencies: ["TTPlatform", "ModelFiles", "CHwloc"], exclude: ["bridge/PROTOCOL.md"],
-            resources: bridgeModules, swiftSettings: strict),
-        room("TTWorker", ["TTPlatform", "ModelFiles"]),
-        room("TTEngine", ["TTWorker", "TTPlatform"]),
+            name: "TTNNDevice", dependencies: ["TTNNSettings", "Platform", "ModelFiles", "CHwloc"],
+            exclude: ["bridge/PROTOCOL.md"], resources: bridgeModules, swiftSettings: strict),
+        room("BuiltInPlatforms", ["HostDevice", "TTNNDevice", "TTNNSettings", "Platform"]),
 
-        // The queue: files, rows, the daemon and the program.
-        room("PromptFiles", ["CSimdJSON", "CZlib", "CZstd"]),
+        // The engine, and the engine as a service.
+        room("Worker", ["Platform", "ModelFiles"]),
+        room("Engine", ["Platform"]),
+        room("OpenAIFormats", ["CSimdJSON"]),
+        room("Prompts", ["OpenAIFormats", "Platform", "Tokenizers", "Jinja", "ModelFiles", "Runtime"]),
+        room(
+            "Serving",
+            [
+                "Engine", "Worker", "Prompts", "Platform", "Tokenizers", "ModelFiles", "Runtime",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        // The queue: files, rows, and the daemon.
+        room("PromptFiles", ["OpenAIFormats", "CZlib", "CZstd"]),
+        room("StoreContract", ["Runtime"]),
         .target(
             name: "Migrations", path: "migrations",
             resources: [
@@ -82,42 +96,70 @@ let package = Package(
                 .embedInCode("0005_model_faults.sql"), .embedInCode("0006_names_and_params.sql"),
             ], swiftSettings: strict),
         room(
-            "JobStore",
+            "SQLiteStore",
             [
-                "Failpoints", "Migrations", "CSQLiteShim", .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+                "StoreContract", "Runtime", "Failpoints", "Migrations", "CSQLiteShim",
+                .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
+        room("Settings", ["TTNNSettings", "Platform", "ModelFiles", .product(name: "Yams", package: "Yams")]),
+        room(
+            "Intake",
+            ["StoreContract", "PromptFiles", "OpenAIFormats", "Prompts", "Platform", "ModelFiles", "Runtime"]),
+        room("ResultExport", ["StoreContract", "OpenAIFormats", "ModelFiles", "Runtime"]),
         room(
             "BatchDaemon",
             [
-                "ModelFiles", "Tokenizer", "Jinja", "TTPlatform", "HostDevice", "TTNNDevice", "TTWorker", "TTEngine",
-                "PromptFiles", "JobStore", "Failpoints",
+                "Serving", "Engine", "Prompts", "Platform", "StoreContract", "Settings", "Runtime", "Failpoints",
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "Yams", package: "Yams"),
+            ]),
+        room(
+            "Benchmarks",
+            [
+                "HostDevice", "Platform", "Tokenizers", "ModelFiles", "StoreContract", "ResultExport", "OpenAIFormats",
+                "Runtime",
+            ]),
+
+        // The program: looking after the queue needs no device.
+        room(
+            "Terminal",
+            ["OpenAIFormats", "Failpoints", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        room(
+            "QueueCommands",
+            [
+                "Intake", "ResultExport", "SQLiteStore", "StoreContract", "Settings", "OpenAIFormats", "Terminal",
+                "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        room(
+            "MachineCommands",
+            [
+                "QueueCommands", "Benchmarks", "BuiltInPlatforms", "Platform", "ModelFiles", "Settings",
+                "OpenAIFormats",
+                "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
             name: "ttbatch",
             dependencies: [
-                "BatchDaemon", "JobStore", "PromptFiles", "TTPlatform", "ModelFiles", "Failpoints",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "QueueCommands", "MachineCommands", "BatchDaemon", "BuiltInPlatforms", "StoreContract", "Settings",
+                "Terminal",
+                "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
 
         // Tests, room by room, then the whole program.
         .target(
-            name: "FakeModel", dependencies: ["TTPlatform", "ModelFiles"], path: "Tests/FakeModel",
+            name: "FakeModel", dependencies: ["Platform", "ModelFiles"], path: "Tests/FakeModel",
             swiftSettings: strict),
         .target(name: "CFaultVFS", path: "Tests/CFaultVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
         // Optimised, so that a simulated night takes a millisecond.
         .target(
-            name: "MemoryJobStore", dependencies: ["JobStore"], path: "Tests/MemoryJobStore",
+            name: "MemoryStore", dependencies: ["StoreContract", "Runtime"], path: "Tests/MemoryStore",
             swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .executableTarget(
             name: "queue-simulation",
             dependencies: [
-                "MemoryJobStore", "BatchDaemon", "JobStore", "TTEngine", "TTWorker", "TTPlatform", "Tokenizer",
-                "ModelFiles", .product(name: "Logging", package: "swift-log"),
+                "MemoryStore", "BatchDaemon", "Serving", "Settings", "StoreContract", "Engine", "Worker", "Platform",
+                "Tokenizers", "ModelFiles", "Runtime", .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/QueueSimulation", swiftSettings: strict),
         tests("ModelFiles"),
@@ -125,21 +167,27 @@ let package = Package(
             "Jinja",
             excluded: ["golden/make_golden.py", "golden/templates", "golden/README.md", "golden/snippets.txt"],
             resources: [.copy("golden/snippets.json"), .copy("golden/chats.json")]),
-        tests("Tokenizer", ["ModelFiles", "Jinja"], excluded: ["Data"]),
-        tests("TTPlatform", ["ModelFiles", "FakeModel"]),
-        tests("HostDevice", ["CHostKernels", "ModelFiles", "TTPlatform"], excluded: ["Golden", "neon"]),
-        tests("TTNNDevice", ["TTPlatform", "ModelFiles", "FakeModel"], excluded: ["no-python"]),
-        tests("TTWorker", ["TTPlatform", "ModelFiles", "HostDevice", "FakeModel"]),
-        tests("TTEngine", ["TTWorker", "TTPlatform", "FakeModel"]),
-        tests("PromptFiles", excluded: ["openai", "packed"]),
-        tests(
-            "JobStore",
-            ["MemoryJobStore", "Migrations", "CSQLiteShim", "CFaultVFS", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests("Tokenizers", ["ModelFiles", "Jinja"], excluded: ["Data"]),
+        tests("Platform", ["ModelFiles", "FakeModel", "TTNNSettings"]),
+        tests("HostDevice", ["CHostKernels", "ModelFiles", "Platform"], excluded: ["Golden", "neon"]),
+        tests("TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel"], excluded: ["no-python"]),
+        tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel"]),
+        tests("Engine", ["Worker", "Platform", "FakeModel"]),
+        tests("PromptFiles", ["OpenAIFormats"], excluded: ["openai", "packed"]),
+        .testTarget(
+            name: "StoreTests",
+            dependencies: [
+                "StoreContract", "SQLiteStore", "Runtime", "MemoryStore", "Migrations", "CSQLiteShim", "CFaultVFS",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ], swiftSettings: strict),
         tests(
             "BatchDaemon",
             [
-                "JobStore", "PromptFiles", "ModelFiles", "Tokenizer", "Jinja", "TTPlatform", "TTWorker", "TTEngine",
-                "FakeModel", .product(name: "Logging", package: "swift-log"),
+                "Serving", "Settings", "Intake", "ResultExport", "Prompts", "Benchmarks", "BuiltInPlatforms",
+                "StoreContract",
+                "SQLiteStore", "OpenAIFormats", "PromptFiles", "ModelFiles", "Tokenizers", "Jinja", "Platform",
+                "Worker", "Engine", "FakeModel", "Runtime", "TTNNSettings", "HostDevice",
+                .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
             name: "ProgramTests", dependencies: ["ModelFiles", .product(name: "GRDB", package: "GRDB.swift")],

@@ -1,6 +1,6 @@
 // How a prefill step is divided into calls to the model: which rows go together, and the slots that the call names.
 
-import TTPlatform
+import Platform
 
 /// What is known of a class's prefill, to divide steps by.
 struct PrefillRules: Equatable {

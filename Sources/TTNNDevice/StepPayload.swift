@@ -1,6 +1,6 @@
 // The payloads of steps: what goes to the bridge, and what comes back (`bridge/PROTOCOL.md`).
 
-import TTPlatform
+import Platform
 
 extension [UInt8] {
     /// Appends one call of a prefill step.

@@ -1,15 +1,16 @@
 // An open Tenstorrent mesh: which chips, opened how, and the model class that it was opened for.
 
 import ModelFiles
-import TTPlatform
+import Platform
+import TTNNSettings
 
 /// A mesh that a bridge process holds.
 final class TTNNMeshDevice: MeshDevice {
-    let platformName = "ttnn"
+    let platform = PlatformTraits.ttnn
     let meshShape: MeshShape
     let chipArchitecture: ChipArchitecture?
     let summary: String
-    let models: ModelRegistry
+    let models: ModelRegistry<TTNNMeshDevice>
     let warnings: [ConfigurationWarning]
     let defaultTraceMode: TraceMode?
     /// `module:Class` of the model that the mesh is for.
@@ -87,22 +88,16 @@ final class TTNNMeshDevice: MeshDevice {
         let tried = try TTPlatform.ttArchitectures(of: model)
         guard let modelClass = tried.lazy.compactMap({ answer.classes[$0] }).first else {
             throw ConfigurationError.noModel(
-                model: model.name, tried: tried, known: answer.classes.keys.sorted(), platform: "ttnn")
+                model: model.name, tried: tried, known: answer.classes.keys.sorted(), platform: PlatformTraits.ttnn.name
+            )
         }
         return modelClass
     }
 
     /// The one model that the mesh was opened for, whatever its architecture.
-    private static func models() -> ModelRegistry {
-        var registry = ModelRegistry()
-        registry.registerForAll { initialization, device in
-            guard let mesh = device as? TTNNMeshDevice else {
-                throw DeviceFault(
-                    operation: BridgeRequest.load.operation, reason: "\(device.platformName) is no Tenstorrent mesh",
-                    cause: .settings)
-            }
-            return try TTNNModel(initialization, mesh)
-        }
+    private static func models() -> ModelRegistry<TTNNMeshDevice> {
+        var registry = ModelRegistry<TTNNMeshDevice>()
+        registry.registerForAll { initialization, mesh in try TTNNModel(initialization, mesh) }
         return registry
     }
 

@@ -2,7 +2,8 @@
 
 import Foundation
 import ModelFiles
-import TTPlatform
+import Platform
+import TTNNSettings
 
 /// A model class of tt-metal, driven through the contract (§1).
 final class TTNNModel: TTModel {
@@ -21,7 +22,7 @@ final class TTNNModel: TTModel {
 
     /// A decode step whose output was not read yet.
     private struct RunningStep {
-        let deadline: Deadline
+        let deadline: TimeLimit
         let began: ContinuousClock.Instant
         let isActive: [Bool]
         let onDevice: Bool
@@ -117,8 +118,8 @@ final class TTNNModel: TTModel {
     }
 
     /// The first step of each kind compiles where nothing was warmed up.
-    private func deadline(_ seconds: Int, hasRun: Bool) -> Deadline {
-        Deadline(seconds: hasRun || warmedUp ? seconds : max(seconds, bridge.configuration.warmUpDeadline))
+    private func deadline(_ seconds: Int, hasRun: Bool) -> TimeLimit {
+        TimeLimit(seconds: hasRun || warmedUp ? seconds : max(seconds, bridge.configuration.warmUpDeadline))
     }
 
     private func prepare(
@@ -139,7 +140,7 @@ final class TTNNModel: TTModel {
     }
 
     private func receive(
-        _ kind: BridgeRequest, _ isActive: [Bool], onDevice: Bool, until deadline: Deadline
+        _ kind: BridgeRequest, _ isActive: [Bool], onDevice: Bool, until deadline: TimeLimit
     ) throws(DeviceFault) -> StepAnswer {
         let vocabulary = config.vocabularySize
         let size = StepAnswer.size(isActive: isActive, onDevice: onDevice, vocabulary: vocabulary)
@@ -184,7 +185,6 @@ extension LoadHeader {
                 ropeTheta: model.rope.theta),
             maxBatchSize: initialization.maxBatchSize, maxSeqLen: initialization.maxSequenceLength,
             blockSize: initialization.blockSize, traceMode: initialization.traceMode.rawValue,
-            dataParallel: initialization.dataParallel,
             optimizations: initialization.optimizations?.rawValue)
     }
 }

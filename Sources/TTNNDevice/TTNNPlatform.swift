@@ -2,43 +2,50 @@
 
 import Foundation
 public import ModelFiles
-public import TTPlatform
+public import Platform
+public import TTNNSettings
 
 /// Tenstorrent cards in this machine, driven by a bridge process that holds `ttnn`.
 ///
 /// Cards are found from the host's side and nothing is opened, since probing and opening belong into one process
 /// (contract §2.6).
 public struct TTNNPlatform: DevicePlatform {
+    private let settings: BridgeConfiguration
     private let paths: SystemPaths
     private let environment: [String: String]
     /// The cards' bridges share it.
     private let recovery: DeviceRecovery
 
     /// A platform that looks at `paths` and starts bridges with `environment`, this process's where not given.
-    public init(paths: SystemPaths = SystemPaths(), environment: [String: String]? = nil) {
+    ///
+    /// - Parameter settings: the `bridge:` section of the configuration.
+    public init(
+        _ settings: BridgeConfiguration, paths: SystemPaths = SystemPaths(), environment: [String: String]? = nil
+    ) {
+        self.settings = settings
         self.paths = paths
         recovery = DeviceRecovery(paths: paths)
         self.environment = environment ?? ProcessInfo.processInfo.environment
     }
 
     /// `ttnn`, as `device:` selects it.
-    public var name: String { "ttnn" }
+    public var traits: PlatformTraits { .ttnn }
 
     /// The cards, and why they cannot be used if that is so.
     public func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
         let cards = Card.all(paths)
-        let replicas = visibleDevices(configuration.bridge, cards).lines(replicas: configuration.dataParallelSize)
+        let replicas = visibleDevices(cards).lines(replicas: configuration.dataParallelSize)
         if let cluster = mockCluster {
             let device = DiscoveredDevice(
                 name: "mock", summary: "chips of \(cluster), which are not there", details: replicas)
-            return withInterpreter([device], configuration.bridge)
+            return withInterpreter([device])
         }
         guard !cards.isEmpty else { return .absent(reason: "no Tenstorrent card on the PCI bus") }
         let driver = tenstorrentDriverVersion(paths)
         var devices = cards.map { $0.device(driver: driver) }
         devices[0].details += replicas
         if let reason = Self.problem(cards, driver) { return .unusable(devices, reason: reason) }
-        return withInterpreter(devices, configuration.bridge)
+        return withInterpreter(devices)
     }
 
     /// Starts a bridge, which opens the mesh that the configuration or MESH_DEVICE asks for, on the replica's part of the
@@ -52,10 +59,10 @@ public struct TTNNPlatform: DevicePlatform {
         if selection == nil, let name = environment["MESH_DEVICE"], !name.isEmpty {
             selection = try MeshSelection(parsing: .string(name))
         }
-        let visible = visibleDevices(configuration.bridge, replica.count == 1 ? [] : Card.all(paths))
-        var variables = environment(for: configuration.bridge)
+        let visible = visibleDevices(replica.count == 1 ? [] : Card.all(paths))
+        var variables = bridgeEnvironment
         variables["TT_VISIBLE_DEVICES"] = try visible.part(of: replica)
-        let bridge = try Bridge(configuration.bridge, environment: variables, recovery: recovery, user: user)
+        let bridge = try Bridge(settings, environment: variables, recovery: recovery, user: user)
         do {
             return try TTNNMeshDevice(bridge, for: model, selection: selection, tt: configuration.tt)
         } catch {
@@ -65,17 +72,17 @@ public struct TTNNPlatform: DevicePlatform {
     }
 
     /// The environment of the bridge: the daemon's own, with what the configuration says.
-    private func environment(for bridge: BridgeConfiguration) -> [String: String] {
+    private var bridgeEnvironment: [String: String] {
         var variables = environment
-        variables["TT_VISIBLE_DEVICES"] = visibleDevices(bridge, []).named
-        if let model = bridge.hfModel { variables["HF_MODEL"] = model }
-        if let directory = bridge.extraModelsDir { variables["EXTRA_MODELS_DIR"] = directory }
+        variables["TT_VISIBLE_DEVICES"] = visibleDevices([]).named
+        if let model = settings.hfModel { variables["HF_MODEL"] = model }
+        if let directory = settings.extraModelsDir { variables["EXTRA_MODELS_DIR"] = directory }
         return variables
     }
 
-    private func visibleDevices(_ bridge: BridgeConfiguration, _ cards: [Card]) -> VisibleDevices {
+    private func visibleDevices(_ cards: [Card]) -> VisibleDevices {
         let given = environment["TT_VISIBLE_DEVICES"].flatMap { $0.isEmpty ? nil : $0 }
-        return VisibleDevices(named: bridge.visibleDevices ?? given, cards: cards.compactMap(\.number))
+        return VisibleDevices(named: settings.visibleDevices ?? given, cards: cards.compactMap(\.number))
     }
 
     /// The cluster description with which ttnn opens a mesh without cards.
@@ -97,15 +104,13 @@ public struct TTNNPlatform: DevicePlatform {
         return nil
     }
 
-    private func withInterpreter(
-        _ devices: [DiscoveredDevice], _ bridge: BridgeConfiguration
-    ) -> PlatformDiscovery {
+    private func withInterpreter(_ devices: [DiscoveredDevice]) -> PlatformDiscovery {
         do {
-            let probe = try InterpreterProbe.run(bridge, environment: environment(for: bridge))
+            let probe = try InterpreterProbe.run(settings, environment: bridgeEnvironment)
             if let problem = probe.problem {
-                return .unusable(devices, reason: "\(bridge.python) (Python \(probe.python)): \(problem)")
+                return .unusable(devices, reason: "\(settings.python) (Python \(probe.python)): \(problem)")
             }
-            if let problem = probe.noClass(bridge) { return .unusable(devices, reason: problem) }
+            if let problem = probe.noClass(settings) { return .unusable(devices, reason: problem) }
             return .found(
                 devices.map { device in
                     DiscoveredDevice(
@@ -127,4 +132,10 @@ extension Card {
             name: number ?? address,
             summary: (board.map { "\($0) (\(chip))" } ?? chip) + " at PCI \(address)\(place)", details: details)
     }
+}
+
+extension PlatformTraits {
+    /// Tenstorrent hardware: chips compute, and the model's class decides what it keeps.
+    static let ttnn = PlatformTraits(
+        name: "ttnn", hasChips: true, computesOnProcessors: false, choosesKVCacheDType: false)
 }

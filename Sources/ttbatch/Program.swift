@@ -1,11 +1,12 @@
 // The program: parses the command line, runs a verb, and turns whatever was thrown into a message and an exit code.
 
 import ArgumentParser
-import BatchDaemon
 import Glibc
-import JobStore
-import PromptFiles
-import TTPlatform
+import Intake
+import MachineCommands
+import QueueCommands
+import Settings
+import Terminal
 
 @main
 struct Program: ParsableCommand {
@@ -72,27 +73,11 @@ struct Program: ParsableCommand {
     }
 
     private static func status(of error: any Error) -> ExitStatus? {
-        switch error {
-        case let failure as Failure: failure.status
-        case EnqueueError.unknownTarget: .notFound
-        case is EnqueueError, PromptFileError.damaged, PromptFileError.otherKind: .invalidInput
-        case is PromptFileError, is ModelLookupError, BenchmarkError.unreadable: .notFound
-        case BenchmarkError.tooShort: .invalidInput
-        case is InvalidConfiguration, is ConfigurationError, BenchmarkError.tooLong: .usage
-        case let error as JobStoreError: storeStatus(of: error)
-        case is ValidationError, is CleanExit: nil
-        default: String(reflecting: type(of: error)).hasPrefix("ArgumentParser.") ? nil : .operationalError
-        }
-    }
-
-    private static func storeStatus(of error: JobStoreError) -> ExitStatus {
-        switch error {
-        case .notFound, .batchNotFound: .notFound
-        case .batchAlreadyFinished, .batchNotFinished, .batchIsDraft, .nothingToRetry, .daemonRunning, .nameTaken:
-            .conflict
-        case .emptyBatch: .invalidInput
-        case .diskFull, .busy: .temporary
-        default: .operationalError
-        }
+        if let status = ExitStatus(queueError: error) ?? ExitStatus(machineError: error) { return status }
+        // The parser's errors have statuses of their own.
+        let isParsers =
+            error is ValidationError || error is CleanExit
+            || String(reflecting: type(of: error)).hasPrefix("ArgumentParser.")
+        return isParsers ? nil : .operationalError
     }
 }

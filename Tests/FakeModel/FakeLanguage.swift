@@ -1,6 +1,6 @@
 // The "language" that the fake model speaks: logits that are a hash of the whole sequence, and the tokens to expect of it.
 
-public import TTPlatform
+public import Platform
 
 /// A deterministic model of language: change one token or one position and everything after it changes.
 public struct FakeLanguage: Sendable, Equatable {

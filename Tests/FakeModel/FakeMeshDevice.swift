@@ -1,17 +1,17 @@
 // A device for tests whose only model is the fake one.
 
-public import TTPlatform
+public import Platform
 
 /// A device that makes `FakeTTModel`s.
 public final class FakeMeshDevice: MeshDevice {
-    /// `fake`.
-    public let platformName = "fake"
+    /// `fake`; every setting means something.
+    public let platform = PlatformTraits.fake
     /// One chip.
     public let meshShape = MeshShape(rows: 1, columns: 1)
     /// A line for people.
     public let summary = "fake device"
     /// Has `TTLlamaForCausalLM`.
-    public let models: ModelRegistry
+    public let models: ModelRegistry<FakeMeshDevice>
     /// What the device claims to have free for the KV cache.
     public var availableKVCacheBytes: Int?
     /// What the device claims not to have heeded.
@@ -27,10 +27,10 @@ public final class FakeMeshDevice: MeshDevice {
             supportsSampleOnDevice: true, deviceDraws: .sampleStream),
         language: FakeLanguage = FakeLanguage(), prepare: @escaping @Sendable (FakeTTModel) -> Void = { _ in }
     ) {
-        var registry = ModelRegistry()
+        var registry = ModelRegistry<FakeMeshDevice>()
         registry.register("TTLlamaForCausalLM") { initialization, device in
             let model = FakeTTModel(initialization, capabilities: capabilities, language: language)
-            (device as? FakeMeshDevice)?.model = model
+            device.model = model
             prepare(model)
             return model
         }
@@ -41,4 +41,10 @@ public final class FakeMeshDevice: MeshDevice {
     public func close() {
         events.append(model == nil ? "closed after the model" : "closed before the model")
     }
+}
+
+extension PlatformTraits {
+    /// A device of chips whose model decides for itself.
+    public static let fake = PlatformTraits(
+        name: "fake", hasChips: true, computesOnProcessors: false, choosesKVCacheDType: false)
 }

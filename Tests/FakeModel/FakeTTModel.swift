@@ -1,6 +1,6 @@
 // A TTModel for tests that computes from what it was really given, so that any mistake above it yields a wrong token.
 
-public import TTPlatform
+public import Platform
 
 /// A model whose keys and values are the tokens themselves, in a paged pool.
 ///
@@ -138,7 +138,7 @@ public final class FakeTTModel: TTModel {
             let sequence = try read(position + 1, device.pageTable, row)
             let output = output(sequence, slotStates[row], device.sampling[row], position: position + 1)
             // A row that the host samples leaves the device without its next input.
-            if case .token(let token) = output { device.tokens[row] = token } else { device.tokens[row] = .min }
+            if case .token(let token) = output { device.tokens[row] = token.id } else { device.tokens[row] = .min }
             device.positions[row] += 1
             rows.append(output)
         }

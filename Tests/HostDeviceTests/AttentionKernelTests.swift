@@ -2,7 +2,7 @@
 
 import CHostKernels
 import Foundation
-import TTPlatform
+import Platform
 import Testing
 
 @testable import HostDevice

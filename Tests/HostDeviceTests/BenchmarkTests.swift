@@ -3,7 +3,7 @@
 import CHostKernels
 import Foundation
 import ModelFiles
-import TTPlatform
+import Platform
 import Testing
 
 @testable import HostDevice

@@ -1,7 +1,7 @@
 // The KV cache's memory: where blocks lie in it, and when the system gives it.
 
 import Glibc
-import TTPlatform
+import Platform
 import Testing
 
 @testable import HostDevice

@@ -1,7 +1,7 @@
 // Decode plans: what the device keeps, what it reloads, and what it refuses (contract §1.6).
 
 import ModelFiles
-import TTPlatform
+import Platform
 import Testing
 
 @testable import HostDevice

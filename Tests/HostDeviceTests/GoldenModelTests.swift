@@ -2,7 +2,7 @@
 
 import Foundation
 import ModelFiles
-import TTPlatform
+import Platform
 import Testing
 
 @testable import HostDevice

@@ -2,8 +2,8 @@
 
 import Foundation
 import ModelFiles
+import Platform
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import HostDevice
@@ -127,9 +127,10 @@ import Testing
         let platform = HostPlatform()
         var configuration = EngineConfiguration()
         #expect(platform.discover(configuration).devices.count == 1)
-        let device = try platform.openMeshDevice(
-            configuration, for: try Self.model(), as: .only, user: DeviceUser())
-        #expect(device.platformName == "host")
+        let device = try #require(
+            try platform.openMeshDevice(configuration, for: try Self.model(), as: .only, user: DeviceUser())
+                as? HostMeshDevice)
+        #expect(device.platform.name == "host")
         #expect(device.meshShape.deviceCount == 1)
         #expect(device.models.architectures == ["TTLlamaForCausalLM"])
         #expect(device.summary.contains("thread"))

@@ -1,7 +1,7 @@
 // Contexts of several spans, with every form of the cache: the same bits on any number of threads, in prefill and decode.
 
 import Foundation
-import TTPlatform
+import Platform
 import Testing
 
 @testable import HostDevice

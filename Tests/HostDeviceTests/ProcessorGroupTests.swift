@@ -1,8 +1,8 @@
 // Processors divided between replicas, on machines that are described to hwloc, and on this one.
 
 import Foundation
+import Platform
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import HostDevice

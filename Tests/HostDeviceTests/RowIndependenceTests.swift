@@ -1,7 +1,7 @@
 // The host device's promise: a row's logits are bitwise the same in any company, place, block layout and thread count.
 
 import ModelFiles
-import TTPlatform
+import Platform
 import Testing
 
 @testable import HostDevice

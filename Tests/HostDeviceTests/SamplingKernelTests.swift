@@ -5,7 +5,7 @@ import Foundation
 import Testing
 
 @testable import HostDevice
-@testable import TTPlatform
+@testable import Platform
 
 struct SamplingKernelTests {
     @Test func theSummaryHasOneLayout() {

@@ -1,6 +1,6 @@
 // Sequences that share the blocks of their common beginning get the same logits, to the bit, as each gets alone.
 
-import TTPlatform
+import Platform
 import Testing
 
 @testable import HostDevice

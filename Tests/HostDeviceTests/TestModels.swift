@@ -2,7 +2,7 @@
 
 import Foundation
 import ModelFiles
-import TTPlatform
+import Platform
 import Testing
 
 @testable import HostDevice
@@ -99,7 +99,7 @@ final class LoadedModel {
 
 extension RowOutput {
     var logits: [Float]? { if case .logits(let logits) = self { logits } else { nil } }
-    var token: Int32? { if case .token(let token) = self { token } else { nil } }
+    var token: Int32? { if case .token(let token) = self { token.id } else { nil } }
 }
 
 /// Tokens that look like a prompt, the same for the same seed.

@@ -1,5 +1,6 @@
 // Batch objects, byte by byte against a file that OpenAI's own Python types have accepted (openai/check_objects.py).
 
+import OpenAIFormats
 import PromptFiles
 import Testing
 
@@ -27,7 +28,7 @@ import Testing
             code: .invalidValue, place: .field("body.temperature"), value: "-1", complaint: "is below 0",
             remedy: "use 0 (greedy) to 2")
         failed.errors = [
-            .init(LineError(file: "prompts.jsonl", line: 3, problem: problem)),
+            .init(problem, line: 3),
             .init(code: "empty_file", message: "The file has no requests."),
         ]
         let others = BatchObject.Status.allCases.map { status in

@@ -1,5 +1,6 @@
 // Every rule of the body's fields, both ways: what is accepted, and what is refused with which message.
 
+import OpenAIFormats
 import PromptFiles
 import Testing
 

@@ -1,5 +1,6 @@
 // Files that are no JSONL: told once, with the command that makes it of them; and lines that only look like such a file.
 
+import OpenAIFormats
 import PromptFiles
 import Testing
 

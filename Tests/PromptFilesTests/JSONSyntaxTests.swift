@@ -3,6 +3,7 @@
 import Foundation
 import Testing
 
+@testable import OpenAIFormats
 @testable import PromptFiles
 
 @Suite struct JSONSyntaxTests {

@@ -1,11 +1,12 @@
 // Output lines, byte by byte against a file that OpenAI's own Python types have accepted (openai/check_objects.py), and
 // the CSV and text formats.
 
+import OpenAIFormats
 import PromptFiles
 import Testing
 
 @Suite struct OutputLineTests {
-    private static let timings = JobTimings(queued: 1204, prefill: 35, decode: 410, total: 1649, attempt: 2)
+    private static let timings = OutputLine.Timings(queued: 1204, prefill: 35, decode: 410, total: 1649, attempt: 2)
 
     private static func completion(
         _ endpoint: Endpoint, _ text: String, stopReason: Completion.StopReason? = nil,

@@ -1,6 +1,7 @@
 // Files that gzip or zstd packed (the folder `packed`): read like any other, and never half.
 
 import Foundation
+import OpenAIFormats
 import PromptFiles
 import Testing
 

@@ -1,5 +1,6 @@
 // `continue_final_message`, `add_generation_prompt` and the template's own variables: vLLM's rules, and what is told.
 
+import OpenAIFormats
 import PromptFiles
 import Testing
 

@@ -1,5 +1,6 @@
 // Files: line ends, encodings, limits, duplicates, and that none of it depends on how the bytes arrive.
 
+import OpenAIFormats
 import PromptFiles
 import Testing
 

@@ -1,6 +1,7 @@
 // Reads prompt files that tests hold as text.
 
 import Glibc
+import OpenAIFormats
 import PromptFiles
 
 /// Everything that a reader gives for `bytes`.

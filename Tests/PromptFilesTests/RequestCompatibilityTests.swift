@@ -2,6 +2,7 @@
 
 import Testing
 
+@testable import OpenAIFormats
 @testable import PromptFiles
 
 @Suite struct RequestCompatibilityTests {

@@ -1,8 +1,10 @@
 // What must hold, whatever happened: it remembers what people were told, and compares.
 
 import BatchDaemon
-import JobStore
-import MemoryJobStore
+import MemoryStore
+import Runtime
+import Settings
+import StoreContract
 
 /// Remembers every acknowledged act, and checks the queue against it.
 struct Oracle {

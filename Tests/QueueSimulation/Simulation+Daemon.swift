@@ -1,20 +1,23 @@
 // The daemon's lives: started, moved on turn by turn, stopped and killed.
 
 import BatchDaemon
-import JobStore
-import MemoryJobStore
-import TTEngine
-import Tokenizer
+import Engine
+import MemoryStore
+import Runtime
+import Serving
+import Settings
+import StoreContract
+import Tokenizers
 
 extension Simulation {
     /// Moves something of the daemon on, whichever the seed chooses. Where it is `calm` nothing is broken any more.
     func turn(calm: Bool = false) throws {
         guard let running = daemon else { return try start(drains: random.oneIn(2), calm: calm) }
-        guard let session = running.session else { return try turnCourse(calm: calm) }
+        guard let session = running.session else { return try pollLoop(calm: calm) }
         // Each engine, the writer and the feeder are threads of their own.
         switch Int.random(in: 0..<session.devices.count + 2, using: &random) {
-        case session.devices.count: session.stepped.turnWriter()
-        case session.devices.count + 1: try turnFeeder(session.stepped, session.devices, calm: calm)
+        case session.devices.count: session.stepped.pollWriter()
+        case session.devices.count + 1: try pollSession(session.stepped, session.devices, calm: calm)
         case let replica:
             if !calm {
                 let device = session.devices[replica]
@@ -22,7 +25,7 @@ extension Simulation {
                 device.losesModel = troubles.models && random.oneIn(40)
                 device.hasBadRow = troubles.badOutputs && random.oneIn(12)
             }
-            session.stepped.turnEngine(replica)
+            session.stepped.pollEngine(replica)
         }
     }
 
@@ -38,14 +41,14 @@ extension Simulation {
             _ = try store.sweepOrphanedDrafts()
             _ = try store.completeCancellations(at: time.wall)
             let stop = StopSignal()
-            let course = DaemonCourse(
+            let loop = DaemonLoop(
                 store: store, incarnation: opened.incarnation, scope: .everything, settings: settings, drains: drains,
                 stop: stop, clock: time.clock, log: log)
             if try store.loadingThatKilled(before: opened.incarnation) != nil { reach.count("models killed daemons") }
-            try course.blameLoading("a")
+            try loop.blameLoading("a")
             tell("\(opened.incarnation) begins\(drains ? ", to drain the queue" : "")")
             daemon = Daemon(
-                store: store, lease: lease, incarnation: opened.incarnation, course: course, stop: stop, drains: drains)
+                store: store, lease: lease, incarnation: opened.incarnation, loop: loop, stop: stop, drains: drains)
         } catch {
             // A daemon that cannot open its life does not start; somebody starts it again.
             tell("a daemon cannot start: \(error)")
@@ -53,15 +56,15 @@ extension Simulation {
         }
     }
 
-    private func turnCourse(calm: Bool) throws {
+    private func pollLoop(calm: Bool) throws {
         if daemon!.waitsUntil > time.steady {
-            // The bell, or patience at its end.
+            // A wake-up, or patience at its end.
             if random.oneIn(3) { daemon!.waitsUntil = 0 } else { time.pass(Int64.random(in: 1...40, using: &random)) }
             return
         }
         var isDrained = false
         do throws(JobStoreError) {
-            switch try daemon!.course.turn() {
+            switch try daemon!.loop.poll() {
             case .end:
                 isDrained = daemon!.drains && daemon!.stop.level == .none
                 try end("has ended")
@@ -80,7 +83,7 @@ extension Simulation {
     private func beginSession(_ batch: ClaimableBatch, calm: Bool) throws(JobStoreError) {
         let store = daemon!.store
         let incarnation = daemon!.incarnation
-        if let error = try persistently({ () throws(JobStoreError) in try daemon!.course.refusal(of: batch.id) }) {
+        if let error = try persistently({ () throws(JobStoreError) in try daemon!.loop.refusal(of: batch.id) }) {
             return try fail(batch, error)
         }
         try persistently { () throws(JobStoreError) in
@@ -99,10 +102,11 @@ extension Simulation {
         if runsApart { reach.count("sessions whose devices run by themselves") }
         if devices.count > 1 { reach.count("sessions of several replicas") }
         let stepped = SteppedSession(
-            model: batch.model ?? "a", daemon!.course, settings: settings, drains: daemon!.drains, slots: slots,
+            model: batch.model ?? "a", daemon!.loop, settings: settings, drains: daemon!.drains, slots: slots,
             engines: devices.map { TTEngine(executor: $0, endOfGeneration: [SimulatedPrompt.endOfGeneration]) },
-            detokenizer: { Detokenizer(SimulatedText.tokenizer) }, stop: daemon!.stop, clock: time.clock, log: log,
-            prepare: { SimulatedPrompt(body: $0.body).prepared($0) })
+            newText: { GeneratedText(SimulatedText.tokenizer, stopStrings: $0) }, stop: daemon!.stop, clock: time.clock,
+            log: log,
+            prepare: { SimulatedPrompt(body: $0.body).prepared })
         tell("a session for \(batch.id) begins, with \(devices.count) replicas")
         daemon!.session = (stepped, devices)
         daemon!.batch = batch
@@ -111,14 +115,14 @@ extension Simulation {
     private func refuse(_ batch: ClaimableBatch, _ refusal: ModelRefusal) throws(JobStoreError) {
         tell("the model of \(batch.id) cannot be used\(refusal.mayPass ? "" : ", ever")")
         let error = try persistently { () throws(JobStoreError) in
-            try daemon!.course.refuse(batch.id, because: refusal)
+            try daemon!.loop.refuse(batch.id, because: refusal)
         }
         if let error { try fail(batch, error) }
     }
 
     private func fail(_ batch: ClaimableBatch, _ error: JobError) throws(JobStoreError) {
         tell("\(batch.id) fails: \(error.message)")
-        while try !persistently({ () throws(JobStoreError) in try daemon!.course.failJobs(of: batch, error) }) {}
+        while try !persistently({ () throws(JobStoreError) in try daemon!.loop.failJobs(of: batch, error) }) {}
     }
 
     @discardableResult
@@ -133,10 +137,10 @@ extension Simulation {
         }
     }
 
-    private func turnFeeder(_ session: SteppedSession, _ devices: [SimulatedDevice], calm: Bool) throws {
+    private func pollSession(_ session: SteppedSession, _ devices: [SimulatedDevice], calm: Bool) throws {
         let end: SessionEnd
         do throws(JobStoreError) {
-            guard let over = try session.turnFeeder(waiting: { passTroubledTime() }) else { return }
+            guard let over = try session.pollSession(waiting: { passTroubledTime() }) else { return }
             end = over
         } catch {
             daemon!.session = nil
@@ -161,7 +165,7 @@ extension Simulation {
             }
         }
         do throws(DaemonError) {
-            daemon!.waitsUntil = time.steady + (try daemon!.course.note(end))
+            daemon!.waitsUntil = time.steady + (try daemon!.loop.note(end))
         } catch {
             guard troubles.deviceFaults || troubles.brokenDevice || troubles.poison else { throw Violation("\(error)") }
             reach.count("daemons gave up")

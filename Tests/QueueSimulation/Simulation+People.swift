@@ -1,7 +1,8 @@
 // What people do to the queue.
 
-import JobStore
-import MemoryJobStore
+import MemoryStore
+import Runtime
+import StoreContract
 
 extension Simulation {
     func enqueue() throws {

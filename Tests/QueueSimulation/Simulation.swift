@@ -4,11 +4,13 @@
 // turn at a time, as their threads might run. The queue and the device are simulated.
 
 import BatchDaemon
-import JobStore
+import Engine
 import Logging
-import MemoryJobStore
-import TTEngine
-import TTPlatform
+import MemoryStore
+import Platform
+import Runtime
+import Settings
+import StoreContract
 
 /// Something that must never happen has happened.
 struct Violation: Error, CustomStringConvertible {
@@ -53,7 +55,7 @@ final class Simulation {
         var store: MemoryJobStore
         var lease: any DaemonLease
         var incarnation: Incarnation
-        var course: DaemonCourse
+        var loop: DaemonLoop
         let stop: StopSignal
         let drains: Bool
         var waitsUntil: Int64 = 0
@@ -106,7 +108,7 @@ final class Simulation {
             case 5..<8: try pauseOrResume()
             case 8..<9: try cancel()
             case 9..<10: try retry()
-            case 10..<18: passTime()
+            case 10..<18: advanceTime()
             case 18..<20: trouble()
             case 20..<21: try stopOrKill()
             default: try turn()
@@ -117,7 +119,7 @@ final class Simulation {
         try oracle.conclude(troubles, settings, &reach)
     }
 
-    func passTime() {
+    func advanceTime() {
         time.pass(Int64.random(in: 1...(random.oneIn(4) ? 2000 : 60), using: &random))
         guard random.oneIn(30) else { return }
         let jump = Int64.random(in: -5000...5000, using: &random)

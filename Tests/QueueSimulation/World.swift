@@ -1,14 +1,16 @@
 // What surrounds the daemon in a simulation: time, chance, the device, and the prompts.
 
 import BatchDaemon
+import Engine
 import Foundation
-import JobStore
 import ModelFiles
+import Platform
+import Prompts
+import Runtime
+import StoreContract
 import Synchronization
-import TTEngine
-import TTPlatform
-import TTWorker
-import Tokenizer
+import Tokenizers
+import Worker
 
 /// SplitMix64: the same numbers for a seed on every machine.
 struct SeededGenerator: RandomNumberGenerator {
@@ -42,7 +44,7 @@ final class SimulatedTime: Sendable {
 
     func setWall(by milliseconds: Int64) { times.withLock { $0.wall = max(1, $0.wall + milliseconds) } }
 
-    var clock: DaemonClock { DaemonClock({ self.wall }, steady: { self.steady }) }
+    var clock: TimeSource { TimeSource({ self.wall }, steady: { self.steady }) }
 }
 
 /// The disk under the store.
@@ -96,10 +98,9 @@ struct SimulatedPrompt {
         return Int32((hash >> 32) % UInt64(vocabularySize))
     }
 
-    func prepared(_ job: ClaimedJob) -> PreparedJob {
-        PreparedJob(
-            ticket: job.ticket, created: job.created, promptTokens: tokens,
-            sampling: SamplingParams(token: .greedy, maxTokens: maxTokens), stopStrings: [], returnTokenIDs: true)
+    var prepared: PreparedRequest {
+        PreparedRequest(
+            promptTokens: tokens, sampling: SamplingParams(token: .greedy, maxTokens: maxTokens), returnTokenIDs: true)
     }
 }
 
@@ -130,7 +131,7 @@ final class SimulatedDevice: StepExecutor {
 
     func begin(_ step: ScheduledStep) { begun = step }
 
-    func finish() throws(DeviceFault) -> [SampledToken] {
+    func finish() throws(DeviceFault) -> [RequestOutput] {
         guard let step = begun else { preconditionFailure("no step was begun") }
         begun = nil
         steps += 1
@@ -154,11 +155,11 @@ final class SimulatedDevice: StepExecutor {
             if rows[id]![0] == SimulatedPrompt.unanswerable || hasBadRow {
                 hasBadRow = false
                 badOutputs += 1
-                return SampledToken(id: id, BadOutput("asked for"))
+                return .bad(BadOutput("asked for"))
             }
             let token = SimulatedPrompt.token(after: rows[id]!)
             rows[id]!.append(token)
-            return SampledToken(id: id, token: token)
+            return .token(token)
         }
     }
 }

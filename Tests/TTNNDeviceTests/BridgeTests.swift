@@ -2,11 +2,12 @@
 
 import FakeModel
 import Foundation
+import Platform
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import TTNNDevice
+@testable import TTNNSettings
 
 @Suite("Bridge")
 struct BridgeTests {
@@ -81,15 +82,15 @@ struct BridgeTests {
 
     /// The error of opening a mesh with `script` as the interpreter.
     private func openingError(_ script: String, _ user: DeviceUser, seconds: Int) throws -> TTNNError {
-        var configuration = EngineConfiguration()
+        var settings = BridgeConfiguration()
         // A file of the repository: one just written may still be open in a child of another test, and is "busy" then.
         let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "no-python")
-        configuration.bridge.python = program.path
-        configuration.bridge.openDeadline = seconds
-        configuration.bridge.stopGrace = 0
-        let platform = TTNNPlatform(environment: ["PATH": "/usr/bin:/bin", "SCRIPT": script])
+        settings.python = program.path
+        settings.openDeadline = seconds
+        settings.stopGrace = 0
+        let platform = TTNNPlatform(settings, environment: ["PATH": "/usr/bin:/bin", "SCRIPT": script])
         return try #require(throws: TTNNError.self) {
-            try platform.openMeshDevice(configuration, for: FakeMeshDevice.modelConfig(), as: .only, user: user)
+            try platform.openMeshDevice(EngineConfiguration(), for: FakeMeshDevice.modelConfig(), as: .only, user: user)
         }
     }
 
@@ -108,7 +109,7 @@ struct BridgeTests {
             "/bin/sh", ["-c", "echo plain; echo '<3>bad' >&2; printf 'no newline'; exit 7"], environment: [:]
         ) { level, line in lines.withLock { $0.append("\(level) \(line)") } }
         close(socket)
-        #expect(process.wait(until: Deadline(seconds: 20)) == .exited(7))
+        #expect(process.wait(until: TimeLimit(seconds: 20)) == .exited(7))
         #expect(lines.withLock { $0.sorted() } == ["error bad", "info no newline", "info plain"])
     }
 

@@ -3,11 +3,12 @@
 import FakeModel
 import Foundation
 import ModelFiles
+import Platform
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import TTNNDevice
+@testable import TTNNSettings
 
 /// The interpreter of an environment that has ttnn; `etc/test-ttnn` makes one.
 private let interpreter = ProcessInfo.processInfo.environment["TTBATCH_TEST_TTNN_PYTHON"]
@@ -22,26 +23,25 @@ struct MockMeshTests {
         let all = Mutex<[String]>([])
     }
 
-    private func configuration(_ change: (inout EngineConfiguration) -> Void = { _ in }) -> EngineConfiguration {
-        var configuration = EngineConfiguration()
-        configuration.bridge.python = interpreter ?? ""
-        configuration.bridge.modelClass = "mock_mesh_model:MockMeshModel"
-        configuration.bridge.stopGrace = 20
-        change(&configuration)
-        return configuration
-    }
-
     private func open(
-        _ cluster: String, _ variables: [String: String] = [:], _ change: (inout EngineConfiguration) -> Void = { _ in }
+        _ cluster: String, _ variables: [String: String] = [:], chips: String? = nil,
+        _ change: (inout EngineConfiguration) -> Void = { _ in }
     ) throws -> TTNNMeshDevice {
+        var configuration = EngineConfiguration()
+        change(&configuration)
+        var settings = BridgeConfiguration()
+        settings.python = interpreter ?? ""
+        settings.modelClass = "mock_mesh_model:MockMeshModel"
+        settings.stopGrace = 20
+        settings.visibleDevices = chips
         var environment = ProcessInfo.processInfo.environment
         environment["TT_METAL_MOCK_CLUSTER_DESC_PATH"] = Self.tests.appending(path: "MockMesh/\(cluster).yaml").path
         environment["PYTHONPATH"] = Self.tests.appending(path: "MockMesh").path
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
         environment.merge(variables) { $1 }
         let user = DeviceUser(log: { [lines] level, line in lines.all.withLock { $0.append("\(level): \(line)") } })
-        let device = try TTNNPlatform(environment: environment).openMeshDevice(
-            configuration(change), for: FakeMeshDevice.modelConfig(), as: .only, user: user)
+        let device = try TTNNPlatform(settings, environment: environment).openMeshDevice(
+            configuration, for: FakeMeshDevice.modelConfig(), as: .only, user: user)
         return try #require(device as? TTNNMeshDevice)
     }
 
@@ -162,7 +162,7 @@ struct MockMeshTests {
             error?.description.contains("only 1 devices are available in the system mesh") == true,
             "\(String(describing: error))")
         #expect(error?.description.contains("bridge.visible_devices") == true)
-        let one = try open("wh_n150x4") { $0.bridge.visibleDevices = "2" }
+        let one = try open("wh_n150x4", chips: "2")
         #expect(one.meshShape.deviceCount == 1)
         one.close()
         let named = try open("wh_n150x4", ["MESH_DEVICE": "N150", "TT_VISIBLE_DEVICES": "1"])

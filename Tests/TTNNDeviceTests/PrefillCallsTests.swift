@@ -1,6 +1,6 @@
 // How a step's rows are divided into calls: what runs together, in which slots, and what that costs in padded tokens.
 
-import TTPlatform
+import Platform
 import Testing
 
 @testable import TTNNDevice

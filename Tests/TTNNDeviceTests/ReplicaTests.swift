@@ -1,11 +1,12 @@
 // Cards for several replicas: how they are divided, and when they are reset.
 
 import Foundation
+import Platform
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import TTNNDevice
+@testable import TTNNSettings
 
 @Suite struct ReplicaTests {
     private func parts(_ count: Int, named: String?, cards: [String] = []) throws -> [String?] {

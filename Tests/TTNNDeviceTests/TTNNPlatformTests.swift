@@ -1,10 +1,11 @@
 // Which cards are found, and why they cannot be used, on machines that the tests describe.
 
 import Foundation
-import TTPlatform
+import Platform
 import Testing
 
 @testable import TTNNDevice
+@testable import TTNNSettings
 
 @Suite("Tenstorrent platform")
 struct TTNNPlatformTests {
@@ -44,9 +45,9 @@ struct TTNNPlatformTests {
     private func discover(_ python: String = "/nowhere/python", _ environment: [String: String] = [:])
         -> PlatformDiscovery
     {
-        var configuration = EngineConfiguration()
-        configuration.bridge.python = python
-        return TTNNPlatform(paths: paths, environment: environment).discover(configuration)
+        var settings = BridgeConfiguration()
+        settings.python = python
+        return TTNNPlatform(settings, paths: paths, environment: environment).discover(EngineConfiguration())
     }
 
     @Test func withoutCards() throws {

@@ -1,7 +1,7 @@
 // A model loaded for measuring: steps of a shape, timed one by one.
 
 import ModelFiles
-import TTPlatform
+import Platform
 
 /// Like steps, timed one by one.
 struct StepTimes {

@@ -1,7 +1,7 @@
 // Measures a model's steps on the host device against what the device can do at most.
 
 public import ModelFiles
-public import TTPlatform
+public import Platform
 
 /// A benchmark of a model on the host device.
 public struct HostBenchmark {

@@ -1,6 +1,6 @@
 // What a benchmark of the host device found.
 
-public import TTPlatform
+public import Platform
 
 /// A kind of step of one shape.
 public struct StepMeasurement: Sendable, Equatable {

@@ -1,7 +1,7 @@
 // What a step of a model costs by its shape alone: multiply-adds, and bytes that come from memory.
 
 import CHostKernels
-import TTPlatform
+import Platform
 
 /// Multiply-adds of matrix products, by the form of the activations.
 public struct ProductCost: Sendable, Equatable {

@@ -1,19 +1,24 @@
 // What can go wrong before the host device runs, in words for a person.
 
+public import Platform
+
 /// A host device that cannot be opened, or a model that cannot be put on it.
-public enum HostDeviceError: Error, Equatable, CustomStringConvertible {
+public enum HostDeviceError: PlatformError, Equatable {
     /// `TTBATCH_ISA` names kernels that this processor does not have.
     case unknownInstructionSet(String, available: [String])
     /// The kernels that `TTBATCH_ISA` names do not give the portable kernels' bits on this processor.
     case failedSelfCheck(String)
-    /// The host is a mesh of one device.
-    case unsupportedMesh(String)
     /// Each replica needs a core of its own.
     case tooManyReplicas(Int, cores: Int)
     /// hwloc cannot describe the machine.
     case noTopology(reason: String)
     /// The system gives no more memory.
     case outOfMemory(bytes: Int, reason: String)
+
+    /// Memory is the model's need; the rest stays as it is.
+    public var cause: DeviceFault.Cause? {
+        if case .outOfMemory = self { .model } else { nil }
+    }
 
     /// One line for a person.
     public var description: String {
@@ -22,8 +27,6 @@ public enum HostDeviceError: Error, Equatable, CustomStringConvertible {
             "TTBATCH_ISA is \"\(name)\"; this processor has \(available.joined(separator: ", "))"
         case .failedSelfCheck(let name):
             "TTBATCH_ISA is \"\(name)\", whose kernels fail the self-check on this processor; leave it out"
-        case .unsupportedMesh(let shape):
-            "the host device is a (1, 1) mesh, not \(shape); leave mesh_device out"
         case .tooManyReplicas(let replicas, let cores):
             "data_parallel_size = \(replicas): each replica needs a core of its own, and this process may use "
                 + "\(cores); lower data_parallel_size to \(cores) or less"

@@ -1,7 +1,7 @@
 // The CPU as a mesh of one device.
 
 import Glibc
-public import TTPlatform
+public import Platform
 
 /// The opened host device: threads, kernels, and the models that run on them.
 public final class HostMeshDevice: MeshDevice {
@@ -59,7 +59,7 @@ public final class HostMeshDevice: MeshDevice {
     deinit { close() }
 
     /// `host`.
-    public var platformName: String { "host" }
+    public var platform: PlatformTraits { .host }
     /// (1, 1).
     public var meshShape: MeshShape { MeshShape(rows: 1, columns: 1) }
     /// Processor, threads and kernels.
@@ -70,13 +70,10 @@ public final class HostMeshDevice: MeshDevice {
     }
 
     /// `TTLlamaForCausalLM`.
-    public var models: ModelRegistry {
-        var registry = ModelRegistry()
-        registry.register("TTLlamaForCausalLM") { initialization, device in
-            guard let host = device as? HostMeshDevice else {
-                throw HostDeviceError.unsupportedMesh(device.platformName)
-            }
-            return try HostLlamaModel(initialization, kernels: host.kernels, pool: host.pool)
+    public var models: ModelRegistry<HostMeshDevice> {
+        var registry = ModelRegistry<HostMeshDevice>()
+        registry.register("TTLlamaForCausalLM") { initialization, host in
+            try HostLlamaModel(initialization, kernels: host.kernels, pool: host.pool)
         }
         return registry
     }

@@ -1,7 +1,7 @@
 // The platform that is always there.
 
 public import ModelFiles
-public import TTPlatform
+public import Platform
 
 /// The CPU as a platform.
 public struct HostPlatform: DevicePlatform {
@@ -9,7 +9,7 @@ public struct HostPlatform: DevicePlatform {
     public init() {}
 
     /// `host`.
-    public var name: String { "host" }
+    public var traits: PlatformTraits { .host }
 
     /// One device, described from hwloc's view of the machine.
     public func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
@@ -33,7 +33,7 @@ public struct HostPlatform: DevicePlatform {
     /// Everything short of reading the weights: settings, kernels, the mesh, the file's tensors, and whether what memory is free
     /// now holds one longest sequence.
     public func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws {
-        let checked = try TTPlatform.checkAndUpdateConfig(configuration, model: model, platformName: name)
+        let checked = try TTPlatform.checkAndUpdateConfig(configuration, model: model, platform: traits)
         _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)
         _ = try KernelSet.fromEnvironment()
         _ = try LlamaTensors(GGUFFile(path: model.path), model)
@@ -55,4 +55,10 @@ public struct HostPlatform: DevicePlatform {
         return try HostMeshDevice(
             threads: configuration.threads, bindThreads: configuration.bindThreads, replica: replica)
     }
+}
+
+extension PlatformTraits {
+    /// The CPU: no chips, and everything else as the settings say.
+    static let host = PlatformTraits(
+        name: "host", hasChips: false, computesOnProcessors: true, choosesKVCacheDType: true)
 }

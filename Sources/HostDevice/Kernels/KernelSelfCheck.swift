@@ -1,7 +1,7 @@
 // A few milliseconds at load: a set of kernels must give the portable kernels' bits before it is trusted.
 
 import CHostKernels
-import TTPlatform
+import Platform
 
 /// Compares a kernel set with the portable one on small pseudo-random data.
 enum KernelSelfCheck {

@@ -1,6 +1,6 @@
 // What the device remembers from one decode step to the next, and how a plan changes it (contract §1.6).
 
-import TTPlatform
+import Platform
 
 /// The inputs of the fixed decode batch as they stand on the device.
 struct DecodeState: Equatable {

@@ -2,7 +2,7 @@
 
 import CHostKernels
 import ModelFiles
-public import TTPlatform
+public import Platform
 
 /// A model of the llama architecture on the host device.
 ///
@@ -206,7 +206,11 @@ public final class HostLlamaModel: TTModel {
                 continue
             }
             decoded[slot] = output(forward, row)
-            if case .token(let token) = decoded[slot] { state.sampled[slot] = token } else { state.sampled[slot] = nil }
+            if case .token(let token) = decoded[slot] {
+                state.sampled[slot] = token.id
+            } else {
+                state.sampled[slot] = nil
+            }
             row += 1
         }
         try checkFile("decode step")

@@ -2,7 +2,7 @@
 
 import CHostKernels
 import ModelFiles
-import TTPlatform
+import Platform
 
 /// The paged KV cache's layout; see `hk_cache`.
 struct KVCacheGeometry: Sendable, Equatable {

@@ -2,7 +2,7 @@
 
 import CHostKernels
 import ModelFiles
-import TTPlatform
+import Platform
 
 /// Runs tiles of tokens through a llama model. What a token comes out as depends on the token and its context alone: prefill
 /// and decode, tiles of any size and any number of threads go through the same chains of arithmetic.

@@ -1,7 +1,7 @@
 // How much memory a KV cache may take: what the machine and the cgroup have free.
 
 import Glibc
-import TTPlatform
+import Platform
 
 /// Memory that is free now.
 enum AvailableMemory {

@@ -1,7 +1,8 @@
 // A running bridge: requests with deadlines, and its end, in order or by force.
 
 import Foundation
-import TTPlatform
+import Platform
+import TTNNSettings
 
 /// The process that holds a mesh. Used from one thread at a time.
 ///
@@ -42,7 +43,7 @@ final class Bridge {
             throw TTNNError.cannotStart(python: configuration.python, reason: error.description)
         }
         do {
-            try connection?.send(BridgeProgram.sources(), until: Deadline(seconds: configuration.openDeadline))
+            try connection?.send(BridgeProgram.sources(), until: TimeLimit(seconds: configuration.openDeadline))
             let answer: HelloAnswer = try request(
                 .hello, HelloHeader(maxPayloadBytes: Self.maxRequestPayload), seconds: configuration.openDeadline)
             guard answer.protocol == FrameHead.protocolVersion else {
@@ -52,7 +53,7 @@ final class Bridge {
         } catch {
             var reason = (error as? DeviceFault)?.reason ?? "\(error)"
             // It may have ended before it was asked anything.
-            if error is BridgeError, let end = process.wait(until: Deadline(seconds: 2)) { reason += ": \(end)" }
+            if error is BridgeError, let end = process.wait(until: TimeLimit(seconds: 2)) { reason += ": \(end)" }
             throw TTNNError.cannotStart(python: configuration.python, reason: reason)
         }
     }
@@ -73,7 +74,7 @@ final class Bridge {
                 throw .system("a header cannot be written")
             }
             if kind != .hello { touchesDevices = true }
-            let deadline = Deadline(seconds: seconds, isGivenUp: user.isStopping)
+            let deadline = TimeLimit(seconds: seconds, isGivenUp: user.isStopping)
             frame.removeAll(keepingCapacity: true)
             FrameHead(kind: kind.rawValue, headerBytes: text.count, payloadBytes: 0).append(to: &frame)
             frame += text
@@ -91,7 +92,7 @@ final class Bridge {
 
     /// Sends a step; `fill` appends its payload.
     func send(
-        _ kind: BridgeRequest, until deadline: Deadline, _ fill: (inout [UInt8]) -> Void
+        _ kind: BridgeRequest, until deadline: TimeLimit, _ fill: (inout [UInt8]) -> Void
     ) throws(DeviceFault) {
         try faulting(kind) { () throws(BridgeError) in
             frame.removeAll(keepingCapacity: true)
@@ -106,7 +107,7 @@ final class Bridge {
 
     /// Receives a step's output, of at most `maxPayload` bytes, and hands it to `read`.
     func receive<Output>(
-        _ kind: BridgeRequest, maxPayload: Int, until deadline: Deadline,
+        _ kind: BridgeRequest, maxPayload: Int, until deadline: TimeLimit,
         _ read: (UnsafeRawBufferPointer) throws(BridgeError) -> Output
     ) throws(DeviceFault) -> Output {
         try faulting(kind) { () throws(BridgeError) in
@@ -125,7 +126,7 @@ final class Bridge {
     func shutDown() {
         guard !hasShutDown else { return }
         hasShutDown = true
-        let grace = Deadline(seconds: configuration.stopGrace)
+        let grace = TimeLimit(seconds: configuration.stopGrace)
         if !hasFailed, let connection {
             var frame: [UInt8] = []
             FrameHead(kind: BridgeRequest.close.rawValue, headerBytes: 0, payloadBytes: 0).append(to: &frame)
@@ -136,7 +137,7 @@ final class Bridge {
                 log(.error, "the mesh was not closed: \(error)")
                 process.send(SIGTERM)
             }
-        } else if process.wait(until: Deadline(seconds: 0)) == nil {
+        } else if process.wait(until: TimeLimit(seconds: 0)) == nil {
             log(
                 .warning,
                 "stopping the bridge (pid \(process.pid)); it has \(configuration.stopGrace) s to close the mesh")
@@ -146,7 +147,7 @@ final class Bridge {
         if process.wait(until: grace) == nil {
             log(.error, "the bridge (pid \(process.pid)) does not end: killing it")
             process.send(SIGKILL)
-            process.wait(until: Deadline(seconds: 30))
+            process.wait(until: TimeLimit(seconds: 30))
         }
         if process.end != .exited(0) {
             let words = process.end.map { "the bridge did not end in order: \($0)" } ?? "the bridge cannot be killed"
@@ -183,7 +184,7 @@ final class Bridge {
     private func fault(_ kind: BridgeRequest, _ error: BridgeError) -> DeviceFault {
         var reason = error.description
         if !error.leavesConnection { hasFailed = true }
-        if case .ended = error, let end = process.wait(until: Deadline(seconds: 2)) { reason += ": \(end)" }
+        if case .ended = error, let end = process.wait(until: TimeLimit(seconds: 2)) { reason += ": \(end)" }
         if case .refused = error {
             return DeviceFault(operation: kind.operation, reason: reason, cause: .settings)
         }

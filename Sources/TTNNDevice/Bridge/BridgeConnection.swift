@@ -15,7 +15,7 @@ final class BridgeConnection {
     deinit { Glibc.close(socket) }
 
     /// Sends bytes as they are.
-    func send(_ bytes: [UInt8], until deadline: Deadline) throws(BridgeError) {
+    func send(_ bytes: [UInt8], until deadline: TimeLimit) throws(BridgeError) {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes { buffer in
@@ -34,7 +34,7 @@ final class BridgeConnection {
     ///
     /// - Returns: the answer's header.
     func receive(
-        _ request: BridgeRequest, maxPayload: Int, until deadline: Deadline
+        _ request: BridgeRequest, maxPayload: Int, until deadline: TimeLimit
     ) throws(BridgeError) -> [UInt8] {
         try fill(&head, until: deadline)
         guard let head = head.withUnsafeBytes({ FrameHead($0) }) else { throw .malformed("no frame begins") }
@@ -61,7 +61,7 @@ final class BridgeConnection {
     }
 
     /// Everything until the other end closes, at most `limit` bytes.
-    func receiveAll(atMost limit: Int, until deadline: Deadline) throws(BridgeError) -> [UInt8] {
+    func receiveAll(atMost limit: Int, until deadline: TimeLimit) throws(BridgeError) -> [UInt8] {
         var bytes: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 1 << 14)
         while true {
@@ -76,7 +76,7 @@ final class BridgeConnection {
         }
     }
 
-    private func fill(_ buffer: inout [UInt8], until deadline: Deadline) throws(BridgeError) {
+    private func fill(_ buffer: inout [UInt8], until deadline: TimeLimit) throws(BridgeError) {
         var filled = 0
         while filled < buffer.count {
             let count = buffer.withUnsafeMutableBytes { bytes in
@@ -91,7 +91,7 @@ final class BridgeConnection {
         }
     }
 
-    private func waitAfterError(for events: Int32, until deadline: Deadline) throws(BridgeError) {
+    private func waitAfterError(for events: Int32, until deadline: TimeLimit) throws(BridgeError) {
         switch errno {
         case EINTR: return
         case EAGAIN: break
@@ -106,7 +106,7 @@ final class BridgeConnection {
 }
 
 /// A moment at which waiting ends, by a clock that stands still while the machine sleeps.
-struct Deadline {
+struct TimeLimit {
     /// How long there was from the beginning.
     let seconds: Int
     /// Whether nobody wants to wait any longer; asked about twice a second.

@@ -1,5 +1,7 @@
 // What can go wrong between ttbatch and the bridge.
 
+public import Platform
+
 /// A request to the bridge that was not answered as asked.
 enum BridgeError: Error, CustomStringConvertible {
     /// No answer in time.
@@ -39,11 +41,16 @@ enum BridgeError: Error, CustomStringConvertible {
 }
 
 /// Why Tenstorrent hardware cannot be used as it was asked for.
-public enum TTNNError: Error, Equatable, CustomStringConvertible {
+public enum TTNNError: PlatformError, Equatable {
     /// The interpreter or the bridge cannot be started.
     case cannotStart(python: String, reason: String)
     /// The bridge refuses: a setting, a missing class, too little memory.
     case refused(operation: String, reason: String)
+
+    /// What the bridge refuses depends on settings and versions.
+    public var cause: DeviceFault.Cause? {
+        if case .refused = self { .settings } else { nil }
+    }
 
     /// One line for a person.
     public var description: String {

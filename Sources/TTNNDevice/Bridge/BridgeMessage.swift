@@ -1,7 +1,7 @@
 // The frames of the bridge's protocol, version 2; `bridge/PROTOCOL.md` describes them.
 
 import Foundation
-import TTPlatform
+import Platform
 
 /// What the bridge is asked for. The answer's kind is the request's with the highest bit set, or `error`.
 enum BridgeRequest: UInt16 {
@@ -192,7 +192,8 @@ struct LoadHeader: Encodable {
     let maxSeqLen: Int
     let blockSize: Int
     let traceMode: String
-    let dataParallel: Int
+    /// A replica has a model of its own.
+    let dataParallel = 1
     /// What was set; the class decides where nothing was, and some take nothing else.
     let optimizations: String?
 }

@@ -1,7 +1,7 @@
 // What the bridge and the libraries in it print, line by line into the daemon's log with its level.
 
 import Foundation
-import TTPlatform
+import Platform
 
 /// Reads a pipe to its end on a thread of its own.
 final class BridgeOutput: Sendable {

@@ -1,7 +1,7 @@
 // A child process with a socket to talk over and pipes for what it prints.
 
 import Foundation
-import TTPlatform
+import Platform
 
 /// How a child process ended.
 enum ChildEnd: Equatable, CustomStringConvertible {
@@ -77,7 +77,7 @@ final class ChildProcess {
 
     /// Waits until it has ended or the deadline is over.
     @discardableResult
-    func wait(until deadline: Deadline) -> ChildEnd? {
+    func wait(until deadline: TimeLimit) -> ChildEnd? {
         var pause: UInt32 = 1000
         while end == nil {
             var status: Int32 = 0

@@ -1,8 +1,9 @@
 // What is done after a bridge has died: who still holds the cards, and a reset of them (contract §2.7).
 
 import Foundation
+import Platform
 import Synchronization
-import TTPlatform
+import TTNNSettings
 
 /// Brings the cards into order. Shared by all bridges of this process: a reset hits every card of the host, so it waits
 /// until the last of them has ended.
@@ -37,7 +38,7 @@ final class DeviceRecovery: Sendable {
             log(.warning, "the cards are not reset: bridge.reset_command is not set (for example: tt-smi -r)")
             return
         }
-        let deadline = Deadline(seconds: 10)
+        let deadline = TimeLimit(seconds: 10)
         var holders = holders()
         while !holders.isEmpty, !deadline.isOver {
             usleep(200_000)
@@ -56,7 +57,7 @@ final class DeviceRecovery: Sendable {
             let (process, socket) = try ChildProcess.start(
                 words[0], Array(words.dropFirst()), environment: ProcessInfo.processInfo.environment, log: log)
             close(socket)
-            let end = process.wait(until: Deadline(seconds: 300))
+            let end = process.wait(until: TimeLimit(seconds: 300))
             if end == nil { process.send(SIGKILL) }
             guard end == .exited(0) else {
                 log(.error, "the reset command failed: " + (end.map { "\($0)" } ?? "it took more than 300 s"))

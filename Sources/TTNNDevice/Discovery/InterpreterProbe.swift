@@ -1,7 +1,8 @@
 // Asks the configured interpreter, in a process of its own, what it has: versions, and which model classes it can import.
 
 import Foundation
-import TTPlatform
+import Platform
+import TTNNSettings
 
 /// What an interpreter has.
 struct InterpreterProbe: Decodable, Equatable {
@@ -37,15 +38,15 @@ struct InterpreterProbe: Decodable, Equatable {
                 configuration.python, BridgeProgram.arguments(task, socket: ChildProcess.childSocket),
                 environment: environment, log: { _, _ in })
             let connection = BridgeConnection(socket: socket)
-            let deadline = Deadline(seconds: 300)
+            let deadline = TimeLimit(seconds: 300)
             defer {
                 process.send(SIGKILL)
-                process.wait(until: Deadline(seconds: 5))
+                process.wait(until: TimeLimit(seconds: 5))
             }
             try connection.send(BridgeProgram.sources(), until: deadline)
             let answer = try connection.receiveAll(atMost: 1 << 20, until: deadline)
             guard let probe = try? BridgeCoding.decoder.decode(InterpreterProbe.self, from: Data(answer)) else {
-                process.wait(until: Deadline(seconds: 5))
+                process.wait(until: TimeLimit(seconds: 5))
                 throw .malformed(process.end.map { "no answer; \($0)" } ?? "no answer")
             }
             return probe

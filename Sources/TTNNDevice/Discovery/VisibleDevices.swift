@@ -1,6 +1,6 @@
 // Which chips each replica's bridge may see.
 
-import TTPlatform
+import Platform
 
 /// The devices that a bridge may use, as TT_VISIBLE_DEVICES names them.
 struct VisibleDevices {

@@ -1,21 +1,26 @@
 // Perplexity against a direct computation: each prefix prefilled by itself.
 
 import Foundation
+import HostDevice
 import ModelFiles
-import TTPlatform
+import Platform
 import Testing
-import Tokenizer
+import Tokenizers
 
 @testable import BatchDaemon
+@testable import Benchmarks
+@testable import Settings
 
 @Suite struct PerplexityTests {
     /// The tiny model on the host with room for `rows` rows of 32 tokens in blocks of 16.
     private func model(_ device: any MeshDevice, rows: Int) throws -> any TTModel {
         let config = try config()
-        let factory = try #require(device.models["TTLlamaForCausalLM"])
-        let model = try factory(
-            ModelInitialization(
-                config: config, maxBatchSize: rows, maxSequenceLength: 32, optimizations: .accuracy), device)
+        var engine = EngineConfiguration()
+        engine.maxNumSeqs = rows
+        engine.maxModelLen = .tokens(32)
+        engine.tt.optimizations = .accuracy
+        let checked = try TTPlatform.checkAndUpdateConfig(engine, model: config, platform: device.platform)
+        let model = try TTModelLoader.load(config, configuration: checked, device: device)
         try model.allocateKVCache(KVCacheShape(blockCount: 2 * rows, blockSize: 16))
         return model
     }
@@ -25,7 +30,7 @@ import Tokenizer
     private func host() throws -> any MeshDevice {
         var engine = EngineConfiguration()
         engine.device = "host"
-        return try Platforms.all.choose(engine).openMeshDevice(
+        return try HostPlatform().openMeshDevice(
             engine, for: try config(), as: .only, user: DeviceUser())
     }
 
@@ -72,7 +77,9 @@ import Tokenizer
         let sources = ConfigurationSources(
             file: nil, flags: [("model", TinyModel.path, "--model"), ("engine.threads", "1", "--threads")],
             environment: [:])
-        return try MachineBenchmark(try Configuration(sources))
+        let configuration = try Configuration(sources)
+        return try MachineBenchmark(
+            configuration.engine, model: configuration.model, in: configuration.catalogue)
     }
 
     @Test func bothModesSideBySide() throws {

@@ -1,10 +1,12 @@
 // Where settings come from, which of them wins, and what is said about wrong ones.
 
 import Foundation
-import TTPlatform
+import Platform
 import Testing
 
 @testable import BatchDaemon
+@testable import ModelFiles
+@testable import Settings
 
 @Suite struct ConfigurationTests {
     let folder: TemporaryFolder

@@ -1,10 +1,13 @@
 // The configuration file that is shipped says what there is, and nothing else.
 
 import Foundation
-import TTPlatform
+import Platform
 import Testing
 
 @testable import BatchDaemon
+@testable import ModelFiles
+@testable import Settings
+@testable import TTNNSettings
 
 @Suite struct ShippedFileTests {
     private let shipped = try! String(contentsOfFile: repositoryFile("etc/ttbatch.yaml"), encoding: .utf8)

@@ -1,11 +1,13 @@
 // Devices that fail: now and then, under one job, or always.
 
-import JobStore
+import Platform
+import Runtime
+import StoreContract
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import BatchDaemon
+@testable import SQLiteStore
 
 @Suite(.timeLimit(.minutes(2)))
 struct DeviceFaultTests {

@@ -1,13 +1,17 @@
 // A daemon that works its queue off: results, order, scope, models, metrics.
 
 import Foundation
-import JobStore
+import HostDevice
+import Platform
+import Runtime
+import StoreContract
 import Synchronization
-import TTPlatform
 import Testing
-import Tokenizer
+import Tokenizers
 
 @testable import BatchDaemon
+@testable import SQLiteStore
+@testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))
 struct DrainingTests {
@@ -98,8 +102,7 @@ struct DrainingTests {
             })
         fixture.configuration.engine.threads = 1
         fixture.configuration.engine.tt.optimizations = .accuracy
-        let host = try #require(Platforms.all.platforms.first { $0.name == "host" })
-        try fixture.daemon(host).run()
+        try fixture.daemon(HostPlatform()).run()
         #expect(try fixture.results(batch).map(\.generated) == rows.map(\.token_ids))
     }
 

@@ -2,13 +2,16 @@
 
 import FakeModel
 import Foundation
-import JobStore
 import ModelFiles
+import Platform
+import Runtime
+import StoreContract
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import BatchDaemon
+@testable import SQLiteStore
+@testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))
 struct ModelTroubleTests {
@@ -245,7 +248,7 @@ extension DaemonFixture {
     func configured(model: String) -> Configuration {
         Configuration(
             databasePath: configuration.databasePath, model: model, catalogue: configuration.catalogue,
-            engine: configuration.engine, daemon: configuration.daemon)
+            engine: configuration.engine, bridge: configuration.bridge, daemon: configuration.daemon)
     }
 }
 
@@ -266,7 +269,7 @@ private final class Tries: Sendable {
 
 /// Opens fake devices whose models fail to load, or fail at a step, as a test scripts it.
 private final class LoadingPlatform: DevicePlatform {
-    let name = "fake"
+    let traits = PlatformTraits.fake
     private let load: @Sendable (ModelConfig) throws -> Void
     private let step: @Sendable (ModelConfig) throws(DeviceFault) -> Void
 
@@ -291,8 +294,8 @@ private final class LoadingPlatform: DevicePlatform {
 
 /// A device with one such model.
 private final class LoadingDevice: MeshDevice {
-    let models: ModelRegistry
-    let platformName = "fake"
+    let models: ModelRegistry<LoadingDevice>
+    let platform = PlatformTraits.fake
     let meshShape = MeshShape(rows: 1, columns: 1)
     let summary = "fake device"
 
@@ -300,7 +303,7 @@ private final class LoadingDevice: MeshDevice {
         load: @escaping @Sendable (ModelConfig) throws -> Void,
         step: @escaping @Sendable (ModelConfig) throws(DeviceFault) -> Void
     ) {
-        var registry = ModelRegistry()
+        var registry = ModelRegistry<LoadingDevice>()
         registry.register("TTLlamaForCausalLM") { initialization, _ in
             try load(initialization.config)
             let model = FakeTTModel(

@@ -1,12 +1,16 @@
 // In which order a daemon works: priorities, fair shares, turns of models, deadlines and pauses.
 
 import Foundation
-import JobStore
+import Platform
+import Runtime
+import StoreContract
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import BatchDaemon
+@testable import Intake
+@testable import SQLiteStore
+@testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))
 struct OrderTests {
@@ -65,7 +69,7 @@ struct OrderTests {
 
     @Test func whatIsNotRunByTheDeadlineExpires() throws {
         let now = Atomic(Int64(1000))
-        let clock = DaemonClock { Milliseconds(rawValue: now.load(ordering: .acquiring)) }
+        let clock = TimeSource { Milliseconds(rawValue: now.load(ordering: .acquiring)) }
         let prompts = [Prompt].some(30)
         var options = Enqueuer.Options(defaultModel: "tiny")
         options.deadline = 5000
@@ -76,9 +80,9 @@ struct OrderTests {
         let platform = FakePlatform { step throws(DeviceFault) in
             if step.number == 3 { now.store(5000, ordering: .releasing) }
         }
-        try BatchDaemon(
-            store: fixture.store, configuration: fixture.configuration, drains: true, stop: fixture.stop,
-            platforms: PlatformCatalogue([platform]), clock: clock, log: fixture.log
+        try DaemonService(
+            store: fixture.store, configuration: fixture.configuration, platforms: PlatformCatalogue([platform]),
+            drains: true, stop: fixture.stop, clock: clock, log: fixture.log
         ).run()
         let summary = try fixture.client.batch(batch)
         #expect(summary.status == .expired)

@@ -1,11 +1,15 @@
 // Several replicas behind one queue: who gets which job, and what one's fault does to the others.
 
-import JobStore
+import Platform
+import Runtime
+import StoreContract
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import BatchDaemon
+@testable import SQLiteStore
+@testable import Serving
+@testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))
 struct ReplicaTests {
@@ -14,36 +18,6 @@ struct ReplicaTests {
     init() throws {
         fixture = try DaemonFixture()
         fixture.configuration.engine.dataParallelSize = 3
-    }
-
-    private func ticket(_ number: Int64) -> ClaimTicket {
-        ClaimTicket(job: JobID(rawValue: number), batch: BatchID(rawValue: 1), attempt: 1)
-    }
-
-    @Test func aJobGoesToTheReplicaWithTheFewest() {
-        let inFlight = InFlight(replicas: 3)
-        for number in 0..<7 { inFlight.add(ticket(Int64(number))) }
-        #expect((0..<7).map { inFlight.replica(of: ticket(Int64($0))) } == [0, 1, 2, 0, 1, 2, 0])
-        inFlight.remove([ticket(1), ticket(4), ticket(2)])
-        #expect(inFlight.loads == [3, 0, 1])
-        #expect(inFlight.replica(of: ticket(1)) == nil)
-        inFlight.removePutBack([ticket(1), ticket(0)])
-        #expect(inFlight.loads == [2, 0, 1])
-        for number in 7..<10 { inFlight.add(ticket(Int64(number))) }
-        #expect((7..<10).map { inFlight.replica(of: ticket(Int64($0))) } == [1, 1, 2])
-    }
-
-    /// A replica whose jobs are short must not wait until the others have room as well.
-    @Test func oneReplicaWithRoomIsEnoughToClaim() {
-        let inFlight = InFlight(replicas: 4)
-        let replicas = Replicas((0..<4).map { _ in Mailbox() }, inFlight: inFlight, slots: 4)
-        #expect(replicas.room == 32)
-        for number in 0..<32 { inFlight.add(ticket(Int64(number))) }
-        #expect(replicas.room == 0)
-        inFlight.remove([ticket(0), ticket(1)])
-        #expect(replicas.room == 0, "less than a handful for each")
-        inFlight.remove([ticket(4)])
-        #expect(replicas.room == 3)
     }
 
     @Test func allReplicasWorkAndEachJobIsRunOnce() throws {
@@ -129,23 +103,6 @@ struct ReplicaTests {
                 #expect(result.generated == prompt.expectedTokens)
             }
         }
-    }
-
-    @Test func aStopGoesToTheReplicaThatHasTheJob() {
-        let inFlight = InFlight(replicas: 3)
-        let mailboxes = (0..<3).map { _ in Mailbox<EngineCommand>() }
-        let replicas = Replicas(mailboxes, inFlight: inFlight, slots: 4)
-        for number in 0..<6 { inFlight.add(ticket(Int64(number))) }
-        inFlight.remove([ticket(2)])
-        // 2 has ended: nobody need hear of it.
-        for number in [4, 2, 5] { replicas.stop(ticket(Int64(number))) }
-        let stopped = mailboxes.map { mailbox in
-            mailbox.receive().map { command -> Int64? in
-                guard case .stop(let ticket) = command else { return nil }
-                return ticket.job.rawValue
-            }
-        }
-        #expect(stopped == [[], [4], [5]])
     }
 
     /// Jobs of a cancelled batch free every replica for what comes after it.

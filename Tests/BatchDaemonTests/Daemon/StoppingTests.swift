@@ -1,12 +1,15 @@
 // Stopping, cancelling and idling while jobs run.
 
 import Glibc
-import JobStore
+import Platform
+import Runtime
+import StoreContract
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import BatchDaemon
+@testable import SQLiteStore
+@testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))
 struct StoppingTests {

@@ -1,12 +1,15 @@
 // Full disks, busy databases and clocks that are set back.
 
 import Foundation
-import JobStore
+import Platform
+import Runtime
+import StoreContract
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import BatchDaemon
+@testable import SQLiteStore
+@testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))
 struct StoreTroubleTests {
@@ -120,10 +123,11 @@ struct StoreTroubleTests {
         let batch = try fixture.enqueue(prompts.lines)
         let now = Atomic(Int64(10_000_000_000_000))
         // Every look at the clock finds it earlier.
-        let clock = DaemonClock { Milliseconds(rawValue: now.subtract(7_000, ordering: .relaxed).newValue) }
-        try BatchDaemon(
-            store: fixture.store, configuration: fixture.configuration, drains: true, stop: fixture.stop,
-            platforms: PlatformCatalogue([FakePlatform()]), clock: clock, log: fixture.log
+        let clock = TimeSource { Milliseconds(rawValue: now.subtract(7_000, ordering: .relaxed).newValue) }
+        try DaemonService(
+            store: fixture.store, configuration: fixture.configuration,
+            platforms: PlatformCatalogue([FakePlatform()]), drains: true, stop: fixture.stop, clock: clock,
+            log: fixture.log
         ).run()
         try fixture.expectAllSucceeded(batch, prompts)
         for result in try fixture.results(batch) {

@@ -1,10 +1,12 @@
 // The queue as a daemon sees it, when time alone changes it.
 
-import JobStore
+import Runtime
+import StoreContract
 import Synchronization
 import Testing
 
 @testable import BatchDaemon
+@testable import SQLiteStore
 
 @Suite struct WorkQueueTests {
     /// Found by the simulation: time was kept while a device was busy, and what that brought was not looked at afterwards.
@@ -17,9 +19,9 @@ import Testing
             NewIncarnation(pid: 1, host: "h", version: "v", model: "m", device: "d"), lease: lease, maxCrashes: 3, at: 9
         ).incarnation
         let now = Atomic(Int64(10))
-        var queue = WorkQueue(
+        let queue = WorkQueue(
             store: fixture.store, incarnation: life, scope: .everything, modelTurnMS: 0,
-            clock: DaemonClock { Milliseconds(rawValue: now.load(ordering: .relaxed)) }, log: fixture.log)
+            clock: TimeSource { Milliseconds(rawValue: now.load(ordering: .relaxed)) }, log: fixture.log)
         let job = try fixture.store.claim(1, of: batch, incarnation: life, at: 10)[0]
         _ = try fixture.store.release(
             [job.ticket], incarnation: life,
@@ -27,7 +29,7 @@ import Testing
         guard case .later = try queue.next() else { throw Unforeseen() }
         #expect(queue.patienceMS(atMost: 1000) == 90 && queue.patienceMS(atMost: 20) == 20)
         now.store(100, ordering: .relaxed)
-        try queue.keepTime()
+        try queue.advanceTimeIfDue()
         guard case .batch(let next) = try queue.next() else { throw Unforeseen() }
         #expect(next.id == batch)
     }

@@ -1,10 +1,14 @@
 // Which prompts of a file are claimed together.
 
-import JobStore
+import OpenAIFormats
 import PromptFiles
+import Runtime
+import StoreContract
 import Testing
 
 @testable import BatchDaemon
+@testable import Intake
+@testable import SQLiteStore
 
 @Suite struct ClaimRanksTests {
     /// The lines, counted from 1, in the order in which they are claimed.

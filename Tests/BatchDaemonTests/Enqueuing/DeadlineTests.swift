@@ -1,10 +1,12 @@
 // Deadlines as people write them.
 
 import Foundation
-import JobStore
+import Runtime
+import StoreContract
 import Testing
 
 @testable import BatchDaemon
+@testable import Intake
 
 @Suite struct DeadlineTests {
     private let zone = TimeZone(identifier: "Europe/Berlin")!

@@ -1,12 +1,18 @@
 // Files that are handed in: stored as a whole, in part where that was asked for, or not at all.
 
 import Foundation
-import JobStore
 import ModelFiles
+import OpenAIFormats
 import PromptFiles
+import Runtime
+import StoreContract
 import Testing
 
 @testable import BatchDaemon
+@testable import Intake
+@testable import ResultExport
+@testable import SQLiteStore
+@testable import Settings
 
 @Suite(.timeLimit(.minutes(1)))
 struct EnqueuerTests {
@@ -23,7 +29,7 @@ struct EnqueuerTests {
         let path = try fixture.folder.file("f.jsonl", text)
         let enqueuer = Enqueuer(
             store: fixture.client, catalogue: fixture.configuration.catalogue, options: options,
-            clock: DaemonClock { 42 })
+            clock: TimeSource { 42 })
         let errors = Reported()
         let outcome = Result { try enqueuer.enqueue(paths: [path]) { errors.all.append("\($0)") }[0] }
         return (errors.all.map { $0.replacing(fixture.folder.path + "/", with: "") }, outcome)

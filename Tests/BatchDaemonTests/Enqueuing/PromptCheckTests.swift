@@ -1,12 +1,15 @@
 // What the model's file tells about a prompt is told with the prompt's line, and nothing is stored.
 
 import Foundation
-import JobStore
+import OpenAIFormats
+import Platform
 import PromptFiles
-import TTPlatform
+import StoreContract
 import Testing
 
 @testable import BatchDaemon
+@testable import Intake
+@testable import Settings
 
 @Suite(.timeLimit(.minutes(1)))
 struct PromptCheckTests {

@@ -2,13 +2,19 @@
 
 import FakeModel
 import Foundation
-import JobStore
 import Logging
+import Platform
+import Runtime
+import SQLiteStore
+import StoreContract
 import Synchronization
-import TTPlatform
 import Testing
 
 @testable import BatchDaemon
+@testable import Intake
+@testable import ModelFiles
+@testable import Settings
+@testable import TTNNSettings
 
 /// A database, a configuration for a fake device with four slots, and short ways to use them.
 final class DaemonFixture {
@@ -38,7 +44,7 @@ final class DaemonFixture {
             databasePath: path, model: "tiny",
             catalogue: ModelCatalogue(
                 directory: folder.path, named: ["tiny": TinyModel.path, "other": TinyModel.path]),
-            engine: engine, daemon: daemon)
+            engine: engine, bridge: BridgeConfiguration(), daemon: daemon)
     }
 
     /// Enqueues lines as a client does.
@@ -54,10 +60,10 @@ final class DaemonFixture {
     func daemon(
         _ platform: any DevicePlatform, store: (any JobStore)? = nil, scope: WorkScope = .everything,
         drains: Bool = true
-    ) -> BatchDaemon {
-        BatchDaemon(
-            store: store ?? self.store, configuration: configuration, scope: scope, drains: drains, stop: stop,
-            platforms: PlatformCatalogue([platform]), log: log)
+    ) -> DaemonService {
+        DaemonService(
+            store: store ?? self.store, configuration: configuration, platforms: PlatformCatalogue([platform]),
+            scope: scope, drains: drains, stop: stop, log: log)
     }
 
     /// All results that there are, in order of input.
@@ -83,7 +89,7 @@ final class DaemonFixture {
 final class RunningDaemon: Sendable {
     private let outcome = Mailbox<Result<Void, any Error>>()
 
-    init(_ daemon: BatchDaemon) {
+    init(_ daemon: DaemonService) {
         let thread = Thread { [outcome] in outcome.send(Result { try daemon.run() }) }
         thread.stackSize = 8 << 20
         thread.start()

@@ -2,8 +2,8 @@
 
 import FakeModel
 import ModelFiles
+import Platform
 import Synchronization
-import TTPlatform
 
 /// A step that a fake device is about to run.
 struct DeviceStep {
@@ -21,7 +21,7 @@ struct DeviceStep {
 final class FakePlatform: DevicePlatform {
     typealias Script = @Sendable (DeviceStep) throws(DeviceFault) -> Void
 
-    let name = "fake"
+    let traits = PlatformTraits.fake
     private let script: Script
     private let sharesPrefixes: Bool
     private let open: @Sendable (Replica) throws -> Void

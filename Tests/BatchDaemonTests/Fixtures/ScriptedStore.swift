@@ -1,6 +1,7 @@
 // A store that fails when a test wants it to, and counts what it is asked.
 
-import JobStore
+import Runtime
+import StoreContract
 import Synchronization
 
 /// Passes everything on to a real store, once `before` has let it.
@@ -17,6 +18,10 @@ final class ScriptedStore: JobStore {
         self.store = store
         self.before = before
     }
+
+    var location: String { store.location }
+
+    func daemonPresence() throws(JobStoreError) -> DaemonPresence { try store.daemonPresence() }
 
     func claimableBatch(
         among: Set<BatchID>?, fitting model: String?
@@ -89,7 +94,7 @@ extension ScriptedStore {
         try store.retry(batch, states: states, at: now)
     }
 
-    func passTime(at now: Milliseconds) throws(JobStoreError) -> TimePassed { try store.passTime(at: now) }
+    func advanceTime(to now: Milliseconds) throws(JobStoreError) -> TimeAdvance { try store.advanceTime(to: now) }
 
     func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds? {
         try store.nextAttempt(among: among)

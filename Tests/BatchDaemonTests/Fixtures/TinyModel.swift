@@ -2,11 +2,12 @@
 
 import FakeModel
 import Foundation
-import TTPlatform
-import Tokenizer
+import Platform
+import Tokenizers
 
 @testable import BatchDaemon
 @testable import ModelFiles
+@testable import Prompts
 
 enum TinyModel {
     static let goldenFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -2,6 +2,7 @@
 // prompt tells what of them is missing.
 
 import Foundation
+import OpenAIFormats
 import PromptFiles
 
 /// A conversation made of kinds of messages, and the words that a prompt made of it must have.

@@ -2,12 +2,15 @@
 
 import Foundation
 import Jinja
-import JobStore
+import OpenAIFormats
 import PromptFiles
+import Runtime
+import StoreContract
 import Testing
-import Tokenizer
+import Tokenizers
 
 @testable import BatchDaemon
+@testable import Prompts
 
 /// What `make_continue_golden.py` has written.
 private struct Golden: Decodable {

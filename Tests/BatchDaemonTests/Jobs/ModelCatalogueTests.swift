@@ -4,6 +4,7 @@ import Foundation
 import Testing
 
 @testable import BatchDaemon
+@testable import ModelFiles
 
 @Suite struct ModelCatalogueTests {
     let folder: TemporaryFolder

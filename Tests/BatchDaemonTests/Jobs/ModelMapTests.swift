@@ -3,6 +3,7 @@
 import Testing
 
 @testable import BatchDaemon
+@testable import Intake
 
 @Suite struct ModelMapTests {
     @Test func namesAreMapped() throws {

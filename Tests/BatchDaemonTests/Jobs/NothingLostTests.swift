@@ -3,13 +3,16 @@
 
 import Foundation
 import Jinja
-import JobStore
 import ModelFiles
+import OpenAIFormats
 import PromptFiles
+import Runtime
+import StoreContract
 import Testing
-import Tokenizer
+import Tokenizers
 
 @testable import BatchDaemon
+@testable import Prompts
 
 @Suite struct NothingLostTests {
     static let templates: [String] = {

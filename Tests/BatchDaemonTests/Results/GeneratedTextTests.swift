@@ -2,9 +2,10 @@
 
 import Foundation
 import Testing
-import Tokenizer
+import Tokenizers
 
 @testable import BatchDaemon
+@testable import Serving
 
 @Suite struct GeneratedTextTests {
     private let tokenizer = TinyModel.tokenizer
@@ -19,7 +20,7 @@ import Tokenizer
 
     /// The text of `tokens`, and after how many of them a stop string ended it.
     private func run(_ tokens: [Int32], _ stops: [String]) -> (text: String, stoppedAfter: Int?) {
-        var text = GeneratedText(detokenizer: Detokenizer(tokenizer), stopStrings: stops)
+        var text = GeneratedText(tokenizer, stopStrings: stops)
         for (index, token) in tokens.enumerated() where text.append(token) { return (text.finish(), index + 1) }
         return (text.finish(), nil)
     }
@@ -66,7 +67,7 @@ import Tokenizer
     func ofSeveralTheFirstThatIsCompleteCounts(_ example: (text: String, stops: [String], rest: String, stop: String)) {
         let bytes = Array(example.text.utf8).map(token)
         for all in [bytes, tokens(example.text)] {
-            var text = GeneratedText(detokenizer: Detokenizer(tokenizer), stopStrings: example.stops)
+            var text = GeneratedText(tokenizer, stopStrings: example.stops)
             _ = all.first { text.append($0) }
             let rest = text.finish()
             #expect(rest == example.rest && text.stopString == example.stop)
@@ -91,7 +92,7 @@ import Tokenizer
         let half = token(0xE4)
         #expect(run([token(0x61), half], []) == ("a\u{FFFD}", nil))
         // Half a character behind a stop string is no part of the text.
-        var text = GeneratedText(detokenizer: Detokenizer(tokenizer), stopStrings: ["."])
+        var text = GeneratedText(tokenizer, stopStrings: ["."])
         let stopped = [0x61, UInt8(ascii: ".")].map { text.append(token($0)) }
         #expect(stopped == [false, true])
         _ = text.append(half)

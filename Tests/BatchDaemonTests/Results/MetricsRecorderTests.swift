@@ -1,14 +1,16 @@
 // Intervals of metrics from the engine's running counters.
 
-import JobStore
-import TTPlatform
+import Platform
+import Runtime
+import StoreContract
 import Testing
 
 @testable import BatchDaemon
-@testable import TTEngine
+@testable import Engine
+@testable import Serving
 
 @Suite struct MetricsRecorderTests {
-    private func step(prefilled: Int, generated: Int, steps: Int, blocks: Int) -> TimedStep {
+    private func step(prefilled: Int, generated: Int, steps: Int, blocks: Int) -> EngineStep {
         var statistics = EngineStatistics(slots: 8, kvBlocksTotal: 100)
         statistics.prefilledTokens = prefilled
         statistics.generatedTokens = generated
@@ -17,7 +19,7 @@ import Testing
         statistics.decodeSteps = steps
         statistics.decodedRows = steps * 3
         statistics.kvBlocksUsed = blocks
-        return TimedStep(kind: .decode, started: 0, ended: 1, events: [], statistics: statistics)
+        return EngineStep(report: StepReport(kind: .decode), started: 0, ended: 1, statistics: statistics)
     }
 
     private let ticket = ClaimTicket(job: JobID(rawValue: 1), batch: BatchID(rawValue: 1), attempt: 1)

@@ -1,12 +1,15 @@
 // What is said of jobs in flight: tokens, batch slots, and a rate that is that of the last half minute.
 
-import JobStore
-import TTPlatform
+import Platform
+import Runtime
+import StoreContract
 import Testing
-import Tokenizer
+import Tokenizers
 
 @testable import BatchDaemon
-@testable import TTEngine
+@testable import Engine
+@testable import Prompts
+@testable import Serving
 
 @Suite struct ProgressMeterTests {
     private let batch = BatchID(rawValue: 3)
@@ -14,16 +17,16 @@ import Tokenizer
     /// A job that has generated `tokens` of at most `most`.
     private func job(_ number: Int64, tokens: Int, most: Int = 100, of batch: BatchID? = nil) -> JobInProgress {
         let ticket = ClaimTicket(job: JobID(rawValue: number), batch: batch ?? self.batch, attempt: 1)
-        var job = JobInProgress(
-            PreparedJob(
-                ticket: ticket, created: 0, promptTokens: [1],
-                sampling: SamplingParams(token: TTSamplingParams(temperature: 0), maxTokens: most), stopStrings: [],
-                returnTokenIDs: false), detokenizer: Detokenizer(TinyModel.tokenizer))
-        let step = TimedStep(
-            kind: .decode, started: 0, ended: 1, events: [],
+        let request = PreparedRequest(
+            promptTokens: [1],
+            sampling: SamplingParams(token: TTSamplingParams(temperature: 0), maxTokens: most))
+        var generation = GenerationInProgress(request, text: GeneratedText(TinyModel.tokenizer, stopStrings: []))
+        let step = EngineStep(
+            report: StepReport(kind: .decode), started: 0, ended: 1,
             statistics: EngineStatistics(slots: 8, kvBlocksTotal: 100))
-        for _ in 0..<tokens { _ = job.take(70, isText: true, in: step) }
-        return job
+        let update = RequestUpdate(id: RequestID(Int(number)), output: .token(70))
+        for _ in 0..<tokens { _ = generation.take(update, in: step) }
+        return JobInProgress(ticket: ticket, created: 0, generation: generation)
     }
 
     private func measure(
@@ -36,7 +39,7 @@ import Tokenizer
         var meter = ProgressMeter()
         meter.noteBegin(batch, steady: 0)
         var preempted = job(3, tokens: 5)
-        preempted.notePreempted()
+        preempted.generation.notePreempted()
         let ended = JobCompletion(
             ticket: ClaimTicket(job: JobID(rawValue: 9), batch: batch, attempt: 1),
             outcome: .succeeded(Generation(text: "", finishReason: "stop")), usage: TokenUsage(completionTokens: 11))

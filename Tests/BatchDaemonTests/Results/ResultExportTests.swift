@@ -1,9 +1,13 @@
 // Output lines of jobs for every way in which they end.
 
 import BatchDaemon
-import JobStore
+import OpenAIFormats
 import PromptFiles
+import Runtime
+import StoreContract
 import Testing
+
+@testable import ResultExport
 
 @Suite struct ResultExportTests {
     private var batch = BatchSummary(
@@ -46,7 +50,7 @@ import Testing
                         finishReason: .length, promptTokens: 3, cachedTokens: 2, completionTokens: 4,
                         tokenIDs: Completion.TokenIDs(prompt: [1, 2, 3], completion: [4, 5, 6, 7]))))
         #expect(
-            output.timings == PromptFiles.JobTimings(queued: 1, prefill: 2, decode: 3, total: 6, attempt: 2))
+            output.timings == OutputLine.Timings(queued: 1, prefill: 2, decode: 3, total: 6, attempt: 2))
     }
 
     @Test func aChat() throws {

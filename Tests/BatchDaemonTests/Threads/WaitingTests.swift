@@ -1,13 +1,16 @@
 // What threads use to talk to each other and to wait.
 
 import Foundation
-import JobStore
+import Runtime
+import StoreContract
 import Testing
 
 @testable import BatchDaemon
+@testable import Platform
+@testable import Serving
 
 /// Runs `body` on a thread of its own; the event tells its end.
-private func onThread(_ body: @escaping @Sendable () -> Void) -> Event {
+func onThread(_ body: @escaping @Sendable () -> Void) -> Event {
     let ended = Event()
     Thread {
         body()
@@ -54,11 +57,11 @@ struct WaitingTests {
     }
 
     @Test func inFlightWakesForEveryNewsSinceItsCount() {
-        let inFlight = InFlight(replicas: 1)
-        inFlight.add(ticket)
-        #expect(inFlight.count == 1 && inFlight.all == [ticket])
+        let inFlight = InFlight<Int>(replicas: 1)
+        inFlight.add(RequestID(1), 7)
+        #expect(inFlight.count == 1 && inFlight.all == [7])
         let seen = inFlight.newsCount
-        inFlight.remove([ticket])
+        inFlight.remove([RequestID(1)])
         // The news came before the wait, and is not slept over.
         inFlight.waitForNews(since: seen, atMost: .seconds(3600))
         #expect(inFlight.count == 0)

@@ -2,7 +2,7 @@
 
 import CHostKernels
 import Glibc
-import TTPlatform
+import Platform
 
 extension StageOperation {
     /// Does the items of `part`.

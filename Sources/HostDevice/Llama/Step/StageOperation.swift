@@ -1,7 +1,7 @@
 // What a stage of a step does: plain data, so that going through a trace touches no reference counts.
 
 import CHostKernels
-import TTPlatform
+import Platform
 
 /// A stage's work, over parts of its items.
 enum StageOperation: BitwiseCopyable {

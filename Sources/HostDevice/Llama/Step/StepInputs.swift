@@ -1,6 +1,6 @@
 // What changes from step to step: the tokens that go in, and the rows that something is wanted of.
 
-import TTPlatform
+import Platform
 
 /// A token on its way through the layers.
 struct StepToken: BitwiseCopyable {

@@ -1,7 +1,7 @@
 // The activations of a tile of tokens, allocated once: memory stays flat however many tokens a step has.
 
 import CHostKernels
-import TTPlatform
+import Platform
 
 /// Activations of up to `tokens` tokens, and scratch memory of each thread.
 ///

@@ -1,0 +1,211 @@
+// The daemon: owns the database, loads the model whose turn it is, works the queue off, and survives its device.
+
+import Failpoints
+import Foundation
+public import Logging
+public import Platform
+public import Runtime
+import Serving
+public import Settings
+public import StoreContract
+
+/// Works a queue off on one device. `run()` blocks the thread that calls it.
+public struct DaemonService: Sendable {
+    private let store: any JobStore
+    private let configuration: Configuration
+    private let platforms: PlatformCatalogue
+    private let scope: WorkScope
+    private let drains: Bool
+    private let stop: StopSignal
+    private let clock: TimeSource
+    private let log: Logger
+
+    /// A daemon for `store`.
+    ///
+    /// - Parameters:
+    ///   - platforms: where the configuration's device is looked for.
+    ///   - drains: it ends when no job in `scope` is left.
+    ///   - stop: asks it to end before.
+    public init(
+        store: any JobStore, configuration: Configuration, platforms: PlatformCatalogue,
+        scope: WorkScope = .everything, drains: Bool, stop: StopSignal, clock: TimeSource = .system, log: Logger
+    ) {
+        self.store = store
+        self.configuration = configuration
+        self.platforms = platforms
+        self.scope = scope
+        self.drains = drains
+        self.stop = stop
+        self.clock = clock
+        self.log = log
+    }
+
+    /// Takes the queue and works until it is drained or told to stop.
+    ///
+    /// - Throws: `JobStoreError` (`.daemonRunning` if another daemon owns the queue), `DaemonError`, and what opening the
+    ///   device or the configured model throws.
+    public func run() throws {
+        let lease = try store.acquireLease()
+        defer { lease.release() }
+        failpoint("daemon.leased")
+        try run(lease)
+    }
+
+    /// The same with a lease that the caller has taken.
+    public func run(_ lease: any DaemonLease) throws {
+        let opened = try store.openIncarnation(
+            NewIncarnation(
+                pid: getpid(), host: ProcessInfo.processInfo.hostName, version: Version.current,
+                model: configuration.model, device: configuration.engine.device),
+            lease: lease, maxCrashes: configuration.daemon.maxCrashes, at: clock.now)
+        if opened.orphans.requeued + opened.orphans.failed > 0 {
+            log.warning(
+                "the last daemon died: \(opened.orphans.requeued) jobs are back in the queue, \(opened.orphans.failed) failed"
+            )
+        }
+        for draft in try store.sweepOrphanedDrafts() {
+            log.warning("removed \(draft), whose writing or pruning had died")
+        }
+        for batch in try store.completeCancellations(at: clock.now) { log.info("finished cancelling \(batch)") }
+        let loop = DaemonLoop(
+            store: store, incarnation: opened.incarnation, scope: scope, settings: configuration.daemon, drains: drains,
+            stop: stop, clock: clock, log: log)
+        defer {
+            do throws(JobStoreError) {
+                failpoint("daemon.stopping")
+                try store.closeIncarnation(opened.incarnation, at: clock.now)
+                try store.settle()
+                failpoint("daemon.settled")
+            } catch {
+                log.error("could not close \(opened.incarnation): \(error)")
+            }
+        }
+        try loop.blameLoading(configuration.model)
+        let watch = store.watch { [stop] in stop.wake() }
+        defer { watch?.end() }
+        log.info("\(opened.incarnation) owns the queue")
+        try work(loop)
+        log.info("\(opened.incarnation) has ended")
+    }
+
+    private func work(_ loop: DaemonLoop) throws {
+        let host = ModelHost(
+            configuration.engine, platforms: platforms, isStopping: { [stop] in stop.level != .none }, clock: clock,
+            log: log)
+        // Its devices are closed before the incarnation is.
+        defer { host.close() }
+        var loop = loop
+        while true {
+            let wakeUps = stop.wakeUpCount
+            switch try loop.poll() {
+            case .end: return
+            case .wait(let milliseconds): stop.wait(seconds: Double(milliseconds) / 1000, since: wakeUps)
+            case .run(let batch):
+                let end = try runSession(for: batch, on: host, &loop)
+                switch end {
+                case .deviceFailed, .modelFailed: host.close()
+                case .outOfWork, .stopped: break
+                }
+                let delay = try loop.note(end)
+                if delay > 0 { stop.wait(seconds: Double(delay) / 1000) }
+            }
+        }
+    }
+
+    /// Loads the batch's model, unless it is loaded, and works. A batch whose model cannot be had is put off, and fails as a
+    /// whole after some tries, or at once where that does not pass, rather than waiting for ever or keeping others from their
+    /// turn. `retry` runs it again.
+    ///
+    /// A device that cannot be opened or loaded now has failed like one that fails under a job, unless it would fail again.
+    private func runSession(
+        for batch: ClaimableBatch, on host: ModelHost, _ loop: inout DaemonLoop
+    ) throws -> SessionEnd {
+        if let error = try persistently({ () throws(JobStoreError) in try loop.refusal(of: batch.id) }) ?? nil {
+            try fail(batch, error, &loop)
+            return .outOfWork
+        }
+        let model = RequestedModel(batch, configuration)
+        let loaded: ModelHost.Loaded
+        do {
+            loaded = try load(model, for: batch, on: host, loop)
+        } catch let failure as ModelFailure {
+            // What was given up because of the stop is no failure.
+            if stop.level != .none {
+                log.warning("\(failure)")
+                return .stopped
+            }
+            if case .device(let fault) = failure.cause {
+                log.error("\(fault)")
+                return .deviceFailed(EngineFailure(fault: fault), finished: 0, failedSuspects: 0)
+            }
+            guard let refusal = ModelRefusal(failure, of: model) else { throw failure.underlying }
+            try refuse(batch, refusal, &loop)
+            return .outOfWork
+        }
+        var session = Session(
+            model: loaded, on: host, loop, settings: configuration.daemon, stop: stop, drains: drains, clock: clock,
+            log: log)
+        let end = try session.run()
+        switch end {
+        case .modelFailed(let failure), .deviceFailed(let failure, _, _):
+            guard let refusal = ModelRefusal(ModelFailure(failure.fault), of: model) else { return end }
+            try refuse(batch, refusal, &loop)
+            return .modelFailed(failure)
+        case .outOfWork, .stopped: return end
+        }
+    }
+
+    /// The model, loaded. Whose model is being loaded stands in the store meanwhile, for the case that the daemon dies of it.
+    private func load(
+        _ model: RequestedModel, for batch: ClaimableBatch, on host: ModelHost, _ loop: DaemonLoop
+    ) throws -> ModelHost.Loaded {
+        if let loaded = host.loaded, loaded.name == model.name { return loaded }
+        let incarnation = loop.queue.incarnation
+        func note(_ batch: BatchID?) throws(JobStoreError) {
+            try persistently { () throws(JobStoreError) in
+                try store.noteLoading(for: batch, incarnation: incarnation)
+            }
+        }
+        try note(batch.id)
+        let loaded: ModelHost.Loaded
+        do {
+            let opened = try OpenedModel(model.name, in: configuration.catalogue)
+            failpoint("session.loading")
+            loaded = try host.load(opened)
+        } catch {
+            try note(nil)
+            throw error
+        }
+        try note(nil)
+        return loaded
+    }
+
+    private func refuse(_ batch: ClaimableBatch, _ refusal: ModelRefusal, _ loop: inout DaemonLoop) throws {
+        let error = try persistently { () throws(JobStoreError) in
+            try loop.refuse(batch.id, because: refusal)
+        }
+        if let error = error ?? nil { try fail(batch, error, &loop) }
+    }
+
+    private func fail(_ batch: ClaimableBatch, _ error: JobError, _ loop: inout DaemonLoop) throws(JobStoreError) {
+        while try persistently({ () throws(JobStoreError) in try loop.failJobs(of: batch, error) }) == false {}
+    }
+
+    /// Runs `body` until the store is in order; nil if the daemon was told to stop before. Jobs that were claimed go
+    /// back when the incarnation is closed.
+    @discardableResult
+    private func persistently<Value>(_ body: () throws(JobStoreError) -> Value) throws(JobStoreError) -> Value? {
+        var backoff = StoreBackoff(consequence: "the daemon waits", log: log)
+        while true {
+            do throws(JobStoreError) {
+                let value = try body()
+                backoff.reset()
+                return value
+            } catch {
+                try backoff.note(error)
+                if stop.level != .none { return nil }
+                stop.wait(seconds: Double(configuration.daemon.storeRetryMS) / 1000)
+            }
+        }
+    }
+}

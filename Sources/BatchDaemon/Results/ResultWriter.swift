@@ -1,0 +1,297 @@
+// The thread behind the engines: it takes their reports, and has results, metrics and progress written.
+
+import Engine
+import Failpoints
+import Foundation
+import Logging
+import Platform
+import Prompts
+import Runtime
+import Serving
+import Settings
+import StoreContract
+
+/// What the writer is told.
+enum WriterMessage: Sendable {
+    /// A job is about to go to an engine.
+    case admitted(RequestID, ClaimTicket, PreparedRequest, created: Milliseconds)
+    /// A job that cannot run.
+    case unfit(RequestID, ClaimTicket, JobError)
+    /// A job whose result is not wanted any more.
+    case revoked(RequestID)
+    /// The report of a replica's engine.
+    case engine(EngineReport, of: Replica)
+    /// Jobs that no engine has seen, submitted and not: they go back.
+    case unseen([RequestID], [ClaimTicket])
+    /// Commit what there is, and end.
+    case end
+}
+
+/// Writes the results of one session. Its own thread runs `run()`; others talk to it through `mailbox`.
+///
+/// The device never waits for this thread. A job is no longer in flight when its result is on its way to the store. While a
+/// disk is full or the database is busy, everything waits here and is tried again: nothing is lost or failed.
+final class ResultWriter: @unchecked Sendable {
+    /// Where the session's threads send what they know.
+    let mailbox: Mailbox<WriterMessage>
+
+    private let queue: WorkQueue
+    private let replicas: Replicas<ClaimTicket>
+    private let settings: DaemonSettings
+    private let stop: StopSignal
+    private let bisection: Bisection
+    private let newText: @Sendable ([String]) -> GeneratedText
+    private let clock: TimeSource
+    private let log: Logger
+    private let ended = DispatchSemaphore(value: 0)
+    private let lock = NSLock()
+    private var sharedOutcome = SessionOutcome()
+
+    // Only the writer's thread uses these.
+    private var jobs: [RequestID: JobInProgress] = [:]
+    private var pending = PendingWrites()
+    private var metrics: MetricsJournal
+    private var progress = ProgressReporter()
+    private var backoff: StoreBackoff
+    /// When to try again after an error of the store, by the steady clock.
+    private var retryDue: Int64?
+    private var isEnding = false
+
+    init(
+        _ mailbox: Mailbox<WriterMessage>, _ queue: WorkQueue, _ replicas: Replicas<ClaimTicket>,
+        settings: DaemonSettings, stop: StopSignal, bisection: Bisection,
+        newText: @escaping @Sendable ([String]) -> GeneratedText, clock: TimeSource, log: Logger
+    ) {
+        self.mailbox = mailbox
+        self.queue = queue
+        self.replicas = replicas
+        self.settings = settings
+        self.stop = stop
+        self.bisection = bisection
+        self.newText = newText
+        self.clock = clock
+        self.log = log
+        metrics = MetricsJournal(queue.incarnation, settings, clock)
+        backoff = StoreBackoff(consequence: "results wait in memory", log: log)
+    }
+
+    /// What has become of the session so far.
+    var outcome: SessionOutcome { lock.withLock { sharedOutcome } }
+
+    private func change(_ body: (inout SessionOutcome) -> Void) { lock.withLock { body(&sharedOutcome) } }
+
+    /// Starts the thread.
+    func start() {
+        let thread = Thread { [self] in
+            run()
+            ended.signal()
+        }
+        thread.name = "writer"
+        thread.start()
+    }
+
+    /// Commits what there is and waits for the thread's end.
+    func end() {
+        mailbox.send(.end)
+        ended.wait()
+    }
+
+    private func run() {
+        while hasMore { poll(mailbox.receiveWaiting(atMost: .milliseconds(patienceMS))) }
+    }
+
+    /// Whether the writer has not been told to end, or has something left to write.
+    var hasMore: Bool { !isEnding || !pending.isEmpty || metrics.hasUnwritten }
+
+    /// Takes messages, and writes what is due.
+    func poll(_ messages: [WriterMessage]) {
+        for message in messages { take(message) }
+        if let retryDue, retryDue > clock.steady { return }
+        write()
+    }
+
+    /// How long to wait for a message before there is something else to do.
+    private var patienceMS: Int64 {
+        if let retryDue { return max(0, retryDue - clock.steady) }
+        if isEnding { return 0 }
+        let due = [pending.due, progress.due].reduce(metrics.due) { min($0, $1 ?? $0) }
+        return max(0, due - clock.steady)
+    }
+}
+
+// MARK: - Messages
+
+extension ResultWriter {
+    private func take(_ message: WriterMessage) {
+        switch message {
+        case .admitted(let id, let ticket, let request, let created):
+            jobs[id] = JobInProgress(
+                ticket: ticket, created: created,
+                generation: GenerationInProgress(request, text: newText(request.stopStrings)))
+            progress.meter.noteBegin(ticket.batch, steady: clock.steady)
+        case .unfit(let id, let ticket, let error): fail(id, ticket, error)
+        case .revoked(let id):
+            forget(id)
+            replicas.inFlight.remove([id])
+        case .engine(let report, let replica): take(report, of: replica)
+        case .unseen(let ids, let tickets):
+            release(ids, because: .stopping)
+            pending.release([], tickets, because: .stopping)
+        case .end: isEnding = true
+        }
+    }
+
+    private func take(_ report: EngineReport, of replica: Replica) {
+        switch report {
+        case .refused(let id, let refusal):
+            guard let job = jobs[id] else { return }
+            fail(
+                id, job.ticket,
+                JobError(
+                    code: refusal.code, message: refusal.description, status: 400, param: job.field(of: refusal)))
+        case .step(let step): take(step, of: replica)
+        case .putBack(let ids): release(ids, because: .stopping)
+        case .fault(let fault, let ids): take(fault, under: ids, of: replica)
+        }
+    }
+
+    private func take(_ fault: DeviceFault, under ids: [RequestID], of replica: Replica) {
+        let failure = EngineFailure(fault: fault, replica: replica)
+        log.error("\(failure)")
+        // What fails under any job is no job's fault.
+        let blamed = fault.cause == .device ? bisection.note(faultUnder: ids.map { JobID($0) }) : []
+        release(
+            ids.filter { blamed.contains(JobID($0)) },
+            because: .crash(maxCrashes: settings.maxCrashes, backoff: settings.backoff, because: fault.description))
+        release(ids.filter { !blamed.contains(JobID($0)) }, because: .stopping)
+        change { $0.engineFailure = failure }
+        replicas.inFlight.nudge()
+    }
+
+    private func take(_ step: EngineStep, of replica: Replica) {
+        metrics.recorder.count(step, of: replica)
+        for id in step.report.preempted { jobs[id]?.generation.notePreempted() }
+        for update in step.report.updates {
+            // A job that has ended by its text may get tokens until the engine hears of it.
+            guard let end = jobs[update.id]?.generation.take(update, in: step) else { continue }
+            switch end {
+            case .goesOn: break
+            case .ended: succeed(update.id)
+            case .endedByText(let engineGoesOn):
+                if engineGoesOn { replicas.cancel(update.id) }
+                succeed(update.id)
+            case .bad(let bad):
+                let ticket = jobs[update.id]!.ticket
+                log.error("\(ticket.job) of \(ticket.batch) got \(bad.reason)")
+                release(
+                    [update.id],
+                    because: .badOutput(
+                        maxBadOutputs: settings.maxBadOutputs, backoff: settings.backoff, because: bad.reason))
+            }
+        }
+    }
+
+    private func succeed(_ id: RequestID) {
+        guard var job = forget(id) else { return }
+        add(job.completion(at: clock.now), id)
+    }
+
+    private func fail(_ id: RequestID, _ ticket: ClaimTicket, _ error: JobError) {
+        forget(id)
+        add(JobCompletion(ticket: ticket, outcome: .failed(error)), id)
+    }
+
+    private func add(_ completion: JobCompletion, _ id: RequestID) {
+        failpoint("writer.ended")
+        pending.add(completion, due: clock.steady + settings.commitIntervalMS)
+        metrics.recorder.count(finished: completion)
+        replicas.inFlight.remove([id])
+    }
+
+    /// Puts jobs back that have no result yet.
+    private func release(_ ids: [RequestID], because reason: ReleaseReason) {
+        let unfinished = ids.filter { jobs[$0] != nil }
+        pending.release(unfinished, unfinished.compactMap { forget($0)?.ticket }, because: reason)
+    }
+
+    /// Takes a job out of the books of those in flight.
+    @discardableResult
+    private func forget(_ id: RequestID) -> JobInProgress? {
+        guard let job = jobs.removeValue(forKey: id) else { return nil }
+        progress.meter.noteEnd(job.ticket.batch, tokens: job.generation.tokens.count)
+        return job
+    }
+}
+
+// MARK: - The store
+
+extension ResultWriter {
+    /// Writes what is due; after an error, and at the end, everything.
+    private func write() {
+        guard outcome.storeFailure == nil else { return discard() }
+        do throws(JobStoreError) {
+            let everything = isEnding || retryDue != nil
+            if everything || pending.completions.count >= settings.commitGroupSize || isOver(pending.due) {
+                let finished = try pending.commit(to: queue, log)
+                change { $0.finished += finished }
+            }
+            while let release = try pending.putBackFirst(to: queue, log) {
+                replicas.inFlight.removePutBack(release.ids)
+                change { $0.failedSuspects += release.failed }
+            }
+            try metrics.write(to: queue.store, isEnding: isEnding)
+            if retryDue != nil { resume() }
+            backoff.reset()
+        } catch {
+            return meet(error)
+        }
+        if !isEnding { progress.report(jobs.values, uncommitted: pending.completions, to: queue) }
+    }
+
+    private func isOver(_ due: Int64?) -> Bool { due.map { $0 <= clock.steady } ?? false }
+
+    private func meet(_ error: JobStoreError) {
+        do throws(JobStoreError) {
+            try backoff.note(error)
+            // Giving up is safe: the jobs are still this incarnation's and go back to the queue. So a daemon that is to stop
+            // does not wait for a full disk longer than for running jobs.
+            guard isEnding, stop.isGraceOver(.milliseconds(settings.graceMS)) else {
+                retryDue = clock.steady + settings.storeRetryMS
+                change { $0.isWaitingForStore = true }
+                return
+            }
+        } catch {
+            // It will not pass: that is giving up, too.
+        }
+        if !pending.isEmpty {
+            log.error(
+                """
+                \(pending.completions.count) results could not be written (\(error)); their jobs, and those in flight, run \
+                again with the next start
+                """)
+        }
+        change { $0.storeFailure = error }
+        discard()
+        replicas.inFlight.nudge()
+    }
+
+    /// What waited has been written.
+    private func resume() {
+        retryDue = nil
+        change { $0.isWaitingForStore = false }
+        replicas.inFlight.nudge()
+    }
+
+    /// After the store has failed for good.
+    private func discard() {
+        replicas.inFlight.remove(pending.putBackIDs)
+        pending = PendingWrites()
+        metrics = MetricsJournal(queue.incarnation, settings, clock)
+        retryDue = nil
+    }
+}
+
+extension JobID {
+    /// The job whose request it is.
+    fileprivate init(_ id: RequestID) { self.init(rawValue: Int64(id.number)) }
+}

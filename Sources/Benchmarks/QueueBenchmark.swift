@@ -1,0 +1,186 @@
+// How fast the queue is on a disk: the store's own operations, on a database that is made for it and deleted.
+
+import Foundation
+import OpenAIFormats
+import ResultExport
+import Runtime
+public import StoreContract
+
+/// What was measured.
+public struct QueueMeasurement: Sendable {
+    /// Jobs that were stored a second, in drafts as `enqueue` writes them.
+    public var storedPerSecond = 0.0
+    /// Milliseconds of claims, ascending.
+    public var claimMS: [Double] = []
+    /// Jobs ended a second, in groups as large as the claims.
+    public var finishedPerSecond = 0.0
+    /// Jobs a second that were claimed and ended, both in groups.
+    public var workedPerSecond = 0.0
+    /// Output lines a second, read and encoded.
+    public var exportedPerSecond = 0.0
+    /// From opening the database, with the last daemon dead, to the first claim.
+    public var restartMS = 0.0
+    /// The longest the write-ahead log has been.
+    public var walBytes: Int64 = 0
+    /// The database at the end.
+    public var databaseBytes: Int64 = 0
+
+    /// The claim that is slower than so many of a hundred.
+    public func claimMS(percentile: Double) -> Double {
+        claimMS.isEmpty ? 0 : claimMS[min(claimMS.count - 1, Int(Double(claimMS.count) * percentile / 100))]
+    }
+}
+
+/// A store whose size on disk can be asked for.
+public typealias BenchmarkedStore = DatabaseUpkeep & JobStore
+
+/// Measures a store.
+public struct QueueBenchmark: Sendable {
+    /// Jobs that are worked.
+    public var jobs = 100_000
+    /// Jobs that had ended before, and jobs that wait all the time.
+    public var history = 0
+    /// Jobs in a claim, and in a group of ends.
+    public var group = 64
+
+    private static let body = Array(
+        #"{"prompt":"Summarise the following in one sentence, please: 123456","max_tokens":16}"#.utf8)
+
+    private let open: @Sendable (String) throws -> any BenchmarkedStore
+
+    /// The defaults.
+    ///
+    /// - Parameter open: opens the database at a path, and makes it where there is none.
+    public init(open: @escaping @Sendable (String) throws -> any BenchmarkedStore) { self.open = open }
+
+    /// Makes a database at `path`, where none may be, and leaves it there.
+    public func run(path: String) throws -> QueueMeasurement {
+        var result = QueueMeasurement()
+        do {
+            let store = try open(path)
+            let lease = try store.acquireLease()
+            let life = try begin(store, lease)
+            if history > 0 {
+                try enqueue(history, store)
+                _ = try work(store, life, group: 1000)
+                try enqueue(history, store)
+            }
+            let seconds = try timed { try enqueue(jobs, store) }
+            result.storedPerSecond = Double(jobs) / seconds
+            try measureWork(store, life, &result)
+            result.exportedPerSecond = try export(store)
+            result.walBytes = max(result.walBytes, try store.walBytes())
+            lease.release()
+        }
+        // The incarnation is open: what follows is the start after a death.
+        result.restartMS =
+            try 1000
+            * timed {
+                let store = try open(path)
+                let lease = try store.acquireLease()
+                let life = try begin(store, lease)
+                _ = try store.sweepOrphanedDrafts()
+                _ = try store.completeCancellations(at: TimeSource.system.now)
+                if let batch = try store.claimableBatch(among: nil) {
+                    _ = try store.claim(group, of: batch.id, incarnation: life, at: TimeSource.system.now)
+                }
+                lease.release()
+            }
+        result.databaseBytes = Int64(try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0)
+        return result
+    }
+
+    /// Claims and ends `jobs` jobs, oldest batch first; with a history that is the batch which waited all the time.
+    private func measureWork(
+        _ store: any BenchmarkedStore, _ life: Incarnation, _ result: inout QueueMeasurement
+    ) throws {
+        var claimSeconds: [Double] = []
+        var finishSeconds = 0.0
+        var done = 0
+        while done < jobs, let batch = try store.claimableBatch(among: nil) {
+            var claimed: [ClaimedJob] = []
+            claimSeconds.append(
+                try timed {
+                    claimed = try store.claim(
+                        min(group, jobs - done), of: batch.id, incarnation: life, at: TimeSource.system.now)
+                })
+            finishSeconds += try timed {
+                _ = try store.finish(claimed.map(Self.completion), incarnation: life, at: TimeSource.system.now)
+            }
+            done += claimed.count
+            result.walBytes = max(result.walBytes, try store.walBytes())
+            try store.maintain()
+        }
+        result.claimMS = claimSeconds.map { 1000 * $0 }.sorted()
+        result.finishedPerSecond = Double(done) / finishSeconds
+        result.workedPerSecond = Double(done) / (finishSeconds + claimSeconds.reduce(0, +))
+    }
+
+    private func work(_ store: any BenchmarkedStore, _ life: Incarnation, group: Int) throws -> Int {
+        var done = 0
+        while let batch = try store.claimableBatch(among: nil) {
+            let claimed = try store.claim(group, of: batch.id, incarnation: life, at: TimeSource.system.now)
+            _ = try store.finish(claimed.map(Self.completion), incarnation: life, at: TimeSource.system.now)
+            try store.maintain()
+            done += claimed.count
+        }
+        return done
+    }
+
+    private func begin(_ store: any BenchmarkedStore, _ lease: any DaemonLease) throws -> Incarnation {
+        try store.openIncarnation(
+            NewIncarnation(pid: getpid(), host: "", version: "", model: "", device: "none"), lease: lease,
+            maxCrashes: 3, at: TimeSource.system.now
+        ).incarnation
+    }
+
+    private func enqueue(_ count: Int, _ store: any BenchmarkedStore) throws {
+        let draft = try store.beginBatch(NewBatch(name: "bench"), at: TimeSource.system.now)
+        var line: Int64 = 0
+        while line < count {
+            let chunk = min(2000, Int64(count) - line)
+            _ = try draft.append(
+                (line + 1...line + chunk).map {
+                    NewJob(line: $0, customID: "job-\($0)", endpoint: "/v1/completions", body: Self.body)
+                })
+            line += chunk
+            // As the daemon does meanwhile.
+            try store.maintain()
+        }
+        _ = try draft.commit(at: TimeSource.system.now)
+    }
+
+    private static func completion(_ job: ClaimedJob) -> JobCompletion {
+        JobCompletion(
+            ticket: job.ticket,
+            outcome: .succeeded(
+                Generation(text: "An answer of some sixty characters, as models give them: 123.", finishReason: "stop")),
+            usage: TokenUsage(promptTokens: 12, cachedTokens: 0, completionTokens: 16),
+            timings: JobTimings(queuedMS: 1, prefillMS: 1, decodeMS: 1, totalMS: 3))
+    }
+
+    /// Output lines a second, of the first batch that has any.
+    private func export(_ store: any BenchmarkedStore) throws -> Double {
+        let batch = try store.batch(BatchID(rawValue: 1))
+        var lines = 0
+        var bytes: [UInt8] = []
+        let seconds = try timed {
+            var cursor = store.resultsCursor(ResultQuery(batch: batch.id, order: .input, states: JobState.terminal))
+            while case let page = try cursor.nextPage(), !page.isEmpty {
+                for result in page {
+                    guard let line = OutputLine(result, batch: batch) else { continue }
+                    line.encode(into: &bytes)
+                    lines += 1
+                }
+                bytes.removeAll(keepingCapacity: true)
+            }
+        }
+        return Double(lines) / seconds
+    }
+
+    private func timed(_ body: () throws -> Void) rethrows -> Double {
+        let began = ContinuousClock.now
+        try body()
+        return (ContinuousClock.now - began) / .seconds(1)
+    }
+}

@@ -1,0 +1,95 @@
+// A check of everything that must always hold between steps, for tests and for a daemon in doubt.
+
+import Platform
+
+/// Something that must always hold did not.
+public struct IntegrityViolation: Error, CustomStringConvertible {
+    /// What was found.
+    public let description: String
+}
+
+extension Scheduler {
+    /// Throws the first violation found.
+    ///
+    /// - Parameter prefilling: the rows of a prefill step that is under way.
+    func checkIntegrity(prefilling: [RequestID]) throws(IntegrityViolation) {
+        try checkQueues()
+        try checkBlocks()
+        for id in running { try checkSharing(of: requests[id]!, isPrefilling: prefilling.contains(id)) }
+    }
+
+    private func checkQueues() throws(IntegrityViolation) {
+        try require(running.count <= limits.maxNumSeqs, "\(running.count) rows in \(limits.maxNumSeqs) slots")
+        for (name, queue) in [("waiting", waiting), ("running", running)] {
+            let arrivals = queue.compactMap { requests[$0]?.arrival }
+            try require(
+                zip(arrivals, arrivals.dropFirst()).allSatisfy(<), "\(name) is not in order of arrival: \(queue)")
+        }
+        try require(
+            waiting.count + running.count == requests.count,
+            "\(waiting.count) waiting and \(running.count) running, but \(requests.count) requests")
+        for id in waiting {
+            guard case .waiting(let overtaken)? = requests[id]?.phase else {
+                throw IntegrityViolation(description: "\(id) is queued as waiting but does not wait")
+            }
+            try require(overtaken <= overtakingLimit, "\(id) was overtaken \(overtaken) times")
+        }
+        for id in running {
+            guard case .running(let blocks, _)? = requests[id]?.phase else {
+                throw IntegrityViolation(description: "\(id) is in the batch but does not run")
+            }
+            // The newest token's keys and values are written by the next step, which brings the block for them.
+            let tokens = requests[id]!.tokens.count
+            let range = pool.blocksNeeded(forTokens: tokens - 1)...pool.blocksNeeded(forTokens: tokens)
+            try require(range.contains(blocks.count), "\(id) has \(blocks.count) blocks for \(tokens) tokens")
+        }
+    }
+
+    private func checkBlocks() throws(IntegrityViolation) {
+        var owners = Array(repeating: Int32(0), count: pool.owners.count)
+        for request in requests.values {
+            try require(Set(request.blocks).count == request.blocks.count, "\(request.id) owns a block twice")
+            try require(
+                request.blocks.allSatisfy(pool.blocks.contains), "\(request.id) owns a block outside of \(pool.blocks)")
+            for block in request.blocks { owners[Int(block)] += 1 }
+        }
+        try require(owners == pool.owners, "blocks are counted as owned by others than their owners")
+        let free = pool.freeBlocks
+        try require(Set(free).count == free.count, "a block is free twice")
+        try require(
+            free.allSatisfy { pool.blocks.contains($0) && owners[Int($0)] == 0 },
+            "a free block has an owner, or is none")
+        let used = owners.filter { $0 > 0 }.count
+        try require(
+            used + free.count == pool.totalCount, "\(used) blocks used and \(free.count) free of \(pool.totalCount)")
+    }
+
+    /// What is known of a request's blocks is what they hold, and the block that is written next has no other owner.
+    private func checkSharing(of request: EngineRequest, isPrefilling: Bool) throws(IntegrityViolation) {
+        guard case .running(let blocks, let known) = request.phase else { return }
+        // All tokens but the newest have their keys and values.
+        let written = request.tokens.dropLast()
+        let full = written.count / pool.blockSize
+        // Of a prompt that is being prefilled, what was known before.
+        let expected = limits.prefixSharing != .none ? (isPrefilling ? min(full, known.blockCount) : full) : 0
+        try require(
+            known.blockCount == expected,
+            "\(request.id) has \(full) full blocks, and \(known.blockCount) are known")
+        for (index, block) in blocks.enumerated() {
+            let content = pool.content(of: block)
+            if index < known.blockCount {
+                let tokens = written[index * pool.blockSize..<(index + 1) * pool.blockSize]
+                try require(content == nil || content?.tokens == tokens, "block \(block) is known by other tokens")
+            } else {
+                try require(content == nil, "\(request.id) writes into block \(block), which is known as full")
+                try require(pool.owners[Int(block)] == 1, "\(request.id) writes into block \(block) of two owners")
+            }
+        }
+    }
+
+    private func require(
+        _ condition: Bool, _ description: @autoclosure () -> String
+    ) throws(IntegrityViolation) {
+        if !condition { throw IntegrityViolation(description: description()) }
+    }
+}

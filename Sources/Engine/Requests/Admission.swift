@@ -1,0 +1,32 @@
+// Which requests can run within an engine's limits.
+
+import Platform
+
+extension StepLimits {
+    var promptBounds: PromptBounds {
+        PromptBounds(
+            maxModelLen: maxModelLen, canRaiseMaxModelLen: canRaiseMaxModelLen, vocabularySize: vocabularySize)
+    }
+
+    /// Tokens that the whole KV pool holds.
+    var cacheTokens: Int { kvCache.blockCount * kvCache.blockSize }
+
+    /// Longest sequence that can run: the model's length, or the whole KV pool where that is smaller.
+    var maxSequenceLength: Int { min(maxModelLen, cacheTokens) }
+
+    /// Throws if a request cannot run within these limits on a model that ends with `endOfGeneration`.
+    func admit(
+        prompt: [Int32], sampling: SamplingParams, endOfGeneration: Set<Int32>
+    ) throws(RequestRefusal) {
+        try promptBounds.admit(prompt)
+        if prompt.count >= cacheTokens {
+            throw .promptExceedsKVCache(tokens: prompt.count, cacheTokens: cacheTokens)
+        }
+        do {
+            try TTPlatform.validateRequest(
+                sampling, vocabularySize: vocabularySize, endOfGeneration: endOfGeneration)
+        } catch {
+            throw .parameter(error)
+        }
+    }
+}

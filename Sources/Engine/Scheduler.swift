@@ -1,0 +1,257 @@
+// Which requests run in the next step: prefill first, never mixed with decode (DESIGN.md §4; contract §4).
+
+import Platform
+
+/// The requests in flight, their KV blocks, and the choice of the next step.
+///
+/// Rules, and why nothing waits for ever:
+///
+/// - *Order.* Requests are served in the order of arrival; a preempted one takes its old place in the queue.
+/// - *Admission.* A waiting request is prefilled when a slot is free, its tokens fit into what is left of the step's
+///   token budget, and its blocks leave the watermark free, which running requests grow into. When nothing runs, the
+///   watermark is waived: every request that was accepted fits the whole pool.
+/// - *Sharing.* A request takes the blocks of its longest beginning that is in the cache, as far as the device can begin
+///   behind them; where it can begin anywhere, it copies the block that begins as it goes on. It computes the rest. Only
+///   full blocks are shared and at least its last token is computed, so nobody writes into a block of two owners. What is
+///   computed in a step cannot be shared before the next: a request that could then save a block waits for it. It waits
+///   for an older one that is admitted in the step, so never longer than there are older ones; who passes it meanwhile
+///   overtakes it.
+/// - *Overtaking.* A request that does not fit may be overtaken by newer ones that do: at most `overtakingLimit` times
+///   a wait. Then nothing newer is admitted before it, and what runs drains until it fits.
+/// - *Preemption.* When a decode step needs a block and none is free, the newest running request is preempted. The
+///   oldest therefore keeps its blocks and gets a token in every decode step, until it ends and another is the oldest.
+/// - *Prefill first, within bounds.* After `prefillStreakLimit` prefill steps in a row the running requests decode
+///   once. Filling an empty batch never takes more steps than that; only a stream of requests that end with their first
+///   token would, and it must not starve the others.
+struct Scheduler {
+    /// A step to run, and the requests that it preempts.
+    struct Decision {
+        var step: ScheduledStep
+        var preempted: [RequestID]
+    }
+
+    /// The sizes that bound every step.
+    let limits: StepLimits
+    /// The KV blocks.
+    private(set) var pool: KVBlockPool
+    /// The requests in flight.
+    private(set) var requests: [RequestID: EngineRequest] = [:]
+    /// Those that wait, in order of arrival.
+    private(set) var waiting: [RequestID] = []
+    /// Those in the batch, in order of arrival.
+    private(set) var running: [RequestID] = []
+    /// Rows that the executor still has to drop.
+    private var leaving: [RequestID] = []
+    /// Prefill steps since the last decode step.
+    private var prefillStreak = 0
+
+    /// An empty scheduler. The limits must let the longest sequence be prefilled in one step, since a preempted request
+    /// is.
+    init(limits: StepLimits) {
+        precondition(limits.maxNumSeqs > 0, "max_num_seqs must be at least 1")
+        precondition(
+            limits.maxNumBatchedTokens >= limits.prefillPadding.length(of: limits.maxModelLen, from: 0),
+            "max_num_batched_tokens (\(limits.maxNumBatchedTokens)) must not be below max_model_len "
+                + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
+        self.limits = limits
+        // Ended requests' blocks, for others that begin alike: some templates in a large pool, one in a small one.
+        pool = KVBlockPool(limits.kvCache, idleReserve: max(limits.kvCache.blockCount / 64, 64))
+    }
+
+    /// Blocks that admission leaves free while anything runs: 1 % of the pool, rounded up.
+    var watermark: Int { (pool.totalCount + 99) / 100 }
+    /// Newer requests that may be admitted before a waiting one: a full device batch.
+    var overtakingLimit: Int { limits.maxNumSeqs }
+    /// Prefill steps in a row while others wait to decode.
+    var prefillStreakLimit: Int { limits.maxNumSeqs }
+
+    /// Queues a new request, newer than all before.
+    mutating func add(_ request: EngineRequest) {
+        requests[request.id] = request
+        waiting.append(request.id)
+    }
+
+    /// Gives a running request its next token.
+    ///
+    /// The step that gave it has written the keys and values of all tokens before, which others may use from now on.
+    mutating func append(_ token: Int32, to id: RequestID) {
+        if limits.prefixSharing != .none { rememberBlocks(of: id) }
+        requests[id]!.append(token)
+    }
+
+    private mutating func rememberBlocks(of id: RequestID) {
+        guard case .running(let blocks, var known)? = requests[id]?.phase,
+            known.blockCount < requests[id]!.tokens.count / pool.blockSize
+        else { return }
+        pool.remember(requests[id]!.tokens, in: blocks, known: &known)
+        requests[id]!.phase = .running(blocks: blocks, known: known)
+    }
+
+    /// Takes a request out and frees its blocks; `nil` where it is not in flight.
+    @discardableResult
+    mutating func remove(_ id: RequestID) -> EngineRequest? {
+        guard let request = requests.removeValue(forKey: id) else { return nil }
+        switch request.phase {
+        case .waiting:
+            waiting.removeAll { $0 == id }
+        case .running(let blocks, _):
+            running.removeAll { $0 == id }
+            pool.release(blocks)
+            leaving.append(id)
+        }
+        return request
+    }
+
+    /// Takes a request out whose keys and values may be as bad as its output: nobody shares its blocks from here on.
+    mutating func discard(_ id: RequestID) {
+        if let request = requests[id] { pool.forget(request.blocks) }
+        remove(id)
+    }
+
+    /// The next step; `nil` where nothing is in flight.
+    mutating func schedule() -> Decision? {
+        guard !requests.isEmpty else { return nil }
+        if running.isEmpty || prefillStreak < prefillStreakLimit {
+            let rows = admitWaiting()
+            if !rows.isEmpty {
+                prefillStreak += 1
+                return Decision(step: ScheduledStep(leaving: takeLeaving(), work: .prefill(rows)), preempted: [])
+            }
+        }
+        prefillStreak = 0
+        let (rows, preempted) = growRunning()
+        return Decision(step: ScheduledStep(leaving: takeLeaving(), work: .decode(rows)), preempted: preempted)
+    }
+
+    /// Puts a request before the first one that arrived later.
+    private mutating func insert(_ id: RequestID, into queue: WritableKeyPath<Scheduler, [RequestID]>) {
+        let arrival = requests[id]!.arrival
+        let place = self[keyPath: queue].firstIndex { requests[$0]!.arrival > arrival }
+        self[keyPath: queue].insert(id, at: place ?? self[keyPath: queue].endIndex)
+    }
+
+    private mutating func takeLeaving() -> [RequestID] {
+        defer { leaving = [] }
+        return leaving
+    }
+}
+
+// MARK: - Prefill
+
+extension Scheduler {
+    /// Moves waiting requests into the batch, oldest first, as far as slots, token budget and blocks allow.
+    private mutating func admitWaiting() -> [PrefillRow] {
+        var rows: [PrefillRow] = []
+        var budget = limits.maxNumBatchedTokens
+        var skipped: [(id: RequestID, rowsBefore: Int)] = []
+        var overtakingsLeft = Int.max
+        // The first block that each row computes: nobody can share it before the next step.
+        var computing: Set<BlockContent> = []
+        for id in waiting {
+            // Looking no further than a device batch behind those that do not fit keeps a step's cost independent of
+            // the queue's length.
+            guard running.count < limits.maxNumSeqs, skipped.count <= limits.maxNumSeqs else { break }
+            guard overtakingsLeft > 0 else { break }
+            if mixes(requests[id]!), let row = admit(requests[id]!, budget: budget, computing: &computing) {
+                rows.append(row)
+                budget -= limits.prefillPadding.length(of: row.tokens.count, from: row.computedTokens)
+                if !skipped.isEmpty { overtakingsLeft -= 1 }
+            } else if case .waiting(let overtaken) = requests[id]!.phase {
+                skipped.append((id, rows.count))
+                overtakingsLeft = min(overtakingsLeft, overtakingLimit - overtaken)
+            }
+        }
+        guard !rows.isEmpty else { return [] }
+        for (id, rowsBefore) in skipped {
+            guard case .waiting(let overtaken) = requests[id]!.phase else { continue }
+            requests[id]!.phase = .waiting(overtaken: overtaken + rows.count - rowsBefore)
+        }
+        let admitted = Set(rows.map(\.id))
+        waiting.removeAll { admitted.contains($0) }
+        return rows
+    }
+
+    /// Whether the request may be in the batch with those that run: all of them are sampled alike where the device has one
+    /// set of parameters for a step.
+    private func mixes(_ request: EngineRequest) -> Bool {
+        guard !limits.mixesSampling, let first = running.first else { return true }
+        return SamplingSet(requests[first]!.sampling.token) == SamplingSet(request.sampling.token)
+    }
+
+    /// Gives the request its blocks and a place in the batch; `nil` where it does not fit now, or waits for a block that
+    /// is computed in this step.
+    private mutating func admit(
+        _ request: EngineRequest, budget: Int, computing: inout Set<BlockContent>
+    ) -> PrefillRow? {
+        let tokens = request.tokens
+        // The last token is computed in any case: the next one is chosen from its logits.
+        let sharable = blocksToShare(of: tokens, atMost: tokens.count - 1)
+        var (shared, known) = pool.findPrefix(of: tokens, atMost: sharable)
+        let first = limits.prefixSharing != .none ? pool.nextContent(of: tokens, after: known) : nil
+        if let first, shared.count < sharable, computing.contains(first) { return nil }
+        let usable = blocksToShare(of: tokens, atMost: shared.count * pool.blockSize)
+        if usable < shared.count { (shared, known) = pool.findPrefix(of: tokens, atMost: usable) }
+        var computed = shared.count * pool.blockSize
+        let copied =
+            limits.prefixSharing == .anywhere
+            ? pool.findBeginning(of: tokens, after: known, atMost: tokens.count - 1 - computed) : nil
+        computed += copied?.count ?? 0
+        guard limits.prefillPadding.length(of: tokens.count, from: computed) <= budget,
+            let blocks = pool.allocate(
+                pool.blocksNeeded(forTokens: tokens.count) - shared.count, sharing: shared,
+                leaving: running.isEmpty ? 0 : watermark)
+        else { return nil }
+        if let first { computing.insert(first) }
+        requests[request.id]!.phase = .running(blocks: blocks, known: known)
+        insert(request.id, into: \.running)
+        return PrefillRow(
+            id: request.id, tokens: tokens, promptLength: request.promptLength, computedTokens: computed,
+            copiedBlock: copied?.block, blocks: blocks, sampling: request.sampling)
+    }
+}
+
+extension Scheduler {
+    /// Whole blocks that a sequence can begin with, of those that hold its first `computed` tokens.
+    private func blocksToShare(of tokens: [Int32], atMost computed: Int) -> Int {
+        let blocks = computed / pool.blockSize
+        return switch limits.prefixSharing {
+        case .none: 0
+        case .anywhere: blocks
+        case .aligned(let alignment):
+            alignment.start(atMost: blocks * pool.blockSize, of: tokens.count, limits.prefillPadding) / pool.blockSize
+        }
+    }
+}
+
+// MARK: - Decode
+
+extension Scheduler {
+    /// Gives every running request the block that its newest token goes into, oldest first, preempting the newest where
+    /// blocks run out.
+    private mutating func growRunning() -> (rows: [DecodeRow], preempted: [RequestID]) {
+        var rows: [DecodeRow] = []
+        var preempted: [RequestID] = []
+        while rows.count < running.count {
+            let id = running[rows.count]
+            let needed = pool.blocksNeeded(forTokens: requests[id]!.tokens.count) - requests[id]!.blocks.count
+            if let newBlocks = pool.allocate(needed) {
+                requests[id]!.append(blocks: newBlocks)
+                rows.append(DecodeRow(id: id, newBlocks: newBlocks))
+            } else {
+                preempted.append(preemptNewest())
+            }
+        }
+        precondition(!rows.isEmpty, "the oldest request fits the pool alone")
+        return (rows, preempted)
+    }
+
+    /// Takes the newest running request's blocks and puts it back into the queue.
+    private mutating func preemptNewest() -> RequestID {
+        let id = running.removeLast()
+        pool.release(requests[id]!.blocks)
+        requests[id]!.phase = .waiting(overtaken: 0)
+        insert(id, into: \.waiting)
+        leaving.append(id)
+        return id
+    }
+}

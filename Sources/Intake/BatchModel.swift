@@ -1,0 +1,103 @@
+// Which model a batch asks for, and whether a line's `model` means the same.
+
+import ModelFiles
+import OpenAIFormats
+import PromptFiles
+import Runtime
+import StoreContract
+
+/// The model of a batch: as asked for, else as the first valid line says, else as configured.
+struct BatchModel {
+    /// The name that the batch remembers: what runs.
+    let name: String
+    /// What results call it, where a line does not call it otherwise.
+    let shownName: String
+    private let path: String
+    private let catalogue: ModelCatalogue
+    private let map: ModelMap
+    private var verdicts: [String: Bool] = [:]
+    /// What results call it where a line names no model; nil: `shownName`.
+    private let unnamed: String?
+    /// Checks prompts against the file.
+    let check: PromptCheck
+
+    /// The model must be there and readable, so that no night is lost to a name.
+    ///
+    /// - Throws: `ModelLookupError`, `ModelFileError`, `TokenizerError`; `EnqueueError.unknownModel` where a line's name leads
+    ///   nowhere.
+    init(
+        _ first: PromptFileLine, in file: String, _ options: Enqueuer.Options, _ catalogue: ModelCatalogue,
+        now: Milliseconds
+    ) throws {
+        for (from, to) in options.modelMap.targets {
+            do throws(ModelLookupError) { _ = try catalogue.resolve(to) } catch {
+                throw EnqueueError.unknownTarget(from: from, error)
+            }
+        }
+        self.catalogue = catalogue
+        map = options.modelMap
+        var line: PromptLine?
+        if case .valid(let valid) = first { line = valid }
+        let written = options.requestedModel ?? line?.model.map { options.modelMap[$0] ?? $0 }
+        do throws(ModelLookupError) {
+            name = try catalogue.remembered(written ?? map.standard ?? options.defaultModel)
+            path = try catalogue.resolve(name).path
+        } catch {
+            // Where the name is the line's own, the line is told, and how it can run all the same.
+            guard options.requestedModel == nil, let line, let asked = line.model else { throw error }
+            throw EnqueueError.unknownModel(
+                LineError(file: file, line: line.lineNumber, problem: Self.unknown(asked, in: line, error)))
+        }
+        let gguf = try GGUFFile(path: path)
+        let config = try ModelConfig(gguf: gguf)
+        try options.check(config)
+        check = try PromptCheck(gguf, config, options.engine, now: now)
+        var asked = line?.model
+        if let other = asked, (try? catalogue.resolve(map[other] ?? other).path) != path { asked = nil }
+        shownName = ModelCatalogue.shown(asked ?? name)
+        let own = ModelCatalogue.shown(name)
+        unnamed = own == shownName ? nil : own
+    }
+
+    /// Whether a line may call the model `other`: another name of the same file is as good.
+    mutating func isCalled(_ other: String) -> Bool {
+        if let verdict = verdicts[other] { return verdict }
+        let verdict = (try? catalogue.resolve(map[other] ?? other).path) == path
+        verdicts[other] = verdict
+        return verdict
+    }
+
+    /// What the result of a line that calls the model `asked` calls it, where that differs from `shownName`.
+    func ownName(_ asked: String?) -> String? {
+        guard let asked else { return unnamed }
+        let own = ModelCatalogue.shown(asked)
+        return own == shownName ? nil : own
+    }
+
+    private static func unknown(_ asked: String, in line: PromptLine, _ error: ModelLookupError) -> RequestProblem {
+        let (complaint, known): (String, String) =
+            switch error {
+            case .unknown(_, let known, let directory) where known.isEmpty:
+                ("is not a model here", "there is none in \(directory): etc/fetch-model fetches the small one")
+            case .unknown(_, let known, _): ("is not a model here", "known: \(known.joined(separator: ", "))")
+            case .noFile: ("is not a model here", "`ttbatch models` shows those that are")
+            case .ambiguous(_, let candidates): ("fits several files", candidates.joined(separator: ", "))
+            case .circular, .behind: ("leads to no model", "\(error)")
+            }
+        let mapping = "\(asked)=NAME".quotedForShell
+        return RequestProblem(
+            code: .modelNotFound, place: .field(line.fieldPrefix + "model"), value: Excerpt.quoted(asked),
+            complaint: complaint,
+            remedy: "run it on one that is with --map-model \(mapping) (or models: in the configuration); \(known)")
+    }
+
+    /// What is said, once, of the lines that call the model `asked`.
+    func mismatch(_ asked: String, in line: PromptLine) -> RequestProblem {
+        RequestProblem(
+            code: .modelMismatch, place: .field(line.fieldPrefix + "model"), value: Excerpt.quoted(asked),
+            complaint: "is not the model of this batch, \"\(name)\"",
+            remedy:
+                "run it on this one with --map-model \("\(asked)=\(name)".quotedForShell), or put its prompts into a "
+                + "file of their own; told once for all lines that name it")
+    }
+}

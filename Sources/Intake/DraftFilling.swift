@@ -1,0 +1,150 @@
+// A draft while it is filled: valid lines, rejected lines, and what is wrong with them.
+
+import Dispatch
+import OpenAIFormats
+import PromptFiles
+import StoreContract
+import Synchronization
+
+/// A draft that is being filled with lines, some thousands at a time.
+struct DraftFilling {
+    private let writing: DraftWriting
+    let file: String
+    private var model: BatchModel
+    let skipsInvalid: Bool
+    /// Errors to report at most; where lines are skipped, further ones are counted and recorded.
+    let maxReported: Int
+    let report: (LineError) -> Void
+    private(set) var jobs = 0
+    private(set) var rejected = 0
+    private(set) var errors = 0
+    private var ranks = ClaimRanks()
+    private var newJobs: [NewJob] = []
+    private var newRejected: [RejectedLine] = []
+    /// Other models' names that were told.
+    private var mismatches: Set<String> = []
+    /// Lines that have not been checked against the model, and the bytes of their bodies.
+    private var taken: [PromptFileLine] = []
+    private var takenBytes = 0
+
+    init(
+        draft: any BatchDraft, file: String, model: BatchModel, skipsInvalid: Bool, maxReported: Int,
+        report: @escaping (LineError) -> Void
+    ) {
+        writing = DraftWriting(draft)
+        self.file = file
+        self.model = model
+        self.skipsInvalid = skipsInvalid
+        self.maxReported = maxReported
+        self.report = report
+    }
+
+    /// So many errors that the rest of the file need not be looked at.
+    var hasEnoughErrors: Bool { !skipsInvalid && errors >= maxReported }
+
+    mutating func take(_ line: PromptFileLine) throws(JobStoreError) {
+        taken.append(line)
+        if case .valid(let line) = line { takenBytes += line.body.count }
+        if taken.count >= 2000 || takenBytes >= 4 << 20 { try settle() }
+    }
+
+    /// Has the lines that were taken checked, on every core, and written.
+    private mutating func settle() throws(JobStoreError) {
+        let lines = taken
+        (taken, takenBytes) = ([], 0)
+        let problems = lines.concurrentMap { [check = model.check] (line) -> [RequestProblem] in
+            if case .valid(let line) = line { check.problems(of: line) } else { [] }
+        }
+        for (line, problems) in zip(lines, problems) where !hasEnoughErrors {
+            switch line {
+            case .invalid(let line): reject(line.lineNumber, line.customID, line.errors)
+            case .valid(let line): settle(line, problems)
+            }
+        }
+        try flush()
+    }
+
+    private mutating func settle(_ line: PromptLine, _ problems: [RequestProblem]) {
+        if let name = line.model, !model.isCalled(name) {
+            let problem = model.mismatch(name, in: line)
+            reject(
+                line.lineNumber, line.customID, [LineError(file: file, line: line.lineNumber, problem: problem)],
+                isTold: mismatches.insert(name).inserted)
+        } else if !problems.isEmpty {
+            let errors = problems.map { LineError(file: file, line: line.lineNumber, problem: $0) }
+            reject(line.lineNumber, line.customID, errors)
+        } else {
+            newJobs.append(
+                NewJob(
+                    line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,
+                    body: line.body, modelName: model.ownName(line.model),
+                    claimRank: ranks.rank(of: line.request.prompt, line: line.lineNumber)))
+        }
+    }
+
+    /// Has what is buffered written; once a line was wrong that may not be skipped, nothing more is written.
+    private mutating func flush() throws(JobStoreError) {
+        let (group, groupRejected) = (newJobs, newRejected)
+        (newJobs, newRejected) = ([], [])
+        jobs += group.count
+        rejected += groupRejected.count
+        guard skipsInvalid || errors == 0 else { return }
+        reject(try writing.append(group, rejected: groupRejected))
+    }
+
+    /// Writes the rest. When it returns, all that was taken is in the draft.
+    mutating func finish() throws(JobStoreError) {
+        try settle()
+        reject(try writing.finish())
+        if !newRejected.isEmpty {
+            try flush()
+            _ = try writing.finish()
+        }
+    }
+
+    /// Waits until nobody uses the draft any more, whatever became of what was being written.
+    func abandon() { _ = try? writing.finish() }
+
+    private mutating func reject(_ duplicates: [DuplicateCustomID]) {
+        jobs -= duplicates.count
+        for duplicate in duplicates {
+            reject(Int(duplicate.line), duplicate.customID, [duplicateError(duplicate)])
+        }
+    }
+
+    /// - Parameter isTold: false for an error that was told of another line already.
+    private mutating func reject(_ line: Int, _ customID: String, _ lineErrors: [LineError], isTold: Bool = true) {
+        if isTold {
+            if errors < maxReported { lineErrors.forEach(report) }
+            errors += lineErrors.count
+        }
+        let problem = lineErrors[0].problem
+        newRejected.append(
+            RejectedLine(
+                line: Int64(line), customID: customID,
+                error: JobError(
+                    code: problem.code.rawValue, message: lineErrors.map(\.description).joined(separator: "; "),
+                    status: 400, param: problem.param)))
+    }
+
+    private func duplicateError(_ duplicate: DuplicateCustomID) -> LineError {
+        LineError(
+            file: file, line: Int(duplicate.line),
+            problem: RequestProblem(
+                code: .duplicateCustomID, place: .field("custom_id"), value: "\"\(duplicate.customID)\"",
+                complaint: "is the id of line \(duplicate.firstLine) already", remedy: "make it unique in the file"))
+    }
+}
+
+extension Array where Element: Sendable {
+    /// `transform` of every element, on as many threads as there are cores.
+    fileprivate func concurrentMap<Result: Sendable>(_ transform: @Sendable (Element) -> Result) -> [Result] {
+        let chunk = 64
+        let parts = Mutex([Int: [Result]]())
+        DispatchQueue.concurrentPerform(iterations: (count + chunk - 1) / chunk) { part in
+            let results = self[(part * chunk)..<Swift.min(count, (part + 1) * chunk)].map(transform)
+            parts.withLock { $0[part] = results }
+        }
+        return parts.withLock { parts in (0..<parts.count).flatMap { parts[$0] ?? [] } }
+    }
+}

@@ -1,0 +1,76 @@
+// How a prompt begins, as numbers that are equal for prompts that begin alike.
+
+import OpenAIFormats
+import PromptFiles
+
+/// Hashes of a prompt's beginning. They hold for one process, and may rarely be equal for unlike prompts.
+struct PromptLead: Hashable {
+    /// Of the first `shortLength` bytes.
+    let short: Int
+    /// Of the first `longLength` bytes, or of the whole prompt where it is shorter.
+    let long: Int
+
+    /// About one KV block of text: less cannot be shared. A block of token ids is as long.
+    static let shortLength = 64
+    /// Far enough to tell long system prompts and few-shot templates apart, and short enough to cost nothing.
+    static let longLength = 1024
+
+    /// `nil` where the prompt is shorter than `shortLength`.
+    init?(_ prompt: RequestBody.Prompt) {
+        var lead = LeadHasher()
+        switch prompt {
+        case .text(let text): lead.take(text)
+        case .tokens(let tokens): tokens.withUnsafeBytes { lead.take($0) }
+        case .chat(let chat): lead.take(chat)
+        }
+        guard let short = lead.short else { return nil }
+        self.short = short
+        long = lead.hasher.finalize()
+    }
+}
+
+/// Hashes the first bytes of a prompt.
+private struct LeadHasher {
+    var hasher = Hasher()
+    /// The hash of the first `shortLength` bytes, once there are so many.
+    private(set) var short: Int?
+    private var length = 0
+
+    mutating func take(_ bytes: UnsafeRawBufferPointer) {
+        let bytes = bytes.prefix(PromptLead.longLength - length)
+        let missing = short == nil ? min(bytes.count, PromptLead.shortLength - length) : 0
+        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: bytes.prefix(missing)))
+        if short == nil, length + missing == PromptLead.shortLength { short = hasher.finalized }
+        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: bytes.dropFirst(missing)))
+        length += bytes.count
+    }
+
+    mutating func take(_ text: String) {
+        var text = text
+        text.withUTF8 { take(UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Templates write tools and variables before or into the first message, then the messages in their order.
+    mutating func take(_ chat: RequestBody.Chat) {
+        hasher.combine(chat.tools)
+        hasher.combine(chat.templateArguments)
+        guard case .array(let messages) = chat.messages else { return }
+        for message in messages where length < PromptLead.longLength {
+            hasher.combine(message["role"])
+            switch message["content"] {
+            case .string(let text): take(text)
+            case .array(let parts):
+                for case .string(let text)? in parts.map({ $0["text"] }) { take(text) }
+            default: break
+            }
+        }
+    }
+}
+
+extension Hasher {
+    /// The hash so far.
+    fileprivate var finalized: Int {
+        let copy = self
+        return copy.finalize()
+    }
+}

@@ -1,0 +1,14 @@
+// `ttbatch db …`: looking after the database file, and measuring it.
+
+package import ArgumentParser
+import QueueCommands
+
+package struct DatabaseVerbs: ParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "db", abstract: "Look after the job database: check, backup, vacuum, prune, bench.",
+        subcommands: [
+            DatabaseCheck.self, DatabaseBackup.self, DatabaseVacuum.self, DatabasePrune.self, DatabaseBench.self,
+        ])
+
+    package init() {}
+}

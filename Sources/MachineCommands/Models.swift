@@ -1,0 +1,102 @@
+// `ttbatch models`: the models that are known by name, with their facts.
+
+package import ArgumentParser
+import ModelFiles
+import OpenAIFormats
+import QueueCommands
+import Settings
+import Terminal
+
+package struct Models: ParsableCommand {
+    package static let configuration = CommandConfiguration(abstract: "Show the models known and their facts.")
+
+    @Flag(help: "One JSON object for each model.")
+    package var json = false
+
+    @OptionGroup var shared: SharedOptions
+
+    package init() {}
+
+    package func run() throws {
+        let configuration = try shared.configuration()
+        let catalogue = configuration.catalogue
+        let standard = try? catalogue.resolve(configuration.model)
+        var entries = catalogue.entries
+        // A model given by its path is shown as well.
+        if let standard, !entries.contains(where: { $0.path == standard.path }) { entries.append(standard) }
+        let aliases = names(catalogue)
+        for entry in entries {
+            let facts = Result { try ModelConfig(gguf: try GGUFFile(path: entry.path)) }
+            if json {
+                StandardOutput.print(object(entry, aliases[entry.path], facts, isDefault: entry.path == standard?.path))
+            } else {
+                printWords(entry, aliases[entry.path], facts, isDefault: entry.path == standard?.path)
+            }
+        }
+        if entries.isEmpty {
+            StandardError.print("no models in \(catalogue.directory); etc/fetch-model fetches the small one")
+        } else if standard == nil {
+            StandardError.print("the configured model \"\(configuration.model)\" is none of these")
+        }
+    }
+
+    /// The configuration's names for other names, by the file that they lead to; those that lead to none are told.
+    private func names(_ catalogue: ModelCatalogue) -> [String: [String]] {
+        var names: [String: [String]] = [:]
+        for alias in catalogue.aliases {
+            do throws(ModelLookupError) {
+                names[try catalogue.resolve(alias).path, default: []].append(alias)
+            } catch {
+                StandardError.print("\(error)")
+            }
+        }
+        return names
+    }
+
+    private func printWords(
+        _ entry: CatalogueEntry, _ aliases: [String]?, _ facts: Result<ModelConfig, any Error>, isDefault: Bool
+    ) {
+        StandardOutput.print(entry.name + (isDefault ? " (default)" : ""))
+        var pairs = [("  file", entry.path)]
+        if let aliases { pairs.append(("  also called", aliases.joined(separator: ", "))) }
+        switch facts {
+        case .failure(let error): pairs.append(("  unusable", "\(error)"))
+        case .success(let config):
+            pairs += [
+                ("  architecture", config.architectures.joined(separator: ", ")),
+                ("  weights", "\(Quantity.count(config.parameterCount)), mostly \(config.weightType)"),
+                ("  context", "\(config.contextLength) tokens"),
+                (
+                    "  shape",
+                    "\(config.layerCount) layers of \(config.hiddenSize), \(config.attentionHeadCount) heads "
+                        + "(\(config.keyValueHeadCount) key/value), feed-forward \(config.intermediateSize), "
+                        + "vocabulary \(config.vocabularySize)"
+                ),
+            ]
+        }
+        for line in definitionLines(pairs) { StandardOutput.print(line) }
+    }
+
+    private func object(
+        _ entry: CatalogueEntry, _ aliases: [String]?, _ facts: Result<ModelConfig, any Error>, isDefault: Bool
+    ) -> JSONValue {
+        var members: [JSONValue.Member] = [
+            .init("name", .string(entry.name)), .init("path", .string(entry.path)), .init("default", .bool(isDefault)),
+            .init("also_called", .array((aliases ?? []).map { .string($0) })),
+        ]
+        switch facts {
+        case .failure(let error): members.append(.init("error", .string("\(error)")))
+        case .success(let config):
+            members += [
+                .init("architectures", .array(config.architectures.map { .string($0) })),
+                .init("parameters", .int(Int64(config.parameterCount))),
+                .init("weight_type", .string(config.weightType)),
+                .init("context_length", .int(Int64(config.contextLength))),
+                .init("layers", .int(Int64(config.layerCount))),
+                .init("hidden_size", .int(Int64(config.hiddenSize))),
+                .init("vocabulary_size", .int(Int64(config.vocabularySize))),
+            ]
+        }
+        return .object(members)
+    }
+}

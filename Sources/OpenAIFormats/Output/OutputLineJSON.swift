@@ -1,0 +1,127 @@
+// OpenAI's batch output line, byte by byte. What is ttbatch's own stands under one key, `ttbatch`.
+
+extension OutputLine {
+    /// Appends the line as an OpenAI batch output object and a line feed.
+    public func encode(into output: inout [UInt8]) {
+        output.append(json: "{\"id\":")
+        output.append(string: id)
+        output.append(json: ",\"custom_id\":")
+        output.append(string: customID)
+        switch outcome {
+        case .completed(let completion):
+            completion.encodeResponse(into: &output)
+            output.append(json: ",\"error\":null")
+        case .refused(let refusal):
+            refusal.encodeResponse(into: &output)
+            output.append(json: ",\"error\":null")
+        case .notRun(let reason, let message):
+            output.append(json: ",\"response\":null,\"error\":{\"code\":")
+            output.append(string: reason.rawValue)
+            output.append(json: ",\"message\":")
+            output.append(string: message)
+            output.append(json: "}")
+        }
+        timings?.encode(into: &output)
+        output.append(json: "}\n")
+    }
+}
+
+/// Appends the start of a response, up to its body.
+private func encodeResponseHead(status: Int, requestID: String, into output: inout [UInt8]) {
+    output.append(json: ",\"response\":{\"status_code\":")
+    output.append(integer: status)
+    output.append(json: ",\"request_id\":")
+    output.append(string: requestID)
+    output.append(json: ",\"body\":")
+}
+
+extension Completion {
+    fileprivate func encodeResponse(into output: inout [UInt8]) {
+        encodeResponseHead(status: 200, requestID: requestID, into: &output)
+        output.append(json: "{\"id\":")
+        output.append(string: id)
+        output.append(json: ",\"object\":")
+        output.append(string: endpoint == .completions ? "text_completion" : "chat.completion")
+        output.append(json: ",\"created\":")
+        output.append(integer: created)
+        output.append(json: ",\"model\":")
+        output.append(string: model)
+        output.append(json: ",\"choices\":[")
+        encodeChoice(into: &output)
+        output.append(json: "],\"usage\":{\"prompt_tokens\":")
+        output.append(integer: promptTokens)
+        output.append(json: ",\"completion_tokens\":")
+        output.append(integer: completionTokens)
+        output.append(json: ",\"total_tokens\":")
+        output.append(integer: promptTokens + completionTokens)
+        output.append(json: ",\"prompt_tokens_details\":{\"cached_tokens\":")
+        output.append(integer: cachedTokens)
+        output.append(json: "}}}}")
+    }
+
+    private func encodeChoice(into output: inout [UInt8]) {
+        output.append(json: "{\"index\":0,")
+        switch endpoint {
+        case .completions:
+            output.append(json: "\"text\":")
+            output.append(string: text)
+        case .chatCompletions:
+            output.append(json: "\"message\":{\"role\":\"assistant\",\"content\":")
+            output.append(string: text)
+            output.append(json: ",\"refusal\":null}")
+        }
+        output.append(json: ",\"logprobs\":null,\"finish_reason\":")
+        output.append(string: finishReason.rawValue)
+        output.append(json: ",\"stop_reason\":")
+        switch stopReason {
+        case .string(let string): output.append(string: string)
+        case .token(let token): output.append(integer: token)
+        case nil: output.append(json: "null")
+        }
+        if let tokenIDs {
+            output.append(json: ",\"token_ids\":")
+            output.appendArray(tokenIDs.completion) { $1.append(integer: $0) }
+            output.append(json: ",\"prompt_token_ids\":")
+            output.appendArray(tokenIDs.prompt) { $1.append(integer: $0) }
+        }
+        output.append(json: "}")
+    }
+}
+
+extension Refusal {
+    fileprivate func encodeResponse(into output: inout [UInt8]) {
+        encodeResponseHead(status: status, requestID: requestID, into: &output)
+        output.append(json: "{\"error\":{\"message\":")
+        output.append(string: message)
+        output.append(json: ",\"type\":")
+        output.append(string: type)
+        output.append(json: ",\"param\":")
+        output.append(optionalString: param)
+        output.append(json: ",\"code\":")
+        output.append(optionalString: code)
+        output.append(json: "}}}")
+    }
+}
+
+extension OutputLine.Timings {
+    fileprivate func encode(into output: inout [UInt8]) {
+        output.append(json: ",\"ttbatch\":{\"queued_ms\":")
+        output.append(integer: queued)
+        output.append(json: ",\"prefill_ms\":")
+        output.append(integer: prefill)
+        output.append(json: ",\"decode_ms\":")
+        output.append(integer: decode)
+        output.append(json: ",\"total_ms\":")
+        output.append(integer: total)
+        output.append(json: ",\"attempt\":")
+        output.append(integer: attempt)
+        output.append(json: "}")
+    }
+}
+
+extension [UInt8] {
+    /// Appends a string or null.
+    mutating func append(optionalString value: String?) {
+        if let value { append(string: value) } else { append(json: "null") }
+    }
+}

@@ -1,0 +1,116 @@
+// Every field that a request body may have: those that are read, those whose neutral value means "nothing asked" and is
+// therefore accepted, and those that only identify or hint. The names are OpenAI's (completions and chat completions)
+// and vLLM's; real clients send many of them with their default values.
+
+/// A field that ttbatch reads.
+package enum BodyField: String, CaseIterable {
+    case model, prompt, messages, tools
+    case toolChoice = "tool_choice"
+    case templateArguments = "chat_template_kwargs"
+    case addGenerationPrompt = "add_generation_prompt"
+    case continueFinalMessage = "continue_final_message"
+    case maxTokens = "max_tokens"
+    case maxCompletionTokens = "max_completion_tokens"
+    case minTokens = "min_tokens"
+    case temperature
+    case topP = "top_p"
+    case topK = "top_k"
+    case seed, stop
+    case stopTokenIDs = "stop_token_ids"
+    case ignoreEOS = "ignore_eos"
+    case returnTokenIDs = "return_token_ids"
+
+    /// The only endpoint that has the field; nil where both have it.
+    package var onlyEndpoint: Endpoint? {
+        switch self {
+        case .prompt: .completions
+        case .messages, .tools, .toolChoice, .templateArguments, .addGenerationPrompt, .continueFinalMessage:
+            .chatCompletions
+        default: nil
+        }
+    }
+
+    /// Whether a value asks for nothing that a request without the field would not get.
+    package func isNeutral(_ value: JSONNode) -> Bool {
+        switch self {
+        case _ where value.isNull: true
+        case .tools: value.equals([])
+        case .addGenerationPrompt: value.equals(true)
+        case .continueFinalMessage: value.equals(false)
+        default: false
+        }
+    }
+}
+
+/// What is done with a field of a body.
+package enum BodyFieldRule {
+    case read(BodyField)
+    /// Accepted with null or one of these values, which ask for nothing; refused with any other.
+    case neutral([JSONValue])
+    /// Accepted and not looked at: identifies the user or the request, or hints at caching; it cannot change the text.
+    case ignoredString
+    /// The same for an object.
+    case ignoredObject
+}
+
+extension BodyFieldRule {
+    /// A rule, with a number below 128 that stands for the field in the set of fields seen.
+    package static func named(_ name: String) -> (number: Int, rule: BodyFieldRule)? { table[name] }
+
+    package static var allNames: some Sequence<String> { table.keys }
+
+    private static let table: [String: (number: Int, rule: BodyFieldRule)] = {
+        var rules = neutral.mapValues { BodyFieldRule.neutral($0) }
+        for field in BodyField.allCases { rules[field.rawValue] = .read(field) }
+        for name in ["user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "request_id"] {
+            rules[name] = .ignoredString
+        }
+        for name in ["metadata", "prompt_cache_options"] { rules[name] = .ignoredObject }
+        precondition(rules.count <= 128, "the set of fields seen has 128 bits")
+        let numbered = rules.sorted { $0.key < $1.key }.enumerated()
+        return Dictionary(uniqueKeysWithValues: numbered.map { ($1.key, (number: $0, rule: $1.value)) })
+    }()
+
+    /// Fields that are not supported, each with the values besides null that ask for nothing.
+    private static let neutral: [String: [JSONValue]] = [
+        // OpenAI
+        "audio": [], "best_of": [1], "echo": [false], "frequency_penalty": [0], "function_call": ["none", "auto"],
+        "functions": [[]], "logit_bias": [[:]], "logprobs": [false], "modalities": [["text"]], "moderation": [],
+        "n": [1],
+        "parallel_tool_calls": [true], "prediction": [], "presence_penalty": [0], "reasoning_effort": [],
+        "response_format": [["type": "text"]], "service_tier": ["auto", "default"], "store": [false], "stream": [false],
+        "stream_options": [], "suffix": [""], "top_logprobs": [0], "verbosity": ["medium"], "web_search_options": [],
+        // vLLM: sampling
+        "allowed_token_ids": [], "bad_words": [[]], "include_stop_str_in_output": [false], "length_penalty": [1],
+        "logits_processors": [[]], "min_p": [0], "prompt_logprobs": [], "repetition_penalty": [1],
+        "skip_special_tokens": [true], "spaces_between_special_tokens": [true], "truncate_prompt_tokens": [],
+        "use_beam_search": [false],
+        // vLLM: constrained output
+        "guided_choice": [], "guided_decoding_backend": [], "guided_grammar": [], "guided_json": [], "guided_regex": [],
+        "guided_whitespace_pattern": [], "structural_tag": [], "structured_outputs": [],
+        // vLLM: the rest
+        "add_special_tokens": [], "cache_salt": [], "chat_template": [], "documents": [[]],
+        "include_reasoning": [true], "kv_transfer_params": [],
+        "media_io_kwargs": [[:]], "mm_processor_kwargs": [[:]], "priority": [0], "prompt_embeds": [],
+        "return_tokens_as_token_ids": [false], "thinking_token_budget": [], "vllm_xargs": [[:]],
+    ]
+}
+
+extension JSONNode {
+    /// Whether the node equals `value`, numbers by value (0 is 0.0) and objects in any order.
+    package func equals(_ value: JSONValue) -> Bool {
+        switch (kind, value) {
+        case (.null, .null): true
+        case (.bool, .bool(let other)): bool == other
+        case (.int, .int(let other)): int == other
+        case (.double, .int(let other)): double == Double(other)
+        case (.string, .string(let other)): string == other
+        case (.array, .array(let others)):
+            Array(elements).count == others.count && zip(elements, others).allSatisfy { $0.equals($1) }
+        case (.object, .object(let others)):
+            Array(members).count == others.count
+                && members.allSatisfy { key, node in others.contains { $0.key == key.string && node.equals($0.value) } }
+        default: false
+        }
+    }
+}

@@ -1,0 +1,147 @@
+// How kinds of devices announce themselves, and how one is chosen (contract §2.6: probe and open in one process only).
+
+public import ModelFiles
+
+/// A kind of device: finds out what is there and opens it.
+public protocol DevicePlatform: Sendable {
+    /// The platform's name, and which settings mean something on it.
+    var traits: PlatformTraits { get }
+
+    /// Looks for devices without opening any.
+    func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery
+
+    /// Checks what can be known of a configuration and a model without opening a device.
+    ///
+    /// - Throws: `ConfigurationError`, `ModelFileError` or the platform's own error, each with a message for a person.
+    func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws
+
+    /// Opens the mesh that the configuration asks for, for one of its replicas, as `model` needs it.
+    ///
+    /// Replicas are opened one after another, and each has its own part of what there is. It is called on the thread that
+    /// is to use the device.
+    ///
+    /// - Throws: `ConfigurationError` or the platform's own error, each with a message for a person. A `DeviceFault` where
+    ///   it may go better the next time.
+    func openMeshDevice(
+        _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
+    ) throws -> any MeshDevice
+}
+
+extension DevicePlatform {
+    /// The name that `device:` selects it by, for example `host`.
+    public var name: String { traits.name }
+
+    /// The rules that need no hardware.
+    public func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws {
+        _ = try TTPlatform.checkAndUpdateConfig(configuration, model: model, platform: traits)
+    }
+}
+
+/// Throws if a model could not be run.
+public typealias ModelCheck = (ModelConfig) throws -> Void
+
+/// What a device needs of the program that uses it.
+public struct DeviceUser: Sendable {
+    /// Where the device's own messages go while it is open.
+    public var log: DeviceLog
+    /// Whether the program wants to end: opening a mesh and loading a model can take an hour, and are given up then.
+    public var isStopping: @Sendable () -> Bool
+
+    /// A user as given; one that hears nothing and does not stop where nothing is given.
+    public init(log: @escaping DeviceLog = { _, _ in }, isStopping: @escaping @Sendable () -> Bool = { false }) {
+        self.log = log
+        self.isStopping = isStopping
+    }
+}
+
+/// Takes a line that a device or its driver has to say.
+public typealias DeviceLog = @Sendable (_ level: DeviceLogLevel, _ line: String) -> Void
+
+/// How serious a device's message is.
+public enum DeviceLogLevel: Sendable, Equatable {
+    /// For those who look for an error.
+    case debug
+    /// What happens anyway.
+    case info
+    /// Somebody should look at it.
+    case warning
+    /// Something failed.
+    case error
+}
+
+/// What a platform found.
+public enum PlatformDiscovery: Sendable, Equatable {
+    /// Its devices, at least one.
+    case found([DiscoveredDevice])
+    /// None, and why.
+    case absent(reason: String)
+    /// Devices that cannot be used, and why, with the remedy.
+    case unusable([DiscoveredDevice], reason: String)
+
+    /// The devices, usable or not.
+    public var devices: [DiscoveredDevice] {
+        switch self {
+        case .found(let devices), .unusable(let devices, _): devices
+        case .absent: []
+        }
+    }
+
+    /// Why the platform cannot be used; `nil` where it can.
+    public var reason: String? {
+        switch self {
+        case .found(let devices): devices.isEmpty ? "no devices" : nil
+        case .absent(let reason), .unusable(_, let reason): reason
+        }
+    }
+}
+
+/// Facts of a device that was found and not opened; one chip of a mesh, or the host.
+public struct DiscoveredDevice: Sendable, Equatable {
+    /// The device's name among those of its platform, for example `0`.
+    public var name: String
+    /// A line for people: processor or board.
+    public var summary: String
+    /// Further lines for people, for example the topology.
+    public var details: [String]
+
+    /// Facts as given.
+    public init(name: String, summary: String, details: [String] = []) {
+        self.name = name
+        self.summary = summary
+        self.details = details
+    }
+}
+
+/// The platforms that this program was built with, best first.
+public struct PlatformCatalogue: Sendable {
+    /// The platforms, in the order in which `auto` tries them.
+    public let platforms: [any DevicePlatform]
+
+    /// A catalogue of `platforms`, best first; names are unique and none is `auto`.
+    public init(_ platforms: [any DevicePlatform]) {
+        precondition(Set(platforms.map(\.name) + ["auto"]).count == platforms.count + 1, "platform names are unique")
+        self.platforms = platforms
+    }
+
+    /// The platform that the configuration's `device` names, or for `auto` the first that can be used.
+    ///
+    /// - Parameter log: told where `auto` passes over devices that are there.
+    /// - Throws: `ConfigurationError.unknownDevice`, or `.noDevice` with each platform's reason.
+    public func choose(
+        _ configuration: EngineConfiguration, log: DeviceLog = { _, _ in }
+    ) throws(ConfigurationError) -> any DevicePlatform {
+        let device = configuration.device
+        let candidates = platforms.filter { device == "auto" || $0.name == device }
+        if candidates.isEmpty, device != "auto" {
+            throw .unknownDevice(device, known: platforms.map(\.name) + ["auto"])
+        }
+        var reasons: [String] = []
+        for platform in candidates {
+            let discovery = platform.discover(configuration)
+            guard let reason = discovery.reason else { return platform }
+            reasons.append("\(platform.name): \(reason)")
+            if !discovery.devices.isEmpty { log(.warning, "\(platform.name) is passed over: \(reason)") }
+        }
+        throw .noDevice(reasons: reasons)
+    }
+}

@@ -1,0 +1,58 @@
+// Which requests the platform can run (contract §2.1, `validate_request`).
+
+/// A request that cannot be run, with the field to blame.
+public struct RequestError: Error, Equatable, CustomStringConvertible {
+    /// The field's name in a request.
+    public var field: String
+    /// What is wrong with it.
+    public var reason: String
+
+    /// One line for a person.
+    public var description: String { "\(field): \(reason)" }
+}
+
+extension TTPlatform {
+    /// Checks that the platform can run a request with these parameters.
+    ///
+    /// - Parameter endOfGeneration: the model's end-of-generation tokens.
+    /// - Throws: `RequestError` with the first field that it cannot heed; nothing is ignored.
+    public static func validateRequest(
+        _ sampling: SamplingParams, vocabularySize: Int, endOfGeneration: Set<Int32> = []
+    ) throws(RequestError) {
+        try validate(sampling.token)
+        try validateLengths(sampling)
+        for token in sampling.stopTokenIDs.sorted() where !(0..<vocabularySize).contains(Int(token)) {
+            throw RequestError(
+                field: "stop_token_ids", reason: "\(token) is not in the vocabulary of \(vocabularySize) tokens")
+        }
+        let stops = sampling.stopTokenIDs
+        if sampling.minTokens > 0, stops.union(endOfGeneration).count >= vocabularySize {
+            throw RequestError(
+                field: "stop_token_ids",
+                reason: "leave no token for the first min_tokens = \(sampling.minTokens) to be chosen from")
+        }
+    }
+
+    private static func validate(_ params: TTSamplingParams) throws(RequestError) {
+        guard params.temperature >= 0, params.temperature.isFinite else {
+            throw RequestError(field: "temperature", reason: "must be 0 or more, not \(params.temperature)")
+        }
+        guard params.topK >= 0 else {
+            throw RequestError(field: "top_k", reason: "must be 0 (all tokens) or more, not \(params.topK)")
+        }
+        guard params.topP > 0, params.topP <= 1 else {
+            throw RequestError(field: "top_p", reason: "must be above 0 and at most 1, not \(params.topP)")
+        }
+    }
+
+    private static func validateLengths(_ params: SamplingParams) throws(RequestError) {
+        guard params.maxTokens >= 1 else {
+            throw RequestError(field: "max_tokens", reason: "must be at least 1, not \(params.maxTokens)")
+        }
+        guard (0...params.maxTokens).contains(params.minTokens) else {
+            throw RequestError(
+                field: "min_tokens",
+                reason: "must be between 0 and max_tokens = \(params.maxTokens), not \(params.minTokens)")
+        }
+    }
+}

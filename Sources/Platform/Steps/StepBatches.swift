@@ -1,0 +1,160 @@
+// The tensors that go into a step and come out of it, with their shapes.
+
+/// Which block of the pool holds which part of a row's sequence: `[rows, width]`, padded with 0 (contract §1.3, §1.4).
+public struct PageTable: Sendable, Equatable {
+    /// Blocks that a row can own.
+    public let width: Int
+    /// Block ids, row by row.
+    public var blocks: [Int32]
+
+    /// A table of `rows` × `width` zeros.
+    public init(rows: Int, width: Int) {
+        self.width = width
+        blocks = Array(repeating: 0, count: rows * width)
+    }
+
+    /// Rows of the table.
+    public var rowCount: Int { width == 0 ? 0 : blocks.count / width }
+
+    /// The block ids of `row`.
+    public subscript(row: Int) -> ArraySlice<Int32> { blocks[row * width..<(row + 1) * width] }
+
+    /// Replaces the row by `ids`, padded with 0.
+    public mutating func setRow(_ row: Int, to ids: some Sequence<Int32>) {
+        var index = row * width
+        for id in ids {
+            blocks[index] = id
+            index += 1
+        }
+        while index < (row + 1) * width {
+            blocks[index] = 0
+            index += 1
+        }
+    }
+}
+
+/// How a row's next token is chosen in a step.
+public enum RowSampling: Sendable, Equatable {
+    /// On the device, with these parameters.
+    case onDevice(TTSamplingParams)
+    /// On the host: the row's logits come back.
+    case onHost
+}
+
+/// A block whose keys and values of all layers are copied to another one.
+public struct BlockCopy: Sendable, Equatable {
+    /// The block that is read.
+    public var source: Int32
+    /// The block that is written.
+    public var target: Int32
+
+    /// A copy as given.
+    public init(source: Int32, target: Int32) {
+        self.source = source
+        self.target = target
+    }
+}
+
+/// Prompts to prefill, ragged: of row *i* the tokens from position `startPositions[i]` on are computed (§1.3).
+public struct PrefillBatch: Sendable, Equatable {
+    /// Blocks to copy before anything else, one after the other; only for models that share anywhere.
+    public var copies: [BlockCopy]
+    /// Each row's whole sequence, also what is in its blocks already: a device may have to compute some of that again.
+    public var tokens: [[Int32]]
+    /// Position of the first token to compute of each row; the tokens before it are in the row's blocks.
+    public var startPositions: [Int32]
+    /// `[N, W]`; covers each row's whole sequence.
+    public var pageTable: PageTable
+    /// Decode slot that each row will take, so that the device can place per-slot state.
+    public var slots: [Int]
+    /// How each row's first token is sampled.
+    public var sampling: [RowSampling]
+
+    /// A batch as given; all arrays but `copies` have one element for each row.
+    public init(
+        copies: [BlockCopy] = [], tokens: [[Int32]], startPositions: [Int32], pageTable: PageTable, slots: [Int],
+        sampling: [RowSampling]
+    ) {
+        self.copies = copies
+        self.tokens = tokens
+        self.startPositions = startPositions
+        self.pageTable = pageTable
+        self.slots = slots
+        self.sampling = sampling
+    }
+}
+
+/// One decode step of the fixed batch: B rows, padding rows have position −1 (contract §1.4).
+public struct DecodeBatch: Sendable, Equatable {
+    /// Input token of each row `[B]`, 0 in padding rows.
+    public var tokens: [Int32]
+    /// Position of the input token `[B]`, −1 in padding rows.
+    public var positions: [Int32]
+    /// `[B, W]`, zeros in padding rows.
+    public var pageTable: PageTable
+    /// How each row's token is sampled `[B]`; padding rows are ignored.
+    public var sampling: [RowSampling]
+
+    /// A batch as given.
+    public init(tokens: [Int32], positions: [Int32], pageTable: PageTable, sampling: [RowSampling]) {
+        self.tokens = tokens
+        self.positions = positions
+        self.pageTable = pageTable
+        self.sampling = sampling
+    }
+}
+
+/// What a decode step must take from the host, and what it continues from its own state (contract §1.6).
+public struct DecodePlan: Sendable, Equatable {
+    /// Where tokens, positions and page table of the step come from.
+    public enum Inputs: Sendable, Equatable {
+        /// All three are taken from the batch.
+        case reloadAll
+        /// Tokens and positions continue on the device; the page table is taken from the batch.
+        case reloadPageTable
+        /// All three continue on the device: its last sampled tokens, positions advanced by one.
+        case keep
+    }
+
+    /// Where the inputs come from.
+    public var inputs: Inputs
+    /// Sampling parameters and seeds are taken from the batch.
+    public var reloadSamplingParams: Bool
+    /// Random state is reset; only with `reloadAll`.
+    public var resetSamplingState: Bool
+
+    /// A plan as given.
+    public init(inputs: Inputs, reloadSamplingParams: Bool, resetSamplingState: Bool) {
+        self.inputs = inputs
+        self.reloadSamplingParams = reloadSamplingParams
+        self.resetSamplingState = resetSamplingState
+    }
+
+    /// Everything is taken from the host.
+    public static let reloadEverything = DecodePlan(
+        inputs: .reloadAll, reloadSamplingParams: true, resetSamplingState: true)
+}
+
+/// What a row of a step came out as.
+public enum RowOutput: Sendable, Equatable {
+    /// Sampled on the device.
+    case token(SampledToken)
+    /// To be sampled on the host: `[vocabulary]`.
+    case logits([Float])
+    /// There is nothing to choose from: a logit is not a number.
+    case notNumbers
+    /// A padding row.
+    case padding
+
+    /// The token numbered `id`.
+    public static func token(_ id: Int32) -> RowOutput { .token(SampledToken(id)) }
+}
+
+/// A step's output, one element for each row of its batch.
+public struct StepOutput: Sendable, Equatable {
+    /// The rows' outputs.
+    public var rows: [RowOutput]
+
+    /// An output of `rows`.
+    public init(rows: [RowOutput]) { self.rows = rows }
+}

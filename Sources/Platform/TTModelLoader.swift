@@ -1,0 +1,32 @@
+// Finds the model class for an architecture and initialises it on a device (contract §1.1).
+
+public import ModelFiles
+
+/// Loads models.
+public enum TTModelLoader {
+    /// Makes the model on `device`: the first of the configuration's architectures that the device has.
+    ///
+    /// - Throws: `ConfigurationError.noModel` with what was looked for and what there is, or the factory's own error.
+    public static func load<Device: MeshDevice>(
+        _ model: ModelConfig, configuration: CheckedConfiguration, device: Device
+    ) throws -> any TTModel {
+        let factory = try factory(for: model, architectures: configuration.architectures, device: device)
+        let initialization = ModelInitialization(
+            config: model, maxBatchSize: configuration.maxNumSeqs, maxSequenceLength: configuration.maxModelLen,
+            blockSize: configuration.blockSize, optimizations: configuration.tt.optimizations,
+            traceMode: configuration.tt.traceMode,
+            kvCacheDType: configuration.kvCacheDType)
+        return try factory(initialization, device)
+    }
+
+    private static func factory<Device: MeshDevice>(
+        for model: ModelConfig, architectures: [String], device: Device
+    ) throws(ConfigurationError) -> ModelRegistry<Device>.Factory {
+        for architecture in architectures {
+            if let factory = device.models[architecture] { return factory }
+        }
+        throw .noModel(
+            model: model.name, tried: architectures, known: device.models.architectures,
+            platform: device.platform.name)
+    }
+}

@@ -1,0 +1,244 @@
+// A prompt file, read line by line with flat memory: what `enqueue` stores and what `validate` reports.
+
+private import Glibc
+import OpenAIFormats
+
+/// Reads the requests of a JSONL file or of standard input.
+///
+/// UTF-8, one JSON object on each line; LF or CRLF; a byte order mark at the start and a missing end of the last line are
+/// accepted; blank lines are counted and skipped. Files that gzip or zstd packed are unpacked on the way. A file that is
+/// something else as a whole (a JSON array, a table, text …) is an error of the file, not of its lines. Reading blocks: use
+/// it on a thread of its own.
+public final class PromptFileReader {
+    /// What to check and how much to hold.
+    public struct Options: Sendable {
+        /// Bytes that a line may have. Memory is a small multiple of the longest line.
+        public var lineLimit = 64 << 20
+        /// Bytes asked of one read.
+        public var readSize = 1 << 20
+        /// Reading ends after the line with which this many errors have been found; nil: never.
+        public var maxErrors: Int?
+
+        /// The defaults: no end before the end of the file.
+        public init() {}
+    }
+
+    /// What has been read so far.
+    public struct Summary: Sendable, Hashable {
+        /// Lines that can be run.
+        public var validLines = 0
+        /// Lines that cannot be run.
+        public var invalidLines = 0
+        /// Lines with nothing but spaces.
+        public var blankLines = 0
+        /// Errors in the invalid lines.
+        public var errors = 0
+        /// `maxErrors` was reached: the rest of the file has not been read.
+        public var stoppedAtMaxErrors = false
+    }
+
+    /// The file's name in messages.
+    public let name: String
+    /// Counts of what `next` has given so far.
+    public private(set) var summary = Summary()
+
+    private let options: Options
+    private let descriptor: CInt
+    private let closesDescriptor: Bool
+    private let bytes: FileBytes
+    private let splitter: LineSplitter
+    /// A line that was looked at early, and the blank ones before it.
+    private var heldLine: LineSplitter.Line?
+    private var heldBlankLines = 0
+    private var hasSeenLine = false
+    private let parser = JSONParser()
+    private var customIDs = CustomIDSet()
+    private var lineNumber = 0
+
+    static let standardInputName = "<stdin>"
+
+    /// Opens `path`; `-` is standard input.
+    public convenience init(path: String, options: Options = Options()) throws(PromptFileError) {
+        guard path != "-" else {
+            self.init(descriptor: STDIN_FILENO, name: Self.standardInputName, options: options)
+            return
+        }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw .cannotOpen(path: path, reason: String(cString: strerror(errno)))
+        }
+        self.init(descriptor: descriptor, name: path, options: options, closesDescriptor: true)
+    }
+
+    /// Reads from a file descriptor that stays the caller's.
+    public convenience init(descriptor: Int32, name: String, options: Options = Options()) {
+        self.init(descriptor: descriptor, name: name, options: options, closesDescriptor: false)
+    }
+
+    private init(descriptor: CInt, name: String, options: Options, closesDescriptor: Bool) {
+        self.name = name
+        self.options = options
+        self.descriptor = descriptor
+        self.closesDescriptor = closesDescriptor
+        let readSize = max(1, options.readSize)
+        bytes = FileBytes(descriptor: descriptor, readSize: min(readSize, 1 << 18))
+        splitter = LineSplitter(bytes, readSize: readSize, limit: options.lineLimit)
+    }
+
+    deinit {
+        if closesDescriptor { close(descriptor) }
+    }
+
+    /// The next line that is not blank; nil at the end of the file, or once `maxErrors` errors have been found.
+    ///
+    /// - Throws: `PromptFileError` where the file cannot be read, is damaged, or is something else than JSONL.
+    public func next() throws(PromptFileError) -> PromptFileLine? {
+        if lineNumber == 0 { try checkBeginning() }
+        while !summary.stoppedAtMaxErrors {
+            let line = try nextLine()
+            lineNumber += heldBlankLines
+            summary.blankLines += heldBlankLines
+            heldBlankLines = 0
+            guard let line else { return nil }
+            lineNumber += 1
+            switch line {
+            case .tooLong:
+                return invalid([tooLong])
+            case .text(let text) where Self.isBlank(text):
+                summary.blankLines += 1
+            case .text(let text):
+                return try read(text)
+            }
+        }
+        return nil
+    }
+
+    private func nextLine() throws(PromptFileError) -> LineSplitter.Line? {
+        if let line = heldLine {
+            heldLine = nil
+            return line
+        }
+        do { return try splitter.next() } catch { throw failure(error) }
+    }
+
+    private func failure(_ error: ReadFailure) -> PromptFileError {
+        switch error {
+        case .system(let number):
+            .cannotRead(path: name, line: lineNumber, reason: String(cString: strerror(number)))
+        case .damaged(let packing, let reason):
+            .damaged(path: name, line: lineNumber, packing: packing, reason: reason)
+        }
+    }
+
+    private static func isBlank(_ text: UnsafeRawBufferPointer) -> Bool {
+        text.allSatisfy { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "\r") }
+    }
+
+    private func read(_ text: UnsafeRawBufferPointer) throws(PromptFileError) -> PromptFileLine {
+        let isFirst = !hasSeenLine
+        hasSeenLine = true
+        let root: JSONNode
+        do {
+            root = try parser.parse(padded: text)
+        } catch .outOfMemory {
+            let complaint = "memory ran out while the line was read"
+            return invalid([RequestProblem(code: .lineTooLong, place: .wholeLine, complaint: complaint)])
+        } catch {
+            let fault = JSONSyntaxScanner.fault(in: Array(text))
+            let line = FileKind.FirstLine(text, fault: fault)
+            if isFirst { try checkKind(line) }
+            return invalid([line.isText ? Self.textProblem : fault.asProblem])
+        }
+        if isFirst, root.kind == .string { try checkKind(.string) }
+        if isFirst, root.kind == .array { try checkKind(.wholeArray) }
+        let line = RequestLineReader(root, length: text.count)
+        var problems = line.problems
+        let customID = claimID(of: line, &problems)
+        guard problems.found.isEmpty, let customID, let request = line.request, let endpoint = line.endpoint else {
+            return invalid(problems.found, customID: customID, endpoint: line.endpoint)
+        }
+        summary.validLines += 1
+        return .valid(
+            PromptLine(
+                lineNumber: lineNumber, customID: customID, endpoint: endpoint, model: request.model, body: line.body,
+                fieldPrefix: line.fieldPrefix, request: request))
+    }
+
+    private func invalid(
+        _ problems: [RequestProblem], customID: String? = nil, endpoint: Endpoint? = nil
+    ) -> PromptFileLine {
+        summary.invalidLines += 1
+        summary.errors += problems.count
+        if let most = options.maxErrors, summary.errors >= most { summary.stoppedAtMaxErrors = true }
+        let errors = problems.map { LineError(file: name, line: lineNumber, problem: $0) }
+        return .invalid(
+            InvalidLine(lineNumber: lineNumber, customID: customID ?? madeID(), endpoint: endpoint, errors: errors))
+    }
+}
+
+// Whether the file is one of JSON lines at all.
+extension PromptFileReader {
+    private func checkBeginning() throws(PromptFileError) {
+        let kind: FileKind?
+        do {
+            kind = FileKind(beginning: try splitter.beginning(FileKind.beginningLength))
+        } catch {
+            throw failure(error)
+        }
+        if let kind { throw otherKind(kind) }
+    }
+
+    /// Throws where the first line, which is no JSON object, shows together with the next one what the file is.
+    private func checkKind(_ line: FileKind.FirstLine) throws(PromptFileError) {
+        var begin: UInt8?
+        while heldLine == nil, let next = try nextLine() {
+            if case .text(let text) = next {
+                begin = text.first { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }
+                if Self.isBlank(text) {
+                    heldBlankLines += 1
+                    continue
+                }
+            }
+            heldLine = next
+        }
+        if let kind = FileKind(line, nextBegin: begin) { throw otherKind(kind) }
+    }
+
+    private func otherKind(_ kind: FileKind) -> PromptFileError {
+        .otherKind(path: name, kind, command: kind.command(path: name, packing: bytes.packing))
+    }
+}
+
+// The checks that need more than the line's own JSON.
+extension PromptFileReader {
+    private var tooLong: RequestProblem {
+        RequestProblem(
+            code: .lineTooLong, place: .wholeLine, complaint: "the line has more than \(options.lineLimit) bytes",
+            remedy: "put one request on each line")
+    }
+
+    private static let textProblem = RequestProblem(
+        code: .invalidJSON, place: .wholeLine, complaint: "the line is text, not a JSON object",
+        remedy: "write it as {\"prompt\": …}")
+
+    /// The line's own id, or nil if a line before has it. A short-form line without one is `line-<n>`.
+    private func claimID(of line: RequestLineReader, _ problems: inout ProblemCollector) -> String? {
+        if line.customID == nil, !problems.found.isEmpty { return nil }
+        let id = line.customID?.string ?? "line-\(lineNumber)"
+        guard let earlier = customIDs.insert(id, line: lineNumber) else { return id }
+        let isImplicit = line.customID == nil
+        problems.add(
+            RequestProblem(
+                code: .duplicateCustomID, place: .field("custom_id"), value: Excerpt.quoted(id),
+                complaint: "\(isImplicit ? "(made from the line's number) " : "")is the id of line \(earlier) already",
+                remedy: isImplicit ? "give this line a custom_id" : "make it unique in the file"))
+        return nil
+    }
+
+    /// An id for an invalid line that has none of its own.
+    private func madeID() -> String {
+        var id = "line-\(lineNumber)"
+        while customIDs.insert(id, line: lineNumber) != nil { id += "-invalid" }
+        return id
+    }
+}

@@ -1,0 +1,67 @@
+// From a request's body to tokens and sampling parameters.
+
+import OpenAIFormats
+import Platform
+public import Runtime
+
+/// Makes requests ready for a model's engines.
+public struct RequestPreparer: Sendable {
+    private let encoder: PromptEncoder
+    private let maxModelLen: Int
+
+    /// A preparer for a model.
+    ///
+    /// - Parameter maxModelLen: the engines' longest sequence, tokens.
+    public init(encoder: PromptEncoder, maxModelLen: Int) {
+        self.encoder = encoder
+        self.maxModelLen = maxModelLen
+    }
+
+    /// Reads the body, applies the chat template and tokenises.
+    ///
+    /// - Parameters:
+    ///   - url: the request's endpoint, for example `/v1/completions`.
+    ///   - enqueued: when the request was made; chat templates print it.
+    ///   - seed: of a request that gives none.
+    public func prepare(
+        _ body: [UInt8], url: String, enqueued: Milliseconds, seed: @autoclosure () -> UInt64
+    ) throws(UnfitRequest) -> PreparedRequest {
+        guard let endpoint = Endpoint(rawValue: url) else {
+            throw UnfitRequest(description: "endpoint \(url) is not known", param: nil)
+        }
+        let promptField = endpoint == .completions ? "prompt" : "messages"
+        do {
+            let body = try RequestBody.parse(body, endpoint: endpoint)
+            let tokens = try encoder.tokens(of: body.prompt, enqueued: enqueued)
+            let givenSeed = body.seed.map { UInt64(bitPattern: $0) }
+            return PreparedRequest(
+                promptTokens: tokens,
+                sampling: sampling(
+                    body, endpoint: endpoint, promptLength: tokens.count, seed: givenSeed ?? seed()),
+                stopStrings: body.stop, returnTokenIDs: body.returnsTokenIDs, promptField: promptField)
+        } catch {
+            let invalid = error as? InvalidRequest
+            let param = invalid == nil ? promptField : invalid?.problems.first?.param
+            throw UnfitRequest(description: "\(error)", param: param)
+        }
+    }
+
+    /// What a request leaves open is what OpenAI's API does: temperature 1, 16 tokens for a completion, and for a chat as
+    /// many as fit.
+    private func sampling(
+        _ body: RequestBody, endpoint: Endpoint, promptLength: Int, seed: UInt64
+    ) -> SamplingParams {
+        let room = max(1, maxModelLen - promptLength)
+        let minTokens = body.minTokens ?? 0
+        let standard = endpoint == .completions ? max(16, minTokens) : max(room, minTokens)
+        return SamplingParams(
+            token: TTSamplingParams(
+                temperature: Float(body.temperature ?? 1), topK: Int32(clamping: max(0, body.topK ?? 0)),
+                // What is too small for a Float is still above 0.
+                topP: max(Float(body.topP ?? 1), .leastNormalMagnitude), seed: seed),
+            // What does not fit is not generated; who looks at progress wants to know what can come.
+            maxTokens: min(body.maxTokens ?? standard, max(room, minTokens)), minTokens: minTokens,
+            stopTokenIDs: Set(body.stopTokenIDs),
+            ignoreEOS: body.ignoresEOS, givesSeed: body.seed != nil)
+    }
+}

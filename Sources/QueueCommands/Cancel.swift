@@ -1,0 +1,24 @@
+// `ttbatch cancel BATCH`: nothing more of it runs; what has finished is kept.
+
+package import ArgumentParser
+import Runtime
+import SQLiteStore
+import StoreContract
+import Terminal
+
+package struct Cancel: ParsableCommand {
+    package static let configuration = CommandConfiguration(
+        abstract: "Cancel what has not finished, keeping what has.")
+
+    @OptionGroup var target: BatchArgument
+    @OptionGroup var shared: SharedOptions
+
+    package init() {}
+
+    package func run() throws {
+        let configuration = try shared.configuration()
+        let id = try target.id(in: try shared.storeForReading())
+        let report = try shared.storeForWriting(configuration).cancel(id, at: TimeSource.system.now)
+        StandardError.print("\(id): cancelled \(report.cancelled) jobs, kept \(report.keptFinished) that had ended")
+    }
+}

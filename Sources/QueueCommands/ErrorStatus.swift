@@ -1,0 +1,31 @@
+// Which exit code an error of the queue leads to.
+
+import Intake
+import Settings
+import StoreContract
+import Terminal
+
+extension ExitStatus {
+    /// The status for an error of intake, settings or the store; nil for any other error.
+    package init?(queueError error: any Error) {
+        switch (error, EnqueueError.fault(of: error)) {
+        case (let failure as Failure, _): self = failure.status
+        case (_, .notFound): self = .notFound
+        case (_, .input): self = .invalidInput
+        case (is InvalidConfiguration, _): self = .usage
+        case (let error as JobStoreError, _): self.init(error)
+        default: return nil
+        }
+    }
+
+    private init(_ error: JobStoreError) {
+        switch error {
+        case .notFound, .batchNotFound: self = .notFound
+        case .batchAlreadyFinished, .batchNotFinished, .batchIsDraft, .nothingToRetry, .daemonRunning, .nameTaken:
+            self = .conflict
+        case .emptyBatch: self = .invalidInput
+        case .diskFull, .busy: self = .temporary
+        default: self = .operationalError
+        }
+    }
+}

@@ -1,0 +1,26 @@
+// What a request to stop leads to, in words.
+
+import Runtime
+import Terminal
+
+extension StopSignal.Level {
+    /// What becomes of prompts that were begun.
+    ///
+    /// - Parameters:
+    ///   - inFlight: how many the daemon has taken.
+    ///   - running: how many of these are in batch slots, if that is known; the others wait for one.
+    ///   - again: what a further request is called, e.g. "press again".
+    package func words(inFlight: Int64, running: Int64?, graceMS: Int64, again: String) -> String {
+        let running = min(running ?? inFlight, inFlight)
+        var prompts = "\(running) running prompt\(running == 1 ? "" : "s")"
+        if running < inFlight { prompts += " and \(inFlight - running) that wait for a slot" }
+        switch self {
+        case .none: return "going on"
+        case _ where inFlight == 0: return "nothing is running"
+        case .graceful:
+            let grace = Quantity.duration(milliseconds: graceMS)
+            return "finishing \(prompts), up to \(grace); \(again) to put them back"
+        case .immediate: return "putting \(prompts) back into the queue"
+        }
+    }
+}

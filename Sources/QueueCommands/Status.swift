@@ -1,0 +1,111 @@
+// `ttbatch status`: the whole system at a glance, and with --metrics how the night went.
+
+package import ArgumentParser
+import OpenAIFormats
+import Runtime
+import SQLiteStore
+import StoreContract
+import Terminal
+
+package struct Status: ParsableCommand {
+    package static let configuration = CommandConfiguration(abstract: "Show the whole system: daemon, queue, metrics.")
+
+    @Flag(help: "Print every interval of metrics of the latest daemon.")
+    package var metrics = false
+
+    @Flag(help: "One JSON object; with --metrics one for each interval.")
+    package var json = false
+
+    @OptionGroup var shared: SharedOptions
+
+    package init() {}
+
+    package func run() throws {
+        let store = try shared.storeForReading()
+        let status = try store.systemStatus()
+        if metrics {
+            try printMetrics(of: status.latestIncarnation, store)
+        } else if json {
+            StandardOutput.print(try object(status, store))
+        } else {
+            for line in definitionLines(facts(status, store)) { StandardOutput.print(line) }
+            guard let incarnation = status.latestIncarnation else { return }
+            let summary = try store.metricsSummary(.incarnation(incarnation.id))
+            guard summary.intervals > 0 else { return }
+            StandardOutput.print("\nof \(incarnation.id):")
+            for line in MetricsDescription.lines(summary) { StandardOutput.print(line) }
+        }
+    }
+
+    private func facts(_ status: SystemStatus, _ store: any JobStore) -> [(String, String)] {
+        var facts = [("database", store.location)]
+        switch status.daemon {
+        case .absent: facts.append(("daemon", "not running"))
+        case .unknown: facts.append(("daemon", "unknown: \(store.location)-daemon.lock may not be read by this user"))
+        case .running(let pid): facts.append(("daemon", "running" + (pid.map { ", process \($0)" } ?? "")))
+        }
+        if let last = status.latestIncarnation {
+            var words =
+                "\(last.id), model \(last.daemon.model), began \(Quantity.time(milliseconds: last.started.rawValue))"
+            if let stopped = last.stopped {
+                words += ", ended \(Quantity.time(milliseconds: stopped.rawValue))"
+            } else if status.daemon == .absent {
+                words += ", died"
+            }
+            facts.append(("incarnation", words))
+        }
+        facts.append(
+            (
+                "queue",
+                (status.paused.map { "paused since \(Quantity.time(milliseconds: $0.rawValue)): " } ?? "")
+                    + "\(status.openBatches) open batches, \(status.pendingJobs) jobs pending, \(status.runningJobs) running"
+                    + (status.drafts > 0 ? ", \(status.drafts) files being enqueued" : "")
+            ))
+        return facts
+    }
+
+    private func object(_ status: SystemStatus, _ store: any JobStore) throws -> JSONValue {
+        var (isRunning, pid): (JSONValue, JSONValue) = (.null, .null)
+        switch status.daemon {
+        case .absent: isRunning = .bool(false)
+        case .unknown: break
+        case .running(let number):
+            isRunning = .bool(true)
+            pid = number.map { .int(Int64($0)) } ?? .null
+        }
+        return [
+            "database": .string(store.location), "daemon_running": isRunning, "daemon_pid": pid,
+            "incarnation": status.latestIncarnation.map { .int($0.id.rawValue) } ?? .null,
+            "model": status.latestIncarnation.map { .string($0.daemon.model) } ?? .null,
+            "paused_ms": status.paused.map { .int($0.rawValue) } ?? .null,
+            "open_batches": .int(status.openBatches), "drafts": .int(status.drafts),
+            "pending_jobs": .int(status.pendingJobs), "running_jobs": .int(status.runningJobs),
+            "latest_metrics": status.latestMetrics.map(MetricsDescription.json) ?? .null,
+        ]
+    }
+
+    private func printMetrics(of incarnation: IncarnationSummary?, _ store: any JobStore) throws {
+        guard let incarnation else { throw Failure(.notFound, "no daemon has run on \(store.location) yet") }
+        let intervals = try store.metrics(.incarnation(incarnation.id), limit: 100_000)
+        if json {
+            for interval in intervals { StandardOutput.print(MetricsDescription.json(interval)) }
+            return
+        }
+        var table = Table([
+            ("BEGAN", .left), ("TOK/S", .right), ("PROMPT TOK/S", .right), ("OCCUPANCY", .right), ("KV", .right),
+            ("QUEUE", .right), ("DONE", .right), ("FAILED", .right),
+        ])
+        for interval in intervals {
+            let seconds = Double(interval.end - interval.start) / 1000
+            let rate = { (count: Int64) in seconds > 0 ? Quantity.rate(Double(count) / seconds) : "-" }
+            table.add([
+                Quantity.time(milliseconds: interval.start.rawValue), rate(interval.generatedTokens),
+                rate(interval.promptTokens),
+                Quantity.share(Double(interval.decodeRows), of: Double(interval.decodeSteps * interval.slots)),
+                Quantity.share(interval.kvBlocksMean, of: Double(interval.kvBlocksTotal)),
+                "\(interval.queueDepth)", "\(interval.jobsSucceeded)", "\(interval.jobsFailed)",
+            ])
+        }
+        for line in table.lines { StandardOutput.print(line) }
+    }
+}

@@ -1,0 +1,67 @@
+// From stored results to output lines.
+
+import ModelFiles
+public import OpenAIFormats
+import Runtime
+public import StoreContract
+
+extension OutputLine {
+    /// The output line of a job that has ended; nil for one that has not.
+    public init?(_ result: JobResult, batch: BatchSummary) {
+        let requestID = "req_\(result.id.rawValue)"
+        let outcome: Outcome
+        switch result.outcome {
+        case .unfinished: return nil
+        case .succeeded(let generation):
+            outcome = .completed(
+                Completion(
+                    generation, of: result, model: result.modelName ?? batch.shownModel ?? "", requestID: requestID))
+        case .failed(let error):
+            outcome = .refused(
+                Refusal(
+                    requestID: requestID, status: error.status, code: error.code, message: error.message,
+                    param: error.param))
+        case .cancelled: outcome = .notRun(.cancelled, message: "The batch was cancelled before this request ended.")
+        case .expired:
+            outcome = .notRun(
+                .expired,
+                message: "This request could not be executed before the completion window expired.")
+        }
+        self.init(
+            id: "batch_req_\(result.id.rawValue)", customID: result.customID ?? "line-\(result.line)",
+            outcome: outcome,
+            timings: result.timings.map {
+                OutputLine.Timings(
+                    queued: $0.queuedMS, prefill: $0.prefillMS, decode: $0.decodeMS, total: $0.totalMS,
+                    attempt: result.attempt)
+            })
+    }
+}
+
+extension BatchSummary {
+    /// What results call its model; batches of earlier versions remember no name beside it.
+    public var shownModel: String? { modelName ?? model.map(ModelCatalogue.shown) }
+}
+
+extension Completion {
+    fileprivate init(_ generation: Generation, of result: JobResult, model: String, requestID: String) {
+        let endpoint = result.endpoint.flatMap(Endpoint.init(rawValue:)) ?? .completions
+        var tokenIDs: TokenIDs?
+        if let prompt = generation.promptTokenIDs, let completion = generation.tokenIDs {
+            tokenIDs = TokenIDs(prompt: prompt, completion: completion)
+        }
+        self.init(
+            endpoint: endpoint, requestID: requestID,
+            id: (endpoint == .completions ? "cmpl-" : "chatcmpl-") + String(result.id.rawValue),
+            created: (result.finished ?? result.created).rawValue / 1000, model: model, text: generation.text,
+            finishReason: FinishReason(rawValue: generation.finishReason) ?? .stop,
+            stopReason: generation.stopReason.map { reason in
+                switch reason {
+                case .string(let string): .string(string)
+                case .token(let token): .token(token)
+                }
+            },
+            promptTokens: result.usage.promptTokens, cachedTokens: result.usage.cachedTokens,
+            completionTokens: result.usage.completionTokens, tokenIDs: tokenIDs)
+    }
+}

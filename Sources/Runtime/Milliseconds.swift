@@ -1,0 +1,41 @@
+// Instants, as the queue stores them and as people read them.
+
+import Glibc
+
+/// An instant: milliseconds since 1970 UTC.
+public struct Milliseconds: RawRepresentable, Hashable, Comparable, Sendable, ExpressibleByIntegerLiteral {
+    /// Milliseconds since 1970 UTC.
+    public let rawValue: Int64
+
+    /// An instant from milliseconds since 1970 UTC.
+    public init(rawValue: Int64) {
+        self.rawValue = rawValue
+    }
+
+    /// For tests and constants.
+    public init(integerLiteral value: Int64) {
+        self.rawValue = value
+    }
+
+    /// `2026-11-22 13:05:00` in local time.
+    public var localTime: String {
+        var seconds = time_t(rawValue / 1000)
+        var parts = tm()
+        var text = [CChar](repeating: 0, count: 32)
+        guard localtime_r(&seconds, &parts) != nil, strftime(&text, text.count, "%Y-%m-%d %H:%M:%S", &parts) > 0 else {
+            return "\(rawValue)"
+        }
+        return text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+    }
+
+    /// Chronological.
+    public static func < (left: Milliseconds, right: Milliseconds) -> Bool { left.rawValue < right.rawValue }
+
+    /// The instant `right` milliseconds after `left`.
+    public static func + (left: Milliseconds, right: Int64) -> Milliseconds {
+        Milliseconds(rawValue: left.rawValue + right)
+    }
+
+    /// The milliseconds from `right` to `left`.
+    public static func - (left: Milliseconds, right: Milliseconds) -> Int64 { left.rawValue - right.rawValue }
+}

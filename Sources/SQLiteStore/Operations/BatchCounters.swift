@@ -1,0 +1,97 @@
+// The counters on a batch's row: how they change with its jobs, and when a batch has ended.
+
+import GRDB
+import Runtime
+import StoreContract
+
+/// What one transaction adds to the counters of a batch.
+///
+/// The number of ended jobs is also the source of `finish_seq`, so completion order needs no further counter.
+struct BatchTally {
+    let batch: BatchID
+    private let finishedBefore: Int64
+    private(set) var ended: [JobState: Int64] = [:]
+    /// Jobs that can be claimed now, more or (below 0) fewer than before.
+    var ready: Int64 = 0
+    private var usage = TokenUsage()
+    private var timedJobs: Int64 = 0
+    private var timings = JobTimings(queuedMS: 0, prefillMS: 0, decodeMS: 0, totalMS: 0)
+
+    init(_ batch: BatchID, _ db: Database) throws {
+        self.batch = batch
+        self.finishedBefore = try db.number(
+            "SELECT succeeded + failed + cancelled + expired FROM batches WHERE id = ?", batch)
+    }
+
+    /// The `finish_seq` of the next job that ends.
+    var nextSequence: Int64 { finishedBefore + ended.values.reduce(0, +) + 1 }
+
+    mutating func add(_ state: JobState, jobs: Int64 = 1) {
+        ended[state, default: 0] += jobs
+    }
+
+    mutating func add(_ completion: JobCompletion) {
+        add(completion.outcome.state)
+        usage.promptTokens += completion.usage.promptTokens
+        usage.cachedTokens += completion.usage.cachedTokens
+        usage.completionTokens += completion.usage.completionTokens
+        guard let spent = completion.timings else { return }
+        timedJobs += 1
+        timings.queuedMS += spent.queuedMS
+        timings.prefillMS += spent.prefillMS
+        timings.decodeMS += spent.decodeMS
+        timings.totalMS += spent.totalMS
+    }
+
+    /// Writes the counters, and ends the batch if that was its last job. Returns whether it was.
+    func write(_ db: Database, at now: Milliseconds) throws -> Bool {
+        guard !ended.isEmpty || ready != 0 else { return false }
+        try db.run(
+            """
+            UPDATE batches SET
+                succeeded = succeeded + ?, failed = failed + ?, cancelled = cancelled + ?, expired = expired + ?,
+                prompt_tokens = prompt_tokens + ?, cached_tokens = cached_tokens + ?,
+                completion_tokens = completion_tokens + ?,
+                timed_jobs = timed_jobs + ?, queued_ms = queued_ms + ?, prefill_ms = prefill_ms + ?,
+                decode_ms = decode_ms + ?, total_ms = total_ms + ?, ready = ready + ?
+            WHERE id = ?
+            """,
+            ended[.succeeded] ?? 0, ended[.failed] ?? 0, ended[.cancelled] ?? 0, ended[.expired] ?? 0,
+            usage.promptTokens, usage.cachedTokens, usage.completionTokens,
+            timedJobs, timings.queuedMS, timings.prefillMS, timings.decodeMS, timings.totalMS, ready,
+            batch)
+        if ended[.succeeded, default: 0] > 0 { try db.forgetModelTrouble(batch) }
+        return try Self.closeIfDone(batch, db, at: now)
+    }
+
+    /// Ends a batch that has no unfinished job: `cancelled` if it was being cancelled, `expired` if a job has expired, else
+    /// `completed`.
+    static func closeIfDone(_ batch: BatchID, _ db: Database, at now: Milliseconds) throws -> Bool {
+        try db.run(
+            """
+            UPDATE batches
+            SET finished_ms = ?, status = CASE
+                WHEN status = 'cancelling' THEN 'cancelled' WHEN expired > 0 THEN 'expired' ELSE 'completed' END
+            WHERE id = ? AND status IN ('in_progress', 'cancelling')
+              AND succeeded + failed + cancelled + expired = total
+            """, now, batch) == 1
+    }
+}
+
+/// The tallies of one transaction that touches several batches.
+struct BatchTallies {
+    private var tallies: [BatchID: BatchTally] = [:]
+
+    /// Changes the tally of a batch, beginning it where needed.
+    mutating func update<T>(_ batch: BatchID, _ db: Database, _ change: (inout BatchTally) throws -> T) throws -> T {
+        if tallies[batch] == nil {
+            tallies[batch] = try BatchTally(batch, db)
+        }
+        return try change(&tallies[batch]!)
+    }
+
+    /// Writes them all; returns the batches that ended.
+    func write(_ db: Database, at now: Milliseconds) throws -> [BatchID] {
+        try tallies.values.sorted { $0.batch < $1.batch }.filter { try $0.write(db, at: now) }.map(\.batch)
+    }
+}

@@ -1,0 +1,149 @@
+// Writing a batch: chunk by chunk, invisible to the daemon until one small transaction hands it over.
+
+import GRDB
+import Runtime
+import StoreContract
+
+/// A draft in a SQLite store. Its owner holds a kernel lock on the byte `batch id` of `<database>-enqueue.lock`; a draft
+/// whose byte is free has no owner.
+final class SQLiteBatchDraft: BatchDraft {
+    let id: BatchID
+    private let store: SQLiteJobStore
+    private let batch: NewBatch
+    private let created: Milliseconds
+    private let ownership: ByteLock
+    /// Of the jobs so far.
+    private var endpoints: Set<String> = []
+    private var isOpen = true
+
+    init(_ batch: NewBatch, in store: SQLiteJobStore, at now: Milliseconds) throws(JobStoreError) {
+        let lockPath = Self.lockPath(database: store.path)
+        try store.undoStatementsInMemory()
+        // The lock is taken before the row can be seen, so nobody ever sees a living draft without an owner.
+        (id, ownership) = try store.write(in: "beginBatch") { db in
+            try db.run(
+                """
+                INSERT INTO batches (name, model, model_name, status, retry_of, created_ms, priority, deadline_ms,
+                    urgent_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+                batch.name, batch.model, batch.modelName, BatchStatus.validating, batch.retryOf, now, batch.priority,
+                batch.deadline,
+                batch.urgent(from: now))
+            let id = BatchID(rawValue: db.lastInsertedRowID)
+            guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: id.rawValue) else {
+                throw JobStoreError.busy(path: lockPath)
+            }
+            return (id, lock)
+        }
+        self.store = store
+        self.batch = batch
+        self.created = now
+    }
+
+    static func lockPath(database: String) -> String { database + "-enqueue.lock" }
+
+    /// Chunks are not synced one by one: the commit, which is, comes after them in the write-ahead log.
+    func append(_ jobs: [NewJob], rejected: [RejectedLine]) throws(JobStoreError) -> [DuplicateCustomID] {
+        try checkOpen()
+        var duplicates: [DuplicateCustomID] = []
+        for chunk in chunks(of: jobs) {
+            duplicates += try store.write(isSynced: false) { try insert(chunk, $0) }
+            try store.checkpointWithoutDaemon()
+        }
+        for start in stride(from: 0, to: rejected.count, by: store.options.enqueueChunkRows) {
+            let chunk = rejected[start..<min(start + store.options.enqueueChunkRows, rejected.count)]
+            try store.write(isSynced: false) { try insert(chunk, $0) }
+            try store.checkpointWithoutDaemon()
+        }
+        return duplicates
+    }
+
+    func commit(at now: Milliseconds) throws(JobStoreError) -> BatchID {
+        try checkOpen()
+        try store.write { db in
+            if let name = batch.uniqueName, let other = try db.batch(named: name) {
+                throw JobStoreError.nameTaken(name, by: other)
+            }
+            let isOurs = try db.run(
+                """
+                UPDATE batches SET status = ?, endpoint = ?, unique_name = ?, turn = ?, ready = total - failed
+                WHERE id = ? AND status = ? AND total > 0
+                """,
+                BatchStatus.inProgress, endpoints.count == 1 ? endpoints.first : nil, batch.uniqueName,
+                try db.nextTurn(batch.priority), id, BatchStatus.validating)
+            guard isOurs == 1 else { throw JobStoreError.emptyBatch }
+            // All lines may have been rejected.
+            _ = try BatchTally.closeIfDone(id, db, at: now)
+        }
+        isOpen = false
+        ownership.release()
+        DaemonBell.ring(database: store.path)
+        return id
+    }
+
+    func discard() throws(JobStoreError) {
+        try checkOpen()
+        isOpen = false
+        defer { ownership.release() }
+        try store.deleteDraft(id)
+    }
+
+    private func checkOpen() throws(JobStoreError) {
+        guard isOpen else { throw .draftClosed(id) }
+    }
+
+    /// Cuts jobs into groups that one short transaction can write.
+    private func chunks(of jobs: [NewJob]) -> [ArraySlice<NewJob>] {
+        var chunks: [ArraySlice<NewJob>] = []
+        var start = 0
+        var bytes = 0
+        for index in jobs.indices {
+            bytes += jobs[index].body.count
+            if index + 1 - start >= store.options.enqueueChunkRows || bytes >= store.options.enqueueChunkBytes {
+                chunks.append(jobs[start...index])
+                start = index + 1
+                bytes = 0
+            }
+        }
+        if start < jobs.count {
+            chunks.append(jobs[start...])
+        }
+        return chunks
+    }
+
+    private func insert(_ jobs: ArraySlice<NewJob>, _ db: Database) throws -> [DuplicateCustomID] {
+        let duplicates = try db.insert(jobs, into: id, at: created)
+        let left = Set(duplicates.map(\.line))
+        for job in jobs where !left.contains(job.line) { endpoints.insert(job.endpoint) }
+        try db.run("UPDATE batches SET total = total + ? WHERE id = ?", jobs.count - duplicates.count, id)
+        return duplicates
+    }
+
+    private func insert(_ lines: ArraySlice<RejectedLine>, _ db: Database) throws {
+        var tally = try BatchTally(id, db)
+        for line in lines {
+            try db.run(
+                """
+                INSERT INTO jobs (batch_id, line, custom_id, state, rejected, created_ms, finished_ms, finish_seq)
+                VALUES (?, ?, ?, 'failed', 1, ?, ?, ?)
+                """, id, line.line, line.customID, created, created, tally.nextSequence)
+            tally.add(.failed)
+            try db.insertError(line.error, of: JobID(rawValue: db.lastInsertedRowID))
+        }
+        try db.run(
+            "UPDATE batches SET total = total + ?, rejected = rejected + ?, failed = failed + ? WHERE id = ?",
+            lines.count, lines.count, lines.count, id)
+    }
+}
+
+extension Database {
+    /// Writes why a job failed.
+    func insertError(_ error: JobError, of job: JobID) throws {
+        try run(
+            """
+            INSERT INTO job_results (job_id, error_code, error_message, error_status, error_param) VALUES (?, ?, ?, ?, ?)
+            """,
+            job, error.code, error.message, error.status, error.param)
+    }
+}

@@ -1,0 +1,88 @@
+// Cancelling a batch, in short transactions, so that the daemon's commits for other batches do not wait.
+
+import GRDB
+public import Runtime
+public import StoreContract
+
+extension SQLiteJobStore {
+    /// One transaction stops the batch and withdraws its claims; the waiting jobs follow in chunks.
+    public func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
+        // The first transaction withdraws every claim and stops new ones: no result can appear from here on.
+        var report = try write { db in
+            try db.checkOpen(batch)
+            let kept = try BatchTally(batch, db).nextSequence - 1
+            try db.run(
+                """
+                UPDATE batches SET status = 'cancelling', ready = 0, not_before_ms = NULL
+                WHERE id = ? AND status = 'in_progress'
+                """, batch)
+            try db.run(
+                """
+                UPDATE jobs SET not_before_ms = NULL WHERE id IN (
+                    SELECT id FROM jobs INDEXED BY jobs_delayed
+                    WHERE state = 'pending' AND not_before_ms IS NOT NULL AND batch_id = ?)
+                """, batch)
+            let withdrawn = try db.endJobs(of: batch, in: .running, as: .cancelled, limit: -1, at: now)
+            return CancelReport(cancelled: withdrawn, keptFinished: kept)
+        }
+        DaemonBell.ring(database: path)
+        report.cancelled += try cancelPending(batch, at: now)
+        return report
+    }
+
+    /// Finds batches left `cancelling`, and marks their waiting jobs in chunks.
+    public func completeCancellations(at now: Milliseconds) throws(JobStoreError) -> [BatchID] {
+        let unfinished = try read { try $0.batchIDs(.cancelling) }
+        for batch in unfinished {
+            _ = try cancelPending(batch, at: now)
+        }
+        return unfinished
+    }
+
+    /// Marks the waiting jobs of a batch that is `cancelling`; the last transaction ends the batch.
+    private func cancelPending(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> Int64 {
+        var sum: Int64 = 0
+        while true {
+            let cancelled = try write { db in
+                try db.endJobs(of: batch, in: .pending, as: .cancelled, limit: options.enqueueChunkRows, at: now)
+            }
+            try checkpointWithoutDaemon()
+            guard cancelled > 0 else { return sum }
+            sum += cancelled
+        }
+    }
+}
+
+extension Database {
+    /// Some jobs of a batch in a state, in the order of the state's index, so that the next ones are found without looking
+    /// at all of them; a test looks at its plan.
+    static func unfinishedSQL(_ state: JobState) -> String {
+        """
+        SELECT id FROM jobs INDEXED BY jobs_\(state.rawValue)
+        WHERE batch_id = ? AND state = '\(state.rawValue)' \(state == .pending ? "AND not_before_ms IS NULL" : "")
+        ORDER BY \(state == .pending ? "claim_rank, id" : "id") LIMIT ?
+        """
+    }
+
+    /// Ends up to `limit` jobs (-1: all) of a batch without a result, as `end` says, that are in one unfinished state.
+    /// Pending ones that wait for their time are left out.
+    func endJobs(
+        of batch: BatchID, in state: JobState, as end: JobState, limit: Int, at now: Milliseconds
+    ) throws -> Int64 {
+        var tally = try BatchTally(batch, self)
+        let ended = try run(
+            """
+            UPDATE jobs SET state = '\(end.rawValue)', finished_ms = ?, finish_seq = chosen.place + ?
+            FROM (
+                SELECT id, row_number() OVER (ORDER BY id) AS place FROM (\(Self.unfinishedSQL(state)))
+            ) AS chosen
+            WHERE jobs.id = chosen.id
+            """, now, tally.nextSequence - 1, batch, limit)
+        if ended > 0 {
+            tally.add(end, jobs: Int64(ended))
+        }
+        _ = try tally.write(self, at: now)
+        _ = try BatchTally.closeIfDone(batch, self, at: now)
+        return Int64(ended)
+    }
+}

@@ -1,0 +1,116 @@
+// Drafts: begun, swept when their owner died, and made from the failed jobs of an earlier batch.
+
+import GRDB
+public import Runtime
+public import StoreContract
+
+extension SQLiteJobStore {
+    /// The draft is owned through a kernel lock on `<database>-enqueue.lock`.
+    public func beginBatch(_ batch: NewBatch, at now: Milliseconds) throws(JobStoreError) -> any BatchDraft {
+        try SQLiteBatchDraft(batch, in: self, at: now)
+    }
+
+    /// A draft is an orphan if its kernel lock is free: certain, and at once.
+    public func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID] {
+        let lockPath = SQLiteBatchDraft.lockPath(database: path)
+        var swept: [BatchID] = []
+        for draft in try read({ try $0.batchIDs(.validating) }) {
+            guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: draft.rawValue) else { continue }
+            defer { lock.release() }
+            // It may have been committed between the query and the lock.
+            guard try read({ try $0.batchStatus(draft) }) == .validating else { continue }
+            try deleteDraft(draft)
+            swept.append(draft)
+        }
+        return swept
+    }
+
+    /// Copies through a draft, page by page; memory stays flat.
+    public func retry(
+        _ batch: BatchID, states: Set<JobState>, at now: Milliseconds
+    ) throws(JobStoreError) -> BatchID {
+        let original = try self.batch(batch)
+        guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
+        let draft = try beginBatch(
+            NewBatch(
+                name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
+                retryOf: batch), at: now)
+        do {
+            var line: Int64 = 0
+            while true {
+                let page = try read { db in
+                    // Seen with every page: it may be pruned meanwhile, and a copy of half of it must not come of that.
+                    guard try db.batchStatus(batch)?.isTerminal == true else {
+                        throw JobStoreError.batchNotFound(batch)
+                    }
+                    return try db.jobsToRetry(batch, states: states, after: line)
+                }
+                guard let last = page.last else { break }
+                _ = try draft.append(page)
+                line = last.line
+            }
+            return try draft.commit(at: now)
+        } catch {
+            // A draft that cannot be deleted now is without an owner soon, and swept.
+            try? draft.discard()
+            throw error == .emptyBatch ? .nothingToRetry(batch) : error
+        }
+    }
+
+    /// Deletes a draft in short transactions, its own row last. The caller holds its lock.
+    func deleteDraft(_ draft: BatchID) throws(JobStoreError) {
+        var deleted = 1
+        while deleted > 0 {
+            deleted = try write { db in
+                let jobs = "SELECT id FROM jobs WHERE batch_id = ? ORDER BY line LIMIT ?"
+                let count = try db.withinBodyBudget(options.enqueueChunkRows, jobs: jobs, draft)
+                return try db.run("DELETE FROM jobs WHERE id IN (\(jobs))", draft, count)
+            }
+            try checkpointWithoutDaemon()
+        }
+        _ = try write { try $0.run("DELETE FROM batches WHERE id = ? AND status = 'validating'", draft) }
+    }
+}
+
+extension Database {
+    func batchStatus(_ batch: BatchID) throws -> BatchStatus? {
+        try row("SELECT status FROM batches WHERE id = ?", batch) { try $0.word(0) }
+    }
+
+    /// Batches in a status that few ever have: `validating` or `cancelling`.
+    func batchIDs(_ status: BatchStatus) throws -> [BatchID] {
+        try rows(
+            """
+            SELECT id FROM batches INDEXED BY batches_unsettled
+            WHERE status IN ('validating', 'cancelling') AND status = ? ORDER BY id
+            """, status
+        ) { $0.id(0) }
+    }
+
+    fileprivate func jobsToRetry(
+        _ batch: BatchID, states: Set<JobState>, after line: Int64
+    ) throws -> [NewJob] {
+        let condition = "j.batch_id = ? AND \(stateCondition(states)) AND j.rejected = 0 AND j.line > ?"
+        let limit = try withinBodyBudget(
+            500, jobs: "SELECT j.id FROM jobs j WHERE \(condition) ORDER BY j.line LIMIT ?", batch, line)
+        return try rows(
+            """
+            SELECT j.line, j.custom_id, b.endpoint, b.body, b.model_name, j.claim_rank
+            FROM jobs j JOIN job_bodies b ON b.job_id = j.id
+            WHERE \(condition) ORDER BY j.line LIMIT ?
+            """, batch, line, limit
+        ) { row in
+            NewJob(
+                line: row.int64(0), customID: row.text(1), endpoint: row.text(2), body: row.bytes(3),
+                modelName: row.optionalText(4), claimRank: row.int64(5))
+        }
+    }
+}
+
+/// A condition on `j.state`. A single state is spelt `=`, since only that lets SQLite use the partial indexes.
+func stateCondition(_ states: Set<JobState>) -> String {
+    if let only = states.first, states.count == 1 {
+        return "j.state = '\(only.rawValue)'"
+    }
+    return "j.state IN (\(states.map { "'\($0.rawValue)'" }.sorted().joined(separator: ", ")))"
+}

@@ -1,0 +1,92 @@
+// The end of attempts: state, result and counters of a whole group in one transaction.
+
+import GRDB
+public import Runtime
+public import StoreContract
+
+extension SQLiteJobStore {
+    /// One transaction and one sync of the disk for the whole group.
+    public func finish(
+        _ completions: [JobCompletion], incarnation: Incarnation, at now: Milliseconds
+    ) throws(JobStoreError) -> FinishReport {
+        guard !completions.isEmpty else { return FinishReport(finished: 0, stale: [], closedBatches: []) }
+        return try write { db in
+            var report = FinishReport(finished: 0, stale: [], closedBatches: [])
+            var tallies = BatchTallies()
+            for completion in completions {
+                let isCurrent = try tallies.update(completion.ticket.batch, db) { tally in
+                    let sequence = tally.nextSequence
+                    guard try db.end(completion, incarnation: incarnation, sequence: sequence, at: now) else {
+                        return false
+                    }
+                    tally.add(completion)
+                    return true
+                }
+                if isCurrent {
+                    report.finished += 1
+                } else {
+                    report.stale.append(completion.ticket)
+                }
+            }
+            report.closedBatches = try tallies.write(db, at: now)
+            return report
+        }
+    }
+}
+
+extension Database {
+    /// Ends a job, if it is still this attempt's. Returns whether it was.
+    fileprivate func end(
+        _ completion: JobCompletion, incarnation: Incarnation, sequence: Int64, at now: Milliseconds
+    ) throws -> Bool {
+        let ticket = completion.ticket
+        let timings = completion.timings
+        let changed = try run(
+            """
+            UPDATE jobs SET
+                state = ?, finished_ms = ?, finish_seq = ?, prompt_tokens = ?, cached_tokens = ?, completion_tokens = ?,
+                queued_ms = ?, prefill_ms = ?, decode_ms = ?, total_ms = ?
+            WHERE id = ? AND batch_id = ? AND state = 'running' AND incarnation = ? AND attempt = ?
+            """,
+            completion.outcome.state, now, sequence, completion.usage.promptTokens, completion.usage.cachedTokens,
+            completion.usage.completionTokens,
+            timings?.queuedMS, timings?.prefillMS, timings?.decodeMS, timings?.totalMS,
+            ticket.job, ticket.batch, incarnation, ticket.attempt)
+        guard changed == 1 else { return false }
+        switch completion.outcome {
+        case .succeeded(let generation): try insertGeneration(generation, of: ticket.job)
+        case .failed(let error): try insertError(error, of: ticket.job)
+        case .expired: break
+        }
+        return true
+    }
+
+    private func insertGeneration(_ generation: Generation, of job: JobID) throws {
+        var stop: (string: String?, token: Int64?)
+        switch generation.stopReason {
+        case .string(let string): stop.string = string
+        case .token(let token): stop.token = Int64(token)
+        case nil: break
+        }
+        try run(
+            """
+            INSERT INTO job_results (
+                job_id, text, finish_reason, stop_string, stop_token, prompt_token_ids, token_ids)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
+            """,
+            job, generation.text, generation.finishReason, stop.string, stop.token,
+            generation.promptTokenIDs.map(tokenBytes), generation.tokenIDs.map(tokenBytes))
+    }
+}
+
+/// Token ids as the 32-bit little-endian integers of a blob.
+func tokenBytes(_ ids: [Int32]) -> [UInt8] {
+    ids.flatMap { id in withUnsafeBytes(of: id.littleEndian) { [UInt8]($0) } }
+}
+
+/// Token ids from the 32-bit little-endian integers of a blob.
+func tokenIDs(_ bytes: [UInt8]) -> [Int32] {
+    bytes.withUnsafeBytes { raw in
+        (0..<raw.count / 4).map { Int32(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)) }
+    }
+}

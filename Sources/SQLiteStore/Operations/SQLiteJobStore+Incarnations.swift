@@ -1,0 +1,101 @@
+// The daemon's lives: who owns the queue, and what the dead left running.
+
+import GRDB
+public import Runtime
+public import StoreContract
+
+extension SQLiteJobStore {
+    /// A kernel lock on `<database>-daemon.lock`; it ends with the process, whatever ends that.
+    public func acquireLease() throws(JobStoreError) -> any DaemonLease {
+        guard writer != nil else { throw .readOnly(path: path) }
+        return try FileDaemonLease.acquire(database: path)
+    }
+
+    /// Whether a daemon owns the database now. Asks the kernel, so it is never out of date.
+    public func daemonPresence() throws(JobStoreError) -> DaemonPresence {
+        try FileDaemonLease.presence(database: path)
+    }
+
+    /// inotify on the daemon's lock file.
+    public func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)? {
+        BellListener(database: path, handler)
+    }
+
+    /// One transaction: the new row, and every job that is still running.
+    public func openIncarnation(
+        _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
+    ) throws(JobStoreError) -> OpenedIncarnation {
+        precondition(lease is FileDaemonLease, "the lease is of this kind of store")
+        return try write { db in
+            try db.run(
+                """
+                INSERT INTO incarnations (pid, host, version, model, device, started_ms) VALUES (?, ?, ?, ?, ?, ?)
+                """, daemon.pid, daemon.host, daemon.version, daemon.model, daemon.device, now)
+            let incarnation = Incarnation(rawValue: db.lastInsertedRowID)
+            try db.run("DELETE FROM progress")
+            // The lease proves that whoever claimed these is gone.
+            var orphans = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
+            for (owner, tickets) in try db.runningTickets() {
+                let reason = try db.predecessorDied(owner) ? ReleaseReason.crash(maxCrashes: maxCrashes) : .stopping
+                let report = try db.release(tickets, incarnation: owner, because: reason, at: now)
+                orphans.requeued += report.requeued
+                orphans.failed += report.failed
+                orphans.closedBatches += report.closedBatches
+            }
+            return OpenedIncarnation(incarnation: incarnation, orphans: orphans)
+        }
+    }
+
+    /// One transaction: the jobs in flight, and the time of the end.
+    public func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError) {
+        try write { db in
+            let tickets = try db.runningTickets()[incarnation] ?? []
+            _ = try db.release(tickets, incarnation: incarnation, because: .stopping, at: now)
+            try db.run("DELETE FROM progress")
+            try db.run("UPDATE incarnations SET stopped_ms = ? WHERE id = ? AND stopped_ms IS NULL", now, incarnation)
+        }
+    }
+
+    /// Reads rows by their key, from the last.
+    public func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary] {
+        try read { try $0.incarnations(limit: limit) }
+    }
+}
+
+extension Database {
+    /// All running jobs by who runs them. They are few: the daemon's jobs in flight.
+    fileprivate func runningTickets() throws -> [Incarnation: [ClaimTicket]] {
+        let running = try rows(
+            """
+            SELECT incarnation, id, batch_id, attempt FROM jobs INDEXED BY jobs_running WHERE state = 'running'
+            ORDER BY id
+            """
+        ) { row in
+            let ticket = ClaimTicket(job: row.id(1), batch: row.id(2), attempt: row.int(3))
+            return (owner: row.id(0, as: Incarnation.self), ticket: ticket)
+        }
+        return Dictionary(grouping: running, by: \.owner).mapValues { $0.map(\.ticket) }
+    }
+
+    /// Whether the life before this one ended without good order, too.
+    fileprivate func predecessorDied(_ incarnation: Incarnation) throws -> Bool {
+        let sql = "SELECT count(*) FROM incarnations WHERE id = ? AND stopped_ms IS NULL"
+        return try number(sql, Incarnation(rawValue: incarnation.rawValue - 1)) > 0
+    }
+
+    func incarnations(limit: Int) throws -> [IncarnationSummary] {
+        try rows(
+            """
+            SELECT id, pid, host, version, model, device, started_ms, stopped_ms FROM incarnations
+            ORDER BY id DESC LIMIT ?
+            """, limit
+        ) { row in
+            IncarnationSummary(
+                id: row.id(0),
+                daemon: NewIncarnation(
+                    pid: Int32(truncatingIfNeeded: row.int64(1)), host: row.text(2), version: row.text(3),
+                    model: row.text(4), device: row.text(5)),
+                started: row.id(6), stopped: row.optionalID(7))
+        }
+    }
+}

@@ -1,0 +1,124 @@
+// Metrics rows: written by the daemon in intervals, read one by one or added up.
+
+import GRDB
+import Runtime
+public import StoreContract
+
+extension SQLiteJobStore {
+    /// One row.
+    public func record(_ interval: MetricsInterval) throws(JobStoreError) {
+        _ = try write { db in
+            try db.run(
+                """
+                INSERT INTO metrics (
+                    incarnation, start_ms, end_ms, prompt_tokens, generated_tokens, prefill_steps, decode_steps,
+                    decode_rows, preemptions, slots, kv_blocks_mean, kv_blocks_max, kv_blocks_total, queue_depth,
+                    jobs_succeeded, jobs_failed, cached_tokens)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+                interval.incarnation, interval.start, interval.end, interval.promptTokens, interval.generatedTokens,
+                interval.prefillSteps, interval.decodeSteps, interval.decodeRows, interval.preemptions, interval.slots,
+                interval.kvBlocksMean, interval.kvBlocksMax, interval.kvBlocksTotal, interval.queueDepth,
+                interval.jobsSucceeded, interval.jobsFailed, interval.cachedTokens)
+        }
+    }
+
+    /// Reads rows in order of their start.
+    public func metrics(_ scope: MetricsScope, limit: Int) throws(JobStoreError) -> [MetricsInterval] {
+        try read { db in
+            let (condition, values) = scope.condition
+            return try db.metricsIntervals(
+                "WHERE \(condition) ORDER BY start_ms, id LIMIT ?3", values.0, values.1, limit)
+        }
+    }
+
+    /// Adds up in the database.
+    public func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary {
+        try read { db in
+            let (condition, values) = scope.condition
+            let summary = try db.row(
+                """
+                SELECT count(*), coalesce(sum(end_ms - start_ms), 0), coalesce(sum(prompt_tokens), 0),
+                    coalesce(sum(generated_tokens), 0), coalesce(sum(prefill_steps), 0),
+                    coalesce(sum(decode_steps), 0), coalesce(sum(decode_rows), 0),
+                    coalesce(sum(decode_steps * slots), 0),
+                    coalesce(sum(kv_blocks_mean * (end_ms - start_ms)) / nullif(sum(end_ms - start_ms), 0), 0.0),
+                    coalesce(max(kv_blocks_max), 0), coalesce(max(kv_blocks_total), 0),
+                    coalesce(sum(jobs_succeeded), 0), coalesce(sum(jobs_failed), 0), coalesce(sum(preemptions), 0),
+                    coalesce(sum(cached_tokens), 0)
+                FROM metrics WHERE \(condition)
+                """, values.0, values.1
+            ) { row in
+                MetricsSummary(
+                    intervals: row.int64(0), coveredMS: row.int64(1), promptTokens: row.int64(2),
+                    cachedTokens: row.int64(14), generatedTokens: row.int64(3), prefillSteps: row.int64(4),
+                    decodeSteps: row.int64(5), decodeRows: row.int64(6), decodeRowCapacity: row.int64(7),
+                    preemptions: row.int64(13), kvBlocksMean: row.double(8), kvBlocksMax: row.int64(9),
+                    kvBlocksTotal: row.int64(10), jobsSucceeded: row.int64(11),
+                    jobsFailed: row.int64(12))
+            }
+            // A query with aggregates alone always has its one row.
+            return summary!
+        }
+    }
+}
+
+extension MetricsScope {
+    /// A condition on `metrics`, with the values of ?1 and ?2.
+    fileprivate var condition: (sql: String, values: (Int64, Int64)) {
+        switch self {
+        case .incarnation(let incarnation):
+            ("incarnation = ?1 AND ?2 = 0", (incarnation.rawValue, 0))
+        case .period(let from, let to):
+            ("start_ms >= ?1 AND start_ms < ?2", (from.rawValue, to.rawValue))
+        case .batch(let batch):
+            (
+                """
+                end_ms > (SELECT started_ms FROM batches WHERE id = ?1)
+                AND start_ms < coalesce((SELECT finished_ms FROM batches WHERE id = ?1), \(Int64.max)) AND ?2 = 0
+                """, (batch.rawValue, 0)
+            )
+        }
+    }
+}
+
+extension Database {
+    /// `condition` follows `FROM metrics`.
+    func metricsIntervals(
+        _ condition: String, _ first: Int64, _ second: Int64, _ limit: Int
+    ) throws -> [MetricsInterval] {
+        try rows(Self.metricsSQL + condition, first, second, limit, read: metricsInterval)
+    }
+
+    /// `condition` follows `FROM metrics` and has no `?`.
+    func metricsIntervals(_ condition: String) throws -> [MetricsInterval] {
+        try rows(Self.metricsSQL + condition, read: metricsInterval)
+    }
+
+    private static let metricsSQL = """
+        SELECT incarnation, start_ms, end_ms, prompt_tokens, generated_tokens, prefill_steps, decode_steps, decode_rows,
+            slots, kv_blocks_mean, kv_blocks_max, kv_blocks_total, queue_depth, jobs_succeeded, jobs_failed, preemptions,
+            cached_tokens
+        FROM metrics
+
+        """
+
+    private func metricsInterval(_ row: SQLRow) -> MetricsInterval {
+        var interval = MetricsInterval(incarnation: row.id(0), start: row.id(1), end: row.id(2))
+        interval.promptTokens = row.int64(3)
+        interval.generatedTokens = row.int64(4)
+        interval.prefillSteps = row.int64(5)
+        interval.decodeSteps = row.int64(6)
+        interval.decodeRows = row.int64(7)
+        interval.slots = row.int64(8)
+        interval.kvBlocksMean = row.double(9)
+        interval.kvBlocksMax = row.int64(10)
+        interval.kvBlocksTotal = row.int64(11)
+        interval.queueDepth = row.int64(12)
+        interval.jobsSucceeded = row.int64(13)
+        interval.jobsFailed = row.int64(14)
+        interval.preemptions = row.int64(15)
+        interval.cachedTokens = row.int64(16)
+        return interval
+    }
+}

@@ -1,0 +1,62 @@
+// Models that cannot be used: what is counted against their batches, and when that is over.
+
+import GRDB
+public import Runtime
+public import StoreContract
+
+extension SQLiteJobStore {
+    /// One row, and one for each batch that waits for the same model.
+    public func postpone(
+        _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
+    ) throws(JobStoreError) -> Int {
+        try write { db in
+            let struck = try db.rows(
+                """
+                SELECT id, model_errors FROM batches
+                WHERE status = 'in_progress'
+                  AND (id = ?1 OR \(Database.claimableCondition) AND model IS (SELECT model FROM batches WHERE id = ?1))
+                """, batch
+            ) { (id: $0.id(0, as: BatchID.self), times: $0.int(1) + 1) }
+            for (id, times) in struck {
+                let delay = times < limit ? backoff.delayMS(after: times) : 0
+                try db.run(
+                    "UPDATE batches SET model_errors = ?, model_error = ?, not_before_ms = ? WHERE id = ?",
+                    times, reason, delay > 0 ? now + delay : nil, id)
+            }
+            return struck.first { $0.id == batch }?.times ?? 0
+        }
+    }
+
+    /// One row. A power cut may undo it, which then ended that life, too.
+    public func noteLoading(for batch: BatchID?, incarnation: Incarnation) throws(JobStoreError) {
+        _ = try write(isSynced: false) { db in
+            try db.run("UPDATE incarnations SET loading = ? WHERE id = ?", batch, incarnation)
+        }
+    }
+
+    /// Two rows by their keys.
+    public func loadingThatKilled(before incarnation: Incarnation) throws(JobStoreError) -> BatchID? {
+        try read { db in
+            try db.row(
+                """
+                SELECT b.id FROM incarnations last
+                JOIN batches b ON b.id = last.loading
+                JOIN incarnations first ON first.id = last.id - 1
+                JOIN batches a ON a.id = first.loading AND a.model IS b.model
+                WHERE last.id = ? - 1 AND last.stopped_ms IS NULL AND first.stopped_ms IS NULL
+                """, incarnation
+            ) { $0.id(0) }
+        }
+    }
+}
+
+extension Database {
+    /// The statement that ends the trouble of a batch's model; a test looks at its plan.
+    static let forgetModelTroubleSQL = """
+        UPDATE batches INDEXED BY batches_in_trouble SET model_errors = 0, model_error = NULL
+        WHERE status = 'in_progress' AND model_errors > 0 AND model IS (SELECT model FROM batches WHERE id = ?)
+        """
+
+    /// A job of the batch has run: its model can be used.
+    func forgetModelTrouble(_ batch: BatchID) throws { _ = try run(Self.forgetModelTroubleSQL, batch) }
+}

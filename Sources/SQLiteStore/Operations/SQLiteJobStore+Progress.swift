@@ -1,0 +1,27 @@
+// How far jobs in flight are: rows that the daemon writes again and again, and that need not outlive it.
+
+import GRDB
+public import StoreContract
+
+extension SQLiteJobStore {
+    /// One transaction that no power cut has to survive, so the disk is not waited for.
+    public func record(_ progress: [BatchProgress], incarnation: Incarnation) throws(JobStoreError) {
+        try write(in: "recordProgress", isSynced: false) { db in
+            try db.run("DELETE FROM progress")
+            for batch in progress {
+                // The tokens of jobs that end between this and the next time must not be counted twice.
+                try db.run(
+                    """
+                    INSERT INTO progress (
+                        batch_id, incarnation, updated_ms, generated_tokens, tokens_per_second, token_ms,
+                        token_ms_growth, running, running_tokens, running_limit)
+                    SELECT id, ?, ?, completion_tokens + ?, ?, ?, ?, ?, ?, ? FROM batches
+                    WHERE id = ? AND status = 'in_progress'
+                    """,
+                    incarnation, batch.updated, batch.unfinishedTokens, batch.pace?.tokensPerSecond,
+                    batch.pace?.tokenMS, batch.pace?.tokenMSGrowth ?? 0, batch.running, batch.runningTokens,
+                    batch.runningLimit, batch.batch)
+            }
+        }
+    }
+}

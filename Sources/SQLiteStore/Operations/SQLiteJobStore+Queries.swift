@@ -1,0 +1,170 @@
+// Questions about batches and the whole system. None of them counts the jobs of a batch: the counters are on its row.
+
+import GRDB
+import Runtime
+public import StoreContract
+
+extension SQLiteJobStore {
+    /// Reads one row of counters; counts only the jobs in flight.
+    public func batch(_ id: BatchID) throws(JobStoreError) -> BatchSummary {
+        guard let summary = try read({ try $0.batchSummaries("WHERE b.id = ? LIMIT ?", id, 1).first }) else {
+            throw .batchNotFound(id)
+        }
+        return summary
+    }
+
+    /// One look into an index.
+    public func batch(named name: String) throws(JobStoreError) -> BatchID? {
+        try read { try $0.batch(named: name) }
+    }
+
+    /// Walks over the batch's failed jobs.
+    public func failures(of batch: BatchID) throws(JobStoreError) -> [FailureGroup] {
+        try read { db in
+            try db.rows(
+                """
+                SELECT code, jobs, attempts, first_line, (
+                    SELECT r.error_message FROM jobs j JOIN job_results r ON r.job_id = j.id
+                    WHERE j.batch_id = ?1 AND j.line = first_line)
+                FROM (
+                    SELECT r.error_code AS code, count(*) AS jobs, max(j.attempt) AS attempts, min(j.line) AS first_line
+                    FROM jobs j INDEXED BY jobs_failed JOIN job_results r ON r.job_id = j.id
+                    WHERE j.batch_id = ?1 AND j.state = 'failed' GROUP BY r.error_code)
+                ORDER BY jobs DESC, code
+                """, batch
+            ) { row in
+                FailureGroup(
+                    code: row.text(0), jobs: row.int64(1), attempts: row.int(2), line: row.int64(3),
+                    message: row.text(4))
+            }
+        }
+    }
+
+    /// Walks over the jobs of all batches that wait for their time; they are few.
+    public func anotherAttempt(of batch: BatchID) throws(JobStoreError) -> AnotherAttempt? {
+        try read { db in
+            try db.row(
+                """
+                SELECT count(*), min(not_before_ms) FROM jobs INDEXED BY jobs_delayed
+                WHERE state = 'pending' AND not_before_ms IS NOT NULL AND batch_id = ?
+                """, batch
+            ) { $0.isNull(1) ? nil : AnotherAttempt(jobs: $0.int64(0), next: $0.id(1)) } ?? nil
+        }
+    }
+
+    /// Reads rows of counters by their key, from the last.
+    public func batches(
+        before: BatchID?, limit: Int, includingDrafts: Bool
+    ) throws(JobStoreError) -> [BatchSummary] {
+        try read { db in
+            try db.batchSummaries(
+                """
+                WHERE b.id < ? \(includingDrafts ? "" : "AND b.status <> 'validating'")
+                ORDER BY b.id DESC LIMIT ?
+                """, before ?? BatchID(rawValue: .max), limit)
+        }
+    }
+
+    /// Two looks into the index of completions.
+    public func recentCompletions(
+        of batch: BatchID, limit: Int
+    ) throws(JobStoreError) -> RecentCompletions? {
+        let counts = try self.batch(batch).counts
+        // Rejected lines ended before the batch began; they come first in the order of completion.
+        let last = counts.finished
+        let first = max(counts.rejected + 1, last - Int64(max(limit, 0)))
+        guard first < last else { return nil }
+        return try read { db in
+            let times = try db.rows(
+                """
+                SELECT finished_ms FROM jobs INDEXED BY jobs_finished
+                WHERE batch_id = ? AND finish_seq IS NOT NULL AND (finish_seq = ? OR finish_seq = ?)
+                ORDER BY finish_seq
+                """, batch, first, last
+            ) { $0.id(0, as: Milliseconds.self) }
+            guard times.count == 2 else { return nil }
+            return RecentCompletions(jobs: last - first, from: times[0], to: times[1])
+        }
+    }
+
+    /// Looks at open batches and jobs in flight only.
+    public func systemStatus() throws(JobStoreError) -> SystemStatus {
+        let daemon = try daemonPresence()
+        return try read { db in
+            let running = try db.number("SELECT count(*) FROM jobs INDEXED BY jobs_running WHERE state = 'running'")
+            let open = try db.row(
+                """
+                SELECT count(*), coalesce(sum(total - succeeded - failed - cancelled - expired), 0)
+                FROM batches INDEXED BY batches_open WHERE status = 'in_progress'
+                """
+            ) { (batches: $0.int64(0), jobs: $0.int64(1)) }
+            return SystemStatus(
+                daemon: daemon,
+                latestIncarnation: try db.incarnations(limit: 1).first,
+                paused: try db.row("SELECT paused_ms FROM queue") { $0.optionalID(0) } ?? nil,
+                openBatches: open?.batches ?? 0,
+                drafts: Int64(try db.batchIDs(.validating).count),
+                pendingJobs: (open?.jobs ?? 0) - running,
+                runningJobs: running,
+                latestMetrics: try db.metricsIntervals("ORDER BY id DESC LIMIT 1").first)
+        }
+    }
+}
+
+extension Database {
+    func batch(named name: String) throws -> BatchID? {
+        try row("SELECT id FROM batches WHERE unique_name = ?", name) { $0.id(0) }
+    }
+
+    /// `condition` follows `FROM batches b` and has a ? for the id and one for the limit.
+    fileprivate func batchSummaries(_ condition: String, _ id: BatchID, _ limit: Int) throws -> [BatchSummary] {
+        let sql = """
+            SELECT b.id, b.name, b.endpoint, b.model, b.status, b.retry_of, b.created_ms, b.started_ms, b.finished_ms,
+                b.total, b.rejected, b.succeeded, b.failed, b.cancelled, b.expired,
+                b.prompt_tokens, b.completion_tokens, b.timed_jobs, b.queued_ms, b.prefill_ms, b.decode_ms, b.total_ms,
+                (SELECT count(*) FROM jobs INDEXED BY jobs_running
+                 WHERE jobs.batch_id = b.id AND jobs.state = 'running'),
+                b.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, b.model_errors, b.model_error,
+                b.not_before_ms,
+                p.updated_ms, p.generated_tokens, p.tokens_per_second, p.running, p.running_tokens, p.running_limit,
+                p.token_ms, p.token_ms_growth, b.model_name
+            FROM batches b LEFT JOIN progress p ON p.batch_id = b.id AND b.status = 'in_progress' \(condition)
+            """
+        return try rows(sql, id, limit, read: batchSummary)
+    }
+
+    private func batchSummary(_ row: SQLRow) throws -> BatchSummary {
+        let running = row.int64(22)
+        let ended = row.int64(11) + row.int64(12) + row.int64(13) + row.int64(14)
+        let trouble = row.optionalText(29).map {
+            ModelTrouble(times: row.int(28), reason: $0, until: row.optionalID(30))
+        }
+        return BatchSummary(
+            id: row.id(0), name: row.text(1), uniqueName: row.optionalText(24), endpoint: row.optionalText(2),
+            model: row.optionalText(3), modelName: row.optionalText(39), status: try row.word(4),
+            priority: row.priority(25), deadline: row.optionalID(26), paused: row.optionalID(27),
+            modelTrouble: trouble, retryOf: row.optionalID(5), created: row.id(6), started: row.optionalID(7),
+            finished: row.optionalID(8),
+            counts: JobCounts(
+                total: row.int64(9), rejected: row.int64(10), pending: row.int64(9) - ended - running,
+                running: running, succeeded: row.int64(11), failed: row.int64(12), cancelled: row.int64(13),
+                expired: row.int64(14)),
+            usage: TokenUsage(promptTokens: row.int(15), cachedTokens: row.int(23), completionTokens: row.int(16)),
+            timedJobs: row.int64(17),
+            timings: JobTimings(
+                queuedMS: row.int64(18), prefillMS: row.int64(19), decodeMS: row.int64(20), totalMS: row.int64(21)),
+            progress: progress(row))
+    }
+
+    private func progress(_ row: SQLRow) -> BatchProgress? {
+        guard !row.isNull(31) else { return nil }
+        let pace =
+            row.isNull(33) || row.isNull(37)
+            ? nil
+            : BatchProgress.Pace(
+                tokensPerSecond: row.double(33), tokenMS: row.double(37), tokenMSGrowth: row.double(38))
+        return BatchProgress(
+            batch: row.id(0), updated: row.id(31), unfinishedTokens: max(0, row.int64(32) - row.int64(16)), pace: pace,
+            running: row.int64(34), runningTokens: row.int64(35), runningLimit: row.int64(36))
+    }
+}

@@ -1,0 +1,175 @@
+// The job store in one SQLite file on a local disk, shared by the daemon and any number of command-line processes.
+//
+// The extensions beside this file hold its operations: enqueue, claim, finish, cancel, queries, metrics, checkpoint.
+
+import Failpoints
+import GRDB
+public import Runtime
+public import StoreContract
+import Synchronization
+
+/// The queue in one SQLite file. Any number of processes may open it; one daemon works it off.
+///
+/// Within an object, writes wait for each other, reads wait for reads, and neither waits for the other.
+public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
+    /// The database file, absolute and without symbolic links.
+    public let path: String
+    /// The path.
+    public var location: String { path }
+    /// What a person should know about the place of the database, e.g. a doubtful filesystem.
+    public let warnings: [String]
+
+    let options: SQLiteOptions
+    /// nil when opened for reading.
+    let writer: DatabaseQueue?
+    let reader: DatabaseQueue
+    /// The second connection that a guarded checkpoint needs; opened at the first one.
+    let checkpointer = Mutex<DatabaseQueue?>(nil)
+
+    /// Opens a database for reading and writing, creating or upgrading it where needed.
+    ///
+    /// A new file and its folders are private to the user (0600, 0700).
+    /// - Throws: `.newerSchema`, `.notAJobStore`, `.networkFilesystem`, `.daemonRunning` (an upgrade under a running
+    ///   daemon), `.migrationChanged`, and what files and databases throw.
+    public init(
+        path: String, options: SQLiteOptions = SQLiteOptions(), at now: Milliseconds
+    ) throws(JobStoreError) {
+        let file = try DatabaseFile(creating: path)
+        do {
+            let writer = try DatabaseQueue.connection(to: file.path, as: .writer, options: options)
+            try writer.writeWithoutTransaction { try Schema.migrate($0, path: file.path, at: now) }
+            self.reader = try DatabaseQueue.connection(to: file.path, as: .reader, options: options)
+            self.writer = writer
+        } catch {
+            throw JobStoreError(error, path: file.path)
+        }
+        self.path = file.path
+        self.warnings = file.warnings
+        self.options = options
+    }
+
+    /// Opens a database that exists for reading only. It neither waits for writers nor delays them.
+    /// - Throws: `.notFound`, `.olderSchema`, `.newerSchema`, `.notAJobStore`, `.networkFilesystem`.
+    public init(readingFrom path: String, options: SQLiteOptions = SQLiteOptions()) throws(JobStoreError) {
+        let file = try DatabaseFile(existing: path)
+        reader = try Self.reader(of: file, options)
+        self.writer = nil
+        self.path = file.path
+        self.warnings = file.warnings
+        self.options = options
+    }
+
+    /// A connection that reads, also where this user may not write the files that belong to a write-ahead log.
+    private static func reader(
+        of file: DatabaseFile, _ options: SQLiteOptions
+    ) throws(JobStoreError) -> DatabaseQueue {
+        do {
+            let reader = try DatabaseQueue.connection(to: file.path, as: .reader, options: options)
+            try reader.read { try Schema.verify($0, path: file.path) }
+            return reader
+        } catch let error as DatabaseError
+            where [.SQLITE_CANTOPEN, .SQLITE_READONLY].contains(error.resultCode.primaryResultCode)
+        {
+            try file.checkReadable()
+            guard let address = file.addressWithoutLog else {
+                try file.checkIndex()
+                throw JobStoreError(error, path: file.path)
+            }
+            do {
+                let reader = try DatabaseQueue.connection(to: address, as: .reader, options: options)
+                try reader.read { try Schema.verify($0, path: file.path) }
+                return reader
+            } catch { throw JobStoreError(error, path: file.path) }
+        } catch {
+            throw JobStoreError(error, path: file.path)
+        }
+    }
+
+    /// The version of the SQLite library in use, e.g. `3.40.1`; for the log.
+    public func libraryVersion() throws(JobStoreError) -> String {
+        try read { try $0.row("SELECT sqlite_version()") { $0.text(0) } ?? "" }
+    }
+
+    /// Commits of other connections and processes count, those of this object do not; read-only objects see all.
+    public func dataVersion() throws(JobStoreError) -> Int64 {
+        // On the writer, own commits do not count.
+        let queue = writer ?? reader
+        do {
+            return try queue.unsafeRead { try $0.number("PRAGMA data_version") }
+        } catch {
+            throw JobStoreError(error, path: path)
+        }
+    }
+
+    /// Runs one transaction that takes the write lock at its start, so that it cannot fail half-way for being late.
+    ///
+    /// - Parameters:
+    ///   - name: of the operation; before and after its commit are the failpoints `name.committing` and `name.committed`.
+    ///   - isSynced: whether a power cut must not undo it. Otherwise it becomes durable with the next write that is synced:
+    ///     the write-ahead log keeps their order.
+    func write<T>(
+        in name: StaticString = #function, isSynced: Bool = true, _ operation: (Database) throws -> T
+    ) throws(JobStoreError) -> T {
+        guard let writer else { throw .readOnly(path: path) }
+        do {
+            let result = try writer.writeWithoutTransaction { db in
+                var result: T?
+                if !isSynced { try db.execute(sql: "PRAGMA synchronous = NORMAL") }
+                defer { if !isSynced { db.syncCommits() } }
+                do {
+                    try db.inTransaction(.immediate) {
+                        result = try operation(db)
+                        failpoint(operationName(name) + ".committing")
+                        return .commit
+                    }
+                } catch {
+                    throw JobStoreError(error, path: path, connection: db)
+                }
+                return result!
+            }
+            failpoint(operationName(name) + ".committed")
+            return result
+        } catch {
+            throw JobStoreError(error, path: path)
+        }
+    }
+
+    /// Statements that insert many rows keep in memory what would undo them: in temporary files, where it is otherwise, that
+    /// is most of what an enqueue writes. For connections that do not sort or rewrite whole tables.
+    func undoStatementsInMemory() throws(JobStoreError) {
+        guard let writer else { throw .readOnly(path: path) }
+        do {
+            try writer.writeWithoutTransaction { try $0.execute(sql: "PRAGMA temp_store = MEMORY") }
+        } catch {
+            throw JobStoreError(error, path: path)
+        }
+    }
+
+    /// Runs queries that see one state of the database.
+    func read<T>(_ query: (Database) throws -> T) throws(JobStoreError) -> T {
+        do {
+            return try reader.read { db in
+                do { return try query(db) } catch { throw JobStoreError(error, path: path, connection: db) }
+            }
+        } catch {
+            throw JobStoreError(error, path: path)
+        }
+    }
+}
+
+extension Database {
+    /// Makes the commits of this connection durable, as they are unless something else was asked for.
+    fileprivate func syncCommits() {
+        do {
+            try execute(sql: "PRAGMA synchronous = FULL")
+        } catch {
+            // Outside of a transaction it cannot fail; to go on would be to acknowledge what a power cut loses.
+            fatalError("commits cannot be made durable: \(error)")
+        }
+    }
+}
+
+/// `claim` for `claim(_:of:incarnation:at:)`.
+private func operationName(_ function: StaticString) -> String {
+    String("\(function)".prefix { $0 != "(" })
+}

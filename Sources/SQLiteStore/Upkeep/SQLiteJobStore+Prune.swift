@@ -1,0 +1,70 @@
+// Retention: batches that ended long ago are deleted, whole. Nothing that has not ended is ever touched.
+
+import GRDB
+public import Runtime
+public import StoreContract
+
+extension SQLiteJobStore {
+    /// A batch becomes a draft without an owner in one transaction, and is deleted as such, in short ones: whoever looks
+    /// sees all of it or nothing, and after a crash `sweepOrphanedDrafts` carries on.
+    public func prune(finishedBefore limit: Milliseconds) throws(JobStoreError) -> PruneReport {
+        var report = PruneReport()
+        for batch in try prunable(finishedBefore: limit) {
+            guard
+                let lock = try ByteLock.tryAcquire(
+                    path: SQLiteBatchDraft.lockPath(database: path), offset: batch.id.rawValue)
+            else { continue }
+            defer { lock.release() }
+            guard try withdraw(batch.id, finishedBefore: limit) else { continue }
+            try deleteDraft(batch.id)
+            report.batches.append(batch.id)
+            report.jobs += batch.counts.total
+        }
+        report.metrics = try pruneMetrics(endedBefore: limit)
+        return report
+    }
+
+    /// What `prune` would delete, the oldest first.
+    public func prunable(finishedBefore limit: Milliseconds) throws(JobStoreError) -> [BatchSummary] {
+        let ids = try read { db in
+            try db.rows(
+                """
+                SELECT id FROM batches
+                WHERE status IN ('completed', 'cancelled', 'failed', 'expired') AND finished_ms < ? ORDER BY id
+                """, limit
+            ) { $0.id(0, as: BatchID.self) }
+        }
+        var batches: [BatchSummary] = []
+        for id in ids { batches.append(try batch(id)) }
+        return batches
+    }
+
+    /// Makes a draft of a batch, if it still is one to be pruned; its name is free then, and its retries forget it.
+    private func withdraw(_ batch: BatchID, finishedBefore limit: Milliseconds) throws(JobStoreError) -> Bool {
+        try write(in: "prune") { db in
+            let isWithdrawn = try db.run(
+                """
+                UPDATE batches SET status = 'validating', finished_ms = NULL, unique_name = NULL
+                WHERE id = ? AND status IN ('completed', 'cancelled', 'failed', 'expired') AND finished_ms < ?
+                """, batch, limit)
+            guard isWithdrawn == 1 else { return false }
+            try db.run("UPDATE batches SET retry_of = NULL WHERE retry_of = ?", batch)
+            return true
+        }
+    }
+
+    private func pruneMetrics(endedBefore limit: Milliseconds) throws(JobStoreError) -> Int64 {
+        var sum: Int64 = 0
+        while true {
+            let deleted = try write { db in
+                try db.run(
+                    """
+                    DELETE FROM metrics WHERE id IN (
+                        SELECT id FROM metrics WHERE start_ms < ?1 AND end_ms < ?1 ORDER BY start_ms LIMIT \(options.enqueueChunkRows))
+                    """, limit)
+            }
+            guard deleted > 0 else { return sum }
+            sum += Int64(deleted)
+        }
+    }
+}

@@ -1,0 +1,82 @@
+// The engine thread's loop, poll by poll: take commands, run a step, report. No threads and no waiting.
+
+package import Engine
+import Platform
+package import Runtime
+
+/// Drives an engine for its clients.
+package struct EngineLoop {
+    private let engine: TTEngine
+    private let clock: TimeSource
+    private var sinks: [ClientID: EngineSink] = [:]
+    /// The last poll has been: the loop is over.
+    package private(set) var isOver = false
+    /// When the last step ended, and with it the time of one that was begun at once.
+    private var lastEnded: Milliseconds = 0
+
+    /// A loop without clients.
+    package init(engine: TTEngine, clock: TimeSource) {
+        self.engine = engine
+        self.clock = clock
+    }
+
+    /// Whether there is a step to run without another command.
+    var hasWork: Bool { engine.hasWork }
+
+    /// Obeys, and runs a step if there is something to run.
+    package mutating func poll(_ commands: [EngineCommand]) {
+        for command in commands { obey(command) }
+        if isOver {
+            _ = engine.takeBackAll().reduce(into: [:]) { $0[$1.client, default: []].append($1) }
+                .map { sinks[$0]?(.putBack($1)) }
+            return
+        }
+        guard engine.hasWork else { return }
+        do throws(DeviceFault) {
+            try step()
+        } catch {
+            end(by: error)
+        }
+    }
+
+    private mutating func obey(_ command: EngineCommand) {
+        switch command {
+        case .connect(let client, let sink): sinks[client] = sink
+        case .run(let request):
+            do throws(RequestRefusal) {
+                try engine.add(request.id, prompt: request.promptTokens, sampling: request.sampling)
+            } catch {
+                sinks[request.id.client]?(.refused(request.id, error))
+            }
+        case .cancel(let id): engine.cancel(id)
+        case .disconnect(let client):
+            let sink = sinks.removeValue(forKey: client)
+            sink?(.putBack(engine.takeBack(of: client)))
+        case .end: isOver = true
+        }
+    }
+
+    private mutating func step() throws(DeviceFault) {
+        let started = engine.hasBegun ? lastEnded : clock.now
+        guard let report = try engine.step() else { return }
+        lastEnded = clock.now
+        var step = EngineStep(
+            report: report, started: started, ended: lastEnded, statistics: engine.statistics)
+        for (client, sink) in sinks {
+            if sinks.count > 1 { step.report = report.part(of: client) }
+            sink(.step(step))
+        }
+    }
+
+    /// The device has failed. Only what was in the batch can have caused it.
+    private mutating func end(by fault: DeviceFault) {
+        isOver = true
+        let inBatch = Set(engine.runningRequests)
+        let all = engine.takeBackAll()
+        for (client, sink) in sinks {
+            let own = all.filter { $0.client == client }
+            sink(.fault(fault, own.filter(inBatch.contains)))
+            sink(.putBack(own.filter { !inBatch.contains($0) }))
+        }
+    }
+}

@@ -1,0 +1,279 @@
+// The whole configuration: flags over environment over file over defaults, with every key checked.
+
+import Foundation
+public import ModelFiles
+public import Platform
+public import TTNNSettings
+
+/// Everything that can be configured, resolved.
+public struct Configuration: Sendable {
+    /// Path of the SQLite database.
+    public var databasePath: String
+    /// The model for batches that do not name one.
+    public var model: String
+    /// Where models are found by name.
+    public var catalogue: ModelCatalogue
+    /// The engine's settings, `engine:` and `tt:`.
+    public var engine: EngineConfiguration
+    /// The settings of the bridge to Tenstorrent hardware, `bridge:`.
+    public var bridge: BridgeConfiguration
+    /// The daemon's settings, `daemon:`.
+    public var daemon: DaemonSettings
+
+    /// The name under which a batch remembers the configured model; nil where it leads nowhere.
+    public var rememberedModel: String? { try? catalogue.remembered(model) }
+
+    /// Sections, whose keys are written with a dot before them on the command line.
+    static let sections = ["models", "engine", "tt", "bridge", "daemon"]
+    static let topLevelKeys = ["db", "model", "models_directory"]
+}
+
+/// Where the parts of a configuration come from.
+public struct ConfigurationSources: Sendable {
+    /// The file that `--config` names.
+    public var file: String?
+    /// Values of flags by key, for example `db` or `engine.max_num_seqs`, each with the flag that gave it.
+    public var flags: [(key: String, value: String, flag: String)]
+    /// The environment.
+    public var environment: [String: String]
+
+    /// Sources as given.
+    public init(file: String?, flags: [(key: String, value: String, flag: String)], environment: [String: String]) {
+        self.file = file
+        self.flags = flags
+        self.environment = environment
+    }
+}
+
+extension Configuration {
+    /// Resolves the configuration.
+    ///
+    /// - Throws: `InvalidConfiguration` that names the place, the key and what is allowed.
+    public init(_ sources: ConfigurationSources) throws(InvalidConfiguration) {
+        let home = sources.environment["HOME"] ?? FileManager.default.homeDirectoryForCurrentUser.path
+        var values = try Self.fileValues(sources, home: home)
+        values.merge(try Self.environmentValues(sources.environment)) { _, new in new }
+        for (key, value, flag) in sources.flags {
+            // Paths and names are taken as they are written, whatever YAML would make of them.
+            values[key] =
+                Self.topLevelKeys.contains(key)
+                ? PlacedValue(value: .string(value), place: flag) : try ConfigurationFile.scalar(value, place: flag)
+        }
+        try self.init(values: values, environment: sources.environment, home: home)
+    }
+
+    private init(
+        values: [String: PlacedValue], environment: [String: String], home: String
+    ) throws(InvalidConfiguration) {
+        let sections = try Self.divide(values)
+        let data = Self.baseDirectory("XDG_DATA_HOME", environment) ?? home + "/.local/share"
+        let cache = Self.baseDirectory("XDG_CACHE_HOME", environment) ?? home + "/.cache"
+        func path(_ key: String, default standard: String) throws(InvalidConfiguration) -> String {
+            let text = try Self.text(values[key], key: key) ?? standard
+            return text.hasPrefix("~/") ? home + text.dropFirst(1) : text
+        }
+        databasePath = try path("db", default: data + "/ttbatch/ttbatch.db")
+        model = try path("model", default: "smollm2-135m-instruct")
+        var named: [String: String] = [:]
+        for (name, placed) in (sections["models"] ?? [:]).sorted(by: { $0.key < $1.key }) {
+            try Self.checkModelName(name, placed, among: named.keys)
+            named[name] = try path("models.\(name)", default: "")
+        }
+        catalogue = ModelCatalogue(
+            directory: try path("models_directory", default: cache + "/ttbatch/models"), named: named)
+        engine = try Self.locating(sections, in: ["engine", "tt"]) { () throws(ConfigurationError) in
+            try EngineConfiguration(
+                parsing: (sections["engine"] ?? [:]).mapValues(\.value),
+                tt: (sections["tt"] ?? [:]).mapValues(\.value))
+        }
+        bridge = try Self.locating(sections, in: ["bridge"]) { () throws(ConfigurationError) in
+            try BridgeConfiguration(parsing: (sections["bridge"] ?? [:]).mapValues(\.value))
+        }
+        daemon = try Self.locating(sections, in: ["daemon"]) { () throws(ConfigurationError) in
+            try DaemonSettings(parsing: (sections["daemon"] ?? [:]).mapValues(\.value))
+        }
+    }
+
+    private static func checkModelName(
+        _ name: String, _ placed: PlacedValue, among others: some Sequence<String>
+    ) throws(InvalidConfiguration) {
+        guard placed.value != .null else {
+            throw InvalidConfiguration(
+                place: placed.place, reason: "models.\(name) needs the path of a GGUF file, or the name of a model")
+        }
+        guard name != "*" else {
+            throw InvalidConfiguration(
+                place: placed.place, reason: "models.*: one model for all names is said with --map-model '*=NAME'")
+        }
+        if let other = others.first(where: { $0.lowercased() == name.lowercased() }) {
+            throw InvalidConfiguration(
+                place: placed.place, reason: "models.\(name) and models.\(other) are the same name; keep one")
+        }
+    }
+
+    /// Values by section, then by key; keys outside the sections are checked here.
+    private static func divide(
+        _ values: [String: PlacedValue]
+    ) throws(InvalidConfiguration) -> [String: [String: PlacedValue]] {
+        var divided: [String: [String: PlacedValue]] = [:]
+        for (key, placed) in values.sorted(by: { $0.key < $1.key }) where !topLevelKeys.contains(key) {
+            guard !sections.contains(key) else {
+                throw InvalidConfiguration(place: placed.place, reason: "\(key) must have keys under it, not a value")
+            }
+            let parts = key.split(separator: ".", maxSplits: 1).map(String.init)
+            guard parts.count == 2, sections.contains(parts[0]) else {
+                throw InvalidConfiguration(place: placed.place, reason: "unknown key \(key); \(hint(for: key))")
+            }
+            divided[parts[0], default: [:]][parts[1]] = placed
+        }
+        return divided
+    }
+
+    /// The keys that each section has; a model's name is not one of a known set.
+    private static let keys: [(section: String, keys: [String])] = [
+        ("engine", EngineConfiguration.keys), ("tt", TTConfig.keys), ("bridge", BridgeConfiguration.keys),
+        ("daemon", DaemonSettings.keys),
+    ]
+
+    /// What was probably meant by a key outside of the sections: one like it, one that belongs into a section, or one of a
+    /// section that is misspelt.
+    private static func hint(for key: String) -> String {
+        let known = topLevelKeys + sections
+        let parts = key.split(separator: ".", maxSplits: 1).map(String.init)
+        if parts.count == 2 {
+            if topLevelKeys.contains(parts[0]) { return "\(parts[0]) takes a value, not keys" }
+            let near = keys.filter { ConfigurationReader.nearest(to: parts[0], in: [$0.section]) != nil }
+            if let section = near.first(where: { $0.keys.contains(parts[1]) })?.section {
+                return "did you mean \(section).\(parts[1])?"
+            }
+        } else if let home = keys.first(where: { $0.keys.contains(key) }) {
+            return "did you mean \(home.section).\(key)?"
+        } else if let nearest = ConfigurationReader.nearest(to: key, in: known) {
+            return "did you mean \(nearest)?"
+        }
+        return "known: \(known.joined(separator: ", "))"
+    }
+
+    private static func text(_ placed: PlacedValue?, key: String) throws(InvalidConfiguration) -> String? {
+        guard let placed, placed.value != .null else { return nil }
+        guard case .string(let text) = placed.value, !text.isEmpty else {
+            throw InvalidConfiguration(
+                place: placed.place,
+                reason: "\(key): \(placed.value) is not a text; quote a number that is meant as one")
+        }
+        return text
+    }
+
+    /// Runs `parse`, and puts the place of the key that it complains of before the complaint.
+    private static func locating<Value>(
+        _ divided: [String: [String: PlacedValue]], in names: [String],
+        _ parse: () throws(ConfigurationError) -> Value
+    ) throws(InvalidConfiguration) -> Value {
+        do throws(ConfigurationError) {
+            return try parse()
+        } catch {
+            for name in names {
+                guard let key = error.key, let placed = divided[name]?[key] else { continue }
+                throw InvalidConfiguration(place: placed.place, reason: "\(name): \(error)")
+            }
+            throw InvalidConfiguration(place: "configuration", reason: "\(error)")
+        }
+    }
+}
+
+extension ConfigurationError {
+    /// The key that the error is about, if it is about one.
+    fileprivate var key: String? {
+        switch self {
+        case .unknownKey(let key, _), .invalidValue(let key, _, _), .unsupported(let key, _, _, _): key
+        case .contradiction, .unknownDevice, .noDevice, .noModel, .keyValueCacheTooSmall: nil
+        }
+    }
+}
+
+// MARK: - File and environment
+
+extension Configuration {
+    /// A directory of the XDG base directory specification: set but empty or relative counts as not set.
+    private static func baseDirectory(_ variable: String, _ environment: [String: String]) -> String? {
+        environment[variable].flatMap { $0.hasPrefix("/") ? $0 : nil }
+    }
+
+    private static func fileValues(
+        _ sources: ConfigurationSources, home: String
+    ) throws(InvalidConfiguration) -> [String: PlacedValue] {
+        let named = sources.file ?? sources.environment["TTBATCH_CONFIG"]
+        let configHome = baseDirectory("XDG_CONFIG_HOME", sources.environment) ?? home + "/.config"
+        let standard = [configHome + "/ttbatch/ttbatch.yaml", "/etc/ttbatch.yaml"]
+        guard let path = named ?? standard.first(where: { FileManager.default.fileExists(atPath: $0) }) else {
+            return [:]
+        }
+        guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8)
+        else {
+            throw InvalidConfiguration(place: path, reason: "cannot be read; check the path and its permissions")
+        }
+        return try ConfigurationFile.parse(text, path: path)
+    }
+
+    /// `TTBATCH_DB`, `TTBATCH_ENGINE_MAX_NUM_SEQS` … as keys; an unknown one is an error, as in the file.
+    private static func environmentValues(
+        _ environment: [String: String]
+    ) throws(InvalidConfiguration) -> [String: PlacedValue] {
+        var values: [String: PlacedValue] = [:]
+        for (variable, text) in environment where variable.hasPrefix("TTBATCH_") {
+            if variable == "TTBATCH_CONFIG" || reservedPrefixes.contains(where: variable.hasPrefix) { continue }
+            let name = variable.dropFirst("TTBATCH_".count).lowercased()
+            if topLevelKeys.contains(name) {
+                values[name] = PlacedValue(value: .string(text), place: variable)
+            } else if let section = ["engine", "tt", "bridge", "daemon"].first(where: { name.hasPrefix($0 + "_") }) {
+                let key = "\(section).\(name.dropFirst(section.count + 1))"
+                values[key] = try ConfigurationFile.scalar(text, place: variable)
+            } else {
+                throw InvalidConfiguration(place: variable, reason: "no such setting; \(hint(forVariable: variable))")
+            }
+        }
+        return values
+    }
+
+    private static func hint(forVariable variable: String) -> String {
+        let names =
+            (["config"] + topLevelKeys + keys.flatMap { section, keys in keys.map { "\(section)_\($0)" } })
+            .map { "TTBATCH_" + $0.uppercased() }
+        // What all have in common says nothing of how near two are.
+        let nearest = ConfigurationReader.nearest(
+            to: String(variable.dropFirst("TTBATCH_".count)), in: names.map { String($0.dropFirst("TTBATCH_".count)) })
+        if let nearest { return "did you mean TTBATCH_\(nearest)?" }
+        return "known: TTBATCH_CONFIG, TTBATCH_DB, TTBATCH_MODEL, TTBATCH_MODELS_DIRECTORY, and TTBATCH_ENGINE_, "
+            + "TTBATCH_TT_, TTBATCH_BRIDGE_, TTBATCH_DAEMON_ with a key"
+    }
+
+    /// Variables for the tests and for choosing kernels, which are not settings of the queue.
+    private static let reservedPrefixes = ["TTBATCH_TEST_", "TTBATCH_ISA"]
+}
+
+extension DaemonSettings {
+    /// The keys of the section.
+    static let keys = [
+        "poll_interval_ms", "commit_interval_ms", "metrics_interval_s", "grace_s", "max_crashes", "max_device_failures",
+        "max_bad_outputs", "max_model_errors", "backoff_ms", "max_backoff_s", "model_turn_s", "commit_group_size",
+    ]
+
+    init(parsing values: [String: ConfigurationValue]) throws(ConfigurationError) {
+        let reader = try ConfigurationReader(values, known: Self.keys)
+        func integer(_ key: String, atLeast least: Int) throws(ConfigurationError) -> Int? {
+            try reader.integer(key, in: least...86_400_000)
+        }
+        pollIntervalMS = try integer("poll_interval_ms", atLeast: 1).map(Int64.init) ?? pollIntervalMS
+        commitIntervalMS = try integer("commit_interval_ms", atLeast: 0).map(Int64.init) ?? commitIntervalMS
+        metricsIntervalMS = try integer("metrics_interval_s", atLeast: 1).map { Int64($0) * 1000 } ?? metricsIntervalMS
+        graceMS = try integer("grace_s", atLeast: 0).map { Int64($0) * 1000 } ?? graceMS
+        maxCrashes = try integer("max_crashes", atLeast: 1) ?? maxCrashes
+        maxDeviceFailures = try integer("max_device_failures", atLeast: 1) ?? maxDeviceFailures
+        maxBadOutputs = try integer("max_bad_outputs", atLeast: 1) ?? maxBadOutputs
+        maxModelErrors = try integer("max_model_errors", atLeast: 1) ?? maxModelErrors
+        backoffMS = try integer("backoff_ms", atLeast: 0).map(Int64.init) ?? backoffMS
+        maxBackoffMS = try integer("max_backoff_s", atLeast: 0).map { Int64($0) * 1000 } ?? maxBackoffMS
+        modelTurnMS = try integer("model_turn_s", atLeast: 0).map { Int64($0) * 1000 } ?? modelTurnMS
+        commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
+    }
+}

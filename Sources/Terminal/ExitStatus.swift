@@ -1,0 +1,33 @@
+// The exit codes of every verb, for scripts and cron.
+
+package import ArgumentParser
+
+/// How a verb ended, as a process exit code.
+package enum ExitStatus: Int32 {
+    case operationalError = 1
+    case usage = 2
+    case invalidInput = 3
+    case batchHadFailures = 4
+    case batchCancelledOrExpired = 5
+    case notFound = 6
+    /// The results of a batch were asked for that has not ended.
+    case batchNotDone = 7
+    case conflict = 8
+    /// Disk full or database busy: the same call may work later (EX_TEMPFAIL).
+    case temporary = 75
+    case interrupted = 130
+
+    /// Thrown to end the program with this code after everything has been said.
+    package var exit: ExitCode { ExitCode(rawValue) }
+}
+
+/// An error whose message has a code of its own.
+package struct Failure: Error, CustomStringConvertible {
+    package let status: ExitStatus
+    package let description: String
+
+    package init(_ status: ExitStatus, _ message: String) {
+        self.status = status
+        description = message
+    }
+}

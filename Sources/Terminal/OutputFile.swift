@@ -1,0 +1,129 @@
+// A file of results that is there as a whole or not at all.
+
+import Failpoints
+import Glibc
+
+/// Results on their way to a file or to standard output.
+///
+/// A file is written under another name beside its place and takes its name when it is complete and durable: neither an
+/// interruption nor a full disk leaves half of one, or harms an older one.
+package final class OutputFile {
+    private enum Target {
+        case stream(FileDescriptor)
+        case file(FileDescriptor, temporary: String, path: String)
+    }
+
+    private let target: Target
+    /// Whether somebody reads it as it comes.
+    package let isTerminal: Bool
+    private var buffer: [UInt8] = []
+    private var isFinished = false
+    /// The reader of a pipe has gone away: nothing more need be written.
+    package private(set) var isAbandoned = false
+
+    /// Opens `path` for writing; `nil` or `-` is standard output. What is no regular file is written as it is.
+    package init(path: String?) throws(Failure) {
+        guard let path, path != "-" else {
+            target = .stream(FileDescriptor(STDOUT_FILENO, name: "stdout"))
+            isTerminal = isatty(STDOUT_FILENO) == 1
+            return
+        }
+        guard !path.hasPrefix("--") else { throw Failure(.usage, "-o \(path): a file is missing before \(path)") }
+        guard !path.isEmpty else { throw Failure(.usage, "-o: the file's name is empty") }
+        target = try Self.open(OutputPlace(path), as: path)
+        switch target {
+        case .stream(let descriptor), .file(let descriptor, _, _): isTerminal = isatty(descriptor.number) == 1
+        }
+    }
+
+    private static func open(_ place: OutputPlace, as name: String) throws(Failure) -> Target {
+        switch place {
+        case .descriptor(let number): return .stream(FileDescriptor(number, name: name))
+        case .special(let path):
+            let descriptor = FileDescriptor(Glibc.open(path, O_WRONLY | O_CLOEXEC), name: name)
+            guard descriptor.number >= 0 else { throw descriptor.failure("cannot be written") }
+            return .stream(descriptor)
+        case .file(let path, let mode):
+            if let kind = ProtectedFile(path) {
+                throw Failure(.usage, "-o \(name) would replace \(kind.rawValue); choose another name")
+            }
+            sweep(path)
+            let temporary = "\(path).\(getpid()).part"
+            let number = Glibc.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode ?? 0o666)
+            let descriptor = FileDescriptor(number, name: name)
+            guard number >= 0 else { throw descriptor.failure("cannot be written") }
+            // As private as the file that it replaces, whatever the umask.
+            if let mode { fchmod(number, mode) }
+            // Held until the process ends: who sweeps sees by it that somebody still writes.
+            flock(number, LOCK_EX | LOCK_NB)
+            return .file(descriptor, temporary: temporary, path: path)
+        }
+    }
+
+    /// Removes what programs that were killed have left of this file.
+    private static func sweep(_ path: String) {
+        var found = glob_t()
+        defer { globfree(&found) }
+        let escaped = path.reduce(into: "") { $0 += "*?[\\".contains($1) ? "\\\($1)" : "\($1)" }
+        guard glob(escaped + ".*.part", 0, nil, &found) == 0 else { return }
+        for index in 0..<Int(found.gl_pathc) {
+            guard let name = found.gl_pathv[index].map({ String(cString: $0) }),
+                name.dropFirst(path.count + 1).dropLast(".part".count).allSatisfy(\.isNumber)
+            else { continue }
+            let descriptor = Glibc.open(name, O_RDONLY | O_CLOEXEC)
+            guard descriptor >= 0 else { continue }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { unlink(name) }
+            close(descriptor)
+        }
+    }
+
+    deinit {
+        if !isFinished, case .file(_, let temporary, _) = target { unlink(temporary) }
+    }
+
+    private var descriptor: FileDescriptor {
+        switch target {
+        case .stream(let descriptor), .file(let descriptor, _, _): descriptor
+        }
+    }
+
+    /// Whether two paths lead to the same file.
+    package static func isSame(_ path: String, _ other: String) -> Bool {
+        var (first, second) = (stat(), stat())
+        guard stat(path, &first) == 0, stat(other, &second) == 0 else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino && first.st_mode & S_IFMT == S_IFREG
+    }
+
+    /// Lets `encode` append bytes, and writes when enough have come together.
+    ///
+    /// - Parameter isText: it is meant for reading, so what would steer a terminal is shown instead.
+    package func write(isText: Bool, _ encode: (inout [UInt8]) -> Void) throws(Failure) {
+        if isText, isTerminal {
+            var text: [UInt8] = []
+            encode(&text)
+            let lines = String(decoding: text, as: UTF8.self).replacing("\r\n", with: "\n")
+            buffer += printable(lines, keepingNewlines: true).utf8
+        } else {
+            encode(&buffer)
+        }
+        if buffer.count >= 1 << 16 { try flush() }
+    }
+
+    /// Writes what has come together.
+    package func flush() throws(Failure) {
+        if buffer.isEmpty { return }
+        if !isAbandoned { isAbandoned = try !descriptor.write(buffer) }
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    /// Writes the rest; a file becomes durable and takes its name.
+    package func finish() throws(Failure) {
+        try flush()
+        if case .file(let descriptor, let temporary, let path) = target {
+            guard fsync(descriptor.number) == 0 else { throw descriptor.failure("cannot be made durable") }
+            failpoint("output.synced")
+            guard rename(temporary, path) == 0 else { throw descriptor.failure("cannot take its name") }
+        }
+        isFinished = true
+    }
+}

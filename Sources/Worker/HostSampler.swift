@@ -1,0 +1,37 @@
+// Samples on the host the rows whose logits came back.
+
+import Platform
+
+/// Chooses tokens from logits with the same function that the host device uses, after masking what may not be chosen.
+struct HostSampler {
+    /// The model's tokens that end generation.
+    let endOfGenerationTokens: Set<Int32>
+    private let scratch = SamplerScratch()
+
+    init(endOfGenerationTokens: Set<Int32>) { self.endOfGenerationTokens = endOfGenerationTokens }
+
+    /// The next token of `row`.
+    ///
+    /// A request whose masks leave no token gets one as if there were none: what a request asks for is no fault of the
+    /// device.
+    /// - Parameter logits: `[vocabulary]`; changed where tokens are masked.
+    /// - Returns: the token, or `nil` where no token is possible, which means that the device computed nonsense.
+    func sample(_ logits: inout [Float], _ row: InputBatch.Row) -> Int32? {
+        guard row.generatedCount < row.sampling.minTokens else { return choose(logits, row) }
+        let masked = endOfGenerationTokens.union(row.sampling.stopTokenIDs).map(Int.init)
+            .filter(logits.indices.contains)
+        let given = masked.map { logits[$0] }
+        for token in masked { logits[token] = -.infinity }
+        if let token = choose(logits, row) { return token }
+        for (token, logit) in zip(masked, given) { logits[token] = logit }
+        return choose(logits, row)
+    }
+
+    private func choose(_ logits: [Float], _ row: InputBatch.Row) -> Int32? {
+        logits.withUnsafeBufferPointer { buffer in
+            let token = TokenSampler.sample(
+                buffer, row.sampling.token, position: row.tokens.count, scratch: scratch)
+            return buffer[Int(token)] > -.infinity ? token : nil
+        }
+    }
+}

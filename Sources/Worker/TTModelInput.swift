@@ -1,0 +1,53 @@
+// A step's input, prepared from the batch: the tensors, and which places they come from.
+
+import Platform
+
+/// The prepared input of a step.
+struct TTModelInput {
+    /// The call to the model.
+    enum Call {
+        /// Prompts, packed.
+        case prefill(PrefillBatch)
+        /// One token for each row in use; the last element is what the planner compares the next step with.
+        case decode(DecodeBatch, DecodePlan, DecodePlanner.Step)
+    }
+
+    /// The call to the model.
+    let call: Call
+    /// The places in the batch of the step's rows, in the order in which the scheduler named them.
+    let places: [Int]
+}
+
+extension InputBatch {
+    /// The prefill of the rows at `places`, whose first `computed[i]` tokens are in their blocks already, or copied there.
+    func prefillInput(
+        places: [Int], computed: [Int], copies: [BlockCopy], sampling: (Row) -> RowSampling
+    ) -> PrefillBatch {
+        var table = PageTable(rows: places.count, width: pageTable.width)
+        var tokens: [[Int32]] = []
+        var choices: [RowSampling] = []
+        for (index, place) in places.enumerated() {
+            let row = rows[place]!
+            tokens.append(row.tokens)
+            table.setRow(index, to: row.blocks)
+            choices.append(sampling(row))
+        }
+        return PrefillBatch(
+            copies: copies, tokens: tokens, startPositions: computed.map(Int32.init), pageTable: table, slots: places,
+            sampling: choices)
+    }
+
+    /// The decode step of all rows, padded to the fixed batch: token 0, position −1, `padding` sampling.
+    func decodeInput(sampling: (Row) -> RowSampling, padding: RowSampling) -> DecodeBatch {
+        var batch = DecodeBatch(
+            tokens: Array(repeating: 0, count: rows.count), positions: Array(repeating: -1, count: rows.count),
+            pageTable: pageTable, sampling: Array(repeating: padding, count: rows.count))
+        for (place, row) in rows.enumerated() {
+            guard let row, let last = row.tokens.last else { continue }
+            batch.tokens[place] = last
+            batch.positions[place] = Int32(row.tokens.count - 1)
+            batch.sampling[place] = sampling(row)
+        }
+        return batch
+    }
+}

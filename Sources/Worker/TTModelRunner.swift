@@ -1,0 +1,164 @@
+// Runs scheduled steps on a model: updates the batch, prepares the input, executes, and gives each row its token.
+
+import Platform
+
+/// The runner of one model. It holds the model, so dropping it releases the model.
+final class TTModelRunner {
+    private let model: any TTModel
+    private let mode: SampleOnDeviceMode
+    private let vocabularySize: Int
+    private let validation: StepValidation
+    private let sampler: HostSampler
+    private var batch: InputBatch
+    private var planner: DecodePlanner
+    /// The input of the step that was begun.
+    private var begun: TTModelInput?
+
+    /// A runner with an empty batch; the model's KV cache is allocated.
+    init(
+        model: any TTModel, configuration: CheckedConfiguration, limits: StepLimits, pageTableWidth: Int,
+        endOfGenerationTokens: Set<Int32>
+    ) {
+        self.model = model
+        mode = configuration.tt.sampleOnDeviceMode
+        vocabularySize = limits.vocabularySize
+        validation = StepValidation(limits: limits, pageTableWidth: pageTableWidth)
+        sampler = HostSampler(endOfGenerationTokens: endOfGenerationTokens)
+        batch = InputBatch(maxNumSeqs: limits.maxNumSeqs, pageTableWidth: pageTableWidth)
+        planner = DecodePlanner(
+            keepsInputs: configuration.tt.traceMode != .none && model.capabilities.keepsDecodeInputs)
+    }
+
+    /// Prepares `step`, and starts it if it is a decode step.
+    func begin(_ step: ScheduledStep) throws(DeviceFault) {
+        precondition(begun == nil, "the last step was not ended")
+        try updateStates(step.leaving)
+        let input: TTModelInput
+        switch step.work {
+        case .prefill(let rows): input = try prepareInput(rows)
+        case .decode(let rows): input = try prepareInput(rows)
+        }
+        if case .decode(let batch, let plan, _) = input.call, !input.places.isEmpty {
+            try model.decodeForward(batch, plan: plan)
+        }
+        begun = input
+    }
+
+    /// Ends the step that was begun and gives one output for each of its rows, in their order.
+    func finish() throws(DeviceFault) -> [RequestOutput] {
+        guard let input = begun else { preconditionFailure("no step was begun") }
+        begun = nil
+        return input.places.isEmpty ? [] : try takeOutputs(try outputs(input.call), input)
+    }
+
+    private func updateStates(_ leaving: [RequestID]) throws(DeviceFault) {
+        try validation.check(leaving: leaving, batch)
+        for id in leaving { batch.remove(id) }
+    }
+
+    private func prepareInput(_ rows: [PrefillRow]) throws(DeviceFault) -> TTModelInput {
+        try validation.check(prefill: rows, batch)
+        let places = rows.map { row in
+            batch.add(
+                InputBatch.Row(
+                    id: row.id, tokens: row.tokens, promptLength: row.promptLength, blocks: row.blocks,
+                    sampling: row.sampling))
+        }
+        let onDevice = mode.samplesPrefill && canSampleOnDevice(places)
+        let copies = rows.compactMap { row in
+            row.copiedBlock.map {
+                BlockCopy(source: $0, target: row.blocks[row.computedTokens / validation.limits.kvCache.blockSize])
+            }
+        }
+        let prompts = batch.prefillInput(places: places, computed: rows.map(\.computedTokens), copies: copies) { row in
+            sampling(row, onDevice: onDevice)
+        }
+        return TTModelInput(call: .prefill(prompts), places: places)
+    }
+
+    private func prepareInput(_ rows: [DecodeRow]) throws(DeviceFault) -> TTModelInput {
+        try validation.check(decode: rows, batch)
+        let places = rows.compactMap { batch.place(of: $0.id) }
+        for (row, place) in zip(rows, places) { batch.append(blocks: row.newBlocks, at: place) }
+        let onDevice = mode.samplesDecode && canSampleOnDevice(places)
+        let input = batch.decodeInput(
+            sampling: { row in sampling(row, onDevice: onDevice) }, padding: onDevice ? .onDevice(.greedy) : .onHost)
+        let step = DecodePlanner.Step(
+            layoutVersion: batch.layoutVersion, tableVersion: batch.tableVersion,
+            sampling: zip(input.positions, input.sampling).compactMap { $0 >= 0 ? $1 : nil })
+        let plan = planner.plan(step)
+        return TTModelInput(call: .decode(input, plan, step), places: places)
+    }
+
+    /// The outputs of the call, one for each row of its batch; for a decode step these are all places.
+    private func outputs(_ call: TTModelInput.Call) throws(DeviceFault) -> [RowOutput] {
+        switch call {
+        case .prefill(let prompts): return try model.prefillForward(prompts).rows
+        case .decode(_, _, let step):
+            let output = try model.readDecodeOutput()
+            planner.ran(step)
+            return output.rows
+        }
+    }
+
+    /// Picks the outputs of the step's rows and gives each row its token, sampling those whose logits came back.
+    private func takeOutputs(_ outputs: [RowOutput], _ input: TTModelInput) throws(DeviceFault) -> [RequestOutput] {
+        let operation: String
+        let indices: [Int]
+        let expectedCount: Int
+        switch input.call {
+        case .prefill:
+            (operation, indices, expectedCount) = ("prefill step", Array(input.places.indices), input.places.count)
+        case .decode: (operation, indices, expectedCount) = ("decode step", input.places, batch.rows.count)
+        }
+        guard outputs.count == expectedCount else {
+            throw fault(operation, "\(outputs.count) rows came back of \(expectedCount)")
+        }
+        return zip(indices, input.places).map { index, place in
+            guard let row = batch.rows[place] else { preconditionFailure("place \(place) is empty") }
+            let output = output(of: row, outputs[index], operation)
+            if case .token(let token) = output { batch.append(token: token.id, at: place) }
+            return output
+        }
+    }
+
+    /// Whether the device can sample any of the rows at `places`: where a step is sampled in one place, one row that
+    /// it cannot sample takes all to the host.
+    private func canSampleOnDevice(_ places: [Int]) -> Bool {
+        if model.capabilities.deviceSamplingScope == .row { return true }
+        return places.allSatisfy { place in batch.rows[place].map(hostSamplingReason) == .some(nil) }
+    }
+
+    private func sampling(_ row: InputBatch.Row, onDevice: Bool) -> RowSampling {
+        onDevice && hostSamplingReason(row) == nil ? .onDevice(row.sampling.token) : .onHost
+    }
+
+    private func hostSamplingReason(_ row: InputBatch.Row) -> HostSamplingReason? {
+        model.capabilities.hostSamplingReason(row.sampling, generatedCount: row.generatedCount)
+    }
+
+    private func output(of row: InputBatch.Row, _ output: RowOutput, _ operation: String) -> RequestOutput {
+        func bad(_ what: String) -> RequestOutput { .bad(BadOutput("\(what) in a \(operation)")) }
+        switch output {
+        case .token(let token):
+            guard (0..<vocabularySize).contains(Int(token.id)) else {
+                return bad("token \(token.id) of a vocabulary of \(vocabularySize)")
+            }
+            return .token(token)
+        case .logits(var logits):
+            guard logits.count == vocabularySize else {
+                return bad("\(logits.count) logits of a vocabulary of \(vocabularySize)")
+            }
+            guard let token = sampler.sample(&logits, row) else {
+                return bad("logits that allow no token")
+            }
+            return .token(token)
+        case .notNumbers: return bad("logits that are not numbers")
+        case .padding: return bad("a padding row's output")
+        }
+    }
+
+    private func fault(_ operation: String, _ reason: String) -> DeviceFault {
+        DeviceFault(operation: operation, reason: reason)
+    }
+}

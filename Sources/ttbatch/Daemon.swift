@@ -1,0 +1,44 @@
+// `ttbatch daemon`: work the queue off until told to stop.
+
+import ArgumentParser
+import BatchDaemon
+import BuiltInPlatforms
+import Glibc
+import Logging
+import QueueCommands
+import Runtime
+import Settings
+import StoreContract
+
+struct Daemon: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Poll the job table and work, until stopped.",
+        discussion: """
+            SIGTERM or Ctrl-C takes no more jobs and lets running ones end for daemon.grace_s seconds; a second one puts \
+            them back into the queue at once, and a third one ends the process even if the device hangs in a step.
+            """)
+
+    @Flag(help: "End when the queue is empty.")
+    var drain = false
+
+    @OptionGroup var shared: SharedOptions
+
+    func run() throws {
+        let configuration = try shared.configuration()
+        let store = try shared.storeForWriting(configuration)
+        let stop = StopSignal()
+        let log = DaemonLog.make()
+        let graceMS = configuration.daemon.graceMS
+        let signals = StopOnSignals(stop) { level in
+            let running = (try? store.systemStatus().runningJobs) ?? 0
+            let words = level.words(inFlight: running, running: nil, graceMS: graceMS, again: "signal again")
+            log.info("\(words)")
+        }
+        try DaemonService(
+            store: store, configuration: configuration, platforms: .all(configuration.bridge), drains: drain,
+            stop: stop,
+            log: log
+        ).run()
+        signals.restore()
+    }
+}

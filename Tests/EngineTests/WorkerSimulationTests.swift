@@ -1,0 +1,137 @@
+// Random schedules over the real worker and a fake model, in each sampling mode.
+
+import FakeModel
+import Platform
+import Testing
+import Worker
+
+@testable import Engine
+
+@Suite struct WorkerSimulationTests {
+    /// How the fake device shares prefixes.
+    enum Device: CaseIterable {
+        /// Not at all.
+        case sharesNothing
+        /// As the host does.
+        case copiesBlocks
+        /// As Tenstorrent's model classes: aligned starts, padded rows, padding through empty places of page tables.
+        case pads
+
+        var capabilities: ModelCapabilities {
+            var capabilities = ModelCapabilities(
+                supportsSampleOnDevice: true, deviceDraws: .sampleStream,
+                prefixSharing: self == .sharesNothing ? .none : .anywhere)
+            if self == .pads {
+                let steps = [
+                    PrefillAlignment.Step(length: 16, multiple: 4), PrefillAlignment.Step(length: 64, multiple: 16),
+                ]
+                capabilities.prefixSharing = .aligned(PrefillAlignment(steps: steps)!)
+                capabilities.needsNullBlock = true
+                capabilities.prefillPadding = .none
+            }
+            return capabilities
+        }
+    }
+
+    @Test(arguments: SampleOnDeviceMode.allCases, Device.allCases)
+    func everyRequestGetsTheTokensItGetsAlone(mode: SampleOnDeviceMode, device: Device) throws {
+        var preemptions = 0
+        var cachedTokens = 0
+        var deviceTokens = 0
+        for seed in 0..<20 as Range<UInt64> {
+            var simulation = try WorkerSimulation(mode: mode, capabilities: device.capabilities, seed: seed)
+            try simulation.run()
+            preemptions += simulation.engine.statistics.preemptions
+            cachedTokens += simulation.engine.statistics.cachedTokens
+            deviceTokens += simulation.device.model?.tokensSampledOnDevice ?? 0
+        }
+        #expect(preemptions > 10)
+        #expect(device == .sharesNothing ? cachedTokens == 0 : cachedTokens > 300)
+        #expect((deviceTokens > 0) == (mode != .none))
+    }
+}
+
+/// A run of random requests through an engine on a `TTWorker`.
+private struct WorkerSimulation {
+    private struct Job {
+        var expected: [Int32]
+        var generated: [Int32] = []
+    }
+
+    let device: FakeMeshDevice
+    let engine: TTEngine
+    private let limits: StepLimits
+    private let language = FakeLanguage()
+    private let seed: UInt64
+    private var random: SeededGenerator
+    private var ids = RequestIDs()
+    private var jobs: [RequestID: Job] = [:]
+
+    init(mode: SampleOnDeviceMode, capabilities: ModelCapabilities, seed: UInt64) throws {
+        self.seed = seed
+        device = FakeMeshDevice(capabilities: capabilities)
+        random = SeededGenerator(seed: seed)
+        var configuration = EngineConfiguration()
+        configuration.maxModelLen = 48
+        configuration.maxNumSeqs = Int.random(in: 1...6, using: &random)
+        configuration.blockSize = [2, 4, 16].randomElement(using: &random)!
+        configuration.numBlocksOverride = 48 / configuration.blockSize! + Int.random(in: 0...12, using: &random)
+        configuration.tt.sampleOnDeviceMode = mode
+        let worker = try TTWorker(
+            device: device, configuration: configuration,
+            model: FakeMeshDevice.modelConfig(vocabularySize: language.vocabularySize),
+            endOfGenerationTokens: language.endOfGeneration)
+        device.model?.recordsCalls = false
+        limits = worker.limits
+        engine = TTEngine(executor: worker, endOfGeneration: language.endOfGeneration)
+    }
+
+    /// Feeds 16 requests, cancels some, and compares every one that ends.
+    mutating func run() throws {
+        var left = 16
+        while left > 0 || engine.hasWork {
+            for _ in 0..<min(left, Int.random(in: 0...3, using: &random)) {
+                try addOne()
+                left -= 1
+            }
+            if Int.random(in: 0..<30, using: &random) == 0,
+                let id = jobs.keys.inOrder.randomElement(using: &random)
+            {
+                #expect(engine.cancel(id))
+                jobs[id] = nil
+            }
+            if let report = try engine.step() { take(report) }
+            try engine.checkIntegrity()
+        }
+        #expect(jobs.isEmpty)
+    }
+
+    private mutating func addOne() throws {
+        let length = Int.random(in: 1...40, using: &random)
+        // Half of the prompts begin alike.
+        let alike = Bool.random(using: &random) ? Int.random(in: 0...length, using: &random) : 0
+        let prompt = (0..<length).map { index in
+            index < alike ? Int32(2 + index) : Int32.random(in: 0..<Int32(language.vocabularySize), using: &random)
+        }
+        let token = TTSamplingParams(
+            temperature: [0, 0.7, 1].randomElement(using: &random)!, topK: [0, 1, 5].randomElement(using: &random)!,
+            topP: [1, 0.9].randomElement(using: &random)!, seed: random.next())
+        let sampling = SamplingParams(
+            token: token, maxTokens: Int.random(in: 3...30, using: &random),
+            minTokens: [0, 0, 3].randomElement(using: &random)!,
+            stopTokenIDs: [[], [9, 33]].randomElement(using: &random)!, ignoreEOS: Bool.random(using: &random))
+        let expected = language.expectedTokens(prompt: prompt, sampling: sampling)
+        let id = ids.mint()
+        try engine.add(id, prompt: prompt, sampling: sampling)
+        jobs[id] = Job(expected: Array(expected.prefix(limits.maxSequenceLength - length)))
+    }
+
+    private mutating func take(_ report: StepReport) {
+        for update in report.updates {
+            if let token = update.token { jobs[update.id]!.generated.append(token) }
+            guard update.finishReason != nil else { continue }
+            let job = jobs.removeValue(forKey: update.id)!
+            #expect(job.generated == job.expected, "seed \(seed), \(update.id)")
+        }
+    }
+}

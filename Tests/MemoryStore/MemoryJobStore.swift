@@ -1,0 +1,326 @@
+// A job store on a queue in memory: enqueue, lives, cancel, pause.
+
+import Glibc
+package import Runtime
+package import StoreContract
+import Synchronization
+
+/// One process's view of a queue in memory. It passes the conformance suite.
+package final class MemoryJobStore: JobStore {
+    let queue: MemoryQueue
+    private let before: (@Sendable () throws(JobStoreError) -> Void)?
+
+    /// A store on `queue`, as another process opens a database.
+    ///
+    /// - Parameter before: called before each transaction; it may throw in its place, as a full disk does.
+    package init(_ queue: MemoryQueue, before: (@Sendable () throws(JobStoreError) -> Void)? = nil) {
+        self.queue = queue
+        self.before = before
+    }
+
+    /// Runs a transaction. One that throws must not have changed anything.
+    func write<Value: Sendable>(
+        _ body: (inout Rows) throws(JobStoreError) -> Value
+    ) throws(JobStoreError) -> Value {
+        try before?()
+        let result: Result<Value, JobStoreError> = queue.rows.withLock { rows in
+            do throws(JobStoreError) {
+                let value = try body(&rows)
+                rows.version += 1
+                rows.versions[ObjectIdentifier(self), default: 0] += 1
+                return .success(value)
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    func read<Value: Sendable>(_ body: (Rows) throws(JobStoreError) -> Value) throws(JobStoreError) -> Value {
+        try before?()
+        let result: Result<Value, JobStoreError> = queue.rows.withLock { rows in
+            do throws(JobStoreError) { return .success(try body(rows)) } catch { return .failure(error) }
+        }
+        return try result.get()
+    }
+
+    package func dataVersion() throws(JobStoreError) -> Int64 {
+        try read { $0.version - ($0.versions[ObjectIdentifier(self)] ?? 0) }
+    }
+
+    package func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)? { nil }
+    package func maintain() throws(JobStoreError) {}
+    package func settle() throws(JobStoreError) {}
+
+    package func prune(finishedBefore limit: Milliseconds) throws(JobStoreError) -> PruneReport {
+        try write { rows in
+            var report = PruneReport()
+            for batch in rows.batches.compactMap(\.self) {
+                guard batch.status.isTerminal, let finished = batch.finished, finished < limit else { continue }
+                report.batches.append(batch.id)
+                report.jobs += Int64(batch.jobs.count)
+                for job in batch.jobs { rows.jobs[job] = nil }
+                rows[batch.id] = nil
+            }
+            for batch in rows.batches.compactMap(\.self) {
+                if let original = batch.new.retryOf, report.batches.contains(original) { batch.new.retryOf = nil }
+            }
+            let kept = rows.intervals.filter { $0.end >= limit }
+            report.metrics = Int64(rows.intervals.count - kept.count)
+            rows.intervals = kept
+            return report
+        }
+    }
+}
+
+// MARK: - Enqueue
+
+extension MemoryJobStore {
+    package func beginBatch(_ batch: NewBatch, at now: Milliseconds) throws(JobStoreError) -> any BatchDraft {
+        MemoryBatchDraft(batch, in: self, at: now)
+    }
+
+    package func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID] {
+        try write { rows in
+            let orphans = rows.batches.compactMap(\.self).filter { $0.status == .validating && !$0.isOwned }.map(\.id)
+            for orphan in orphans { rows.delete(orphan) }
+            return orphans
+        }
+    }
+
+    package func retry(
+        _ batch: BatchID, states: Set<JobState>, at now: Milliseconds
+    ) throws(JobStoreError) -> BatchID {
+        let original = try self.batch(batch)
+        guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
+        let jobs = try read { $0.jobs(of: batch) }.filter { states.contains($0.state) && !$0.isRejected }
+        guard !jobs.isEmpty else { throw .nothingToRetry(batch) }
+        let draft = try beginBatch(
+            NewBatch(
+                name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
+                retryOf: batch), at: now)
+        _ = try draft.append(
+            jobs.sorted { $0.line < $1.line }.map {
+                NewJob(
+                    line: $0.line, customID: $0.customID!, endpoint: $0.endpoint!, body: $0.body,
+                    modelName: $0.modelName, claimRank: $0.claimRank)
+            })
+        return try draft.commit(at: now)
+    }
+}
+
+extension Rows {
+    mutating func delete(_ draft: BatchID) {
+        for index in self[draft]!.jobs { jobs[index] = nil }
+        self[draft] = nil
+    }
+}
+
+/// A draft in memory.
+final class MemoryBatchDraft: BatchDraft {
+    let id: BatchID
+    private let store: MemoryJobStore
+    private let batch: NewBatch
+    private let created: Milliseconds
+    private var isOpen = true
+
+    init(_ batch: NewBatch, in store: MemoryJobStore, at now: Milliseconds) {
+        id = store.queue.rows.withLock { rows in
+            let id = BatchID(rawValue: Int64(rows.batches.count) + 1)
+            rows.batches.append(
+                BatchRow(
+                    id: id, new: batch, created: now,
+                    urgentFrom: batch.deadline.map { now + max(0, ($0 - now) / 2) }))
+            return id
+        }
+        self.store = store
+        self.batch = batch
+        created = now
+    }
+
+    deinit {
+        guard isOpen else { return }
+        store.queue.rows.withLock { $0[id]?.isOwned = false }
+    }
+
+    func append(_ jobs: [NewJob], rejected: [RejectedLine]) throws(JobStoreError) -> [DuplicateCustomID] {
+        guard isOpen else { throw .draftClosed(id) }
+        return try store.write { [id, created] rows in
+            var duplicates: [DuplicateCustomID] = []
+            for job in jobs {
+                if let first = rows.jobs(of: id).first(where: { !$0.isRejected && $0.customID == job.customID }) {
+                    duplicates.append(
+                        DuplicateCustomID(line: job.line, firstLine: first.line, customID: job.customID))
+                    continue
+                }
+                rows.add(
+                    JobRow(
+                        id: rows.nextJob, batch: id, line: job.line, customID: job.customID, endpoint: job.endpoint,
+                        body: job.body, modelName: job.modelName, claimRank: job.claimRank, isRejected: false,
+                        created: created))
+            }
+            for line in rejected {
+                let row = JobRow(
+                    id: rows.nextJob, batch: id, line: line.line, customID: line.customID, endpoint: nil, body: [],
+                    modelName: nil, claimRank: 0, isRejected: true, created: created)
+                rows.add(row)
+                _ = rows.end(row.id, as: .failed, .failed(line.error), at: created)
+            }
+            return duplicates
+        }
+    }
+
+    func commit(at now: Milliseconds) throws(JobStoreError) -> BatchID {
+        guard isOpen else { throw .draftClosed(id) }
+        try store.write { [id, batch] (rows) throws(JobStoreError) in
+            if let name = batch.uniqueName, let other = rows.batch(named: name) { throw .nameTaken(name, by: other) }
+            guard rows[id]?.jobs.isEmpty == false else { throw .emptyBatch }
+            let turn = rows.nextTurn(batch.priority)
+            rows[id]!.status = .inProgress
+            rows[id]!.hasName = batch.uniqueName != nil
+            rows[id]!.turn = turn
+            _ = rows.closeIfDone(id, at: now)
+        }
+        isOpen = false
+        return id
+    }
+
+    func discard() throws(JobStoreError) {
+        guard isOpen else { throw .draftClosed(id) }
+        isOpen = false
+        try store.write { [id] in $0.delete(id) }
+    }
+}
+
+extension Rows {
+    fileprivate var nextJob: JobID { JobID(rawValue: Int64(jobs.count) + 1) }
+
+    fileprivate mutating func add(_ job: JobRow) {
+        self[job.batch]!.jobs.append(jobs.count)
+        jobs.append(job)
+    }
+}
+
+// MARK: - Lives
+
+/// A lease that ends with the object.
+final class MemoryLease: DaemonLease {
+    private let queue: MemoryQueue
+
+    init(_ queue: MemoryQueue) { self.queue = queue }
+
+    deinit { release() }
+
+    func release() {
+        queue.rows.withLock { if $0.leaseHolder == ObjectIdentifier(self) { $0.leaseHolder = nil } }
+    }
+}
+
+extension MemoryJobStore {
+    package func acquireLease() throws(JobStoreError) -> any DaemonLease {
+        let lease = MemoryLease(queue)
+        let isFree = queue.rows.withLock { rows in
+            guard rows.leaseHolder == nil else { return false }
+            rows.leaseHolder = ObjectIdentifier(lease)
+            rows.leaseTaken = Milliseconds(rawValue: Int64(time(nil)) * 1000)
+            return true
+        }
+        guard isFree else {
+            let taken = queue.rows.withLock { $0.leaseTaken }
+            throw .daemonRunning(path: "memory", pid: getpid(), since: taken)
+        }
+        return lease
+    }
+
+    package func openIncarnation(
+        _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
+    ) throws(JobStoreError) -> OpenedIncarnation {
+        precondition(lease is MemoryLease, "the lease is of this kind of store")
+        return try write { rows in
+            var orphans = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
+            for job in rows.jobs.compactMap(\.self) where job.state == .running {
+                let before = rows.lives.first { $0.id.rawValue == job.owner!.rawValue - 1 }
+                let diedTwice = before.map { $0.stopped == nil } ?? false
+                let ticket = ClaimTicket(job: job.id, batch: job.batch, attempt: job.attempt)
+                rows.release(
+                    ticket, job.owner!, because: diedTwice ? .crash(maxCrashes: maxCrashes) : .stopping, &orphans,
+                    at: now)
+            }
+            rows.progress = [:]
+            let id = Incarnation(rawValue: Int64(rows.lives.count) + 1)
+            rows.lives.append(IncarnationSummary(id: id, daemon: daemon, started: now, stopped: nil))
+            return OpenedIncarnation(incarnation: id, orphans: orphans)
+        }
+    }
+
+    package func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError) {
+        try write { rows in
+            rows.progress = [:]
+            var report = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
+            for job in rows.jobs.compactMap(\.self) where job.state == .running && job.owner == incarnation {
+                let ticket = ClaimTicket(job: job.id, batch: job.batch, attempt: job.attempt)
+                rows.release(ticket, incarnation, because: .stopping, &report, at: now)
+            }
+            let index = Int(incarnation.rawValue) - 1
+            if rows.lives[index].stopped == nil { rows.lives[index].stopped = now }
+        }
+    }
+
+    package func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary] {
+        try read { Array($0.lives.reversed().prefix(limit)) }
+    }
+}
+
+// MARK: - Cancel and pause
+
+extension MemoryJobStore {
+    package func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
+        try write { (rows) throws(JobStoreError) in
+            try rows.checkOpen(batch)
+            let jobs = rows.jobs(of: batch)
+            let kept = jobs.count { $0.state.isTerminal }
+            rows[batch]!.status = .cancelling
+            for state in [JobState.running, .pending] {
+                for job in jobs where job.state == state {
+                    rows[job.id]!.notBefore = nil
+                    _ = rows.end(job.id, as: .cancelled, .cancelled, at: now)
+                }
+            }
+            return CancelReport(cancelled: Int64(jobs.count - kept), keptFinished: Int64(kept))
+        }
+    }
+
+    package func completeCancellations(at now: Milliseconds) throws(JobStoreError) -> [BatchID] { [] }
+
+    package func pause(_ batch: BatchID?, at now: Milliseconds) throws(JobStoreError) {
+        try write { (rows) throws(JobStoreError) in
+            guard let batch else {
+                rows.paused = rows.paused ?? now
+                return
+            }
+            try rows.checkOpen(batch)
+            rows[batch]!.paused = rows[batch]!.paused ?? now
+        }
+    }
+
+    package func resume(_ batch: BatchID?) throws(JobStoreError) {
+        try write { (rows) throws(JobStoreError) in
+            guard let batch else {
+                rows.paused = nil
+                return
+            }
+            try rows.checkOpen(batch)
+            guard rows[batch]!.paused != nil else { return }
+            rows.join(batch) { $0.paused = nil }
+        }
+    }
+}
+
+extension Rows {
+    /// Lets a batch take part again from where the turns of the others stand.
+    func join(_ batch: BatchID, _ change: (BatchRow) -> Void) {
+        let turn = nextTurn(self[batch]!.new.priority)
+        if !self[batch]!.isUrgent { self[batch]!.turn = turn }
+        change(self[batch]!)
+    }
+}

@@ -1,0 +1,192 @@
+// A queue in memory: what the SQLite store keeps in its file, as plain arrays.
+//
+// It is written for plainness: what the SQLite store counts, this one counts anew each time. So it is a model of the queue
+// as well as a store that is quick enough for a hundred thousand simulated nights.
+
+import Runtime
+import StoreContract
+import Synchronization
+
+/// What stores in memory share, as several processes share a database file. It outlives the daemon that uses it.
+package final class MemoryQueue: Sendable {
+    let rows = Mutex(Rows())
+
+    /// An empty queue.
+    package init() {}
+
+    /// Ends the daemon's lease as the death of its process does, without a word to anybody.
+    package func killDaemon() {
+        rows.withLock { $0.leaseHolder = nil }
+    }
+}
+
+/// A batch. Rows are objects, since copies of them would be most of the work; they are used under the queue's lock.
+final class BatchRow: @unchecked Sendable {
+    let id: BatchID
+    var new: NewBatch
+    let created: Milliseconds
+    let urgentFrom: Milliseconds?
+    var status = BatchStatus.validating
+    var hasName = false
+    /// Whether the writer of a draft is there.
+    var isOwned = true
+    var turn: Int64 = 0
+    var isUrgent = false
+    var paused: Milliseconds?
+    var notBefore: Milliseconds?
+    var modelErrors = 0
+    var modelError: String?
+    var started: Milliseconds?
+    var finished: Milliseconds?
+    /// Places in `Rows.jobs`.
+    var jobs: [Int] = []
+
+    init(id: BatchID, new: NewBatch, created: Milliseconds, urgentFrom: Milliseconds?) {
+        self.id = id
+        self.new = new
+        self.created = created
+        self.urgentFrom = urgentFrom
+    }
+}
+
+/// A job.
+final class JobRow: @unchecked Sendable {
+    let id: JobID
+    let batch: BatchID
+    let line: Int64
+    let customID: String?
+    let endpoint: String?
+    let body: [UInt8]
+    let modelName: String?
+    let claimRank: Int64
+    let isRejected: Bool
+    let created: Milliseconds
+    var state = JobState.pending
+    var attempt = 0
+    var faults = JobFaults()
+    var notBefore: Milliseconds?
+    var owner: Incarnation?
+    var outcome = JobResult.Outcome.unfinished
+    var usage = TokenUsage()
+    var timings: JobTimings?
+    var finished: Milliseconds?
+    var finishSequence: Int64?
+
+    init(
+        id: JobID, batch: BatchID, line: Int64, customID: String?, endpoint: String?, body: [UInt8], modelName: String?,
+        claimRank: Int64, isRejected: Bool, created: Milliseconds
+    ) {
+        self.id = id
+        self.batch = batch
+        self.line = line
+        self.customID = customID
+        self.endpoint = endpoint
+        self.body = body
+        self.modelName = modelName
+        self.claimRank = claimRank
+        self.isRejected = isRejected
+        self.created = created
+    }
+
+    var isReady: Bool { state == .pending && notBefore == nil }
+
+    func isHeld(by ticket: ClaimTicket, _ incarnation: Incarnation) -> Bool {
+        state == .running && owner == incarnation && attempt == ticket.attempt && batch == ticket.batch
+    }
+}
+
+/// Everything, in order of ids. Only drafts and what is pruned are ever deleted, and an id is never used again.
+struct Rows {
+    var batches: [BatchRow?] = []
+    var jobs: [JobRow?] = []
+    var lives: [IncarnationSummary] = []
+    /// The batches whose models lives are loading.
+    var loading: [Incarnation: BatchID] = [:]
+    var intervals: [MetricsInterval] = []
+    /// What was said last, and how many tokens the batch's ended jobs had then.
+    var progress: [BatchID: (said: BatchProgress, endedTokens: Int64)] = [:]
+    var paused: Milliseconds?
+    var leaseHolder: ObjectIdentifier?
+    var leaseTaken: Milliseconds?
+    /// Writes so far, by all and by each store.
+    var version: Int64 = 0
+    var versions: [ObjectIdentifier: Int64] = [:]
+
+    subscript(batch: BatchID) -> BatchRow? {
+        get {
+            let index = Int(batch.rawValue) - 1
+            return batches.indices.contains(index) ? batches[index] : nil
+        }
+        set { batches[Int(batch.rawValue) - 1] = newValue }
+    }
+
+    subscript(job: JobID) -> JobRow? {
+        get {
+            let index = Int(job.rawValue) - 1
+            return jobs.indices.contains(index) ? jobs[index] : nil
+        }
+        set { jobs[Int(job.rawValue) - 1] = newValue }
+    }
+
+    func jobs(of batch: BatchID) -> [JobRow] {
+        self[batch]?.jobs.compactMap { jobs[$0] } ?? []
+    }
+
+    func batch(named name: String) -> BatchID? {
+        batches.first { $0?.hasName == true && $0?.new.uniqueName == name }??.id
+    }
+
+    /// Throws unless the batch is there and has jobs that wait or run.
+    func checkOpen(_ batch: BatchID) throws(JobStoreError) {
+        guard let row = self[batch] else { throw .batchNotFound(batch) }
+        guard row.status != .validating else { throw .batchIsDraft(batch) }
+        guard !row.status.isTerminal else { throw .batchAlreadyFinished(batch, row.status) }
+    }
+
+    /// Batches with a job that can be claimed, whatever the whole queue's pause, the next first.
+    var claimable: [BatchRow] {
+        let open = batches.compactMap(\.self).filter { batch in
+            batch.status == .inProgress && batch.paused == nil && batch.notBefore == nil
+                && batch.jobs.contains { jobs[$0]!.isReady }
+        }
+        return open.sorted { left, right in
+            let ranks = (ClaimableBatch.Rank(left), ClaimableBatch.Rank(right))
+            if ranks.0 != ranks.1 { return ranks.0 > ranks.1 }
+            return (left.turn, left.id) < (right.turn, right.id)
+        }
+    }
+
+    /// Where the turns of a priority's batches stand.
+    func nextTurn(_ priority: BatchPriority) -> Int64 {
+        claimable.filter { $0.new.priority == priority && !$0.isUrgent }.map(\.turn).min() ?? 0
+    }
+
+    /// Ends a job, and its batch if that was the last one. Returns whether it was.
+    mutating func end(
+        _ job: JobID, as state: JobState, _ outcome: JobResult.Outcome, at now: Milliseconds
+    ) -> Bool {
+        let batch = self[job]!.batch
+        self[job]!.finishSequence = Int64(jobs(of: batch).count { $0.state.isTerminal }) + 1
+        self[job]!.state = state
+        self[job]!.outcome = outcome
+        self[job]!.finished = now
+        return closeIfDone(batch, at: now)
+    }
+
+    mutating func closeIfDone(_ batch: BatchID, at now: Milliseconds) -> Bool {
+        let states = jobs(of: batch).map(\.state)
+        guard let status = self[batch]?.status, status == .inProgress || status == .cancelling,
+            states.allSatisfy(\.isTerminal)
+        else { return false }
+        self[batch]!.finished = now
+        self[batch]!.status =
+            status == .cancelling ? .cancelled : states.contains(.expired) ? .expired : .completed
+        return true
+    }
+}
+
+extension ClaimableBatch.Rank {
+    init(_ batch: BatchRow) {
+        self.init(priority: batch.new.priority, isUrgent: batch.isUrgent)
+    }
+}

@@ -1,0 +1,64 @@
+// What every job store must do when batches are cancelled or run again.
+
+import Runtime
+import StoreContract
+import Testing
+
+@Suite(.timeLimit(.minutes(2)))
+struct CancelAndRetryConformance {
+    @Test(arguments: StoreKind.allCases)
+    func cancelKeepsWhatHasFinishedAndDropsLateResults(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let batch = try store.enqueue(6)
+        let lease = try store.acquireLease()
+        let life = try store.openIncarnation(lease: lease).incarnation
+        let jobs = try store.claimNext(3, incarnation: life, at: 20)
+        _ = try store.finish([.success(jobs[1])], incarnation: life, at: 30)
+        #expect(try store.revoked(among: jobs.map(\.ticket), incarnation: life) == [jobs[1].ticket])
+        let report = try store.cancel(batch, at: 40)
+        #expect(report == CancelReport(cancelled: 5, keptFinished: 1))
+        #expect(try store.revoked(among: [jobs[0].ticket], incarnation: life) == [jobs[0].ticket])
+        #expect(try store.finish([.success(jobs[0])], incarnation: life, at: 50).stale == [jobs[0].ticket])
+        #expect(try store.release([jobs[2].ticket], incarnation: life, because: .stopping, at: 51).requeued == 0)
+
+        let summary = try store.batch(batch)
+        #expect(summary.status == .cancelled && summary.finished == 40 && summary.counts.cancelled == 5)
+        let results = try store.allResults(ResultQuery(batch: batch, order: .completion))
+        #expect(results.map(\.state) == [.succeeded] + Array(repeating: .cancelled, count: 5))
+        #expect(throws: JobStoreError.batchAlreadyFinished(batch, .cancelled)) { try store.cancel(batch, at: 60) }
+        #expect(try store.completeCancellations(at: 61).isEmpty)
+        let unknown = BatchID(rawValue: 99)
+        #expect(throws: JobStoreError.batchNotFound(unknown)) { try store.cancel(unknown, at: 1) }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func retryCopiesTheFailedJobsIntoALinkedBatch(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let draft = try store.beginBatch(NewBatch(name: "n", model: "m"), at: 0)
+        let rejection = JobError(code: "c", message: "m", status: 400)
+        _ = try draft.append(
+            (1...3).map { .sample($0) }, rejected: [RejectedLine(line: 4, customID: nil, error: rejection)])
+        let batch = try draft.commit(at: 1)
+        let lease = try store.acquireLease()
+        let life = try store.openIncarnation(lease: lease).incarnation
+        #expect(throws: JobStoreError.batchNotFinished(batch, .inProgress)) { try store.retry(batch, at: 15) }
+        let jobs = try store.claimNext(9, incarnation: life, at: 20)
+        _ = try store.finish(
+            [.failure(jobs[2]), .success(jobs[0]), .failure(jobs[1])], incarnation: life, at: 30)
+        let before = try store.batch(batch)
+
+        let second = try store.retry(batch, at: 40)
+        #expect(try store.batch(batch) == before)
+        let summary = try store.batch(second)
+        #expect(summary.retryOf == batch && summary.counts.total == 2 && summary.model == "m" && summary.name == "n")
+        #expect(summary.endpoint == "/v1/completions")
+        let again = try store.claimNext(9, incarnation: life, at: 50)
+        #expect(again.map(\.customID) == ["c2", "c3"] && again.map(\.body) == [jobs[1].body, jobs[2].body])
+        _ = try store.finish(again.map { .success($0) }, incarnation: life, at: 60)
+        #expect(throws: JobStoreError.nothingToRetry(second)) { try store.retry(second, at: 70) }
+        #expect(try store.batches(before: nil, limit: 9, includingDrafts: true).map(\.id) == [second, batch])
+        #expect(try store.batches(before: second, limit: 9, includingDrafts: true).map(\.id) == [batch])
+    }
+}

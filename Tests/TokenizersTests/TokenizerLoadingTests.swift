@@ -1,0 +1,73 @@
+// What a model file must say, and the errors where it does not.
+
+import ModelFiles
+import Testing
+
+@testable import Tokenizers
+
+struct TokenizerLoadingTests {
+    @Test(arguments: [
+        ("tokenizer.ggml.model", TinyVocabulary.string("llama"), "only byte-level BPE"),
+        ("tokenizer.ggml.pre", TinyVocabulary.string("nonsense"), "\"nonsense\""),
+        ("tokenizer.ggml.pre", nil, "tokenizer.ggml.pre"),
+        ("tokenizer.ggml.tokens", nil, "tokenizer.ggml.tokens"),
+        ("tokenizer.ggml.tokens", GGUFValue.strings([]), "0 tokens"),
+        ("tokenizer.ggml.token_type", GGUFValue.integers([1, 2]), "2 token types"),
+        ("tokenizer.ggml.merges", GGUFValue.strings([Array("h zzz".utf8)]), "merge 0 (\"h zzz\")"),
+        ("tokenizer.ggml.merges", GGUFValue.strings([Array("he".utf8)]), "merge 0 is not two tokens"),
+        ("tokenizer.ggml.bos_token_id", GGUFValue.integer(99_999), "bos_token_id is 99999"),
+    ])
+    func refusesWithAReason(_ key: String, _ value: GGUFValue?, _ reason: String) throws {
+        let error = #expect(throws: TokenizerError.self) { try TinyVocabulary.tokenizer([key: value]) }
+        let message = error?.description ?? ""
+        #expect(message.contains("tiny.gguf") && message.contains(reason), "\(message)")
+    }
+
+    @Test func refusesBOSWithoutItsId() throws {
+        #expect(throws: TokenizerError.self) {
+            try TinyVocabulary.tokenizer([
+                "tokenizer.ggml.add_bos_token": .bool(true), "tokenizer.ggml.bos_token_id": nil,
+            ])
+        }
+    }
+
+    /// A merge to a control token exists in some files; ordinary text must still not become that token.
+    @Test func leavesOutMergesToControlTokens() throws {
+        let merges = TinyVocabulary.merges + ["<un k>"]
+        let tokenizer = try TinyVocabulary.tokenizer([
+            "tokenizer.ggml.merges": .strings(merges.map { Array($0.utf8) })
+        ])
+        #expect(try !tokenizer.encode("<unk>", specials: .text).contains(TinyVocabulary.id("<unk>")))
+    }
+
+    @Test func unknownPreTokenizerNamesTheKnownOnes() throws {
+        let error = #expect(throws: TokenizerError.self) {
+            try TinyVocabulary.tokenizer(["tokenizer.ggml.pre": TinyVocabulary.string("x")])
+        }
+        #expect(error?.description.contains("llama-bpe") == true)
+    }
+
+    @Test func takesWholeTokensWhereTheFamilyDoes() throws {
+        // No merge makes "world", so merging spells it; Llama 3 takes it whole.
+        let tokens = TinyVocabulary.alphabet + ["world"]
+        let changes: [String: GGUFValue?] = [
+            "tokenizer.ggml.tokens": .strings(tokens.map { Array($0.utf8) }),
+            "tokenizer.ggml.token_type": .integers([Int64](repeating: 1, count: 257)),
+            "tokenizer.ggml.merges": .strings([]), "tokenizer.ggml.bos_token_id": .integer(0),
+            "tokenizer.ggml.eos_token_id": nil,
+        ]
+        #expect(try TinyVocabulary.tokenizer(changes).encode("world", specials: .text).count == 5)
+        let llama = changes.merging(["tokenizer.ggml.pre": TinyVocabulary.string("llama-bpe")]) { $1 }
+        #expect(try TinyVocabulary.tokenizer(llama).encode("world", specials: .text) == [256])
+        #expect(try TinyVocabulary.tokenizer(llama).markers.addsBOS)
+    }
+
+    @Test(.enabled(if: TestModel.path != nil))
+    func readsTheRealModel() throws {
+        let tokenizer = TestModel.tokenizer
+        #expect(tokenizer.vocabularySize == 49_152)
+        #expect(tokenizer.markers.bos == 1 && tokenizer.markers.eos == 2 && !tokenizer.markers.addsBOS)
+        #expect(tokenizer.endOfGenerationTokens == [0, 2])
+        #expect(try tokenizer.encode(prompt: "Hello world") == [19556, 905])
+    }
+}
