@@ -67,8 +67,8 @@ let package = Package(
         room("TTPlatform", ["ModelFiles"]),
         room("HostDevice", ["TTPlatform", "ModelFiles", "CHostKernels", "CHwloc"]),
         .target(
-            name: "TTNNDevice", dependencies: ["TTPlatform", "ModelFiles", "CHwloc"], exclude: ["bridge/PROTOCOL.md"],
-            resources: bridgeModules, swiftSettings: strict),
+            name: "TTNNDevice", dependencies: ["TTPlatform", "ModelFiles", "CHwloc"], resources: bridgeModules,
+            swiftSettings: strict),
         room("TTWorker", ["TTPlatform", "ModelFiles"]),
         room("TTEngine", ["TTWorker", "TTPlatform"]),
 

@@ -1,4 +1,4 @@
-// The payloads of steps: what goes to the bridge, and what comes back (`bridge/PROTOCOL.md`).
+// The payloads of steps: what goes to the bridge, and what comes back (bridge protocol §3).
 
 import TTPlatform
 
