@@ -54,7 +54,7 @@ private struct DecodeFlags: OptionSet {
 
     init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    /// The plan's; sampling is not spoken of in a step that the host samples (contract §1.6).
+    /// The plan's; sampling is not spoken of in a step that the host samples (TT contract §1.6).
     init(_ plan: DecodePlan, onDevice: Bool) {
         self = []
         switch plan.inputs {

@@ -1,4 +1,4 @@
-// Which requests the platform can run (contract §2.1, `validate_request`).
+// Which requests the platform can run (TT contract §2.1, `validate_request`).
 
 /// What a request asks for beyond its prompt.
 public struct RequestDescription: Sendable, Equatable {

@@ -68,8 +68,8 @@ struct SessionLoading {
         return try session.feed(engines)
     }
 
-    /// Starts the replicas one after another: devices are not to be opened at the same time (contract §2.6), and the first
-    /// start of a TT model writes its converted weights where the others find them.
+    /// Starts the replicas one after another, as devices are to be opened (TT contract §2.6); and the first start of a TT
+    /// model writes its converted weights where the others find them.
     private func startEngines(
         _ replicas: [Replica], stop: StopSignal, clock: DaemonClock, _ reports: Mailbox<WriterMessage>
     ) throws -> [EngineThread] {
