@@ -70,7 +70,7 @@ let package = Package(
         room("TTNNSettings", ["Platform"]),
         .target(
             name: "TTNNDevice", dependencies: ["TTNNSettings", "Platform", "ModelFiles", "CHwloc"],
-            exclude: ["bridge/PROTOCOL.md"], resources: bridgeModules, swiftSettings: strict),
+            resources: bridgeModules, swiftSettings: strict),
         room("BuiltInPlatforms", ["HostDevice", "TTNNDevice", "TTNNSettings", "Platform"]),
 
         // The engine, and the engine as a service.

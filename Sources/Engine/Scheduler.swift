@@ -1,4 +1,4 @@
-// Which requests run in the next step: prefill first, never mixed with decode (DESIGN.md §4; contract §4).
+// Which requests run in the next step: prefill first, never mixed with decode (design §4; TT contract §4).
 
 import Platform
 

@@ -1,4 +1,4 @@
-// How many blocks the KV pool has (contract §2.4).
+// How many blocks the KV pool has (TT contract §2.4).
 
 /// The sizes of the KV pool.
 public enum KVBlockCount {

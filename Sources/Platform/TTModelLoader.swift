@@ -1,4 +1,4 @@
-// Finds the model class for an architecture and initialises it on a device (contract §1.1).
+// Finds the model class for an architecture and initialises it on a device (TT contract §1.1).
 
 public import ModelFiles
 

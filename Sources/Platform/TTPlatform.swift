@@ -2,7 +2,7 @@
 
 public import ModelFiles
 
-/// The rules of the Tenstorrent platform that need no hardware (contract §2.1).
+/// The rules of the Tenstorrent platform that need no hardware (TT contract §2.1).
 public enum TTPlatform {
     /// Tokens in a KV block where the configuration does not say.
     static let defaultBlockSize = 16
@@ -42,7 +42,7 @@ public enum TTPlatform {
             warnings: budget.warnings + hardwareWarnings(configuration, platform, deviceCount) + deviceWarnings)
     }
 
-    /// Checks what only the loaded model can tell (contract §1.9), and fills in what depends on it.
+    /// Checks what only the loaded model can tell (TT contract §1.9), and fills in what depends on it.
     ///
     /// - Throws: `ConfigurationError` where the configuration asks for what the model cannot do.
     public static func check(

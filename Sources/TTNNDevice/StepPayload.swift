@@ -1,4 +1,4 @@
-// The payloads of steps: what goes to the bridge, and what comes back (`bridge/PROTOCOL.md`).
+// The payloads of steps: what goes to the bridge, and what comes back (bridge protocol §3).
 
 import Platform
 
@@ -54,7 +54,7 @@ private struct DecodeFlags: OptionSet {
 
     init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    /// The plan's; sampling is not spoken of in a step that the host samples (contract §1.6).
+    /// The plan's; sampling is not spoken of in a step that the host samples (TT contract §1.6).
     init(_ plan: DecodePlan, onDevice: Bool) {
         self = []
         switch plan.inputs {

@@ -18,8 +18,8 @@ final class TTNNMeshDevice: MeshDevice {
     let bridge: Bridge
     private let clusterArchitecture: ChipArchitecture
 
-    /// Asks the bridge what there is, decides what to open (contract §2.3, §2.5, §2.6), and opens it. The model's class is
-    /// imported before, since it may ask for a fabric.
+    /// Asks the bridge what there is, decides what to open, and opens it (TT contract §2.3, §2.5, §2.6). The model's class
+    /// is imported before, since it may ask for a fabric.
     ///
     /// - Parameter selection: the mesh asked for; all chips in one row where not given.
     /// - Throws: `ConfigurationError`, `TTNNError` or `DeviceFault`; the caller ends the bridge then.

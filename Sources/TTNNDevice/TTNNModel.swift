@@ -5,7 +5,7 @@ import ModelFiles
 import Platform
 import TTNNSettings
 
-/// A model class of tt-metal, driven through the contract (§1).
+/// A model class of tt-metal, driven as TT contract §1 says.
 final class TTNNModel: TTModel {
     let capabilities: ModelCapabilities
     private let prefillRules: PrefillRules
@@ -57,7 +57,7 @@ final class TTNNModel: TTModel {
         if let words = overhead.summary { bridge.log(.info, words) }
     }
 
-    /// Keys and values as the device keeps them: bfloat8_b tiles of 32 × 32, 1088 bytes each (contract §7.1).
+    /// Keys and values as the device keeps them: bfloat8_b tiles of 32 × 32, 1088 bytes each (TT contract §7.1).
     func kvCacheBytes(blockSize: Int) -> Int {
         let tiles = (blockSize + 31) / 32 * ((config.headSize + 31) / 32)
         return 2 * config.layerCount * config.keyValueHeadCount * tiles * 1088

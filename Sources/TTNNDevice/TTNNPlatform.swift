@@ -8,7 +8,7 @@ public import TTNNSettings
 /// Tenstorrent cards in this machine, driven by a bridge process that holds `ttnn`.
 ///
 /// Cards are found from the host's side and nothing is opened, since probing and opening belong into one process
-/// (contract §2.6).
+/// (TT contract §2.6).
 public struct TTNNPlatform: DevicePlatform {
     private let settings: BridgeConfiguration
     private let paths: SystemPaths

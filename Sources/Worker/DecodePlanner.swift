@@ -1,4 +1,4 @@
-// Decides what a decode step takes from the host and what it continues on the device (contract §1.6).
+// Decides what a decode step takes from the host and what it continues on the device (TT contract §1.6).
 
 import Platform
 

@@ -126,7 +126,7 @@ public final class TTWorker: StepExecutor {
         }
     }
 
-    /// Releases the model with its traces and KV cache, then the device (contract §2.6); idempotent.
+    /// Releases the model with its traces and KV cache, then the device (TT contract §2.6); idempotent.
     public func close() {
         guard health != .closed else { return }
         health = .closed

@@ -1,4 +1,4 @@
-// Decode plans: what the device keeps, what it reloads, and what it refuses (contract §1.6).
+// Decode plans: what the device keeps, what it reloads, and what it refuses (TT contract §1.6).
 
 import ModelFiles
 import Platform

@@ -1,4 +1,4 @@
-// The original system's defects (contract §0.5, §3.1), each with a test that it cannot happen here.
+// The original system's faults (TT contract §3.1), each with a test that it cannot happen here.
 
 import FakeModel
 import Platform

@@ -1,4 +1,4 @@
-// What the device remembers from one decode step to the next, and how a plan changes it (contract §1.6).
+// What the device remembers from one decode step to the next, and how a plan changes it (TT contract §1.6).
 
 import Platform
 

@@ -1,4 +1,4 @@
-// A llama model on the CPU, behind the model contract (contract §1).
+// A llama model on the CPU, behind the model contract (TT contract §1).
 
 import CHostKernels
 import ModelFiles

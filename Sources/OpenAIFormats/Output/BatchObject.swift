@@ -1,4 +1,4 @@
-// OpenAI's Batch object (openai/types/batch.py), for `show --json` and later the HTTP API.
+// OpenAI's Batch object (`openai.types.Batch` of its Python package), for `show --json` and later the HTTP API.
 
 /// A batch as OpenAI's API describes it. Times are Unix seconds.
 public struct BatchObject: Sendable, Hashable {

@@ -1,4 +1,4 @@
-// The `tt:` section of the configuration: every `override_tt_config` key of the contract (§2.1), typed.
+// The `tt:` section of the configuration: every `override_tt_config` key (TT contract §2.1), typed.
 
 /// Tenstorrent-specific settings. A key that is not given has the contract's default.
 public struct TTConfig: Sendable, Equatable {

@@ -1,4 +1,4 @@
-// The values that the keys of the `tt:` section can take (contract §2.1).
+// The values that the keys of the `tt:` section can take (TT contract §2.1).
 
 /// Which steps sample tokens on the device.
 public enum SampleOnDeviceMode: String, Sendable, CaseIterable {

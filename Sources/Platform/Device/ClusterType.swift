@@ -1,4 +1,4 @@
-// The kinds of cluster that ttnn tells apart, and what each needs by default (contract §2.5).
+// The kinds of cluster that ttnn tells apart, and what each needs by default (TT contract §2.5).
 
 /// A cluster as ttnn names it, with its chips' generation.
 public struct ClusterType: Sendable, Equatable {

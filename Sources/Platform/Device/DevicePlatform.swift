@@ -1,4 +1,4 @@
-// How kinds of devices announce themselves, and how one is chosen (contract §2.6: probe and open in one process only).
+// How kinds of devices announce themselves, and how one is chosen (TT contract §2.6: one process probes and opens).
 
 public import ModelFiles
 

@@ -1,4 +1,4 @@
-// How the chips of a mesh talk to each other and where dispatch runs, unless the configuration says (contract §2.5).
+// How the chips of a mesh talk to each other and where dispatch runs, unless configured (TT contract §2.5).
 
 /// Generations of Tenstorrent chips.
 public enum ChipArchitecture: String, Sendable, CaseIterable {

@@ -2,7 +2,7 @@
 
 public import ModelFiles
 
-/// An opened device (contract §2.6).
+/// An opened device (TT contract §2.6).
 ///
 /// A device is used from one thread at a time, the one that runs the engine; it is closed after its models are gone.
 public protocol MeshDevice: AnyObject {
@@ -17,11 +17,11 @@ public protocol MeshDevice: AnyObject {
     /// Architectures that have a model for this device.
     var models: ModelRegistry<Self> { get }
     /// Bytes of memory that are free now and may be used for the KV cache once the weights are loaded; `nil` where the
-    /// contract's table of tokens (§2.4) alone decides, as on boards with their own memory.
+    /// table of tokens (TT contract §2.4) alone decides, as on boards with their own memory.
     var availableKVCacheBytes: Int? { get }
     /// Which steps run as traces where the configuration does not say; `nil` for the contract's default.
     var defaultTraceMode: TraceMode? { get }
-    /// Tokens that all rows together may have, by what is known of the boards' memory (§2.4); `nil` where the free memory of
+    /// Tokens that all rows together may have, by the boards' memory (TT contract §2.4); `nil` where the free memory of
     /// `availableKVCacheBytes` decides.
     ///
     /// - Parameters:

@@ -1,4 +1,4 @@
-// The mesh that a person asks for: a board's name or a grid (contract §2.3, MESH_DEVICE).
+// The mesh that a person asks for: a board's name or a grid (TT contract §2.3, MESH_DEVICE).
 
 /// The names that boards and boxes have, with their grids.
 public enum MeshName: String, Sendable, CaseIterable {

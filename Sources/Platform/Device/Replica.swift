@@ -1,6 +1,6 @@
 // Which of the replicas of a model something is, or is for.
 
-/// One of the replicas of a model that run side by side, each on a device of its own (data parallel, contract §3).
+/// One of the replicas of a model that run side by side, each on a device of its own (data parallel, TT contract §3).
 public struct Replica: Sendable, Hashable, CustomStringConvertible {
     /// Its number, from 0.
     public let index: Int

@@ -1,8 +1,8 @@
-// Which architectures have a model on a device, and how one is made (contract §1.1).
+// Which architectures have a model on a device, and how one is made (TT contract §1.1).
 
 public import ModelFiles
 
-/// What a model is initialised with (contract §1.1).
+/// What a model is initialised with (TT contract §1.1).
 public struct ModelInitialization: Sendable {
     /// The model's configuration and the place of its weights.
     public var config: ModelConfig

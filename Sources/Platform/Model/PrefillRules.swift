@@ -1,4 +1,4 @@
-// What a device asks of a prefill: where it may begin behind cached tokens, and what its rows are padded to (contract §1.3).
+// What a device asks of a prefill: where it may begin behind cached tokens, and its rows' padding (TT contract §1.3).
 
 /// Where a row's prefill may begin when its first tokens have keys and values already.
 public enum PrefixSharing: Sendable, Equatable {

@@ -1,4 +1,4 @@
-// The model contract: what the worker and runner ask of a model on a device (contract §1).
+// The model contract: what the worker and runner ask of a model on a device (TT contract §1).
 
 /// A model on a device.
 ///
@@ -11,19 +11,19 @@ public protocol TTModel: AnyObject {
     /// Bytes that one KV block of `blockSize` tokens takes over all layers, to size the pool by the memory there is.
     func kvCacheBytes(blockSize: Int) -> Int
 
-    /// Allocates the paged KV cache (contract §1.2); called once, before the first step.
+    /// Allocates the paged KV cache (TT contract §1.2); called once, before the first step.
     func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault)
 
-    /// Runs and, with tracing, captures the shapes that steps will have (contract §1.7), so that no request pays for it.
+    /// Runs and, with tracing, captures the steps' shapes (TT contract §1.7), so that no request pays for it.
     func warmUp(_ plan: WarmUpPlan) throws(DeviceFault)
 
-    /// Writes the prompts' keys and values into their blocks and gives each row's output for its last token (§1.3).
+    /// Writes prompts' keys and values into their blocks; gives each row's output for its last token (TT contract §1.3).
     func prefillForward(_ batch: PrefillBatch) throws(DeviceFault) -> StepOutput
 
-    /// Starts one decode step of the fixed batch (§1.4, §1.6). The step may run on after this returns.
+    /// Starts one decode step of the fixed batch (TT contract §1.4, §1.6). The step may run on after this returns.
     func decodeForward(_ batch: DecodeBatch, plan: DecodePlan) throws(DeviceFault)
 
-    /// Waits for the decode step that was started last and gives its output (§1.5).
+    /// Waits for the decode step that was started last and gives its output (TT contract §1.5).
     func readDecodeOutput() throws(DeviceFault) -> StepOutput
 }
 
@@ -37,7 +37,7 @@ public enum DeviceSamplingScope: Sendable, Equatable {
     case oneSetAStep
 }
 
-/// What a model can do on its device (contract §1.9).
+/// What a model can do on its device (TT contract §1.9).
 public struct ModelCapabilities: Sendable, Equatable {
     /// Tokens can be sampled inside the step.
     public var supportsSampleOnDevice: Bool
@@ -86,7 +86,7 @@ public enum DeviceDraws: String, Decodable, Sendable, Equatable {
     case sampleStream = "sample_stream"
 }
 
-/// The paged KV cache: a pool of blocks shared by all rows (contract §1.2, §2.4).
+/// The paged KV cache: a pool of blocks shared by all rows (TT contract §1.2, §2.4).
 public struct KVCacheShape: Sendable, Equatable {
     /// Blocks that rows can own.
     public var blockCount: Int
@@ -109,7 +109,7 @@ public struct KVCacheShape: Sendable, Equatable {
     public var blocks: Range<Int32> { (hasNullBlock ? 1 : 0)..<Int32(allocatedCount) }
 }
 
-/// What to prepare before the first request (contract §1.7).
+/// What to prepare before the first request (TT contract §1.7).
 public struct WarmUpPlan: Sendable, Equatable {
     /// Rows of every decode step.
     public var decodeBatchSize: Int

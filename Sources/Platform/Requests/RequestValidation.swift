@@ -1,4 +1,4 @@
-// Which requests the platform can run (contract §2.1, `validate_request`).
+// Which requests the platform can run (TT contract §2.1, `validate_request`).
 
 /// A request that cannot be run, with the field to blame.
 public struct RequestError: Error, Equatable, CustomStringConvertible {

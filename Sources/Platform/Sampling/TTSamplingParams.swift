@@ -1,4 +1,4 @@
-// The sampling parameters that travel to the device with a row (contract §1.8).
+// The sampling parameters that travel to the device with a row (TT contract §1.8).
 
 /// What a device needs to choose a row's next token.
 public struct TTSamplingParams: Sendable, Hashable, BitwiseCopyable {

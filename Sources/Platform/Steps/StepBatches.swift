@@ -1,6 +1,6 @@
 // The tensors that go into a step and come out of it, with their shapes.
 
-/// Which block of the pool holds which part of a row's sequence: `[rows, width]`, padded with 0 (contract §1.3, §1.4).
+/// Which block of the pool holds which part of a row's sequence: `[rows, width]`, padded with 0 (TT contract §1.3).
 public struct PageTable: Sendable, Equatable {
     /// Blocks that a row can own.
     public let width: Int
@@ -55,7 +55,7 @@ public struct BlockCopy: Sendable, Equatable {
     }
 }
 
-/// Prompts to prefill, ragged: of row *i* the tokens from position `startPositions[i]` on are computed (§1.3).
+/// Prompts to prefill, ragged: of row *i* the tokens from `startPositions[i]` on are computed (TT contract §1.3).
 public struct PrefillBatch: Sendable, Equatable {
     /// Blocks to copy before anything else, one after the other; only for models that share anywhere.
     public var copies: [BlockCopy]
@@ -84,7 +84,7 @@ public struct PrefillBatch: Sendable, Equatable {
     }
 }
 
-/// One decode step of the fixed batch: B rows, padding rows have position −1 (contract §1.4).
+/// One decode step of the fixed batch: B rows, padding rows have position −1 (TT contract §1.4).
 public struct DecodeBatch: Sendable, Equatable {
     /// Input token of each row `[B]`, 0 in padding rows.
     public var tokens: [Int32]
@@ -104,7 +104,7 @@ public struct DecodeBatch: Sendable, Equatable {
     }
 }
 
-/// What a decode step must take from the host, and what it continues from its own state (contract §1.6).
+/// What a decode step must take from the host, and what it continues from its own state (TT contract §1.6).
 public struct DecodePlan: Sendable, Equatable {
     /// Where tokens, positions and page table of the step come from.
     public enum Inputs: Sendable, Equatable {

@@ -1,4 +1,4 @@
-// The frames of the bridge's protocol, version 2; `bridge/PROTOCOL.md` describes them.
+// The frames and JSON headers of the bridge's protocol, version 2 (bridge protocol §1, §2).
 
 import Foundation
 import Platform

@@ -1,4 +1,4 @@
-// What is done after a bridge has died: who still holds the cards, and a reset of them (contract §2.7).
+// What is done after a bridge has died: who still holds the cards, and a reset of them (TT contract §2.7).
 
 import Foundation
 import Platform

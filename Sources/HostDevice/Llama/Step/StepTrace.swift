@@ -1,4 +1,4 @@
-// A step's plan, captured once for a shape and replayed (contract §1.7).
+// A step's plan, captured once for a shape and replayed (TT contract §1.7).
 
 import CHostKernels
 

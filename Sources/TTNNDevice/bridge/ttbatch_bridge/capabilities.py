@@ -1,4 +1,4 @@
-"""What a model class says of itself (contract §1.6, §1.9), what its methods' signatures tell, and what is known of it."""
+"""What a model class says of itself (TT contract §1.6, §1.9), what its signatures tell, and what is known of it."""
 
 from __future__ import annotations
 

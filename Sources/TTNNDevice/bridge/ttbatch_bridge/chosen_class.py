@@ -1,4 +1,4 @@
-"""The model class before it makes a model: what it asks of the mesh, and how much it says that fits (contract §1.2, §2.5)."""
+"""The model class before it makes a model: what it asks of the mesh, and what fits (TT contract §1.2, §2.5)."""
 
 from __future__ import annotations
 

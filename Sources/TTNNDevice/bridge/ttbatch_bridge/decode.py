@@ -1,4 +1,4 @@
-"""Decode steps in both of the contract's forms (§1.4 to §1.6): explicit commands, or the older `reset_batch`."""
+"""Decode steps in both forms (TT contract §1.4 to §1.6): explicit commands, or the older `reset_batch`."""
 
 from __future__ import annotations
 

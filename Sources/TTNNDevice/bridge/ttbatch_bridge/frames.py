@@ -1,4 +1,4 @@
-"""Frames on the socket: a fixed head, a JSON header, and raw bytes (PROTOCOL.md, "Frames")."""
+"""Frames on the socket: a fixed head, a JSON header, and raw bytes (bridge protocol §1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mesh's life: what is there, open, close, in the contract's order (§2.6). Only this process touches the devices."""
+"""The mesh's life: what is there, open, close, in the order of TT contract §2.6. Only this process touches them."""
 
 from __future__ import annotations
 

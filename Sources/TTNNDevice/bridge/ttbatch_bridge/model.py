@@ -1,4 +1,4 @@
-"""The TT model: loading it, its KV cache, warming it up and letting it go (contract §1.1, §1.2, §1.7)."""
+"""The TT model: loading it, its KV cache, warming it up and letting it go (TT contract §1.1, §1.2, §1.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prefill calls: the request's arrays become the model's arguments, its output becomes tokens or logits (contract §1.3)."""
+"""Prefill calls: arrays become the model's arguments, its output becomes tokens or logits (TT contract §1.3)."""
 
 from __future__ import annotations
 

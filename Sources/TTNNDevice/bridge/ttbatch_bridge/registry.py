@@ -1,4 +1,4 @@
-"""Which class runs an architecture (contract §1.1, §5): those of tt-metal and tt-transformers, bundles, or one by name."""
+"""Which class runs an architecture (TT contract §1.1, §5): of tt-metal, tt-transformers, a bundle, or one by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sampling parameters as TT models take them (contract §1.8)."""
+"""Sampling parameters as TT models take them (TT contract §1.8)."""
 
 from __future__ import annotations
 

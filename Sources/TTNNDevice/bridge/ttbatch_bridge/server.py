@@ -65,7 +65,7 @@ class Server:
                 return
 
     def close(self) -> None:
-        """Releases the model with its traces, then the mesh (contract §2.6)."""
+        """Releases the model with its traces, then the mesh (TT contract §2.6)."""
         loaded, self._loaded = self._loaded, None
         self._prefill = self._decode = None
         try:
