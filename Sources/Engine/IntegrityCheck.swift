@@ -46,43 +46,44 @@ extension Scheduler {
     }
 
     private func checkBlocks() throws(IntegrityViolation) {
-        var owners = Array(repeating: Int32(0), count: pool.owners.count)
+        var referenceCounts = Array(repeating: Int32(0), count: pool.referenceCounts.count)
         for request in requests.values {
-            try require(Set(request.blocks).count == request.blocks.count, "\(request.id) owns a block twice")
+            try require(Set(request.blocks).count == request.blocks.count, "\(request.id) has a block twice")
             try require(
-                request.blocks.allSatisfy(pool.blocks.contains), "\(request.id) owns a block outside of \(pool.blocks)")
-            for block in request.blocks { owners[Int(block)] += 1 }
+                request.blocks.allSatisfy(pool.blocks.contains), "\(request.id) has a block outside of \(pool.blocks)")
+            for block in request.blocks { referenceCounts[Int(block)] += 1 }
         }
-        try require(owners == pool.owners, "blocks are counted as owned by others than their owners")
+        try require(referenceCounts == pool.referenceCounts, "reference counts are not those of the requests")
         let free = pool.freeBlocks
         try require(Set(free).count == free.count, "a block is free twice")
         try require(
-            free.allSatisfy { pool.blocks.contains($0) && owners[Int($0)] == 0 },
-            "a free block has an owner, or is none")
-        let used = owners.filter { $0 > 0 }.count
+            free.allSatisfy { pool.blocks.contains($0) && referenceCounts[Int($0)] == 0 },
+            "a free block is referred to, or is none of the pool")
+        let used = referenceCounts.filter { $0 > 0 }.count
         try require(
             used + free.count == pool.totalCount, "\(used) blocks used and \(free.count) free of \(pool.totalCount)")
     }
 
-    /// What is known of a request's blocks is what they hold, and the block that is written next has no other owner.
+    /// Cached blocks of a request hold what the index says, and no other request refers to the block that is written next.
     private func checkSharing(of request: EngineRequest, isPrefilling: Bool) throws(IntegrityViolation) {
-        guard case .running(let blocks, let known) = request.phase else { return }
+        guard case .running(let blocks, let cached) = request.phase else { return }
         // All tokens but the newest have their keys and values.
         let written = request.tokens.dropLast()
         let full = written.count / pool.blockSize
-        // Of a prompt that is being prefilled, what was known before.
-        let expected = limits.prefixSharing != .none ? (isPrefilling ? min(full, known.blockCount) : full) : 0
+        // Of a prompt that is being prefilled, what was cached before.
+        let expected = limits.prefixSharing != .none ? (isPrefilling ? min(full, cached.blockCount) : full) : 0
         try require(
-            known.blockCount == expected,
-            "\(request.id) has \(full) full blocks, and \(known.blockCount) are known")
+            cached.blockCount == expected,
+            "\(request.id) has \(full) full blocks, and \(cached.blockCount) are cached")
         for (index, block) in blocks.enumerated() {
             let content = pool.content(of: block)
-            if index < known.blockCount {
+            if index < cached.blockCount {
                 let tokens = written[index * pool.blockSize..<(index + 1) * pool.blockSize]
-                try require(content == nil || content?.tokens == tokens, "block \(block) is known by other tokens")
+                try require(content == nil || content?.tokens == tokens, "block \(block) is cached with other tokens")
             } else {
-                try require(content == nil, "\(request.id) writes into block \(block), which is known as full")
-                try require(pool.owners[Int(block)] == 1, "\(request.id) writes into block \(block) of two owners")
+                try require(content == nil, "\(request.id) writes into block \(block), which is cached")
+                try require(
+                    pool.referenceCounts[Int(block)] == 1, "\(request.id) writes into block \(block), which is shared")
             }
         }
     }

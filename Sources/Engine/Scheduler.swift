@@ -10,9 +10,9 @@ import Platform
 /// - *Admission.* A waiting request is prefilled when a slot is free, its tokens fit into what is left of the step's
 ///   token budget, and its blocks leave the watermark free, which running requests grow into. When nothing runs, the
 ///   watermark is waived: every request that was accepted fits the whole pool.
-/// - *Sharing.* A request takes the blocks of its longest beginning that is in the cache, as far as the device can begin
-///   behind them; where it can begin anywhere, it copies the block that begins as it goes on. It computes the rest. Only
-///   full blocks are shared and at least its last token is computed, so nobody writes into a block of two owners. What is
+/// - *Sharing.* A request takes the blocks of its longest cached beginning, as far as the device can begin behind them; where it
+///   can begin anywhere, it copies the block of a partial hit. It computes the rest. Only full blocks are shared and at least its
+///   last token is computed, so no request writes into a block that another refers to. What is
 ///   computed in a step cannot be shared before the next: a request that could then save a block waits for it. It waits
 ///   for an older one that is admitted in the step, so never longer than there are older ones; who passes it meanwhile
 ///   overtakes it.
@@ -55,7 +55,7 @@ struct Scheduler {
                 + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
         self.limits = limits
         // Ended requests' blocks, for others that begin alike: some templates in a large pool, one in a small one.
-        pool = KVBlockPool(limits.kvCache, idleReserve: max(limits.kvCache.blockCount / 64, 64))
+        pool = KVBlockPool(limits.kvCache, cachedReserve: max(limits.kvCache.blockCount / 64, 64))
     }
 
     /// Blocks that admission leaves free while anything runs: 1 % of the pool, rounded up.
@@ -75,16 +75,16 @@ struct Scheduler {
     ///
     /// The step that gave it has written the keys and values of all tokens before, which others may use from now on.
     mutating func append(_ token: Int32, to id: RequestID) {
-        if limits.prefixSharing != .none { rememberBlocks(of: id) }
+        if limits.prefixSharing != .none { cacheBlocks(of: id) }
         requests[id]!.append(token)
     }
 
-    private mutating func rememberBlocks(of id: RequestID) {
-        guard case .running(let blocks, var known)? = requests[id]?.phase,
-            known.blockCount < requests[id]!.tokens.count / pool.blockSize
+    private mutating func cacheBlocks(of id: RequestID) {
+        guard case .running(let blocks, var cached)? = requests[id]?.phase,
+            cached.blockCount < requests[id]!.tokens.count / pool.blockSize
         else { return }
-        pool.remember(requests[id]!.tokens, in: blocks, known: &known)
-        requests[id]!.phase = .running(blocks: blocks, known: known)
+        pool.cache(requests[id]!.tokens, in: blocks, cached: &cached)
+        requests[id]!.phase = .running(blocks: blocks, cached: cached)
     }
 
     /// Takes a request out and frees its blocks; `nil` where it is not in flight.
@@ -96,15 +96,15 @@ struct Scheduler {
             waiting.removeAll { $0 == id }
         case .running(let blocks, _):
             running.removeAll { $0 == id }
-            pool.release(blocks)
+            pool.free(blocks)
             leaving.append(id)
         }
         return request
     }
 
-    /// Takes a request out whose keys and values may be as bad as its output: nobody shares its blocks from here on.
+    /// Takes a request out whose keys and values may be as bad as its output: its blocks are not shared from here on.
     mutating func discard(_ id: RequestID) {
-        if let request = requests[id] { pool.forget(request.blocks) }
+        if let request = requests[id] { pool.uncache(request.blocks) }
         remove(id)
     }
 
@@ -145,7 +145,7 @@ extension Scheduler {
         var budget = limits.maxNumBatchedTokens
         var skipped: [(id: RequestID, rowsBefore: Int)] = []
         var overtakingsLeft = Int.max
-        // The first block that each row computes: nobody can share it before the next step.
+        // The first block that each row computes: it cannot be shared before the next step.
         var computing: Set<BlockContent> = []
         for id in waiting {
             // Looking no further than a device batch behind those that do not fit keeps a step's cost independent of
@@ -178,7 +178,7 @@ extension Scheduler {
         return SamplingSet(requests[first]!.sampling.token) == SamplingSet(request.sampling.token)
     }
 
-    /// Gives the request its blocks and a place in the batch; `nil` where it does not fit now, or waits for a block that
+    /// Gives the request its blocks and a slot in the batch; `nil` where it does not fit now, or waits for a block that
     /// is computed in this step.
     private mutating func admit(
         _ request: EngineRequest, budget: Int, computing: inout Set<BlockContent>
@@ -186,15 +186,15 @@ extension Scheduler {
         let tokens = request.tokens
         // The last token is computed in any case: the next one is chosen from its logits.
         let sharable = blocksToShare(of: tokens, atMost: tokens.count - 1)
-        var (shared, known) = pool.findPrefix(of: tokens, atMost: sharable)
-        let first = limits.prefixSharing != .none ? pool.nextContent(of: tokens, after: known) : nil
+        var (shared, cached) = pool.findPrefix(of: tokens, atMost: sharable)
+        let first = limits.prefixSharing != .none ? pool.nextContent(of: tokens, after: cached) : nil
         if let first, shared.count < sharable, computing.contains(first) { return nil }
         let usable = blocksToShare(of: tokens, atMost: shared.count * pool.blockSize)
-        if usable < shared.count { (shared, known) = pool.findPrefix(of: tokens, atMost: usable) }
+        if usable < shared.count { (shared, cached) = pool.findPrefix(of: tokens, atMost: usable) }
         var computed = shared.count * pool.blockSize
         let copied =
             limits.prefixSharing == .anywhere
-            ? pool.findBeginning(of: tokens, after: known, atMost: tokens.count - 1 - computed) : nil
+            ? pool.findPartialHit(of: tokens, after: cached, atMost: tokens.count - 1 - computed) : nil
         computed += copied?.count ?? 0
         guard limits.prefillPadding.length(of: tokens.count, from: computed) <= budget,
             let blocks = pool.allocate(
@@ -202,7 +202,7 @@ extension Scheduler {
                 leaving: running.isEmpty ? 0 : watermark)
         else { return nil }
         if let first { computing.insert(first) }
-        requests[request.id]!.phase = .running(blocks: blocks, known: known)
+        requests[request.id]!.phase = .running(blocks: blocks, cached: cached)
         insert(request.id, into: \.running)
         return PrefillRow(
             id: request.id, tokens: tokens, promptLength: request.promptLength, computedTokens: computed,
@@ -248,7 +248,7 @@ extension Scheduler {
     /// Takes the newest running request's blocks and puts it back into the queue.
     private mutating func preemptNewest() -> RequestID {
         let id = running.removeLast()
-        pool.release(requests[id]!.blocks)
+        pool.free(requests[id]!.blocks)
         requests[id]!.phase = .waiting(overtaken: 0)
         insert(id, into: \.waiting)
         leaving.append(id)

@@ -114,7 +114,7 @@ public final class TTEngine {
             throw error
         }
         let report = report(decision, outputs)
-        if executor.runsApart {
+        if executor.runsStepsAsync {
             // Its fault is the next call's: what this step did must be told.
             do throws(DeviceFault) { try begin() } catch {}
         }
@@ -134,7 +134,7 @@ public final class TTEngine {
         }
     }
 
-    /// Throws if anything that must always hold does not: every block owned or free, no row without a slot, and so on.
+    /// Throws if anything that must always hold does not: every block in use or free, no row without a slot, and so on.
     public func checkIntegrity() throws(IntegrityViolation) {
         var prefilling: [RequestID] = []
         if case .prefill(let rows)? = begun?.step.work { prefilling = rows.map(\.id) }

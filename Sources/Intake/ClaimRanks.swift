@@ -9,19 +9,19 @@ import PromptFiles
 /// long beginning. Only so many beginnings are remembered, the latest, so memory does not grow with the file: alike prompts
 /// that stand very far apart may get different ranks, and then run apart.
 struct ClaimRanks {
-    private var shortLeads: FirstLines
-    private var longLeads: FirstLines
+    private var shortPrefixes: FirstLines
+    private var longPrefixes: FirstLines
 
     /// Remembers at least `capacity` beginnings of each kind, and at most twice as many.
     init(capacity: Int = 1 << 15) {
-        shortLeads = FirstLines(capacity: capacity)
-        longLeads = FirstLines(capacity: capacity)
+        shortPrefixes = FirstLines(capacity: capacity)
+        longPrefixes = FirstLines(capacity: capacity)
     }
 
     /// The rank of the prompt in `line`; to be asked in the order of the file.
     mutating func rank(of prompt: RequestBody.Prompt, line: Int) -> Int64 {
-        guard let lead = PromptLead(prompt) else { return Self.rank(line, line) }
-        return Self.rank(shortLeads.first(lead.short, line: line), longLeads.first(lead.long, line: line))
+        guard let prefix = PromptPrefix(prompt) else { return Self.rank(line, line) }
+        return Self.rank(shortPrefixes.first(prefix.short, line: line), longPrefixes.first(prefix.long, line: line))
     }
 
     /// Ordered by `short`, then by `long`. Lines too large for that are of equal rank, so they keep their order.

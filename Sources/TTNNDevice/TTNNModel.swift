@@ -161,7 +161,7 @@ extension ModelCapabilities {
         needsNullBlock = true
         deviceSamplingScope = answer.samplesPerRow ? .step : .oneSetAStep
         keepsDecodeInputs = answer.supportsAsyncDecode
-        runsDecodeApart = true
+        runsDecodeAsync = true
     }
 }
 

@@ -14,7 +14,7 @@ struct DecodePlanner {
         var layoutVersion: Int
         /// `InputBatch.tableVersion`.
         var tableVersion: Int
-        /// How the rows in use are sampled, in the order of their places.
+        /// How the rows in use are sampled, in the order of their slots.
         var sampling: [RowSampling]
     }
 

@@ -4,8 +4,8 @@ import Platform
 
 /// The rows of the device batch.
 ///
-/// A row stays where it is until it leaves, so that what a device keeps for its place (random state, its last token) is
-/// never another row's. New rows take the lowest empty places.
+/// A row stays where it is until it leaves, so that what a device keeps for its slot (random state, its last token) is
+/// never another row's. New rows take the lowest empty slots.
 struct InputBatch {
     /// A request in the batch.
     struct Row: Equatable {
@@ -20,15 +20,15 @@ struct InputBatch {
         var generatedCount: Int { tokens.count - promptLength }
     }
 
-    /// The rows by their place, `nil` where a place is empty.
+    /// The rows by their slot, `nil` where a slot is empty.
     private(set) var rows: [Row?]
-    /// `[rows, width]`, zeros in empty places.
+    /// `[rows, width]`, zeros in empty slots.
     private(set) var pageTable: PageTable
     /// Changes whenever a row joins or leaves.
     private(set) var layoutVersion = 0
     /// Changes whenever a row gets blocks.
     private(set) var tableVersion = 0
-    private var places: [RequestID: Int] = [:]
+    private var slots: [RequestID: Int] = [:]
 
     /// An empty batch.
     init(maxNumSeqs: Int, pageTableWidth: Int) {
@@ -37,47 +37,47 @@ struct InputBatch {
     }
 
     /// Rows in use.
-    var count: Int { places.count }
+    var count: Int { slots.count }
 
-    /// The place of a request's row.
-    func place(of id: RequestID) -> Int? { places[id] }
+    /// The slot of a request's row.
+    func slot(of id: RequestID) -> Int? { slots[id] }
 
-    /// Adds a row in the lowest empty place, which there must be.
+    /// Adds a row in the lowest empty slot, which there must be.
     mutating func add(_ row: Row) -> Int {
-        guard let place = rows.firstIndex(where: { $0 == nil }) else {
+        guard let slot = rows.firstIndex(where: { $0 == nil }) else {
             preconditionFailure("the batch of \(rows.count) rows is full")
         }
-        put(row, at: place)
+        put(row, at: slot)
         layoutVersion += 1
-        return place
+        return slot
     }
 
     /// Removes a request's row, which there must be.
     mutating func remove(_ id: RequestID) {
-        guard let place = places.removeValue(forKey: id) else { preconditionFailure("\(id) is not in the batch") }
-        clear(place)
+        guard let slot = slots.removeValue(forKey: id) else { preconditionFailure("\(id) is not in the batch") }
+        clear(slot)
         layoutVersion += 1
     }
 
-    /// Gives the row at `place` further blocks.
-    mutating func append(blocks: [Int32], at place: Int) {
+    /// Gives the row at `slot` further blocks.
+    mutating func append(blocks: [Int32], at slot: Int) {
         guard !blocks.isEmpty else { return }
-        rows[place]!.blocks += blocks
-        pageTable.setRow(place, to: rows[place]!.blocks)
+        rows[slot]!.blocks += blocks
+        pageTable.setRow(slot, to: rows[slot]!.blocks)
         tableVersion += 1
     }
 
-    /// Gives the row at `place` the token that was sampled for it.
-    mutating func append(token: Int32, at place: Int) { rows[place]!.tokens.append(token) }
+    /// Gives the row at `slot` the token that was sampled for it.
+    mutating func append(token: Int32, at slot: Int) { rows[slot]!.tokens.append(token) }
 
-    private mutating func put(_ row: Row, at place: Int) {
-        rows[place] = row
-        places[row.id] = place
-        pageTable.setRow(place, to: row.blocks)
+    private mutating func put(_ row: Row, at slot: Int) {
+        rows[slot] = row
+        slots[row.id] = slot
+        pageTable.setRow(slot, to: row.blocks)
     }
 
-    private mutating func clear(_ place: Int) {
-        rows[place] = nil
-        pageTable.setRow(place, to: EmptyCollection())
+    private mutating func clear(_ slot: Int) {
+        rows[slot] = nil
+        pageTable.setRow(slot, to: EmptyCollection())
     }
 }

@@ -10,7 +10,7 @@ struct StepValidation {
     /// Checks that all leaving requests are in the batch, each once.
     func check(leaving: [RequestID], _ batch: InputBatch) throws(DeviceFault) {
         var seen: Set<RequestID> = []
-        for id in leaving where batch.place(of: id) == nil || !seen.insert(id).inserted {
+        for id in leaving where batch.slot(of: id) == nil || !seen.insert(id).inserted {
             throw fault("\(id) leaves the batch and is not in it")
         }
     }
@@ -23,7 +23,7 @@ struct StepValidation {
         var seen: Set<RequestID> = []
         var budget = limits.maxNumBatchedTokens
         for row in rows {
-            guard batch.place(of: row.id) == nil, seen.insert(row.id).inserted else {
+            guard batch.slot(of: row.id) == nil, seen.insert(row.id).inserted else {
                 throw fault("\(row.id) joins the batch and is in it already")
             }
             try check(row)
@@ -38,7 +38,7 @@ struct StepValidation {
     func check(decode rows: [DecodeRow], _ batch: InputBatch) throws(DeviceFault) {
         var seen: Set<RequestID> = []
         for decoded in rows {
-            guard let place = batch.place(of: decoded.id), let row = batch.rows[place] else {
+            guard let slot = batch.slot(of: decoded.id), let row = batch.rows[slot] else {
                 throw fault("\(decoded.id) decodes and is not in the batch")
             }
             guard seen.insert(decoded.id).inserted else { throw fault("\(decoded.id) decodes twice in a step") }

@@ -1,4 +1,4 @@
-// A step's input, prepared from the batch: the tensors, and which places they come from.
+// A step's input, prepared from the batch: the tensors, and which slots they come from.
 
 import Platform
 
@@ -14,26 +14,26 @@ struct TTModelInput {
 
     /// The call to the model.
     let call: Call
-    /// The places in the batch of the step's rows, in the order in which the scheduler named them.
-    let places: [Int]
+    /// The slots in the batch of the step's rows, in the order in which the scheduler named them.
+    let slots: [Int]
 }
 
 extension InputBatch {
-    /// The prefill of the rows at `places`, whose first `computed[i]` tokens are in their blocks already, or copied there.
+    /// The prefill of the rows at `slots`, whose first `computed[i]` tokens are in their blocks already, or copied there.
     func prefillInput(
-        places: [Int], computed: [Int], copies: [BlockCopy], sampling: (Row) -> RowSampling
+        slots: [Int], computed: [Int], copies: [BlockCopy], sampling: (Row) -> RowSampling
     ) -> PrefillBatch {
-        var table = PageTable(rows: places.count, width: pageTable.width)
+        var table = PageTable(rows: slots.count, width: pageTable.width)
         var tokens: [[Int32]] = []
         var choices: [RowSampling] = []
-        for (index, place) in places.enumerated() {
-            let row = rows[place]!
+        for (index, slot) in slots.enumerated() {
+            let row = rows[slot]!
             tokens.append(row.tokens)
             table.setRow(index, to: row.blocks)
             choices.append(sampling(row))
         }
         return PrefillBatch(
-            copies: copies, tokens: tokens, startPositions: computed.map(Int32.init), pageTable: table, slots: places,
+            copies: copies, tokens: tokens, startPositions: computed.map(Int32.init), pageTable: table, slots: slots,
             sampling: choices)
     }
 
@@ -42,11 +42,11 @@ extension InputBatch {
         var batch = DecodeBatch(
             tokens: Array(repeating: 0, count: rows.count), positions: Array(repeating: -1, count: rows.count),
             pageTable: pageTable, sampling: Array(repeating: padding, count: rows.count))
-        for (place, row) in rows.enumerated() {
+        for (slot, row) in rows.enumerated() {
             guard let row, let last = row.tokens.last else { continue }
-            batch.tokens[place] = last
-            batch.positions[place] = Int32(row.tokens.count - 1)
-            batch.sampling[place] = sampling(row)
+            batch.tokens[slot] = last
+            batch.positions[slot] = Int32(row.tokens.count - 1)
+            batch.sampling[slot] = sampling(row)
         }
         return batch
     }

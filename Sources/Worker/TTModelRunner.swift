@@ -38,7 +38,7 @@ final class TTModelRunner {
         case .prefill(let rows): input = try prepareInput(rows)
         case .decode(let rows): input = try prepareInput(rows)
         }
-        if case .decode(let batch, let plan, _) = input.call, !input.places.isEmpty {
+        if case .decode(let batch, let plan, _) = input.call, !input.slots.isEmpty {
             try model.decodeForward(batch, plan: plan)
         }
         begun = input
@@ -48,7 +48,7 @@ final class TTModelRunner {
     func finish() throws(DeviceFault) -> [RequestOutput] {
         guard let input = begun else { preconditionFailure("no step was begun") }
         begun = nil
-        return input.places.isEmpty ? [] : try takeOutputs(try outputs(input.call), input)
+        return input.slots.isEmpty ? [] : try takeOutputs(try outputs(input.call), input)
     }
 
     private func updateStates(_ leaving: [RequestID]) throws(DeviceFault) {
@@ -58,39 +58,39 @@ final class TTModelRunner {
 
     private func prepareInput(_ rows: [PrefillRow]) throws(DeviceFault) -> TTModelInput {
         try validation.check(prefill: rows, batch)
-        let places = rows.map { row in
+        let slots = rows.map { row in
             batch.add(
                 InputBatch.Row(
                     id: row.id, tokens: row.tokens, promptLength: row.promptLength, blocks: row.blocks,
                     sampling: row.sampling))
         }
-        let onDevice = mode.samplesPrefill && canSampleOnDevice(places)
+        let onDevice = mode.samplesPrefill && canSampleOnDevice(slots)
         let copies = rows.compactMap { row in
             row.copiedBlock.map {
                 BlockCopy(source: $0, target: row.blocks[row.computedTokens / validation.limits.kvCache.blockSize])
             }
         }
-        let prompts = batch.prefillInput(places: places, computed: rows.map(\.computedTokens), copies: copies) { row in
+        let prompts = batch.prefillInput(slots: slots, computed: rows.map(\.computedTokens), copies: copies) { row in
             sampling(row, onDevice: onDevice)
         }
-        return TTModelInput(call: .prefill(prompts), places: places)
+        return TTModelInput(call: .prefill(prompts), slots: slots)
     }
 
     private func prepareInput(_ rows: [DecodeRow]) throws(DeviceFault) -> TTModelInput {
         try validation.check(decode: rows, batch)
-        let places = rows.compactMap { batch.place(of: $0.id) }
-        for (row, place) in zip(rows, places) { batch.append(blocks: row.newBlocks, at: place) }
-        let onDevice = mode.samplesDecode && canSampleOnDevice(places)
+        let slots = rows.compactMap { batch.slot(of: $0.id) }
+        for (row, slot) in zip(rows, slots) { batch.append(blocks: row.newBlocks, at: slot) }
+        let onDevice = mode.samplesDecode && canSampleOnDevice(slots)
         let input = batch.decodeInput(
             sampling: { row in sampling(row, onDevice: onDevice) }, padding: onDevice ? .onDevice(.greedy) : .onHost)
         let step = DecodePlanner.Step(
             layoutVersion: batch.layoutVersion, tableVersion: batch.tableVersion,
             sampling: zip(input.positions, input.sampling).compactMap { $0 >= 0 ? $1 : nil })
         let plan = planner.plan(step)
-        return TTModelInput(call: .decode(input, plan, step), places: places)
+        return TTModelInput(call: .decode(input, plan, step), slots: slots)
     }
 
-    /// The outputs of the call, one for each row of its batch; for a decode step these are all places.
+    /// The outputs of the call, one for each row of its batch; for a decode step these are all slots.
     private func outputs(_ call: TTModelInput.Call) throws(DeviceFault) -> [RowOutput] {
         switch call {
         case .prefill(let prompts): return try model.prefillForward(prompts).rows
@@ -108,25 +108,25 @@ final class TTModelRunner {
         let expectedCount: Int
         switch input.call {
         case .prefill:
-            (operation, indices, expectedCount) = ("prefill step", Array(input.places.indices), input.places.count)
-        case .decode: (operation, indices, expectedCount) = ("decode step", input.places, batch.rows.count)
+            (operation, indices, expectedCount) = ("prefill step", Array(input.slots.indices), input.slots.count)
+        case .decode: (operation, indices, expectedCount) = ("decode step", input.slots, batch.rows.count)
         }
         guard outputs.count == expectedCount else {
             throw fault(operation, "\(outputs.count) rows came back of \(expectedCount)")
         }
-        return zip(indices, input.places).map { index, place in
-            guard let row = batch.rows[place] else { preconditionFailure("place \(place) is empty") }
+        return zip(indices, input.slots).map { index, slot in
+            guard let row = batch.rows[slot] else { preconditionFailure("slot \(slot) is empty") }
             let output = output(of: row, outputs[index], operation)
-            if case .token(let token) = output { batch.append(token: token.id, at: place) }
+            if case .token(let token) = output { batch.append(token: token.id, at: slot) }
             return output
         }
     }
 
-    /// Whether the device can sample any of the rows at `places`: where a step is sampled in one place, one row that
+    /// Whether the device can sample any of the rows at `slots`: where a step is sampled in one place, one row that
     /// it cannot sample takes all to the host.
-    private func canSampleOnDevice(_ places: [Int]) -> Bool {
+    private func canSampleOnDevice(_ slots: [Int]) -> Bool {
         if model.capabilities.deviceSamplingScope == .row { return true }
-        return places.allSatisfy { place in batch.rows[place].map(hostSamplingReason) == .some(nil) }
+        return slots.allSatisfy { slot in batch.rows[slot].map(hostSamplingReason) == .some(nil) }
     }
 
     private func sampling(_ row: InputBatch.Row, onDevice: Bool) -> RowSampling {

@@ -95,7 +95,7 @@ public final class TTWorker: StepExecutor {
     deinit { close() }
 
     /// Whether decode steps go on by themselves: a device that is not this processor.
-    public var runsApart: Bool { capabilities.runsDecodeApart }
+    public var runsStepsAsync: Bool { capabilities.runsDecodeAsync }
 
     /// Prepares a step; a decode step is started.
     ///

@@ -27,7 +27,7 @@ import Testing
         let usual = try Service((0..<8).map { RequestID($0) })
         // It is a schedule with a preemption, and with one that is passed by newer ones.
         #expect(usual.preempted.contains { !$0.isEmpty })
-        #expect(usual.served != usual.served.sorted { $0.max() ?? 0 < $1.max() ?? 0 })
+        #expect(usual.admitted != usual.admitted.sorted())
         #expect(usual.ran.allSatisfy { $0 == $0.sorted() })
         #expect(usual.takenBack.count > 1 && usual.takenBack == usual.takenBack.sorted())
         #expect(try Service(numbers.map { RequestID($0) }) == usual)
@@ -43,8 +43,11 @@ import Testing
         var left: [[Int]] = []
         var takenBack: [Int] = []
 
-        /// Who joined the batch, step by step.
-        var served: [[Int]] { zip(kinds, ran).filter { $0.0 == .prefill }.map(\.1) }
+        /// Who joined the batch, each for the first time.
+        var admitted: [Int] {
+            zip(kinds, ran).filter { $0.0 == .prefill }.flatMap(\.1)
+                .reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+        }
 
         init(_ ids: [RequestID]) throws {
             let fixture = EngineFixture(.small(slots: 3, blocks: 12)) { Int32($0.count) }
@@ -73,10 +76,10 @@ import Testing
 
     /// An engine with those of the requests that `isMeant` is for; each generates what only its own prompt gives.
     private func fixture(
-        runsApart: Bool, sharesPrefixes: Bool, where isMeant: (RequestID) -> Bool
+        runsStepsAsync: Bool, sharesPrefixes: Bool, where isMeant: (RequestID) -> Bool
     ) throws -> EngineFixture {
         let limits = StepLimits.small(slots: 4, sharesPrefixes: sharesPrefixes)
-        let fixture = EngineFixture(limits, runsApart: runsApart) { sequence in
+        let fixture = EngineFixture(limits, runsStepsAsync: runsStepsAsync) { sequence in
             1 + Int32(sequence.reduce(0) { (31 * $0 + Int($1)) % 9973 } % 98)
         }
         for (index, id) in Self.requests.enumerated() where isMeant(id) {
@@ -87,8 +90,8 @@ import Testing
     }
 
     @Test(arguments: [false, true], [false, true])
-    func oneClientsRequestsAreTakenBackAndTheOthersGoOn(runsApart: Bool, sharesPrefixes: Bool) throws {
-        let fixture = try fixture(runsApart: runsApart, sharesPrefixes: sharesPrefixes) { _ in true }
+    func oneClientsRequestsAreTakenBackAndTheOthersGoOn(runsStepsAsync: Bool, sharesPrefixes: Bool) throws {
+        let fixture = try fixture(runsStepsAsync: runsStepsAsync, sharesPrefixes: sharesPrefixes) { _ in true }
         let engine = fixture.engine
         var reports = try (0..<4).map { _ in try #require(try fixture.step()) }
         #expect(engine.runningRequests == Array(Self.requests[..<4]) && engine.waitingCount == 2)
@@ -110,7 +113,9 @@ import Testing
         #expect(engine.statistics.kvBlocksUsed == 0 && !engine.hasWork)
 
         reports += rest
-        let alone = try self.fixture(runsApart: runsApart, sharesPrefixes: sharesPrefixes) { $0.client == Self.right }
+        let alone = try self.fixture(runsStepsAsync: runsStepsAsync, sharesPrefixes: sharesPrefixes) {
+            $0.client == Self.right
+        }
         let expected = try alone.drain()
         for id in others {
             let tokens = reports.flatMap { $0.tokens(of: id) }

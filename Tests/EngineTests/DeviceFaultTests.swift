@@ -48,7 +48,7 @@ import Testing
         let before = fixture.engine.statistics.cachedTokens
         fixture.executor.badOutputs = [bad]
         let reports = try fixture.drain()
-        let badUpdate = RequestUpdate(id: bad, output: .bad(BadOutput("asked for")))
+        let badUpdate = RequestUpdate(id: bad, cachedTokens: 4, output: .bad(BadOutput("asked for")))
         #expect(reports.flatMap(\.updates).filter { $0.id == bad } == [badUpdate])
         #expect(reports.flatMap(\.endings) == [Ending(good, .length)])
         #expect(!fixture.engine.cancel(bad))

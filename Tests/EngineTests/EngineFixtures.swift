@@ -50,8 +50,8 @@ final class EngineFixture {
     private var ids = RequestIDs()
 
     /// Generates `token` for ever, or what `nextToken` says.
-    init(_ limits: StepLimits, runsApart: Bool = false, nextToken: @escaping ([Int32]) -> Int32 = { _ in 7 }) {
-        executor = ScriptedExecutor(limits: limits, runsApart: runsApart, nextToken: nextToken)
+    init(_ limits: StepLimits, runsStepsAsync: Bool = false, nextToken: @escaping ([Int32]) -> Int32 = { _ in 7 }) {
+        executor = ScriptedExecutor(limits: limits, runsStepsAsync: runsStepsAsync, nextToken: nextToken)
         engine = TTEngine(executor: executor, endOfGeneration: [Self.endOfGeneration])
     }
 

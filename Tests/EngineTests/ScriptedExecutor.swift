@@ -17,7 +17,7 @@ final class ScriptedExecutor: StepExecutor {
 
     let limits: StepLimits
     /// Makes the engine begin steps early.
-    let runsApart: Bool
+    let runsStepsAsync: Bool
     /// What the row's next token is, by its whole sequence.
     let nextToken: ([Int32]) -> Int32
     /// Steps run, in order.
@@ -34,9 +34,9 @@ final class ScriptedExecutor: StepExecutor {
 
     private var begun: Result<[RequestOutput], DeviceFault>?
 
-    init(limits: StepLimits, runsApart: Bool = false, nextToken: @escaping ([Int32]) -> Int32) {
+    init(limits: StepLimits, runsStepsAsync: Bool = false, nextToken: @escaping ([Int32]) -> Int32) {
         self.limits = limits
-        self.runsApart = runsApart
+        self.runsStepsAsync = runsStepsAsync
         self.nextToken = nextToken
         cache = Array(repeating: -1, count: limits.kvCache.blockCount * limits.kvCache.blockSize)
     }

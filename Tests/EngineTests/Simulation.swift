@@ -22,7 +22,7 @@ struct Simulation {
     private let seed: UInt64
     private var random: SeededGenerator
     private let limits: StepLimits
-    private let runsApart: Bool
+    private let runsStepsAsync: Bool
     private var jobs: [SimulatedJob] = []
     private var ids = RequestIDs()
     private var inFlight: [RequestID: Int] = [:]
@@ -58,8 +58,8 @@ struct Simulation {
         limits = .small(
             slots: Int.random(in: 1...9, using: &random), maxModelLen: maxModelLen, batchedTokens: budget,
             blocks: blocks, blockSize: blockSize, vocabulary: 40, sharesPrefixes: Bool.random(using: &random))
-        runsApart = Bool.random(using: &random)
-        let executor = ScriptedExecutor(limits: limits, runsApart: runsApart, nextToken: Self.hashToken)
+        runsStepsAsync = Bool.random(using: &random)
+        let executor = ScriptedExecutor(limits: limits, runsStepsAsync: runsStepsAsync, nextToken: Self.hashToken)
         executors = [executor]
         engine = TTEngine(executor: executor, endOfGeneration: [EngineFixture.endOfGeneration])
         for _ in 0..<3 { templates.append(drawTokens(maxModelLen)) }
@@ -158,7 +158,7 @@ struct Simulation {
         ids = RequestIDs()
         inFlight = [:]
         batch = []
-        let executor = ScriptedExecutor(limits: limits, runsApart: runsApart, nextToken: Self.hashToken)
+        let executor = ScriptedExecutor(limits: limits, runsStepsAsync: runsStepsAsync, nextToken: Self.hashToken)
         executors.append(executor)
         engine = TTEngine(executor: executor, endOfGeneration: [EngineFixture.endOfGeneration])
         return again

@@ -39,8 +39,8 @@ private struct FilledCache {
         blocks = (0..<count).map { Int32(count - 1 - $0) }
         for position in 0..<positions {
             let row = position * headSize..<(position + 1) * headSize
-            let (block, slot) = position.quotientAndRemainder(dividingBy: blockSize)
-            set.table.store(&cache, 0, Int(blocks[block]), slot, Array(keys[row]), Array(values[row]))
+            let (block, blockOffset) = position.quotientAndRemainder(dividingBy: blockSize)
+            set.table.store(&cache, 0, Int(blocks[block]), blockOffset, Array(keys[row]), Array(values[row]))
         }
     }
 

@@ -95,11 +95,11 @@ extension Simulation {
             return try refuse(batch, ModelRefusal(reason: "asked for", mayPass: !random.oneIn(4)))
         }
         let slots = Int.random(in: 1...4, using: &random)
-        let runsApart = Bool.random(using: &random)
+        let runsStepsAsync = Bool.random(using: &random)
         let devices = (0..<Int.random(in: 1...3, using: &random)).map { _ in
-            SimulatedDevice(slots: slots, runsApart: runsApart)
+            SimulatedDevice(slots: slots, runsStepsAsync: runsStepsAsync)
         }
-        if runsApart { reach.count("sessions whose devices run by themselves") }
+        if runsStepsAsync { reach.count("sessions whose devices run by themselves") }
         if devices.count > 1 { reach.count("sessions of several replicas") }
         let stepped = SteppedSession(
             model: batch.model ?? "a", daemon!.loop, settings: settings, drains: daemon!.drains, slots: slots,

@@ -118,11 +118,11 @@ final class SimulatedDevice: StepExecutor {
     private(set) var badOutputs = 0
     private var rows: [RequestID: [Int32]] = [:]
     /// Makes the engine begin steps early.
-    let runsApart: Bool
+    let runsStepsAsync: Bool
     private var begun: ScheduledStep?
 
-    init(slots: Int, runsApart: Bool) {
-        self.runsApart = runsApart
+    init(slots: Int, runsStepsAsync: Bool) {
+        self.runsStepsAsync = runsStepsAsync
         limits = StepLimits(
             maxNumSeqs: slots, maxModelLen: 32, maxNumBatchedTokens: 64,
             kvCache: KVCacheShape(blockCount: 24, blockSize: 4), vocabularySize: SimulatedPrompt.vocabularySize,

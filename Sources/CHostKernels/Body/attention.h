@@ -29,9 +29,9 @@ typedef struct {
 typedef struct {
     const hk_cache *cache;
     size_t head;
-    // The blocks from the span's first position on, and its slot.
+    // The blocks from the span's first position on, and its offset.
     const int32_t *blocks;
-    size_t slot;
+    size_t offset;
     // What is fetched meanwhile.
     size_t next_head;
     const int32_t *next_blocks;
@@ -58,7 +58,7 @@ HK_INLINE void score_tile(const int rows, const int vectors, const int format, c
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
     const char *fetch[4];
     HK_UNROLL for (int v = 0; v < vectors; v++) fetch[v] = (const char *)c->values + values[v] * bytes;
-    // A line holds the values of some dimensions, of as many slots as a vector has.
+    // A line holds the values of some dimensions, of as many offsets as a vector has.
     const size_t line = 64 / HK_LANES / bytes;
     size_t d = 0;
     for (; d + line <= c->head_size; d += line) {
@@ -71,7 +71,7 @@ HK_INLINE void score_tile(const int rows, const int vectors, const int format, c
         }
     }
     for (; d < c->head_size; d++) score_dimension(rows, vectors, format, c, keys, d, t, sums);
-    // Ascending places: a block's last vector may reach beyond its slots, into the next block's scores.
+    // Ascending places: a block's last vector may reach beyond its offsets, into the next block's scores.
     HK_UNROLL for (int v = 0; v < vectors; v++) {
         vf scale;
         if (format == HK_CACHE_INT8) scale = load(c->key_scales + scales[v]);
@@ -85,14 +85,14 @@ HK_INLINE void score_span(const int rows, const int format, const span_pages *s,
     const hk_cache *c = s->cache;
     size_t keys[4], values[4], scales[4], places[4], count;
     int pending = 0;
-    for (size_t start = 0, b = 0, first = s->slot; start < length; start += count, b++, first = 0) {
+    for (size_t start = 0, b = 0, first = s->offset; start < length; start += count, b++, first = 0) {
         size_t page = cache_page(c, (size_t)s->blocks[b], s->head);
         count = c->block_size - first < length - start ? c->block_size - first : length - start;
-        for (size_t slot = first; slot < first + count; slot += HK_LANES) {
-            keys[pending] = page * c->head_size * c->padded_block + slot;
-            values[pending] = (page * c->block_size + slot) * c->padded_head;
-            scales[pending] = page * c->padded_block + slot;
-            places[pending] = start + slot - first;
+        for (size_t offset = first; offset < first + count; offset += HK_LANES) {
+            keys[pending] = page * c->head_size * c->padded_block + offset;
+            values[pending] = (page * c->block_size + offset) * c->padded_head;
+            scales[pending] = page * c->padded_block + offset;
+            places[pending] = start + offset - first;
             if (++pending < together) continue;
             score_tile(rows, together, format, c, keys, values, scales, places, t);
             pending = 0;
@@ -112,22 +112,22 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int format, c
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
     size_t count;
-    for (size_t start = 0, b = 0, skipped = s->slot; start < length; start += count, b++, skipped = 0) {
+    for (size_t start = 0, b = 0, skipped = s->offset; start < length; start += count, b++, skipped = 0) {
         size_t base = (cache_page(c, (size_t)s->blocks[b], s->head) * c->block_size + skipped) * c->padded_head + first;
         count = c->block_size - skipped < length - start ? c->block_size - skipped : length - start;
-        // These dimensions of a page: as many bytes for each slot as are read.
+        // These dimensions of a page: as many bytes for each offset as are read.
         const char *fetch = c->keys;
         if (b * c->block_size < s->next_length) {
             size_t page = cache_page(c, (size_t)s->next_blocks[b], s->next_head);
             fetch += (page * c->head_size + first) * c->padded_block * bytes;
         }
-        for (size_t slot = 0; slot < count; slot++) {
+        for (size_t offset = 0; offset < count; offset++) {
             vf value[4];
-            __builtin_prefetch(fetch + slot * vectors * HK_LANES * bytes, 0, 2);
+            __builtin_prefetch(fetch + offset * vectors * HK_LANES * bytes, 0, 2);
             HK_UNROLL for (int v = 0; v < vectors; v++)
-                value[v] = load_cached(c->values, base + slot * c->padded_head + v * HK_LANES, format);
+                value[v] = load_cached(c->values, base + offset * c->padded_head + v * HK_LANES, format);
             HK_UNROLL for (int r = 0; r < rows; r++) {
-                vf weight = splat(t->scores[r][start + slot]);
+                vf weight = splat(t->scores[r][start + offset]);
                 HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = fused(weight, value[v], sums[r][v]);
             }
         }
@@ -153,11 +153,11 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int format, c
 HK_INLINE void scale_weights(const int rows, const span_pages *s, size_t length, const tile_rows *t) {
     const hk_cache *c = s->cache;
     size_t count;
-    for (size_t start = 0, b = 0, first = s->slot; start < length; start += count, b++, first = 0) {
+    for (size_t start = 0, b = 0, first = s->offset; start < length; start += count, b++, first = 0) {
         count = c->block_size - first < length - start ? c->block_size - first : length - start;
         const float *scales = c->value_scales + cache_page(c, (size_t)s->blocks[b], s->head) * c->padded_block + first;
         HK_UNROLL for (int r = 0; r < rows; r++)
-            for (size_t slot = 0; slot < count; slot++) t->scores[r][start + slot] *= scales[slot];
+            for (size_t offset = 0; offset < count; offset++) t->scores[r][start + offset] *= scales[offset];
     }
 }
 
@@ -220,7 +220,7 @@ static void attend(const hk_cache *c, size_t head, const hk_attention *a) {
     span_pages s = {.cache = c, .head = head};
     for (size_t span = a->first_span; span < a->end_span; span++) {
         s.blocks = a->blocks + span * HK_SPAN / c->block_size;
-        s.slot = span * HK_SPAN % c->block_size;
+        s.offset = span * HK_SPAN % c->block_size;
         s.next_head = a->next_head;
         s.next_blocks = a->next_blocks;
         s.next_length = a->next_length;

@@ -1,4 +1,4 @@
-// The paged cache's elements: f32, f16, or int8 with a scale for each slot of a head.
+// The paged cache's elements: f32, f16, or int8 with a scale for each offset of a head.
 
 HK_INLINE size_t element_bytes(const int format) {
     return format == HK_CACHE_F32 ? 4 : format == HK_CACHE_F16 ? 2 : 1;
@@ -35,7 +35,7 @@ HK_INLINE float store_int8(const float *x, size_t count, int8_t *out, size_t ste
     return scale;
 }
 
-// Values take whole vectors: slots are padded.
+// Values take whole vectors: offsets are padded.
 HK_INLINE void store_f16(const float *x, size_t count, uint16_t *out, const size_t step) {
     for (size_t i = 0; i < count; i += 16) {
         size_t some = count - i < 16 ? count - i : 16;
@@ -50,9 +50,9 @@ HK_INLINE void store_f16(const float *x, size_t count, uint16_t *out, const size
     }
 }
 
-static void store(const hk_cache *c, size_t head, size_t block, size_t slot, const float *key, const float *value) {
+static void store(const hk_cache *c, size_t head, size_t block, size_t offset, const float *key, const float *value) {
     const size_t size = c->head_size, step = c->padded_block, page = cache_page(c, block, head);
-    size_t k = page * size * step + slot, v = (page * c->block_size + slot) * c->padded_head;
+    size_t k = page * size * step + offset, v = (page * c->block_size + offset) * c->padded_head;
     switch (c->format) {
     case HK_CACHE_F32:
         for (size_t d = 0; d < size; d++) ((float *)c->keys)[k + d * step] = key[d];
@@ -63,8 +63,8 @@ static void store(const hk_cache *c, size_t head, size_t block, size_t slot, con
         store_f16(value, size, (uint16_t *)c->values + v, 1);
         break;
     case HK_CACHE_INT8:
-        c->key_scales[page * step + slot] = store_int8(key, size, (int8_t *)c->keys + k, step);
-        c->value_scales[page * step + slot] = store_int8(value, size, (int8_t *)c->values + v, 1);
+        c->key_scales[page * step + offset] = store_int8(key, size, (int8_t *)c->keys + k, step);
+        c->value_scales[page * step + offset] = store_int8(value, size, (int8_t *)c->values + v, 1);
         break;
     }
 }

@@ -85,11 +85,11 @@ typedef struct {
 enum { HK_CACHE_F32 = 0, HK_CACHE_F16 = 1, HK_CACHE_INT8 = 2 };
 
 /// A layer's paged cache: a page is what a block holds of one of the layer's heads. Keys of a page are [dimension][padded_block],
-/// values [slot][padded_head]. The pages of a block's layers lie side by side, and a block takes `block_pages` of them.
+/// values [offset][padded_head]. The pages of a block's layers lie side by side, and a block takes `block_pages` of them.
 typedef struct {
     void *keys;
     void *values;
-    /// What int8 elements of a slot are multiplied by, keys and values each [padded_block] a page; otherwise null.
+    /// What int8 elements of an offset are multiplied by, keys and values each [padded_block] a page; otherwise null.
     float *_Nullable key_scales;
     float *_Nullable value_scales;
     int32_t format;
@@ -192,8 +192,8 @@ typedef struct {
     /// Rotates the pairs (0,1), (2,3) … of each head by the angles whose cosines and sines are given.
     void (*rotate)(float *heads, size_t head_count, size_t head_size, const float *cosines, const float *sines,
                    size_t pairs);
-    /// Writes a token's key and value of a head to a slot of a block.
-    void (*store)(const hk_cache *cache, size_t head, size_t block, size_t slot, const float *key, const float *value);
+    /// Writes a token's key and value of a head to an offset of a block.
+    void (*store)(const hk_cache *cache, size_t head, size_t block, size_t offset, const float *key, const float *value);
     /// Softmax attention of neighbouring tokens over one KV head.
     void (*attend)(const hk_cache *cache, size_t head, const hk_attention *work);
     /// The output from the partial results of all spans: the bits that attending to all of them at once gives.

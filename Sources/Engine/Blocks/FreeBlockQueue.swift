@@ -1,6 +1,6 @@
 // The order in which free blocks are given out.
 
-/// Blocks without an owner, in a doubly linked list: any of them can be taken out in constant time.
+/// Free blocks, in a doubly linked list: any of them can be taken out in constant time.
 struct FreeBlockQueue {
     /// Neighbours of each block; the last element is the ring's head and belongs to no block. Those of a block that is not
     /// in the queue mean nothing.

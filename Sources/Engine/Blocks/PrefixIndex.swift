@@ -21,12 +21,12 @@ struct BlockContent: Hashable {
     fileprivate var compact: BlockContent { BlockContent(parent: parent, tokens: ArraySlice(Array(tokens))) }
 }
 
-/// The full blocks whose contents are known, free or owned.
+/// The cached blocks: full ones that can be found by their contents, free or in use.
 ///
-/// A block that is forgotten leaves those that continued it unreachable, until they are forgotten too: the sequence gets
-/// another name when it is seen again.
+/// A block that is removed leaves those that continued it unreachable, until they are removed too: the sequence gets another
+/// name when it is seen again.
 struct PrefixIndex {
-    /// A known block.
+    /// A cached block.
     struct Entry {
         let block: Int32
         /// The sequence that ends with the block.
@@ -36,11 +36,11 @@ struct PrefixIndex {
     private var entries: [BlockContent: Entry] = [:]
     /// The blocks that continue each sequence, the latest one last.
     private var continuations: [PrefixID: [Int32]] = [:]
-    /// By block; `nil` where what the block holds is not known.
+    /// By block; `nil` where it is not cached.
     private var contents: [BlockContent?]
     private var lastID: UInt64 = 0
 
-    /// An index that knows nothing of `blockCount` blocks.
+    /// An empty index for `blockCount` blocks.
     init(blockCount: Int) { contents = Array(repeating: nil, count: blockCount) }
 
     /// The block with `content`.
@@ -48,7 +48,7 @@ struct PrefixIndex {
 
     /// Of the last 256 blocks that continue the sequence `prefix`, the one that begins with the most of `tokens`, and with how
     /// many; `nil` where none begins with the first.
-    func findBeginning(of tokens: ArraySlice<Int32>, after prefix: PrefixID) -> (block: Int32, count: Int)? {
+    func findPartialHit(of tokens: ArraySlice<Int32>, after prefix: PrefixID) -> (block: Int32, count: Int)? {
         var best: (block: Int32, count: Int)?
         for block in (continuations[prefix] ?? []).suffix(256).reversed() {
             let count = zip(contents[Int(block)]!.tokens, tokens).prefix { $0 == $1 }.count
@@ -58,15 +58,15 @@ struct PrefixIndex {
         return best
     }
 
-    /// What a block is known to hold.
+    /// What a cached block holds.
     func content(of block: Int32) -> BlockContent? { contents[Int(block)] }
 
-    /// Notes that `block`, of which nothing is known, holds `content`; nothing changes where another block does.
+    /// Caches `block`, which holds `content`; nothing changes where another block with it is cached.
     ///
     /// - Returns: the name of the sequence that ends with `content`.
     mutating func insert(_ content: BlockContent, in block: Int32) -> PrefixID {
         precondition(contents[Int(block)] == nil, "block \(block) has a content already")
-        if let known = entries[content] { return known.prefix }
+        if let cached = entries[content] { return cached.prefix }
         let content = content.compact
         lastID += 1
         let prefix = PrefixID(rawValue: lastID)
@@ -76,8 +76,8 @@ struct PrefixIndex {
         return prefix
     }
 
-    /// Forgets what a block holds, because it is about to hold something else.
-    mutating func forget(_ block: Int32) {
+    /// Removes a block, which is about to hold something else.
+    mutating func remove(_ block: Int32) {
         guard let content = contents[Int(block)] else { return }
         entries[content] = nil
         contents[Int(block)] = nil

@@ -11,8 +11,8 @@ struct EngineRequest {
     enum Phase: Equatable {
         /// Not in the batch and without blocks; `overtaken` newer requests were admitted during this wait.
         case waiting(overtaken: Int)
-        /// A row of the device batch, owning these KV blocks, of which so many are known to those who could share them.
-        case running(blocks: [Int32], known: KnownPrefix)
+        /// A row of the device batch with these KV blocks, the first of which are cached.
+        case running(blocks: [Int32], cached: CachedPrefix)
     }
 
     /// Its client's key for it.
@@ -53,7 +53,7 @@ struct EngineRequest {
 
     /// Takes further blocks for its tokens, if it runs.
     mutating func append(blocks: [Int32]) {
-        guard !blocks.isEmpty, case .running(let owned, let known) = phase else { return }
-        phase = .running(blocks: owned + blocks, known: known)
+        guard !blocks.isEmpty, case .running(let present, let cached) = phase else { return }
+        phase = .running(blocks: present + blocks, cached: cached)
     }
 }

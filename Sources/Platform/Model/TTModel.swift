@@ -48,7 +48,7 @@ public struct ModelCapabilities: Sendable, Equatable {
     /// A decode step can go on from the tokens and positions that the last one left on the device.
     public var keepsDecodeInputs = true
     /// A decode step goes on while the host does something else.
-    public var runsDecodeApart = false
+    public var runsDecodeAsync = false
     /// Which draws the device can make.
     public var deviceDraws: DeviceDraws
     /// Where a prefill may begin behind blocks that another request has computed.

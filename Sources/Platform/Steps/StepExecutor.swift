@@ -5,7 +5,7 @@ public protocol StepExecutor: AnyObject {
     /// The sizes that bound every step.
     var limits: StepLimits { get }
     /// Whether a step that was begun goes on by itself, so that the host can do something else until `finish`.
-    var runsApart: Bool { get }
+    var runsStepsAsync: Bool { get }
     /// Prepares a step and, where it goes on by itself, starts it. `finish` follows before the next step begins.
     func begin(_ step: ScheduledStep) throws(DeviceFault)
     /// Waits for the step that was begun, and gives one output for each of its rows, in their order. A row that got no token

@@ -78,7 +78,7 @@ final class SQLiteBatchDraft: BatchDraft {
         }
         isOpen = false
         ownership.release()
-        DaemonBell.ring(database: store.path)
+        WakeUp.send(database: store.path)
         return id
     }
 

@@ -25,7 +25,7 @@ extension SQLiteJobStore {
             let withdrawn = try db.endJobs(of: batch, in: .running, as: .cancelled, limit: -1, at: now)
             return CancelReport(cancelled: withdrawn, keptFinished: kept)
         }
-        DaemonBell.ring(database: path)
+        WakeUp.send(database: path)
         report.cancelled += try cancelPending(batch, at: now)
         return report
     }

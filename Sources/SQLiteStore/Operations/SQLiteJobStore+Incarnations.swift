@@ -18,7 +18,7 @@ extension SQLiteJobStore {
 
     /// inotify on the daemon's lock file.
     public func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)? {
-        BellListener(database: path, handler)
+        WakeUpListener(database: path, handler)
     }
 
     /// One transaction: the new row, and every job that is still running.

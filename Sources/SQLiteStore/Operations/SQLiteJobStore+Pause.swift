@@ -15,7 +15,7 @@ extension SQLiteJobStore {
             try db.checkOpen(batch)
             try db.run("UPDATE batches SET paused_ms = ? WHERE id = ? AND paused_ms IS NULL", now, batch)
         }
-        DaemonBell.ring(database: path)
+        WakeUp.send(database: path)
     }
 
     /// One row.
@@ -32,7 +32,7 @@ extension SQLiteJobStore {
             guard let priority else { return }
             try db.join(batch, priority, "paused_ms = NULL")
         }
-        DaemonBell.ring(database: path)
+        WakeUp.send(database: path)
     }
 }
 

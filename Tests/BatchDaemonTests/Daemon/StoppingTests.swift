@@ -129,7 +129,7 @@ struct StoppingTests {
         while try !fixture.client.batch(batch).status.isTerminal { polls.wait(times: polls.current + 1) }
     }
 
-    /// It looks by itself once an hour here, so what happens is due to the bell.
+    /// It looks by itself once an hour here, so what happens is due to the wake-up.
     @Test func whoWritesWakesTheDaemon() throws {
         fixture.configuration.daemon.pollIntervalMS = 3_600_000
         let looked = Event()

@@ -145,9 +145,9 @@ extension StoreStage {
         let offset = row * stride + head * size
         angles.rotate(kernels, row, queries + row * stride + head * group * size, count: group, size: size)
         angles.rotate(kernels, row, keys + offset, count: 1, size: size)
-        let (block, slot) = Int(token.position).quotientAndRemainder(dividingBy: cache.pointee.block_size)
+        let (block, blockOffset) = Int(token.position).quotientAndRemainder(dividingBy: cache.pointee.block_size)
         let table = pageTable.pointee! + Int(token.tableOffset)
-        kernels.pointee.store(cache, head, Int(table[block]), slot, keys + offset, values + offset)
+        kernels.pointee.store(cache, head, Int(table[block]), blockOffset, keys + offset, values + offset)
     }
 }
 

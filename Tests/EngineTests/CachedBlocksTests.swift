@@ -1,33 +1,33 @@
-// Blocks whose content is known: found again, shared, kept while they are free, and never mistaken.
+// Blocks whose content is cached: found again, shared, kept while they are free, and never mistaken.
 
 import Platform
 import Testing
 
 @testable import Engine
 
-@Suite struct KnownBlocksTests {
+@Suite struct CachedBlocksTests {
     /// A sequence that owns blocks.
-    private struct Owner {
+    private struct TestSequence {
         let tokens: [Int32]
         var blocks: [Int32]
-        var known = KnownPrefix()
+        var cached = CachedPrefix()
     }
 
     /// Gives the pool a sequence whose keys and values are all written.
-    private func add(_ tokens: [Int32], to pool: inout KVBlockPool) -> Owner {
-        let (shared, known) = pool.findPrefix(of: tokens, atMost: .max)
+    private func add(_ tokens: [Int32], to pool: inout KVBlockPool) -> TestSequence {
+        let (shared, cached) = pool.findPrefix(of: tokens, atMost: .max)
         let new = pool.blocksNeeded(forTokens: tokens.count) - shared.count
-        var owner = Owner(tokens: tokens, blocks: pool.allocate(new, sharing: shared)!, known: known)
-        pool.remember(tokens, in: owner.blocks, known: &owner.known)
-        return owner
+        var sequence = TestSequence(tokens: tokens, blocks: pool.allocate(new, sharing: shared)!, cached: cached)
+        pool.cache(tokens, in: sequence.blocks, cached: &sequence.cached)
+        return sequence
     }
 
     @Test func onlyFullBlocksAreKnownAndOnlyBehindTheSameTokens() {
         var pool = KVBlockPool(KVCacheShape(blockCount: 8, blockSize: 2))
-        let owner = add([1, 2, 3, 4, 5], to: &pool)
-        #expect(pool.findPrefix(of: [1, 2, 3, 4, 5, 6], atMost: 9).blocks == Array(owner.blocks[..<2]))
-        #expect(pool.findPrefix(of: [1, 2, 3, 4, 5, 6], atMost: 1).blocks == Array(owner.blocks[..<1]))
-        #expect(pool.findPrefix(of: [1, 2, 3], atMost: 9).blocks == Array(owner.blocks[..<1]))
+        let sequence = add([1, 2, 3, 4, 5], to: &pool)
+        #expect(pool.findPrefix(of: [1, 2, 3, 4, 5, 6], atMost: 9).blocks == Array(sequence.blocks[..<2]))
+        #expect(pool.findPrefix(of: [1, 2, 3, 4, 5, 6], atMost: 1).blocks == Array(sequence.blocks[..<1]))
+        #expect(pool.findPrefix(of: [1, 2, 3], atMost: 9).blocks == Array(sequence.blocks[..<1]))
         #expect(pool.findPrefix(of: [1], atMost: 9).blocks == [])
         // The block of 3 and 4 is another one behind other tokens, or at the beginning.
         #expect(pool.findPrefix(of: [3, 4], atMost: 9).blocks == [])
@@ -36,21 +36,23 @@ import Testing
 
     @Test func theBlockWithTheLongestBeginningIsFound() {
         var pool = KVBlockPool(KVCacheShape(blockCount: 16, blockSize: 4))
-        let owners = [[1, 2, 3, 4], [1, 2, 5, 6], [1, 2, 5, 7, 8], [1, 2, 3, 4, 1, 2, 5, 8]].map { add($0, to: &pool) }
-        func find(_ tokens: [Int32], _ limit: Int = 9, after known: KnownPrefix = KnownPrefix()) -> [Int32]? {
-            pool.findBeginning(of: tokens, after: known, atMost: limit).map { [$0.block, Int32($0.count)] }
+        let sequences = [[1, 2, 3, 4], [1, 2, 5, 6], [1, 2, 5, 7, 8], [1, 2, 3, 4, 1, 2, 5, 8]].map {
+            add($0, to: &pool)
         }
-        #expect(find([1, 2, 3, 9]) == [owners[0].blocks[0], 3])
+        func find(_ tokens: [Int32], _ limit: Int = 9, after cached: CachedPrefix = CachedPrefix()) -> [Int32]? {
+            pool.findPartialHit(of: tokens, after: cached, atMost: limit).map { [$0.block, Int32($0.count)] }
+        }
+        #expect(find([1, 2, 3, 9]) == [sequences[0].blocks[0], 3])
         // The latest of those that are as good.
-        #expect(find([1, 2, 5, 9, 9]) == [owners[2].blocks[0], 3])
-        #expect(find([1, 2, 5, 6], 2) == [owners[2].blocks[0], 2])
-        #expect(find([1, 2, 5, 6]) == [owners[1].blocks[0], 4])
+        #expect(find([1, 2, 5, 9, 9]) == [sequences[2].blocks[0], 3])
+        #expect(find([1, 2, 5, 6], 2) == [sequences[2].blocks[0], 2])
+        #expect(find([1, 2, 5, 6]) == [sequences[1].blocks[0], 4])
         #expect(find([2, 2, 3, 4]) == nil && find([1], 0) == nil)
         // Behind the same tokens only.
-        #expect(find([1, 2, 3, 4, 1, 2, 9, 9], after: owners[0].known) == [owners[3].blocks[1], 2])
-        #expect(find([1, 2, 5, 6, 1, 2, 9, 9], after: owners[1].known) == nil)
+        #expect(find([1, 2, 3, 4, 1, 2, 9, 9], after: sequences[0].cached) == [sequences[3].blocks[1], 2])
+        #expect(find([1, 2, 5, 6, 1, 2, 9, 9], after: sequences[1].cached) == nil)
         // What is forgotten is not found.
-        for owner in owners { pool.release(owner.blocks) }
+        for sequence in sequences { pool.free(sequence.blocks) }
         let all = pool.allocate(16)
         #expect(all?.count == 16)
         #expect(find([1, 2, 5, 6]) == nil)
@@ -58,35 +60,35 @@ import Testing
 
     @Test func aFreeBlockIsFoundUntilItIsGivenOutAgain() {
         var pool = KVBlockPool(KVCacheShape(blockCount: 2, blockSize: 2))
-        let owner = add([1, 2], to: &pool)
-        pool.release(owner.blocks)
+        let sequence = add([1, 2], to: &pool)
+        pool.free(sequence.blocks)
         #expect(pool.freeCount == 2)
-        #expect(pool.findPrefix(of: [1, 2], atMost: 1).blocks == owner.blocks)
-        // The block of unknown content goes first.
+        #expect(pool.findPrefix(of: [1, 2], atMost: 1).blocks == sequence.blocks)
+        // The block that is not cached goes first.
         let other = pool.allocate(1)!
-        #expect(other != owner.blocks)
-        #expect(pool.findPrefix(of: [1, 2], atMost: 1).blocks == owner.blocks)
-        #expect(pool.allocate(1) == owner.blocks)
+        #expect(other != sequence.blocks)
+        #expect(pool.findPrefix(of: [1, 2], atMost: 1).blocks == sequence.blocks)
+        #expect(pool.allocate(1) == sequence.blocks)
         #expect(pool.findPrefix(of: [1, 2], atMost: 1).blocks == [])
     }
 
-    @Test func knownBlocksAreWrittenAgainBeforeNewOnesDownToTheReserve() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 8, blockSize: 1), idleReserve: 2)
+    @Test func cachedBlocksAreWrittenAgainBeforeNewOnesDownToTheReserve() {
+        var pool = KVBlockPool(KVCacheShape(blockCount: 8, blockSize: 1), cachedReserve: 2)
         let first = add([1, 2], to: &pool)
         let second = add([3, 4], to: &pool)
-        pool.release(first.blocks)
-        pool.release(second.blocks)
+        pool.free(first.blocks)
+        pool.free(second.blocks)
         #expect(pool.freeCount == 8)
-        // As long as nobody wants blocks, all stay known.
+        // As long as nobody wants blocks, all stay cached.
         #expect(pool.findPrefix(of: [1, 2], atMost: 2).blocks == first.blocks)
         #expect(pool.allocate(2) == first.blocks.reversed())
         #expect(pool.findPrefix(of: [3, 4], atMost: 2).blocks == second.blocks)
-        // The reserve stays known until new blocks, too, are used up.
+        // The reserve stays cached until new blocks, too, are used up.
         let new = pool.allocate(4)!
         #expect(Set(new).isDisjoint(with: first.blocks + second.blocks))
         #expect(pool.findPrefix(of: [3, 4], atMost: 2).blocks == second.blocks)
-        // What was given out and is unknown goes before both.
-        pool.release([new[2]])
+        // What was given out and is not cached goes before both.
+        pool.free([new[2]])
         #expect(pool.allocate(2) == [new[2], second.blocks[1]])
     }
 
@@ -94,33 +96,33 @@ import Testing
         var pool = KVBlockPool(KVCacheShape(blockCount: 4, blockSize: 1))
         let first = add([1, 2], to: &pool)
         let second = add([3, 4], to: &pool)
-        pool.release(first.blocks)
-        pool.release(second.blocks)
+        pool.free(first.blocks)
+        pool.free(second.blocks)
         // Sharing takes them out of the queue; they come back as the latest.
         let again = pool.allocate(0, sharing: first.blocks)!
-        pool.release(again)
+        pool.free(again)
         let order = (0..<4).compactMap { _ in pool.allocate(1)?.first }
         #expect(order == [second.blocks[1], second.blocks[0], first.blocks[1], first.blocks[0]])
     }
 
     @Test func sharingAFreeBlockCostsAFreeBlock() {
         var pool = KVBlockPool(KVCacheShape(blockCount: 3, blockSize: 1))
-        let owner = add([1, 2], to: &pool)
-        #expect(pool.allocate(1, sharing: owner.blocks, leaving: 1) == nil)
-        #expect(pool.allocate(0, sharing: owner.blocks, leaving: 1) == owner.blocks)
-        pool.release(owner.blocks)
-        pool.release(owner.blocks)
-        #expect(pool.allocate(1, sharing: owner.blocks, leaving: 1) == nil)
-        #expect(pool.allocate(2, sharing: owner.blocks) == nil)
+        let sequence = add([1, 2], to: &pool)
+        #expect(pool.allocate(1, sharing: sequence.blocks, leaving: 1) == nil)
+        #expect(pool.allocate(0, sharing: sequence.blocks, leaving: 1) == sequence.blocks)
+        pool.free(sequence.blocks)
+        pool.free(sequence.blocks)
+        #expect(pool.allocate(1, sharing: sequence.blocks, leaving: 1) == nil)
+        #expect(pool.allocate(2, sharing: sequence.blocks) == nil)
         #expect(pool.freeCount == 3)
-        #expect(pool.allocate(1, sharing: owner.blocks)?.count == 3)
+        #expect(pool.allocate(1, sharing: sequence.blocks)?.count == 3)
     }
 
     @Test func theSameTokensTwiceAreKnownOnce() {
         var pool = KVBlockPool(KVCacheShape(blockCount: 4, blockSize: 1))
         let first = add([1], to: &pool)
-        var twin = Owner(tokens: [1, 2], blocks: pool.allocate(2)!)
-        pool.remember(twin.tokens, in: twin.blocks, known: &twin.known)
+        var twin = TestSequence(tokens: [1, 2], blocks: pool.allocate(2)!)
+        pool.cache(twin.tokens, in: twin.blocks, cached: &twin.cached)
         #expect(pool.findPrefix(of: [1, 2], atMost: 2).blocks == [first.blocks[0], twin.blocks[1]])
         #expect(pool.content(of: twin.blocks[0]) == nil)
     }
@@ -130,24 +132,25 @@ import Testing
         var random = SeededGenerator(seed: seed)
         let size = Int.random(in: 1...4, using: &random)
         var pool = KVBlockPool(KVCacheShape(blockCount: Int.random(in: 1...24, using: &random), blockSize: size))
-        var owners: [Owner] = []
+        var sequences: [TestSequence] = []
         /// Everything before and in each block, by who wrote it last.
         var written: [Int32: [Int32]] = [:]
         for _ in 0..<300 {
-            if !owners.isEmpty, Int.random(in: 0..<2, using: &random) == 0 {
-                pool.release(owners.remove(at: Int.random(in: 0..<owners.count, using: &random)).blocks)
+            if !sequences.isEmpty, Int.random(in: 0..<2, using: &random) == 0 {
+                pool.free(sequences.remove(at: Int.random(in: 0..<sequences.count, using: &random)).blocks)
             } else {
                 // Two kinds of token: most sequences begin like another one.
                 let tokens = (0..<Int.random(in: 1...20, using: &random)).map { _ in
                     Int32.random(in: 0..<2, using: &random)
                 }
                 let limit = (tokens.count - 1) / size
-                let (shared, known) = pool.findPrefix(of: tokens, atMost: limit)
-                #expect(shared.count <= limit && known.blockCount == shared.count)
+                let (shared, cached) = pool.findPrefix(of: tokens, atMost: limit)
+                #expect(shared.count <= limit && cached.blockCount == shared.count)
                 for (index, block) in shared.enumerated() {
                     #expect(written[block] == Array(tokens[..<((index + 1) * size)]), "seed \(seed)")
                 }
-                if let begun = pool.findBeginning(of: tokens, after: known, atMost: tokens.count - shared.count * size)
+                if let begun = pool.findPartialHit(
+                    of: tokens, after: cached, atMost: tokens.count - shared.count * size)
                 {
                     let common = Array(tokens[..<(shared.count * size + begun.count)])
                     #expect(begun.count > 0 && written[begun.block]?.starts(with: common) == true, "seed \(seed)")
@@ -156,17 +159,17 @@ import Testing
                 guard let blocks = pool.allocate(new, sharing: shared) else { continue }
                 #expect(Set(blocks).count == blocks.count)
                 for (index, block) in blocks.enumerated().dropFirst(shared.count) {
-                    #expect(!owners.contains { $0.blocks.contains(block) }, "seed \(seed)")
+                    #expect(!sequences.contains { $0.blocks.contains(block) }, "seed \(seed)")
                     written[block] = Array(tokens.prefix((index + 1) * size))
                 }
-                var owner = Owner(tokens: tokens, blocks: blocks, known: known)
-                pool.remember(tokens, in: blocks, known: &owner.known)
-                owners.append(owner)
+                var sequence = TestSequence(tokens: tokens, blocks: blocks, cached: cached)
+                pool.cache(tokens, in: blocks, cached: &sequence.cached)
+                sequences.append(sequence)
             }
-            #expect(pool.usedCount == Set(owners.flatMap(\.blocks)).count)
+            #expect(pool.usedCount == Set(sequences.flatMap(\.blocks)).count)
             let free = pool.freeBlocks
             #expect(free.count == pool.freeCount && Set(free).count == free.count)
-            #expect(Set(free).isDisjoint(with: owners.flatMap(\.blocks)))
+            #expect(Set(free).isDisjoint(with: sequences.flatMap(\.blocks)))
         }
     }
 }

@@ -4,7 +4,7 @@ import OpenAIFormats
 import PromptFiles
 
 /// Hashes of a prompt's beginning. They hold for one process, and may rarely be equal for unlike prompts.
-struct PromptLead: Hashable {
+struct PromptPrefix: Hashable {
     /// Of the first `shortLength` bytes.
     let short: Int
     /// Of the first `longLength` bytes, or of the whole prompt where it is shorter.
@@ -17,31 +17,31 @@ struct PromptLead: Hashable {
 
     /// `nil` where the prompt is shorter than `shortLength`.
     init?(_ prompt: RequestBody.Prompt) {
-        var lead = LeadHasher()
+        var hasher = PrefixHasher()
         switch prompt {
-        case .text(let text): lead.take(text)
-        case .tokens(let tokens): tokens.withUnsafeBytes { lead.take($0) }
-        case .chat(let chat): lead.take(chat)
+        case .text(let text): hasher.take(text)
+        case .tokens(let tokens): tokens.withUnsafeBytes { hasher.take($0) }
+        case .chat(let chat): hasher.take(chat)
         }
-        guard let short = lead.short else { return nil }
+        guard let short = hasher.short else { return nil }
         self.short = short
-        long = lead.hasher.finalize()
+        long = hasher.hash.finalize()
     }
 }
 
 /// Hashes the first bytes of a prompt.
-private struct LeadHasher {
-    var hasher = Hasher()
+private struct PrefixHasher {
+    var hash = Hasher()
     /// The hash of the first `shortLength` bytes, once there are so many.
     private(set) var short: Int?
     private var length = 0
 
     mutating func take(_ bytes: UnsafeRawBufferPointer) {
-        let bytes = bytes.prefix(PromptLead.longLength - length)
-        let missing = short == nil ? min(bytes.count, PromptLead.shortLength - length) : 0
-        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: bytes.prefix(missing)))
-        if short == nil, length + missing == PromptLead.shortLength { short = hasher.finalized }
-        hasher.combine(bytes: UnsafeRawBufferPointer(rebasing: bytes.dropFirst(missing)))
+        let bytes = bytes.prefix(PromptPrefix.longLength - length)
+        let missing = short == nil ? min(bytes.count, PromptPrefix.shortLength - length) : 0
+        hash.combine(bytes: UnsafeRawBufferPointer(rebasing: bytes.prefix(missing)))
+        if short == nil, length + missing == PromptPrefix.shortLength { short = hash.finalized }
+        hash.combine(bytes: UnsafeRawBufferPointer(rebasing: bytes.dropFirst(missing)))
         length += bytes.count
     }
 
@@ -52,11 +52,11 @@ private struct LeadHasher {
 
     /// Templates write tools and variables before or into the first message, then the messages in their order.
     mutating func take(_ chat: RequestBody.Chat) {
-        hasher.combine(chat.tools)
-        hasher.combine(chat.templateArguments)
+        hash.combine(chat.tools)
+        hash.combine(chat.templateArguments)
         guard case .array(let messages) = chat.messages else { return }
-        for message in messages where length < PromptLead.longLength {
-            hasher.combine(message["role"])
+        for message in messages where length < PromptPrefix.longLength {
+            hash.combine(message["role"])
             switch message["content"] {
             case .string(let text): take(text)
             case .array(let parts):

@@ -5,22 +5,22 @@ import Testing
 
 @testable import Engine
 
-@Suite struct RunsApartTests {
+@Suite struct AsyncStepTests {
     @Test(arguments: [false, true])
-    func theNextStepIsUnderWayWhenAReportComes(runsApart: Bool) throws {
-        let fixture = EngineFixture(.small(), runsApart: runsApart)
+    func theNextStepIsUnderWayWhenAReportComes(runsStepsAsync: Bool) throws {
+        let fixture = EngineFixture(.small(), runsStepsAsync: runsStepsAsync)
         let id = try fixture.add(3, maxTokens: 3)
         for step in 1...3 {
             #expect(try fixture.step()?.tokenIDs == [id])
-            #expect(fixture.executor.steps.count == (runsApart ? min(step + 1, 3) : step))
-            #expect(fixture.engine.hasBegun == (runsApart && step < 3))
+            #expect(fixture.executor.steps.count == (runsStepsAsync ? min(step + 1, 3) : step))
+            #expect(fixture.engine.hasBegun == (runsStepsAsync && step < 3))
         }
         #expect(try fixture.step() == nil)
         #expect(!fixture.engine.hasWork)
     }
 
     @Test func whatIsAddedMeanwhileJoinsTheStepAfter() throws {
-        let fixture = EngineFixture(.small(), runsApart: true)
+        let fixture = EngineFixture(.small(), runsStepsAsync: true)
         let first = try fixture.add(3, maxTokens: 9)
         _ = try fixture.step()
         let second = try fixture.add(3, maxTokens: 9)
@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test func aRequestThatIsCancelledMeanwhileGetsNoUpdate() throws {
-        let fixture = EngineFixture(.small(), runsApart: true)
+        let fixture = EngineFixture(.small(), runsStepsAsync: true)
         let first = try fixture.add(3, maxTokens: 9)
         let second = try fixture.add(3, maxTokens: 9)
         _ = try fixture.step()
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func aPrefillThatIsCancelledMeanwhileTellsOfNoCachedTokens() throws {
-        let fixture = EngineFixture(.small(slots: 2, sharesPrefixes: true), runsApart: true)
+        let fixture = EngineFixture(.small(slots: 2, sharesPrefixes: true), runsStepsAsync: true)
         _ = try fixture.add(9, maxTokens: 9)
         let alike = try fixture.add(9, maxTokens: 9)
         _ = try fixture.step()
@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test func aFaultOfTheNextStepComesAfterTheReport() throws {
-        let fixture = EngineFixture(.small(), runsApart: true)
+        let fixture = EngineFixture(.small(), runsStepsAsync: true)
         let id = try fixture.add(3, maxTokens: 9)
         _ = try fixture.step()
         fixture.executor.failsNext = true
@@ -69,7 +69,7 @@ import Testing
     }
 
     @Test func theDeviceIsAtRestWhenAllIsTakenBack() throws {
-        let fixture = EngineFixture(.small(), runsApart: true)
+        let fixture = EngineFixture(.small(), runsStepsAsync: true)
         let id = try fixture.add(3, maxTokens: 9)
         _ = try fixture.step()
         #expect(fixture.engine.hasBegun)
