@@ -90,7 +90,7 @@ extension Configuration {
             try BridgeConfiguration(parsing: (sections["bridge"] ?? [:]).mapValues(\.value))
         }
         daemon = try Self.locating(sections, in: ["daemon"]) { () throws(ConfigurationError) in
-            try DaemonSettings(parsing: (sections["daemon"] ?? [:]).mapValues(\.value))
+            try DaemonSettings(section: (sections["daemon"] ?? [:]).mapValues(\.value))
         }
     }
 
@@ -132,7 +132,7 @@ extension Configuration {
     /// The keys that each section has; a model's name is not one of a known set.
     private static let keys: [(section: String, keys: [String])] = [
         ("engine", EngineConfiguration.keys), ("tt", TTConfig.keys), ("bridge", BridgeConfiguration.keys),
-        ("daemon", DaemonSettings.keys),
+        ("daemon", DaemonSettings.sectionKeys),
     ]
 
     /// What was probably meant by a key outside of the sections: one like it, one that belongs into a section, or one of a
@@ -249,31 +249,4 @@ extension Configuration {
 
     /// Variables for the tests and for choosing kernels, which are not settings of the queue.
     private static let reservedPrefixes = ["TTBATCH_TEST_", "TTBATCH_ISA"]
-}
-
-extension DaemonSettings {
-    /// The keys of the section.
-    static let keys = [
-        "poll_interval_ms", "commit_interval_ms", "metrics_interval_s", "grace_s", "max_crashes", "max_device_failures",
-        "max_bad_outputs", "max_model_errors", "backoff_ms", "max_backoff_s", "model_turn_s", "commit_group_size",
-    ]
-
-    init(parsing values: [String: ConfigurationValue]) throws(ConfigurationError) {
-        let reader = try ConfigurationReader(values, known: Self.keys)
-        func integer(_ key: String, atLeast least: Int) throws(ConfigurationError) -> Int? {
-            try reader.integer(key, in: least...86_400_000)
-        }
-        pollIntervalMS = try integer("poll_interval_ms", atLeast: 1).map(Int64.init) ?? pollIntervalMS
-        commitIntervalMS = try integer("commit_interval_ms", atLeast: 0).map(Int64.init) ?? commitIntervalMS
-        metricsIntervalMS = try integer("metrics_interval_s", atLeast: 1).map { Int64($0) * 1000 } ?? metricsIntervalMS
-        graceMS = try integer("grace_s", atLeast: 0).map { Int64($0) * 1000 } ?? graceMS
-        maxCrashes = try integer("max_crashes", atLeast: 1) ?? maxCrashes
-        maxDeviceFailures = try integer("max_device_failures", atLeast: 1) ?? maxDeviceFailures
-        maxBadOutputs = try integer("max_bad_outputs", atLeast: 1) ?? maxBadOutputs
-        maxModelErrors = try integer("max_model_errors", atLeast: 1) ?? maxModelErrors
-        backoffMS = try integer("backoff_ms", atLeast: 0).map(Int64.init) ?? backoffMS
-        maxBackoffMS = try integer("max_backoff_s", atLeast: 0).map { Int64($0) * 1000 } ?? maxBackoffMS
-        modelTurnMS = try integer("model_turn_s", atLeast: 0).map { Int64($0) * 1000 } ?? modelTurnMS
-        commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
-    }
 }

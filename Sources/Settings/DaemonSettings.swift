@@ -1,5 +1,7 @@
 // The daemon's own settings: how often it looks, commits and measures.
 
+package import Platform
+
 /// The keys under `daemon:` in the configuration.
 public struct DaemonSettings: Sendable, Equatable {
     /// Milliseconds between looks at the job table.
@@ -32,4 +34,25 @@ public struct DaemonSettings: Sendable, Equatable {
 
     /// The defaults.
     public init() {}
+}
+
+extension DaemonSettings: ConfigurationSection {
+    /// The keys of the section, and what their values may be.
+    package mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        func integer(_ key: String, atLeast least: Int) throws(ConfigurationError) -> Int? {
+            try reader.integer(key, in: least...86_400_000)
+        }
+        pollIntervalMS = try integer("poll_interval_ms", atLeast: 1).map(Int64.init) ?? pollIntervalMS
+        commitIntervalMS = try integer("commit_interval_ms", atLeast: 0).map(Int64.init) ?? commitIntervalMS
+        metricsIntervalMS = try integer("metrics_interval_s", atLeast: 1).map { Int64($0) * 1000 } ?? metricsIntervalMS
+        graceMS = try integer("grace_s", atLeast: 0).map { Int64($0) * 1000 } ?? graceMS
+        maxCrashes = try integer("max_crashes", atLeast: 1) ?? maxCrashes
+        maxDeviceFailures = try integer("max_device_failures", atLeast: 1) ?? maxDeviceFailures
+        maxBadOutputs = try integer("max_bad_outputs", atLeast: 1) ?? maxBadOutputs
+        maxModelErrors = try integer("max_model_errors", atLeast: 1) ?? maxModelErrors
+        backoffMS = try integer("backoff_ms", atLeast: 0).map(Int64.init) ?? backoffMS
+        maxBackoffMS = try integer("max_backoff_s", atLeast: 0).map { Int64($0) * 1000 } ?? maxBackoffMS
+        modelTurnMS = try integer("model_turn_s", atLeast: 0).map { Int64($0) * 1000 } ?? modelTurnMS
+        commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
+    }
 }

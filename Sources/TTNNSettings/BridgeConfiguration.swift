@@ -35,19 +35,19 @@ public struct BridgeConfiguration: Sendable, Equatable {
     public init() {}
 }
 
-extension BridgeConfiguration {
+extension BridgeConfiguration: ConfigurationSection {
     /// Keys of the section.
-    public static let keys = [
-        "python", "model_class", "hf_model", "extra_models_dir", "visible_devices", "open_deadline_s",
-        "load_deadline_s", "warm_up_deadline_s", "prefill_deadline_s", "decode_deadline_s", "stop_grace_s",
-        "reset_command", "reset_wait_s",
-    ]
+    public static var keys: [String] { sectionKeys }
 
     /// Reads the section.
     ///
     /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.
     public init(parsing values: [String: ConfigurationValue]) throws(ConfigurationError) {
-        let reader = try ConfigurationReader(values, known: Self.keys)
+        try self.init(section: values)
+    }
+
+    /// The keys of the section, and what their values may be.
+    package mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError) {
         python = try reader.string("python") ?? python
         modelClass = try reader.string("model_class")
         if let modelClass, modelClass.split(separator: ":", omittingEmptySubsequences: false).count != 2 {
