@@ -15,7 +15,7 @@ public struct EngineStatistics: Sendable, Equatable {
     public internal(set) var recomputedTokens = 0
     /// Rows of all decode steps together.
     public internal(set) var decodedRows = 0
-    /// Tokens generated, stop tokens included.
+    /// Outputs that steps gave to requests: tokens, stop tokens included, and outputs that are no token.
     public internal(set) var generatedTokens = 0
     /// Times that a request lost its blocks.
     public internal(set) var preemptions = 0

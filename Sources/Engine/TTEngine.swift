@@ -14,6 +14,8 @@ public final class TTEngine {
     private var arrivals = 0
     /// The step that was begun before the caller has seen what the last one did.
     private var begun: Scheduler.Decision?
+    /// Requests that were cancelled since then: what the step gives them is not for a later request of the same id.
+    private var cancelledSinceBegin: Set<RequestID> = []
     private var fault: DeviceFault?
 
     /// An engine without requests.
@@ -68,7 +70,11 @@ public final class TTEngine {
     /// No update follows. Its slot and blocks are free for the next step that begins.
     /// - Returns: whether it was in flight.
     @discardableResult
-    public func cancel(_ id: RequestID) -> Bool { scheduler.remove(id) != nil }
+    public func cancel(_ id: RequestID) -> Bool {
+        guard scheduler.remove(id) != nil else { return false }
+        if begun != nil { cancelledSinceBegin.insert(id) }
+        return true
+    }
 
     /// Gives up every request, to be run again elsewhere or later, and frees all slots and blocks.
     ///
@@ -78,6 +84,7 @@ public final class TTEngine {
     public func takeBackAll() -> [RequestID] {
         if begun != nil {
             begun = nil
+            cancelledSinceBegin = []
             // The device must be at rest before it is used for something else; what it says is of no use.
             do throws(DeviceFault) { _ = try executor.finish() } catch { fault = error }
         }
@@ -91,7 +98,7 @@ public final class TTEngine {
 
     private func remove(where isMeant: (RequestID) -> Bool) -> [RequestID] {
         let ids = scheduler.requests.values.filter { isMeant($0.id) }.sorted { $0.arrival < $1.arrival }.map(\.id)
-        for id in ids { scheduler.remove(id) }
+        for id in ids { cancel(id) }
         return ids
     }
 
@@ -114,6 +121,7 @@ public final class TTEngine {
             throw error
         }
         let report = report(decision, outputs)
+        cancelledSinceBegin = []
         if executor.runsStepsAsync {
             // Its fault is the next call's: what this step did must be told.
             do throws(DeviceFault) { try begin() } catch {}
@@ -148,15 +156,17 @@ extension TTEngine {
     /// Gives the outputs of a step to its requests. Those of requests that were cancelled meanwhile are dropped.
     private func report(_ decision: Scheduler.Decision, _ outputs: [RequestOutput]) -> StepReport {
         precondition(outputs.count == decision.step.work.rowCount, "an executor answers for each row of a step once")
-        var report = StepReport(
-            kind: decision.step.work.kind, preempted: decision.preempted.filter { scheduler.requests[$0] != nil })
+        func isInFlight(_ id: RequestID) -> Bool {
+            scheduler.requests[id] != nil && !cancelledSinceBegin.contains(id)
+        }
+        var report = StepReport(kind: decision.step.work.kind, preempted: decision.preempted.filter(isInFlight))
         switch decision.step.work {
         case .prefill(let rows):
-            for (row, output) in zip(rows, outputs) where scheduler.requests[row.id] != nil {
+            for (row, output) in zip(rows, outputs) where isInFlight(row.id) {
                 report.updates.append(update(row.id, cachedTokens: row.computedTokens, output))
             }
         case .decode(let rows):
-            for (row, output) in zip(rows, outputs) where scheduler.requests[row.id] != nil {
+            for (row, output) in zip(rows, outputs) where isInFlight(row.id) {
                 report.updates.append(update(row.id, cachedTokens: 0, output))
             }
         }

@@ -66,6 +66,9 @@ extension EnqueueError {
         case input
     }
 
+    /// Whether `error` is of one line, and so begins with its file and line as compilers' messages do.
+    public static func isOfLine(_ error: any Error) -> Bool { error is LineError }
+
     /// Whose fault `error` is; nil where the store's or the system's.
     public static func fault(of error: any Error) -> Fault? {
         switch error {

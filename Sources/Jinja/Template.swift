@@ -4,7 +4,7 @@
 /// mutation, `trim_blocks` and `lstrip_blocks` on, no autoescape, loop controls, `generation` blocks, `tojson` without
 /// HTML escaping, `raise_exception` and `strftime_now`.
 public struct Template: Sendable {
-    let program: Program
+    let program: ParsedTemplate
 
     /// Parses `source`.
     /// - Throws: ``JinjaError`` of kind `.syntax`, `.unsupported` or `.limit` with the line at fault.

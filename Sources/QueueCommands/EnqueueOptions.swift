@@ -3,7 +3,6 @@
 package import ArgumentParser
 package import Intake
 import OpenAIFormats
-import PromptFiles
 import Runtime
 package import Settings
 package import StoreContract
@@ -126,7 +125,7 @@ package struct EnqueueOptions: ParsableArguments {
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.catalogue, options: options)
         let reports = try enqueuer.enqueue(paths: files) { error in
-            StandardError.print(error is LineError ? "\(error)" : "ttbatch: \(error)")
+            StandardError.print(EnqueueError.isOfLine(error) ? "\(error)" : "ttbatch: \(error)")
         }
         for (file, report) in zip(files, reports) {
             if report.existed, let name {

@@ -1,5 +1,6 @@
 // How a batch stands: what the store says of it, what follows from that, and the batch object that tells it.
 
+import ModelFiles
 package import OpenAIFormats
 import Runtime
 package import StoreContract
@@ -33,6 +34,14 @@ package struct BatchDescription {
     /// Tokens generated so far.
     package var generatedTokens: Int64 {
         progress == nil ? Int64(batch.usage.completionTokens) : batch.generatedTokens
+    }
+
+    /// What results call its model, where that is another name than what runs; nil where it is the same.
+    package var otherModelName: String? {
+        guard let model = batch.model, let shown = batch.shownModel, shown != ModelCatalogue.shown(model) else {
+            return nil
+        }
+        return shown
     }
 
     /// Jobs in batch slots.

@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import Glibc
-import Intake
 import MachineCommands
 import QueueCommands
 import Settings

@@ -2,8 +2,6 @@
 
 import ArgumentParser
 import BatchDaemon
-import Intake
-import OpenAIFormats
 import QueueCommands
 import Runtime
 import Settings

@@ -5,7 +5,7 @@ import Platform
 /// A request in flight.
 ///
 /// Its life: waiting → running → (preempted: waiting again →) gone. A request that has ended is no longer in the
-/// engine; the reason is told in its `finished` event.
+/// engine; the reason is in its last `RequestUpdate`.
 struct EngineRequest {
     /// Where a request stands.
     enum Phase: Equatable {

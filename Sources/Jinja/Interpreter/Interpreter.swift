@@ -6,7 +6,7 @@ final class Interpreter {
     /// Bounds nested expressions and blocks over all calls in progress: about 2 MB of stack in a debug build.
     static let maximumEvaluationDepth = 500
 
-    let program: Program
+    let program: ParsedTemplate
     let environment: RenderEnvironment
     private let context: [String: JinjaValue]
     /// Top-level variables by name index; nil where neither set nor looked up yet.
@@ -26,7 +26,7 @@ final class Interpreter {
     /// Visible characters of marked texts that the template took out on purpose, by mark.
     private(set) var removed = MarkCounts()
 
-    init(program: Program, context: [String: JinjaValue], environment: RenderEnvironment) {
+    init(program: ParsedTemplate, context: [String: JinjaValue], environment: RenderEnvironment) {
         self.program = program
         self.context = context
         self.environment = environment

@@ -7,7 +7,7 @@ struct Expression: Sendable {
 
     indirect enum Node: Sendable {
         case constant(Constant)
-        /// An index into ``Program/names``.
+        /// An index into ``ParsedTemplate/names``.
         case name(Int)
         case tuple([Expression])
         case list([Expression])

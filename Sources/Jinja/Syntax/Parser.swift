@@ -24,9 +24,9 @@ struct Parser {
         for index in names.indices { nameUses[index] = 0 }
     }
 
-    mutating func parseTemplate() throws(JinjaError) -> Program {
+    mutating func parseTemplate() throws(JinjaError) -> ParsedTemplate {
         let body = try parseBody(until: [])
-        return Program(names: names, literals: literals, body: body)
+        return ParsedTemplate(names: names, literals: literals, body: body)
     }
 
     // MARK: Tokens

@@ -1,6 +1,6 @@
 // The syntax tree of statements, and the parsed template.
 
-struct Program: Sendable {
+struct ParsedTemplate: Sendable {
     /// The variable names of the template; expressions and scopes use their indices.
     var names: [String]
     /// The string literals of its expressions.

@@ -1,6 +1,5 @@
 // A batch in words: a row of a table, and a line for each fact.
 
-import ModelFiles
 import ResultExport
 import Runtime
 import StoreContract
@@ -19,8 +18,7 @@ extension BatchDescription {
     /// What runs, and what results call it where that is another name.
     private var modelWords: String {
         guard let model = batch.model else { return "any" }
-        guard let shown = batch.shownModel, shown != ModelCatalogue.shown(model) else { return model }
-        return "\(model), in results \(shown)"
+        return otherModelName.map { "\(model), in results \($0)" } ?? model
     }
 
     package static let columns: [(title: String, alignment: Table.Alignment)] = [

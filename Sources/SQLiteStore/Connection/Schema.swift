@@ -11,7 +11,7 @@ import StoreContract
 enum Schema {
     /// `ttbq`, in the file's header.
     static let applicationID: Int64 = 0x7474_6271
-    static let latest = Migrations.all.count
+    static let latest = Migration.all.count
 
     /// What a file is.
     enum State: Equatable {
@@ -57,14 +57,14 @@ enum Schema {
             case .empty:
                 try db.execute(sql: "PRAGMA application_id = \(applicationID)")
                 try db.execute(sql: createTable)
-                try apply(Migrations.all[...], db, at: now)
+                try apply(Migration.all[...], db, at: now)
             case .version(let version):
                 // A daemon that runs with an older schema would be surprised by a newer one.
                 if version < latest, try FileDaemonLease.presence(database: path) != .absent {
                     throw FileDaemonLease.refusal(database: path)
                 }
                 try verifyChecksums(db, path: path)
-                try apply(Migrations.all[version...], db, at: now)
+                try apply(Migration.all[version...], db, at: now)
             }
             failpoint("migrate.committing")
             return .commit
@@ -117,7 +117,7 @@ enum Schema {
             throw JobStoreError.notAJobStore(
                 path: path, reason: "it says schema \(version) but lists \(applied.count) migrations")
         }
-        for (known, applied) in zip(Migrations.all, applied) where known.checksum != applied.checksum {
+        for (known, applied) in zip(Migration.all, applied) where known.checksum != applied.checksum {
             throw JobStoreError.migrationChanged(
                 path: path, name: applied.name, applied: applied.checksum, known: known.checksum)
         }
