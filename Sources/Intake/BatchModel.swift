@@ -98,6 +98,6 @@ struct BatchModel {
             complaint: "is not the model of this batch, \"\(name)\"",
             remedy:
                 "run it on this one with --map-model \("\(asked)=\(name)".quotedForShell), or put its prompts into a "
-                + "file of their own; told once for all lines that name it")
+                + "file of their own; reported once for all lines that name it")
     }
 }

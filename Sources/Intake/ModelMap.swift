@@ -40,7 +40,7 @@ public enum InvalidModelMap: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .form(let entry):
-            "\(entry): expected FROM=TO, e.g. gpt-4o-mini=smollm2-135m-instruct, or *=TO for whatever lines name"
+            "\(entry): expected FROM=TO, e.g. gpt-4o-mini=smollm2-135m-instruct, or *=TO for all other names"
         case .twice(let from):
             "\(from) is mapped twice; keep one"
         }

@@ -64,7 +64,7 @@ public final class MappedFile: @unchecked Sendable {
         if now.size != opened.size {
             throw .changed(path: path, how: "it had \(opened.size) bytes and now has \(now.size)")
         }
-        if now != opened { throw .changed(path: path, how: "somebody has written to it") }
+        if now != opened { throw .changed(path: path, how: "another process has written to it") }
     }
 }
 

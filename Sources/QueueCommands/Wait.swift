@@ -7,7 +7,7 @@ package import StoreContract
 
 package struct Wait: ParsableCommand {
     package static let configuration = CommandConfiguration(
-        abstract: "Wait until batches have ended; the exit code tells how, as that of `run`.",
+        abstract: "Wait until batches have ended; the exit code shows how they ended, as for `run`.",
         discussion: "It only watches: a daemon must do the work, now or later.")
 
     @Argument(help: ArgumentHelp("Batches: ids such as batch_17 or 17, or unique names.", valueName: "batch"))

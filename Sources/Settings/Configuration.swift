@@ -47,8 +47,8 @@ public struct ConfigurationSources: Sendable {
 
 extension Configuration {
     /// Resolves the configuration.
+    ///
     /// - Throws: `InvalidConfiguration` with the place, the key and the allowed values.
-    /// - Throws: `InvalidConfiguration` that names the place, the key and what is allowed.
     public init(_ sources: ConfigurationSources) throws(InvalidConfiguration) {
         let home = sources.environment["HOME"] ?? FileManager.default.homeDirectoryForCurrentUser.path
         var values = try Self.fileValues(sources, home: home)

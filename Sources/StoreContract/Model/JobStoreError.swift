@@ -89,7 +89,7 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .nothingToRetry(let id):
             "\(id) has no such job that could be run again; those that succeeded, and invalid lines, never are"
         case .nameTaken(let name, let id):
-            "\(id) is called \(name) already; choose another name, or say --if-not-exists to be told its id"
+            "\(id) is called \(name) already; choose another name, or use --if-not-exists to get its id"
         case .emptyBatch:
             "the batch has no lines"
         case .draftClosed(let id):
