@@ -1,6 +1,6 @@
 // The job store in one SQLite file on a local disk, shared by the daemon and any number of command-line processes.
 //
-// Its extensions in the other folders contain the operations: enqueue, claim, finish, cancel, queries, metrics, checkpoint.
+// Its extensions in the folders contain the operations: enqueue, claim, finish, cancel, queries, metrics, checkpoint.
 
 import Failpoints
 import GRDB
