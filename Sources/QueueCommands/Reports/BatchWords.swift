@@ -1,4 +1,4 @@
-// A batch in words: a row of a table, and a line for each fact.
+// A batch in words: a row of a table, or one line per fact.
 
 import ResultExport
 import Runtime
@@ -15,7 +15,7 @@ extension BatchDescription {
         if batch.counts.expired > 0 { words += ", \(batch.counts.expired) expired" }
         return words
     }
-    /// What runs, and what results call it where that is another name.
+    /// The model that runs, and its name in results if that differs.
     private var modelWords: String {
         guard let model = batch.model else { return "any" }
         return otherModelName.map { "\(model), in results \($0)" } ?? model
@@ -36,7 +36,7 @@ extension BatchDescription {
         ]
     }
 
-    /// Everything about the batch, a line for each fact.
+    /// All facts about the batch, one per line.
     package var lines: [String] {
         let counts = batch.counts
         var pairs = [
