@@ -51,7 +51,7 @@ struct Session {
     ) {
         let preparer = model.preparer
         self.init(
-            ModelTurn(model: model.name, since: model.since), loop, settings: settings, stop: stop, drains: drains,
+            ModelTurn(model: model.name, since: clock.now), loop, settings: settings, stop: stop, drains: drains,
             clock: clock, log: log,
             newText: { [tokenizer = model.tokenizer] in GeneratedText(tokenizer, stopStrings: $0) },
             connect: { host.connect(to: model, sink: $0) },

@@ -37,8 +37,6 @@ package final class ModelHost {
     package struct Loaded {
         /// The name that it was asked for by.
         package let name: String
-        /// When it was loaded.
-        package let since: Milliseconds
         /// The sizes that each replica's engine runs with.
         package let limits: StepLimits
         /// Makes requests ready for it.
@@ -86,7 +84,7 @@ package final class ModelHost {
         // All replicas have the same sizes.
         let limits = engines[0].limits
         let loaded = Loaded(
-            name: model.name, since: clock.now, limits: limits,
+            name: model.name, limits: limits,
             preparer: RequestPreparer(encoder: model.encoder, maxModelLen: limits.maxModelLen),
             tokenizer: model.encoder.tokenizer, engines: engines)
         self.loaded = loaded

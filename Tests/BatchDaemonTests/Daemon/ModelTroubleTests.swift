@@ -63,6 +63,20 @@ struct ModelTroubleTests {
         try expectFailed(damaged, times: 1, broken)
     }
 
+    /// The model that was loaded before is still there for the batch after the one that had no model.
+    @Test func aModelWithoutAFileDoesNotUnloadTheOther() throws {
+        let gone = try file("gone")
+        let first = try fixture.enqueue(prompts.lines, priority: 2)
+        let lost = try fixture.enqueue(prompts.lines, model: gone, priority: 1)
+        let last = try fixture.enqueue(prompts.lines)
+        try FileManager.default.removeItem(atPath: gone)
+        let platform = FakePlatform()
+        try fixture.daemon(platform).run()
+        for batch in [first, last] { try fixture.expectAllSucceeded(batch, prompts) }
+        try expectFailed(lost, times: limit, gone)
+        #expect(platform.openings == 1)
+    }
+
     /// What only loading shows: the same, for every error that is the model's.
     @Test(arguments: [
         (ModelFileError.unsupported(path: "/bad", what: "tensor blk.0.attn_q.bias") as any Error & Sendable, 1),

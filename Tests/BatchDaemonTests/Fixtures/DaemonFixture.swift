@@ -48,9 +48,12 @@ final class DaemonFixture {
     }
 
     /// Enqueues lines as a client does.
-    func enqueue(_ lines: [String], model: String? = nil, skipsInvalid: Bool = false) throws -> BatchID {
+    func enqueue(
+        _ lines: [String], model: String? = nil, priority: Int64 = 0, skipsInvalid: Bool = false
+    ) throws -> BatchID {
         var options = Enqueuer.Options(defaultModel: configuration.model)
         options.requestedModel = model
+        options.priority = try #require(BatchPriority(rawValue: priority))
         options.skipsInvalid = skipsInvalid
         let path = try folder.file("prompts.jsonl", lines.joined(separator: "\n"))
         return try Enqueuer(store: client, catalogue: configuration.catalogue, options: options)
