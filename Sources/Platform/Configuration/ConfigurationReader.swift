@@ -1,4 +1,4 @@
-// Reads typed values out of a dictionary of neutral ones; every key is known and every value of the right kind.
+// Reads typed values from a section of a configuration; unknown keys and values of the wrong type are errors.
 
 /// Takes values by key from one section of a configuration.
 package struct ConfigurationReader {
@@ -27,7 +27,7 @@ package struct ConfigurationReader {
         }
     }
 
-    /// A whole number within `range`; nil where it is not set.
+    /// A whole number within `range`; nil if it is not set.
     package func integer(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
         guard let value = values[key] else { return nil }
         guard case .integer(let number) = value, range.contains(number) else {
@@ -58,7 +58,7 @@ package struct ConfigurationReader {
         return choice
     }
 
-    /// The known key with the smallest edit distance, if it is close enough to be a slip of the hand.
+    /// The known key with the smallest edit distance, if it is close enough for `key` to be a typing error.
     package static func nearest(to key: String, in known: [String]) -> String? {
         let ranked = known.map { (name: $0, distance: editDistance(key, $0)) }
         guard let best = ranked.min(by: { ($0.distance, $0.name) < ($1.distance, $1.name) }) else { return nil }
