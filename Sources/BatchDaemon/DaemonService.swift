@@ -114,14 +114,11 @@ public struct DaemonService: Sendable {
     }
 
     /// Loads the batch's model, unless it is loaded, and runs a session. If the model cannot be loaded, the batch is
-    /// postponed,
-    /// so that it does not keep other batches from their turn. After some attempts, or at once if the error is
-    /// permanent, the
-    /// whole batch fails; `retry` runs it again.
+    /// postponed, so that it does not keep other batches from their turn. After some attempts, or at once if the error
+    /// is permanent, the whole batch fails; `retry` runs it again.
     ///
     /// An error of the device while it is opened or loaded is treated like a device fault under a job, unless it would
-    /// happen
-    /// again.
+    /// happen again.
     private func runSession(
         for batch: ClaimableBatch, on host: ModelHost, _ loop: inout DaemonLoop
     ) throws -> SessionEnd {
@@ -198,8 +195,7 @@ public struct DaemonService: Sendable {
     }
 
     /// Retries `body` while the store has a temporary error; nil if a stop was requested meanwhile. Claimed jobs are
-    /// requeued
-    /// when the incarnation is closed.
+    /// requeued when the incarnation is closed.
     @discardableResult
     private func persistently<Value>(_ body: () throws(JobStoreError) -> Value) throws(JobStoreError) -> Value? {
         var backoff = StoreBackoff(consequence: "the daemon waits", log: log)

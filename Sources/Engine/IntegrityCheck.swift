@@ -65,8 +65,7 @@ extension Scheduler {
     }
 
     /// Checks that a request's cached blocks have the content that the index says, and that no other request refers to
-    /// the
-    /// block that is written next.
+    /// the block that is written next.
     private func checkSharing(of request: EngineRequest, isPrefilling: Bool) throws(IntegrityViolation) {
         guard case .running(let blocks, let cached) = request.phase else { return }
         // The keys and values of all tokens but the newest have been written.

@@ -11,13 +11,11 @@ import Platform
 ///   token budget, and its blocks leave the watermark free, which running requests grow into. When no request runs, the
 ///   watermark is ignored: every accepted request fits into the whole pool.
 /// - *Sharing.* A request takes the blocks of its longest cached prefix, as far as the device can begin after them. If
-///   the
-///   device can begin anywhere, the request copies the block of a partial hit. It computes the rest. Only full blocks
-///   are
-///   shared and at least the last token is computed, so no request writes into a block that another refers to. A block
-///   that is computed in a step cannot be shared before the next step, so a request that could then share it waits. It
-///   waits for an older request that is admitted in the step, so at most as often as there are older requests; newer
-///   requests that are admitted meanwhile overtake it.
+///   the device can begin anywhere, the request copies the block of a partial hit. It computes the rest. Only full
+///   blocks are shared and at least the last token is computed, so no request writes into a block that another refers
+///   to. A block that is computed in a step cannot be shared before the next step, so a request that could then share
+///   it waits. It waits for an older request that is admitted in the step, so at most as often as there are older
+///   requests; newer requests that are admitted meanwhile overtake it.
 /// - *Overtaking.* A request that does not fit may be overtaken by newer ones that do, at most `overtakingLimit` times
 ///   during a wait. Then no newer request is admitted before it, and the running requests drain until it fits.
 /// - *Preemption.* When a decode step needs a block and none is free, the newest running request is preempted. So the
@@ -77,8 +75,7 @@ struct Scheduler {
     /// Appends the next token of a running request.
     ///
     /// The step that produced it has written the keys and values of all earlier tokens; other requests may use them
-    /// from now
-    /// on.
+    /// from now on.
     mutating func append(_ token: Int32, to id: RequestID) {
         if limits.prefixSharing != .none { cacheBlocks(of: id) }
         requests[id]!.append(token)
@@ -177,16 +174,14 @@ extension Scheduler {
     }
 
     /// Whether the request may join the running ones: if the device has one set of sampling parameters for a step, all
-    /// rows
-    /// must have the same.
+    /// rows must have the same.
     private func mixes(_ request: EngineRequest) -> Bool {
         guard !limits.mixesSampling, let first = running.first else { return true }
         return SamplingSet(requests[first]!.sampling.token) == SamplingSet(request.sampling.token)
     }
 
     /// Allocates the request's blocks and admits it to the batch; `nil` if it does not fit now, or waits for a block
-    /// that is
-    /// computed in this step.
+    /// that is computed in this step.
     private mutating func admit(
         _ request: EngineRequest, budget: Int, computing: inout Set<BlockContent>
     ) -> PrefillRow? {
@@ -234,8 +229,7 @@ extension Scheduler {
 
 extension Scheduler {
     /// Allocates the block for the newest token of every running request, oldest first; preempts the newest request
-    /// when no
-    /// block is free.
+    /// when no block is free.
     private mutating func growRunning() -> (rows: [DecodeRow], preempted: [RequestID]) {
         var rows: [DecodeRow] = []
         var preempted: [RequestID] = []

@@ -5,8 +5,7 @@ public import Platform
 /// Generates tokens for many requests at once by continuous batching, on one executor.
 ///
 /// A state machine, driven by `step()`. It uses no clocks, threads, I/O or random numbers, so the same calls give the
-/// same
-/// steps. It is used by one thread at a time. `Scheduler` chooses the requests of a step.
+/// same steps. It is used by one thread at a time. `Scheduler` chooses the requests of a step.
 public final class TTEngine {
     private let executor: any StepExecutor
     private let stopConditions: StopConditions
@@ -75,8 +74,7 @@ public final class TTEngine {
     /// Removes every request, so that it can be run elsewhere or later, and frees all slots and blocks.
     ///
     /// After a device fault this returns the requests that were lost. The engine cannot be used after that, since the
-    /// state
-    /// of its executor is unknown. Without a fault it can still be used.
+    /// state of its executor is unknown. Without a fault it can still be used.
     /// - Returns: the requests that were in flight, oldest first.
     public func takeBackAll() -> [RequestID] {
         if begun != nil {
@@ -101,10 +99,8 @@ public final class TTEngine {
     /// Runs one step; `nil` if no request is in flight.
     ///
     /// If the executor's steps are async, the next step is begun before this returns, so that the device works while
-    /// the
-    /// caller handles the report. Requests that the caller then adds or cancels change the step after that; for a
-    /// cancelled
-    /// request, the running step gives no update.
+    /// the caller handles the report. Requests that the caller then adds or cancels change the step after that; for a
+    /// cancelled request, the running step gives no update.
     ///
     /// Once it has thrown, every further call throws the same fault.
     public func step() throws(DeviceFault) -> StepReport? {

@@ -34,8 +34,7 @@ public enum KVBlockCount {
     ///   - maxTokensAllUsers: the result of `MeshDevice.maxTokensAllUsers`; replaces the table.
     ///   - hasNullBlock: whether there is an additional block 0, which does not belong to the pool.
     /// - Throws: `ConfigurationError.keyValueCacheTooSmall` if the pool does not hold one sequence of `maxModelLen`
-    ///   tokens,
-    ///   unless that length may be lowered to fit.
+    ///   tokens, unless that length may be lowered to fit.
     public static func pool(
         _ configuration: CheckedConfiguration, model: String, bytesPerBlock: Int, availableBytes: Int?,
         maxTokensAllUsers limit: Int? = nil, hasNullBlock: Bool = false

@@ -44,8 +44,7 @@ public enum TTPlatform {
     }
 
     /// Checks the configuration against the loaded model's capabilities (TT contract §1.9), and completes what depends
-    /// on
-    /// them.
+    /// on them.
     ///
     /// - Throws: `ConfigurationError` if the configuration asks for what the model cannot do.
     public static func check(

@@ -123,8 +123,7 @@ final class TTModelRunner {
     }
 
     /// Whether the device can sample any of the rows at `slots`. If a step is sampled in one place, a single row that
-    /// the
-    /// device cannot sample moves all rows to the host.
+    /// the device cannot sample moves all rows to the host.
     private func canSampleOnDevice(_ slots: [Int]) -> Bool {
         if model.capabilities.deviceSamplingScope == .row { return true }
         return slots.allSatisfy { slot in batch.rows[slot].map(hostSamplingReason) == .some(nil) }

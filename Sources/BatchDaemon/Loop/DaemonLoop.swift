@@ -1,6 +1,5 @@
 // What a daemon does between sessions: chooses the next batch, decides when to wait or to give up. It has no threads
-// and
-// does not wait itself.
+// and does not wait itself.
 
 package import Logging
 import Platform
@@ -106,8 +105,7 @@ package struct DaemonLoop {
             throw .deviceRefuses(failure.description)
         case .deviceFailed(let failure, let finished, let failedSuspects):
             // A failure that was caused by a job does not count against the device. Bisection finds a job that always
-            // makes
-            // the device fail before the limit is reached.
+            // makes the device fail before the limit is reached.
             if finished > 0 { failures = 0 }
             if failedSuspects == 0 { failures += 1 }
             if failures >= settings.maxDeviceFailures {
@@ -140,8 +138,7 @@ extension DaemonLoop {
     }
 
     /// The error with which a batch's jobs must fail without another attempt at its model: too many attempts in a row
-    /// have
-    /// failed already, for another batch or because loading killed the daemon.
+    /// have failed already, for another batch or because loading killed the daemon.
     package func refusal(of batch: BatchID) throws(JobStoreError) -> JobError? {
         guard let trouble = try queue.store.batch(batch).modelTrouble, trouble.times >= settings.maxModelErrors else {
             return nil

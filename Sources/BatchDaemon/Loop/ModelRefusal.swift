@@ -38,8 +38,7 @@ struct RequestedModel {
     /// Its name.
     let name: String
     /// Whether it is the configured model, which the settings are for. If they do not fit it, no batch can run until
-    /// the
-    /// operator corrects them.
+    /// the operator corrects them.
     let isConfigured: Bool
     /// Whether the batch names it. A batch that takes any model is not refused because a configured name has no file.
     let isNamed: Bool

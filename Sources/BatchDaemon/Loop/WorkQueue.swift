@@ -108,8 +108,7 @@ final class WorkQueue {
     }
 
     /// The batch whose turn it is. Among batches of the same rank, those for the loaded model come first until the
-    /// model's
-    /// turn is over.
+    /// model's turn is over.
     private func claimable(_ loaded: ModelTurn?, at now: Milliseconds) throws(JobStoreError) -> ClaimableBatch? {
         guard let first = try store.claimableBatch(among: scope.ids, fitting: nil) else { return nil }
         guard let loaded, let model = first.model, model != loaded.model, now - loaded.since < modelTurnMS else {

@@ -92,9 +92,8 @@ struct ProgressMeter {
     }
 
     /// The milliseconds per token as a function of the mean length of the texts in batch slots: a least-squares line
-    /// through
-    /// the measurements between samples. Nil if the texts' lengths hardly changed, or no tokens arrived for a long
-    /// time.
+    /// through the measurements between samples. Nil if the texts' lengths hardly changed, or no tokens arrived for a
+    /// long time.
     private static func line(through samples: [Sample]) -> (slope: Double, at: (Double) -> Double)? {
         var points: [(length: Double, milliseconds: Double)] = []
         for (before, after) in zip(samples, samples.dropFirst()) {
@@ -129,8 +128,7 @@ extension ProgressMeter.InFlight {
 }
 
 /// Writes the progress of the batches in flight to the store about once a second. No job depends on it, so a failed
-/// write
-/// is not retried.
+/// write is not retried.
 struct ProgressReporter {
     /// Measures the jobs in flight.
     var meter = ProgressMeter()

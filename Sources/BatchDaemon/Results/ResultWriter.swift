@@ -30,8 +30,7 @@ enum WriterMessage: Sendable {
 /// Writes the results of one session. Its own thread runs `run()`; other threads send messages through `mailbox`.
 ///
 /// The device never waits for this thread. A job is no longer in flight once its result waits to be written. While a
-/// disk
-/// is full or the database is busy, results wait here and the write is retried: no job is lost or failed.
+/// disk is full or the database is busy, results wait here and the write is retried: no job is lost or failed.
 final class ResultWriter: @unchecked Sendable {
     /// Receives the messages of the session's threads.
     let mailbox: Mailbox<WriterMessage>
@@ -255,8 +254,7 @@ extension ResultWriter {
         do throws(JobStoreError) {
             try backoff.note(error)
             // Giving up is safe: the jobs still belong to this incarnation and will be requeued. So a stopping daemon
-            // waits
-            // no longer for a full disk than for running jobs.
+            // waits no longer for a full disk than for running jobs.
             guard isEnding, stop.isGraceOver(.milliseconds(settings.graceMS)) else {
                 retryDue = clock.steady + settings.storeRetryMS
                 change { $0.isWaitingForStore = true }

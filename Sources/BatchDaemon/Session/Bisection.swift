@@ -8,10 +8,8 @@ import StoreContract
 /// The first such fault is counted against each suspect. Suspects then run in groups of half the size, apart from other
 /// jobs. A group that succeeds is cleared; one that fails is halved again, without being counted. So an innocent job is
 /// blamed at most once, and only a job that fails alone is blamed again, until it has failed permanently. Jobs that
-/// were
-/// blamed in an earlier incarnation run alone at once. Several replicas divide a group between them; the size of the
-/// next
-/// group is then half of the faulty replica's batch.
+/// were blamed in an earlier incarnation run alone at once. Several replicas divide a group between them; the size of
+/// the next group is then half of the faulty replica's batch.
 ///
 /// The object is shared by the threads of a session.
 final class Bisection: @unchecked Sendable {
@@ -30,8 +28,7 @@ final class Bisection: @unchecked Sendable {
     }
 
     /// Sorts the suspects in the order in which they run: large groups first, so that all jobs are suspected before the
-    /// groups
-    /// become small. If a device fails with any job, no job fails permanently for it.
+    /// groups become small. If a device fails with any job, no job fails permanently for it.
     func sort(_ suspects: inout [ClaimedJob]) {
         lock.withLock {
             suspects.sort {

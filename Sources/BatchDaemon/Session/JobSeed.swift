@@ -3,8 +3,7 @@
 /// Seeds for requests without a `seed`.
 ///
 /// They are derived from the job's custom_id and line number. A retry after a crash, or another run of the same file,
-/// draws
-/// the same tokens; two lines with the same prompt draw different ones.
+/// draws the same tokens; two lines with the same prompt draw different ones.
 enum JobSeed {
     /// FNV-1a over the custom_id and the line number.
     static func derived(customID: String, line: Int64) -> UInt64 {

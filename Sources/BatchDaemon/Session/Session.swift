@@ -18,8 +18,7 @@ package enum SessionEnd {
     /// The model failed, not its device: its jobs were requeued and none was blamed.
     case modelFailed(EngineFailure)
     /// The device failed; its jobs were requeued. `finished` jobs of the session had ended before, and `failedSuspects`
-    /// jobs
-    /// failed because they had been in flight at too many such failures.
+    /// jobs failed because they had been in flight at too many such failures.
     case deviceFailed(EngineFailure, finished: Int, failedSuspects: Int)
 }
 
@@ -141,8 +140,7 @@ struct Session {
     }
 
     /// Disconnects from the engines, then ends the writer, so that all jobs are committed or requeued; returns how the
-    /// session
-    /// ended.
+    /// session ended.
     func close(
         after end: Result<SessionEnd, JobStoreError>, endWriter: () -> Void
     ) throws(JobStoreError) -> SessionEnd {

@@ -3,8 +3,7 @@
 /// A doubly linked list of free blocks: any block can be removed in constant time.
 struct FreeBlockQueue {
     /// Neighbours of each block. The last element is the ring's head and belongs to no block. The elements of a block
-    /// that
-    /// is not in the queue have no meaning.
+    /// that is not in the queue have no meaning.
     private var next: [Int32]
     private var previous: [Int32]
     /// Blocks in the queue.

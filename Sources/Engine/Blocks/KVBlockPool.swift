@@ -13,15 +13,11 @@ struct CachedPrefix: Equatable {
 /// The free blocks of the KV cache, the reference counts of the others, and the contents of full blocks.
 ///
 /// Requests whose prompts have a common prefix share its blocks. A block is free when its reference count is 0. A free
-/// block
-/// that is cached can be found until it is evicted. Blocks are allocated in this order: first free blocks that are not
-/// cached,
-/// the most recently freed first; then cached blocks, which are evicted, the one that has been free for longest first,
-/// and the
-/// end of a sequence before its beginning. But the device takes memory for a block when the block is first written:
-/// blocks that
-/// were never written are allocated after all cached blocks but the last `cachedReserve`. The same calls give the same
-/// blocks.
+/// block that is cached can be found until it is evicted. Blocks are allocated in this order: first free blocks that
+/// are not cached, the most recently freed first; then cached blocks, which are evicted, the one that has been free for
+/// longest first, and the end of a sequence before its beginning. But the device takes memory for a block when the
+/// block is first written: blocks that were never written are allocated after all cached blocks but the last
+/// `cachedReserve`. The same calls give the same blocks.
 struct KVBlockPool {
     /// Tokens in a block.
     let blockSize: Int
@@ -68,8 +64,7 @@ struct KVBlockPool {
     /// request.
     ///
     /// - Returns: the shared blocks, then the new ones; `nil`, without a change, if fewer than `reserve` blocks would
-    ///   stay
-    ///   free.
+    ///   stay free.
     mutating func allocate(_ count: Int, sharing shared: [Int32] = [], leaving reserve: Int = 0) -> [Int32]? {
         let free = shared.count { referenceCounts[Int($0)] == 0 }
         guard count + free + reserve <= freeCount else { return nil }
@@ -135,8 +130,7 @@ extension KVBlockPool {
     }
 
     /// The partial hit after a cached prefix of `tokens`: a cached block that begins with the tokens that follow, and
-    /// the number
-    /// of tokens that match, at most `limit`; `nil` if there is none.
+    /// the number of tokens that match, at most `limit`; `nil` if there is none.
     func findPartialHit(
         of tokens: [Int32], after cached: CachedPrefix, atMost limit: Int
     ) -> (block: Int32, count: Int)? {

@@ -24,8 +24,7 @@ struct BlockContent: Hashable {
 /// The cached blocks: full blocks, free or in use, that can be found by their contents.
 ///
 /// When a block is removed, the blocks that continue it become unreachable until they are removed too: its sequence
-/// gets a
-/// new id when it is seen again.
+/// gets a new id when it is seen again.
 struct PrefixIndex {
     /// A cached block.
     struct Entry {
@@ -48,8 +47,7 @@ struct PrefixIndex {
     func find(_ content: BlockContent) -> Entry? { entries[content] }
 
     /// Among the last 256 blocks that continue the sequence `prefix`, the block that begins with the most of `tokens`,
-    /// and the
-    /// number of these tokens; `nil` if no block begins with the first token.
+    /// and the number of these tokens; `nil` if no block begins with the first token.
     func findPartialHit(of tokens: ArraySlice<Int32>, after prefix: PrefixID) -> (block: Int32, count: Int)? {
         var best: (block: Int32, count: Int)?
         for block in (continuations[prefix] ?? []).suffix(256).reversed() {

@@ -5,8 +5,7 @@ import Platform
 /// A request in flight.
 ///
 /// Its life cycle: waiting → running → (preempted: waiting again →) removed. A request that has ended is no longer in
-/// the
-/// engine; its last `RequestUpdate` has the reason.
+/// the engine; its last `RequestUpdate` has the reason.
 struct EngineRequest {
     /// The phase of a request.
     enum Phase: Equatable {

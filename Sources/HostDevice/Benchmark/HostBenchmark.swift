@@ -56,8 +56,7 @@ public struct HostBenchmark {
     /// Loads the model and measures: with all threads, with all threads and a profile, and the scaling with one thread.
     ///
     /// Everything, including the limits, is measured in rounds and the median is used. On a shared machine a core may
-    /// be
-    /// faster for some milliseconds; without rounds, that would decide the comparison of two measurements.
+    /// be faster for some milliseconds; without rounds, that would decide the comparison of two measurements.
     ///
     /// - Parameter progress: receives a line before each part of the benchmark.
     /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.

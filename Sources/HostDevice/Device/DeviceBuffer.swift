@@ -32,8 +32,7 @@ final class DeviceBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     deinit { munmap(base, byteCount) }
 
     /// Makes the system provide the pages of elements `part` now, without changing their contents. Where it cannot
-    /// (Linux
-    /// before 5.14), they are provided when they are first written.
+    /// (Linux before 5.14), they are provided when they are first written.
     func takePages(_ part: Range<Int>) {
         guard !part.isEmpty else { return }
         let page = sysconf(Int32(_SC_PAGESIZE)), stride = MemoryLayout<Element>.stride

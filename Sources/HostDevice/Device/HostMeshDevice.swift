@@ -22,8 +22,7 @@ public final class HostMeshDevice: MeshDevice {
     ///     It is limited to the processors that they allow, with a warning.
     ///   - bindThreads: binds each thread of the pool to a core; one core is left for the calling thread.
     ///   - replica: one of several replicas has its own group of the cores. Its threads, and the calling thread from
-    ///     now
-    ///     on, stay on them.
+    ///     now on, stay on them.
     /// - Throws: `HostDeviceError`.
     public init(
         threads: Int? = nil, bindThreads: Bool = false, replica: Replica = .only

@@ -31,8 +31,7 @@ public struct HostPlatform: DevicePlatform {
     }
 
     /// Checks everything without reading the weights: settings, kernels, the mesh, the file's tensors, and whether the
-    /// free
-    /// memory holds one sequence of maximum length.
+    /// free memory holds one sequence of maximum length.
     public func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws {
         let checked = try TTPlatform.checkAndUpdateConfig(configuration, model: model, platform: traits)
         _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)

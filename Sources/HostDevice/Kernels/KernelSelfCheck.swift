@@ -22,8 +22,7 @@ enum KernelSelfCheck {
     }
 
     /// Products of quantised random weights: every tile's full and partial shapes, one row, rows that begin within a
-    /// tile,
-    /// and more groups than are unpacked at a time.
+    /// tile, and more groups than are unpacked at a time.
     private static func products(_ set: KernelSet, _ type: UInt32) throws -> [UInt32] {
         let (inputs, outputs, rows) = (1024, 40, 13)
         let blockBytes = [3: 20, 6: 22, 8: 34, 14: 210][type]!

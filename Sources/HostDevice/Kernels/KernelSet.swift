@@ -25,8 +25,7 @@ struct KernelSet: @unchecked Sendable {
     ///
     /// - Parameter passes: the self-check, which compares a set with the portable one.
     /// - Throws: `HostDeviceError.unknownInstructionSet` if the processor cannot run the set, `.failedSelfCheck` if the
-    ///   set
-    ///   computes other bits.
+    ///   set computes other bits.
     static func choose(
         named name: String? = nil, passes: (KernelSet) -> Bool = KernelSelfCheck.passes
     ) throws(HostDeviceError) -> KernelSet {

@@ -25,8 +25,8 @@ struct DecodeState: Equatable {
     }
 
     /// Applies a step's plan in the contract's order: sampling parameters, inputs. There is no random state to reset,
-    /// because
-    /// the random stream is counter-based. A step that continues changes the state in place and allocates nothing.
+    /// because the random stream is counter-based. A step that continues changes the state in place and allocates
+    /// nothing.
     ///
     /// - Throws: `DeviceFault`, without a change, if the plan continues from state that the device does not have.
     mutating func apply(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {

@@ -98,8 +98,8 @@ public final class HostLlamaModel: TTModel {
     }
 
     /// Takes memory for the first `warmTokens` tokens of every batch slot and runs some tokens through the model, so
-    /// that no
-    /// request pays for the first use of memory. With tracing, captures the decode steps of every number of rows.
+    /// that no request pays for the first use of memory. With tracing, captures the decode steps of every number of
+    /// rows.
     public func warmUp(_ plan: WarmUpPlan) throws(DeviceFault) {
         let forward = try readyForward("warm-up")
         guard plan.decodeBatchSize <= forward.outputRows else {
@@ -115,8 +115,7 @@ public final class HostLlamaModel: TTModel {
     }
 
     /// Throws if none of a few test tokens gives usable logits. A single token may fail: the embedding of a token that
-    /// was
-    /// never trained may be zeros.
+    /// was never trained may be zeros.
     private func checkAnswers(pageTableWidth: Int) throws(DeviceFault) {
         let last = Int32(parts.geometry.vocabulary - 1)
         var complaint = ""

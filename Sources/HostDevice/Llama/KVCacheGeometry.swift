@@ -24,16 +24,14 @@ struct KVCacheGeometry: Sendable, Equatable {
     /// Bytes of one block over all layers.
     var blockBytes: Int { layers * (keyBytes + valueBytes + 2 * scaleBytes) }
     /// Bytes of the whole cache, with some room after the last block for whole-vector reads; saturated, so that an
-    /// impossible
-    /// size is an error, not a crash.
+    /// impossible size is an error, not a crash.
     var totalBytes: Int {
         let (bytes, overflow) = blockBytes.multipliedReportingOverflow(by: blockCount)
         return overflow || bytes > Int.max / 2 ? Int.max : bytes + 256
     }
 
     /// The kernels' view of a layer. Memory holds all keys, then all values, then their scales. In each part a block's
-    /// layers
-    /// are adjacent, so that a few used blocks touch few pages.
+    /// layers are adjacent, so that a few used blocks touch few pages.
     func layer(_ index: Int, in memory: DeviceBuffer<UInt8>) -> hk_cache {
         let blocks = blockCount * layers
         let (keys, values) = (memory.base, memory.base + blocks * keyBytes)

@@ -6,10 +6,8 @@ import ModelFiles
 /// The frequency of each rotated pair of a head.
 ///
 /// Cosines and sines are computed for the tokens of a tile, not stored for every position, because a model file may
-/// claim
-/// any context length. Frequencies and angles are rounded to float, as Hugging Face transformers rounds them, so that
-/// the
-/// results agree at large positions.
+/// claim any context length. Frequencies and angles are rounded to float, as Hugging Face transformers rounds them, so
+/// that the results agree at large positions.
 struct RotaryFrequencies: Sendable {
     private let memory: DeviceBuffer<Float>
 

@@ -5,12 +5,10 @@ import Glibc
 import Synchronization
 
 /// A condition that threads wait for. Between the stages of a step a waiting thread still spins, so that continuing
-/// takes
-/// well under a microsecond and no lock. After a step it sleeps and leaves its core to other programs.
+/// takes well under a microsecond and no lock. After a step it sleeps and leaves its core to other programs.
 final class Doorbell: @unchecked Sendable {
     /// Checks of the condition before sleeping: 0.1 to 0.5 ms by processor, longer than a thread runs the last part of
-    /// a
-    /// stage.
+    /// a stage.
     private static let looks = 10_000
 
     private let sleepers = Atomic<Int>(0)

@@ -15,8 +15,7 @@ final class ThreadPool: @unchecked Sendable {
     private let prepare: (@Sendable (_ worker: Int) -> Void)?
     private var threads: [pthread_t] = []
     // The work and its run, a seqlock: `version` is odd while the two are being written, and a thread that reads the
-    // same
-    // even version before and after them has read a consistent pair.
+    // same even version before and after them has read a consistent pair.
     private let version = Atomic<UInt64>(0)
     private let work = Atomic<UInt>(0)
     private let run = Atomic<UInt64>(0)
@@ -26,8 +25,7 @@ final class ThreadPool: @unchecked Sendable {
     /// Starts `threadCount` − 1 threads.
     ///
     /// - Parameter prepare: called once on each started thread, to bind it to a core; never on the caller's thread,
-    ///   because
-    ///   threads that it starts would inherit the binding.
+    ///   because threads that it starts would inherit the binding.
     init(threadCount: Int, prepare: (@Sendable (_ worker: Int) -> Void)? = nil) {
         precondition(threadCount > 0)
         self.threadCount = threadCount

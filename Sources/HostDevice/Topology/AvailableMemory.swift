@@ -6,8 +6,7 @@ import Platform
 /// Reads the free memory.
 enum AvailableMemory {
     /// Seven eighths of the memory available to this process, so that the system does not start to swap; `nil` if the
-    /// system
-    /// does not report it.
+    /// system does not report it.
     static func forCache() -> Int? {
         var rooms = groups(read("/proc/self/cgroup") ?? "", root: "/sys/fs/cgroup")
         if let machine = machine(read("/proc/meminfo") ?? "") { rooms.append(machine) }

@@ -41,8 +41,7 @@ struct ProcessorGroup: Equatable, CustomStringConvertible {
 /// groups become unequal: a replica with fewer cores gets fewer jobs.
 ///
 /// hwloc divides a copy of the topology with one processor of each core: with all hyper-threads, it could give a core
-/// to
-/// two groups.
+/// to two groups.
 ///
 /// - Parameters:
 ///   - cores: the usable cores, each a list of its processors.

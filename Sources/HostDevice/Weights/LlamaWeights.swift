@@ -29,8 +29,7 @@ struct LlamaWeights: Sendable {
     ///
     /// - Parameter int8: packs each matrix for int8 activations if its element type supports them.
     /// - Throws: `ModelFileError` for a file that `LlamaTensors` refuses, that has an impossible norm, or that was
-    ///   changed
-    ///   meanwhile; `HostDeviceError.outOfMemory`.
+    ///   changed meanwhile; `HostDeviceError.outOfMemory`.
     init(_ file: GGUFFile, _ config: ModelConfig, int8: Bool, pool: ThreadPool) throws {
         let tensors = try LlamaTensors(file, config)
         embedding = tensors.embedding

@@ -19,12 +19,10 @@ public protocol DevicePlatform: Sendable {
     /// Opens the mesh that the configuration selects, for one of its replicas, as `model` needs it.
     ///
     /// Replicas are opened one after another, and each gets its own part of the machine's devices. The method is called
-    /// on
-    /// the thread that will use the device.
+    /// on the thread that will use the device.
     ///
     /// - Throws: `ConfigurationError` or the platform's own error, each with a message for the operator. `DeviceFault`
-    ///   if
-    ///   another attempt may succeed.
+    ///   if another attempt may succeed.
     func openMeshDevice(
         _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
     ) throws -> any MeshDevice

@@ -23,8 +23,7 @@ public protocol MeshDevice: AnyObject {
     /// Which steps run as traces if the configuration does not say; `nil` for the contract's default.
     var defaultTraceMode: TraceMode? { get }
     /// Maximum number of tokens of all rows together, by the boards' memory (TT contract §2.4); `nil` if the free
-    /// memory of
-    /// `availableKVCacheBytes` decides.
+    /// memory of `availableKVCacheBytes` decides.
     ///
     /// - Parameters:
     ///   - model: the model to be loaded.

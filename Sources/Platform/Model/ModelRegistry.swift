@@ -20,8 +20,7 @@ public struct ModelInitialization: Sendable {
     public var kvCacheDType: KVCacheDType?
 
     /// Initialises the model of `config`; by default with blocks of 16 tokens, all steps as traces, and the data type
-    /// of the
-    /// KV cache left to the model.
+    /// of the KV cache left to the model.
     public init(
         config: ModelConfig, maxBatchSize: Int, maxSequenceLength: Int, blockSize: Int = 16,
         optimizations: Optimizations?, traceMode: TraceMode = .all, kvCacheDType: KVCacheDType? = nil

@@ -11,8 +11,7 @@ public enum PrefixSharing: Sendable, Equatable {
 }
 
 /// The positions at which a device's attention can start. They depend on the number of padded tokens that it computes
-/// for
-/// the row, since a longer prefill runs in larger chunks.
+/// for the row, since a longer prefill runs in larger chunks.
 public struct PrefillAlignment: Sendable, Equatable {
     /// A rule for prefills of up to `length` padded tokens.
     public struct Step: Sendable, Equatable {
@@ -29,8 +28,7 @@ public struct PrefillAlignment: Sendable, Equatable {
     }
 
     /// The rules in ascending order of length; the last one also applies to all longer prefills. Not empty; multiples
-    /// are at
-    /// least 1.
+    /// are at least 1.
     public let steps: [Step]
 
     /// An alignment by `steps`; `nil` if there are none, the lengths do not ascend, or a length or multiple is below 1.

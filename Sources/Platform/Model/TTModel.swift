@@ -82,8 +82,7 @@ public enum DeviceDraws: String, Decodable, Sendable, Equatable {
     /// From a generator that takes no request's seed.
     case unseeded
     /// From its own generator, keyed by the request's seed and the token's position: tokens are reproducible on this
-    /// device
-    /// but differ from the host's.
+    /// device but differ from the host's.
     case byPosition = "by_position"
     /// From `SampleStream` with the request's seed: its tokens equal the host's.
     case sampleStream = "sample_stream"
@@ -96,8 +95,7 @@ public struct KVCacheShape: Sendable, Equatable {
     /// Tokens in a block.
     public var blockSize: Int
     /// There is an additional block 0, which no row owns. The unused entries of page tables name it, so what a device
-    /// writes
-    /// or reads through them does no harm.
+    /// writes or reads through them does no harm.
     public var hasNullBlock: Bool
 
     /// A pool of `blockCount` blocks of `blockSize` tokens.

@@ -31,8 +31,7 @@ public enum TokenSampler {
     }
 
     /// The token for `position` of its sequence, from the summaries of its logits' tiles: the same token as from the
-    /// logits
-    /// themselves.
+    /// logits themselves.
     ///
     /// - Parameters:
     ///   - tiles: the summaries of all tiles, with weights computed with the row's `weightScale`.

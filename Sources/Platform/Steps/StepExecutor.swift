@@ -9,8 +9,7 @@ public protocol StepExecutor: AnyObject {
     /// Prepares a step and starts it if it is async. `finish` must be called before the next step begins.
     func begin(_ step: ScheduledStep) throws(DeviceFault)
     /// Waits for the step that was begun and returns one output for each of its rows, in their order. A row that got no
-    /// token
-    /// leaves with the next step.
+    /// token leaves with the next step.
     func finish() throws(DeviceFault) -> [RequestOutput]
 }
 

@@ -4,8 +4,7 @@ package import Platform
 import Runtime
 
 /// Requests that have not ended, each with its client's ticket and its replica. A thread can wait here for a wake-up,
-/// for
-/// example when a request has ended.
+/// for example when a request has ended.
 package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
     private let lock = WaitingLock()
     private var requests: [RequestID: (ticket: Ticket, replica: Int)] = [:]

@@ -39,8 +39,7 @@ package struct Replicas<Ticket: Sendable>: Sendable {
     }
 
     /// Number of requests that may be submitted now; 0 until a replica has room for several, so that the client need
-    /// not poll
-    /// for every single one.
+    /// not poll for every single one.
     package var room: Int {
         let rooms = inFlight.loads.map { max(0, lookahead - $0) }
         return rooms.max()! >= max(1, lookahead / 4) ? rooms.reduce(0, +) : 0

@@ -11,8 +11,7 @@ package struct ModelFailure: Error, CustomStringConvertible {
         /// No file has the model's name.
         case name
         /// The model: its file, or the memory that it needs. `mayPass`: a later attempt may succeed without a change by
-        /// the
-        /// operator.
+        /// the operator.
         case model(mayPass: Bool)
         /// The settings do not fit the model.
         case settings(mayPass: Bool)

@@ -115,8 +115,7 @@ package final class ModelHost {
     }
 
     /// Starts the replicas one after another: devices must not be opened at the same time (TT contract §2.6), and the
-    /// first
-    /// start of a TT model writes converted weights, which the others read.
+    /// first start of a TT model writes converted weights, which the others read.
     private func startEngines(_ model: OpenedModel) throws(ModelFailure) -> [EngineThread] {
         var engines: [EngineThread] = []
         do {
@@ -142,8 +141,7 @@ package struct Connection<Ticket: Sendable> {
     /// The replicas that run the client's requests.
     package let replicas: Replicas<Ticket>
     /// Disconnects the client: requests in flight are reported as returned, and no reports follow. Returns requests
-    /// that no
-    /// engine will report because a fault had ended it.
+    /// that no engine will report because a fault had ended it.
     package let disconnect: () -> [RequestID]
 
     /// A connection that `disconnect` ends.
@@ -155,8 +153,7 @@ package struct Connection<Ticket: Sendable> {
 
 extension EngineConfiguration {
     /// The settings for a further replica when the first has `limits`: a request must have the same result on each, so
-    /// the
-    /// sizes no longer depend on the free memory.
+    /// the sizes no longer depend on the free memory.
     fileprivate func sized(like limits: StepLimits) -> EngineConfiguration {
         var settings = self
         settings.maxModelLen = maxModelLen == .fit ? .fitted(limits.maxModelLen) : maxModelLen

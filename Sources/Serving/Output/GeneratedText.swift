@@ -5,10 +5,8 @@ package import Tokenizers
 /// The growing text of one request.
 ///
 /// A stop string may begin in one token and end in another. If there are several, the one that is complete first ends
-/// the
-/// text, as if the text came byte by byte; of those that are complete at the same byte, the longest, so that the least
-/// text
-/// is left of the others.
+/// the text, as if the text came byte by byte; of those that are complete at the same byte, the longest, so that no
+/// part of it is left in the text.
 package struct GeneratedText: Sendable {
     private var detokenizer: Detokenizer
     private let stops: [(text: String, bytes: [UInt8])]

@@ -12,8 +12,7 @@ package struct GenerationInProgress: Sendable {
         /// It continues.
         case goesOn
         /// Its text has reached a stop string. If `engineGoesOn`, the engine has not ended the request and it must be
-        /// cancelled
-        /// there.
+        /// cancelled there.
         case endedByText(engineGoesOn: Bool)
         /// The engine has ended it.
         case ended

@@ -36,8 +36,7 @@ struct AttentionPlace: BitwiseCopyable, Equatable {
 /// Divides the units of a step, in order, into items of about equal cost; the same items for all layers.
 ///
 /// Short units are never divided; each span of a long unit belongs to one item. The partial results of a divided unit
-/// are
-/// joined in the order of the spans, so that the division does not change the result.
+/// are joined in the order of the spans, so that the division does not change the result.
 final class AttentionPlan {
     /// Items per thread: enough that threads finish at about the same time.
     private static let itemsOfThread = 16

@@ -55,8 +55,7 @@ public enum KernelKind: Int, CaseIterable, Sendable {
 /// Input activations of products, in the forms that the products take: at least one of the two.
 struct Activations: BitwiseCopyable {
     /// `width` floats a row; `nil` if all products take the int8 form, so that a thread holds the floats of a few rows
-    /// only
-    /// until they are converted.
+    /// only until they are converted.
     let values: UnsafeMutablePointer<Float>?
     let width: Int
     let quantized: hk_quantized?

@@ -23,8 +23,7 @@ struct TraceCapture {
     let logits: DeviceBuffer<Float>
 
     /// The stages of `rows` tokens through the layers, without the last layer's queries and what depends on them.
-    /// Afterwards
-    /// all keys and values are in the cache, and the last layer's input hidden states in the scratch memory.
+    /// Afterwards all keys and values are in the cache, and the last layer's input hidden states in the scratch memory.
     func layers(rows: Int) -> CapturedStages {
         var stages = CapturedStages()
         stages.add(.embed(embed()), count: rows, piece: 4)
@@ -220,8 +219,7 @@ extension TraceCapture {
     }
 
     /// The first products of a layer in `layers`: queries, keys and values; for the last layer only keys and values;
-    /// for a
-    /// model without layers, the output head.
+    /// for a model without layers, the output head.
     private func projections(_ index: Int) -> Projections {
         guard index < weights.layers.count else { return head }
         let layer = weights.layers[index]
