@@ -108,8 +108,7 @@ def prefix_alignment(
     if not rules.shares_prefixes:
         return []
     # Until 2026-08 the attention adapts its chunk to the start. The packages of contract 1 require whole blocks, and
-    # 256
-    # is the largest chunk of an attention.
+    # 256 is the largest chunk of an attention.
     return [[lengths[-1], math.lcm(block_size, 32 if rules.prefill_slots is PrefillSlots.IN_ORDER else 256)]]
 
 
