@@ -32,9 +32,8 @@ public struct Migration: Sendable {
     }
 }
 
-/// The migrations of the job store.
-public enum Migrations {
-    /// In the order in which they are applied. (SwiftPM drops the first digit of a resource's name.)
+extension Migration {
+    /// The migrations of the job store, in the order in which they are applied. (SwiftPM drops the first digit of a resource's name.)
     public static let all: [Migration] = [
         Migration(
             version: 1, name: "0001_jobs", bytes: PackageResources._001_jobs_sql, checksum: "4167a03e115b8bc2"),

@@ -1,4 +1,4 @@
-// The host benchmark's findings as tables.
+// The results of the host benchmark as tables.
 
 import HostDevice
 import Platform
@@ -22,7 +22,7 @@ extension MeasuredTable {
         return table
     }
 
-    /// What a benchmark of a model found.
+    /// The results of a model's benchmark.
     static func all(_ report: HostBenchmarkReport, model: String, optimizations: String) -> [MeasuredTable] {
         var tables = [
             Self.model(report, name: model, optimizations: optimizations), limits(report.limits),
@@ -130,7 +130,7 @@ extension MeasuredTable {
         [.number(step.seconds), .number(step.tokensPerSecond)]
     }
 
-    /// Prompts and their length, or rows and their context.
+    /// The number of prompts and their length, or the number of rows and their context.
     private static func cells(_ shape: StepMeasurement.Shape) -> [Value] {
         switch shape {
         case .prefill(let prompts, let length): [.count(prompts), .count(length)]

@@ -1,19 +1,19 @@
-// What `ttbatch bench` measures: the CPU's limits, a model's steps on it, and a model's perplexity.
+// The measurements of `ttbatch bench`: the CPU's limits, the steps of a model on it, and the model's perplexity.
 
 import HostDevice
 public import ModelFiles
 public import Platform
 
-/// A request that cannot be measured.
+/// The error for a measurement that cannot be made.
 public enum BenchmarkError: Error, Equatable, CustomStringConvertible {
-    /// A step needs a longer sequence than the model has.
+    /// A step needs a longer sequence than the model supports.
     case tooLong(positions: Int, model: String, longest: Int)
     /// The text has too few tokens for a perplexity.
     case tooShort(path: String, tokens: Int)
     /// The text cannot be read.
     case unreadable(path: String)
 
-    /// One line for a person.
+    /// One line for people.
     public var description: String {
         switch self {
         case .tooLong(let positions, let model, let longest):
@@ -31,16 +31,16 @@ public enum BenchmarkError: Error, Equatable, CustomStringConvertible {
 public struct MachineBenchmark {
     /// Steps to measure.
     public struct Steps: Sendable {
-        /// Rows of the decode steps.
+        /// The numbers of rows in decode steps.
         public var batchSizes: [Int]
-        /// Tokens in the cache when decoding begins.
+        /// The numbers of tokens in the cache when decoding starts.
         public var contexts: [Int]
-        /// Tokens of the prompts.
+        /// The lengths of the prompts, in tokens.
         public var promptLengths: [Int]
-        /// Rounds in which each is measured once.
+        /// The number of rounds. Each round measures everything once.
         public var rounds: Int
 
-        /// Steps as given: numbers from 1 up, at least one of each kind.
+        /// Makes a choice of steps. All numbers must be at least 1, with at least one of each kind.
         public init(batchSizes: [Int], contexts: [Int], promptLengths: [Int], rounds: Int) {
             self.batchSizes = batchSizes
             self.contexts = contexts
@@ -54,9 +54,9 @@ public struct MachineBenchmark {
     private let catalogue: ModelCatalogue
     let device: HostMeshDevice
 
-    /// Opens the CPU with the settings' threads.
+    /// Opens the CPU with the configured number of threads.
     ///
-    /// - Parameter model: the model to measure, by a name of `catalogue`.
+    /// - Parameter model: the name of the model to measure, in `catalogue`.
     /// - Throws: `HostDeviceError`.
     public init(_ engine: EngineConfiguration, model: String, in catalogue: ModelCatalogue) throws {
         self.engine = engine
@@ -68,23 +68,23 @@ public struct MachineBenchmark {
     /// The model's file.
     var entry: CatalogueEntry { get throws { try catalogue.resolve(model) } }
 
-    /// What could not be heeded of what was asked for.
+    /// Settings that could not be applied.
     public var warnings: [String] {
         let replicas = engine.dataParallelSize
         return device.warnings.map(\.description)
             + (replicas == 1 ? [] : ["data_parallel_size: one replica is measured, on the whole machine"])
     }
 
-    /// The limits alone, measured `rounds` times; no model is needed.
+    /// Measures only the limits, `rounds` times. No model is needed.
     ///
     /// - Throws: `HostDeviceError`.
     public func limits(rounds: Int) throws -> [MeasuredTable] {
         [.limits(try HostLimits(of: device, rounds: rounds))]
     }
 
-    /// The steps of the model.
+    /// Measures the steps of the model.
     ///
-    /// - Parameter progress: told what comes next.
+    /// - Parameter progress: called with the name of the next measurement.
     /// - Throws: `ModelLookupError`, `ModelFileError`, `BenchmarkError.tooLong`, `HostDeviceError`, `DeviceFault`.
     public func measure(_ steps: Steps, progress: (String) -> Void) throws -> [MeasuredTable] {
         let entry = try entry

@@ -1,29 +1,29 @@
-// Measurements as tables, for people and for programs alike: both see the same names.
+// Measurements as tables, for people and for programs.
 
-/// Like measurements, one a row.
+/// Measurements of one kind, one per row.
 public struct MeasuredTable: Sendable, Equatable {
-    /// What a column's numbers are, and so how people read them.
+    /// The kind of a column's numbers, which determines how they are printed for people.
     public enum Quantity: Sendable, Equatable {
         /// Text, or a count.
         case plain
         case seconds
-        /// Things a second.
+        /// A number per second.
         case rate
-        /// Operations or bytes a second; people read thousands of millions of them.
+        /// Operations or bytes per second, printed in units of 10⁹.
         case billionsPerSecond
-        /// A part of 1.
+        /// A fraction of 1.
         case share
-        /// A number that is near another.
+        /// A number that is compared with similar ones, so it needs more digits.
         case precise
     }
 
     /// A column.
     public struct Column: Sendable, Equatable {
-        /// For programs, for example `tokens_per_second`.
+        /// For programs, e.g. `tokens_per_second`.
         public let name: String
-        /// For people, for example `tok/s`.
+        /// For people, e.g. `tok/s`.
         public let heading: String
-        /// What its numbers are.
+        /// The kind of its numbers.
         public let quantity: Quantity
 
         init(_ name: String, _ heading: String, _ quantity: Quantity = .plain) {
@@ -40,13 +40,13 @@ public struct MeasuredTable: Sendable, Equatable {
         case number(Double)
     }
 
-    /// For programs, for example `decode`.
+    /// For programs, e.g. `decode`.
     public let name: String
     /// What was measured, for people.
     public let title: String
     /// The columns.
     public let columns: [Column]
-    /// As many cells as columns in each row.
+    /// The rows, each with one cell per column.
     public private(set) var rows: [[Value]] = []
 
     init(_ name: String, _ title: String, _ columns: [Column]) {

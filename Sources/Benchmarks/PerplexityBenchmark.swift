@@ -1,4 +1,4 @@
-// A model's perplexity on a text, with full and with reduced precision.
+// The perplexity of a model on a text, with full and with reduced precision.
 
 import Foundation
 import HostDevice
@@ -7,16 +7,16 @@ import Platform
 import Tokenizers
 
 extension MachineBenchmark {
-    /// Tokens of a window, unless the model's longest sequence is shorter.
+    /// The number of tokens in a window, unless the model's longest sequence is shorter.
     private static let window = 512
     private static let rows = 32
 
-    /// The perplexity of the text at `path` in both modes, and how often both would choose the same token.
+    /// Measures the perplexity of the text at `path` in both modes, and how often both would choose the same token.
     ///
-    /// The text's tokens are cut into windows of 512, the last one shorter. Nothing comes before a window; all its tokens
-    /// but the first are scored.
+    /// The tokens of the text are split into windows of 512; the last one is shorter. A window has no context before
+    /// it. All of its tokens but the first are scored.
     ///
-    /// - Throws: as `measure` does; `TokenizerError`, `BenchmarkError.unreadable`, `BenchmarkError.tooShort`.
+    /// - Throws: the errors of `measure`; `TokenizerError`, `BenchmarkError.unreadable`, `BenchmarkError.tooShort`.
     public func perplexity(path: String, progress: (String) -> Void) throws -> [MeasuredTable] {
         guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8)
         else { throw BenchmarkError.unreadable(path: path) }
@@ -44,7 +44,7 @@ extension MachineBenchmark {
     ) throws -> TokenScores {
         var engine = self.engine
         engine.tt.optimizations = optimizations
-        // What others are compared with is as exact as can be.
+        // The reference uses the highest precision that there is.
         if optimizations == .accuracy { engine.kvCacheDType = nil }
         engine.maxNumSeqs = Self.rows
         engine.maxModelLen = .tokens(length)

@@ -1,4 +1,4 @@
-// How fast the queue is on a disk: the store's own operations, on a database that is made for it and deleted.
+// The speed of the queue on a disk: the store's own operations, on a new database that is deleted afterwards.
 
 import Foundation
 import OpenAIFormats
@@ -6,41 +6,41 @@ import ResultExport
 import Runtime
 public import StoreContract
 
-/// What was measured.
+/// The results of the queue benchmark.
 public struct QueueMeasurement: Sendable {
-    /// Jobs that were stored a second, in drafts as `enqueue` writes them.
+    /// Jobs stored per second, in drafts as `enqueue` writes them.
     public var storedPerSecond = 0.0
-    /// Milliseconds of claims, ascending.
+    /// The times of claims in milliseconds, ascending.
     public var claimMS: [Double] = []
-    /// Jobs ended a second, in groups as large as the claims.
+    /// Jobs finished per second, in groups of the same size as the claims.
     public var finishedPerSecond = 0.0
-    /// Jobs a second that were claimed and ended, both in groups.
+    /// Jobs claimed and finished per second, both in groups.
     public var workedPerSecond = 0.0
-    /// Output lines a second, read and encoded.
+    /// Output lines read and encoded per second.
     public var exportedPerSecond = 0.0
-    /// From opening the database, with the last daemon dead, to the first claim.
+    /// Milliseconds from opening the database after a crash of the daemon to the first claim.
     public var restartMS = 0.0
-    /// The longest the write-ahead log has been.
+    /// The maximum size of the write-ahead log, in bytes.
     public var walBytes: Int64 = 0
-    /// The database at the end.
+    /// The size of the database at the end, in bytes.
     public var databaseBytes: Int64 = 0
 
-    /// The claim that is slower than so many of a hundred.
+    /// The time of claims at a percentile, 0 to 100.
     public func claimMS(percentile: Double) -> Double {
         claimMS.isEmpty ? 0 : claimMS[min(claimMS.count - 1, Int(Double(claimMS.count) * percentile / 100))]
     }
 }
 
-/// A store whose size on disk can be asked for.
+/// A store that can report its size on disk.
 public typealias BenchmarkedStore = DatabaseUpkeep & JobStore
 
 /// Measures a store.
 public struct QueueBenchmark: Sendable {
-    /// Jobs that are worked.
+    /// The number of jobs that are claimed and finished.
     public var jobs = 100_000
-    /// Jobs that had ended before, and jobs that wait all the time.
+    /// The number of jobs that have ended before, and of other jobs that stay pending.
     public var history = 0
-    /// Jobs in a claim, and in a group of ends.
+    /// The number of jobs in a claim and in a group of completions.
     public var group = 64
 
     private static let body = Array(
@@ -48,12 +48,12 @@ public struct QueueBenchmark: Sendable {
 
     private let open: @Sendable (String) throws -> any BenchmarkedStore
 
-    /// The defaults.
+    /// Makes a benchmark with the default sizes.
     ///
-    /// - Parameter open: opens the database at a path, and makes it where there is none.
+    /// - Parameter open: opens the database at a path; creates it if there is none.
     public init(open: @escaping @Sendable (String) throws -> any BenchmarkedStore) { self.open = open }
 
-    /// Makes a database at `path`, where none may be, and leaves it there.
+    /// Creates a database at `path`, where none may exist, and leaves it there.
     public func run(path: String) throws -> QueueMeasurement {
         var result = QueueMeasurement()
         do {
@@ -72,7 +72,7 @@ public struct QueueBenchmark: Sendable {
             result.walBytes = max(result.walBytes, try store.walBytes())
             lease.release()
         }
-        // The incarnation is open: what follows is the start after a death.
+        // The incarnation was not closed, so this measures a start after a crash.
         result.restartMS =
             try 1000
             * timed {
@@ -90,7 +90,7 @@ public struct QueueBenchmark: Sendable {
         return result
     }
 
-    /// Claims and ends `jobs` jobs, oldest batch first; with a history that is the batch which waited all the time.
+    /// Claims and finishes `jobs` jobs, the oldest batch first; with a history, that is the batch which stayed pending.
     private func measureWork(
         _ store: any BenchmarkedStore, _ life: Incarnation, _ result: inout QueueMeasurement
     ) throws {
@@ -144,7 +144,7 @@ public struct QueueBenchmark: Sendable {
                     NewJob(line: $0, customID: "job-\($0)", endpoint: "/v1/completions", body: Self.body)
                 })
             line += chunk
-            // As the daemon does meanwhile.
+            // The daemon does the same between groups.
             try store.maintain()
         }
         _ = try draft.commit(at: TimeSource.system.now)
@@ -159,7 +159,7 @@ public struct QueueBenchmark: Sendable {
             timings: JobTimings(queuedMS: 1, prefillMS: 1, decodeMS: 1, totalMS: 3))
     }
 
-    /// Output lines a second, of the first batch that has any.
+    /// Output lines per second, for the first batch that has any.
     private func export(_ store: any BenchmarkedStore) throws -> Double {
         let batch = try store.batch(BatchID(rawValue: 1))
         var lines = 0

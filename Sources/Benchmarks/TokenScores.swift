@@ -1,25 +1,27 @@
-// How well a model foresees given tokens.
+// The log probabilities that a model gives to known tokens.
 
 import Glibc
 import Platform
 
-/// What a model thinks of windows of tokens; each window stands alone, and its first token is not scored.
+/// The scores of windows of tokens. Windows are independent, and the first token of each is not scored.
 struct TokenScores {
-    /// Sum of the scored tokens' negative log probabilities, nats.
+    /// The sum of the negative log probabilities of the scored tokens, in nats.
     private(set) var negativeLogLikelihood = 0.0
-    /// The most probable token in the place of each scored one, window after window.
+    /// The most probable token at the position of each scored one, window by window.
     private(set) var best: [[Int32]]
 
-    /// Scored tokens.
+    /// The number of scored tokens.
     var count: Int { best.reduce(0) { $0 + $1.count } }
-    /// e to the mean of the negative log probabilities.
+    /// The exponential of the mean negative log probability.
     var perplexity: Double { exp(negativeLogLikelihood / Double(count)) }
 
-    /// Scores `windows`, some of them together as the rows of decode steps, whose tokens are given and not sampled.
+    /// Scores `windows`, several at once as the rows of decode steps. The tokens of the windows are fed instead of
+    /// sampled ones.
     ///
     /// - Parameters:
-    ///   - model: has a cache with these `blocks`, which are divided among the rows; each part holds any window.
-    ///   - rows: windows to score together.
+    ///   - model: must have a cache with these `blocks`. They are divided among the rows; each share must hold any
+    ///     window.
+    ///   - rows: the number of windows to score at once.
     init(
         of windows: [ArraySlice<Int32>], by model: any TTModel, rows: Int, blocks: Range<Int32>
     ) throws(DeviceFault) {
@@ -45,7 +47,7 @@ struct TokenScores {
                 pageTable: table, slots: Array(0..<group.count), sampling: sampling))
         add(first, of: group, windows, position: 0)
         for position in 1..<max(1, group.map { windows[$0].count - 1 }.max()!) {
-            // A window's last token foresees nothing that is scored: such rows are padding.
+            // The logits after a window's last token are not scored: such rows are padding.
             let isOn = group.map { position < windows[$0].count - 1 }
             try model.decodeForward(
                 DecodeBatch(
@@ -56,7 +58,7 @@ struct TokenScores {
         }
     }
 
-    /// Scores the tokens behind `position`.
+    /// Scores the tokens after `position`.
     private mutating func add(_ output: StepOutput, of group: Range<Int>, _ windows: [[Int32]], position: Int) {
         for (window, row) in zip(group, output.rows) {
             guard case .logits(let logits) = row, position + 1 < windows[window].count else { continue }
@@ -67,9 +69,9 @@ struct TokenScores {
     }
 }
 
-/// The log probabilities that logits mean, in double precision.
+/// The log probabilities of logits, in double precision.
 private struct LogSoftmax {
-    /// The first most probable token.
+    /// The most probable token; the first one if there are several.
     let best: Int32
     private let logits: [Float]
     private let logSum: Double

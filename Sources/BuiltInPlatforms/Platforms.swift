@@ -1,4 +1,4 @@
-// The platforms that this program was built with.
+// The platforms with which this program was built.
 
 import HostDevice
 public import Platform
@@ -6,8 +6,8 @@ import TTNNDevice
 public import TTNNSettings
 
 extension PlatformCatalogue {
-    /// Every platform that there is, best first: `device: auto` takes the first that has a device. That is Tenstorrent hardware
-    /// where there is any, else the CPU.
+    /// All platforms in order of preference: `device: auto` uses the first one with a device. That is Tenstorrent
+    /// hardware if there is any, else the CPU.
     ///
     /// - Parameter bridge: the `bridge:` section of the configuration.
     public static func all(_ bridge: BridgeConfiguration) -> PlatformCatalogue {

@@ -14,7 +14,7 @@ public struct EngineStatistics: Sendable, Equatable {
     public internal(set) var recomputedTokens = 0
     /// Total number of rows of all decode steps.
     public internal(set) var decodedRows = 0
-    /// Tokens generated, stop tokens included.
+    /// Outputs that steps gave to requests: tokens, stop tokens included, and outputs that are no token.
     public internal(set) var generatedTokens = 0
     /// Number of preemptions.
     public internal(set) var preemptions = 0

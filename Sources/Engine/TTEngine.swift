@@ -14,6 +14,8 @@ public final class TTEngine {
     private var arrivals = 0
     /// The step that was begun before the caller received the report of the last one.
     private var begun: Scheduler.Decision?
+    /// Requests that were cancelled since then. Their outputs of the step must not go to later requests with the same ids.
+    private var cancelledSinceBegin: Set<RequestID> = []
     private var fault: DeviceFault?
 
     /// An engine without requests.
@@ -69,7 +71,11 @@ public final class TTEngine {
     /// No update follows. Its slot and blocks are free for the next step that is begun.
     /// - Returns: whether it was in flight.
     @discardableResult
-    public func cancel(_ id: RequestID) -> Bool { scheduler.remove(id) != nil }
+    public func cancel(_ id: RequestID) -> Bool {
+        guard scheduler.remove(id) != nil else { return false }
+        if begun != nil { cancelledSinceBegin.insert(id) }
+        return true
+    }
 
     /// Removes every request, so that it can be run elsewhere or later, and frees all slots and blocks.
     ///
@@ -79,6 +85,7 @@ public final class TTEngine {
     public func takeBackAll() -> [RequestID] {
         if begun != nil {
             begun = nil
+            cancelledSinceBegin = []
             // The device must be idle before it is used for anything else; the output is dropped.
             do throws(DeviceFault) { _ = try executor.finish() } catch { fault = error }
         }
@@ -92,7 +99,7 @@ public final class TTEngine {
 
     private func remove(where isMeant: (RequestID) -> Bool) -> [RequestID] {
         let ids = scheduler.requests.values.filter { isMeant($0.id) }.sorted { $0.arrival < $1.arrival }.map(\.id)
-        for id in ids { scheduler.remove(id) }
+        for id in ids { cancel(id) }
         return ids
     }
 
@@ -115,6 +122,7 @@ public final class TTEngine {
             throw error
         }
         let report = report(decision, outputs)
+        cancelledSinceBegin = []
         if executor.runsStepsAsync {
             // A fault is thrown by the next call, because this step's report must be returned.
             do throws(DeviceFault) { try begin() } catch {}
@@ -149,15 +157,17 @@ extension TTEngine {
     /// Passes the outputs of a step to its requests; drops those of requests that were cancelled meanwhile.
     private func report(_ decision: Scheduler.Decision, _ outputs: [RequestOutput]) -> StepReport {
         precondition(outputs.count == decision.step.work.rowCount, "an executor answers for each row of a step once")
-        var report = StepReport(
-            kind: decision.step.work.kind, preempted: decision.preempted.filter { scheduler.requests[$0] != nil })
+        func isInFlight(_ id: RequestID) -> Bool {
+            scheduler.requests[id] != nil && !cancelledSinceBegin.contains(id)
+        }
+        var report = StepReport(kind: decision.step.work.kind, preempted: decision.preempted.filter(isInFlight))
         switch decision.step.work {
         case .prefill(let rows):
-            for (row, output) in zip(rows, outputs) where scheduler.requests[row.id] != nil {
+            for (row, output) in zip(rows, outputs) where isInFlight(row.id) {
                 report.updates.append(update(row.id, cachedTokens: row.computedTokens, output))
             }
         case .decode(let rows):
-            for (row, output) in zip(rows, outputs) where scheduler.requests[row.id] != nil {
+            for (row, output) in zip(rows, outputs) where isInFlight(row.id) {
                 report.updates.append(update(row.id, cachedTokens: 0, output))
             }
         }

@@ -1,16 +1,16 @@
-// Named places in the program at which a test makes it die, wait, or tell that it came by.
+// Named places in the program at which a test makes it die, wait or write a trace.
 //
-// They are in every build, and off unless TTBATCH_TEST_FAILPOINTS is set; then each costs a look at one variable that is nil.
+// They are in every build. Unless TTBATCH_TEST_FAILPOINTS is set, each costs only a test of one variable for nil.
 
 import Glibc
 import Synchronization
 
-/// A place at which the process may be told to die. `name` is only made when failpoints are on.
+/// A place at which a test can make the process die. `name` is evaluated only if failpoints are on.
 ///
 /// `TTBATCH_TEST_FAILPOINTS` is a comma-separated list of
-/// - `NAME@N=kill`: the process kills itself (SIGKILL) when it comes to NAME for the N-th time;
-/// - `NAME=pause:MS`: every time, it waits there for so many milliseconds;
-/// - `trace=FILE`: the name of every failpoint is appended to FILE when the process comes by.
+/// - `NAME@N=kill`: the process kills itself (SIGKILL) when it reaches NAME for the N-th time;
+/// - `NAME=pause:MS`: it waits there for MS milliseconds, every time;
+/// - `trace=FILE`: the name of every failpoint that the process reaches is appended to FILE.
 @inline(__always)
 public func failpoint(_ name: @autoclosure () -> String) {
     if let armed { armed.reach(name()) }
@@ -18,7 +18,7 @@ public func failpoint(_ name: @autoclosure () -> String) {
 
 private let armed: ArmedFailpoints? = getenv("TTBATCH_TEST_FAILPOINTS").map { ArmedFailpoints(String(cString: $0)) }
 
-/// What `TTBATCH_TEST_FAILPOINTS` asks for.
+/// The parsed value of `TTBATCH_TEST_FAILPOINTS`.
 private final class ArmedFailpoints: Sendable {
     private let kills: [String: Int]
     private let pauses: [String: UInt32]
@@ -48,7 +48,7 @@ private final class ArmedFailpoints: Sendable {
         self.trace = trace
     }
 
-    /// A test with a misspelt failpoint would pass for nothing.
+    /// A test with a misspelt failpoint would pass without testing anything.
     private static func refuse(_ entry: Substring) -> Never {
         let message = "TTBATCH_TEST_FAILPOINTS: \(entry): expected NAME@N=kill, NAME=pause:MS or trace=FILE\n"
         _ = message.withCString { Glibc.write(STDERR_FILENO, $0, strlen($0)) }

@@ -1,4 +1,4 @@
-// Which model a batch asks for, and whether a line's `model` means the same.
+// The model of a batch, and whether the `model` of a line refers to the same file.
 
 import ModelFiles
 import OpenAIFormats
@@ -6,25 +6,25 @@ import PromptFiles
 import Runtime
 import StoreContract
 
-/// The model of a batch: as asked for, else as the first valid line says, else as configured.
+/// The model of a batch: the requested one, else that of the first valid line, else the configured one.
 struct BatchModel {
-    /// The name that the batch remembers: what runs.
+    /// The name of the model that runs; stored with the batch.
     let name: String
-    /// What results call it, where a line does not call it otherwise.
+    /// The model name in results, unless a line uses another one.
     let shownName: String
     private let path: String
     private let catalogue: ModelCatalogue
     private let map: ModelMap
     private var verdicts: [String: Bool] = [:]
-    /// What results call it where a line names no model; nil: `shownName`.
+    /// The model name in results of lines without one; nil: `shownName`.
     private let unnamed: String?
-    /// Checks prompts against the file.
+    /// The check of prompts against the model file.
     let check: PromptCheck
 
-    /// The model must be there and readable, so that no night is lost to a name.
+    /// The model must exist and be readable, so that no night is lost because of a wrong name.
     ///
-    /// - Throws: `ModelLookupError`, `ModelFileError`, `TokenizerError`; `EnqueueError.unknownModel` where a line's name leads
-    ///   nowhere.
+    /// - Throws: `ModelLookupError`, `ModelFileError`, `TokenizerError`; `EnqueueError.unknownModel` if a line's name
+    ///   leads to no model.
     init(
         _ first: PromptFileLine, in file: String, _ options: Enqueuer.Options, _ catalogue: ModelCatalogue,
         now: Milliseconds
@@ -43,7 +43,7 @@ struct BatchModel {
             name = try catalogue.remembered(written ?? map.standard ?? options.defaultModel)
             path = try catalogue.resolve(name).path
         } catch {
-            // Where the name is the line's own, the line is told, and how it can run all the same.
+            // If the name comes from a line, the error names the line and how to run it.
             guard options.requestedModel == nil, let line, let asked = line.model else { throw error }
             throw EnqueueError.unknownModel(
                 LineError(file: file, line: line.lineNumber, problem: Self.unknown(asked, in: line, error)))
@@ -59,7 +59,7 @@ struct BatchModel {
         unnamed = own == shownName ? nil : own
     }
 
-    /// Whether a line may call the model `other`: another name of the same file is as good.
+    /// Whether a line may call the model `other`, which may be another name of the same file.
     mutating func isCalled(_ other: String) -> Bool {
         if let verdict = verdicts[other] { return verdict }
         let verdict = (try? catalogue.resolve(map[other] ?? other).path) == path
@@ -67,7 +67,7 @@ struct BatchModel {
         return verdict
     }
 
-    /// What the result of a line that calls the model `asked` calls it, where that differs from `shownName`.
+    /// The model name in the result of a line that asks for `asked`, if it differs from `shownName`.
     func ownName(_ asked: String?) -> String? {
         guard let asked else { return unnamed }
         let own = ModelCatalogue.shown(asked)
@@ -91,13 +91,13 @@ struct BatchModel {
             remedy: "run it on one that is with --map-model \(mapping) (or models: in the configuration); \(known)")
     }
 
-    /// What is said, once, of the lines that call the model `asked`.
+    /// The problem, reported once, of lines that ask for the model `asked`.
     func mismatch(_ asked: String, in line: PromptLine) -> RequestProblem {
         RequestProblem(
             code: .modelMismatch, place: .field(line.fieldPrefix + "model"), value: Excerpt.quoted(asked),
             complaint: "is not the model of this batch, \"\(name)\"",
             remedy:
                 "run it on this one with --map-model \("\(asked)=\(name)".quotedForShell), or put its prompts into a "
-                + "file of their own; told once for all lines that name it")
+                + "file of their own; reported once for all lines that name it")
     }
 }

@@ -1,23 +1,23 @@
-// Deadlines as people write them: an instant, a time of day, or a length of time from now.
+// Deadlines as users write them: a date and time, a time of day, or a duration from now.
 
 public import Foundation
 public import Runtime
 import StoreContract
 
-/// A text that is no deadline.
+/// The error for a text that is not a deadline.
 public struct InvalidDeadline: Error, Equatable, CustomStringConvertible {
-    /// What is wrong, with the remedy.
+    /// What is wrong, and what to write instead.
     public var description: String
 }
 
-/// Reads deadlines.
+/// Parses deadlines.
 public enum Deadline {
-    /// An instant in the future.
+    /// A time in the future.
     ///
     /// - Parameters:
     ///   - text: `2026-11-26 06:00`, with or without seconds, a `T` between, or a zone at the end (`Z`, `+01:00`); or
     ///     `06:00`, the next such time of day.
-    ///   - timeZone: that of texts without one.
+    ///   - timeZone: the zone of texts without one.
     public static func parse(
         time text: String, now: Milliseconds, timeZone: TimeZone = .current
     ) throws(InvalidDeadline) -> Milliseconds {

@@ -1,4 +1,4 @@
-// A draft while it is filled: valid lines, rejected lines, and what is wrong with them.
+// Fills a draft: valid lines, rejected lines, and their errors.
 
 import Dispatch
 import OpenAIFormats
@@ -6,13 +6,13 @@ import PromptFiles
 import StoreContract
 import Synchronization
 
-/// A draft that is being filled with lines, some thousands at a time.
+/// A draft that is being filled, some thousands of lines at a time.
 struct DraftFilling {
     private let writing: DraftWriting
     let file: String
     private var model: BatchModel
     let skipsInvalid: Bool
-    /// Errors to report at most; where lines are skipped, further ones are counted and recorded.
+    /// The maximum number of reported errors. If invalid lines are skipped, further ones are only counted and stored.
     let maxReported: Int
     let report: (LineError) -> Void
     private(set) var jobs = 0
@@ -21,9 +21,9 @@ struct DraftFilling {
     private var ranks = ClaimRanks()
     private var newJobs: [NewJob] = []
     private var newRejected: [RejectedLine] = []
-    /// Other models' names that were told.
+    /// The names of other models that were already reported.
     private var mismatches: Set<String> = []
-    /// Lines that have not been checked against the model, and the bytes of their bodies.
+    /// Lines that have not been checked against the model yet.
     private var taken: [PromptFileLine] = []
     private var takenBytes = 0
 
@@ -39,7 +39,7 @@ struct DraftFilling {
         self.report = report
     }
 
-    /// So many errors that the rest of the file need not be looked at.
+    /// Whether there are enough errors to stop reading the file.
     var hasEnoughErrors: Bool { !skipsInvalid && errors >= maxReported }
 
     mutating func take(_ line: PromptFileLine) throws(JobStoreError) {
@@ -48,7 +48,7 @@ struct DraftFilling {
         if taken.count >= 2000 || takenBytes >= 4 << 20 { try settle() }
     }
 
-    /// Has the lines that were taken checked, on every core, and written.
+    /// Checks the lines in `taken` on all cores, and writes them.
     private mutating func settle() throws(JobStoreError) {
         let lines = taken
         (taken, takenBytes) = ([], 0)
@@ -82,7 +82,7 @@ struct DraftFilling {
         }
     }
 
-    /// Has what is buffered written; once a line was wrong that may not be skipped, nothing more is written.
+    /// Writes the buffered lines. After an invalid line that must not be skipped, nothing is written any more.
     private mutating func flush() throws(JobStoreError) {
         let (group, groupRejected) = (newJobs, newRejected)
         (newJobs, newRejected) = ([], [])
@@ -92,7 +92,7 @@ struct DraftFilling {
         reject(try writing.append(group, rejected: groupRejected))
     }
 
-    /// Writes the rest. When it returns, all that was taken is in the draft.
+    /// Writes the rest. When it returns, the draft contains all lines that were taken.
     mutating func finish() throws(JobStoreError) {
         try settle()
         reject(try writing.finish())
@@ -102,7 +102,7 @@ struct DraftFilling {
         }
     }
 
-    /// Waits until nobody uses the draft any more, whatever became of what was being written.
+    /// Waits until the draft is no longer in use; errors of the last write are ignored.
     func abandon() { _ = try? writing.finish() }
 
     private mutating func reject(_ duplicates: [DuplicateCustomID]) {
@@ -112,7 +112,7 @@ struct DraftFilling {
         }
     }
 
-    /// - Parameter isTold: false for an error that was told of another line already.
+    /// - Parameter isTold: false if the same error was already reported for another line.
     private mutating func reject(_ line: Int, _ customID: String, _ lineErrors: [LineError], isTold: Bool = true) {
         if isTold {
             if errors < maxReported { lineErrors.forEach(report) }
@@ -137,7 +137,7 @@ struct DraftFilling {
 }
 
 extension Array where Element: Sendable {
-    /// `transform` of every element, on as many threads as there are cores.
+    /// Applies `transform` to every element, on one thread per core.
     fileprivate func concurrentMap<Result: Sendable>(_ transform: @Sendable (Element) -> Result) -> [Result] {
         let chunk = 64
         let parts = Mutex([Int: [Result]]())

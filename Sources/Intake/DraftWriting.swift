@@ -1,18 +1,19 @@
-// Storing on a thread of its own: while SQLite writes a group of lines, the next is read and checked.
+// Writes to the store on a thread of its own: while SQLite writes a group of lines, the next group is read and checked.
 
 import Dispatch
 import StoreContract
 
-/// Writes to a draft, one group behind. One thread calls it; until `finish` has returned, nobody else uses the draft.
+/// Writes groups to a draft, one behind the caller. Only one thread may call it; until `finish` has returned, no other
+/// code may use the draft.
 final class DraftWriting: @unchecked Sendable {
-    // Handed to and fro between the caller and the queue, which never run at once.
+    // Accessed alternately by the caller and by the queue, never at the same time.
     private let draft: any BatchDraft
     private var outcome: Result<[DuplicateCustomID], JobStoreError> = .success([])
     private let queue = DispatchQueue(label: "ttbatch.draft")
 
     init(_ draft: any BatchDraft) { self.draft = draft }
 
-    /// Begins to write a group, once the one before is written; returns that one's duplicates.
+    /// Starts to write a group after the previous one is written; returns the duplicates of the previous one.
     func append(_ jobs: [NewJob], rejected: [RejectedLine]) throws(JobStoreError) -> [DuplicateCustomID] {
         let duplicates = try finish()
         queue.async { [self] in

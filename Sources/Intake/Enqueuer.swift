@@ -1,4 +1,4 @@
-// From a prompt file to a stored batch: everything is validated, and stored as a whole or not at all.
+// Enqueues a prompt file as a batch: all lines are validated, and the file is stored as a whole or not at all.
 
 public import ModelFiles
 import OpenAIFormats
@@ -7,36 +7,36 @@ public import PromptFiles
 public import Runtime
 public import StoreContract
 
-/// What became of a file that was handed in.
+/// What an enqueue did with a file.
 public struct EnqueueReport: Sendable {
     /// The stored batch.
     public var batch: BatchID
-    /// The batch was there already, by its name; nothing was stored.
+    /// Whether a batch of that name existed already; then nothing was stored.
     public var existed = false
     /// Jobs that will run.
     public var jobs: Int
-    /// Lines that were recorded as failed jobs.
+    /// Lines that were stored as failed jobs.
     public var rejected: Int
     /// Blank lines, which are skipped.
     public var blankLines: Int
 }
 
-/// Why a file was not stored, although it and the store could be read and written.
+/// Why a file was not stored, other than errors of reading it and of the store.
 public enum EnqueueError: Error, CustomStringConvertible {
-    /// Lines are invalid; each was reported. `stoppedEarly` if the rest of the file has not been looked at.
+    /// Lines are invalid; each was reported. `stoppedEarly` is true if the rest of the file was not read.
     case invalidLines(file: String, errors: Int, stoppedEarly: Bool)
-    /// Invalid lines may be skipped, but there is no other.
+    /// Invalid lines may be skipped, but the file has no valid ones.
     case nothingValid(file: String, errors: Int)
-    /// So many lines, the first ones, all have the mistake of the first: it is the file's.
+    /// All of the first `lines` lines have the same error, so it is an error of the file.
     case sameMistake(LineError, lines: Int)
-    /// There is no line in it.
+    /// The file has no lines.
     case empty(file: String)
-    /// The first valid line names a model that is not there.
+    /// The first valid line names a model that does not exist.
     case unknownModel(LineError)
-    /// A name is mapped to a model that is not there.
+    /// A name is mapped to a model that does not exist.
     case unknownTarget(from: String, ModelLookupError)
 
-    /// One line for a person.
+    /// One line for people.
     public var description: String {
         switch self {
         case .invalidLines(let file, let errors, let stoppedEarly):
@@ -58,15 +58,18 @@ public enum EnqueueError: Error, CustomStringConvertible {
 }
 
 extension EnqueueError {
-    /// Whose fault an error of `Enqueuer.enqueue` is.
+    /// The kind of an error of `Enqueuer.enqueue` that the user can correct.
     public enum Fault: Sendable {
-        /// What was named is not there.
+        /// A file, model or batch that was named does not exist.
         case notFound
-        /// The input cannot be run as it is.
+        /// The input cannot be run.
         case input
     }
 
-    /// Whose fault `error` is; nil where the store's or the system's.
+    /// Whether `error` is of one line, and so begins with its file and line as compilers' messages do.
+    public static func isOfLine(_ error: any Error) -> Bool { error is LineError }
+
+    /// The kind of `error`; nil if it is a fault of the store or the system.
     public static func fault(of error: any Error) -> Fault? {
         switch error {
         case EnqueueError.unknownTarget: .notFound
@@ -77,38 +80,38 @@ extension EnqueueError {
     }
 }
 
-/// Puts prompt files into the store, in one pass with flat memory.
+/// Stores prompt files as batches, in one pass with bounded memory.
 public struct Enqueuer {
-    /// Throws if a model could not be run.
+    /// Throws if the model cannot be run.
     public typealias ModelCheck = (ModelConfig) throws -> Void
 
-    /// How to treat the files.
+    /// Options of an enqueue.
     public struct Options {
-        /// Invalid lines are recorded as failed jobs, and the others run.
+        /// Whether invalid lines are stored as failed jobs, and the others run.
         public var skipsInvalid = false
-        /// Reading ends after this many errors; with `skipsInvalid` no more than these are reported, and all are recorded.
+        /// Reading stops after this many errors. With `skipsInvalid` only that many are reported, and all are stored.
         public var maxErrors = 100
-        /// The model that was asked for by flag or environment; lines may name no other.
+        /// The model requested by option or environment; lines must not name another one.
         public var requestedModel: String?
-        /// Models that run in place of those that lines name.
+        /// Models that run instead of those that lines name.
         public var modelMap = ModelMap()
-        /// The model of files that name none.
+        /// The model for files that name none.
         public var defaultModel: String
-        /// A name for the batch that no other has; only for a single file.
+        /// The batch's unique name; only for a single file.
         public var name: String?
-        /// If there is a batch of that name already, it is reported, and nothing is stored.
+        /// Whether an existing batch of that name is reported as success, and nothing is stored.
         public var ifNotExists = false
         /// The batches' priority.
         public var priority = BatchPriority.normal
-        /// The engine that will run the files as far as is known: its `max_model_len` bounds prompts.
+        /// The engine that will run the files, as far as known: its `max_model_len` limits prompts.
         public var engine = EngineConfiguration()
         /// When jobs that have not been claimed expire.
         public var deadline: Milliseconds?
 
-        /// Asked of each file's model before anything of the file is stored; what it throws refuses the file.
+        /// Called for each file's model before anything of the file is stored. If it throws, the file is rejected.
         public var check: ModelCheck = { _ in }
 
-        /// Options with the configured model.
+        /// Makes options with the configured model.
         public init(defaultModel: String) { self.defaultModel = defaultModel }
     }
 
@@ -117,7 +120,7 @@ public struct Enqueuer {
     private let options: Options
     private let clock: TimeSource
 
-    /// An enqueuer for `store`; models are looked up in `catalogue`.
+    /// Makes an enqueuer for `store`; `catalogue` finds the models.
     public init(store: any JobStore, catalogue: ModelCatalogue, options: Options, clock: TimeSource = .system) {
         self.store = store
         self.catalogue = catalogue
@@ -125,13 +128,14 @@ public struct Enqueuer {
         self.clock = clock
     }
 
-    /// Validates and stores files in one pass each (`-` is standard input): all of them, or none.
+    /// Validates and stores files in one pass each (`-` is standard input). All of them are stored, or none.
     ///
-    /// After an invalid file the others are looked at too, so that one call tells every error.
+    /// After an invalid file the others are still checked, so that one call reports every error.
     ///
-    /// - Parameter report: is given every error of every line, and why a file was not stored, but for the last.
-    /// - Throws: the last unfit file's `EnqueueError`, `PromptFileError`, `ModelLookupError`, `ModelFileError` or
-    ///   `JobStoreError` (`.nameTaken`).
+    /// - Parameter report: called with every error of every line, and with the error of every file that was not stored
+    ///   except the last.
+    /// - Throws: the `EnqueueError`, `PromptFileError`, `ModelLookupError`, `ModelFileError` or `JobStoreError`
+    ///   (`.nameTaken`) of the last file with an error.
     public func enqueue(paths: [String], report: @escaping (any Error) -> Void) throws -> [EnqueueReport] {
         precondition(options.name == nil || paths.count == 1, "a name is one batch's")
         if let name = options.name, let batch = try store.batch(named: name) {
@@ -146,7 +150,7 @@ public struct Enqueuer {
             }
         }
         if let failure {
-            // A draft that cannot be deleted now, on a full disk perhaps, is swept later: it has no owner then.
+            // If a draft cannot be deleted now, e.g. on a full disk, it has no owner later and is swept.
             for (draft, _) in drafts { try? draft.discard() }
             throw failure
         }
@@ -155,7 +159,7 @@ public struct Enqueuer {
                 _ = try draft.commit(at: clock.now)
                 return report
             } catch .nameTaken(let name, let batch) {
-                // Somebody else was quicker.
+                // Another process has committed a batch of that name meanwhile.
                 try? draft.discard()
                 return try existing(batch, name)
             }
@@ -167,7 +171,7 @@ public struct Enqueuer {
         return EnqueueReport(batch: batch, existed: true, jobs: 0, rejected: 0, blankLines: 0)
     }
 
-    /// The file as a draft that is complete and not committed.
+    /// Makes a complete draft of the file, not committed yet.
     private func fill(
         from path: String, _ report: @escaping (any Error) -> Void
     ) throws -> (draft: any BatchDraft, report: EnqueueReport) {
@@ -208,7 +212,7 @@ public struct Enqueuer {
         return (draft, summary)
     }
 
-    /// The first line's error, if all of many lines are no JSON for the same reason.
+    /// The error of the first line, if all of many lines are no JSON for the same reason.
     private static func sameMistake(_ lines: [PromptFileLine]) -> LineError? {
         guard lines.count >= 10, case .invalid(let first) = lines[0] else { return nil }
         let problem = first.errors[0].problem
@@ -221,8 +225,8 @@ public struct Enqueuer {
         return isSame ? first.errors[0] : nil
     }
 
-    /// The first line that is valid, and those before it: only a valid one tells which model the file is for. Of a file
-    /// that begins with very many bad lines, only so many are looked at.
+    /// The first valid line and the lines before it: only a valid line shows the model of the file. If a file starts
+    /// with very many invalid lines, the search stops after some.
     private func linesUpToFirstValid(_ reader: PromptFileReader) throws(PromptFileError) -> [PromptFileLine] {
         var lines: [PromptFileLine] = []
         while lines.count < 1000, let line = try reader.next() {

@@ -1,16 +1,16 @@
-// Models that run in place of those that a file's lines name: `--map-model gpt-4o-mini=smollm2`.
+// Models that run instead of those named in a file: `--map-model gpt-4o-mini=smollm2`.
 
-/// Which model runs for a name in a request. Results keep the request's name.
+/// Maps model names in requests to the models that run. Results keep the name of the request.
 public struct ModelMap: Sendable, Equatable {
-    /// By names without capitals.
+    /// The mapped models, by lower-case name.
     private var meanings: [String: String] = [:]
-    /// For every other name, and for lines without one: `*=TO`.
+    /// The model for every other name, and for lines without one: `*=TO`.
     public private(set) var standard: String?
 
-    /// A map of nothing.
+    /// Makes an empty map.
     public init() {}
 
-    /// Reads `FROM=TO` and `*=TO`.
+    /// Parses `FROM=TO` and `*=TO`.
     public init(parsing entries: [String]) throws(InvalidModelMap) {
         for entry in entries {
             guard let equals = entry.firstIndex(of: "=") else { throw .form(entry) }
@@ -22,25 +22,25 @@ public struct ModelMap: Sendable, Equatable {
         }
     }
 
-    /// The model that runs for `name`; nil: the one of that name.
+    /// The model that runs for `name`; nil: the model of that name.
     public subscript(name: String) -> String? { meanings[name.lowercased()] ?? standard }
 
-    /// Every model that the map leads to.
+    /// Every model to which the map leads.
     var targets: [(from: String, to: String)] {
         (meanings.map { ($0.key, $0.value) } + (standard.map { [("*", $0)] } ?? [])).sorted { $0.0 < $1.0 }
     }
 }
 
-/// A `--map-model` that cannot be read.
+/// A `--map-model` that cannot be parsed.
 public enum InvalidModelMap: Error, Equatable, CustomStringConvertible {
     case form(String)
     case twice(String)
 
-    /// One line for a person.
+    /// One line for people.
     public var description: String {
         switch self {
         case .form(let entry):
-            "\(entry): expected FROM=TO, e.g. gpt-4o-mini=smollm2-135m-instruct, or *=TO for whatever lines name"
+            "\(entry): expected FROM=TO, e.g. gpt-4o-mini=smollm2-135m-instruct, or *=TO for all other names"
         case .twice(let from):
             "\(from) is mapped twice; keep one"
         }

@@ -1,5 +1,5 @@
-// What a model's file tells about a prompt before anything is stored: whether its template takes the chat, and whether the
-// prompt leaves room for an answer. The run checks the same again, with what its device allows.
+// Checks of a prompt that need the model's file, before anything is stored: whether the template accepts the chat, and
+// whether the prompt leaves room for an answer. They are repeated when the job runs, with the limits of the device.
 
 import ModelFiles
 import OpenAIFormats
@@ -15,8 +15,8 @@ struct PromptCheck: Sendable {
     private let bounds: PromptBounds
     private let now: Milliseconds
 
-    /// - Parameter now: the time of enqueuing, which templates print.
-    /// - Throws: where the file has no tokenizer that can be used.
+    /// - Parameter now: the time of the enqueue, which templates print.
+    /// - Throws: if the file has no usable tokenizer.
     init(
         _ file: GGUFFile, _ model: ModelConfig, _ engine: EngineConfiguration, now: Milliseconds
     ) throws {
@@ -27,7 +27,7 @@ struct PromptCheck: Sendable {
         self.now = now
     }
 
-    /// What is wrong with a line's prompt.
+    /// The problems of a line's prompt.
     func problems(of line: PromptLine) -> [RequestProblem] {
         do {
             try check(line.request.prompt)
@@ -62,6 +62,6 @@ struct PromptCheck: Sendable {
 }
 
 extension RequestBody.Prompt {
-    /// The request's field that it stands in.
+    /// The field of the request that contains it.
     fileprivate var field: String { if case .chat = self { "messages" } else { "prompt" } }
 }

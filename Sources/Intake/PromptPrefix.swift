@@ -1,21 +1,21 @@
-// How a prompt begins, as numbers that are equal for prompts that begin alike.
+// Hashes of prompt prefixes, equal for prompts with a common prefix.
 
 import OpenAIFormats
 import PromptFiles
 
-/// Hashes of a prompt's beginning. They hold for one process, and may rarely be equal for unlike prompts.
+/// Hashes of the prefixes of a prompt. They are valid in one process, and in rare cases equal for different prefixes.
 struct PromptPrefix: Hashable {
-    /// Of the first `shortLength` bytes.
+    /// The hash of the first `shortLength` bytes.
     let short: Int
-    /// Of the first `longLength` bytes, or of the whole prompt where it is shorter.
+    /// The hash of the first `longLength` bytes, or of the whole prompt if it is shorter.
     let long: Int
 
-    /// About one KV block of text: less cannot be shared. A block of token ids is as long.
+    /// About one KV block of text; a shorter prefix cannot be shared. For token ids it is the length of a block.
     static let shortLength = 64
-    /// Far enough to tell long system prompts and few-shot templates apart, and short enough to cost nothing.
+    /// Long enough to distinguish long system prompts and few-shot templates, and short enough to be cheap.
     static let longLength = 1024
 
-    /// `nil` where the prompt is shorter than `shortLength`.
+    /// Returns nil if the prompt is shorter than `shortLength`.
     init?(_ prompt: RequestBody.Prompt) {
         var hasher = PrefixHasher()
         switch prompt {
@@ -32,7 +32,7 @@ struct PromptPrefix: Hashable {
 /// Hashes the first bytes of a prompt.
 private struct PrefixHasher {
     var hash = Hasher()
-    /// The hash of the first `shortLength` bytes, once there are so many.
+    /// The hash of the first `shortLength` bytes, once that many were added.
     private(set) var short: Int?
     private var length = 0
 

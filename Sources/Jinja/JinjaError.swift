@@ -1,4 +1,4 @@
-// What goes wrong in a template: one error type for parsing and for rendering.
+// Errors of templates: one type for parsing and for rendering.
 
 /// Why a template could not be parsed or rendered.
 public struct JinjaError: Error, Sendable, Hashable, CustomStringConvertible {
@@ -6,15 +6,16 @@ public struct JinjaError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Kind: String, Sendable, Hashable {
         /// The template does not parse.
         case syntax = "syntax error"
-        /// The template uses a construct, filter or test that chat templates do not have (`import`, `extends`, …).
+        /// The template uses a construct, filter or test that is not supported because chat templates do not use it
+        /// (`import`, `extends`, …).
         case unsupported = "unsupported construct"
         /// An undefined value was used for more than printing or testing.
         case undefined = "undefined value"
-        /// An operation does not exist for the types it was given.
+        /// An operation is not defined for the types of its operands.
         case type = "type error"
         /// A value is out of range, cannot be converted, or a number overflowed or was divided by zero.
         case value = "value error"
-        /// The sandbox forbids it: internal attributes, and methods that change a list or dict.
+        /// The sandbox forbids an operation: access to internal attributes, and methods that change a list or dict.
         case security = "forbidden by the sandbox"
         /// A limit on work, output or nesting was reached (see ``RenderLimits``).
         case limit = "limit reached"
@@ -26,7 +27,7 @@ public struct JinjaError: Error, Sendable, Hashable, CustomStringConvertible {
     public let kind: Kind
     /// What happened, for a person.
     public let message: String
-    /// The template line, counted from 1; 0 where no line applies.
+    /// The line of the template, from 1; 0 if the error has no line.
     public internal(set) var line: Int
 
     init(_ kind: Kind, _ message: String, line: Int = 0) {

@@ -1,6 +1,6 @@
-// The values that a caller hands to a template: JSON's types, with the order of keys kept.
+// The values that a caller passes to a template: JSON's types, with the order of keys kept.
 
-/// A template variable: JSON's data model, except that integers and floats stay apart as they do in Python.
+/// A template variable: JSON's data model, except that integers and floats are different types, as in Python.
 public indirect enum JinjaValue: Sendable {
     /// Python's `None`, JSON's `null`.
     case null
@@ -9,11 +9,11 @@ public indirect enum JinjaValue: Sendable {
     case float(Double)
     case string(String)
     case array([JinjaValue])
-    /// Members in order; of members with equal keys the last one counts.
+    /// Members in order. If keys are equal, the last member counts.
     case object([(key: String, value: JinjaValue)])
-    /// A user's string in pieces, each to be found again in what is rendered by its mark.
+    /// A user's string in pieces. The mark of each piece identifies it in the rendering.
     case pieces([(text: String, mark: Int)])
-    /// A user's value, all strings and keys of which have this mark, unless they have one of their own.
+    /// A user's value with a mark for all of its strings and keys, except those that have a mark of their own.
     case marked(JinjaValue, Int)
 }
 

@@ -1,4 +1,4 @@
-// What a render takes from outside the template and its variables: the time, the limits, which variables are data.
+// The inputs of a render besides the template and its variables: the time, the limits, and which variables are data.
 
 /// A point in time and the zone to show it in; `strftime_now` formats it.
 public struct WallClockTime: Sendable, Hashable {
@@ -7,7 +7,7 @@ public struct WallClockTime: Sendable, Hashable {
     /// Seconds to add to UTC to get local time.
     public var secondsFromUTC: Int
 
-    /// A time, by default shown in UTC.
+    /// Makes a time; its zone is UTC by default.
     public init(secondsSinceEpoch: Int, secondsFromUTC: Int = 0) {
         self.secondsSinceEpoch = secondsSinceEpoch
         self.secondsFromUTC = secondsFromUTC
@@ -21,20 +21,20 @@ public struct RenderLimits: Sendable, Hashable {
     /// Bytes of text that one string, or the output, may hold.
     public var textBytes = 64 << 20
 
-    /// The default limits: far above what any chat template needs.
+    /// The default limits, far above what any chat template needs.
     public init() {}
 }
 
 /// Everything a render needs besides the template and its variables.
 public struct RenderEnvironment: Sendable {
-    /// The clock behind `strftime_now`. Without one, `strftime_now` is undefined, as in an engine that lacks it.
+    /// The clock for `strftime_now`. If it is nil, `strftime_now` is undefined, as in an engine that lacks it.
     public var now: (@Sendable () -> WallClockTime)?
     /// Context variables whose strings (keys too) have origin `.data`; all others are `.template`.
     public var dataVariables: Set<String> = ["messages", "tools", "documents"]
-    /// Bounds on a render.
+    /// The limits of a render.
     public var limits = RenderLimits()
 
-    /// An environment with this clock and the default limits.
+    /// Makes an environment with the default limits.
     public init(now: (@Sendable () -> WallClockTime)? = nil) {
         self.now = now
     }

@@ -1,10 +1,10 @@
-// What a template wrote, and what became of the marked texts that it was given.
+// The output of a template, and what it did with the marked texts.
 
 /// A rendered template.
 public struct Rendering: Sendable {
     private let text: Text
-    /// Characters that are not written because the template names them as what to leave out of texts (`replace`, `strip`,
-    /// `split`), by mark: a switch such as `/no_think`, a markup.
+    /// Characters that are not in the output because the template names them as text to leave out (`replace`, `strip`,
+    /// `split`), by mark: a switch such as `/no_think`, or markup.
     public let removedCharacters: MarkCounts
 
     init(_ text: Text, removedCharacters: MarkCounts) {
@@ -15,18 +15,19 @@ public struct Rendering: Sendable {
     /// Bytes of the text in UTF-8.
     public var utf8Count: Int { text.utf8Count }
 
-    /// The text in runs of one origin: what the template wrote, and what came from the conversation.
+    /// The text in runs of one origin: the template, or the conversation.
     public var segments: [Segment] { text.segments }
 
-    /// Characters other than white space that were written, by the mark of the text that they are from.
+    /// Characters in the output other than white space, by the mark of the text from which they come.
     ///
-    /// A template may change a text (case, escapes), so that there are more than the text has; fewer are there only where
-    /// some were left out.
+    /// A template may change a text (case, escapes), so there can be more of them than the text has. There are fewer
+    /// only if some were left out.
     public var writtenCharacters: MarkCounts { text.visibleCharacters }
 
     /// The rendering up to the last text with `mark`; nil if there is none.
     ///
-    /// The marked text ends in a space. Where the template trimmed that, it would have trimmed what is before it too.
+    /// The marked text must end in a space. If the template trimmed that, it would have trimmed the text before it,
+    /// too.
     public func cut(before mark: Int) -> Rendering? {
         var end: Int?
         var isTrimmed = false

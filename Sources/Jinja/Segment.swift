@@ -1,11 +1,11 @@
-// Where a piece of rendered text came from. A tokenizer parses control tokens only in `.template` segments, so a
-// user who writes `<|im_start|>` in a message cannot forge a turn.
+// The origin of a piece of rendered text. A tokenizer parses control tokens only in `.template` segments, so a user who
+// writes `<|im_start|>` in a message cannot forge a message boundary.
 
-/// The author of a piece of rendered text.
+/// The origin of a piece of rendered text.
 public enum Origin: UInt8, Sendable, Hashable {
     /// Written by the template itself, or by a trusted variable such as `bos_token`.
     case template
-    /// Came out of message content, tool definitions or documents.
+    /// From message content, tool definitions or documents.
     case data
 }
 
@@ -13,10 +13,10 @@ public enum Origin: UInt8, Sendable, Hashable {
 public struct Segment: Sendable, Hashable {
     /// The text; never empty.
     public let text: String
-    /// Who wrote it.
+    /// Its origin.
     public let origin: Origin
 
-    /// A run of `text` written by `origin`.
+    /// Makes a run of `text`, which must not be empty.
     public init(text: String, origin: Origin) {
         self.text = text
         self.origin = origin

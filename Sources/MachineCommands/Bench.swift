@@ -1,4 +1,4 @@
-// `ttbatch bench`: how fast this machine is with a model, and how near to what it can do at most.
+// `ttbatch bench`: measures the speed of a model on this machine, and compares it with the machine's limits.
 
 package import ArgumentParser
 import Benchmarks
@@ -62,7 +62,8 @@ package struct Bench: ParsableCommand {
 
     package init() {}
 
-    /// What is measured where the options, which other measurements refuse, are not given.
+    /// The defaults of options. Measurements that do not use an option reject it, so the options themselves have no
+    /// defaults.
     private enum Defaults {
         static let batchSizes = NumberList([1, 2, 4, 8, 16, 32, 64])
         static let contexts = NumberList([128])
@@ -123,7 +124,7 @@ package struct Bench: ParsableCommand {
     }
 }
 
-/// Numbers with commas between them.
+/// Comma-separated numbers.
 package struct NumberList: ExpressibleByArgument, CustomStringConvertible {
     package let numbers: [Int]
     package var description: String { numbers.map(String.init).joined(separator: ",") }

@@ -1,4 +1,4 @@
-// `ttbatch db bench`: how fast the queue is on this disk.
+// `ttbatch db bench`: measures the speed of the queue on this disk.
 
 package import ArgumentParser
 import Benchmarks

@@ -1,4 +1,4 @@
-// `ttbatch db …`: looking after the database file, and measuring it.
+// `ttbatch db …`: maintenance and measurement of the database file.
 
 package import ArgumentParser
 import QueueCommands

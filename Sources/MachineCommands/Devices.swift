@@ -1,4 +1,4 @@
-// `ttbatch devices`: the platforms that were found, and why the others were not.
+// `ttbatch devices`: prints the platforms that were found, and why the others were not.
 
 package import ArgumentParser
 import BuiltInPlatforms

@@ -1,4 +1,4 @@
-// Which exit code an error of models, devices and measurements leads to.
+// The exit codes for errors of models, devices and measurements.
 
 import Benchmarks
 import ModelFiles

@@ -6,7 +6,7 @@ package import OpenAIFormats
 import Terminal
 
 package enum MeasurementDescription {
-    /// A table's lines, its title first.
+    /// The lines of a table; the first is its title.
     package static func lines(_ measured: MeasuredTable) -> [String] {
         let alignments = measured.columns.indices.map { column in
             let isText = measured.rows.contains { if case .text = $0[column] { true } else { false } }
@@ -17,7 +17,7 @@ package enum MeasurementDescription {
         return [measured.title] + table.lines.map { "  " + $0 }
     }
 
-    /// `{"decode": [{"rows": 1, …}, …], …}`, numbers in seconds, bytes, operations and parts of 1.
+    /// `{"decode": [{"rows": 1, …}, …], …}`; numbers are in seconds, bytes, operations and fractions of 1.
     package static func json(_ tables: [MeasuredTable]) -> JSONValue {
         .object(
             tables.map { table in

@@ -1,4 +1,4 @@
-// `ttbatch models`: the models that are known by name, with their facts.
+// `ttbatch models`: prints the models with names, and their properties.
 
 package import ArgumentParser
 import ModelFiles
@@ -22,7 +22,7 @@ package struct Models: ParsableCommand {
         let catalogue = configuration.catalogue
         let standard = try? catalogue.resolve(configuration.model)
         var entries = catalogue.entries
-        // A model given by its path is shown as well.
+        // A configured model that is a path is shown as well.
         if let standard, !entries.contains(where: { $0.path == standard.path }) { entries.append(standard) }
         let aliases = names(catalogue)
         for entry in entries {
@@ -40,7 +40,7 @@ package struct Models: ParsableCommand {
         }
     }
 
-    /// The configuration's names for other names, by the file that they lead to; those that lead to none are told.
+    /// The configuration's aliases by the file to which they lead. An alias without a file is reported.
     private func names(_ catalogue: ModelCatalogue) -> [String: [String]] {
         var names: [String: [String]] = [:]
         for alias in catalogue.aliases {

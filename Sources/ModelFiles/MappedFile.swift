@@ -1,13 +1,13 @@
-// A file mapped into memory, read-only, for as long as anything refers to it.
+// A file that is mapped into memory, read-only, as long as anything refers to it.
 
 import CMappedFile
 import Glibc
 
 /// A read-only, shared memory mapping of a whole file.
 ///
-/// Weights are read where they lie in the page cache: opening a model costs no copy, and several processes share the pages.
-/// So others may change what is read. A page that is gone reads as zeros, instead of ending the process; whoever has made
-/// something of the bytes asks `checkUnchanged` before it counts.
+/// Weights are read directly from the page cache: opening a model copies nothing, and processes share the pages. So
+/// other processes can change the bytes while they are read. A page that is gone reads as zeros, instead of ending the
+/// process. Call `checkUnchanged` before using a result that was computed from the bytes.
 public final class MappedFile: @unchecked Sendable {
     /// The path that was opened.
     public let path: String
@@ -21,7 +21,7 @@ public final class MappedFile: @unchecked Sendable {
     ///
     /// - Throws: `ModelFileError.unreadable` with the system's reason.
     public init(path: String) throws(ModelFileError) {
-        // A pipe would be waited for.
+        // O_NONBLOCK: opening a pipe would block.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .unreadable(path: path, reason: String(cString: strerror(errno))) }
         do throws(ModelFileError) {
@@ -52,7 +52,8 @@ public final class MappedFile: @unchecked Sendable {
         close(descriptor)
     }
 
-    /// Throws if what was read of the mapping so far, or would be now, is not the file that was opened. One system call.
+    /// Throws if the file is not the one that was opened any more, so that the bytes read so far may be wrong. Costs
+    /// one system call.
     ///
     /// - Throws: `ModelFileError.changed`.
     public func checkUnchanged() throws(ModelFileError) {
@@ -63,11 +64,11 @@ public final class MappedFile: @unchecked Sendable {
         if now.size != opened.size {
             throw .changed(path: path, how: "it had \(opened.size) bytes and now has \(now.size)")
         }
-        if now != opened { throw .changed(path: path, how: "somebody has written to it") }
+        if now != opened { throw .changed(path: path, how: "another process has written to it") }
     }
 }
 
-/// What shows that a file was written to.
+/// The properties of a file that change when it is written.
 private struct FileVersion: Equatable {
     let size: Int
     let seconds: Int

@@ -1,8 +1,8 @@
-// The facts of a model that every room above needs: sizes, rotary embedding, limits.
+// The properties of a model that the modules above need: sizes, rotary embedding, limits.
 
-/// A decoder-only transformer's configuration, in the words of Hugging Face's `config.json`.
+/// The configuration of a decoder-only transformer, with the names of Hugging Face's `config.json`.
 public struct ModelConfig: Sendable, Equatable {
-    /// The model's name for people and for requests' `model` field.
+    /// The model's name, for people and for the `model` field of requests.
     public var name: String
     /// The file or folder that holds the weights.
     public var path: String
@@ -37,12 +37,12 @@ public struct ModelConfig: Sendable, Equatable {
     public struct RotaryEmbedding: Sendable, Equatable {
         /// Base of the frequencies.
         public var theta: Float
-        /// Leading elements of a head that are rotated; pairs are (0,1), (2,3) … in GGUF's llama layout.
+        /// The number of leading elements of a head that are rotated. Pairs are (0,1), (2,3) … in GGUF's llama layout.
         public var dimensions: Int
-        /// Divisors of the frequencies, one for each pair (`rope_freqs.weight`: Llama 3's long contexts), or `nil`.
+        /// Divisors of the frequencies, one per pair (`rope_freqs.weight`, for Llama 3's long contexts), or nil.
         public var frequencyFactors: [Float]?
 
-        /// An embedding as given.
+        /// Makes a rotary embedding; without factors the frequencies are used unscaled.
         public init(theta: Float, dimensions: Int, frequencyFactors: [Float]? = nil) {
             self.theta = theta
             self.dimensions = dimensions
@@ -54,7 +54,7 @@ public struct ModelConfig: Sendable, Equatable {
 extension ModelConfig {
     /// Reads the configuration from a GGUF file of the llama architecture.
     ///
-    /// - Throws: `ModelFileError` where a key is missing, contradicts another, or asks for what is not supported.
+    /// - Throws: `ModelFileError` if a key is missing, contradicts another, or needs a feature that is not supported.
     public init(gguf: GGUFFile) throws(ModelFileError) {
         let metadata = gguf.metadata
         let architecture = try metadata.requiredString("general.architecture")
@@ -111,7 +111,7 @@ extension ModelConfig {
         return factors
     }
 
-    /// Keys that would change the computation and that this program does not compute.
+    /// Throws for keys that would change the computation and that this program does not support.
     private static func refuseUnsupported(_ gguf: GGUFFile) throws(ModelFileError) {
         let metadata = gguf.metadata
         if let scaling = metadata.string("llama.rope.scaling.type"), scaling != "none" {
@@ -122,7 +122,7 @@ extension ModelConfig {
         }
     }
 
-    /// A size from the metadata: positive, and small enough that no product of a few of them overflows.
+    /// A size from the metadata. It must be positive, and small enough that a product of a few sizes cannot overflow.
     private static func size(_ key: String, of gguf: GGUFFile) throws(ModelFileError) -> Int {
         let value = try gguf.metadata.requiredInteger(key)
         guard (1...1 << 28).contains(value) else { throw .unsupported(path: gguf.path, what: "\(key) of \(value)") }

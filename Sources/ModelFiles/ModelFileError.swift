@@ -1,29 +1,28 @@
-// What can be wrong with a model file, in words for a person.
+// Errors of model files, with messages for people.
 
-/// A model file that cannot be used, and why.
+/// Why a model file cannot be used.
 public enum ModelFileError: Error, Equatable, CustomStringConvertible {
     /// The file cannot be opened or mapped.
     case unreadable(path: String, reason: String)
     /// The file was written to, cut short or lost while it was in use.
     case changed(path: String, how: String)
-    /// The file is not GGUF, or a version or byte order that is not read.
+    /// The file is not GGUF, or has a version or byte order that is not supported.
     case notGGUF(path: String, reason: String)
-    /// The file ends before what its header promises, at the byte `offset` or because of what stands there. It may be that
-    /// somebody is just copying it.
+    /// The file ends at the byte `offset`, before the end that its header gives. It may still be being copied.
     case incomplete(path: String, offset: Int, reason: String)
-    /// The file contradicts itself or holds nonsense; `offset` is a byte position in it.
+    /// The file is inconsistent or contains invalid values; `offset` is a byte position in it.
     case corrupt(path: String, offset: Int, reason: String)
     /// A metadata key that the architecture needs is absent or of another type.
     case missingKey(path: String, key: String, expected: String)
-    /// A metadata value that this program cannot honour.
+    /// A metadata value that this program does not support.
     case unsupported(path: String, what: String)
     /// A tensor that the architecture needs is absent.
     case missingTensor(path: String, name: String)
-    /// A tensor has another shape than the metadata says it should; sizes are innermost first.
+    /// The shape of a tensor differs from the one that the metadata implies; sizes are innermost first.
     case wrongShape(path: String, name: String, expected: [Int], found: [Int])
 
-    /// Whether the same file may be usable at another time without anybody mending it: it is not there for a moment, its disk
-    /// has trouble, somebody is just writing it. What its content is refused for stays.
+    /// Whether the same file may become usable without a repair: it is missing for a moment, its disk has errors, or it
+    /// is being written. Errors in its content are permanent.
     public var mayPass: Bool {
         switch self {
         case .unreadable, .changed, .incomplete: true
@@ -31,7 +30,7 @@ public enum ModelFileError: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    /// One line for a person: file, place, value and remedy.
+    /// One line for people: file, place, value and remedy.
     public var description: String {
         switch self {
         case .unreadable(let path, let reason):

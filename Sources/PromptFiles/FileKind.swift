@@ -1,28 +1,28 @@
-// Files that are not JSONL but something that can be made into it, and the command that does so. They are told once, and not
-// line by line.
+// Files that are not JSONL but can be converted to it, and the command for that. They are reported once, not once per
+// line.
 
 import OpenAIFormats
 
-/// What a file is instead of JSONL.
+/// The kind of a file that is not JSONL.
 public enum FileKind: Sendable, Hashable {
-    /// A packed file that is not unpacked here.
+    /// A compressed file that is not decompressed here.
     case packed(PackedKind)
-    /// UTF-16 or UTF-32, by iconv's name of it.
+    /// UTF-16 or UTF-32; the value is iconv's name for it.
     case wide(String)
     /// One JSON array.
     case array
-    /// JSON objects, each over several lines.
+    /// JSON objects that each take several lines.
     case objects
-    /// A JSON string on each line.
+    /// One JSON string per line.
     case strings
-    /// A table with a line of names; what stands between its columns.
+    /// A table with a line of column names, and its separator.
     case table(separator: Character)
     /// Lines of text.
     case text
-    /// No text at all.
+    /// Not text.
     case binary
 
-    /// Packed files by the command that unpacks standard input.
+    /// Compressed files, by the command that decompresses standard input.
     public enum PackedKind: String, Sendable, CaseIterable {
         case gzip = "zcat"
         case zstd = "zstdcat"
@@ -33,7 +33,7 @@ public enum FileKind: Sendable, Hashable {
         case tar = "tar -xOf -"
     }
 
-    /// What it is, as the predicate of a file.
+    /// The kind as a predicate for the file.
     var complaint: String {
         switch self {
         case .packed(let kind): "is packed (\(kind))"
@@ -47,7 +47,7 @@ public enum FileKind: Sendable, Hashable {
         }
     }
 
-    /// The command that makes JSONL, or something nearer to it, of standard input.
+    /// The command that converts standard input to JSONL, or to something closer to it.
     var filter: String? {
         switch self {
         case .packed(let kind): kind.rawValue
@@ -64,7 +64,7 @@ public enum FileKind: Sendable, Hashable {
         }
     }
 
-    /// The whole command for a file.
+    /// The complete command for a file.
     func command(path: String, packing: Packing?) -> String? {
         guard let filter else { return nil }
         let input = path == PromptFileReader.standardInputName ? nil : path.quotedForShell
@@ -78,10 +78,10 @@ public enum FileKind: Sendable, Hashable {
 
 // By the first bytes.
 extension FileKind {
-    /// So many bytes tell every kind that bytes can tell.
+    /// The number of bytes that is enough to find every kind that bytes can show.
     static let beginningLength = 512
 
-    /// The kind of a file that begins so (packed files that are read, unpacked), if it is one that bytes tell.
+    /// The kind of a file with these first bytes (decompressed, if it is gzip or zstd); nil if they do not show it.
     init?(beginning: UnsafeRawBufferPointer) {
         if let packed = PackedKind(beginning) {
             self = .packed(packed)
@@ -94,13 +94,13 @@ extension FileKind {
         }
     }
 
-    /// A zero among objects is a fault of its line.
+    /// A zero byte among objects is an error of its line, not of the file.
     private static func beginsWithObject(_ bytes: UnsafeRawBufferPointer) -> Bool {
         let blank: [UInt8] = [0x20, 0x09, 0x0A, 0x0D]
         return bytes.first { !blank.contains($0) } == UInt8(ascii: "{")
     }
 
-    /// UTF-16 and UTF-32 are known by their byte order mark, or by the zeros beside a first ASCII character.
+    /// UTF-16 and UTF-32 have a byte order mark, or zeros beside a first ASCII character.
     private static func wideEncoding(_ bytes: UnsafeRawBufferPointer) -> String? {
         let first = Array(bytes.prefix(4))
         if first.starts(with: [0xFF, 0xFE, 0, 0]) || first.starts(with: [0, 0, 0xFE, 0xFF]) { return "UTF-32" }
@@ -127,7 +127,7 @@ extension FileKind.PackedKind {
         } else if bytes.dropFirst(257).starts(with: "ustar".utf8) {
             self = .tar
         } else {
-            // What was unpacked once is packed again.
+            // The file was compressed twice.
             switch Packing(bytes) {
             case .gzip: self = .gzip
             case .zstd: self = .zstd
@@ -137,24 +137,24 @@ extension FileKind.PackedKind {
     }
 }
 
-// By the first line, and by how the next one begins.
+// By the first line, and by the start of the next one.
 extension FileKind {
-    /// What a first line is that is no JSON object.
+    /// The kinds of a first line that is not a JSON object.
     enum FirstLine: Equatable {
-        /// The beginning of an array.
+        /// The start of an array.
         case array
         case wholeArray
-        /// The beginning of an object.
+        /// The start of an object.
         case unfinishedObject
         case string
         case table(separator: Character)
         case text
-        /// Broken JSON.
+        /// Invalid JSON of another kind.
         case other
     }
 
-    /// The kind of a file by its first line and the first byte of the next that is not blank; nil where the line alone is
-    /// wrong in a file of JSON objects.
+    /// The kind of a file by its first line and the first non-blank byte of the next one; nil if only the line is
+    /// wrong, in a file of JSON objects.
     init?(_ line: FirstLine, nextBegin: UInt8?) {
         let nextIsObject = nextBegin == UInt8(ascii: "{")
         switch line {
@@ -170,19 +170,19 @@ extension FileKind {
 }
 
 extension FileKind.FirstLine {
-    /// What a line that is not a JSON object is.
+    /// The kind of a line that is not a JSON object.
     ///
-    /// - Parameter fault: where it stops being JSON.
+    /// - Parameter fault: where the JSON syntax ends.
     init(_ line: UnsafeRawBufferPointer, fault: JSONSyntaxScanner.Fault) {
         let isUnfinished = fault.offset == line.count
         let start = line.firstIndex { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") } ?? 0
         switch line[start] {
-        // A bracket may begin a text: "[INST] …".
+        // A bracket may start a text: "[INST] …".
         case UInt8(ascii: "[") where fault.offset > start + 1 || !Self.isLetter(line, at: start + 1):
             self = isUnfinished ? .array : .other
         case UInt8(ascii: "{"): self = isUnfinished ? .unfinishedObject : .other
         default:
-            // A byte order mark before an object, or a text that is not UTF-8, is told as the fault that it is.
+            // A byte order mark before an object, or a text that is not UTF-8, is reported as that error of the line.
             guard !line.starts(with: [0xEF, 0xBB, 0xBF]), fault.code != .invalidUTF8 else {
                 self = .other
                 return
@@ -196,7 +196,7 @@ extension FileKind.FirstLine {
         return (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(line[index] | 0x20)
     }
 
-    /// The line is no JSON at all, rather than JSON with a fault.
+    /// Whether the line is no JSON at all, rather than JSON with an error.
     var isText: Bool {
         switch self {
         case .table, .text: true
@@ -204,7 +204,7 @@ extension FileKind.FirstLine {
         }
     }
 
-    /// What divides a line of column names: words such as a program would use, at least two of them.
+    /// The separator of a line of column names: at least two words that could be names in a program.
     private static func separator(of line: String) -> Character? {
         for separator: Character in ["\t", ",", ";"] {
             let names = line.split(separator: separator, omittingEmptySubsequences: false).map { name in

@@ -1,45 +1,45 @@
-// A prompt file, read line by line with flat memory: what `enqueue` stores and what `validate` reports.
+// Reads a prompt file line by line with bounded memory, for `enqueue` and `validate`.
 
 private import Glibc
 import OpenAIFormats
 
 /// Reads the requests of a JSONL file or of standard input.
 ///
-/// UTF-8, one JSON object on each line; LF or CRLF; a byte order mark at the start and a missing end of the last line are
-/// accepted; blank lines are counted and skipped. Files that gzip or zstd packed are unpacked on the way. A file that is
-/// something else as a whole (a JSON array, a table, text …) is an error of the file, not of its lines. Reading blocks: use
-/// it on a thread of its own.
+/// The format is UTF-8 with one JSON object per line, and LF or CRLF. A byte order mark at the start and a missing end
+/// of the last line are accepted. Blank lines are counted and skipped. gzip and zstd files are decompressed while they
+/// are read. If the whole file is something else (a JSON array, a table, text …), that is an error of the file, not of
+/// its lines. Reading blocks, so use a thread of its own.
 public final class PromptFileReader {
-    /// What to check and how much to hold.
+    /// Limits for reading.
     public struct Options: Sendable {
-        /// Bytes that a line may have. Memory is a small multiple of the longest line.
+        /// The maximum length of a line, in bytes. Memory is a small multiple of the longest line.
         public var lineLimit = 64 << 20
-        /// Bytes asked of one read.
+        /// The number of bytes to read at once.
         public var readSize = 1 << 20
-        /// Reading ends after the line with which this many errors have been found; nil: never.
+        /// Reading stops after the line in which the number of errors reaches this; nil: no limit.
         public var maxErrors: Int?
 
-        /// The defaults: no end before the end of the file.
+        /// Makes the default options: the whole file is read.
         public init() {}
     }
 
-    /// What has been read so far.
+    /// The counts of the lines read so far.
     public struct Summary: Sendable, Hashable {
         /// Lines that can be run.
         public var validLines = 0
         /// Lines that cannot be run.
         public var invalidLines = 0
-        /// Lines with nothing but spaces.
+        /// Lines that contain only white space.
         public var blankLines = 0
-        /// Errors in the invalid lines.
+        /// The number of errors in the invalid lines.
         public var errors = 0
-        /// `maxErrors` was reached: the rest of the file has not been read.
+        /// Whether `maxErrors` was reached, so that the rest of the file was not read.
         public var stoppedAtMaxErrors = false
     }
 
     /// The file's name in messages.
     public let name: String
-    /// Counts of what `next` has given so far.
+    /// The counts of the lines that `next` has returned so far.
     public private(set) var summary = Summary()
 
     private let options: Options
@@ -47,7 +47,7 @@ public final class PromptFileReader {
     private let closesDescriptor: Bool
     private let bytes: FileBytes
     private let splitter: LineSplitter
-    /// A line that was looked at early, and the blank ones before it.
+    /// A line that was read ahead, and the blank lines before it.
     private var heldLine: LineSplitter.Line?
     private var heldBlankLines = 0
     private var hasSeenLine = false
@@ -57,7 +57,7 @@ public final class PromptFileReader {
 
     static let standardInputName = "<stdin>"
 
-    /// Opens `path`; `-` is standard input.
+    /// Opens the file at `path`; `-` is standard input.
     public convenience init(path: String, options: Options = Options()) throws(PromptFileError) {
         guard path != "-" else {
             self.init(descriptor: STDIN_FILENO, name: Self.standardInputName, options: options)
@@ -70,7 +70,7 @@ public final class PromptFileReader {
         self.init(descriptor: descriptor, name: path, options: options, closesDescriptor: true)
     }
 
-    /// Reads from a file descriptor that stays the caller's.
+    /// Reads from a file descriptor, which the caller closes.
     public convenience init(descriptor: Int32, name: String, options: Options = Options()) {
         self.init(descriptor: descriptor, name: name, options: options, closesDescriptor: false)
     }
@@ -91,7 +91,7 @@ public final class PromptFileReader {
 
     /// The next line that is not blank; nil at the end of the file, or once `maxErrors` errors have been found.
     ///
-    /// - Throws: `PromptFileError` where the file cannot be read, is damaged, or is something else than JSONL.
+    /// - Throws: `PromptFileError` if the file cannot be read, is damaged, or is not JSONL.
     public func next() throws(PromptFileError) -> PromptFileLine? {
         if lineNumber == 0 { try checkBeginning() }
         while !summary.stoppedAtMaxErrors {
@@ -176,7 +176,7 @@ public final class PromptFileReader {
     }
 }
 
-// Whether the file is one of JSON lines at all.
+// Checks whether the file contains JSON lines at all.
 extension PromptFileReader {
     private func checkBeginning() throws(PromptFileError) {
         let kind: FileKind?
@@ -188,7 +188,7 @@ extension PromptFileReader {
         if let kind { throw otherKind(kind) }
     }
 
-    /// Throws where the first line, which is no JSON object, shows together with the next one what the file is.
+    /// Throws if the first line, which is not a JSON object, and the next one show what the file is.
     private func checkKind(_ line: FileKind.FirstLine) throws(PromptFileError) {
         var begin: UInt8?
         while heldLine == nil, let next = try nextLine() {
@@ -209,7 +209,7 @@ extension PromptFileReader {
     }
 }
 
-// The checks that need more than the line's own JSON.
+// Checks that need more than the line's own JSON.
 extension PromptFileReader {
     private var tooLong: RequestProblem {
         RequestProblem(
@@ -221,7 +221,7 @@ extension PromptFileReader {
         code: .invalidJSON, place: .wholeLine, complaint: "the line is text, not a JSON object",
         remedy: "write it as {\"prompt\": …}")
 
-    /// The line's own id, or nil if a line before has it. A short-form line without one is `line-<n>`.
+    /// The line's own id; nil if an earlier line has it. A short-form line without an id gets `line-<n>`.
     private func claimID(of line: RequestLineReader, _ problems: inout ProblemCollector) -> String? {
         if line.customID == nil, !problems.found.isEmpty { return nil }
         let id = line.customID?.string ?? "line-\(lineNumber)"
@@ -235,7 +235,7 @@ extension PromptFileReader {
         return nil
     }
 
-    /// An id for an invalid line that has none of its own.
+    /// An id for an invalid line without one.
     private func madeID() -> String {
         var id = "line-\(lineNumber)"
         while customIDs.insert(id, line: lineNumber) != nil { id += "-invalid" }

@@ -1,33 +1,33 @@
-// What reading a prompt file gives, line by line.
+// The lines that reading a prompt file returns, and its errors.
 
 public import OpenAIFormats
 
 /// A valid request of a prompt file.
 public struct PromptLine: Sendable, Hashable {
-    /// The line in the file, counted from 1, blank lines included.
+    /// The line number in the file, from 1; blank lines count.
     public var lineNumber: Int
-    /// The line's `custom_id`; `line-<lineNumber>` where a short-form line has none.
+    /// The line's `custom_id`; `line-<lineNumber>` for a short-form line without one.
     public var customID: String
-    /// What the request asks for.
+    /// The endpoint of the request.
     public var endpoint: Endpoint
-    /// The model that the body names.
+    /// The model named in the body.
     public var model: String?
-    /// The body as canonical JSON (order kept, no spaces): what is stored, and what `RequestBody.parse` reads. For a
-    /// short-form line the same fields without `custom_id`.
+    /// The body as canonical JSON (same order, no spaces), which is stored and which `RequestBody.parse` reads. For a
+    /// short-form line it has the same fields without `custom_id`.
     public var body: [UInt8]
-    /// What stands before a body field's name where the line's fields are told: `body.`, or nothing in the short form.
+    /// The prefix of body field names in messages about the line: `body.`, or empty in the short form.
     public var fieldPrefix: String
-    /// The body as values: what `RequestBody.parse` makes of `body`.
+    /// The parsed body, as `RequestBody.parse` returns it for `body`.
     public var request: RequestBody
 }
 
 /// A line of a prompt file that cannot be run.
 public struct InvalidLine: Sendable, Hashable {
-    /// The line in the file, counted from 1, blank lines included.
+    /// The line number in the file, from 1; blank lines count.
     public var lineNumber: Int
-    /// An id for the line that no other line of the file has: its own if it can be used, else made from its number.
+    /// An id that no other line of the file has: the line's own if it is valid, else one made from its number.
     public var customID: String
-    /// The endpoint, if the line names one of those that exist.
+    /// The endpoint, if the line names a supported one.
     public var endpoint: Endpoint?
     /// At least one.
     public var errors: [LineError]
@@ -43,12 +43,12 @@ public enum PromptFileLine: Sendable, Hashable {
 public enum PromptFileError: Error, Sendable, Hashable, CustomStringConvertible {
     case cannotOpen(path: String, reason: String)
     case cannotRead(path: String, line: Int, reason: String)
-    /// What is packed ends too early, or is not what was packed.
+    /// The compressed data ends too early, or is damaged.
     case damaged(path: String, line: Int, packing: Packing, reason: String)
-    /// The file as a whole is something else than JSONL; `command` enqueues it all the same.
+    /// The file as a whole is not JSONL; `command` converts and enqueues it.
     case otherKind(path: String, FileKind, command: String?)
 
-    /// The reason in one line, the file first.
+    /// The reason in one line, starting with the file.
     public var description: String {
         switch self {
         case .cannotOpen(let path, let reason): "\(path): cannot be opened: \(reason)"

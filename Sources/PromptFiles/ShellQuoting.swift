@@ -1,7 +1,7 @@
-// Words of commands that messages recommend.
+// Quoting for the shell commands in messages.
 
 extension String {
-    /// The text as one word of a shell's command: as it is where that does, else in single quotes.
+    /// The text as one word of a shell command: unchanged if possible, else in single quotes.
     public var quotedForShell: String {
         let isPlain =
             !isEmpty

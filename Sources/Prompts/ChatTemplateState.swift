@@ -1,4 +1,4 @@
-// Renders chats with a model's template: nothing of a chat is lost on the way, or the chat is refused.
+// Renders chats with a model's template. A chat of which the template loses a text is rejected.
 
 package import Jinja
 package import ModelFiles
@@ -6,12 +6,12 @@ package import OpenAIFormats
 package import Runtime
 package import Tokenizers
 
-/// A model's chat template, or why it has none that can be used; that matters only once a chat asks for it.
+/// A model's chat template, or why the model has no usable one. The latter matters only if a job is a chat.
 package enum ChatTemplateState: Sendable {
     case usable(ChatTemplate)
     case unusable(NoChatTemplate)
 
-    /// A chat was asked of a model that cannot have one.
+    /// The error for a chat if the model has no usable template.
     package struct NoChatTemplate: Error, CustomStringConvertible {
         package let description: String
     }
@@ -24,12 +24,13 @@ package enum ChatTemplateState: Sendable {
         }
     }
 
-    /// Renders a conversation. Templates that print the date get the time of enqueuing, so that a retry is the same prompt.
+    /// Renders a conversation. Templates that print the date get the time of the enqueue, so that a retry has the same
+    /// prompt.
     ///
-    /// Messages are shown in the standard form, and where the template fails on that, or leaves something out, in every other
-    /// one that says the same.
+    /// Messages are rendered in the standard form. If the template fails on that or leaves something out, all other
+    /// equivalent forms are tried.
     ///
-    /// - Throws: `NoChatTemplate`; of the standard form `UnusedTexts`, or `TokenizerError.conversation`.
+    /// - Throws: `NoChatTemplate`; for the standard form, `UnusedTexts` or `TokenizerError.conversation`.
     package func render(_ chat: RequestBody.Chat, enqueued: Milliseconds) throws -> Rendering {
         switch self {
         case .unusable(let reason): throw reason
@@ -37,7 +38,7 @@ package enum ChatTemplateState: Sendable {
             do {
                 return try template.render(chat, .standard, enqueued: enqueued)
             } catch {
-                // A template that knows nothing of parts would print them as they are, braces and all.
+                // A template without support for parts would print them as JSON.
                 let takesParts = template.knowsContentParts(withTools: chat.tools != nil)
                 for form in MessageForm.all(callsTools: chat.callsTools).dropFirst()
                 where takesParts || !form.hasContentParts {

@@ -1,23 +1,24 @@
-// A chat for a template, with marks on the texts that must reach the prompt: what a template silently leaves out is told.
+// A chat with marks on the texts that must reach the prompt, so that a text that a template silently leaves out is
+// reported.
 
 import Jinja
 import OpenAIFormats
 import Tokenizers
 
-/// A chat's messages and tools as a template gets them, each text that must not be lost with a mark of its own.
+/// A chat's messages and tools for a template. Each text that must not be lost has a mark of its own.
 struct MarkedChat {
-    /// The messages; what is not marked may be left out: ids, names, reasoning.
+    /// The messages. Members without marks may be left out: ids, names, reasoning.
     private(set) var messages = JinjaValue.null
     private(set) var tools: JinjaValue?
-    /// The mark of what stands behind the text to continue; nil where none is continued.
+    /// The mark after the text to continue; nil if none is continued.
     private(set) var endMark: Int?
-    /// What is marked; the first one's mark is 1.
+    /// The marked texts; the mark of the first is 1.
     private var texts: [(text: ChatText, isNeededWhole: Bool, characters: Int)] = []
 
-    /// A text that no message ends with, in transformers' words. It ends in a space: see `Rendering.cut(before:)`.
+    /// A text that no message ends with; transformers uses the same. It ends in a space: see `Rendering.cut(before:)`.
     private static let end = "CONTINUE_FINAL_MESSAGE_TAG "
 
-    /// The chat in `form`, and roles renamed as `roles` says.
+    /// Makes the chat in `form`, with the roles renamed by `roles`.
     init(_ chat: RequestBody.Chat, _ form: MessageForm, roles: [String: String]) {
         let given = chat.templateMessages(form)
         var shown: [JinjaValue] = []
@@ -31,7 +32,7 @@ struct MarkedChat {
         }
     }
 
-    /// What of the marked texts is not in a rendering, in the chat's order.
+    /// The marked texts that are not in a rendering, in the order of the chat.
     func unused(in rendering: Rendering) -> [UnusedText] {
         let written = rendering.writtenCharacters
         let removed = rendering.removedCharacters
@@ -84,8 +85,8 @@ struct MarkedChat {
         ])
     }
 
-    /// Templates may drop what an assistant thought aloud in turns before, and what else they take for that; what it then
-    /// said they must keep. Everybody else's text is needed whole.
+    /// Templates may drop the reasoning of earlier assistant messages, and text that they take for reasoning, but must
+    /// keep the rest of those messages. The text of other roles is needed whole.
     private mutating func pieces(
         _ text: String, of role: String, _ index: Int, continues: Bool
     ) -> [(text: String, mark: Int)] {
@@ -122,13 +123,13 @@ struct MarkedChat {
         mark(.tool(index: index, name: name), isNeededWhole: true, at: ["function", "name"], in: &shown)
         let description = ChatText.toolDescription(index: index, name: name)
         mark(description, isNeededWhole: true, at: ["function", "description"], in: &shown)
-        // Their names and what is said of them; a function without any has nothing to show.
+        // The names and descriptions of the parameters; a function without parameters has none.
         let parameters = ChatText.toolParameters(index: index, name: name)
         mark(parameters, isNeededWhole: false, at: ["function", "parameters", "properties"], in: &shown)
         return shown
     }
 
-    /// Marks the member at `path`, where there is one.
+    /// Marks the member at `path`, if it exists.
     private mutating func mark(
         _ text: ChatText, isNeededWhole: Bool, at path: [String], in value: inout JinjaValue
     ) {
@@ -137,7 +138,7 @@ struct MarkedChat {
 }
 
 extension JinjaValue {
-    /// The value with another one for the member at `path`, where there is one.
+    /// The value with the member at `path` changed, if it exists.
     fileprivate func replacing(_ path: ArraySlice<String>, _ change: (JinjaValue) -> JinjaValue) -> JinjaValue {
         guard let key = path.first else { return change(self) }
         guard case .object(let members) = self else { return self }
@@ -145,7 +146,7 @@ extension JinjaValue {
             members.map { ($0.key, $0.key == key ? $0.value.replacing(path.dropFirst(), change) : $0.value) })
     }
 
-    /// The same value for a template.
+    /// Converts a JSON value.
     init(_ json: JSONValue) {
         switch json {
         case .null: self = .null

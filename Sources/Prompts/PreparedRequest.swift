@@ -1,21 +1,21 @@
-// A request that is ready for an engine: tokens in, and what to make of the tokens that come out.
+// A request that is ready for an engine: its tokens, and how to handle the generated ones.
 
 public import Platform
 
-/// A request after its chat template and the tokenizer.
+/// A request after the chat template and the tokenizer.
 public struct PreparedRequest: Sendable {
-    /// The whole prompt, template and special tokens included.
+    /// The whole prompt, including template text and special tokens.
     public let promptTokens: [Int32]
     /// How tokens are chosen and when the engine stops.
     public let sampling: SamplingParams
-    /// Texts that end the generation; they are not part of the result.
+    /// Strings that end the generation; they are not part of the result.
     public let stopStrings: [String]
-    /// Whether the result carries the token ids.
+    /// Whether the result contains the token ids.
     public let returnTokenIDs: Bool
-    /// The request's field that the prompt came from.
+    /// The field of the request that contains the prompt.
     public let promptField: String
 
-    /// A request of these tokens.
+    /// Makes a request from tokens.
     public init(
         promptTokens: [Int32], sampling: SamplingParams, stopStrings: [String] = [], returnTokenIDs: Bool = false,
         promptField: String = "prompt"
@@ -32,6 +32,6 @@ public struct PreparedRequest: Sendable {
 public struct UnfitRequest: Error, Equatable, CustomStringConvertible {
     /// Why, and what to do about it.
     public let description: String
-    /// The field of its body that is at fault; nil where it is not a field.
+    /// The field of the body at fault; nil if it is not a field.
     public let param: String?
 }

@@ -1,4 +1,4 @@
-// From a prompt to tokens. The check of a file that is enqueued and the run of a stored job both come through here.
+// Converts a prompt to tokens, both for the check of an enqueued file and for the run of a stored job.
 
 import Jinja
 public import ModelFiles
@@ -6,7 +6,7 @@ public import OpenAIFormats
 public import Runtime
 public import Tokenizers
 
-/// Makes prompts into tokens of a model.
+/// Converts prompts to tokens of a model.
 public struct PromptEncoder: Sendable {
     /// The model's tokenizer.
     public let tokenizer: Tokenizer
@@ -17,7 +17,7 @@ public struct PromptEncoder: Sendable {
         self.template = template
     }
 
-    /// The tokenizer and chat template of a model file.
+    /// Makes an encoder with the tokenizer and chat template of a model file.
     ///
     /// - Throws: `TokenizerError`.
     public init(_ metadata: GGUFMetadata) throws(TokenizerError) {
@@ -25,9 +25,9 @@ public struct PromptEncoder: Sendable {
         template = ChatTemplateState(metadata, tokenizer)
     }
 
-    /// The prompt's tokens, with what the model wants before and after it.
+    /// The tokens of a prompt, including those that the model needs before and after it.
     ///
-    /// - Throws: `TokenizerError`, `UnusedTexts` or `ChatTemplateState.NoChatTemplate`: why there are none.
+    /// - Throws: `TokenizerError`, `UnusedTexts` or `ChatTemplateState.NoChatTemplate`.
     public func tokens(of prompt: RequestBody.Prompt, enqueued: Milliseconds) throws -> [Int32] {
         switch prompt {
         case .tokens(let tokens): tokens
@@ -36,8 +36,8 @@ public struct PromptEncoder: Sendable {
         }
     }
 
-    /// The same, or nil for a prompt that is certainly shorter than `length` tokens: no token is shorter than a byte, so most
-    /// prompts need not be tokenised to know that they fit.
+    /// The same, or nil if the prompt is certainly shorter than `length` tokens. A token has at least one byte, so most
+    /// prompts need no tokenising to know that they fit.
     public func tokens(
         of prompt: RequestBody.Prompt, unlessShorterThan length: Int, enqueued: Milliseconds
     ) throws -> [Int32]? {

@@ -1,17 +1,17 @@
-// From a request's body to tokens and sampling parameters.
+// Converts the body of a request to tokens and sampling parameters.
 
 import OpenAIFormats
 import Platform
 public import Runtime
 
-/// Makes requests ready for a model's engines.
+/// Prepares requests for a model's engines.
 public struct RequestPreparer: Sendable {
     private let encoder: PromptEncoder
     private let maxModelLen: Int
 
-    /// A preparer for a model.
+    /// Makes a preparer for a model.
     ///
-    /// - Parameter maxModelLen: the engines' longest sequence, tokens.
+    /// - Parameter maxModelLen: the longest sequence of the engines, in tokens.
     public init(encoder: PromptEncoder, maxModelLen: Int) {
         self.encoder = encoder
         self.maxModelLen = maxModelLen
@@ -20,9 +20,9 @@ public struct RequestPreparer: Sendable {
     /// Reads the body, applies the chat template and tokenises.
     ///
     /// - Parameters:
-    ///   - url: the request's endpoint, for example `/v1/completions`.
-    ///   - enqueued: when the request was made; chat templates print it.
-    ///   - seed: of a request that gives none.
+    ///   - url: the request's endpoint, e.g. `/v1/completions`.
+    ///   - enqueued: the time of the enqueue, which chat templates print.
+    ///   - seed: the seed if the request has none.
     public func prepare(
         _ body: [UInt8], url: String, enqueued: Milliseconds, seed: @autoclosure () -> UInt64
     ) throws(UnfitRequest) -> PreparedRequest {
@@ -46,8 +46,8 @@ public struct RequestPreparer: Sendable {
         }
     }
 
-    /// What a request leaves open is what OpenAI's API does: temperature 1, 16 tokens for a completion, and for a chat as
-    /// many as fit.
+    /// Defaults are those of OpenAI's API: temperature 1, 16 tokens for a completion, and for a chat all tokens that
+    /// fit.
     private func sampling(
         _ body: RequestBody, endpoint: Endpoint, promptLength: Int, seed: UInt64
     ) -> SamplingParams {
@@ -57,9 +57,9 @@ public struct RequestPreparer: Sendable {
         return SamplingParams(
             token: TTSamplingParams(
                 temperature: Float(body.temperature ?? 1), topK: Int32(clamping: max(0, body.topK ?? 0)),
-                // What is too small for a Float is still above 0.
+                // A value that is too small for a Float must stay above 0.
                 topP: max(Float(body.topP ?? 1), .leastNormalMagnitude), seed: seed),
-            // What does not fit is not generated; who looks at progress wants to know what can come.
+            // The limit is reduced to the tokens that fit, because the progress report uses it.
             maxTokens: min(body.maxTokens ?? standard, max(room, minTokens)), minTokens: minTokens,
             stopTokenIDs: Set(body.stopTokenIDs),
             ignoreEOS: body.ignoresEOS, givesSeed: body.seed != nil)

@@ -1,6 +1,6 @@
-// What a chat template left out of the prompt, in words for a person.
+// The texts that a chat template left out of the prompt, with messages for people.
 
-/// A text of a chat that the model is to see.
+/// A text of a chat that the model must see.
 package enum ChatText: Equatable {
     case message(index: Int, role: String)
     case call(message: Int, index: Int, name: String)
@@ -8,17 +8,17 @@ package enum ChatText: Equatable {
     case tool(index: Int, name: String)
     case toolDescription(index: Int, name: String)
     case toolParameters(index: Int, name: String)
-    /// All of them together.
+    /// All tools together.
     case tools
 }
 
-/// A text of a chat that a template left out, or cut.
+/// A text of a chat that a template left out or cut.
 package struct UnusedText: Equatable {
     package var text: ChatText
-    /// A part of it is in the prompt.
+    /// Whether a part of it is in the prompt.
     package var isCut: Bool
 
-    /// The text's place in the request, with what tells a person which one it is.
+    /// The text's path in the request, and a name by which a person recognises it.
     package var path: String {
         switch text {
         case .message(let index, let role): "messages[\(index)] (\(role))"
@@ -32,7 +32,7 @@ package struct UnusedText: Equatable {
         }
     }
 
-    /// What the template does.
+    /// What the template did.
     package var complaint: String {
         switch text {
         case .tools: "the model's chat template does not use them"
@@ -54,7 +54,7 @@ package struct UnusedText: Equatable {
 }
 
 extension [UnusedText] {
-    /// Tells "none of the tools" once, and nothing of a tool's or a call's parts where the whole is missing.
+    /// Reports "none of the tools" once, and no parts of a tool or a call that is missing entirely.
     package func withoutRepetition(ofTools texts: [ChatText]) -> [UnusedText] {
         func isTool(_ text: ChatText) -> Bool { if case .tool = text { true } else { false } }
         let hasNoTools = contains { isTool($0.text) } && filter { isTool($0.text) }.count == texts.filter(isTool).count

@@ -1,4 +1,4 @@
-// `ttbatch cancel BATCH`: nothing more of it runs; what has finished is kept.
+// `ttbatch cancel BATCH`: ends a batch; the results so far are kept.
 
 package import ArgumentParser
 import Runtime

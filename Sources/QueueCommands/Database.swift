@@ -1,4 +1,4 @@
-// `ttbatch db …`: looking after the database file.
+// `ttbatch db …`: maintenance of the database file.
 
 package import ArgumentParser
 import OpenAIFormats
@@ -152,7 +152,7 @@ package struct DatabasePrune: ParsableCommand {
     }
 }
 
-/// An age on the command line: `30d`, `12h`, `90m`, `45s`.
+/// A duration on the command line: `30d`, `12h`, `90m`, `45s`.
 package struct Age: ExpressibleByArgument {
     package let milliseconds: Int64
 

@@ -1,9 +1,8 @@
-// What `run` and `enqueue` take: files, and what becomes of them.
+// The options of `run` and `enqueue`.
 
 package import ArgumentParser
 package import Intake
 import OpenAIFormats
-import PromptFiles
 import Runtime
 package import Settings
 package import StoreContract
@@ -104,10 +103,10 @@ package struct EnqueueOptions: ParsableArguments {
         }
     }
 
-    /// Throws if a model could not be run.
+    /// Throws if the model cannot be run.
     package typealias ModelCheck = Enqueuer.ModelCheck
 
-    /// Stores all files or none; every error of every file is told.
+    /// Stores all files or none; reports every error of every file.
     package func enqueue(
         into store: any JobStore, _ configuration: Configuration, _ shared: SharedOptions,
         check: @escaping ModelCheck = { _ in }
@@ -126,7 +125,7 @@ package struct EnqueueOptions: ParsableArguments {
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.catalogue, options: options)
         let reports = try enqueuer.enqueue(paths: files) { error in
-            StandardError.print(error is LineError ? "\(error)" : "ttbatch: \(error)")
+            StandardError.print(EnqueueError.isOfLine(error) ? "\(error)" : "ttbatch: \(error)")
         }
         for (file, report) in zip(files, reports) {
             if report.existed, let name {
@@ -146,8 +145,8 @@ package struct EnqueueOptions: ParsableArguments {
 
 /// A file that is in the store as a batch.
 package struct EnqueuedFile {
-    /// The batch.
+    /// Its batch.
     package let batch: BatchID
-    /// It was there already, by its name.
+    /// Whether a batch of that name existed already.
     package let existed: Bool
 }

@@ -1,4 +1,4 @@
-// Which exit code an error of the queue leads to.
+// The exit codes for errors of the queue.
 
 import Intake
 import Settings

@@ -1,4 +1,4 @@
-// `ttbatch pause [BATCH]` and `ttbatch resume [BATCH]`: nothing new of a batch, or of any, begins meanwhile.
+// `ttbatch pause [BATCH]` and `ttbatch resume [BATCH]`: stop and resume the claims of a batch or of the whole queue.
 
 package import ArgumentParser
 import Glibc
@@ -7,14 +7,14 @@ import SQLiteStore
 package import StoreContract
 import Terminal
 
-/// The batch that is meant; none means the whole queue.
+/// The batch to pause or resume; none means the whole queue.
 package struct OptionalBatchArgument: ParsableArguments {
     @Argument(help: "A batch: its id, e.g. batch_17 or 17, or its unique name; without it, the whole queue.")
     package var batch: BatchReference?
 
     package init() {}
 
-    /// The batch that is meant; it exists.
+    /// The id of the batch, which exists; nil for the whole queue.
     package func id(in store: any JobStore) throws -> BatchID? { try batch?.id(in: store) }
 }
 
@@ -43,7 +43,7 @@ package struct Pause: ParsableCommand {
             if let id { return try store.batch(id).counts.running }
             return try store.systemStatus().runningJobs
         }
-        // A daemon that died has left its prompts as running; they go back to the queue when the next one starts.
+        // A daemon that died has left its prompts in the state running. The next daemon releases them when it starts.
         while wait, try running() > 0, try store.daemonPresence() != .absent { usleep(100_000) }
         let count = try running()
         StandardError.print(

@@ -1,4 +1,4 @@
-// `ttbatch results BATCH`: what a batch has given so far, also while it runs.
+// `ttbatch results BATCH`: prints the results of a batch so far, even while it runs.
 
 public import ArgumentParser
 public import OpenAIFormats
@@ -71,7 +71,7 @@ package struct Results: ParsableCommand {
 
     package func run() throws {
         let store = try shared.storeForReading()
-        // Asked first, so that no file is made for a batch that is not there.
+        // This is checked first, so that no file is created for a batch that does not exist.
         let id = try target.id(in: store)
         if wait { try Following.wait(for: [id], store, shared) }
         let summary = try store.batch(id)

@@ -1,4 +1,4 @@
-// `ttbatch retry BATCH`: a new batch with the jobs that did not succeed.
+// `ttbatch retry BATCH`: enqueues a new batch with the jobs that did not succeed.
 
 package import ArgumentParser
 import Runtime

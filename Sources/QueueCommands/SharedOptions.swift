@@ -1,4 +1,4 @@
-// Options that every verb has, and what they lead to: the configuration and the store.
+// The options of all commands, and the configuration and store that they lead to.
 
 package import ArgumentParser
 import Foundation
@@ -32,7 +32,7 @@ package struct SharedOptions: ParsableArguments {
         for setting in settings { try OptionText.check(["--set": setting]) }
     }
 
-    /// The configuration of flags, environment, file and defaults.
+    /// The configuration from options, environment, file and defaults.
     package func configuration() throws -> Configuration {
         var flags: [(key: String, value: String, flag: String)] = []
         for setting in settings {
@@ -42,14 +42,14 @@ package struct SharedOptions: ParsableArguments {
             let key = String(setting[..<equals])
             flags.append((key, String(setting[setting.index(after: equals)...]), "--set \(key)"))
         }
-        // A flag of its own wins over --set.
+        // The specific option takes precedence over --set.
         if let db { flags.append(("db", db, "--db")) }
         if let model { flags.append(("model", model, "--model")) }
         return try Configuration(
             ConfigurationSources(file: config, flags: flags, environment: ProcessInfo.processInfo.environment))
     }
 
-    /// The model that was asked for outright, by flag or environment.
+    /// The model that was requested explicitly, by option or environment.
     package func requestedModel(_ configuration: Configuration) -> String? {
         let isAsked =
             model != nil || settings.contains { $0.hasPrefix("model=") }
@@ -57,17 +57,17 @@ package struct SharedOptions: ParsableArguments {
         return isAsked ? configuration.model : nil
     }
 
-    /// The store, opened for reading only.
+    /// The store, read-only.
     package func storeForReading() throws -> any JobStore & DatabaseUpkeep {
         warned(try SQLiteJobStore(readingFrom: try configuration().databasePath))
     }
 
-    /// The store, created or upgraded where needed.
+    /// The store; created or migrated if necessary.
     package func storeForWriting(_ configuration: Configuration) throws -> any JobStore & DatabaseUpkeep {
         warned(try SQLiteJobStore(path: configuration.databasePath, at: TimeSource.system.now))
     }
 
-    /// A store that must be there already, for writing.
+    /// A store for writing, which must exist.
     package func storeForExisting() throws -> any JobStore & DatabaseUpkeep {
         _ = try storeForReading()
         return try storeForWriting(configuration())

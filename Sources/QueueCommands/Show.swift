@@ -1,4 +1,4 @@
-// `ttbatch show BATCH`: one batch with counts, rates and what the device did meanwhile.
+// `ttbatch show BATCH`: prints a batch with its counts and rates, and what the device did meanwhile.
 
 package import ArgumentParser
 import ResultExport

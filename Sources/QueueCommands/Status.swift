@@ -1,4 +1,4 @@
-// `ttbatch status`: the whole system at a glance, and with --metrics how the night went.
+// `ttbatch status`: prints the state of the whole system; with --metrics, the metrics of the night.
 
 package import ArgumentParser
 import OpenAIFormats

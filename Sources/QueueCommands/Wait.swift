@@ -1,4 +1,4 @@
-// `ttbatch wait BATCH…`: return when batches have ended, with an exit code that tells how.
+// `ttbatch wait BATCH…`: waits until batches have ended; the exit code shows how they ended.
 
 package import ArgumentParser
 import Runtime
@@ -7,7 +7,7 @@ package import StoreContract
 
 package struct Wait: ParsableCommand {
     package static let configuration = CommandConfiguration(
-        abstract: "Wait until batches have ended; the exit code tells how, as that of `run`.",
+        abstract: "Wait until batches have ended; the exit code shows how they ended, as for `run`.",
         discussion: "It only watches: a daemon must do the work, now or later.")
 
     @Argument(help: ArgumentHelp("Batches: ids such as batch_17 or 17, or unique names.", valueName: "batch"))
@@ -27,7 +27,7 @@ package struct Wait: ParsableCommand {
 }
 
 extension Following {
-    /// Watches until all have ended.
+    /// Waits until all batches have ended.
     package static func wait(for batches: [BatchID], _ store: any JobStore, _ shared: SharedOptions) throws {
         let following = Following(
             store: store, batches: batches, work: nil, stop: StopSignal(),

@@ -1,15 +1,16 @@
-// How a batch stands: what the store says of it, what follows from that, and the batch object that tells it.
+// The state of a batch: what the store reports, values derived from it, and the batch object.
 
+import ModelFiles
 package import OpenAIFormats
 import Runtime
 package import StoreContract
 
-/// A batch and how fast it goes.
+/// A batch and its speed.
 package struct BatchDescription {
     package let batch: BatchSummary
     package let recent: RecentCompletions?
     package let anotherAttempt: AnotherAttempt?
-    /// How far its jobs in flight are, unless whoever said so seems to be gone.
+    /// The progress of its jobs in flight; nil if the daemon that reported it seems to be dead.
     package let progress: BatchProgress?
 
     package init(_ batch: BatchSummary, store: any JobStore) throws {
@@ -20,13 +21,14 @@ package struct BatchDescription {
         progress = isFresh ? batch.progress : nil
     }
 
-    /// A daemon says every second how far it is; one that was killed leaves its last word.
+    /// A daemon reports progress every second. The last report of a killed daemon stays, and is too old after this
+    /// time.
     private static let freshMS: Int64 = 15_000
 
     /// Milliseconds until the last job ends.
     package var etaMS: Int64? {
         guard let progress, let left = batch.expectation?.milliseconds, left < 1e15 else { return nil }
-        // It was left when the daemon said so.
+        // The estimate was made at `progress.updated`.
         return max(0, Int64(left) - (TimeSource.system.now - progress.updated))
     }
 
@@ -35,10 +37,18 @@ package struct BatchDescription {
         progress == nil ? Int64(batch.usage.completionTokens) : batch.generatedTokens
     }
 
+    /// What results call its model, where that is another name than what runs; nil where it is the same.
+    package var otherModelName: String? {
+        guard let model = batch.model, let shown = batch.shownModel, shown != ModelCatalogue.shown(model) else {
+            return nil
+        }
+        return shown
+    }
+
     /// Jobs in batch slots.
     package var running: Int64 { progress?.running ?? 0 }
 
-    /// Jobs that have not ended and are in no batch slot: in the queue, or in flight and waiting for a slot.
+    /// Jobs that have not ended and are in no batch slot: pending, or in flight and waiting for a slot.
     package var waiting: Int64 { batch.counts.total - batch.counts.finished - running }
 
     /// Milliseconds from the first claim to the end, or to now.
@@ -46,7 +56,7 @@ package struct BatchDescription {
         batch.started.map { (batch.finished ?? TimeSource.system.now) - $0 }
     }
 
-    /// Generated tokens a second: lately where it runs, over its whole time where it has ended.
+    /// Generated tokens per second: recently if it runs, over its whole time if it has ended.
     package var tokensPerSecond: Double? {
         guard batch.status.isTerminal else { return progress?.pace?.tokensPerSecond }
         guard let elapsedMS, elapsedMS > 0, batch.usage.completionTokens > 0 else { return nil }
@@ -55,7 +65,7 @@ package struct BatchDescription {
 }
 
 extension BatchDescription {
-    /// OpenAI's batch object; what it has no place for stands under `ttbatch`, with `failures` where they were asked for.
+    /// OpenAI's batch object. Members that OpenAI does not have are under `ttbatch`, including `failures` if given.
     package func json(failures: [FailureGroup]? = nil) -> JSONValue {
         let counts = batch.counts
         var object = BatchObject(

@@ -1,4 +1,4 @@
-// From stored results to output lines.
+// Converts stored results to output lines.
 
 import ModelFiles
 public import OpenAIFormats
@@ -39,7 +39,7 @@ extension OutputLine {
 }
 
 extension BatchSummary {
-    /// What results call its model; batches of earlier versions remember no name beside it.
+    /// The model name in results. Batches of earlier versions have no separate `modelName`.
     public var shownModel: String? { modelName ?? model.map(ModelCatalogue.shown) }
 }
 

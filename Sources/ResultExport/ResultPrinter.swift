@@ -1,25 +1,25 @@
-// Results on their way out, as far as they have come: once, or again and again while batches run.
+// Writes results, once or repeatedly while batches run.
 
 package import OpenAIFormats
 package import StoreContract
 
-/// Where results go.
+/// The destination of results.
 package protocol ResultSink: AnyObject {
-    /// Nobody reads any more.
+    /// Whether the reader has gone.
     var isAbandoned: Bool { get }
-    /// Lets `encode` append bytes.
+    /// Appends the bytes that `encode` writes.
     ///
-    /// - Parameter isText: they are meant for reading.
+    /// - Parameter isText: whether they are meant for reading.
     func append(isText: Bool, _ encode: (inout [UInt8]) -> Void) throws
-    /// Hands on what was appended.
+    /// Writes out the bytes that were appended.
     func flush() throws
-    /// Nothing more comes.
+    /// Ends the output.
     func finish() throws
 }
 
-/// Writes the results of some batches.
+/// Writes the results of batches.
 ///
-/// In the order of the input, what has not ended holds up what comes after it, unless gaps were asked for.
+/// In input order, a job that has not ended holds back the jobs after it, unless `hasGaps` is set.
 package struct ResultPrinter {
     private let batches: [BatchID]
     private let store: any JobStore
@@ -28,13 +28,13 @@ package struct ResultPrinter {
     private let order: ResultOrder
     private let hasGaps: Bool
     private let sink: any ResultSink
-    /// Where each batch was read to.
+    /// The position up to which each batch was read.
     private var positions: [BatchID: Int64] = [:]
     private var hasHeader = false
 
     /// - Parameters:
-    ///   - states: only jobs that ended so.
-    ///   - hasGaps: jobs that have not ended are passed over.
+    ///   - states: the states of the jobs to write.
+    ///   - hasGaps: whether jobs that have not ended are skipped.
     package init(
         of batches: [BatchID], from store: any JobStore, as format: ResultFormat,
         states: Set<JobState> = JobState.terminal,
@@ -49,7 +49,7 @@ package struct ResultPrinter {
         self.sink = sink
     }
 
-    /// Writes what has come since the last time.
+    /// Writes the results that are new since the last call.
     ///
     /// - Parameter willWrite: called before the first byte, if there is something to write.
     package mutating func writeNews(willWrite: () -> Void = {}) throws {
@@ -65,22 +65,22 @@ package struct ResultPrinter {
         try sink.flush()
     }
 
-    /// Writes the rest; a file takes its name.
+    /// Writes the rest and ends the output; a file then gets its name.
     package mutating func finish() throws {
         try writeNews()
         try writeHeader()
         try sink.finish()
     }
 
-    /// Returns whether nothing more of the batch can come.
+    /// Returns whether the batch can have no more results.
     private mutating func writeNews(of batch: BatchSummary, willWrite: () -> Void) throws -> Bool {
         let isWhole = batch.status.isTerminal
-        // To stop at what has not ended, one must see it.
+        // Unfinished jobs must be read, too, in order to stop at them.
         let stopsAtGaps = order == .input && !hasGaps && !isWhole
         let query = ResultQuery(
             batch: batch.id, order: order, states: stopsAtGaps ? Set(JobState.allCases) : states)
         let position = positions[batch.id] ?? 0
-        // Asked again and again while a long job holds up the others: one row tells that there is nothing.
+        // This is called often while a long job holds back the others. One row shows that there is nothing new.
         if stopsAtGaps, try store.results(query, after: position, limit: 1).first?.state.isTerminal != true {
             return false
         }

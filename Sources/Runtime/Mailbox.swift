@@ -1,11 +1,11 @@
-// A queue from one thread to another, with waiting.
+// A queue of messages from threads to one thread.
 
-/// Messages for a thread. Senders never wait; the receiver waits until a message comes or its patience ends.
+/// Messages for a thread. Senders never block; the receiver blocks until a message comes or a time limit passes.
 package final class Mailbox<Message: Sendable>: @unchecked Sendable {
     private let lock = WaitingLock()
     private var messages: [Message] = []
 
-    /// No messages yet.
+    /// Makes an empty mailbox.
     package init() {}
 
     /// Adds a message and wakes the receiver.
@@ -13,12 +13,12 @@ package final class Mailbox<Message: Sendable>: @unchecked Sendable {
         lock.change { messages.append(message) }
     }
 
-    /// Takes all messages that are there, without waiting.
+    /// Takes all messages without blocking.
     package func receive() -> [Message] {
         lock.withLock { take() }
     }
 
-    /// Takes all messages, waiting for the first one: for ever, or for `limit`, after which there may be none.
+    /// Takes all messages; blocks until there is one. With a `limit` it may return none.
     package func receiveWaiting(atMost limit: Duration? = nil) -> [Message] {
         lock.wait(atMost: limit, until: { !messages.isEmpty }, then: take)
     }

@@ -1,18 +1,18 @@
-// Instants, as the queue stores them and as people read them.
+// Points in time, as the queue stores them and as they are printed.
 
 import Glibc
 
-/// An instant: milliseconds since 1970 UTC.
+/// A point in time: milliseconds since 1970, UTC.
 public struct Milliseconds: RawRepresentable, Hashable, Comparable, Sendable, ExpressibleByIntegerLiteral {
-    /// Milliseconds since 1970 UTC.
+    /// Milliseconds since 1970, UTC.
     public let rawValue: Int64
 
-    /// An instant from milliseconds since 1970 UTC.
+    /// Makes a point in time from milliseconds since 1970, UTC.
     public init(rawValue: Int64) {
         self.rawValue = rawValue
     }
 
-    /// For tests and constants.
+    /// For tests and constants; milliseconds since 1970, UTC.
     public init(integerLiteral value: Int64) {
         self.rawValue = value
     }
@@ -28,10 +28,10 @@ public struct Milliseconds: RawRepresentable, Hashable, Comparable, Sendable, Ex
         return text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
     }
 
-    /// Chronological.
+    /// The earlier point in time is less.
     public static func < (left: Milliseconds, right: Milliseconds) -> Bool { left.rawValue < right.rawValue }
 
-    /// The instant `right` milliseconds after `left`.
+    /// The point in time `right` milliseconds after `left`.
     public static func + (left: Milliseconds, right: Int64) -> Milliseconds {
         Milliseconds(rawValue: left.rawValue + right)
     }

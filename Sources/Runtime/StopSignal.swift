@@ -1,17 +1,17 @@
-// How the daemon is asked to stop, from a signal handler's thread or from a test.
+// Requests to the daemon to stop, from the thread that handles signals or from a test.
 
-/// A request to stop that threads can wait for.
+/// A request to stop, for which threads can wait.
 public final class StopSignal: @unchecked Sendable {
-    /// How much is wanted.
+    /// The urgency of a request.
     public enum Level: Int, Sendable, Comparable {
-        /// Work on.
+        /// Continue.
         case none
-        /// Take no new jobs, let the running ones end within the grace period.
+        /// Claim no new jobs; let the running ones end within the grace period.
         case graceful
-        /// Put running jobs back at once.
+        /// Release the running jobs at once.
         case immediate
 
-        /// More urgent is greater.
+        /// The more urgent level is greater.
         public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
     }
 
@@ -21,13 +21,13 @@ public final class StopSignal: @unchecked Sendable {
     private var listener: (() -> Void)?
     private var wakes = 0
 
-    /// Nothing asked for yet.
+    /// Makes a signal without a request.
     public init() {}
 
-    /// What has been asked for so far.
+    /// The most urgent level requested so far.
     public var level: Level { lock.withLock { requested } }
 
-    /// Asks for `level`; a weaker wish than an earlier one changes nothing.
+    /// Requests `level`; it has no effect if a more urgent level was requested before.
     public func request(_ level: Level) {
         let listener = lock.change {
             requested = max(requested, level)
@@ -37,8 +37,8 @@ public final class StopSignal: @unchecked Sendable {
         listener?()
     }
 
-    /// Whether what still runs has had its time: at once after an immediate request, else when `grace` has passed since the
-    /// first. Everybody who asks measures from the same moment.
+    /// Whether the time of the running jobs is over: at once after an immediate request, else when `grace` has passed
+    /// since the first request. All callers measure from that same moment.
     package func isGraceOver(_ grace: Duration) -> Bool {
         lock.withLock {
             guard let firstRequest else { return false }
@@ -46,16 +46,17 @@ public final class StopSignal: @unchecked Sendable {
         }
     }
 
-    /// Waits until something is asked for or `seconds` have passed, or somebody woke it since `wakeUpCount` was `seen`.
+    /// Waits until a stop is requested, until `seconds` have passed, or until `wake` has been called since
+    /// `wakeUpCount` was `seen`.
     public func wait(seconds: Double, since seen: Int? = nil) {
         lock.wait(
             atMost: .seconds(seconds), until: { requested != .none || (seen.map { $0 != wakes } ?? false) }, then: {})
     }
 
-    /// Counts what a wait is ended for. Taken before looking at what there is to do, so that no wake is slept over.
+    /// The number of wake-ups. Read it before looking for work and pass it to `wait`, so that no wake-up is lost.
     package var wakeUpCount: Int { lock.withLock { wakes } }
 
-    /// There is something to look at, and nothing is asked for.
+    /// Wakes waiting threads to look for work, without a request to stop.
     package func wake() {
         let listener = lock.change {
             wakes += 1
@@ -64,7 +65,7 @@ public final class StopSignal: @unchecked Sendable {
         listener?()
     }
 
-    /// Calls `listener` at every request and wake from now on.
+    /// Sets the `listener` that is called at every request and wake-up from now on.
     package func onRequest(_ listener: (() -> Void)?) {
         lock.withLock { self.listener = listener }
     }

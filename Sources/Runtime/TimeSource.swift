@@ -1,27 +1,27 @@
-// The one place where the program learns what time it is.
+// The only place where the program reads the clock.
 
 import Foundation
 
-/// Gives the time; tests give their own.
+/// Reads the time; tests use their own.
 public struct TimeSource: Sendable {
     private let read: @Sendable () -> Milliseconds
     private let readSteady: @Sendable () -> Int64
 
-    /// A clock that calls `read`; lengths of time are measured by the system.
+    /// Makes a source that takes the time from `read`; durations use the system's monotonic clock.
     public init(_ read: @escaping @Sendable () -> Milliseconds) {
         self.init(read, steady: Self.systemSteady)
     }
 
-    /// A clock that calls `read`, and `steady` to measure lengths of time, in milliseconds.
+    /// Makes a source that takes the time from `read`, and durations from `steady`, a monotonic time in milliseconds.
     public init(_ read: @escaping @Sendable () -> Milliseconds, steady: @escaping @Sendable () -> Int64) {
         self.read = read
         readSteady = steady
     }
 
-    /// Milliseconds since 1970 UTC. People may set it, forward and back.
+    /// Milliseconds since 1970, UTC. This clock can be set forward and back.
     public var now: Milliseconds { read() }
 
-    /// Milliseconds by a clock that nobody sets: only differences mean something.
+    /// Milliseconds of a monotonic clock; only differences are meaningful.
     public var steady: Int64 { readSteady() }
 
     /// The system's clock.

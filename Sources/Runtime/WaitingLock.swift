@@ -1,9 +1,9 @@
-// A lock that threads can wait at, by a clock that nobody sets.
+// A lock with a condition to wait for, which uses a monotonic clock.
 
 import Glibc
 
-/// A mutex with a condition. Time limits are counted by the monotonic clock: a wall clock that is set back in the night must
-/// not hold up the queue, as it does with `NSCondition.wait(until:)`.
+/// A mutex with a condition. Time limits use the monotonic clock: a wall clock that is set back at night must not hold
+/// up the queue, as it would with `NSCondition.wait(until:)`.
 package final class WaitingLock: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -31,7 +31,7 @@ package final class WaitingLock: @unchecked Sendable {
         return try body()
     }
 
-    /// Runs `body` while holding the lock, and wakes who waits for what it changed.
+    /// Calls `body` while holding the lock, then wakes the threads that wait for a change.
     package func change<Value>(_ body: () throws -> Value) rethrows -> Value {
         try withLock {
             defer { pthread_cond_broadcast(condition) }
@@ -39,7 +39,7 @@ package final class WaitingLock: @unchecked Sendable {
         }
     }
 
-    /// Runs `body` while holding the lock, once `isReady` or after `limit`; without a limit it waits for ever.
+    /// Calls `body` while holding the lock, once `isReady` is true or after `limit`; without a limit it waits for ever.
     package func wait<Value>(atMost limit: Duration? = nil, until isReady: () -> Bool, then body: () -> Value) -> Value
     {
         withLock {
@@ -56,7 +56,7 @@ package final class WaitingLock: @unchecked Sendable {
     private static func monotonicTime(after duration: Duration) -> timespec {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
-        // A limit of more than a year is as good as none, and overflows nothing.
+        // A limit of more than a year is treated as a year, which avoids overflow.
         let limit = min(max(duration, .zero), .seconds(31_536_000)).components
         let nanoseconds = time.tv_nsec + Int(limit.attoseconds / 1_000_000_000)
         time.tv_sec += Int(limit.seconds) + nanoseconds / 1_000_000_000

@@ -1,6 +1,6 @@
 // The job store in one SQLite file on a local disk, shared by the daemon and any number of command-line processes.
 //
-// The extensions beside this file hold its operations: enqueue, claim, finish, cancel, queries, metrics, checkpoint.
+// Its extensions in the folders contain the operations: enqueue, claim, finish, cancel, queries, metrics, checkpoint.
 
 import Failpoints
 import GRDB
@@ -8,29 +8,29 @@ public import Runtime
 public import StoreContract
 import Synchronization
 
-/// The queue in one SQLite file. Any number of processes may open it; one daemon works it off.
+/// The queue in one SQLite file. Any number of processes may open it; one daemon runs its jobs.
 ///
-/// Within an object, writes wait for each other, reads wait for reads, and neither waits for the other.
+/// Within an object, writes exclude each other and reads exclude each other, but a read and a write do not.
 public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
     /// The database file, absolute and without symbolic links.
     public let path: String
-    /// The path.
+    /// The same as `path`.
     public var location: String { path }
-    /// What a person should know about the place of the database, e.g. a doubtful filesystem.
+    /// What a person should know about the database's place, e.g. that its filesystem is unsuitable.
     public let warnings: [String]
 
     let options: SQLiteOptions
-    /// nil when opened for reading.
+    /// nil if opened for reading.
     let writer: DatabaseQueue?
     let reader: DatabaseQueue
-    /// The second connection that a guarded checkpoint needs; opened at the first one.
+    /// The second connection of a guarded checkpoint; opened at the first checkpoint.
     let checkpointer = Mutex<DatabaseQueue?>(nil)
 
-    /// Opens a database for reading and writing, creating or upgrading it where needed.
+    /// Opens a database for reading and writing. It is created or migrated if necessary.
     ///
     /// A new file and its folders are private to the user (0600, 0700).
-    /// - Throws: `.newerSchema`, `.notAJobStore`, `.networkFilesystem`, `.daemonRunning` (an upgrade under a running
-    ///   daemon), `.migrationChanged`, and what files and databases throw.
+    /// - Throws: `.newerSchema`, `.notAJobStore`, `.networkFilesystem`, `.daemonRunning` (a migration while a daemon
+    ///   runs), `.migrationChanged`, and the errors of files and databases.
     public init(
         path: String, options: SQLiteOptions = SQLiteOptions(), at now: Milliseconds
     ) throws(JobStoreError) {
@@ -48,7 +48,7 @@ public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
         self.options = options
     }
 
-    /// Opens a database that exists for reading only. It neither waits for writers nor delays them.
+    /// Opens an existing database for reading only. The connection and writers do not block each other.
     /// - Throws: `.notFound`, `.olderSchema`, `.newerSchema`, `.notAJobStore`, `.networkFilesystem`.
     public init(readingFrom path: String, options: SQLiteOptions = SQLiteOptions()) throws(JobStoreError) {
         let file = try DatabaseFile(existing: path)
@@ -59,7 +59,7 @@ public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
         self.options = options
     }
 
-    /// A connection that reads, also where this user may not write the files that belong to a write-ahead log.
+    /// A read-only connection. It also works if this user may not write the files of the write-ahead log.
     private static func reader(
         of file: DatabaseFile, _ options: SQLiteOptions
     ) throws(JobStoreError) -> DatabaseQueue {
@@ -90,7 +90,7 @@ public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
         try read { try $0.row("SELECT sqlite_version()") { $0.text(0) } ?? "" }
     }
 
-    /// Commits of other connections and processes count, those of this object do not; read-only objects see all.
+    /// Changes with commits of other connections and processes. Commits of this object count only if it is read-only.
     public func dataVersion() throws(JobStoreError) -> Int64 {
         // On the writer, own commits do not count.
         let queue = writer ?? reader
@@ -101,12 +101,14 @@ public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
         }
     }
 
-    /// Runs one transaction that takes the write lock at its start, so that it cannot fail half-way for being late.
+    /// Runs one transaction that takes the write lock at its start, so that it cannot fail in the middle because
+    /// another connection has the lock.
     ///
     /// - Parameters:
-    ///   - name: of the operation; before and after its commit are the failpoints `name.committing` and `name.committed`.
-    ///   - isSynced: whether a power cut must not undo it. Otherwise it becomes durable with the next write that is synced:
-    ///     the write-ahead log keeps their order.
+    ///   - name: the operation's name. The failpoints `name.committing` and `name.committed` are before and after its
+    ///     commit.
+    ///   - isSynced: whether it must survive a power cut. If false, it becomes durable with the next synced write,
+    ///     because the write-ahead log keeps their order.
     func write<T>(
         in name: StaticString = #function, isSynced: Bool = true, _ operation: (Database) throws -> T
     ) throws(JobStoreError) -> T {
@@ -134,8 +136,8 @@ public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
         }
     }
 
-    /// Statements that insert many rows keep in memory what would undo them: in temporary files, where it is otherwise, that
-    /// is most of what an enqueue writes. For connections that do not sort or rewrite whole tables.
+    /// Keeps the statement journal in memory. In a temporary file it would be most of what an enqueue writes. Only for
+    /// connections that do not sort or rewrite whole tables.
     func undoStatementsInMemory() throws(JobStoreError) {
         guard let writer else { throw .readOnly(path: path) }
         do {
@@ -145,7 +147,7 @@ public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
         }
     }
 
-    /// Runs queries that see one state of the database.
+    /// Runs queries in one transaction, so that they see one state of the database.
     func read<T>(_ query: (Database) throws -> T) throws(JobStoreError) -> T {
         do {
             return try reader.read { db in
@@ -158,12 +160,13 @@ public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
 }
 
 extension Database {
-    /// Makes the commits of this connection durable, as they are unless something else was asked for.
+    /// Makes the commits of this connection durable again, which is the default.
     fileprivate func syncCommits() {
         do {
             try execute(sql: "PRAGMA synchronous = FULL")
         } catch {
-            // Outside of a transaction it cannot fail; to go on would be to acknowledge what a power cut loses.
+            // This cannot fail outside of a transaction. To continue would mean to acknowledge commits that a power cut
+            // can undo.
             fatalError("commits cannot be made durable: \(error)")
         }
     }

@@ -1,17 +1,17 @@
-// The whole configuration: flags over environment over file over defaults, with every key checked.
+// The whole configuration: options before environment before file before defaults. Every key is checked.
 
 import Foundation
 public import ModelFiles
 public import Platform
 public import TTNNSettings
 
-/// Everything that can be configured, resolved.
+/// The resolved configuration.
 public struct Configuration: Sendable {
     /// Path of the SQLite database.
     public var databasePath: String
     /// The model for batches that do not name one.
     public var model: String
-    /// Where models are found by name.
+    /// The catalogue in which models are found by name.
     public var catalogue: ModelCatalogue
     /// The engine's settings, `engine:` and `tt:`.
     public var engine: EngineConfiguration
@@ -20,24 +20,24 @@ public struct Configuration: Sendable {
     /// The daemon's settings, `daemon:`.
     public var daemon: DaemonSettings
 
-    /// The name under which a batch remembers the configured model; nil where it leads nowhere.
+    /// The name that a batch stores for the configured model; nil if it leads to no model.
     public var rememberedModel: String? { try? catalogue.remembered(model) }
 
-    /// Sections, whose keys are written with a dot before them on the command line.
+    /// Sections. Their keys have a prefix with a dot on the command line.
     static let sections = ["models", "engine", "tt", "bridge", "daemon"]
     static let topLevelKeys = ["db", "model", "models_directory"]
 }
 
-/// Where the parts of a configuration come from.
+/// The sources of a configuration.
 public struct ConfigurationSources: Sendable {
     /// The file that `--config` names.
     public var file: String?
-    /// Values of flags by key, for example `db` or `engine.max_num_seqs`, each with the flag that gave it.
+    /// Values of options by key, e.g. `db` or `engine.max_num_seqs`, each with its option.
     public var flags: [(key: String, value: String, flag: String)]
     /// The environment.
     public var environment: [String: String]
 
-    /// Sources as given.
+    /// Makes sources; without a `file` the default configuration file is read, if there is one.
     public init(file: String?, flags: [(key: String, value: String, flag: String)], environment: [String: String]) {
         self.file = file
         self.flags = flags
@@ -48,13 +48,13 @@ public struct ConfigurationSources: Sendable {
 extension Configuration {
     /// Resolves the configuration.
     ///
-    /// - Throws: `InvalidConfiguration` that names the place, the key and what is allowed.
+    /// - Throws: `InvalidConfiguration` with the place, the key and the allowed values.
     public init(_ sources: ConfigurationSources) throws(InvalidConfiguration) {
         let home = sources.environment["HOME"] ?? FileManager.default.homeDirectoryForCurrentUser.path
         var values = try Self.fileValues(sources, home: home)
         values.merge(try Self.environmentValues(sources.environment)) { _, new in new }
         for (key, value, flag) in sources.flags {
-            // Paths and names are taken as they are written, whatever YAML would make of them.
+            // Paths and names are used as they are written, even if YAML would read them as another type.
             values[key] =
                 Self.topLevelKeys.contains(key)
                 ? PlacedValue(value: .string(value), place: flag) : try ConfigurationFile.scalar(value, place: flag)
@@ -90,7 +90,7 @@ extension Configuration {
             try BridgeConfiguration(parsing: (sections["bridge"] ?? [:]).mapValues(\.value))
         }
         daemon = try Self.locating(sections, in: ["daemon"]) { () throws(ConfigurationError) in
-            try DaemonSettings(parsing: (sections["daemon"] ?? [:]).mapValues(\.value))
+            try DaemonSettings(section: (sections["daemon"] ?? [:]).mapValues(\.value))
         }
     }
 
@@ -111,7 +111,7 @@ extension Configuration {
         }
     }
 
-    /// Values by section, then by key; keys outside the sections are checked here.
+    /// Divides values by section and key. Keys outside of the sections are checked here.
     private static func divide(
         _ values: [String: PlacedValue]
     ) throws(InvalidConfiguration) -> [String: [String: PlacedValue]] {
@@ -129,14 +129,14 @@ extension Configuration {
         return divided
     }
 
-    /// The keys that each section has; a model's name is not one of a known set.
+    /// The known keys of each section. `models` has none, since its keys are names.
     private static let keys: [(section: String, keys: [String])] = [
         ("engine", EngineConfiguration.keys), ("tt", TTConfig.keys), ("bridge", BridgeConfiguration.keys),
-        ("daemon", DaemonSettings.keys),
+        ("daemon", DaemonSettings.sectionKeys),
     ]
 
-    /// What was probably meant by a key outside of the sections: one like it, one that belongs into a section, or one of a
-    /// section that is misspelt.
+    /// A suggestion for an unknown key outside of the sections: a similar key, a key that belongs in a section, or a
+    /// section with a similar name.
     private static func hint(for key: String) -> String {
         let known = topLevelKeys + sections
         let parts = key.split(separator: ".", maxSplits: 1).map(String.init)
@@ -164,7 +164,7 @@ extension Configuration {
         return text
     }
 
-    /// Runs `parse`, and puts the place of the key that it complains of before the complaint.
+    /// Calls `parse`. An error about a key gets the place of that key.
     private static func locating<Value>(
         _ divided: [String: [String: PlacedValue]], in names: [String],
         _ parse: () throws(ConfigurationError) -> Value
@@ -182,7 +182,7 @@ extension Configuration {
 }
 
 extension ConfigurationError {
-    /// The key that the error is about, if it is about one.
+    /// The key of the error, if it has one.
     fileprivate var key: String? {
         switch self {
         case .unknownKey(let key, _), .invalidValue(let key, _, _), .unsupported(let key, _, _, _): key
@@ -194,7 +194,7 @@ extension ConfigurationError {
 // MARK: - File and environment
 
 extension Configuration {
-    /// A directory of the XDG base directory specification: set but empty or relative counts as not set.
+    /// A directory of the XDG base directory specification. A variable that is empty or relative counts as not set.
     private static func baseDirectory(_ variable: String, _ environment: [String: String]) -> String? {
         environment[variable].flatMap { $0.hasPrefix("/") ? $0 : nil }
     }
@@ -215,7 +215,7 @@ extension Configuration {
         return try ConfigurationFile.parse(text, path: path)
     }
 
-    /// `TTBATCH_DB`, `TTBATCH_ENGINE_MAX_NUM_SEQS` … as keys; an unknown one is an error, as in the file.
+    /// The values of `TTBATCH_DB`, `TTBATCH_ENGINE_MAX_NUM_SEQS` … by key. Unknown ones are errors, as in the file.
     private static func environmentValues(
         _ environment: [String: String]
     ) throws(InvalidConfiguration) -> [String: PlacedValue] {
@@ -239,7 +239,7 @@ extension Configuration {
         let names =
             (["config"] + topLevelKeys + keys.flatMap { section, keys in keys.map { "\(section)_\($0)" } })
             .map { "TTBATCH_" + $0.uppercased() }
-        // What all have in common says nothing of how near two are.
+        // The common prefix would make all names look similar.
         let nearest = ConfigurationReader.nearest(
             to: String(variable.dropFirst("TTBATCH_".count)), in: names.map { String($0.dropFirst("TTBATCH_".count)) })
         if let nearest { return "did you mean TTBATCH_\(nearest)?" }
@@ -247,33 +247,6 @@ extension Configuration {
             + "TTBATCH_TT_, TTBATCH_BRIDGE_, TTBATCH_DAEMON_ with a key"
     }
 
-    /// Variables for the tests and for choosing kernels, which are not settings of the queue.
+    /// Variables for tests and for the choice of kernels, which are not settings of the queue.
     private static let reservedPrefixes = ["TTBATCH_TEST_", "TTBATCH_ISA"]
-}
-
-extension DaemonSettings {
-    /// The keys of the section.
-    static let keys = [
-        "poll_interval_ms", "commit_interval_ms", "metrics_interval_s", "grace_s", "max_crashes", "max_device_failures",
-        "max_bad_outputs", "max_model_errors", "backoff_ms", "max_backoff_s", "model_turn_s", "commit_group_size",
-    ]
-
-    init(parsing values: [String: ConfigurationValue]) throws(ConfigurationError) {
-        let reader = try ConfigurationReader(values, known: Self.keys)
-        func integer(_ key: String, atLeast least: Int) throws(ConfigurationError) -> Int? {
-            try reader.integer(key, in: least...86_400_000)
-        }
-        pollIntervalMS = try integer("poll_interval_ms", atLeast: 1).map(Int64.init) ?? pollIntervalMS
-        commitIntervalMS = try integer("commit_interval_ms", atLeast: 0).map(Int64.init) ?? commitIntervalMS
-        metricsIntervalMS = try integer("metrics_interval_s", atLeast: 1).map { Int64($0) * 1000 } ?? metricsIntervalMS
-        graceMS = try integer("grace_s", atLeast: 0).map { Int64($0) * 1000 } ?? graceMS
-        maxCrashes = try integer("max_crashes", atLeast: 1) ?? maxCrashes
-        maxDeviceFailures = try integer("max_device_failures", atLeast: 1) ?? maxDeviceFailures
-        maxBadOutputs = try integer("max_bad_outputs", atLeast: 1) ?? maxBadOutputs
-        maxModelErrors = try integer("max_model_errors", atLeast: 1) ?? maxModelErrors
-        backoffMS = try integer("backoff_ms", atLeast: 0).map(Int64.init) ?? backoffMS
-        maxBackoffMS = try integer("max_backoff_s", atLeast: 0).map { Int64($0) * 1000 } ?? maxBackoffMS
-        modelTurnMS = try integer("model_turn_s", atLeast: 0).map { Int64($0) * 1000 } ?? modelTurnMS
-        commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
-    }
 }

@@ -1,9 +1,9 @@
-// Reads the YAML configuration file into flat keys, each with the place it stands at.
+// Reads the YAML configuration file into flat keys, each with its place in the file.
 
 import Platform
 import Yams
 
-/// A value and where it was given, for errors: `ttbatch.yaml:12`, `TTBATCH_MODEL`, `--set`.
+/// A value and its place for errors: `ttbatch.yaml:12`, `TTBATCH_MODEL`, `--set`.
 struct PlacedValue {
     var value: ConfigurationValue
     var place: String
@@ -25,7 +25,7 @@ enum ConfigurationFile {
         return values
     }
 
-    /// One value as it stands in the environment or on the command line, read as a YAML scalar or list.
+    /// Reads a value of the environment or the command line as a YAML scalar or list.
     static func scalar(_ text: String, place: String) throws(InvalidConfiguration) -> PlacedValue {
         guard let node = try? Yams.compose(yaml: text), let value = value(of: node) else {
             return PlacedValue(value: .string(text), place: place)
@@ -64,7 +64,7 @@ enum ConfigurationFile {
     private static func value(of node: Node) -> ConfigurationValue? {
         switch node {
         case .scalar(let scalar):
-            // What is quoted is meant as text.
+            // Quoted values are text.
             guard scalar.style == .plain || scalar.style == .any else { return .string(scalar.string) }
             if node.null != nil { return .null }
             if let value = node.bool { return .boolean(value) }
@@ -80,11 +80,11 @@ enum ConfigurationFile {
     }
 }
 
-/// A configuration that cannot be used: where, what and why.
+/// The error for a configuration that cannot be used.
 public struct InvalidConfiguration: Error, Equatable, CustomStringConvertible {
-    /// File and line, environment variable or flag.
+    /// The file and line, the environment variable or the option.
     public var place: String
-    /// What is wrong, with the remedy.
+    /// What is wrong, and what to write instead.
     public var reason: String
 
     /// `ttbatch.yaml:12: engine.max_num_seqs: …`.

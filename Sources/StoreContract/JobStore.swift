@@ -1,10 +1,11 @@
-// The contract of a job store: the roles that it plays for those who use it.
+// The contract of a job store, and its parts by role.
 
-/// The queue of batches and jobs: written by who enqueues, worked off by one daemon, read by anybody.
+/// The queue of batches and jobs. Clients enqueue, one daemon runs the jobs, and any process may read.
 ///
-/// Methods block; call them from threads that may wait. They may be called from several threads at once. The store has
-/// no clock: `at` is the caller's time. What is written is durable when the method returns, unless it says otherwise.
+/// Methods block, so call them from threads that may wait. Several threads may call them at once. The store has no
+/// clock: the caller passes the time as `at`. What a method writes is durable when it returns, unless it says
+/// otherwise.
 ///
-/// The life of a job is `pending → running → succeeded | failed | cancelled | expired`; a job that has ended never changes
-/// again. The rules are in `docs/store.md`, and the conformance suite checks each store against them.
+/// A job goes through `pending → running → succeeded | failed | cancelled | expired`. A job that has ended never
+/// changes again. The rules are in `docs/store.md`; the conformance suite checks each store against them.
 public protocol JobStore: JobIntake, JobWork, BatchLifecycle, JobReading {}

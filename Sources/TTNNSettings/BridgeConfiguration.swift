@@ -1,53 +1,55 @@
-// The `bridge:` section of the configuration: the process that holds Tenstorrent hardware, and how long it may take.
+// The `bridge:` section of the configuration: the process that controls Tenstorrent hardware, and its deadlines.
 
 public import Platform
 
 /// Settings of the bridge process.
 public struct BridgeConfiguration: Sendable, Equatable {
-    /// The interpreter of the tt-metal environment.
+    /// The Python interpreter of the tt-metal environment.
     public var python = "python3"
-    /// `module:Class` of the TT model; the registry decides by architecture where not given.
+    /// `module:Class` of the TT model; nil: the registry chooses it by architecture.
     public var modelClass: String?
     /// `HF_MODEL`: the checkpoint that the TT model loads, a name or a folder.
     public var hfModel: String?
-    /// `EXTRA_MODELS_DIR`: folders with a `vllm_metadata.json` each.
+    /// `EXTRA_MODELS_DIR`: folders that each contain a `vllm_metadata.json`.
     public var extraModelsDir: String?
-    /// `TT_VISIBLE_DEVICES`: the chips to use, for example `0,1`.
+    /// `TT_VISIBLE_DEVICES`: the chips to use, e.g. `0,1`.
     public var visibleDevices: String?
-    /// Seconds in which the mesh must be open.
+    /// The time limit for opening the mesh, in seconds.
     public var openDeadline = 300
-    /// Seconds in which the model must be loaded and its KV cache allocated; the first time, weights are converted.
+    /// The time limit for loading the model and allocating its KV cache, in seconds. The first time, weights are
+    /// converted.
     public var loadDeadline = 7200
-    /// Seconds for the warm-up, and for the first step of each kind where there is none: kernels are compiled.
+    /// The time limit for the warm-up, in seconds; without a warm-up, for the first step of each kind. Kernels are
+    /// compiled.
     public var warmUpDeadline = 3600
-    /// Seconds in which a prefill step must come to its end.
+    /// The time limit for a prefill step, in seconds.
     public var prefillDeadline = 300
-    /// Seconds in which a decode step must come to its end.
+    /// The time limit for a decode step, in seconds.
     public var decodeDeadline = 60
-    /// Seconds that the bridge has to close the mesh before it is killed; a kill can leave links in disorder.
+    /// Seconds that the bridge has to close the mesh before it is killed. A kill can leave the links in a bad state.
     public var stopGrace = 60
-    /// What resets the cards after the bridge has died or was killed, for example `tt-smi -r`.
+    /// The command that resets the cards after the bridge has died or was killed, e.g. `tt-smi -r`.
     public var resetCommand: [String] = []
     /// Seconds to wait after a reset.
     public var resetWait = 5
 
-    /// All defaults.
+    /// Makes the default settings.
     public init() {}
 }
 
-extension BridgeConfiguration {
+extension BridgeConfiguration: ConfigurationSection {
     /// Keys of the section.
-    public static let keys = [
-        "python", "model_class", "hf_model", "extra_models_dir", "visible_devices", "open_deadline_s",
-        "load_deadline_s", "warm_up_deadline_s", "prefill_deadline_s", "decode_deadline_s", "stop_grace_s",
-        "reset_command", "reset_wait_s",
-    ]
+    public static var keys: [String] { sectionKeys }
 
     /// Reads the section.
     ///
-    /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.
+    /// - Throws: `ConfigurationError` with the key, the value and the allowed values.
     public init(parsing values: [String: ConfigurationValue]) throws(ConfigurationError) {
-        let reader = try ConfigurationReader(values, known: Self.keys)
+        try self.init(section: values)
+    }
+
+    /// The keys of the section, and what their values may be.
+    package mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError) {
         python = try reader.string("python") ?? python
         modelClass = try reader.string("model_class")
         if let modelClass, modelClass.split(separator: ":", omittingEmptySubsequences: false).count != 2 {
@@ -67,7 +69,7 @@ extension BridgeConfiguration {
         resetWait = try reader.integer("reset_wait_s", in: 0...day) ?? resetWait
     }
 
-    /// A list of chips as text (`0,1`), one number, or a list of numbers.
+    /// A list of chips: text (`0,1`), one number, or a list of numbers.
     private static func devices(
         _ reader: ConfigurationReader, _ key: String
     ) throws(ConfigurationError) -> String? {
@@ -86,7 +88,7 @@ extension BridgeConfiguration {
         return numbers.map { "\($0)" }.joined(separator: ",")
     }
 
-    /// Words of a command: a text is divided at spaces, a list is taken as it is.
+    /// The words of a command: text is split at spaces, a list is used unchanged.
     private static func command(
         _ reader: ConfigurationReader, _ key: String
     ) throws(ConfigurationError) -> [String]? {

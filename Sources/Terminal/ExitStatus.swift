@@ -1,8 +1,8 @@
-// The exit codes of every verb, for scripts and cron.
+// The exit codes of all commands, for scripts and cron.
 
 package import ArgumentParser
 
-/// How a verb ended, as a process exit code.
+/// The result of a command, as the exit code of the process.
 package enum ExitStatus: Int32 {
     case operationalError = 1
     case usage = 2
@@ -10,18 +10,18 @@ package enum ExitStatus: Int32 {
     case batchHadFailures = 4
     case batchCancelledOrExpired = 5
     case notFound = 6
-    /// The results of a batch were asked for that has not ended.
+    /// Results were requested of a batch that has not ended.
     case batchNotDone = 7
     case conflict = 8
     /// Disk full or database busy: the same call may work later (EX_TEMPFAIL).
     case temporary = 75
     case interrupted = 130
 
-    /// Thrown to end the program with this code after everything has been said.
+    /// Thrown to end the program with this code, after all messages are printed.
     package var exit: ExitCode { ExitCode(rawValue) }
 }
 
-/// An error whose message has a code of its own.
+/// An error with a message and an exit code of its own.
 package struct Failure: Error, CustomStringConvertible {
     package let status: ExitStatus
     package let description: String

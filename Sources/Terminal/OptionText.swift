@@ -1,13 +1,13 @@
-// Values of options that are texts.
+// Option values that may start with a minus sign.
 
 import ArgumentParser
 
-/// Texts that options were given.
+/// The text value of an option.
 ///
-/// An option takes whatever follows it, since numbers, names and times may begin with a minus. What begins with two is
-/// the next option, and the value was forgotten.
+/// An option takes any next argument as its value, since numbers, names and times may start with a minus sign. An
+/// argument with two minus signs is the next option, so the value is missing.
 package enum OptionText {
-    /// Arguments in which `--window -24h` is `--window=-24h`: the parser would look for `-h` in the former.
+    /// Arguments in which `--window -24h` is replaced by `--window=-24h`: the parser would take the former for `-h`.
     package static func joined(_ arguments: [String]) -> [String] {
         var joined: [String] = []
         for argument in arguments {

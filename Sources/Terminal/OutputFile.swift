@@ -1,12 +1,12 @@
-// A file of results that is there as a whole or not at all.
+// A file of results that is either complete or absent.
 
 import Failpoints
 import Glibc
 
-/// Results on their way to a file or to standard output.
+/// Results that are written to a file or to standard output.
 ///
-/// A file is written under another name beside its place and takes its name when it is complete and durable: neither an
-/// interruption nor a full disk leaves half of one, or harms an older one.
+/// A file is written under a temporary name in the same folder, and gets its name when it is complete and durable. So
+/// neither an interruption nor a full disk leaves a partial file or damages an older one.
 package final class OutputFile {
     private enum Target {
         case stream(FileDescriptor)
@@ -14,14 +14,14 @@ package final class OutputFile {
     }
 
     private let target: Target
-    /// Whether somebody reads it as it comes.
+    /// Whether the output goes to a terminal.
     package let isTerminal: Bool
     private var buffer: [UInt8] = []
     private var isFinished = false
-    /// The reader of a pipe has gone away: nothing more need be written.
+    /// Whether the reader of a pipe has gone, so that nothing more needs to be written.
     package private(set) var isAbandoned = false
 
-    /// Opens `path` for writing; `nil` or `-` is standard output. What is no regular file is written as it is.
+    /// Opens `path` for writing; nil or `-` is standard output. Anything but a regular file is written directly.
     package init(path: String?) throws(Failure) {
         guard let path, path != "-" else {
             target = .stream(FileDescriptor(STDOUT_FILENO, name: "stdout"))
@@ -52,15 +52,15 @@ package final class OutputFile {
             let number = Glibc.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode ?? 0o666)
             let descriptor = FileDescriptor(number, name: name)
             guard number >= 0 else { throw descriptor.failure("cannot be written") }
-            // As private as the file that it replaces, whatever the umask.
+            // The mode of the file that it replaces, whatever the umask.
             if let mode { fchmod(number, mode) }
-            // Held until the process ends: who sweeps sees by it that somebody still writes.
+            // Held until the process ends: it shows `sweep` in other processes that the file is still being written.
             flock(number, LOCK_EX | LOCK_NB)
             return .file(descriptor, temporary: temporary, path: path)
         }
     }
 
-    /// Removes what programs that were killed have left of this file.
+    /// Removes the temporary files of this file that killed programs left.
     private static func sweep(_ path: String) {
         var found = glob_t()
         defer { globfree(&found) }
@@ -94,9 +94,9 @@ package final class OutputFile {
         return first.st_dev == second.st_dev && first.st_ino == second.st_ino && first.st_mode & S_IFMT == S_IFREG
     }
 
-    /// Lets `encode` append bytes, and writes when enough have come together.
+    /// Appends the bytes that `encode` writes. The buffer is written when it is large enough.
     ///
-    /// - Parameter isText: it is meant for reading, so what would steer a terminal is shown instead.
+    /// - Parameter isText: whether it is meant for reading. Then characters that control a terminal are made visible.
     package func write(isText: Bool, _ encode: (inout [UInt8]) -> Void) throws(Failure) {
         if isText, isTerminal {
             var text: [UInt8] = []
@@ -109,14 +109,14 @@ package final class OutputFile {
         if buffer.count >= 1 << 16 { try flush() }
     }
 
-    /// Writes what has come together.
+    /// Writes the buffer.
     package func flush() throws(Failure) {
         if buffer.isEmpty { return }
         if !isAbandoned { isAbandoned = try !descriptor.write(buffer) }
         buffer.removeAll(keepingCapacity: true)
     }
 
-    /// Writes the rest; a file becomes durable and takes its name.
+    /// Writes the rest. A file becomes durable and gets its name.
     package func finish() throws(Failure) {
         try flush()
         if case .file(let descriptor, let temporary, let path) = target {

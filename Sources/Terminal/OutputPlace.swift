@@ -1,19 +1,19 @@
-// What stands where results are to go: links are followed, and some files are never replaced.
+// The destination of results: links are followed, and some files are never replaced.
 
 package import Glibc
 
-/// Where a name for results leads.
+/// The destination to which a name leads.
 package enum OutputPlace {
-    /// A descriptor of this process, as `/dev/stdout` names it.
+    /// A descriptor of this process, e.g. for `/dev/stdout`.
     case descriptor(Int32)
-    /// A device or a pipe, which is written as it is.
+    /// A device or a pipe, which is written directly.
     case special(String)
-    /// A file, with the mode of the one that is there.
+    /// A file, with the mode of the existing file if there is one.
     case file(String, mode: mode_t?)
 
     package init(_ name: String) {
         var path = name
-        // As many links as the kernel follows.
+        // The kernel follows the same number of links.
         for _ in 0..<40 {
             if let number = Self.descriptor(path) {
                 self = .descriptor(number)
@@ -31,7 +31,7 @@ package enum OutputPlace {
         self = isFile ? .file(path, mode: facts.st_mode & 0o777) : .special(path)
     }
 
-    /// The number behind `/proc/self/fd/1`, `/dev/fd/1` and their like.
+    /// The number in `/proc/self/fd/1`, `/dev/fd/1` and similar paths.
     private static func descriptor(_ path: String) -> Int32? {
         for folder in ["/proc/self/fd/", "/dev/fd/", "/proc/\(getpid())/fd/"] where path.hasPrefix(folder) {
             return Int32(path.dropFirst(folder.count))
@@ -53,12 +53,12 @@ package enum OutputPlace {
     }
 }
 
-/// What a slip of the pen must not replace by results. Known by content, whatever its name.
+/// Files that results must not replace by mistake. They are recognised by content, not by name.
 package enum ProtectedFile: String {
     case database = "a database"
     case model = "a model"
 
-    /// What is at `path`; nil if that may be replaced.
+    /// The kind of the file at `path`; nil if it may be replaced.
     package init?(_ path: String) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }

@@ -1,4 +1,4 @@
-// Durations, rates, times and counts as people read them.
+// Durations, rates, times and counts in formats for people.
 
 import Foundation
 

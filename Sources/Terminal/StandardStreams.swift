@@ -1,4 +1,4 @@
-// Output to the standard streams: data on stdout, words for people on stderr.
+// Output to the standard streams: data to stdout, messages for people to stderr.
 
 import Failpoints
 import Glibc
@@ -10,14 +10,14 @@ package enum StandardError {
         write(printable(line, keepingNewlines: true) + "\n")
     }
 
-    /// Writes as it is, at once. There is nobody to tell when that fails.
+    /// Writes the text unchanged, at once. An error is ignored, because there is no other place to report it.
     package static func write(_ text: String) {
         _ = try? FileDescriptor(STDERR_FILENO, name: "stderr").write(Array(text.utf8))
     }
 
     package static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-    /// How long a line of the terminal is at the moment.
+    /// The present width of the terminal.
     package static var columns: Int {
         var size = winsize()
         guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
@@ -26,7 +26,7 @@ package enum StandardError {
 }
 
 package enum StandardOutput {
-    /// Prints a line of data; ends the program if it cannot be written, since a lost line is worse than none.
+    /// Prints a line of data. It ends the program on an error, since a lost line must not go unnoticed.
     package static func print(_ line: String) {
         do {
             guard try FileDescriptor(STDOUT_FILENO, name: "stdout").write(Array((line + "\n").utf8)) else { exit(0) }
@@ -45,7 +45,7 @@ extension StandardOutput {
         print(String(decoding: bytes, as: UTF8.self))
     }
 
-    /// Prints what acknowledges that something is durable. Tests end the program here: before, and right after.
+    /// Prints a line that acknowledges that something is durable. Tests can kill the program here, before and after it.
     package static func acknowledge(_ line: String, _ name: String) {
         failpoint(name + ".acknowledging")
         print(line)
@@ -53,7 +53,7 @@ extension StandardOutput {
     }
 }
 
-/// Text from files and users without what would steer a terminal, turn its lines around or break a table.
+/// Text from files and users without characters that control a terminal, change the direction of text or break a table.
 package func printable(_ text: String, keepingNewlines: Bool = false) -> String {
     guard text.unicodeScalars.contains(where: \.steersTerminals) else { return text }
     return text.unicodeScalars.reduce(into: "") { line, scalar in
@@ -63,7 +63,7 @@ package func printable(_ text: String, keepingNewlines: Bool = false) -> String 
 }
 
 extension Unicode.Scalar {
-    /// Control characters, line separators, and those that change the direction of writing (Unicode, UAX 9).
+    /// Control characters, line separators, and characters that change the direction of text (Unicode, UAX 9).
     fileprivate var steersTerminals: Bool {
         switch properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: true
@@ -83,7 +83,7 @@ package struct FileDescriptor {
         self.name = name
     }
 
-    /// Writes all bytes; false where the reader has gone away (`head`, `less`).
+    /// Writes all bytes; returns false if the reader has gone (`head`, `less`).
     package func write(_ bytes: [UInt8]) throws(Failure) -> Bool {
         var written = 0
         while written < bytes.count {
@@ -98,7 +98,7 @@ package struct FileDescriptor {
         return true
     }
 
-    /// The system's latest error as a failure.
+    /// A failure with the message of errno.
     package func failure(_ what: String) -> Failure {
         Failure(
             errno == ENOSPC ? .temporary : .operationalError, "\(name): \(what): \(String(cString: strerror(errno)))")

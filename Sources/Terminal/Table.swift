@@ -1,4 +1,4 @@
-// Plain tables for people: columns as wide as their widest cell, no lines.
+// Plain tables for people: each column is as wide as its widest cell; there are no rules.
 
 /// A table of strings with a heading.
 package struct Table {
@@ -19,7 +19,7 @@ package struct Table {
         rows.append(cells.map { printable($0) })
     }
 
-    /// The table's lines, heading first.
+    /// The lines of the table; the first is the heading.
     package var lines: [String] {
         let all = [columns.map(\.title)] + rows
         let widths = columns.indices.map { column in all.map { $0[column].count }.max() ?? 0 }

@@ -1,8 +1,8 @@
-// The byte-level alphabet of GPT-2: every byte as one printable character, so that any text can be spelt in a vocabulary.
+// GPT-2's byte-level alphabet: every byte is one printable character, so a vocabulary can spell any text.
 
 /// GPT-2's mapping between bytes and characters (Radford et al. 2019), in which `Ġ` stands for a space.
 enum ByteLevel {
-    /// The byte behind each character below U+0144, or −1 where the character stands for none.
+    /// The byte of each character below U+0144; −1 if it has none.
     private static let byteOfCharacter: [Int16] = {
         var table = [Int16](repeating: -1, count: 0x144)
         var next = 0x100
@@ -18,9 +18,9 @@ enum ByteLevel {
         return table
     }()
 
-    /// Appends the bytes that `spelling` (UTF-8) stands for to `bytes`.
+    /// Appends to `bytes` the bytes that `spelling` (UTF-8) encodes.
     ///
-    /// A spelling with a character outside the alphabet stands for itself, as in Hugging Face's decoder.
+    /// A spelling with a character outside the alphabet is appended unchanged, as in Hugging Face's decoder.
     static func appendBytes(of spelling: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8]) {
         let start = bytes.count
         var index = 0

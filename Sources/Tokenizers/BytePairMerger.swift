@@ -1,10 +1,10 @@
-// Byte-pair encoding of one piece: lowest rank first, leftmost at ties. Short pieces by scanning, long ones by a heap in
-// O(n log n).
+// Byte-pair encoding of one piece: the lowest rank first, the leftmost of equal ones. Short pieces are scanned; long
+// ones use a heap, in O(n log n).
 
-/// Merges the bytes of a piece into tokens. Holds scratch memory: one for each thread at work.
+/// Merges the bytes of a piece into tokens. It has scratch memory, so each thread needs its own.
 ///
-/// The order of merges is that of Hugging Face `tokenizers`. A byte that the vocabulary lacks is left out, and its
-/// neighbours then touch, which is what that library does for a model without an unknown token.
+/// The order of merges is that of Hugging Face `tokenizers`. A byte that is not in the vocabulary is left out, and its
+/// neighbours become adjacent, as in that library for a model without an unknown token.
 struct BytePairMerger {
     private let merges: MergeTable
     private let byteTokens: [Int32]
@@ -17,16 +17,16 @@ struct BytePairMerger {
         var id: Int32
         var previous: Int32
         var next: Int32
-        /// The merge with `next`, as it stands now: an older entry of the heap has another rank and is skipped.
+        /// The present merge with `next`. An older entry of the heap has another rank and is skipped.
         var merge: Merge
     }
 
-    /// Up to here scanning all symbols for the lowest rank is faster than keeping a heap.
+    /// Up to this length, scanning all symbols for the lowest rank is faster than a heap.
     private static let longestScanned = 24
 
     /// - Parameters:
     ///   - merges: the model's merges.
-    ///   - byteTokens: the token of each single byte, or −1 where the vocabulary has none; 256 entries.
+    ///   - byteTokens: the token of each single byte, or −1 if the vocabulary has none; 256 entries.
     init(merges: MergeTable, byteTokens: [Int32]) {
         self.merges = merges
         self.byteTokens = byteTokens
@@ -67,7 +67,7 @@ struct BytePairMerger {
         for symbol in symbols { ids.append(symbol.id) }
     }
 
-    /// The merge of the symbols at `position` and right after it, while they lie end to end.
+    /// The merge of the symbol at `position` with its right neighbour, if they are adjacent.
     private func merge(at position: Int) -> Merge {
         merges.merge(symbols[position].id, symbols[position + 1].id)
     }

@@ -1,15 +1,15 @@
-// A model's own chat template: messages to the prompt that the model was trained on.
+// A model's own chat template: it renders messages as the prompt format of the model's training.
 
 public import Jinja
 public import ModelFiles
 
-/// The chat template of a model, a Jinja program from its file, run as Hugging Face transformers runs it.
+/// The chat template of a model: a Jinja program from its file, rendered as Hugging Face transformers does.
 public struct ChatTemplate: Sendable {
     private let standard: Template?
-    /// The template for conversations with tools, where the model has one of its own.
+    /// The template for conversations with tools, if the model has a separate one.
     private let toolUse: Template?
     private let path: String
-    /// Variables that every conversation has, before its own.
+    /// Variables that are defined for every conversation.
     private let variables: [String: JinjaValue]
 
     /// Reads and parses the templates of a model file.
@@ -31,12 +31,12 @@ public struct ChatTemplate: Sendable {
         if standard == nil, toolUse == nil { throw .missingChatTemplate(path: path) }
     }
 
-    /// Whether the template treats messages of a role in a way of its own.
+    /// Whether the template handles messages of a role specially.
     public func knowsRole(_ role: String, withTools: Bool) -> Bool {
         template(withTools: withTools)?.hasLiteral(role) ?? false
     }
 
-    /// Whether the template may look into arrays of content parts: it names the type of a text.
+    /// Whether the template may read arrays of content parts: it contains the name of the type `text`.
     public func knowsContentParts(withTools: Bool) -> Bool {
         template(withTools: withTools)?.hasLiteral("text") ?? false
     }
@@ -46,12 +46,14 @@ public struct ChatTemplate: Sendable {
     /// Renders a conversation.
     ///
     /// - Parameters:
-    ///   - messages: the conversation, an array of objects with `role`, `content` and what else the template reads.
+    ///   - messages: the conversation, an array of objects with `role`, `content` and other members that the template
+    ///     reads.
     ///   - tools: the tools that the model may call, or `nil`.
-    ///   - arguments: further variables of the request, which win over those set here; their text counts as a user's.
-    ///   - addsGenerationPrompt: whether the prompt ends where the model's answer begins.
-    ///   - now: the time that `strftime_now` shows.
-    /// - Throws: `TokenizerError.conversation` where the template refuses the messages or fails on them.
+    ///   - arguments: further variables of the request. They override those set here, and their text counts as a
+    ///     user's.
+    ///   - addsGenerationPrompt: whether the prompt ends at the start of the model's answer.
+    ///   - now: the time for `strftime_now`.
+    /// - Throws: `TokenizerError.conversation` if the template rejects the messages or fails on them.
     public func render(
         messages: JinjaValue, tools: JinjaValue? = nil, arguments: [(String, JinjaValue)] = [],
         addsGenerationPrompt: Bool = true, now: WallClockTime
@@ -75,7 +77,7 @@ public struct ChatTemplate: Sendable {
 }
 
 extension Tokenizer {
-    /// Special tokens under the names that templates know them by; absent where the model has none.
+    /// Special tokens by the names of their template variables; those that the model does not have are absent.
     fileprivate var namedSpecialTokens: [String: JinjaValue] {
         let ids = [
             "bos_token": markers.bos, "eos_token": markers.eos, "unk_token": markers.unknown,

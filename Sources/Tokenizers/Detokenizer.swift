@@ -1,20 +1,20 @@
-// Turns a growing list of token ids into text, never cutting a character in half.
+// Turns a growing list of token ids into text. A character is never split.
 
-/// The text of one sequence of tokens as they arrive.
+/// The text of one sequence of tokens, as they arrive.
 ///
-/// What all calls return, joined, is the text of all the tokens together, control tokens left out: bytes that are no
-/// UTF-8 become U+FFFD, one for each maximal invalid part, as in Python's `bytes.decode(errors="replace")`.
+/// The joined results of all calls are the text of all tokens without control tokens. Bytes that are not UTF-8 become
+/// U+FFFD, one for each maximal invalid part, as in Python's `bytes.decode(errors="replace")`.
 public struct Detokenizer: Sendable {
     private let tokenizer: Tokenizer
-    /// The beginning of a character that is not complete yet: at most three bytes.
+    /// The start of an incomplete character: at most three bytes.
     private var pending: [UInt8] = []
 
-    /// A detokenizer at the start of a text.
+    /// Makes a detokenizer at the start of a text.
     public init(_ tokenizer: Tokenizer) {
         self.tokenizer = tokenizer
     }
 
-    /// Takes the next token; returns the text that is now complete, often one word, sometimes nothing.
+    /// Adds the next token. Returns the text that is complete now, often one word, sometimes nothing.
     public mutating func push(_ id: Int32) -> String {
         pending.append(contentsOf: tokenizer.bytes(of: CollectionOfOne(id), skipSpecial: true))
         let complete = pending.count - Self.unfinishedSuffix(of: pending)
@@ -22,13 +22,14 @@ public struct Detokenizer: Sendable {
         return String(decoding: pending[..<complete], as: UTF8.self)
     }
 
-    /// Ends the text; returns U+FFFD if it ends within a character, otherwise nothing.
+    /// Ends the text. Returns U+FFFD if it ends within a character, else nothing.
     public mutating func finish() -> String {
         defer { pending = [] }
         return String(decoding: pending, as: UTF8.self)
     }
 
-    /// How many bytes at the end begin a character that further bytes could complete (Unicode 16, table 3-7).
+    /// The number of bytes at the end that are the start of a character which further bytes could complete (Unicode 16,
+    /// table 3-7).
     private static func unfinishedSuffix(of bytes: [UInt8]) -> Int {
         for length in 1...3 where length <= bytes.count {
             let lead = bytes[bytes.count - length]

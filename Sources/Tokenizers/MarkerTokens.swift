@@ -1,6 +1,6 @@
-// The ids that a model file marks: where a text begins, where it ends, what is added to prompts.
+// The token ids that a model file marks: begin and end of text, padding, and which of them are added to prompts.
 
-/// A model's marked token ids.
+/// A model's marked token ids; nil if the model does not have one.
 public struct MarkerTokens: Sendable, Equatable {
     /// Beginning of sequence.
     public var bos: Int32?
@@ -10,16 +10,16 @@ public struct MarkerTokens: Sendable, Equatable {
     public var eot: Int32?
     /// End of message (a tool call follows).
     public var eom: Int32?
-    /// What stands for the unknown.
+    /// The token for unknown text.
     public var unknown: Int32?
-    /// What fills short rows.
+    /// The padding token.
     public var padding: Int32?
     /// Whether plain prompts begin with `bos`.
     public var addsBOS = false
     /// Whether plain prompts end with `eos`.
     public var addsEOS = false
 
-    /// Texts of tokens that end generation in whatever model has them. Files often mark only one of several; the list
+    /// Texts of tokens that end generation in every model that has them. Files often mark only one of several. The list
     /// is that of llama.cpp's vocabulary loader.
     private static let endTexts: Set<String> = [
         "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>",
@@ -34,7 +34,7 @@ public struct MarkerTokens: Sendable, Equatable {
             let text = String(decoding: vocabulary.bytes[vocabulary.range(of: id)], as: UTF8.self)
             if Self.endTexts.contains(text) { byText[text] = id }
         }
-        // Where `<|end|>` only ends a channel of one answer (harmony, solar-open), other tokens end the answer.
+        // If `<|end|>` only ends a channel within an answer (harmony, solar-open), other tokens end the answer.
         let endsChannel =
             byText["<|return|>"] != nil && byText["<|call|>"] != nil
             || byText["<|calls|>"] != nil && byText["<|flush|>"] != nil

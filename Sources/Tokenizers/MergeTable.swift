@@ -1,13 +1,13 @@
-// The merges of a byte-pair encoding, keyed by the two tokens they join.
+// The merges of a byte-pair encoding, by the two tokens that they join.
 
-/// A merge: how early it was learnt, and the token that it makes.
+/// A merge: its rank, and the token that it makes.
 struct Merge: Equatable, Sendable {
-    /// Position in the list of merges; lower merges first.
+    /// Its position in the list of merges; lower ranks are merged first.
     let rank: UInt32
     /// The joined token.
     let result: Int32
 
-    /// What a pair has that does not merge.
+    /// The value for a pair that does not merge.
     static let none = Merge(rank: .max, result: -1)
 }
 
@@ -22,7 +22,7 @@ struct MergeTable: Sendable {
     private let slots: [Slot]
     private let shift: UInt64
 
-    /// Builds the table; where a pair is listed twice, its last rank counts, as in Hugging Face `tokenizers`.
+    /// Builds the table. If a pair is listed twice, the last rank counts, as in Hugging Face `tokenizers`.
     init(_ merges: [(left: Int32, right: Int32, merge: Merge)]) {
         var bits: UInt64 = 4
         while 1 << bits < merges.count * 2 { bits += 1 }

@@ -1,13 +1,13 @@
-// A regular expression in Hugging Face's syntax, compiled by PCRE2 to machine code where the system allows it.
+// A regular expression in Hugging Face's syntax, which PCRE2 compiles to machine code if the system permits.
 
 import CPCRE2
 
-/// A compiled pattern. Compiled code is read-only, so that any number of threads may search with it.
+/// A compiled pattern. Compiled code is read-only, so several threads may search with it at once.
 final class Pattern: @unchecked Sendable {
     fileprivate let code: OpaquePointer
     fileprivate let isMachineCode: Bool
 
-    /// Compiles `pattern`, one of this module's own: a fault in it is a fault of the program.
+    /// Compiles `pattern`, which must be one of this module: an error in it is a bug and stops the program.
     init(_ pattern: String) {
         var error: Int32 = 0
         var offset = 0
@@ -15,16 +15,17 @@ final class Pattern: @unchecked Sendable {
         let compiled = pcre2_compile_8(source, source.count, PCRE2_UTF | PCRE2_UCP, &error, &offset, nil)
         guard let compiled else { preconditionFailure("pattern \(pattern): PCRE2 error \(error) at byte \(offset)") }
         code = compiled
-        // Without a just-in-time compiler (some processors, some hardened systems) PCRE2 interprets: slower, the same.
+        // Without a just-in-time compiler (some processors, some hardened systems) PCRE2 interprets: slower, with the
+        // same results.
         isMachineCode = pcre2_jit_compile_8(compiled, PCRE2_JIT_COMPLETE) == 0
     }
 
     deinit { pcre2_code_free_8(code) }
 
-    /// The pattern with classes that are the same whatever PCRE2's version.
+    /// The pattern with classes that do not depend on PCRE2's version.
     ///
-    /// `\s` is Unicode's White_Space as in Oniguruma (PCRE2's own `\s` has U+180E too), and the general categories get
-    /// the members that newer versions of Unicode added.
+    /// `\s` is Unicode's White_Space as in Oniguruma (PCRE2's own `\s` also contains U+180E), and the general
+    /// categories get the members that newer versions of Unicode added.
     static func translated(_ pattern: String) -> String {
         var result = ""
         var insideClass = false
@@ -51,13 +52,13 @@ final class Pattern: @unchecked Sendable {
     }
 }
 
-/// A search through one text at a time. Holds scratch memory: one for each thread at work.
+/// A search through one text at a time. It has scratch memory, so each thread needs its own.
 struct PatternSearch: ~Copyable {
     private let matchData: OpaquePointer
     private let limits: OpaquePointer
 
-    /// - Parameter mostSteps: steps of one search, after which it is given up. PCRE2's own limit of ten million is reached by
-    ///   a run of eleven million spaces; this one by time that nobody waits for.
+    /// - Parameter mostSteps: the limit of steps of one search. PCRE2's own limit of ten million is reached only by a
+    ///   run of eleven million spaces, which takes too long.
     init(mostSteps: UInt32 = .max) {
         guard let data = pcre2_match_data_create_8(1, nil), let context = pcre2_match_context_create_8(nil) else {
             preconditionFailure("out of memory")

@@ -1,6 +1,6 @@
-// Cuts text into the pieces within which BPE may merge.
+// Splits text into the pieces within which BPE may merge.
 
-/// The pre-tokeniser of a model: one or more patterns, applied in turn.
+/// The pre-tokeniser of a model: one or more patterns, applied one after another.
 struct PreTokenizer: Sendable {
     private let steps: [Pattern]
 
@@ -18,7 +18,7 @@ struct PreTokenizer: Sendable {
         try cut(text, step: 0, search, body)
     }
 
-    /// A later step sees one piece at a time: its look-ahead ends where the piece ends, as in Hugging Face.
+    /// A later step sees only one piece at a time: its look-ahead ends with the piece, as in Hugging Face.
     private func cut(
         _ text: UnsafeBufferPointer<UInt8>, step: Int, _ search: borrowing PatternSearch,
         _ body: (UnsafeBufferPointer<UInt8>) -> Void

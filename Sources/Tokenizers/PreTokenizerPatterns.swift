@@ -1,20 +1,20 @@
-// Which patterns cut a text into pieces before BPE, for each name that `tokenizer.ggml.pre` can have.
+// The patterns that split a text into pieces before BPE, for each value of `tokenizer.ggml.pre`.
 //
 // Sources: the `tokenizer.json` of each model family, as transformers builds it, and the table of names in llama.cpp's
-// vocabulary loader. A name's steps run one after another, each on the pieces of the step before.
+// vocabulary loader. The steps of a name run one after another, each on the pieces of the previous one.
 
-/// What `tokenizer.ggml.pre` stands for.
+/// The meaning of a value of `tokenizer.ggml.pre`.
 struct PreTokenizerRules: Sendable {
-    /// Patterns in Hugging Face's syntax; what a pattern matches, and what lies between matches, are pieces.
+    /// Patterns in Hugging Face's syntax. The matches of a pattern are pieces, and so are the texts between them.
     var steps: [String]
-    /// Whether text is composed (Unicode NFC) first.
+    /// Whether text is normalised to Unicode NFC first.
     var composes = false
-    /// Whether a piece that is a token as a whole is taken at once, without merging (`ignore_merges`).
+    /// Whether a piece that is one token as a whole is not merged (`ignore_merges`).
     var takesWholeTokens = false
-    /// Whether prompts begin with the BOS token where the metadata does not say.
+    /// Whether prompts begin with the BOS token if the metadata does not say.
     var addsBOS = false
 
-    /// The rules for every name known here.
+    /// The rules by name.
     static let named: [String: PreTokenizerRules] = {
         var rules: [String: PreTokenizerRules] = [:]
         func add(_ names: String, _ rule: PreTokenizerRules) {
@@ -50,17 +50,17 @@ struct PreTokenizerRules: Sendable {
     }()
 
     private static let gpt2 = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
-    /// The `Digits` step of Hugging Face, every digit by itself; `\p{digit}` is what Rust calls numeric.
+    /// Hugging Face's `Digits` step: every digit is a piece. `\p{digit}` is what Rust calls numeric.
     private static let digit = #"\p{digit}"#
     private static let asciiOrUnicodePunctuation = #"[\p{P}$+<=>^~|]+"#
 
-    /// OpenAI's cl100k pattern, as Llama 3 and many others have it.
+    /// OpenAI's cl100k pattern, which Llama 3 and many others use.
     private static func cl100k(digits: String) -> String {
         #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"# + digits
             + #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#
     }
 
-    /// OpenAI's o200k pattern, which also cuts where a capital follows a small letter.
+    /// OpenAI's o200k pattern, which also splits before a capital that follows a small letter.
     private static func cased(contraction: String, digits: String) -> String {
         let upper = #"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"#
         let lower = #"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"#
@@ -88,7 +88,8 @@ struct PreTokenizerRules: Sendable {
         deepSeekHan,
         digit,
     ]
-    /// Letters that have case, as the pattern lists them; written as code points, which no editor can normalise.
+    /// Letters that have case, as listed in the pattern. They are written as code points, so that no editor can
+    /// normalise them.
     private static let casedLetters =
         #"A-Za-z\x{B5}\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{1BA}\x{1BC}-\x{1BF}\x{1C4}-\x{293}"#
         + #"\x{295}-\x{2AF}\x{370}-\x{373}\x{376}\x{377}\x{37B}-\x{37D}\x{37F}\x{386}\x{388}-\x{38A}\x{38C}"#

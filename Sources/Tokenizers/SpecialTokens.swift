@@ -1,4 +1,4 @@
-// Finds the tokens that are matched as text before pre-tokenising: control tokens and user-defined ones.
+// Finds the tokens that are matched as text before pre-tokenising: control tokens and user-defined tokens.
 
 /// Special tokens by their text, as a trie.
 struct SpecialTokens: Sendable {
@@ -6,7 +6,7 @@ struct SpecialTokens: Sendable {
     struct Match: Equatable {
         /// The token.
         let id: Int32
-        /// Its bytes in the text.
+        /// The range of its bytes in the text.
         let range: Range<Int>
     }
 
@@ -16,7 +16,7 @@ struct SpecialTokens: Sendable {
     }
 
     private var nodes = [Node()]
-    /// From `node << 8 | byte` to the next node.
+    /// Maps `node << 8 | byte` to the next node.
     private var edges: [UInt32: UInt32] = [:]
     private var startsToken = [Bool](repeating: false, count: 256)
 
@@ -47,10 +47,10 @@ struct SpecialTokens: Sendable {
         if nodes[Int(node)].id < 0 { nodes[Int(node)] = Node(id: id, isControl: isControl) }
     }
 
-    /// The first special token in `text` at or after byte `start`; of several at one place, the longest.
+    /// The first special token in `text` at or after byte `start`; the longest one if several start there.
     ///
-    /// - Parameter controlRanges: where control tokens may stand, ascending and apart: each must lie wholly within one.
-    ///   User-defined tokens may stand anywhere: they are ordinary vocabulary that is only matched earlier.
+    /// - Parameter controlRanges: the ranges in which control tokens are matched, ascending and disjoint. A token must
+    ///   lie entirely in one of them. User-defined tokens are matched everywhere, since they are ordinary vocabulary.
     func firstMatch(
         in text: UnsafeBufferPointer<UInt8>, from start: Int, controlRanges: [Range<Int>]
     ) -> Match? {
@@ -83,7 +83,7 @@ struct SpecialTokens: Sendable {
         return longest
     }
 
-    /// Where the range that holds `position` ends, or `position` if none does.
+    /// The end of the range that contains `position`; `position` itself if none does.
     private static func end(of ranges: [Range<Int>], around position: Int) -> Int {
         var low = 0
         var high = ranges.count

@@ -1,13 +1,13 @@
-// From bytes to token ids: the look-up that most pieces of a text end with.
+// The lookup from bytes to token ids, which is the last step for most pieces of a text.
 
-/// A hash table over some tokens of a vocabulary, keyed by their bytes; open addressing, immutable once built.
+/// A hash table of tokens by their bytes, with open addressing; immutable once built.
 struct TokenIndex: Sendable {
     private let bytes: [UInt8]
     private let offsets: [UInt32]
     private let slots: [Int32]
     private let mask: Int
 
-    /// Indexes the tokens `ids`; where two have the same bytes, the earlier one is found.
+    /// Makes an index of the tokens `ids`. If two have the same bytes, the first one is found.
     init(_ vocabulary: Vocabulary, ids: [Int32]) {
         var capacity = 16
         while capacity < ids.count * 2 { capacity *= 2 }
@@ -31,7 +31,7 @@ struct TokenIndex: Sendable {
         self.mask = mask
     }
 
-    /// The token with exactly the bytes of `key`, or −1.
+    /// The token with exactly the bytes of `key`; −1 if there is none.
     func id(of key: UnsafeBufferPointer<UInt8>) -> Int32 {
         bytes.withUnsafeBufferPointer { bytes in
             var slot = Self.hash(key) & mask
@@ -52,7 +52,7 @@ struct TokenIndex: Sendable {
         return true
     }
 
-    /// Eight bytes at a time, multiplied and folded: keys are a few bytes long, and strength is not needed.
+    /// Multiplies and folds eight bytes at a time: keys are short, and the hash need not be strong.
     private static func hash(_ key: UnsafeBufferPointer<UInt8>) -> Int {
         let multiplier: UInt64 = 0x9E37_79B9_7F4A_7C15
         var hash = UInt64(truncatingIfNeeded: key.count) &* multiplier

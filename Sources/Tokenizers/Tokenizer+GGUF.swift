@@ -3,10 +3,10 @@
 public import ModelFiles
 
 extension Tokenizer {
-    /// Reads the tokenizer of a model file.
+    /// Makes the tokenizer of a model file.
     ///
-    /// - Throws: `TokenizerError` naming the file and the key where the tokenizer is of another kind than byte-level
-    ///   BPE, its pre-tokeniser is not known, or its parts contradict each other.
+    /// - Throws: `TokenizerError` with the file and the key, if the tokenizer is not byte-level BPE, its pre-tokeniser
+    ///   is unknown, or its parts are inconsistent.
     public convenience init(_ metadata: GGUFMetadata) throws(TokenizerError) {
         let path = metadata.path
         let model = try metadata.tokenizerString("tokenizer.ggml.model")
@@ -51,8 +51,8 @@ extension Vocabulary {
 }
 
 extension MergeTable {
-    /// Reads merges spelt `left right`. A merge that would make a control token is left out: control tokens never
-    /// come of ordinary text.
+    /// Reads merges of the form `left right`. Merges that make a control token are left out: ordinary text must never
+    /// become a control token.
     init(_ metadata: GGUFMetadata, _ vocabulary: Vocabulary, _ index: TokenIndex) throws(TokenizerError) {
         let lines = try metadata.tokenizerStrings("tokenizer.ggml.merges")
         var merges: [(left: Int32, right: Int32, merge: Merge)] = []
@@ -90,7 +90,7 @@ extension MergeTable {
 }
 
 extension Vocabulary {
-    /// Whether a part of the merge `line`, or what it makes, is a control token.
+    /// Whether a part or the result of the merge `line` is a control token.
     fileprivate func hasControlToken(_ line: String) -> Bool {
         let parts = line.split(separator: " ", omittingEmptySubsequences: true).map { Array($0.utf8) }
         let texts = parts + [parts.flatMap(\.self)]

@@ -1,17 +1,17 @@
-// A model's tokenizer: text to token ids and back. See Tokenizer+GGUF.swift for how it is made from a model file.
+// A model's tokenizer: text to token ids and back. `Tokenizer+GGUF.swift` makes one from a model file.
 
 public import Jinja
 
-/// What becomes of text that spells a control token, such as `<|im_end|>`.
+/// The handling of text that spells a control token, such as `<|im_end|>`.
 public enum SpecialTokenHandling: Sendable {
     /// It becomes that token.
     case parsed
-    /// It is ordinary text: no control token can come of it. (User-defined tokens are matched all the same, as Hugging
-    /// Face and llama.cpp do: they are vocabulary, not control.)
+    /// It is ordinary text and never becomes a control token. (User-defined tokens are still matched, as in Hugging
+    /// Face and llama.cpp: they are vocabulary.)
     case text
 }
 
-/// A byte-level BPE tokenizer. Immutable: any number of threads may use it at once.
+/// A byte-level BPE tokenizer. It is immutable, so several threads may use it at once.
 ///
 /// Token ids equal those of Hugging Face `tokenizers`. A byte that the vocabulary cannot spell (see
 /// ``unencodableBytes``) is left out, as there.
@@ -20,9 +20,9 @@ public final class Tokenizer: Sendable {
     public let vocabularySize: Int
     /// The model's marked ids: BOS, EOS and others.
     public let markers: MarkerTokens
-    /// Tokens after which a model has said all it will say: EOS, end of turn, end of message.
+    /// Tokens that end the generation: EOS, end of turn, end of message.
     public let endOfGenerationTokens: Set<Int32>
-    /// Bytes that no token can spell; they vanish in encoding. Text in UTF-8 seldom has any of them.
+    /// Bytes that no token can spell; they are lost in encoding. They are rare in UTF-8 text.
     public let unencodableBytes: [UInt8]
 
     let path: String
@@ -32,7 +32,7 @@ public final class Tokenizer: Sendable {
     private let composes: Bool
     private let merges: MergeTable
     private let byteTokens: [Int32]
-    /// Pieces that are one token, so that most pieces need no merging.
+    /// Pieces that are one token. Most pieces are, and need no merging.
     private let wholePieces: TokenIndex
 
     init(
@@ -60,7 +60,7 @@ public final class Tokenizer: Sendable {
         wholePieces = TokenIndex(vocabulary, ids: whole)
     }
 
-    /// The tokens whose bytes BPE merges back into that very token.
+    /// The tokens for which BPE of their bytes gives the token itself.
     private static func selfEncoding(
         _ ids: [Int32], _ vocabulary: Vocabulary, _ merger: consuming BytePairMerger
     ) -> [Int32] {
@@ -76,9 +76,9 @@ public final class Tokenizer: Sendable {
 
     // MARK: Encoding
 
-    /// The token ids of `text`, nothing added before or after.
+    /// The token ids of `text`, without tokens before or after it.
     ///
-    /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to cut into pieces.
+    /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to split into pieces.
     public func encode(_ text: String, specials: SpecialTokenHandling) throws(TokenizerError) -> [Int32] {
         try Array(text.utf8).withUnsafeBufferPointer { bytes throws(TokenizerError) in
             switch specials {
@@ -88,10 +88,10 @@ public final class Tokenizer: Sendable {
         }
     }
 
-    /// The token ids of a plain prompt: control tokens parsed, BOS and EOS added where the model wants them and the
-    /// prompt does not have them yet.
+    /// The token ids of a plain prompt. Control tokens are parsed. BOS and EOS are added if the model wants them and
+    /// the prompt does not have them.
     ///
-    /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to cut into pieces.
+    /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to split into pieces.
     public func encode(prompt: String) throws(TokenizerError) -> [Int32] {
         var ids = try encode(prompt, specials: .parsed)
         if markers.addsBOS, let bos = markers.bos, ids.first != bos { ids.insert(bos, at: 0) }
@@ -99,12 +99,12 @@ public final class Tokenizer: Sendable {
         return ids
     }
 
-    /// The token ids of a rendered chat prompt; nothing is added, since templates write BOS themselves.
+    /// The token ids of a rendered chat prompt. Nothing is added, since templates write BOS themselves.
     ///
-    /// The text is tokenised as a whole, but a control token is found only where the template wrote all of it: what a
-    /// user wrote cannot become one, nor a part of one.
+    /// The text is tokenised as a whole, but a control token is matched only if all of it is from the template. User
+    /// text can become neither a control token nor a part of one.
     ///
-    /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to cut into pieces.
+    /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to split into pieces.
     public func encode(_ segments: [Segment]) throws(TokenizerError) -> [Int32] {
         var text: [UInt8] = []
         var controlRanges: [Range<Int>] = []
@@ -123,9 +123,9 @@ public final class Tokenizer: Sendable {
         }
     }
 
-    /// No text of `count` bytes has more tokens, those included that are added before and after.
+    /// The maximum number of tokens of a text of `count` bytes, including those added before and after it.
     public func mostTokens(ofBytes count: Int) -> Int {
-        // Composing lengthens some characters, none to more than three times its bytes.
+        // NFC lengthens some characters, but none to more than three times its bytes.
         (composes ? 3 * count : count) + 2
     }
 
@@ -147,7 +147,7 @@ public final class Tokenizer: Sendable {
         return ids
     }
 
-    /// Text between special tokens.
+    /// Encodes the text between special tokens.
     private func encodePlain(
         _ text: UnsafeBufferPointer<UInt8>, _ search: borrowing PatternSearch, _ merger: inout BytePairMerger,
         into ids: inout [Int32]
@@ -174,7 +174,7 @@ public final class Tokenizer: Sendable {
 
     // MARK: Decoding
 
-    /// The bytes that `ids` stand for; they need not be whole characters. Ids outside the vocabulary stand for nothing.
+    /// The bytes of the tokens `ids`, which need not be whole characters. Ids outside the vocabulary have no bytes.
     ///
     /// - Parameter skipSpecial: whether control tokens are left out.
     public func bytes(of ids: some Sequence<Int32>, skipSpecial: Bool) -> [UInt8] {
@@ -186,12 +186,12 @@ public final class Tokenizer: Sendable {
         return bytes
     }
 
-    /// The text that `ids` stand for, without control tokens; U+FFFD where the bytes are no UTF-8.
+    /// The text of the tokens `ids` without control tokens; U+FFFD for bytes that are not UTF-8.
     public func decode(_ ids: some Sequence<Int32>) -> String {
         String(decoding: bytes(of: ids, skipSpecial: true), as: UTF8.self)
     }
 
-    /// Whether `id` is a control token: skipped in text, never made from user data.
+    /// Whether `id` is a control token, which is left out of text and never made from user text.
     public func isControl(_ id: Int32) -> Bool {
         id >= 0 && Int(id) < vocabularySize && vocabulary.kinds[Int(id)].isControl
     }

@@ -1,28 +1,28 @@
-// What can be wrong with a model's tokenizer or chat template, in words for a person.
+// Errors of a model's tokenizer or chat template, with messages for people.
 
 public import Jinja
 public import ModelFiles
 
-/// A tokenizer or chat template that cannot be used, and why.
+/// Why a tokenizer or chat template cannot be used.
 public enum TokenizerError: Error, CustomStringConvertible {
     /// A metadata key is missing or of another type.
     case file(ModelFileError)
-    /// `tokenizer.ggml.model` names another kind than byte-level BPE.
+    /// `tokenizer.ggml.model` is not byte-level BPE.
     case unsupportedModel(path: String, model: String)
-    /// `tokenizer.ggml.pre` names a pre-tokeniser that is not known here.
+    /// `tokenizer.ggml.pre` is an unknown pre-tokeniser.
     case unknownPreTokenizer(path: String, name: String, known: [String])
-    /// The vocabulary, merges or special tokens contradict each other.
+    /// The vocabulary, merges or special tokens are inconsistent.
     case inconsistent(path: String, reason: String)
     /// The model has no chat template (of that name).
     case missingChatTemplate(path: String)
-    /// The model's chat template does not parse: no conversation can be rendered.
+    /// The model's chat template does not parse, so no conversation can be rendered.
     case invalidChatTemplate(path: String, JinjaError)
-    /// The search for the pieces of a text was given up at a byte of a stretch of it; other texts are not affected.
+    /// The search for pieces of a text was stopped at a byte `offset`. Other texts are not affected.
     case patternFailed(offset: Int, reason: String)
-    /// The chat template refused this conversation, or failed on it; the model is usable for others.
+    /// The chat template rejected this conversation, or failed on it. Other conversations may work.
     case conversation(JinjaError)
 
-    /// One line for a person: file, value and remedy.
+    /// One line for people: file, value and remedy.
     public var description: String {
         switch self {
         case .file(let error):

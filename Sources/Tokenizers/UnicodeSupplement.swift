@@ -1,7 +1,7 @@
 // Characters that Unicode 15 and later added to the classes of the patterns; made by make_unicode_classes.py.
 //
-// A system's PCRE2 may be as old as Unicode 14, while Hugging Face `tokenizers` is newer: without these ranges the
-// same text would be cut elsewhere on such a system. On a newer PCRE2 they say nothing new.
+// A system's PCRE2 may know only Unicode 14, while Hugging Face `tokenizers` is newer. Without these ranges the same
+// text would be split differently there. On a newer PCRE2 they add nothing.
 
 /// Class members that PCRE2 may not know yet, in the syntax of a PCRE2 character class.
 enum UnicodeSupplement {

@@ -1,8 +1,8 @@
-// The tokens of a model: the bytes each stands for, and what kind of token it is.
+// The tokens of a model: their bytes and their kinds.
 
-/// A model's vocabulary, in one flat buffer.
+/// A model's vocabulary in one flat buffer.
 struct Vocabulary: Sendable {
-    /// What a token is for; the values are GGUF's `tokenizer.ggml.token_type`.
+    /// The kind of a token; the values are those of GGUF's `tokenizer.ggml.token_type`.
     enum Kind: UInt8, Sendable {
         case normal = 1
         case unknown = 2
@@ -11,13 +11,13 @@ struct Vocabulary: Sendable {
         case unused = 5
         case byte = 6
 
-        /// Whether the token has no text of its own: it is skipped in output and never made from ordinary text.
+        /// Whether the token has no text of its own: it is left out of output and never made from ordinary text.
         var isControl: Bool { self == .control || self == .unknown }
     }
 
-    /// All tokens' bytes, one after another.
+    /// The bytes of all tokens, concatenated.
     let bytes: [UInt8]
-    /// Where each token's bytes begin; one more entry than there are tokens.
+    /// The start of each token's bytes; one more entry than there are tokens.
     let offsets: [UInt32]
     /// Each token's kind.
     let kinds: [Kind]
@@ -26,8 +26,8 @@ struct Vocabulary: Sendable {
     var count: Int { kinds.count }
 
     /// - Parameters:
-    ///   - spellings: each token as the file spells it: in the byte-level alphabet, or plainly for special tokens.
-    ///   - kinds: each token's kind; as many as `spellings`.
+    ///   - spellings: each token as in the file: in the byte-level alphabet, or as plain text for special tokens.
+    ///   - kinds: each token's kind; the same number as `spellings`.
     init(spellings: [[UInt8]], kinds: [Kind]) {
         precondition(spellings.count == kinds.count)
         var bytes: [UInt8] = []
@@ -46,7 +46,7 @@ struct Vocabulary: Sendable {
         self.kinds = kinds
     }
 
-    /// The range of `bytes` that token `id` stands for.
+    /// The range of token `id` in `bytes`.
     func range(of id: Int32) -> Range<Int> {
         Int(offsets[Int(id)])..<Int(offsets[Int(id) + 1])
     }

@@ -1,4 +1,4 @@
-// `ttbatch daemon`: work the queue off until told to stop.
+// `ttbatch daemon`: runs the jobs of the queue until it is stopped.
 
 import ArgumentParser
 import BatchDaemon

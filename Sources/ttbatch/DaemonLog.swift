@@ -1,4 +1,4 @@
-// The daemon's log: one line an event on stderr, where systemd and cron pick it up.
+// The daemon's log: one line per event on stderr, where systemd and cron collect it.
 
 import Logging
 

@@ -9,7 +9,7 @@ import Runtime
 import Settings
 import StoreContract
 
-/// Sees to it that somebody works on some batches: a daemon on a thread of this process, or one that was there before.
+/// Makes sure that a daemon works on batches: one on a thread of this process, or one of another process.
 final class EmbeddedDaemon: BatchWorker, @unchecked Sendable {
     private let store: any JobStore
     private let configuration: Configuration
@@ -33,7 +33,7 @@ final class EmbeddedDaemon: BatchWorker, @unchecked Sendable {
         do throws(JobStoreError) {
             lease = try store.acquireLease()
         } catch {
-            // Another one was quicker.
+            // Another process took the lease first.
             guard case .daemonRunning(_, let pid, _) = error else { throw error }
             return .anotherProcess(pid: pid)
         }
@@ -65,7 +65,7 @@ final class EmbeddedDaemon: BatchWorker, @unchecked Sendable {
 
     var hasEnded: Bool { condition.withLock { result != nil } }
 
-    /// Waits for the end of the daemon here, if there is one, and throws what it threw.
+    /// Waits until the daemon here has ended, if there is one, and rethrows its error.
     func end() throws {
         try condition.withLock {
             while isRunning { condition.wait() }

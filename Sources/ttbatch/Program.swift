@@ -1,8 +1,7 @@
-// The program: parses the command line, runs a verb, and turns whatever was thrown into a message and an exit code.
+// The program: parses the command line, runs a command, and turns errors into messages and exit codes.
 
 import ArgumentParser
 import Glibc
-import Intake
 import MachineCommands
 import QueueCommands
 import Settings
@@ -36,7 +35,7 @@ struct Program: ParsableCommand {
         ])
 
     static func main() {
-        // A reader that goes away (head, less) shows as an error of the write, which ends the program quietly.
+        // If the reader has gone (head, less), the write fails, which ends the program without a message.
         signal(SIGPIPE, SIG_IGN)
         var verb: any ParsableCommand.Type = Program.self
         do {
@@ -50,14 +49,14 @@ struct Program: ParsableCommand {
         }
     }
 
-    /// Says what went wrong and exits.
+    /// Prints the error and exits.
     private static func end(with error: any Error, of verb: any ParsableCommand.Type) -> Never {
         if let status = status(of: error) {
             StandardError.print("ttbatch: \(error)")
             Glibc.exit(status.rawValue)
         }
         if let mistake = error as? ValidationError {
-            // Found by the verb itself: the parser would tell the usage of the program.
+            // The command found the error itself; the parser would print the usage of the whole program.
             StandardError.print("Error: \(mistake.message)\nUsage: \(usageString(for: verb))")
             Glibc.exit(ExitStatus.usage.rawValue)
         }
@@ -74,7 +73,7 @@ struct Program: ParsableCommand {
 
     private static func status(of error: any Error) -> ExitStatus? {
         if let status = ExitStatus(queueError: error) ?? ExitStatus(machineError: error) { return status }
-        // The parser's errors have statuses of their own.
+        // The parser's errors have exit codes of their own.
         let isParsers =
             error is ValidationError || error is CleanExit
             || String(reflecting: type(of: error)).hasPrefix("ArgumentParser.")

@@ -1,9 +1,7 @@
-// `ttbatch run FILE…`: enqueue, run until done, export: the whole system in one process.
+// `ttbatch run FILE…`: enqueues, runs and exports in one process.
 
 import ArgumentParser
 import BatchDaemon
-import Intake
-import OpenAIFormats
 import QueueCommands
 import Runtime
 import Settings
@@ -29,7 +27,7 @@ struct Run: ParsableCommand {
     func run() throws {
         let configuration = try shared.configuration()
         let store = try shared.storeForWriting(configuration)
-        // Known before the work, so that no night ends with a path that cannot be written or a device that is not there.
+        // Checked before the work, so that no night ends with a path that cannot be written or a missing device.
         let file = try outputFile()
         let check = try RunCheck(configuration, store)
         let stored = try input.enqueue(into: store, configuration, shared, check: check.model)
@@ -63,8 +61,8 @@ struct Run: ParsableCommand {
         try BatchesReport(batches, store).end(after: writing.failure)
     }
 
-    /// What has been done, where it is, and how to go on: after an interruption, or where the daemon here had nothing that it
-    /// might run, because of a pause.
+    /// A message on what is done, where it is, and how to continue: after an interruption, or if a pause left nothing
+    /// for the daemon here to run.
     private func whatGoesOn(
         _ batches: [BatchID], _ store: any JobStore, isInterrupted: Bool
     ) throws -> (words: String, status: ExitStatus) {
@@ -86,7 +84,7 @@ struct Run: ParsableCommand {
         return (lines.joined(separator: "\n"), isInterrupted ? .interrupted : .conflict)
     }
 
-    /// The file for the results; never one of the prompt files.
+    /// The file for the results. It must not be one of the prompt files.
     private func outputFile() throws -> OutputFile {
         if let output = results.output, let clash = input.files.first(where: { OutputFile.isSame($0, output) }) {
             throw ValidationError("-o \(output) would replace the prompt file \(clash); choose another name")

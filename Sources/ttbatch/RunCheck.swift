@@ -1,4 +1,4 @@
-// A `run` that cannot start leaves nothing in the queue: what is looked at before it stores anything, and what it takes back.
+// Makes sure that a `run` which cannot start leaves no jobs in the queue: checks before storing, and withdrawal after.
 
 import BatchDaemon
 import BuiltInPlatforms
@@ -19,7 +19,8 @@ struct RunCheck {
         device = try DeviceCheck(configuration.engine, .all(configuration.bridge))
     }
 
-    /// Throws if a model could not be run here as it is configured. A daemon elsewhere has settings of its own.
+    /// Throws if the model cannot run here with this configuration. A daemon elsewhere has its own settings, so nothing
+    /// is checked then.
     var model: EnqueueOptions.ModelCheck {
         { model in
             if case .running = try store.daemonPresence() { return }
@@ -27,8 +28,8 @@ struct RunCheck {
         }
     }
 
-    /// Cancels what this `run` has stored, if no job of it has begun. Returns whether it did: not where anything has begun, or
-    /// was there before.
+    /// Cancels what this `run` has stored, if none of its jobs was claimed and no batch existed before. Returns whether
+    /// it did.
     func withdraw(_ stored: [EnqueuedFile]) throws -> Bool {
         guard stored.allSatisfy({ !$0.existed }) else { return false }
         let batches = try stored.map { try store.batch($0.batch) }

@@ -11,6 +11,17 @@ import Testing
 
     // MARK: - Ids
 
+    @Test(arguments: [false, true])
+    func anIDThatIsUsedAgainGetsNothingOfTheOldRequest(runsStepsAsync: Bool) throws {
+        let fixture = EngineFixture(.small(), runsStepsAsync: runsStepsAsync) { $0.first! }
+        let id = RequestID(4)
+        try fixture.engine.add(id, prompt: [5, 5, 5], sampling: .ending(after: 3))
+        _ = try fixture.step()
+        #expect(fixture.engine.cancel(id))
+        try fixture.engine.add(id, prompt: [9], sampling: .ending(after: 3))
+        #expect(try fixture.drain().flatMap { $0.tokens(of: id) } == [9, 9, 9])
+    }
+
     @Test func theOldestIsServedFirstWhateverItsNumber() throws {
         let fixture = EngineFixture(.small(slots: 2))
         let ids = (0..<5).map { RequestID(9 - $0) }

@@ -15,16 +15,16 @@ import Testing
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
             .filter { $0.hasSuffix(".sql") }.sorted()
         #expect(!files.isEmpty)
-        #expect(Migrations.all.map { $0.name + ".sql" } == files)
-        #expect(Migrations.all.map(\.version) == Array(1...files.count))
-        for (migration, file) in zip(Migrations.all, files) {
+        #expect(Migration.all.map { $0.name + ".sql" } == files)
+        #expect(Migration.all.map(\.version) == Array(1...files.count))
+        for (migration, file) in zip(Migration.all, files) {
             #expect(migration.sql == (try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)))
             #expect(file.hasPrefix(String(format: "%04d_", migration.version)))
         }
     }
 
-    @Test(arguments: Migrations.all.indices)
+    @Test(arguments: Migration.all.indices)
     func aReleasedMigrationIsNeverEdited(index: Int) {
-        #expect(Migrations.all[index].actualChecksum == Migrations.all[index].checksum)
+        #expect(Migration.all[index].actualChecksum == Migration.all[index].checksum)
     }
 }

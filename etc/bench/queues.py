@@ -1,4 +1,4 @@
-"""Other SQLite queues doing what ttbatch's does: enqueue, claim, finish, each durable. Prints jobs a second.
+"""Other SQLite queues with the same work as ttbatch's: enqueue, claim, finish, each durable. Prints jobs per second.
 
     queues.py huey|litequeue|persist-queue COUNT DATABASE
 """

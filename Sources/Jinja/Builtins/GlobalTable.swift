@@ -9,7 +9,7 @@
 #endif
 
 enum GlobalTable {
-    /// The sandbox's bound on `range`.
+    /// The limit of the sandbox for `range`.
     private static let maximumRange = 100_000
 
     static let functions: [String: GlobalFunction.Body] = [
@@ -90,7 +90,7 @@ enum GlobalTable {
         _ interpreter: Interpreter, _ arguments: Arguments
     ) throws(JinjaError) -> Value {
         let message = try arguments.bind("raise_exception", ["message"], required: 1)[0]!
-        // What somebody wrote for the model is told to nobody else: messages end up in logs.
+        // User text must not get into error messages, because they end up in logs.
         var told = ""
         try interpreter.text(of: message).forEachPiece { piece, author in told += author.mark == 0 ? piece : "…" }
         throw JinjaError(.raised, told)
@@ -110,7 +110,7 @@ enum GlobalTable {
         var seconds = time_t(time.secondsSinceEpoch + time.secondsFromUTC)
         var fields = tm()
         gmtime_r(&seconds, &fields)
-        // A final mark tells an empty result from one that did not fit.
+        // The final mark distinguishes an empty result from one that did not fit into the buffer.
         let marked = format + "."
         var buffer = [UInt8](repeating: 0, count: marked.utf8.count * 32 + 256)
         let written = buffer.withUnsafeMutableBytes {
@@ -124,7 +124,7 @@ extension Int {
     fileprivate var clampedMagnitude: Int { self == .min ? .max : abs(self) }
 }
 
-/// `cycler(...)`.
+/// The object that `cycler(...)` returns.
 final class Cycler: RuntimeObject {
     private let items: Items
     private var position = 0
@@ -149,7 +149,7 @@ final class Cycler: RuntimeObject {
     }
 }
 
-/// `joiner(...)`: empty the first time, its separator ever after.
+/// The object that `joiner(...)` returns: empty the first time, then its separator.
 final class Joiner: RuntimeObject {
     private let separator: Items
     private var used = false

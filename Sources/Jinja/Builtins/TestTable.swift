@@ -103,7 +103,7 @@ extension Value {
         }
     }
 
-    /// Whether Python finds a length and items; a mapping counts.
+    /// Whether Python's `len` and indexing work on it; that includes mappings.
     fileprivate var isSequence: Bool {
         switch self {
         case .undefined, .string, .list, .tuple, .dict, .range: true

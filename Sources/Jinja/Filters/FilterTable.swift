@@ -1,4 +1,4 @@
-// All filters by name. Each family registers its own in the file named after it.
+// All filters by name. Each family is registered in a file of its own.
 
 /// A filter: the interpreter, the value before the bar, and the arguments in parentheses.
 typealias FilterFunction = @Sendable (Interpreter, Value, Arguments) throws(JinjaError) -> Value

@@ -1,4 +1,4 @@
-// Filters that make or change numbers.
+// Filters that return numbers.
 
 #if canImport(Glibc)
     import Glibc
@@ -92,7 +92,7 @@ enum NumberFilters {
         }
     }
 
-    /// Round half to even on the exact decimal value, as C's printf does it.
+    /// Rounds half to even on the exact decimal value, as C's printf does.
     private static func rounded(_ value: Double, _ precision: Int) -> Double {
         if !value.isFinite || precision > 300 { return value }
         if precision < 0 {

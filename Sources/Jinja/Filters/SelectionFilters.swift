@@ -28,12 +28,12 @@ enum SelectionFilters {
         }
     }
 
-    /// As in jinja2, anything falsy counts as empty here, `None` and 0 too.
+    /// As in jinja2, any falsy value counts as empty here, even `None` and 0.
     private static func elements(of value: Value, _ interpreter: Interpreter) throws(JinjaError) -> [Value] {
         value.isTrue ? try interpreter.elements(of: value) : []
     }
 
-    /// The test named by the first argument; nil, meaning truth, if there is none.
+    /// The test named by the first argument; nil, which tests for truth, if there is none.
     private static func takeTest(
         _ name: String, from arguments: inout Arguments, _ interpreter: Interpreter
     ) throws(JinjaError) -> TestFunction? {

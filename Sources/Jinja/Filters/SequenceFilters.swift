@@ -64,7 +64,7 @@ enum SequenceFilters {
         return try .iterator(elements.reversed())
     }
 
-    /// Elements of any type, as their strings.
+    /// Elements of any type are converted to strings.
     @Sendable private static func join(
         _ interpreter: Interpreter, _ value: Value, _ arguments: Arguments
     ) throws(JinjaError) -> Value {
@@ -147,7 +147,7 @@ enum SequenceFilters {
 }
 
 extension Interpreter {
-    /// Follows a dotted path such as `function.name`, as the `attribute` arguments of filters give it.
+    /// Follows a dotted path such as `function.name`, as in the `attribute` argument of filters.
     func path(_ attribute: Value?, of value: Value, fallback: Value? = nil) throws(JinjaError) -> Value {
         guard let attribute, attribute.typeName != "NoneType" else { return value }
         if attribute.asInteger != nil { return try item(attribute, of: value) }

@@ -1,4 +1,4 @@
-// Filters that order or group: by default without regard to case, as in jinja2.
+// Filters that sort or group: case-insensitive by default, as in jinja2.
 
 enum SortingFilters {
     static let functions: [String: FilterFunction] = [
@@ -6,7 +6,7 @@ enum SortingFilters {
         "max": extreme("max", sign: 1), "groupby": groupBy,
     ]
 
-    /// The value to sort by.
+    /// The sort key of a value.
     private static func key(_ value: Value, caseSensitive: Value?) -> Value {
         if case .string(let text) = value, !(caseSensitive?.isTrue ?? false) { return .string(text.lowercased()) }
         return value
@@ -23,7 +23,7 @@ enum SortingFilters {
             })
     }
 
-    /// `attribute` may name several paths, separated by commas.
+    /// `attribute` may contain several paths, separated by commas.
     private static func sortKey(
         _ attribute: Value?, of element: Value, caseSensitive: Value?, _ interpreter: Interpreter
     ) throws(JinjaError) -> Value {

@@ -1,4 +1,4 @@
-// Filters over text. As in jinja2 they take any value as its string.
+// Filters on text. As in jinja2 they convert any value to a string.
 
 enum StringFilters {
     static let functions: [String: FilterFunction] = [
@@ -10,7 +10,7 @@ enum StringFilters {
         "wordcount": wordCount, "truncate": truncate,
     ]
 
-    /// A filter that only transforms text.
+    /// A filter without arguments that transforms text.
     private static func plain(_ name: String, _ transform: @escaping @Sendable (Text) -> Text) -> FilterFunction {
         { interpreter, value, arguments throws(JinjaError) in
             _ = try arguments.bind(name)

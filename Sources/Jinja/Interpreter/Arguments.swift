@@ -4,8 +4,8 @@ struct Arguments {
     var positional: [Value] = []
     var named: [(name: String, value: Value)] = []
 
-    /// Values for `parameters` in order, nil where not given.
-    /// - Parameter required: how many of the parameters must be given.
+    /// The values for `parameters` in order; nil for those that were not passed.
+    /// - Parameter required: the number of parameters that must be passed.
     func bind(
         _ function: String, _ parameters: [String] = [], required: Int = 0
     ) throws(JinjaError) -> [Value?] {

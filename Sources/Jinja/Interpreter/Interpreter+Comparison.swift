@@ -109,7 +109,7 @@ extension Value {
         if let left = asInteger, let right = other.asInteger { return left < right ? -1 : left == right ? 0 : 1 }
         guard let left = asDouble, let right = other.asDouble, !left.isNaN, !right.isNaN else { return nil }
         if left != right { return left < right ? -1 : 1 }
-        // Equal as doubles; a large integer may still differ from the float beside it.
+        // They are equal as doubles, but a large integer may still differ from the float.
         switch (self, other) {
         case (.float(let float), _):
             guard let integer = other.asInteger else { return 0 }

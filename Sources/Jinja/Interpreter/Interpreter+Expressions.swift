@@ -1,4 +1,4 @@
-// Evaluates expressions. Each kind has a function of its own so that a level of recursion takes little stack.
+// Evaluates expressions. Each kind has a function of its own, so that a level of recursion uses little stack.
 
 extension Interpreter {
     func evaluate(_ expression: Expression) throws(JinjaError) -> Value {
@@ -126,7 +126,7 @@ extension Interpreter {
 
     private func evaluateCall(_ function: Expression, _ list: ArgumentList) throws(JinjaError) -> Value {
         try spend(8)
-        // `value.method(...)` without making a bound method first.
+        // `value.method(...)` is called without making a bound method first.
         if case .attribute(let base, let name) = function.node {
             let receiver = try evaluate(base)
             if hasMethod(name, receiver) { return try callMethod(name, of: receiver, try evaluate(list)) }

@@ -51,7 +51,7 @@ extension Interpreter {
     private func ownItem(_ key: Value, of value: Value) throws(JinjaError) -> Value? {
         switch value {
         case .dict(let dict):
-            // An unhashable key is an error in Python that jinja2 turns into "undefined".
+            // An unhashable key is an error in Python; jinja2 makes the result undefined.
             if case .list = key { return nil }
             if case .dict = key { return nil }
             return try dict.value(for: key)
@@ -69,7 +69,7 @@ extension Interpreter {
         }
     }
 
-    /// A Python index, negative from the end, as an offset; nil if out of range.
+    /// A Python index (negative from the end) as an offset; nil if out of range.
     private func position(_ index: Int, in count: Int) -> Int? {
         let position = index < 0 ? index + count : index
         return position >= 0 && position < count ? position : nil
@@ -133,7 +133,7 @@ extension Interpreter {
 
     /// Python's `slice.indices`.
     private func sliceIndices(_ bounds: Bounds, count: Int) throws(JinjaError) -> IntegerRange {
-        // Beyond the count a step's size makes no difference.
+        // A step larger than the count has the same effect as the count.
         let step = min(max(bounds.step ?? 1, -count - 1), count + 1)
         if step == 0 { throw JinjaError(.value, "slice step cannot be zero") }
         let lowest = step > 0 ? 0 : -1
@@ -149,7 +149,7 @@ extension Interpreter {
 
     // MARK: Iteration and length
 
-    /// What iterating over `value` gives.
+    /// The elements over which iteration goes.
     func elements(of value: Value) throws(JinjaError) -> [Value] {
         switch value {
         case .undefined(.forbidden(let name, let type)):

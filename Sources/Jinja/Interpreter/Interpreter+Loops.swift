@@ -6,7 +6,7 @@ extension Interpreter {
         try run(loop, over: values, definitionScope: scope, depth: 0)
     }
 
-    /// - Parameter depth: how many levels of the same recursive loop are around this one.
+    /// - Parameter depth: the number of enclosing levels of the same recursive loop.
     func run(_ loop: ForLoop, over values: [Value], definitionScope: Scope?, depth: Int) throws(JinjaError) {
         let values = try select(values, for: loop, in: definitionScope)
         let state = LoopState(loop, values: values, definitionScope: definitionScope, depth: depth)
@@ -26,7 +26,7 @@ extension Interpreter {
         }
     }
 
-    /// The values that the loop's `if` lets through.
+    /// The values for which the loop's `if` is true.
     private func select(
         _ values: [Value], for loop: ForLoop, in definitionScope: Scope?
     ) throws(JinjaError) -> [Value] {
@@ -60,7 +60,7 @@ final class LoopState: RuntimeObject {
         self.depth = depth
     }
 
-    /// Lets go of everything that could refer back here.
+    /// Drops all references that could form a cycle with this object.
     func finish() {
         values = []
         lastChecked = nil

@@ -1,5 +1,5 @@
-// Arithmetic and sequence operators with Python's rules: floor division and modulo, true division, exact overflow
-// errors instead of big integers.
+// Arithmetic and sequence operators with Python's rules: floor division and modulo, true division. Integer overflow is
+// an error, since there are no big integers.
 
 #if canImport(Glibc)
     import Glibc
@@ -144,7 +144,7 @@ extension Interpreter {
 }
 
 extension Value {
-    /// Any number as a double.
+    /// The value of any number as a double.
     var asDouble: Double? {
         if case .float(let value) = self { return value }
         return asInteger.map(Double.init)

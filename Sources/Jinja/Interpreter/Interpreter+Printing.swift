@@ -1,7 +1,7 @@
 // Python's `str` and `repr`.
 
 extension Interpreter {
-    /// `str(value)`: what printing it gives.
+    /// `str(value)`, which is what `{{ value }}` prints.
     func text(of value: Value) throws(JinjaError) -> Text {
         switch value {
         case .string(let text): return text
@@ -93,7 +93,7 @@ private struct Printer {
 }
 
 extension Text {
-    /// Appends what a serialiser writes between a value's strings.
+    /// Appends the text that a serialiser writes between a value's strings.
     static func += (text: inout Text, syntax: String) { text.append(Text(syntax)) }
 }
 

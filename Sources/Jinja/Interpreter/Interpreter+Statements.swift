@@ -1,4 +1,4 @@
-// Runs statements.
+// Executes statements.
 
 /// How a sequence of statements ended.
 enum Flow {
@@ -50,7 +50,7 @@ extension Interpreter {
         return try execute(otherwise)
     }
 
-    /// The values are those of the surrounding scope; the names are the block's own.
+    /// The values are evaluated in the surrounding scope; the names belong to the block.
     private func executeWith(
         _ bindings: [(target: Target, value: Expression)], _ body: [Statement]
     ) throws(JinjaError) -> Flow {

@@ -1,32 +1,32 @@
-// One render: walks the tree, holds the variables, the output so far and the budget.
+// One render: walks the syntax tree and holds the variables, the output so far and the budget.
 
 final class Interpreter {
-    /// Bounds nested macro calls and recursive loops, whose frames are on the thread's stack.
+    /// The limit for nested macro calls and recursive loops, whose frames are on the thread's stack.
     static let maximumCallDepth = 50
-    /// Bounds nested expressions and blocks over all calls in progress: about 2 MB of stack in a debug build.
+    /// The limit for nested expressions and blocks over all active calls: about 2 MB of stack in a debug build.
     static let maximumEvaluationDepth = 500
 
-    let program: Program
+    let program: ParsedTemplate
     let environment: RenderEnvironment
     private let context: [String: JinjaValue]
-    /// Top-level variables by name index; nil where neither set nor looked up yet.
+    /// Top-level variables by name index; nil if neither set nor looked up yet.
     private var globals: [Value?]
     /// The innermost scope; nil at the template's top level.
     var scope: Scope?
-    /// Where text goes: the result, or the capture in progress.
+    /// The destination of text: the result, or the active capture.
     var output = Text()
-    /// The line of the statement that runs.
+    /// The line of the statement that is being executed.
     var line = 0
     private var work = 0
     private var callDepth = 0
     private var evaluationDepth = 0
-    /// Objects that can refer to themselves through their variables; emptied at the end.
+    /// Scopes that can refer to themselves through their variables; emptied at the end.
     private var scopesOfMacros: [Scope] = []
     private var namespaces: [Namespace] = []
-    /// Visible characters of marked texts that the template took out on purpose, by mark.
+    /// Visible characters of marked texts that the template removed on purpose, by mark.
     private(set) var removed = MarkCounts()
 
-    init(program: Program, context: [String: JinjaValue], environment: RenderEnvironment) {
+    init(program: ParsedTemplate, context: [String: JinjaValue], environment: RenderEnvironment) {
         self.program = program
         self.context = context
         self.environment = environment
@@ -38,14 +38,14 @@ final class Interpreter {
         return output
     }
 
-    /// Breaks reference cycles; the interpreter is of no use afterwards.
+    /// Breaks reference cycles. The interpreter must not be used afterwards.
     func releaseCycles() {
         for scope in scopesOfMacros { scope.removeAll() }
         for namespace in namespaces { namespace.attributes = [:] }
         globals = []
     }
 
-    /// Remembers a namespace, or a scope that a macro refers to, for `releaseCycles`.
+    /// Records a namespace, or a scope that a macro refers to, for `releaseCycles`.
     func track(_ namespace: Namespace) { namespaces.append(namespace) }
 
     func trackScopeOfMacro() {
@@ -54,7 +54,7 @@ final class Interpreter {
 
     // MARK: Limits
 
-    /// Charges `units` of work.
+    /// Subtracts `units` of work from the budget.
     func spend(_ units: Int) throws(JinjaError) {
         work = work.addingReportingOverflow(units).partialValue
         if units < 0 || work < 0 || work > environment.limits.work {
@@ -62,7 +62,7 @@ final class Interpreter {
         }
     }
 
-    /// Charges for a text of `bytes` before it is built.
+    /// Subtracts the cost of a text of `bytes` bytes, before it is built.
     func spend(textBytes bytes: Int) throws(JinjaError) {
         if bytes > environment.limits.textBytes {
             throw JinjaError(.limit, "a text grew beyond \(environment.limits.textBytes) bytes")
@@ -70,13 +70,13 @@ final class Interpreter {
         try spend(bytes)
     }
 
-    /// Charges for `count` new list elements.
+    /// Subtracts the cost of `count` new list elements.
     func spend(elements count: Int) throws(JinjaError) {
         let (units, overflow) = count.multipliedReportingOverflow(by: 32)
         try spend(overflow ? -1 : units)
     }
 
-    /// Runs `body` one call deeper.
+    /// Runs `body` one call level deeper.
     func nested<R>(_ body: () throws(JinjaError) -> R) throws(JinjaError) -> R {
         callDepth += 1
         defer { callDepth -= 1 }
@@ -98,8 +98,8 @@ final class Interpreter {
 
     // MARK: Marked text
 
-    /// Remembers what of a marked text is not in `rest`, which the template asked to be made of it by naming what to leave
-    /// out: such text is used, though it does not reach the output.
+    /// Counts the characters of a marked text that are missing in `rest`, because the template named them as text to
+    /// leave out. They count as used although they are not in the output.
     func noteRemoval(from text: Text, leaving rest: [Text]) {
         guard text.isMarked else { return }
         removed.add(text.visibleCharacters)
@@ -116,7 +116,7 @@ final class Interpreter {
         output.append(text)
     }
 
-    /// What `body` writes.
+    /// Returns the output of `body`.
     func capture(_ body: () throws(JinjaError) -> Void) throws(JinjaError) -> Text {
         let outer = output
         output = Text()
@@ -125,7 +125,7 @@ final class Interpreter {
         return output
     }
 
-    /// Runs `body` with variables of its own.
+    /// Runs `body` in a new scope.
     func scoped<R>(parent: Scope?, _ body: () throws(JinjaError) -> R) throws(JinjaError) -> R {
         let outer = scope
         scope = Scope(parent: parent)

@@ -3,7 +3,7 @@
 final class Macro: RuntimeObject {
     private let definition: MacroDefinition
     private let name: String
-    /// The scope that the body sees besides its own variables.
+    /// The scope that is visible in the body besides its own variables.
     private let definitionScope: Scope?
 
     init(_ definition: MacroDefinition, name: String, definitionScope: Scope?) {

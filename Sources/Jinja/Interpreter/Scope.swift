@@ -1,9 +1,9 @@
-// Variables of one loop iteration, macro call, `with` block or captured body. The template's top level is not a Scope:
-// its variables live in the interpreter, indexed by name.
+// Variables of one loop iteration, macro call, `with` block or captured body. The top level of the template is not a
+// `Scope`: the interpreter holds its variables, indexed by name.
 
 final class Scope {
     let parent: Scope?
-    /// Few enough that a search in order beats hashing.
+    /// There are so few that a linear search is faster than hashing.
     private var bindings: [(name: Int, value: Value)] = []
 
     init(parent: Scope?) { self.parent = parent }
@@ -16,7 +16,7 @@ final class Scope {
         bindings.append((name, value))
     }
 
-    /// The value of `name` here, not in the parent.
+    /// The value of `name` in this scope; the parent is not searched.
     func own(_ name: Int) -> Value? {
         for binding in bindings where binding.name == name { return binding.value }
         return nil

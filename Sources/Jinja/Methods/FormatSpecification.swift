@@ -1,4 +1,5 @@
-// Python's format mini-language, as `str.format` fields and printf-style `%` share it: sign, width, precision, type.
+// Python's format mini-language, common to the fields of `str.format` and to printf-style `%`: sign, width, precision,
+// type.
 
 #if canImport(Glibc)
     import Glibc
@@ -12,7 +13,7 @@ struct FormatSpecification {
     static let maximumWidth = 10_000
 
     var fill: Unicode.Scalar = " "
-    /// `<`, `>`, `^` or `=`; nil for the type's own default.
+    /// `<`, `>`, `^` or `=`; nil for the default of the type.
     var alignment: Unicode.Scalar?
     /// `+`, `-` or a space.
     var sign: Unicode.Scalar = "-"
@@ -24,7 +25,7 @@ struct FormatSpecification {
 
     init() {}
 
-    /// Parses what follows the colon in `{:…}`.
+    /// Parses the part after the colon in `{:…}`.
     init(_ text: String) throws(JinjaError) {
         var rest = Array(text.unicodeScalars)[...]
         let alignments: Set<Unicode.Scalar> = ["<", ">", "^", "="]

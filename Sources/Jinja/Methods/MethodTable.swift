@@ -1,4 +1,4 @@
-// Which methods Python's types offer to a template, which the sandbox forbids, and where calls to them go.
+// The methods of Python's types that a template can call, those that the sandbox forbids, and the dispatch of calls.
 
 enum MethodTable {
     static let string: Set<String> = [
@@ -41,7 +41,7 @@ extension Interpreter {
         }
     }
 
-    /// Calls a method for which `hasMethod` holds.
+    /// Calls a method for which `hasMethod` returns true.
     func callMethod(_ name: String, of receiver: Value, _ arguments: Arguments) throws(JinjaError) -> Value {
         switch receiver {
         case .string(let text): return try callStringMethod(name, text, arguments)
@@ -81,7 +81,7 @@ extension Interpreter {
         throw JinjaError(.value, "\(try representation(of: bound[0]!).string) is not in the list")
     }
 
-    /// Python's optional start and stop, negative from the end.
+    /// Python's optional start and stop (negative from the end), clamped.
     func clampedRange(_ start: Int?, _ stop: Int?, _ count: Int) -> (start: Int, stop: Int) {
         func clamp(_ bound: Int) -> Int { bound < 0 ? max(0, max(bound, -count) + count) : min(bound, count) }
         return (start.map { $0 > count ? $0 : clamp($0) } ?? 0, stop.map(clamp) ?? count)

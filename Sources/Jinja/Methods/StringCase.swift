@@ -54,7 +54,7 @@ extension Unicode.Scalar {
 }
 
 extension Text {
-    /// Replaces each code point by `transform` of it, keeping origins.
+    /// Applies `transform` to each code point, keeping origins.
     func mapScalars(_ transform: (Unicode.Scalar) -> String) -> Text {
         mapPieces { piece in
             var result = ""

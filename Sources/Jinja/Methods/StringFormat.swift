@@ -196,7 +196,7 @@ extension Interpreter {
         throw JinjaError(.type, "%\(given.type!) format: a number is required, not \(value.typeName)")
     }
 
-    /// A float without its fraction.
+    /// A float, truncated towards 0.
     func truncated(_ value: Double) throws(JinjaError) -> Int {
         guard let integer = Int(exactly: value.rounded(.towardZero)) else {
             throw JinjaError(.value, "the float \(pythonText(value)) does not fit into an integer")

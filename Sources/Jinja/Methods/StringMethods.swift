@@ -31,7 +31,7 @@ extension Interpreter {
         }
     }
 
-    /// What is left of `text` where the template named what to cut off.
+    /// The rest of `text` when the template named the characters to remove.
     private func cut(_ text: Text, _ range: Range<Int>) -> Text {
         let rest = text.slice(range)
         noteRemoval(from: text, leaving: [rest])
@@ -104,7 +104,7 @@ extension Interpreter {
         return false
     }
 
-    /// A code point range as UTF-8 offsets; the first exceeds the second if the range lies past the end.
+    /// A code point range as UTF-8 offsets; the first is greater than the second if the range is past the end.
     private func byteRange(_ text: Text, _ start: Value?, _ stop: Value?) throws(JinjaError) -> (Int, Int) {
         if start == nil, stop == nil { return (0, text.utf8Count) }
         let count = text.count
@@ -141,7 +141,7 @@ extension Interpreter {
         return try replace(text, try string(bound[0]!), with: try string(bound[1]!), count: count)
     }
 
-    /// - Parameter count: at most so many replacements; negative for all.
+    /// - Parameter count: the maximum number of replacements; negative for all.
     func replace(_ text: Text, _ old: Text, with new: Text, count: Int) throws(JinjaError) -> Text {
         let limit = count < 0 ? Int.max : count
         let hits = old.isEmpty ? text.utf8Count + 1 : text.offsets(of: old, limit: limit).count
@@ -152,7 +152,7 @@ extension Interpreter {
         return result
     }
 
-    /// `separator.join(values)`: all must be strings.
+    /// `separator.join(values)`. All values must be strings.
     func join(_ values: Value, separator: Text) throws(JinjaError) -> Text {
         var pieces: [Text] = []
         var bytes = 0
@@ -198,7 +198,7 @@ extension Interpreter {
             result.append(text.slice(1..<text.utf8Count))
             return result
         }
-        // CPython puts the odd one on the left if the width is odd too.
+        // CPython puts the odd space on the left if the width is odd too.
         let left = name == "ljust" ? 0 : name == "center" ? missing / 2 + (missing & width & 1) : missing
         var result = padding(fill, left)
         result.append(text)

@@ -1,13 +1,13 @@
 // The syntax tree of expressions.
 
-/// An expression and how deep its tree is, which the parser bounds so that recursion over it is safe.
+/// An expression and the depth of its tree. The parser limits the depth, so that recursion over the tree is safe.
 struct Expression: Sendable {
     let node: Node
     let depth: Int
 
     indirect enum Node: Sendable {
         case constant(Constant)
-        /// An index into ``Program/names``.
+        /// An index into ``ParsedTemplate/names``.
         case name(Int)
         case tuple([Expression])
         case list([Expression])
@@ -47,7 +47,7 @@ enum Comparison: String, Sendable {
     case isIn = "in", isNotIn = "not in"
 }
 
-/// The arguments as written.
+/// The arguments of a call, not evaluated yet.
 struct ArgumentList: Sendable {
     var positional: [Expression] = []
     var named: [(name: String, value: Expression)] = []
@@ -66,7 +66,8 @@ struct ArgumentList: Sendable {
     }
 }
 
-/// A filter by name; without a function it fails when it runs (an unknown name in a branch that may never run).
+/// A call of a filter. If the name is unknown, it has no function and fails only when it is executed, which may never
+/// happen.
 struct FilterCall: Sendable {
     let name: String
     let function: FilterFunction?

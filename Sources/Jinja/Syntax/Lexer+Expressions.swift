@@ -50,7 +50,7 @@ extension Lexer {
         }
         var end = endOfDigits(from: start)
         var isFloat = false
-        // After a dot, `1.5` would be two subscripts: `x.1.5`.
+        // After a dot, digits with a dot are two subscripts: `x.1.5`.
         if start == 0 || source[start - 1] != "." {
             if end + 1 < source.count, source[end] == ".", source[end + 1].isDigit {
                 end = endOfDigits(from: end + 1)
@@ -93,7 +93,7 @@ extension Lexer {
         }
     }
 
-    /// The end of digits that may have single underscores between them.
+    /// The end of a run of digits, which may have single underscores between them.
     private func endOfDigits(from start: Int) -> Int {
         var end = start
         while end < source.count {

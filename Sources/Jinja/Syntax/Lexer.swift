@@ -1,21 +1,21 @@
-// Splits a template into text and tags, applying white-space control as jinja2 does with `trim_blocks` and
-// `lstrip_blocks` on and `keep_trailing_newline` off. `Lexer+Expressions.swift` reads the inside of tags.
+// Splits a template into text and tags. White-space control is as in jinja2 with `trim_blocks` and `lstrip_blocks` on
+// and `keep_trailing_newline` off. `Lexer+Expressions.swift` reads the inside of tags.
 
 struct Lexer {
     let source: [Unicode.Scalar]
     var position = 0
     var line = 1
     var tokens: [Token] = []
-    /// The closing symbols that open brackets wait for; tag ends count only when it is empty.
+    /// The closing symbols of the open brackets. The end of a tag counts only when this is empty.
     var openBrackets: [Token.Symbol] = []
-    /// Whether the last thing read ended a line, so that indentation before a block can be stripped.
+    /// Whether the input read last ended a line, so that indentation before a block can be stripped.
     private var atLineStart = true
 
     init(_ text: String) {
         source = Self.normalised(text)
     }
 
-    /// `\r\n` and `\r` become `\n`; one final newline is dropped.
+    /// `\r\n` and `\r` become `\n`; one final newline is removed.
     private static func normalised(_ text: String) -> [Unicode.Scalar] {
         var result: [Unicode.Scalar] = []
         result.reserveCapacity(text.utf8.count)
@@ -32,7 +32,7 @@ struct Lexer {
         return result
     }
 
-    /// All tokens, the last of them `.end`.
+    /// All tokens; the last is `.end`.
     static func tokens(of text: String) throws(JinjaError) -> [Token] {
         var lexer = Lexer(text)
         while lexer.position < lexer.source.count { try lexer.readTextAndTag() }
@@ -78,7 +78,7 @@ struct Lexer {
         return nil
     }
 
-    /// Emits the text before a tag, stripped as the tag's control sign asks, and moves to `next`.
+    /// Emits the text before a tag, stripped according to the tag's control sign, and moves to `next`.
     private mutating func addText(_ range: Range<Int>, control: Unicode.Scalar?, tag: Tag, next: Int) {
         var end = range.upperBound
         if control == "-" {
@@ -90,7 +90,7 @@ struct Lexer {
         advance(to: next)
     }
 
-    /// `lstrip_blocks`: where a block stands first on its line, the white space before it goes.
+    /// `lstrip_blocks`: if a block is first on its line, the white space before it is removed.
     private func endWithoutIndentation(_ range: Range<Int>) -> Int {
         var start = range.upperBound
         while start > range.lowerBound, source[start - 1] != "\n" {
@@ -108,7 +108,7 @@ struct Lexer {
         advance(to: endAfterClose(index + 2, control: control, trimsNewline: true))
     }
 
-    /// Where text goes on after a closing delimiter that ends at `end`.
+    /// The start of the text after a closing delimiter that ends at `end`.
     private func endAfterClose(_ end: Int, control: Unicode.Scalar?, trimsNewline: Bool) -> Int {
         var index = end
         if control == "-" {
@@ -165,7 +165,7 @@ struct Lexer {
         throw JinjaError(.syntax, "'raw' without 'endraw'", line: beginLine)
     }
 
-    /// The end of a tag that consists of `name` only, if there is one at `start`.
+    /// The end of a tag that consists only of `name`, if there is one at `start`.
     private func endOfTag(named name: String, from start: Int) -> (next: Int, control: Unicode.Scalar?)? {
         var index = start
         while index < source.count, source[index].isPythonSpace { index += 1 }
@@ -202,7 +202,7 @@ struct Lexer {
         advance(to: index)
     }
 
-    /// Moves on, counting lines.
+    /// Moves to `next` and counts lines.
     mutating func advance(to next: Int) {
         for scalar in source[position..<next] where scalar == "\n" { line += 1 }
         position = next

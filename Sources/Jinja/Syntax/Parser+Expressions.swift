@@ -1,7 +1,7 @@
 // Operators, by precedence from loosest (`if else`) to tightest (unary).
 
 extension Parser {
-    /// Expressions with commas between them make a tuple.
+    /// Parses expressions separated by commas, which make a tuple.
     /// - Parameter end: a name that ends the tuple, such as `recursive`.
     mutating func parseTuple(
         allowsConditional: Bool = true, end: String? = nil, allowsEmpty: Bool = false
@@ -118,7 +118,7 @@ extension Parser {
         }
     }
 
-    /// Left-associative operators, `**` among them as in jinja2.
+    /// Left-associative operators, including `**` as in jinja2.
     private mutating func parseBinary(
         _ symbols: [Token.Symbol], operand: (inout Parser) throws(JinjaError) -> Expression
     ) throws(JinjaError) -> Expression {

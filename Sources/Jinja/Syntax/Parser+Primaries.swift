@@ -175,7 +175,7 @@ extension Parser {
         }
     }
 
-    /// A filter's name and arguments, after `|`.
+    /// Parses a filter's name and arguments, after `|`.
     mutating func parseFilterCall() throws(JinjaError) -> FilterCall {
         let line = line
         let name = try parseDottedName()
@@ -207,7 +207,7 @@ extension Parser {
         return isNegated ? try make(.not(test), test) : test
     }
 
-    /// A test's single argument may stand without parentheses.
+    /// Whether the token can start the single argument of a test without parentheses.
     private var startsTestArgument: Bool {
         switch current.kind {
         case .name(let name): !["else", "or", "and"].contains(name)

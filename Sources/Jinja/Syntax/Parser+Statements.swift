@@ -1,7 +1,8 @@
 // Statements: everything between `{%` and `%}`, and template text.
 
 extension Parser {
-    /// Reads statements until a block starts with one of `ends` (left unread), or to the end if there are none.
+    /// Parses statements until a block starts with one of `ends`, which is not consumed; if `ends` is empty, to the
+    /// end.
     mutating func parseBody(until ends: [String]) throws(JinjaError) -> [Statement] {
         try enter()
         defer { depth -= 1 }
@@ -31,7 +32,7 @@ extension Parser {
         }
     }
 
-    /// Reads a body and its end tag.
+    /// Parses a body and its end tag.
     private mutating func parseBody(to end: String) throws(JinjaError) -> [Statement] {
         try expectBlockEnd()
         let body = try parseBody(until: [end])
@@ -202,7 +203,7 @@ extension Parser {
         return (parameters, defaults)
     }
 
-    /// Parses a body that runs apart from the loop around it, so that `break` cannot leave it.
+    /// Parses a body that runs outside of the enclosing loop, so that `break` cannot leave that loop.
     private mutating func withoutLoop(
         _ parse: (inout Parser) throws(JinjaError) -> [Statement]
     ) throws(JinjaError) -> [Statement] {

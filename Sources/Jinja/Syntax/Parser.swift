@@ -1,7 +1,7 @@
-// The parser's token stream and top level. Statements and expressions are in the extensions beside it.
+// The parser's token stream and top level. The extensions in the other files parse statements and expressions.
 
 struct Parser {
-    /// Bounds the depth of the syntax tree, hence of all recursion over it.
+    /// The limit for the depth of the syntax tree, and so for all recursion over it.
     static let maximumDepth = 120
 
     private let tokens: [Token]
@@ -10,7 +10,8 @@ struct Parser {
     private(set) var names: [String] = []
     /// The string literals of expressions.
     var literals: Set<String> = []
-    /// How often each name has been read so far; macros look for `varargs`, `kwargs` and `caller` in their bodies.
+    /// How often each name has been read so far. Macros check whether their bodies use `varargs`, `kwargs` and
+    /// `caller`.
     private(set) var nameUses: [Int] = []
     /// Nesting of brackets and blocks around the current token.
     var depth = 0
@@ -24,9 +25,9 @@ struct Parser {
         for index in names.indices { nameUses[index] = 0 }
     }
 
-    mutating func parseTemplate() throws(JinjaError) -> Program {
+    mutating func parseTemplate() throws(JinjaError) -> ParsedTemplate {
         let body = try parseBody(until: [])
-        return Program(names: names, literals: literals, body: body)
+        return ParsedTemplate(names: names, literals: literals, body: body)
     }
 
     // MARK: Tokens
@@ -84,7 +85,7 @@ struct Parser {
 
     // MARK: Names and depth
 
-    /// The index of a name, counting one use.
+    /// The index of a name. Counts one use.
     mutating func index(of name: String) -> Int {
         if let known = nameIndices[name] {
             nameUses[known] += 1
@@ -102,7 +103,7 @@ struct Parser {
         if depth > Self.maximumDepth { throw tooDeep }
     }
 
-    /// An expression one level above `children`.
+    /// Makes an expression one level above `children`.
     func make(_ node: Expression.Node, _ children: Expression?...) throws(JinjaError) -> Expression {
         try make(node, depth: children.reduce(0) { max($0, $1?.depth ?? 0) })
     }

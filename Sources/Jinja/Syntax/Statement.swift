@@ -1,6 +1,6 @@
 // The syntax tree of statements, and the parsed template.
 
-struct Program: Sendable {
+struct ParsedTemplate: Sendable {
     /// The variable names of the template; expressions and scopes use their indices.
     var names: [String]
     /// The string literals of its expressions.
@@ -8,7 +8,7 @@ struct Program: Sendable {
     var body: [Statement]
 }
 
-/// Names with a meaning of their own, at fixed indices.
+/// Names with a special meaning, at fixed indices.
 enum SpecialName {
     static let all = ["loop", "caller", "varargs", "kwargs"]
     static let loop = 0
@@ -53,7 +53,7 @@ struct ForLoop: Sendable {
     let otherwise: [Statement]
 }
 
-/// What can be assigned to.
+/// The target of an assignment.
 indirect enum Target: Sendable {
     case name(Int)
     case attribute(namespace: Int, String)
@@ -64,7 +64,7 @@ indirect enum Target: Sendable {
 struct MacroDefinition: Sendable {
     let name: Int
     let parameters: [Int]
-    /// Defaults of the last parameters.
+    /// The defaults of the last parameters.
     let defaults: [Expression]
     let body: [Statement]
     let usesVarargs: Bool

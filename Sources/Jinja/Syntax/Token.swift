@@ -27,7 +27,7 @@ struct Token: Sendable {
     let kind: Kind
     let line: Int
 
-    /// How a message names it.
+    /// The token's name in error messages.
     var description: String {
         switch kind {
         case .data: "template text"

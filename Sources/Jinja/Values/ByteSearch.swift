@@ -1,11 +1,11 @@
-// Substring search in linear time (Knuth, Morris and Pratt 1977), so that no text and needle can make it quadratic.
+// Substring search in linear time (Knuth, Morris and Pratt 1977), so that a hostile input cannot make it quadratic.
 
 struct ByteSearch {
     private let pattern: [UInt8]
     /// For each prefix, the length of its longest proper prefix that is also its suffix.
     private let borders: [Int]
 
-    /// - Parameter pattern: not empty.
+    /// - Parameter pattern: must not be empty.
     init(_ pattern: some Sequence<UInt8>) {
         self.pattern = Array(pattern)
         var borders = [Int](repeating: 0, count: self.pattern.count)

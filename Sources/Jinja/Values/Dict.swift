@@ -1,6 +1,6 @@
-// Python's dict as a chat template sees it: ordered and immutable.
+// Python's dict as chat templates see it: ordered and immutable.
 
-/// An ordered, immutable dict. Small ones are searched in order, larger ones through an index.
+/// An ordered, immutable dict. Small ones are searched linearly, larger ones through an index.
 final class Dict {
     private static let indexedFrom = 12
 
@@ -9,7 +9,7 @@ final class Dict {
     let nesting: Int
     private let index: [DictKey: Int]
 
-    /// Of pairs with equal keys the last value counts, at the place of the first, as in Python.
+    /// If keys are equal, the last value counts, at the position of the first, as in Python.
     init(_ pairs: [(Value, Value)]) throws(JinjaError) {
         var keys: [Value] = []
         var values: [Value] = []

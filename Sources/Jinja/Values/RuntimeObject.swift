@@ -1,25 +1,25 @@
-// Values with identity: what Python represents by objects rather than plain data.
+// Values with identity: those that Python represents by objects rather than plain data.
 
-/// The base of all objects; by itself it has no attributes and cannot be called.
+/// The base class of all objects. It has no attributes and cannot be called.
 class RuntimeObject {
     /// The name in error messages.
     var typeName: String { "object" }
-    /// What printing it gives.
+    /// Its `str`.
     var printed: String { "<\(typeName)>" }
-    /// How deep the values that it holds for good nest; see ``Items``.
+    /// The nesting of the values that it holds permanently; see ``Items``.
     var nesting: Int { 0 }
     var isCallable: Bool { false }
 
-    /// The attribute called `name`, nil if there is none.
+    /// The attribute `name`; nil if there is none.
     func attribute(_ name: String, _ interpreter: Interpreter) throws(JinjaError) -> Value? { nil }
 
-    /// Calls it.
+    /// Calls the object. The base class throws.
     func call(_ arguments: Arguments, _ interpreter: Interpreter) throws(JinjaError) -> Value {
         throw JinjaError(.type, "'\(typeName)' object is not callable")
     }
 }
 
-/// `namespace(...)`: the one thing a template can change. Printing or comparing never looks inside.
+/// `namespace(...)`, the only object that a template can change. Printing and comparing never read its contents.
 final class Namespace: RuntimeObject {
     var attributes: [String: Value] = [:]
 

@@ -1,4 +1,4 @@
-// Python indexes strings by code point; this maps code point positions to UTF-8 offsets.
+// Python indexes strings by code point. This maps code point positions to UTF-8 offsets.
 
 extension Text {
     var isASCII: Bool { withUTF8 { bytes in bytes.allSatisfy { $0 < 0x80 } } }
@@ -19,7 +19,7 @@ extension Text {
         }
     }
 
-    /// Every code point as a string of its own.
+    /// Each code point as a text of its own.
     var characters: [Text] {
         let offsets = offsets
         return (0..<offsets.count - 1).map { slice(offsets[$0]..<offsets[$0 + 1]) }

@@ -1,12 +1,12 @@
-// Finding, trimming, splitting and replacing, all keeping origins by slicing.
+// Finding, trimming, splitting and replacing. All of them slice, so they keep origins.
 
 extension Text {
-    /// The UTF-8 offset of the first `needle`.
+    /// The UTF-8 offset of the first occurrence of `needle`.
     func firstOffset(of needle: Text) -> Int? {
         needle.isEmpty ? 0 : offsets(of: needle, limit: 1).first
     }
 
-    /// Offsets of all non-overlapping occurrences of `needle`, which is not empty, at most `limit` of them.
+    /// Offsets of the non-overlapping occurrences of `needle`, at most `limit`; `needle` must not be empty.
     func offsets(of needle: Text, limit: Int = .max) -> [Int] {
         if needle.utf8Count > utf8Count { return [] }
         let search = ByteSearch(needle.string.utf8)
@@ -65,7 +65,7 @@ extension Text {
         return result
     }
 
-    /// Python's `str.split()` without a separator: runs of white space divide, ends are trimmed.
+    /// Python's `str.split()` without a separator: splits at runs of white space and trims the ends.
     func splitOnSpace(limit: Int = .max) -> [Text] {
         var result: [Text] = []
         var wordStart: Int?
@@ -110,7 +110,7 @@ extension Text {
         return result
     }
 
-    /// Every occurrence of `old`, at most `limit`, replaced by `new`; an empty `old` matches between code points.
+    /// Replaces occurrences of `old`, at most `limit`, by `new`; an empty `old` matches between code points.
     func replacing(_ old: Text, with new: Text, limit: Int = .max) -> Text {
         let hits = old.isEmpty ? Array(offsets.prefix(limit)) : offsets(of: old, limit: limit)
         if hits.isEmpty { return self }
@@ -122,7 +122,7 @@ extension Text {
         return result
     }
 
-    /// `pieces` with this text between them.
+    /// Joins `pieces` with this text between them.
     func joining(_ pieces: [Text]) -> Text {
         var result = Text()
         for (index, piece) in pieces.enumerated() {

@@ -1,13 +1,13 @@
-// What of a marked text can be seen: trimming and indenting change white space, and nobody misses it.
+// The visible characters of marked texts: trimming and indenting change white space, which does not count.
 
-/// A number for each mark.
+/// A number per mark.
 public struct MarkCounts: Sendable, Equatable {
-    /// By mark; those behind the end are 0.
+    /// Indexed by mark; marks beyond the end have 0.
     private var counts: [Int] = []
 
     init() {}
 
-    /// The number for a mark, 0 where none was counted.
+    /// The number of a mark; 0 if nothing was counted for it.
     public internal(set) subscript(mark: Int) -> Int {
         get { mark < counts.count ? counts[mark] : 0 }
         set {
@@ -16,14 +16,14 @@ public struct MarkCounts: Sendable, Equatable {
         }
     }
 
-    /// Adds what there is of each mark in `other`, or takes it away.
+    /// Adds the numbers of `other`, multiplied by `factor`.
     mutating func add(_ other: MarkCounts, times factor: Int = 1) {
         for (mark, count) in other.counts.enumerated() where count != 0 { self[mark] += factor * count }
     }
 }
 
 extension Text {
-    /// Characters other than white space, by the mark of the text that they are from.
+    /// Characters other than white space, by the mark of the text from which they come.
     var visibleCharacters: MarkCounts {
         var counts = MarkCounts()
         forEachPiece { piece, author in
@@ -49,8 +49,8 @@ extension Substring {
 }
 
 extension JinjaValue {
-    /// Characters other than white space in all strings and keys of the value: as many as a rendering should have of its
-    /// mark.
+    /// The number of characters other than white space in all strings and keys of the value. A rendering should contain
+    /// that many with its mark.
     public var visibleCharacters: Int {
         switch self {
         case .null, .bool, .int, .float: 0

@@ -1,17 +1,17 @@
-// The interpreter's string: UTF-8 text that remembers, byte range by byte range, who wrote it. Equality and length are
-// Python's: by code point, never by grapheme or canonical equivalence.
+// The interpreter's string: UTF-8 text with an author for each byte range. Equality and length are Python's: by code
+// point, never by grapheme or canonical equivalence.
 
-/// Who wrote a piece of text: the template or a user, and for a user's which text of his it is.
+/// The author of a piece of text: the template or a user, and in the second case the mark of the user's text.
 struct Author: Sendable, Equatable {
     var origin: Origin
-    /// The mark that the caller gave to the text; 0 for none. Only data has one.
+    /// The mark that the caller gave to the text; 0 for none. Only data has marks.
     var mark = 0
 
     static let template = Author(origin: .template)
 }
 
 struct Text: Sendable {
-    /// A stretch of the string up to UTF-8 offset `end`.
+    /// A run of the string, which ends at UTF-8 offset `end`.
     struct Run: Sendable, Equatable {
         var end: Int
         var author: Author
@@ -20,7 +20,8 @@ struct Text: Sendable {
     private(set) var string: String
     /// The author of the whole string while `runs` is empty.
     private var uniformAuthor: Author
-    /// Empty for a string of one author; otherwise at least two runs, neighbours differing, covering the string.
+    /// Empty if the string has one author; else at least two runs that cover the string, neighbours with different
+    /// authors.
     private var runs: [Run]
 
     init(_ string: String = "", author: Author = .template) {
@@ -35,10 +36,10 @@ struct Text: Sendable {
     var utf8Count: Int { string.utf8.count }
     var isUniform: Bool { runs.isEmpty }
 
-    /// `.data` if any piece is. (Of two neighbours at least one is, since what the template writes has no marks.)
+    /// `.data` if any piece is. (Of two neighbouring runs at least one is data, since template text has no marks.)
     var origin: Origin { runs.isEmpty ? uniformAuthor.origin : .data }
 
-    /// The author of the whole; of a text with several, a user without a mark.
+    /// The author of the whole text; if it has several, data without a mark.
     var author: Author { runs.isEmpty ? uniformAuthor : Author(origin: .data) }
 
     /// Whether any piece has a mark.
@@ -90,7 +91,7 @@ struct Text: Sendable {
         append(Text(String(piece), author: author))
     }
 
-    /// Calls `body` with each run of one author, in order; not at all for an empty string.
+    /// Calls `body` with each run of one author, in order; an empty string has none.
     func forEachPiece(_ body: (Substring, Author) -> Void) {
         if isEmpty { return }
         if runs.isEmpty { return body(Substring(string), uniformAuthor) }
@@ -103,7 +104,7 @@ struct Text: Sendable {
         }
     }
 
-    /// This text as data as a whole, each piece with the mark that it has.
+    /// This text with origin `.data` for all pieces; they keep their marks.
     var asData: Text {
         var copy = self
         copy.uniformAuthor.origin = .data
@@ -120,7 +121,7 @@ struct Text: Sendable {
         return copy
     }
 
-    /// The text of a UTF-8 byte range, whose bounds must lie on code points.
+    /// The text of a UTF-8 byte range, whose bounds must be code point boundaries.
     func slice(_ range: Range<Int>) -> Text {
         if range.isEmpty { return Text() }
         if range.count == utf8Count { return self }
@@ -152,7 +153,7 @@ struct Text: Sendable {
         return string[lower..<utf8.index(lower, offsetBy: range.count)]
     }
 
-    /// Replaces each piece by `transform` of it, keeping its author.
+    /// Applies `transform` to each piece, keeping its author.
     func mapPieces(_ transform: (Substring) -> String) -> Text {
         var result = Text()
         forEachPiece { result.append(Text(transform($0), author: $1)) }
@@ -167,7 +168,7 @@ extension Text: Hashable {
         withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     }
 
-    /// Runs `body` over the UTF-8 bytes.
+    /// Calls `body` with the UTF-8 bytes.
     func withUTF8<R>(_ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
         var copy = string
         return copy.withUTF8(body)

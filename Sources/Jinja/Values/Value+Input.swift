@@ -1,7 +1,8 @@
 // Turns a caller's `JinjaValue` into run-time values, each string with its author.
 
 extension Value {
-    /// `input` with `author` on every string and key in it, except where it gives a mark of its own.
+    /// Makes a value from `input`, with `author` on all strings and keys except those that `input` gives a mark of
+    /// their own.
     init(_ input: JinjaValue, author: Author, depth: Int = 0) throws(JinjaError) {
         if depth > Items.maximumNesting {
             throw JinjaError(.limit, "a template variable is nested more than \(Items.maximumNesting) deep")

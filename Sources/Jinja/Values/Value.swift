@@ -1,4 +1,4 @@
-// A value while a template runs: Python's built-in types as far as chat templates meet them.
+// A value while a template runs: those of Python's built-in types that chat templates need.
 
 enum Value {
     case undefined(Undefined)
@@ -16,11 +16,11 @@ enum Value {
     case view(DictView)
     /// A Python generator or iterator: yields its elements once.
     case iterator(OneShotIterator)
-    /// Anything with identity: namespaces, `loop`, macros, bound methods, global functions, cyclers.
+    /// Any value with identity: namespaces, `loop`, macros, bound methods, global functions, cyclers.
     case object(RuntimeObject)
 }
 
-/// The elements of a list or tuple. Nesting is bounded where values are built, so that printing, comparing and freeing
+/// The elements of a list or tuple. Nesting is limited when values are built, so that printing, comparing and freeing
 /// them can recurse safely.
 struct Items {
     static let maximumNesting = 100
@@ -28,7 +28,7 @@ struct Items {
     let values: [Value]
     /// 1 for a flat list, one more than the deepest element otherwise.
     let nesting: Int
-    /// For the tuples that `groupby` makes: the attribute names of the elements.
+    /// The attribute names of the elements, for the tuples that `groupby` makes.
     let fieldNames: [String]
 
     init(_ values: [Value], fieldNames: [String] = []) throws(JinjaError) {
@@ -53,7 +53,7 @@ struct IntegerRange: Equatable {
     let stop: Int
     let step: Int
 
-    /// The number of integers in it; `step` is not 0 and the bounds are far from overflow (the sandbox limits ranges).
+    /// The number of integers. `step` is not 0, and the bounds are far from overflow (the sandbox limits ranges).
     var count: Int {
         if step > 0 { return stop > start ? (stop - start - 1) / step + 1 : 0 }
         return start > stop ? (start - stop - 1) / -step + 1 : 0
@@ -82,7 +82,8 @@ struct DictView {
     }
 }
 
-/// What filters such as `map` and `select` return in Python: truthy, without a length, empty after one pass.
+/// The result of filters such as `map` and `select`: as in Python it is truthy, has no length and is empty after one
+/// pass.
 final class OneShotIterator {
     private var remaining: ArraySlice<Value>
     let nesting: Int
@@ -92,7 +93,7 @@ final class OneShotIterator {
         nesting = try Items.nesting(of: values)
     }
 
-    /// All elements not yet taken.
+    /// Takes all remaining elements.
     func takeAll() -> [Value] {
         defer { remaining = [] }
         return Array(remaining)
@@ -102,13 +103,13 @@ final class OneShotIterator {
     func next() -> Value? { remaining.popFirst() }
 }
 
-/// Why a value is undefined; it becomes the message if the value is used for more than printing.
+/// Why a value is undefined. It is the error message if the value is used for more than printing.
 enum Undefined {
     case variable(String)
     case attribute(String, typeName: String)
     case item(String, typeName: String)
     case missing(String)
-    /// Reading it was allowed, using it is not.
+    /// The attribute may be looked up, but not used.
     case forbidden(attribute: String, typeName: String)
 
     var error: JinjaError {
@@ -124,7 +125,7 @@ enum Undefined {
 }
 
 extension Value {
-    /// How deep containers nest in this value: 0 for a scalar.
+    /// The nesting of containers in this value: 0 for a scalar.
     var nesting: Int {
         switch self {
         case .list(let items), .tuple(let items): items.nesting
@@ -152,7 +153,7 @@ extension Value {
         }
     }
 
-    /// The Python type's name, as its error messages have it.
+    /// The name of the Python type, for error messages.
     var typeName: String {
         switch self {
         case .undefined: "Undefined"

@@ -1,29 +1,29 @@
-// Finds a model file by the name that requests and configuration give.
+// Finds a model file by the name in requests and configuration.
 
 import Foundation
 
-/// A model that could be run: a name and a file.
+/// A model that can be run: a name and a file.
 public struct CatalogueEntry: Sendable, Hashable {
-    /// The name for requests.
+    /// The name to use in requests.
     public let name: String
     /// The GGUF file.
     public let path: String
 }
 
-/// A model name that leads to no file, or to several.
+/// Why a model name does not lead to exactly one file.
 public enum ModelLookupError: Error, Equatable, CustomStringConvertible {
     /// Neither a known name nor a file.
     case unknown(name: String, known: [String], directory: String)
-    /// The name fits several files.
+    /// The name matches several files.
     case ambiguous(name: String, candidates: [String])
-    /// A path that is not there.
+    /// There is no file at the path.
     case noFile(path: String)
-    /// A name of the configuration stands for another one, and that for the first again.
+    /// Two names of the configuration refer to each other.
     case circular(name: String)
-    /// A name of the configuration stands for one that leads to no file.
+    /// A name of the configuration refers to a name that leads to no file.
     indirect case behind(name: String, ModelLookupError)
 
-    /// One line for a person.
+    /// One line for people.
     public var description: String {
         switch self {
         case .unknown(let name, let known, let directory):
@@ -43,17 +43,18 @@ public enum ModelLookupError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// The models that are known by name: those of the configuration, then the files of the models directory.
+/// The models with names: those of the configuration, then the files of the models directory.
 ///
 /// A file `SmolLM2-135M-Instruct.Q4_1.gguf` has the names `SmolLM2-135M-Instruct.Q4_1` and, if no other file begins so,
-/// `SmolLM2-135M-Instruct`; capitals do not matter. A name of the configuration stands for a file, or for another name.
+/// `SmolLM2-135M-Instruct`. Names are case-insensitive. A name of the configuration refers to a file or to another
+/// name.
 public struct ModelCatalogue: Sendable {
-    /// Where files are looked for.
+    /// The models directory.
     public let directory: String
-    /// By names without capitals.
+    /// The configuration's entries, by lower-case name.
     private let named: [String: (name: String, meaning: String)]
 
-    /// A catalogue of the files in `directory`, and of `named` paths and names.
+    /// Makes a catalogue of the files in `directory`, and of `named`, which maps names to paths or other names.
     public init(directory: String, named: [String: String]) {
         self.directory = directory
         self.named = Dictionary(
@@ -72,7 +73,7 @@ public struct ModelCatalogue: Sendable {
         return (configured + found).sorted { $0.name < $1.name }
     }
 
-    /// The names of the configuration that stand for other names, sorted.
+    /// The names of the configuration that refer to other names, sorted.
     public var aliases: [String] { named.values.filter { !Self.isPath($0.meaning) }.map(\.name).sorted() }
 
     /// The model called `name`, or at the path `name` if that contains a slash or ends in `.gguf`.
@@ -103,7 +104,7 @@ public struct ModelCatalogue: Sendable {
         }
     }
 
-    /// What a name stands for in the end: itself, unless the configuration says otherwise.
+    /// The name or path to which a name finally refers: itself, unless the configuration has it.
     private func meaning(of name: String) throws(ModelLookupError) -> String {
         var meant = name
         var passed: Set<String> = []
@@ -114,15 +115,16 @@ public struct ModelCatalogue: Sendable {
         return meant
     }
 
-    /// The name under which a batch remembers a model: what it stands for; a path is made absolute, since the daemon runs
-    /// elsewhere.
+    /// The name that a batch stores for a model: the one to which `name` refers. A path is made absolute, since the
+    /// daemon has another working directory.
     public func remembered(_ name: String) throws(ModelLookupError) -> String {
         let meant = try meaning(of: name)
         guard named[meant.lowercased()] == nil, Self.isPath(meant) else { return meant }
         return URL(fileURLWithPath: meant).standardizedFileURL.path
     }
 
-    /// What results call a model that was asked for as `name`: a path's file name without its ending, else the name.
+    /// The model name in results if the request asked for `name`: the file name of a path without its extension, else
+    /// the name.
     public static func shown(_ name: String) -> String {
         let isPath = name.hasSuffix(".gguf") || ["/", "./", "../", "~/"].contains { name.hasPrefix($0) }
         guard isPath, let file = name.split(separator: "/").last else { return name }

@@ -1,4 +1,4 @@
-// Reads the header of a GGUF file, checking every length against the file's end before it is used.
+// Reads the header of a GGUF file. Every length is checked against the end of the file before it is used.
 
 /// A position in a GGUF header; every read is bounds-checked and little-endian.
 struct GGUFCursor {
@@ -14,7 +14,7 @@ struct GGUFCursor {
         return file.bytes.loadUnaligned(fromByteOffset: offset, as: T.self)
     }
 
-    /// A count or length field; refuses what could not fit into the rest of the file at `minimumBytes` each.
+    /// A count or length field. Throws if that many items of `minimumBytes` each cannot fit into the rest of the file.
     mutating func count(minimumBytes: Int) throws(ModelFileError) -> Int {
         let start = offset
         let raw = try read(UInt64.self)

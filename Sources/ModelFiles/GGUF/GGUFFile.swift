@@ -1,10 +1,10 @@
-// A GGUF file: metadata and tensors, mapped, with every offset checked at opening.
+// A GGUF file: metadata and mapped tensors. Opening it checks every offset.
 
 /// A GGUF version 3 model file.
 ///
 /// Source: the GGUF specification. Opening reads the header only; tensor bytes stay in the mapping.
 public final class GGUFFile: Sendable {
-    /// The mapping that the tensors point into.
+    /// The mapping that contains the tensors.
     public let file: MappedFile
     /// All metadata.
     public let metadata: GGUFMetadata
@@ -25,7 +25,7 @@ public final class GGUFFile: Sendable {
             metadata = try Self.readMetadata(&cursor, count: keyCount, path: path)
             tensors = try Self.readTensors(&cursor, count: tensorCount, metadata: metadata, file: file)
         } catch {
-            // Half of a change looks like damage.
+            // A file that is half written looks damaged, so the change is reported instead.
             try file.checkUnchanged()
             throw error
         }
@@ -87,7 +87,7 @@ public final class GGUFFile: Sendable {
     }
 }
 
-/// A tensor's entry in the header, before its extent has been checked.
+/// A tensor's entry in the header; its extent is not checked yet.
 private struct TensorHeader {
     let name: String
     let shape: [Int]

@@ -1,6 +1,6 @@
 // A metadata value of a GGUF file.
 
-/// A metadata value; integers of every width are one case, so that readers need not know the writer's choice.
+/// A metadata value. Integers of every width are one case, since writers choose different widths.
 public enum GGUFValue: Sendable, Equatable {
     /// Any integer type of the file.
     case integer(Int64)
@@ -8,7 +8,7 @@ public enum GGUFValue: Sendable, Equatable {
     case float(Double)
     /// A boolean.
     case bool(Bool)
-    /// A string; the bytes as they stand in the file, since vocabularies need not be UTF-8.
+    /// A string as bytes, since vocabularies need not be UTF-8.
     case string([UInt8])
     /// An array of integers of any width, or of booleans as 0 and 1.
     case integers([Int64])
@@ -28,13 +28,13 @@ public struct GGUFMetadata: Sendable {
     /// The raw value at `key`.
     public subscript(key: String) -> GGUFValue? { values[key] }
 
-    /// The integer at `key`, if it is one.
+    /// The integer at `key`; nil if it is missing or of another type.
     public func integer(_ key: String) -> Int? {
         guard case .integer(let value)? = values[key] else { return nil }
         return Int(value)
     }
 
-    /// The number at `key`, integer or float.
+    /// The number at `key`, integer or float; nil if it is missing or of another type.
     public func number(_ key: String) -> Double? {
         switch values[key] {
         case .float(let value)?: value
@@ -43,13 +43,13 @@ public struct GGUFMetadata: Sendable {
         }
     }
 
-    /// The boolean at `key`, if it is one.
+    /// The boolean at `key`; nil if it is missing or of another type.
     public func bool(_ key: String) -> Bool? {
         guard case .bool(let value)? = values[key] else { return nil }
         return value
     }
 
-    /// The string at `key`, if it is one; invalid UTF-8 is repaired.
+    /// The string at `key`, with invalid UTF-8 repaired; nil if it is missing or of another type.
     public func string(_ key: String) -> String? {
         guard case .string(let bytes)? = values[key] else { return nil }
         return String(decoding: bytes, as: UTF8.self)

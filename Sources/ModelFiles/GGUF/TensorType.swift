@@ -1,4 +1,4 @@
-// The element types of GGUF tensors and how their bytes are laid out in blocks.
+// The element types of GGUF tensors and the layout of their blocks.
 
 /// A GGUF element type. Quantised types store `blockElements` weights in `blockBytes` bytes.
 ///
@@ -45,7 +45,7 @@ public enum TensorType: UInt32, Sendable, CaseIterable {
         }
     }
 
-    /// The name as model files' names carry it, for example `Q4_1`.
+    /// The name as in the names of model files, e.g. `Q4_1`.
     public var name: String {
         switch self {
         case .f32: "F32"
@@ -65,7 +65,7 @@ public enum TensorType: UInt32, Sendable, CaseIterable {
     }
 }
 
-/// A tensor where it lies in the mapped file.
+/// A tensor in the mapped file.
 public struct MappedTensor: @unchecked Sendable {
     /// The tensor's name in the file, for example `blk.0.attn_q.weight`.
     public let name: String
@@ -73,14 +73,14 @@ public struct MappedTensor: @unchecked Sendable {
     public let type: TensorType
     /// Sizes, innermost (contiguous) first, as GGUF stores them: a weight matrix is `[inputs, outputs]`.
     public let shape: [Int]
-    /// The raw blocks; valid while `file` lives, which this value keeps alive.
+    /// The raw blocks. They are valid while `file` exists, which this value retains.
     public let bytes: UnsafeRawBufferPointer
     let file: MappedFile
 
-    /// Where it begins in the file.
+    /// Its start in the file, in bytes.
     public var offset: Int { bytes.baseAddress! - file.bytes.baseAddress! }
 
-    /// Throws if what was read of its file so far is not the file that was opened; see `MappedFile.checkUnchanged`.
+    /// Throws if the file is not the one that was opened any more; see `MappedFile.checkUnchanged`.
     ///
     /// - Throws: `ModelFileError.changed`.
     public func checkUnchanged() throws(ModelFileError) { try file.checkUnchanged() }

@@ -1,19 +1,19 @@
-// A JSON text into a document that is walked in place: the Swift face of the CSimdJSON shim.
-// Nothing is allocated per value; strings stay in the parser's buffer until somebody asks for a `String`.
+// Parses a JSON text into a document that is read in place: the Swift interface of the CSimdJSON shim. Values are not
+// allocated one by one; strings stay in the parser's buffer until a `String` is asked for.
 
 private import CSimdJSON
 private import Glibc
 
 /// A reusable parser. A document belongs to its parser and is valid until the next parse.
 package final class JSONParser {
-    /// Objects and arrays may nest this deep. It bounds every recursion over a document, so that no text can exhaust
-    /// the stack of the thread that reads it.
+    /// The limit for the nesting of objects and arrays. It bounds every recursion over a document, so that no text can
+    /// exhaust the thread's stack.
     package static let maximumDepth = 128
-    /// Readable bytes that must follow every text given to `parse`.
+    /// The number of readable bytes that must follow every text passed to `parse`.
     package static let padding = Int(CSIMDJSON_PADDING)
 
     package enum Failure: Error {
-        /// Not JSON, not UTF-8, or a number out of range: `JSONSyntaxScanner` says where.
+        /// The text is not JSON, not UTF-8, or has a number out of range; `JSONSyntaxScanner` finds the place.
         case invalid
         case tooDeep
         case outOfMemory
@@ -32,7 +32,7 @@ package final class JSONParser {
         csimdjson_parser_destroy(parser)
     }
 
-    /// Parses `text`, which `padding` readable bytes of any value must follow.
+    /// Parses `text`, which must be followed by `padding` readable bytes of any value.
     package func parse(padded text: UnsafeRawBufferPointer) throws(Failure) -> JSONNode {
         guard let base = text.baseAddress, !text.isEmpty else { throw .invalid }
         var document = csimdjson_document()
@@ -45,7 +45,7 @@ package final class JSONParser {
         }
     }
 
-    /// Parses a copy of `text`, made to give it the padding, and hands the root to `body`, which must not keep it.
+    /// Parses a copy of `text` with padding and passes the root to `body`, which must not keep it.
     package func withDocument<Result>(of text: some Collection<UInt8>, _ body: (JSONNode) throws -> Result) throws
         -> Result
     {
@@ -99,7 +99,7 @@ package struct JSONNode {
         }
     }
 
-    // Each of these is meaningful only for its own kind.
+    // Each of these is valid only for its own kind.
     package var bool: Bool { letter == UInt8(ascii: "t") }
     package var int: Int64 { Int64(bitPattern: tape[index + 1]) }
     package var unsigned: UInt64 { tape[index + 1] }
@@ -116,7 +116,7 @@ package struct JSONNode {
 
     package var isNull: Bool { letter == UInt8(ascii: "n") }
 
-    /// A string's equality with a literal, without making a `String`.
+    /// Whether a string equals a literal; makes no `String`.
     package func isString(_ literal: StaticString) -> Bool {
         guard kind == .string else { return false }
         let utf8 = utf8

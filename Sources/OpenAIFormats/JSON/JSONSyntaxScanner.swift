@@ -1,9 +1,10 @@
-// Where and why a text is not JSON. simdjson only says that it is not; this slow, exact scan runs on refused lines alone.
-// It is a check of RFC 8259 without recursion: a stack of open brackets and what may come next.
+// Finds where and why a text is not JSON. simdjson only reports that it is not; this slow, exact scan runs only on
+// rejected lines. It checks RFC 8259 without recursion: with a stack of open brackets and the set of tokens that may
+// follow.
 
 /// Finds the first fault of a text that is not JSON.
 package struct JSONSyntaxScanner {
-    /// A fault: the byte at which the text stops being JSON, what is wrong there, and what to do.
+    /// A fault: the byte offset of the first error, what is wrong there, and what to do.
     package struct Fault: Error, Equatable {
         package var offset: Int
         package var problem: String
@@ -24,12 +25,12 @@ package struct JSONSyntaxScanner {
         self.bytes = bytes
     }
 
-    /// The first fault of `bytes`, which the parser has refused.
+    /// The first fault of `bytes`, which the parser has rejected.
     package static func fault(in bytes: [UInt8]) -> Fault {
         firstFault(in: bytes) ?? Fault(offset: 0, problem: "is not a JSON text that can be read", remedy: nil)
     }
 
-    /// The first fault of `bytes`, or nil where they are JSON.
+    /// The first fault of `bytes`; nil if they are JSON.
     package static func firstFault(in bytes: [UInt8]) -> Fault? {
         if let fault = utf8Fault(in: bytes) { return fault }
         var scanner = JSONSyntaxScanner(bytes)
@@ -138,7 +139,7 @@ package struct JSONSyntaxScanner {
             throw fault("JSON has no \(word)", "use a finite number, or leave the field out")
         case "yes", "no", "on", "off", "nil", "undefined", "nan":
             throw fault("unexpected word \"\(word)\"", "put text in double quotes")
-        // It may be of a prompt, and what is in prompts is shown in no message.
+        // The word may be part of a prompt, and messages never show prompts.
         default: throw fault("unexpected word", "put text in double quotes")
         }
     }
@@ -165,7 +166,8 @@ package struct JSONSyntaxScanner {
         Fault(offset: offset ?? position, problem: problem, remedy: remedy)
     }
 
-    /// The character at the position. The text is valid UTF-8 here, so one starts at every position that can be asked about.
+    /// The character at the position. The text is valid UTF-8 here, so every position that is passed starts a
+    /// character.
     private var character: Unicode.Scalar? {
         String(decoding: bytes[position...].prefix(4), as: UTF8.self).unicodeScalars.first
     }
@@ -177,7 +179,7 @@ package struct JSONSyntaxScanner {
             return fault("unexpected ' where \(wanted) should be", "use double quotes for strings")
         }
         if character?.isByteOrderMark == true {
-            // Files that begin with one were joined.
+            // Concatenated files may have a byte order mark in the middle.
             return fault("unexpected \(shown(byte)) where \(wanted) should be", #"remove it: sed 's/\xEF\xBB\xBF//'"#)
         }
         let afterComma = position > 0 && (byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]"))

@@ -1,16 +1,16 @@
-// JSON as a value: what a chat template gets. Key order is kept, and so is the difference between 1 and 1.0.
+// JSON values for chat templates. The order of keys is kept, and 1 and 1.0 are different.
 
 /// A JSON value whose objects keep the order of their members.
 public enum JSONValue: Sendable, Hashable {
     case null
     case bool(Bool)
-    /// A number written without fraction or exponent. Integers outside `Int64` are not read at all.
+    /// A number without fraction or exponent. Integers outside `Int64` are rejected when read.
     case int(Int64)
     /// Any other number.
     case double(Double)
     case string(String)
     case array([JSONValue])
-    /// Members in the order of the text. Keys are unique in every object that was read from a text.
+    /// Members in the order of the text. Keys are unique in every object that was read from text.
     case object([Member])
 
     /// A member of an object.
@@ -20,14 +20,14 @@ public enum JSONValue: Sendable, Hashable {
         /// The member's value.
         public var value: JSONValue
 
-        /// Joins a name and a value.
+        /// Makes a member of a name and a value.
         public init(_ key: String, _ value: JSONValue) {
             self.key = key
             self.value = value
         }
     }
 
-    /// The value of a member, or nil where this is no object or has no such member.
+    /// The value of a member; nil if this is not an object or has no such member.
     public subscript(key: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.key == key }?.value
@@ -35,9 +35,9 @@ public enum JSONValue: Sendable, Hashable {
 
     /// Why a text could not be read as a `JSONValue`.
     public enum ReadError: Error, Equatable, CustomStringConvertible {
-        /// The text is not JSON; `column` counts bytes from 1.
+        /// The text is not JSON; `column` counts bytes, from 1.
         case syntax(column: Int, problem: String)
-        /// An object names a member twice.
+        /// An object has two members with the same name.
         case duplicateKey(String)
         /// An integer is beyond `Int64`.
         case integerOutOfRange(String)
@@ -117,19 +117,19 @@ public enum JSONValue: Sendable, Hashable {
 extension JSONValue: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
-    /// Makes a value from a literal.
+    /// Makes `null`.
     public init(nilLiteral: ()) { self = .null }
-    /// Makes a value from a literal.
+    /// Makes a boolean.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
-    /// Makes a value from a literal.
+    /// Makes an integer.
     public init(integerLiteral value: Int64) { self = .int(value) }
-    /// Makes a value from a literal.
+    /// Makes a floating-point number.
     public init(floatLiteral value: Double) { self = .double(value) }
-    /// Makes a value from a literal.
+    /// Makes a string.
     public init(stringLiteral value: String) { self = .string(value) }
-    /// Makes a value from a literal.
+    /// Makes an array.
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-    /// Makes a value from a literal.
+    /// Makes an object, with the members in the order of the literal.
     public init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(elements.map { Member($0.0, $0.1) })
     }

@@ -1,5 +1,5 @@
-// JSON out, straight into bytes. Strings are escaped as little as RFC 8259 allows: quote, backslash and control
-// characters; everything else, U+2028 and U+2029 included, passes through as UTF-8.
+// Writes JSON directly as bytes. Only the characters that RFC 8259 requires are escaped: quote, backslash and control
+// characters. All others, including U+2028 and U+2029, are written as UTF-8.
 
 extension [UInt8] {
     /// Appends text that is JSON already.
@@ -11,7 +11,7 @@ extension [UInt8] {
         append(contentsOf: String(value).utf8)
     }
 
-    /// Appends the shortest text that reads back as the same number, always with a fraction or an exponent.
+    /// Appends the shortest text that reads back as the same number. It always has a fraction or an exponent.
     package mutating func append(double value: Double) {
         precondition(value.isFinite, "JSON has no infinities or NaN")
         append(contentsOf: value.description.utf8)
@@ -55,7 +55,7 @@ extension [UInt8] {
         }
     }
 
-    /// Appends `[a,b,…]`, each element written by `encode`.
+    /// Appends `[a,b,…]`; `encode` writes each element.
     package mutating func appendArray<Item>(_ elements: some Sequence<Item>, _ encode: (Item, inout [UInt8]) -> Void) {
         append(UInt8(ascii: "["))
         var isFirst = true
@@ -67,7 +67,7 @@ extension [UInt8] {
         append(UInt8(ascii: "]"))
     }
 
-    /// Appends a node of a document as canonical JSON: order kept, no spaces, escapes as few as possible.
+    /// Appends a node of a document as canonical JSON: same order, no spaces, minimal escapes.
     package mutating func append(_ node: JSONNode) {
         switch node.kind {
         case .null: append(json: "null")
@@ -81,7 +81,7 @@ extension [UInt8] {
         }
     }
 
-    /// Appends an object node, leaving out the member named `excluded`.
+    /// Appends an object node without the member named `excluded`.
     package mutating func append(object node: JSONNode, without excluded: StaticString?) {
         append(UInt8(ascii: "{"))
         var isFirst = true
@@ -98,11 +98,12 @@ extension [UInt8] {
 }
 
 extension UnsafeBufferPointer<UInt8> {
-    /// The first position at or after `start` of a byte that a JSON string must escape, or `count`.
+    /// The first position at or after `start` of a byte that must be escaped in a JSON string; `count` if there is
+    /// none.
     fileprivate func firstEscape(from start: Int) -> Int {
         var position = start
-        // Eight bytes at a time: the high bit of a lane is set where the byte is below 0x20, a quote or a backslash.
-        // A borrow can mark a lane above a true one, never below it, so the lowest mark is exact.
+        // Eight bytes at a time: the high bit of a lane is set if the byte is below 0x20, a quote or a backslash. A
+        // borrow can set a wrong bit above a correct one, but not below it, so the lowest bit is exact.
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080
         while position + 8 <= count {

@@ -1,8 +1,8 @@
 // OpenAI's Batch object (`openai.types.Batch` of its Python package), for `show --json` and later the HTTP API.
 
-/// A batch as OpenAI's API describes it. Times are Unix seconds.
+/// A batch in the form of OpenAI's API. Times are Unix seconds.
 public struct BatchObject: Sendable, Hashable {
-    /// Where the batch stands.
+    /// The status of a batch.
     public enum Status: String, Sendable, CaseIterable {
         case validating, failed
         case inProgress = "in_progress"
@@ -11,16 +11,16 @@ public struct BatchObject: Sendable, Hashable {
 
     /// A problem of the input file.
     public struct InputError: Sendable, Hashable {
-        /// For programs: `invalid_value`.
+        /// A code for programs, e.g. `invalid_value`.
         public var code: String
-        /// For people.
+        /// A message for people.
         public var message: String
-        /// The field's path.
+        /// The path of the field.
         public var param: String?
-        /// The line of the input file, counted from 1.
+        /// The line number in the input file, from 1.
         public var line: Int?
 
-        /// Makes an error that need not belong to a line.
+        /// Makes an error; `line` is nil if it does not belong to a line.
         public init(code: String, message: String, param: String? = nil, line: Int? = nil) {
             self.code = code
             self.message = message
@@ -28,13 +28,13 @@ public struct BatchObject: Sendable, Hashable {
             self.line = line
         }
 
-        /// The error of a line, as the object has it.
+        /// Makes the error of a line.
         public init(_ problem: RequestProblem, line: Int) {
             self.init(code: problem.code.rawValue, message: problem.message, param: problem.field, line: line)
         }
     }
 
-    /// How many requests there are and how many have ended.
+    /// The numbers of requests, by result.
     public struct RequestCounts: Sendable, Hashable {
         /// All requests of the batch.
         public var total: Int
@@ -43,7 +43,7 @@ public struct BatchObject: Sendable, Hashable {
         /// Requests that ended without one.
         public var failed: Int
 
-        /// Counts requests.
+        /// Makes a count of requests.
         public init(total: Int, completed: Int, failed: Int) {
             self.total = total
             self.completed = completed
@@ -55,14 +55,14 @@ public struct BatchObject: Sendable, Hashable {
     public struct Usage: Sendable, Hashable {
         /// Tokens of the prompts.
         public var inputTokens: Int
-        /// Those of them whose keys and values were found in the cache.
+        /// The tokens of the prompts whose keys and values were cached.
         public var cachedTokens: Int
-        /// Tokens generated.
+        /// Generated tokens.
         public var outputTokens: Int
-        /// Those of them that OpenAI would call reasoning; 0 here.
+        /// The generated tokens that OpenAI counts as reasoning; always 0 here.
         public var reasoningTokens: Int
 
-        /// Counts tokens.
+        /// Makes a count of tokens.
         public init(inputTokens: Int, cachedTokens: Int = 0, outputTokens: Int, reasoningTokens: Int = 0) {
             self.inputTokens = inputTokens
             self.cachedTokens = cachedTokens
@@ -71,28 +71,28 @@ public struct BatchObject: Sendable, Hashable {
         }
     }
 
-    /// When the batch reached each of its states; nil where it has not.
+    /// The times at which the batch reached its states; nil if it has not.
     public struct Times: Sendable, Hashable {
-        /// Submitted.
+        /// It was submitted.
         public var created: Int64
         /// The first request began.
         public var inProgress: Int64?
-        /// The completion window ends.
+        /// The end of the completion window.
         public var expires: Int64?
         /// The last request ended.
         public var finalizing: Int64?
         /// The output was ready.
         public var completed: Int64?
-        /// The input file was refused.
+        /// The input file was rejected.
         public var failed: Int64?
         /// The completion window ended first.
         public var expired: Int64?
-        /// The user asked for an end.
+        /// The user cancelled it.
         public var cancelling: Int64?
-        /// It came to an end.
+        /// The cancellation was complete.
         public var cancelled: Int64?
 
-        /// A batch that has only been submitted.
+        /// Makes the times of a batch that was only submitted.
         public init(created: Int64) {
             self.created = created
         }
@@ -104,34 +104,34 @@ public struct BatchObject: Sendable, Hashable {
     public var endpoint: Endpoint
     /// The requests' model.
     public var model: String?
-    /// Why the input file was refused.
+    /// Why the input file was rejected.
     public var errors: [InputError] = []
-    /// The submitted file.
+    /// The identifier of the submitted file.
     public var inputFileID: String
-    /// How long after its submission the batch may run, in the form "24h" or "90m"; "none" where there is no deadline, since
-    /// OpenAI's type wants a text.
+    /// The time that the batch may run after its submission, e.g. "24h" or "90m"; "none" without a deadline, because
+    /// OpenAI's type requires a string.
     public var completionWindow: String {
         guard let expires = times.expires else { return "none" }
         let minutes = max(1, (expires - times.created + 30) / 60)
         return minutes % 60 == 0 ? "\(minutes / 60)h" : "\(minutes)m"
     }
 
-    /// Where the batch stands.
+    /// The status of the batch.
     public var status: Status
-    /// The file of texts, once there is one.
+    /// The file of results, once it exists.
     public var outputFileID: String?
-    /// The file of failures, once there is one.
+    /// The file of errors, once it exists.
     public var errorFileID: String?
-    /// When it got there.
+    /// When it reached its states.
     public var times: Times
-    /// How many requests have ended.
+    /// The numbers of its requests, by result.
     public var requestCounts: RequestCounts?
-    /// What they took.
+    /// The tokens of its requests.
     public var usage: Usage?
     /// At most 16 pairs, in this order.
     public var metadata: [JSONValue.Member] = []
 
-    /// A batch of which nothing else is known yet.
+    /// Makes a batch without the optional members.
     public init(id: String, endpoint: Endpoint, inputFileID: String, status: Status, createdAt: Int64) {
         self.id = id
         self.endpoint = endpoint
@@ -140,7 +140,7 @@ public struct BatchObject: Sendable, Hashable {
         times = Times(created: createdAt)
     }
 
-    /// The object as JSON, members in the order of OpenAI's reference; absent values are null.
+    /// The object as JSON, with members in the order of OpenAI's reference; absent values are null.
     public var json: JSONValue {
         [
             "id": .string(id),

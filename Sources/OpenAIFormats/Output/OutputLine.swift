@@ -1,4 +1,4 @@
-// A result as a value: what became of one request. Its encodings are in the files beside this one.
+// The result of one request as a value. Its encodings are in the other files of this folder.
 
 /// A line of a batch's output.
 public struct OutputLine: Sendable, Hashable {
@@ -6,34 +6,34 @@ public struct OutputLine: Sendable, Hashable {
     public var id: String
     /// The request's `custom_id`.
     public var customID: String
-    /// What became of the request.
+    /// The result of the request.
     public var outcome: Outcome
-    /// Where the job's time went; nil for a job that never ran.
+    /// The times of the job; nil if it never ran.
     public var timings: Timings?
 
-    /// What became of the request.
+    /// The result of a request.
     public enum Outcome: Sendable, Hashable {
         case completed(Completion)
-        /// The request was looked at and refused: an HTTP status of at least 400 and OpenAI's error object.
+        /// The request was rejected, with an HTTP status of at least 400 and OpenAI's error object.
         case refused(Refusal)
-        /// The request never ran to an end.
+        /// The request did not run to its end.
         case notRun(NotRunReason, message: String)
     }
 
-    /// Where a job's time went, in milliseconds of wall-clock time.
+    /// The times of a job, in milliseconds of wall-clock time.
     public struct Timings: Sendable, Hashable {
-        /// From enqueuing to the first prefill step.
+        /// From the enqueue to the first prefill step.
         public var queued: Int64
-        /// In prefill steps.
+        /// Time in prefill steps.
         public var prefill: Int64
         /// From the first token to the last.
         public var decode: Int64
-        /// From enqueuing to the end.
+        /// From the enqueue to the end.
         public var total: Int64
-        /// The attempt that gave this outcome, counted from 1.
+        /// The number of the attempt that gave this result, from 1.
         public var attempt: Int
 
-        /// Times of one job.
+        /// Makes the times of one job.
         public init(queued: Int64, prefill: Int64, decode: Int64, total: Int64, attempt: Int) {
             self.queued = queued
             self.prefill = prefill
@@ -43,7 +43,7 @@ public struct OutputLine: Sendable, Hashable {
         }
     }
 
-    /// Joins a request and its outcome.
+    /// Makes the line of a request.
     public init(id: String, customID: String, outcome: Outcome, timings: Timings? = nil) {
         self.id = id
         self.customID = customID
@@ -52,17 +52,17 @@ public struct OutputLine: Sendable, Hashable {
     }
 }
 
-/// The text that a request got, and the facts of its OpenAI response object.
+/// The generated text of a request, and the other members of its OpenAI response object.
 public struct Completion: Sendable, Hashable {
-    /// Why the text ended.
+    /// The reason for the end of the text.
     public enum FinishReason: String, Sendable, CaseIterable {
-        /// The end-of-sequence token, or what the request named as a stop.
+        /// The end-of-sequence token, or a stop string or stop token of the request.
         case stop
-        /// `max_tokens`, or the model's context was full.
+        /// `max_tokens` was reached, or the model's context was full.
         case length
     }
 
-    /// What of the request ended the text, as vLLM's `stop_reason`.
+    /// Which part of the request ended the text, as vLLM's `stop_reason`.
     public enum StopReason: Sendable, Hashable {
         /// One of its stop strings.
         case string(String)
@@ -70,46 +70,46 @@ public struct Completion: Sendable, Hashable {
         case token(Int32)
     }
 
-    /// Decides the object: `text_completion` or `chat.completion`.
+    /// It selects the object: `text_completion` or `chat.completion`.
     public var endpoint: Endpoint
     /// `req_…`
     public var requestID: String
     /// `cmpl-…` or `chatcmpl-…`
     public var id: String
-    /// Unix seconds.
+    /// The time of creation, in Unix seconds.
     public var created: Int64
-    /// The model that ran, as the request or the daemon names it.
+    /// The name of the model that ran, as in the request or in the daemon's configuration.
     public var model: String
-    /// What the model wrote.
+    /// The generated text.
     public var text: String
-    /// Why it ended there.
+    /// The reason for its end.
     public var finishReason: FinishReason
-    /// What of the request ended it; nil where the end-of-sequence token or the length did.
+    /// Which part of the request ended it; nil if the end-of-sequence token or the length did.
     public var stopReason: StopReason?
-    /// Tokens of the prompt, as the model saw it.
+    /// Tokens of the prompt after its chat template.
     public var promptTokens: Int
-    /// Of these, tokens that did not have to be computed again.
+    /// The tokens of the prompt that were cached.
     public var cachedTokens: Int
-    /// Tokens generated.
+    /// Generated tokens.
     public var completionTokens: Int
-    /// Present where the request asked for `return_token_ids`.
+    /// Set if the request asked for `return_token_ids`.
     public var tokenIDs: TokenIDs?
 
-    /// The ids of what went in and what came out.
+    /// The token ids of a prompt and its completion.
     public struct TokenIDs: Sendable, Hashable {
         /// The ids of the prompt.
         public var prompt: [Int32]
-        /// The ids generated.
+        /// The generated ids.
         public var completion: [Int32]
 
-        /// Joins both.
+        /// Makes a pair of id lists.
         public init(prompt: [Int32], completion: [Int32]) {
             self.prompt = prompt
             self.completion = completion
         }
     }
 
-    /// A completion with one choice.
+    /// Makes a completion with one choice.
     public init(
         endpoint: Endpoint, requestID: String, id: String, created: Int64, model: String, text: String,
         finishReason: FinishReason, stopReason: StopReason? = nil, promptTokens: Int, cachedTokens: Int = 0,
@@ -130,20 +130,20 @@ public struct Completion: Sendable, Hashable {
     }
 }
 
-/// Why a request was refused, as an HTTP server would say it.
+/// Why a request was rejected, as an HTTP server would answer.
 public struct Refusal: Sendable, Hashable {
     /// `req_…`
     public var requestID: String
-    /// At least 400.
+    /// The HTTP status, at least 400.
     public var status: Int
-    /// For programs: `context_length_exceeded`.
+    /// A code for programs, e.g. `context_length_exceeded`.
     public var code: String?
-    /// For people.
+    /// A message for people.
     public var message: String
-    /// The field that is to blame.
+    /// The path of the field at fault.
     public var param: String?
 
-    /// A refusal; `status` must be 400 to 599.
+    /// Makes a refusal; `status` must be 400 to 599.
     public init(requestID: String, status: Int, code: String?, message: String, param: String? = nil) {
         precondition((400..<600).contains(status), "a refusal has an HTTP error status")
         self.requestID = requestID
@@ -157,7 +157,7 @@ public struct Refusal: Sendable, Hashable {
     var type: String { status < 500 ? "invalid_request_error" : "server_error" }
 }
 
-/// Why a request never ran to an end. The raw value is the line's error code.
+/// Why a request did not run to its end. The raw value is the error code of the line.
 public enum NotRunReason: String, Sendable, Hashable, CaseIterable {
     case expired = "batch_expired"
     case cancelled = "batch_cancelled"

@@ -1,4 +1,4 @@
-// OpenAI's batch output line, byte by byte. What is ttbatch's own stands under one key, `ttbatch`.
+// OpenAI's batch output line. ttbatch's own members are under one key, `ttbatch`.
 
 extension OutputLine {
     /// Appends the line as an OpenAI batch output object and a line feed.

@@ -5,7 +5,7 @@ extension OutputLine {
         output.append(json: "custom_id,state,finish_reason,text,prompt_tokens,completion_tokens,total_ms,error\r\n")
     }
 
-    /// Appends one CSV record with its CRLF. A value that the outcome does not have is empty.
+    /// Appends one CSV record with its CRLF. Values that the result does not have are empty.
     func encodeCSV(into output: inout [UInt8]) {
         var completion: Completion?
         if case .completed(let value) = outcome { completion = value }
@@ -26,7 +26,7 @@ extension OutputLine {
         output.append(json: "\r\n")
     }
 
-    /// Appends `# <custom_id>`, the text (or what became of the request), and an empty line.
+    /// Appends `# <custom_id>`, the text (or the error), and an empty line.
     func encodeText(into output: inout [UInt8]) {
         output.append(json: "# ")
         output.append(contentsOf: customID.utf8.map { $0 < 0x20 ? UInt8(ascii: " ") : $0 })
@@ -39,7 +39,7 @@ extension OutputLine {
         output.append(json: "\n\n")
     }
 
-    /// `code: message` of a request that has no text.
+    /// `code: message` of a request without a text.
     private var errorText: String? {
         switch outcome {
         case .completed: nil

@@ -1,4 +1,4 @@
-// Pieces of the user's input, fit for one line of a message: escaped as JSON, and shortened.
+// Excerpts of the user's input for messages of one line: escaped as in JSON, and shortened.
 
 /// Makes excerpts of values for messages.
 public enum Excerpt {
@@ -11,7 +11,7 @@ public enum Excerpt {
         return visible(String(decoding: bytes, as: UTF8.self))
     }
 
-    /// `text`, cut with an ellipsis where it is long.
+    /// `text`, cut with an ellipsis if it is long.
     package static func shortened(_ text: String) -> String { visible(cut(text)) }
 
     private static func cut(_ text: String) -> String {
@@ -20,7 +20,7 @@ public enum Excerpt {
         return String(String.UnicodeScalarView(scalars.prefix(longest - 1))) + "…"
     }
 
-    /// `text` with JSON's escapes for what nobody would see.
+    /// `text` with JSON escapes for invisible characters.
     private static func visible(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: \.isInvisible) else { return text }
         return text.unicodeScalars.map { scalar in
@@ -29,7 +29,7 @@ public enum Excerpt {
         }.joined()
     }
 
-    /// A single character in quotes; one that nobody would see by its number, as U+FEFF.
+    /// A single character in quotes; an invisible one by its number, as U+FEFF.
     package static func character(_ scalar: Unicode.Scalar) -> String {
         guard scalar.isInvisible else { return quoted(String(scalar)) }
         return "U+\(hexadecimal(scalar.value))" + (scalar.isByteOrderMark ? " (a byte order mark)" : "")
@@ -40,7 +40,7 @@ public enum Excerpt {
         return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     }
 
-    /// A value of a document as JSON, shortened; containers are only named.
+    /// A value of a document as shortened JSON. Arrays and objects are only named.
     package static func of(_ node: JSONNode) -> String {
         switch node.kind {
         case .string: return quoted(String(decoding: node.utf8.prefix(longest * 4 + 4), as: UTF8.self))
@@ -57,7 +57,7 @@ public enum Excerpt {
 extension Unicode.Scalar {
     package var isByteOrderMark: Bool { value == 0xFEFF }
 
-    /// Nothing of it shows, or it cannot be told from a space.
+    /// Whether it is invisible, or looks like a space.
     fileprivate var isInvisible: Bool {
         switch properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned: true

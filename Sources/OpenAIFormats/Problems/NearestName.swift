@@ -1,8 +1,8 @@
 // "Did you mean …": the known name nearest to a misspelt one.
 
-/// Finds the name that a misspelling most likely stands for.
+/// Finds the name of which another one is most likely a misspelling.
 package enum NearestName {
-    /// The candidate with the smallest edit distance to `name`, if it is near enough to be meant.
+    /// The candidate with the smallest edit distance to `name`, if that is small enough.
     package static func of(_ name: String, among candidates: some Sequence<String>) -> String? {
         let wanted = folded(name)
         guard !wanted.isEmpty, wanted.count <= 64 else { return nil }
@@ -16,7 +16,7 @@ package enum NearestName {
         return best.name
     }
 
-    /// Case and separators do not count: `maxTokens` and `max-tokens` are `max_tokens`.
+    /// Removes case and separators, so that `maxTokens` and `max-tokens` equal `max_tokens`.
     package static func folded(_ name: String) -> [UInt8] {
         name.lowercased().utf8.filter { $0 != UInt8(ascii: "_") && $0 != UInt8(ascii: "-") }
     }

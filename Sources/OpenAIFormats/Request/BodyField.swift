@@ -1,6 +1,6 @@
-// Every field that a request body may have: those that are read, those whose neutral value means "nothing asked" and is
-// therefore accepted, and those that only identify or hint. The names are OpenAI's (completions and chat completions)
-// and vLLM's; real clients send many of them with their default values.
+// Every field that a request body may have: fields that are read, unsupported fields that are accepted with their
+// neutral values, and fields that only identify or hint. The names are those of OpenAI (completions and chat
+// completions) and vLLM; real clients send many of them with their default values.
 
 /// A field that ttbatch reads.
 package enum BodyField: String, CaseIterable {
@@ -20,7 +20,7 @@ package enum BodyField: String, CaseIterable {
     case ignoreEOS = "ignore_eos"
     case returnTokenIDs = "return_token_ids"
 
-    /// The only endpoint that has the field; nil where both have it.
+    /// The only endpoint that has the field; nil if both have it.
     package var onlyEndpoint: Endpoint? {
         switch self {
         case .prompt: .completions
@@ -30,7 +30,7 @@ package enum BodyField: String, CaseIterable {
         }
     }
 
-    /// Whether a value asks for nothing that a request without the field would not get.
+    /// Whether a value has the same effect as leaving out the field.
     package func isNeutral(_ value: JSONNode) -> Bool {
         switch self {
         case _ where value.isNull: true
@@ -42,19 +42,19 @@ package enum BodyField: String, CaseIterable {
     }
 }
 
-/// What is done with a field of a body.
+/// How a field of a body is handled.
 package enum BodyFieldRule {
     case read(BodyField)
-    /// Accepted with null or one of these values, which ask for nothing; refused with any other.
+    /// Accepted if it is null or one of these values, which have no effect; else rejected.
     case neutral([JSONValue])
-    /// Accepted and not looked at: identifies the user or the request, or hints at caching; it cannot change the text.
+    /// Accepted and ignored: it identifies the user or the request, or hints at caching, and cannot change the text.
     case ignoredString
     /// The same for an object.
     case ignoredObject
 }
 
 extension BodyFieldRule {
-    /// A rule, with a number below 128 that stands for the field in the set of fields seen.
+    /// The rule of a field, and a number below 128 for it in the set of fields seen.
     package static func named(_ name: String) -> (number: Int, rule: BodyFieldRule)? { table[name] }
 
     package static var allNames: some Sequence<String> { table.keys }
@@ -71,7 +71,7 @@ extension BodyFieldRule {
         return Dictionary(uniqueKeysWithValues: numbered.map { ($1.key, (number: $0, rule: $1.value)) })
     }()
 
-    /// Fields that are not supported, each with the values besides null that ask for nothing.
+    /// Fields that are not supported, each with its values besides null that have no effect.
     private static let neutral: [String: [JSONValue]] = [
         // OpenAI
         "audio": [], "best_of": [1], "echo": [false], "frequency_penalty": [0], "function_call": ["none", "auto"],
@@ -88,7 +88,7 @@ extension BodyFieldRule {
         // vLLM: constrained output
         "guided_choice": [], "guided_decoding_backend": [], "guided_grammar": [], "guided_json": [], "guided_regex": [],
         "guided_whitespace_pattern": [], "structural_tag": [], "structured_outputs": [],
-        // vLLM: the rest
+        // vLLM: others
         "add_special_tokens": [], "cache_salt": [], "chat_template": [], "documents": [[]],
         "include_reasoning": [true], "kv_transfer_params": [],
         "media_io_kwargs": [[:]], "mm_processor_kwargs": [[:]], "priority": [0], "prompt_embeds": [],
@@ -97,7 +97,7 @@ extension BodyFieldRule {
 }
 
 extension JSONNode {
-    /// Whether the node equals `value`, numbers by value (0 is 0.0) and objects in any order.
+    /// Whether the node equals `value`. Numbers are compared by value (0 is 0.0), objects in any order.
     package func equals(_ value: JSONValue) -> Bool {
         switch (kind, value) {
         case (.null, .null): true

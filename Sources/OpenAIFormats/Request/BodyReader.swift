@@ -1,10 +1,10 @@
-// From a body's JSON to a `RequestBody`, or to every problem in it. The only reader: validation of a file and the run of
-// a stored job both come through here.
+// Reads the JSON of a body into a `RequestBody`, or reports every problem in it. It is the only reader: both the
+// validation of a file and the run of a stored job use it.
 
-/// Reads one body. Problems are collected in `problems`; none means that the body is valid.
+/// Reads one body. The body is valid if `problems` is empty afterwards.
 struct BodyReader {
     let endpoint: Endpoint
-    /// What stands before a field's name in a path: "body." in a batch request, nothing in the short form.
+    /// The prefix of field names in paths: "body." in a batch request, empty in the short form.
     let prefix: String
     var problems = ProblemCollector()
 
@@ -13,7 +13,7 @@ struct BodyReader {
     private var prompt: RequestBody.Prompt?
     private var chat = RequestBody.Chat(messages: [])
     private var hasPrompt = false
-    /// Fields of the other endpoint that ask for something.
+    /// Fields of the other endpoint with values that have an effect.
     private var foreignFields: [BodyField] = []
     private var offersTools = true
     private var addsGenerationPrompt: Bool?
@@ -25,7 +25,7 @@ struct BodyReader {
         self.problems = problems
     }
 
-    /// Reads `root`, leaving out the member `excluded` (the short form's `custom_id`). Nil if there are problems.
+    /// Reads `root` without the member `excluded` (the short form's `custom_id`). Returns nil if there are problems.
     mutating func read(_ root: JSONNode, without excluded: StaticString? = nil) -> RequestBody? {
         guard root.kind == .object else {
             problems.addType(prefix.isEmpty ? "body" : String(prefix.dropLast()), root, wanted: "an object")
@@ -40,7 +40,7 @@ struct BodyReader {
     }
 
     private mutating func readMember(_ name: String, _ value: JSONNode) {
-        // Paths are made only where there is a problem to tell: hence the autoclosures all the way down.
+        // Paths are built only for problems, so all functions below take them as autoclosures.
         let prefix = prefix
         guard let (number, rule) = BodyFieldRule.named(name) else {
             addUnknown(name, prefix + name)
@@ -159,7 +159,7 @@ struct BodyReader {
         }
     }
 
-    /// Whether the body is one for the endpoint. Where it is one for the other, that is a single mistake, and told once.
+    /// Checks that the body is for the endpoint. If it is for the other one, that is reported as a single problem.
     private mutating func checkEndpoint() {
         let otherPrompt = hasPrompt ? nil : foreignFields.first { $0 == .prompt || $0 == .messages }
         for field in otherPrompt.map({ [$0] }) ?? foreignFields {
@@ -174,7 +174,7 @@ struct BodyReader {
         }
     }
 
-    /// The rules that join several fields.
+    /// Checks the rules that involve several fields.
     private mutating func finish() {
         checkEndpoint()
         if let other = maxCompletionTokens {
@@ -196,7 +196,7 @@ struct BodyReader {
         if let prompt { request.prompt = prompt }
     }
 
-    /// A turn is either continued or begun, as in vLLM: `add_generation_prompt` is true unless it is given.
+    /// The last message is either continued or answered, as in vLLM: `add_generation_prompt` is true by default.
     private mutating func finishChat() {
         chat.tools = offersTools ? chat.tools : nil
         chat.addsGenerationPrompt = addsGenerationPrompt ?? true

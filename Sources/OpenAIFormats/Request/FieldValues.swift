@@ -1,4 +1,4 @@
-// Readers of single field values. Each returns nil for null and for a value it has complained about.
+// Readers of single field values. Each returns nil for null, and for a value about which it has added a problem.
 
 extension BodyReader {
     mutating func string(_ node: JSONNode, _ path: @autoclosure () -> String) -> String? {
@@ -19,7 +19,7 @@ extension BodyReader {
         return node.bool
     }
 
-    /// An integer within `range`; `remedy` says which are.
+    /// Reads an integer in `range`; `remedy` describes the range.
     mutating func integer(
         _ node: JSONNode, _ path: @autoclosure () -> String, in range: ClosedRange<Int64>, _ remedy: String
     ) -> Int64? {
@@ -42,7 +42,7 @@ extension BodyReader {
         return nil
     }
 
-    /// A number, written as an integer or not.
+    /// Reads a number, with or without a fraction.
     mutating func number(_ node: JSONNode, _ path: @autoclosure () -> String) -> Double? {
         switch node.kind {
         case .null: return nil
@@ -55,7 +55,7 @@ extension BodyReader {
         }
     }
 
-    /// A token id: 0 ..< 2^31.
+    /// Reads token ids, each in 0 ..< 2^31.
     mutating func tokenIDs(_ node: JSONNode, _ path: @autoclosure () -> String) -> [Int32]? {
         if node.isNull { return nil }
         guard node.kind == .array else {
@@ -75,7 +75,7 @@ extension BodyReader {
         return ids
     }
 
-    /// One string, or an array of at most 16; none of them empty.
+    /// Reads one string, or an array of at most 16. None may be empty.
     mutating func stopStrings(_ node: JSONNode, _ path: @autoclosure () -> String) -> [String]? {
         switch node.kind {
         case .null: return nil

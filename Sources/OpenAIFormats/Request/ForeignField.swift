@@ -1,18 +1,18 @@
-// Fields by the names that other programs have for them: Ollama, llama.cpp, text-generation-inference, transformers, SGLang,
-// Anthropic, Gemini, Mistral, Cohere and OpenAI's Responses. They are not read, since what such a request means besides is
-// not known, but who writes one is told the name here.
+// Fields by their names in other programs: Ollama, llama.cpp, text-generation-inference, transformers, SGLang,
+// Anthropic, Gemini, Mistral, Cohere and OpenAI's Responses. They are not read, since the other meanings of such a
+// request are unknown, but the error message gives the name here.
 
-/// What to say of a field that belongs to another program's requests.
+/// What a message says about a field of another program's requests.
 package enum ForeignField {
-    /// It is called so here.
+    /// The name of the field here.
     case called(BodyFieldName)
-    /// There is no such field here; this is what to do instead.
+    /// There is no such field here; the text is what to do instead.
     case instead(String)
 
     /// The name of a field in `BodyFieldRule`.
     package typealias BodyFieldName = String
 
-    /// What is known of `name`; capitals and separators do not count.
+    /// The entry for `name`; case and separators do not matter.
     package static func named(_ name: String) -> ForeignField? { table[NearestName.folded(name)] }
 
     private static let called: [BodyFieldName: [String]] = [
@@ -67,7 +67,7 @@ package enum ForeignField {
 }
 
 extension BodyFieldRule {
-    /// What to do about a field that is none of ours, in a request to `endpoint`.
+    /// What to do about an unknown field in a request to `endpoint`.
     package static func remedy(forUnknown name: String, endpoint: Endpoint) -> String {
         switch ForeignField.named(name) {
         case .instead(let advice): advice

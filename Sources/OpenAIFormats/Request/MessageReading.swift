@@ -1,10 +1,10 @@
-// The messages and tools of a chat request. They go to the model's template as they are; what is checked here is that a
-// template can make sense of them, and that nothing is asked for that ttbatch cannot give (images, audio).
+// The messages and tools of a chat request. They are passed to the model's template unchanged. The checks here ensure
+// that a template can use them, and that they need nothing that ttbatch does not support (images, audio).
 
 extension BodyReader {
     private static let roles = ["system", "developer", "user", "assistant", "tool"]
     private static let rolesRemedy = "use one of \(roles.joined(separator: ", "))"
-    /// Members that are passed on, and members that OpenAI's own client echoes back with an empty value.
+    /// Members that are passed on, and members that OpenAI's own client sends back with an empty value.
     private static let passedOn = [
         "role", "content", "name", "tool_calls", "tool_call_id", "reasoning", "reasoning_content",
     ]
@@ -44,7 +44,7 @@ extension BodyReader {
         return message
     }
 
-    /// The value to pass on, or nil where there is none.
+    /// The value to pass on; nil if there is none.
     private mutating func readMessageMember(_ name: String, _ value: JSONNode, _ path: @autoclosure () -> String)
         -> JSONValue?
     {
@@ -69,7 +69,7 @@ extension BodyReader {
         }
     }
 
-    /// The rules that join several members; `given` are the names of those that are not null.
+    /// Checks the rules that involve several members; `given` are the names of those that are not null.
     private mutating func checkMessage(_ message: JSONValue, _ given: Set<String>, _ path: @autoclosure () -> String) {
         if !given.contains("role") {
             problems.add(.missingField, "\(path()).role", nil, "is missing", Self.rolesRemedy)
@@ -85,7 +85,7 @@ extension BodyReader {
         if callsTools, role != "assistant" {
             problems.add(.invalidValue, "\(path()).tool_calls", nil, "only an assistant calls tools", "remove it")
         }
-        // An answer or a result may be empty, and OpenAI's API gives null for that.
+        // An answer or a tool result may be empty, and OpenAI's API gives null for that.
         let isNull = message["content"] == .null
         let mayBeEmpty = role == "assistant" && (callsTools || isNull) || role == "tool" && isNull
         if !given.contains("content"), !mayBeEmpty {
@@ -188,7 +188,7 @@ extension BodyReader {
         return jsonValue(node, path())
     }
 
-    /// Variables for the template, none of which may stand in for a field of the request.
+    /// Reads variables for the template. They must not replace a field of the request.
     mutating func readTemplateArguments(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
         guard node.kind == .object else {
             problems.addType(path(), node, wanted: "an object")
@@ -204,7 +204,7 @@ extension BodyReader {
         return jsonValue(node, path())
     }
 
-    /// Both a tool and a call of one are `{"type": "function", "function": {"name": …}}`.
+    /// A tool and a call of a tool have the same form: `{"type": "function", "function": {"name": …}}`.
     private mutating func checkFunction(_ node: JSONNode, _ path: @autoclosure () -> String, what: String) {
         guard node.kind == .object else {
             return problems.addType(path(), node, wanted: "an object")

@@ -31,7 +31,7 @@ extension BodyReader {
         return tokenIDs(node, path()).map { .tokens($0) }
     }
 
-    /// A copy of a free-form value; complains of repeated keys and of integers beyond 64 bits.
+    /// Copies a value of any form. Adds problems for repeated keys and for integers beyond 64 bits.
     mutating func jsonValue(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
         do {
             return try JSONValue(node)

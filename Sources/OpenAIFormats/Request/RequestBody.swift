@@ -1,10 +1,11 @@
-// What a request asks for, as Swift values: read once to validate a line, and again from the stored bytes to run it.
+// A request as Swift values. It is read once to validate a line, and again from the stored bytes to run it.
 
 /// The body of a completion or chat completion request, valid by construction.
 ///
-/// Every optional field is nil where the request leaves it out or gives null: the model's or the daemon's default holds.
+/// An optional field is nil if the request leaves it out or gives null. Then the default of the model or the daemon
+/// applies.
 public struct RequestBody: Sendable, Hashable {
-    /// What to continue.
+    /// The prompt, in one of its forms.
     public enum Prompt: Sendable, Hashable {
         case text(String)
         /// Token ids, each in 0 ..< 2^31; at least one.
@@ -14,42 +15,42 @@ public struct RequestBody: Sendable, Hashable {
 
     /// A conversation for the model's chat template.
     public struct Chat: Sendable, Hashable {
-        /// An array of at least one message object, in the order and with the members given. Members that are null or
-        /// say nothing (`refusal: null`, `annotations: []`) are left out, except a null `content`.
+        /// An array of at least one message object, in the order and with the members of the request. Members that are
+        /// null or have no effect (`refusal: null`, `annotations: []`) are left out, except a null `content`.
         public var messages: JSONValue
-        /// An array of tool definitions; nil where there are none or `tool_choice` is "none".
+        /// An array of tool definitions; nil if there are none or `tool_choice` is "none".
         public var tools: JSONValue?
         /// `chat_template_kwargs`: more variables for the template; an object.
         public var templateArguments: JSONValue?
-        /// The prompt ends where an answer begins; false where the last message is to be the prompt's end.
+        /// Whether the prompt ends with the start of an answer. If false, it ends with the last message.
         public var addsGenerationPrompt = true
-        /// The answer goes on where the last message's content ends. `addsGenerationPrompt` is false then.
+        /// Whether the answer continues the content of the last message. `addsGenerationPrompt` is false then.
         public var continuesFinalMessage = false
     }
 
-    /// What to continue.
+    /// The prompt.
     public var prompt: Prompt
-    /// The model wanted, never empty.
+    /// The requested model; never empty.
     public var model: String?
-    /// At least 1. `max_completion_tokens` and `max_tokens` are the same thing.
+    /// The limit of generated tokens, at least 1; `max_completion_tokens` and `max_tokens` mean the same.
     public var maxTokens: Int?
-    /// 0 ... maxTokens.
+    /// The number of tokens before which the text does not end: 0 ... maxTokens.
     public var minTokens: Int?
-    /// 0 (greedy) ... 2.
+    /// The temperature, 0 (greedy) ... 2.
     public var temperature: Double?
-    /// Above 0, at most 1.
+    /// The nucleus probability, above 0 and at most 1.
     public var topP: Double?
-    /// -1 or 0: all tokens; otherwise at least 1.
+    /// The number of tokens to sample from: -1 or 0 for all, else at least 1.
     public var topK: Int?
-    /// The random stream's seed; equal seeds give equal texts.
+    /// The seed of the random numbers; equal seeds give equal texts.
     public var seed: Int64?
-    /// Strings that end the text, none of them empty.
+    /// Strings that end the text; none of them is empty.
     public var stop: [String] = []
     /// Token ids that end the text, each in 0 ..< 2^31.
     public var stopTokenIDs: [Int32] = []
-    /// The end-of-sequence token is emitted like any other and generation goes on.
+    /// Whether the end-of-sequence token is handled like any other token and does not end the text.
     public var ignoresEOS = false
-    /// `token_ids` and `prompt_token_ids` are wanted in the result.
+    /// Whether the result contains `token_ids` and `prompt_token_ids`.
     public var returnsTokenIDs = false
 
     init(prompt: Prompt) {
@@ -58,7 +59,7 @@ public struct RequestBody: Sendable, Hashable {
 
     /// Reads the body of a request: the bytes of a `PromptLine`, or any other JSON object.
     ///
-    /// - Throws: `InvalidRequest` with every problem found; paths start with `body.`.
+    /// - Throws: `InvalidRequest` with every problem; paths start with `body.`.
     public static func parse(_ body: some Collection<UInt8>, endpoint: Endpoint) throws(InvalidRequest) -> RequestBody {
         do {
             return try JSONParser().withDocument(of: body) { root in

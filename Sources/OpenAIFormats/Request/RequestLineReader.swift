@@ -1,17 +1,17 @@
-// One line's JSON: an OpenAI batch request (`custom_id`, `method`, `url`, `body`), or the short form, in which the
-// body's fields stand at the top level and the endpoint follows from `prompt` or `messages`.
+// Reads the JSON of one line: an OpenAI batch request (`custom_id`, `method`, `url`, `body`), or the short form. In the
+// short form the body's fields are at the top level, and `prompt` or `messages` determines the endpoint.
 
-/// What a line's JSON holds, valid or not.
+/// The contents of a line, valid or not.
 package struct RequestLineReader {
     package private(set) var problems = ProblemCollector()
     package private(set) var customID: JSONNode?
     package private(set) var endpoint: Endpoint?
     package private(set) var request: RequestBody?
-    /// What stands before a body field's name in a path.
+    /// The prefix of body field names in paths.
     package private(set) var fieldPrefix = ""
-    /// The body, or in the short form the whole line without its custom_id.
+    /// The body; in the short form the whole line without its custom_id.
     package private(set) var body: [UInt8] = []
-    /// The URL is none of ours, nor like one.
+    /// Whether the URL is not supported and not similar to one that is.
     private var isForeignURL = false
 
     private let lineLength: Int
@@ -101,15 +101,15 @@ package struct RequestLineReader {
         guard node.kind == .string else { return problems.addType("url", node, wanted: "a string") }
         let known = Endpoint.allCases.map(\.rawValue)
         let url = node.string
-        // Whole addresses are written too: https://api.openai.com/v1/completions.
+        // Some users write whole addresses: https://api.openai.com/v1/completions.
         let meant = known.first { url.hasSuffix($0) } ?? NearestName.of(url, among: known)
         isForeignURL = meant == nil
         let remedy = meant.map { "did you mean \($0)?" } ?? "use \(known.joined(separator: " or "))"
         problems.add(.invalidValue, "url", node, "is not an endpoint that ttbatch has", remedy)
     }
 
-    /// Where there is no endpoint, the body is read as what it looks like: its own problems count too, but none that follow
-    /// from the endpoint. A body for another endpoint altogether is not looked at.
+    /// Without an endpoint the body is read as the kind that it resembles. Its own problems are reported, but not those
+    /// that depend on the endpoint. A body for a different endpoint is not read.
     private mutating func readBody(_ node: JSONNode, endpoint: Endpoint?) {
         var endpoint = endpoint
         if endpoint == nil, node.kind == .object {

@@ -1,29 +1,29 @@
-// The messages in the shape for which chat templates are written. OpenAI's wire format differs in three places, and vLLM
-// bridges them in the same way: text parts become one string, what has no content has an empty one, and a tool call's
-// arguments, which are JSON inside a string, become an object.
+// Messages in the form that chat templates expect. OpenAI's wire format differs in three places, which vLLM converts in
+// the same way: text parts are joined into one string, a missing content becomes an empty one, and a tool call's
+// arguments, which are JSON in a string, become an object.
 
-/// How messages are shown to a template. Most templates take the standard form; some were written for another one, and fail on
-/// that or leave something out.
+/// The form of messages for a template. Most templates take the standard form. Some expect another one, and fail on the
+/// standard form or leave something out.
 public struct MessageForm: Sendable, Hashable {
-    /// What stands for a content that is empty, null or missing.
+    /// The replacement for a content that is empty, null or missing.
     public enum EmptyContent: Sendable, CaseIterable {
         case emptyString, null, absent
     }
 
-    /// What stands for no content.
+    /// The replacement for an empty content.
     public var emptyContent: EmptyContent
-    /// Whether a call's arguments are an object; else they are its JSON text.
+    /// Whether a call's arguments are an object; else they are a string of JSON.
     public var hasObjectArguments: Bool
-    /// Whether a content is an array of text parts, as templates of models that see images want it; vLLM calls that the
+    /// Whether a content is an array of text parts, as templates of multimodal models expect; vLLM calls that the
     /// "openai" content format.
     public var hasContentParts = false
 
-    /// What vLLM gives to templates.
+    /// The form that vLLM passes to templates.
     public static let standard = MessageForm(emptyContent: .emptyString, hasObjectArguments: true)
 
-    /// Every form that differs for a chat, the standard one first.
+    /// Every form that makes a difference for a chat, the standard one first.
     ///
-    /// - Parameter callsTools: a message of the chat calls a tool.
+    /// - Parameter callsTools: whether a message of the chat calls a tool.
     public static func all(callsTools: Bool) -> [MessageForm] {
         let calls = [true, false].flatMap { object in
             EmptyContent.allCases.map { MessageForm(emptyContent: $0, hasObjectArguments: object) }
@@ -39,7 +39,7 @@ public struct MessageForm: Sendable, Hashable {
 }
 
 extension RequestBody.Chat {
-    /// The messages in `form`; where a content is to be a string, text parts are joined by line feeds.
+    /// The messages in `form`. If a content must be a string, text parts are joined with line feeds.
     public func templateMessages(_ form: MessageForm = .standard) -> [JSONValue] {
         guard case .array(let messages) = messages else { return [] }
         return messages.map { Self.templateMessage($0, form) }
@@ -85,7 +85,7 @@ extension RequestBody.Chat {
         return .object(members)
     }
 
-    /// The arguments' text as it was given, else the object's.
+    /// The text of the arguments as in the request; if they were an object, its JSON.
     private static func text(_ given: JSONValue, _ object: JSONValue) -> JSONValue {
         if case .string(let text) = given, !text.isEmpty { return given }
         var text: [UInt8] = []
@@ -93,8 +93,8 @@ extension RequestBody.Chat {
         return .string(String(decoding: text, as: UTF8.self))
     }
 
-    /// A tool call's arguments as an object, from an object or from JSON in a string (null and the empty string are none);
-    /// nil where they are neither.
+    /// A tool call's arguments as an object, from an object or from JSON in a string; null and the empty string give an
+    /// empty object. Returns nil if they are neither.
     static func arguments(_ value: JSONValue) -> JSONValue? {
         switch value {
         case .object: return value
@@ -108,7 +108,7 @@ extension RequestBody.Chat {
 }
 
 extension [JSONValue.Member] {
-    /// Gives a member a value in its place, or at the end if it is new; without a value the member goes.
+    /// Sets a member, in place or as a new one at the end; without a value it removes the member.
     fileprivate mutating func set(_ key: String, _ value: JSONValue?) {
         let index = firstIndex { $0.key == key }
         switch (index, value) {

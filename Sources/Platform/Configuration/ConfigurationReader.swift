@@ -1,26 +1,77 @@
 // Reads typed values from a section of a configuration; unknown keys and values of the wrong type are errors.
 
-/// Takes values by key from one section of a configuration.
-package struct ConfigurationReader {
+/// A section of the configuration. Its keys are those that `read` asks for, so a key is named in one place.
+package protocol ConfigurationSection {
+    /// The defaults.
+    init()
+
+    /// Takes what the reader has. It asks for every key, whatever the values of others are.
+    ///
+    /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.
+    mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError)
+}
+
+extension ConfigurationSection {
+    /// The keys of the section, in the order in which they are read. Those that are only refused are not among them.
+    package static var sectionKeys: [String] {
+        let reader = ConfigurationReader([:])
+        var section = Self()
+        // Nothing is set, so nothing can be wrong.
+        try? section.read(reader)
+        return reader.keysRead
+    }
+
+    /// Reads the section.
+    ///
+    /// - Throws: `ConfigurationError.unknownKey` for a key that is never read, and what `read` throws.
+    package init(section values: [String: ConfigurationValue]) throws(ConfigurationError) {
+        let reader = ConfigurationReader(values)
+        try reader.checkKeys(of: Self.self)
+        self.init()
+        try read(reader)
+    }
+}
+
+/// Takes values by key from one section of a configuration, and notes which keys there are.
+package final class ConfigurationReader {
     private let values: [String: ConfigurationValue]
+    /// The keys that were read, in this order.
+    private(set) var keysRead: [String] = []
+    private var refusedKeys: [String] = []
 
     /// A reader of `values`.
-    ///
-    /// - Throws: `ConfigurationError.unknownKey` for a key that is not in `known`.
-    package init(_ values: [String: ConfigurationValue], known: [String]) throws(ConfigurationError) {
-        for key in values.keys.sorted() where !known.contains(key) {
-            throw .unknownKey(key, known: known)
-        }
-        self.values = values
+    init(_ values: [String: ConfigurationValue]) { self.values = values }
+
+    /// Throws if there is a key that the section does not read.
+    fileprivate func checkKeys<Section: ConfigurationSection>(of type: Section.Type) throws(ConfigurationError) {
+        let empty = ConfigurationReader([:])
+        var section = Section()
+        try? section.read(empty)
+        let known = empty.keysRead + empty.refusedKeys
+        for key in values.keys.sorted() where !known.contains(key) { throw .unknownKey(key, known: known) }
     }
 
     /// The keys that are set.
-    package var keys: Set<String> { Set(values.keys) }
+    package var givenKeys: Set<String> { Set(values.keys) }
 
-    package func value(_ key: String) -> ConfigurationValue? { values[key] }
+    /// Throws if one of `keys` is set: they are understood, and never supported.
+    func refuse(_ keys: [String], reason: String, remedy: String) throws(ConfigurationError) {
+        refusedKeys += keys
+        for key in keys {
+            if let value = values[key] {
+                throw .unsupported(key: key, value: "\(value)", reason: reason, remedy: remedy)
+            }
+        }
+    }
+
+    /// The value as it was given.
+    package func value(_ key: String) -> ConfigurationValue? {
+        if !keysRead.contains(key) { keysRead.append(key) }
+        return values[key]
+    }
 
     package func boolean(_ key: String) throws(ConfigurationError) -> Bool? {
-        switch values[key] {
+        switch value(key) {
         case nil: return nil
         case .boolean(let value): return value
         case .some(let other): throw .invalidValue(key: key, value: other, expected: "true or false")
@@ -29,7 +80,7 @@ package struct ConfigurationReader {
 
     /// A whole number within `range`; nil if it is not set.
     package func integer(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
-        guard let value = values[key] else { return nil }
+        guard let value = value(key) else { return nil }
         guard case .integer(let number) = value, range.contains(number) else {
             let bounds =
                 range.upperBound == .max
@@ -40,7 +91,7 @@ package struct ConfigurationReader {
     }
 
     package func string(_ key: String) throws(ConfigurationError) -> String? {
-        guard let value = values[key] else { return nil }
+        guard let value = value(key) else { return nil }
         guard case .string(let text) = value, !text.isEmpty else {
             throw .invalidValue(key: key, value: value, expected: "a text that is not empty")
         }
@@ -50,7 +101,7 @@ package struct ConfigurationReader {
     package func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, of type: Choice.Type = Choice.self
     ) throws(ConfigurationError) -> Choice? where Choice.RawValue == String {
-        guard let value = values[key] else { return nil }
+        guard let value = value(key) else { return nil }
         guard case .string(let text) = value, let choice = Choice(rawValue: text) else {
             let allowed = Choice.allCases.map(\.rawValue).joined(separator: ", ")
             throw .invalidValue(key: key, value: value, expected: "one of: \(allowed)")

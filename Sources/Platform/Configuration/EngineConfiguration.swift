@@ -90,15 +90,9 @@ public enum MaxModelLength: Sendable, Equatable, ExpressibleByIntegerLiteral {
     }
 }
 
-extension EngineConfiguration {
+extension EngineConfiguration: ConfigurationSection {
     /// Keys of the section, besides those under `tt`.
-    public static let keys = [
-        "device", "mesh_device", "threads", "bind_threads", "max_model_len", "max_num_seqs", "block_size",
-        "max_num_batched_tokens", "kv_cache_memory_bytes", "kv_cache_dtype", "num_blocks_override",
-        "tensor_parallel_size",
-        "pipeline_parallel_size", "data_parallel_size", "enable_chunked_prefill", "enable_prefix_caching",
-        "speculative_model", "enable_lora",
-    ]
+    public static var keys: [String] { sectionKeys }
 
     /// Reads the engine's keys, and those of the `tt:` section.
     ///
@@ -106,7 +100,20 @@ extension EngineConfiguration {
     public init(
         parsing values: [String: ConfigurationValue], tt: [String: ConfigurationValue] = [:]
     ) throws(ConfigurationError) {
-        let reader = try ConfigurationReader(values, known: Self.keys)
+        try self.init(section: values)
+        self.tt = try TTConfig(parsing: tt)
+        if let replicas = self.tt.dataParallel {
+            guard values["data_parallel_size"] == nil || dataParallelSize == replicas else {
+                throw .contradiction(
+                    "data_parallel_size is \(dataParallelSize) and data_parallel under tt is \(replicas)",
+                    remedy: "give one of them")
+            }
+            dataParallelSize = replicas
+        }
+    }
+
+    /// The keys of the section, and what their values may be.
+    package mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError) {
         device = try reader.string("device") ?? device
         if let value = reader.value("mesh_device") { meshDevice = try MeshSelection(parsing: value) }
         threads = try reader.integer("threads", in: 1...4096)
@@ -125,14 +132,5 @@ extension EngineConfiguration {
         enablePrefixCaching = try reader.boolean("enable_prefix_caching")
         speculativeModel = try reader.string("speculative_model")
         enableLoRA = try reader.boolean("enable_lora") ?? false
-        self.tt = try TTConfig(parsing: tt)
-        if let replicas = self.tt.dataParallel {
-            guard reader.value("data_parallel_size") == nil || dataParallelSize == replicas else {
-                throw .contradiction(
-                    "data_parallel_size is \(dataParallelSize) and data_parallel under tt is \(replicas)",
-                    remedy: "give one of them")
-            }
-            dataParallelSize = replicas
-        }
     }
 }

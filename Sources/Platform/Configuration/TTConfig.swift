@@ -40,18 +40,9 @@ public struct TTConfig: Sendable, Equatable {
     }
 }
 
-extension TTConfig {
+extension TTConfig: ConfigurationSection {
     /// Keys of the section that this program supports.
-    public static let keys = [
-        "sample_on_device_mode", "trace_mode", "enable_model_warmup", "trace_region_size", "worker_l1_size",
-        "l1_small_size", "num_command_queues", "dispatch_core_axis", "fabric_config", "fabric_reliability_mode",
-        "always_compat_sampling", "optimizations", "register_test_models", "data_parallel",
-    ]
-
-    /// The contract's keys for an MPI launcher, which this program does not have.
-    static let launcherKeys = [
-        "rank_binding", "mpi_args", "extra_ttrun_args", "config_pkl_dir", "env_passthrough",
-    ]
+    public static var keys: [String] { sectionKeys }
 
     /// Keys that have an effect on Tenstorrent hardware only.
     public static let hardwareKeys: Set<String> = [
@@ -63,15 +54,15 @@ extension TTConfig {
     ///
     /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.
     public init(parsing values: [String: ConfigurationValue]) throws(ConfigurationError) {
-        let reader = try ConfigurationReader(values, known: Self.keys + Self.launcherKeys)
-        for key in Self.launcherKeys {
-            if let value = reader.value(key) {
-                throw .unsupported(
-                    key: key, value: "\(value)", reason: "belongs to an MPI launcher, and there is none here",
-                    remedy: "leave it out")
-            }
-        }
-        givenKeys = reader.keys
+        try self.init(section: values)
+    }
+
+    /// The keys of the section, and what their values may be.
+    package mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        try reader.refuse(
+            ["rank_binding", "mpi_args", "extra_ttrun_args", "config_pkl_dir", "env_passthrough"],
+            reason: "belongs to an MPI launcher, and there is none here", remedy: "leave it out")
+        givenKeys = reader.givenKeys
         sampleOnDeviceMode = try reader.choice("sample_on_device_mode") ?? sampleOnDeviceMode
         traceMode = try Self.traceMode(reader) ?? traceMode
         enableModelWarmup = try reader.boolean("enable_model_warmup") ?? enableModelWarmup
@@ -82,14 +73,14 @@ extension TTConfig {
         dispatchCoreAxis = try reader.choice("dispatch_core_axis")
         fabricConfig = try reader.choice("fabric_config")
         fabricReliabilityMode = try reader.choice("fabric_reliability_mode")
-        optimizations = try reader.choice("optimizations")
-        registerTestModels = try reader.boolean("register_test_models") ?? registerTestModels
-        dataParallel = try reader.integer("data_parallel", in: 1...EngineConfiguration.mostReplicas)
         if try reader.boolean("always_compat_sampling") == true {
             throw .unsupported(
                 key: "always_compat_sampling", value: "true", reason: "rows fall back to the host one by one here",
                 remedy: "use sample_on_device_mode: none to sample every row on the host")
         }
+        optimizations = try reader.choice("optimizations")
+        registerTestModels = try reader.boolean("register_test_models") ?? registerTestModels
+        dataParallel = try reader.integer("data_parallel", in: 1...EngineConfiguration.mostReplicas)
     }
 
     /// A mode by name, or in the older form: true traces all steps, false none.

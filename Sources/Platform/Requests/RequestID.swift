@@ -25,6 +25,8 @@ public struct RequestID: Sendable, Hashable, CustomStringConvertible {
         self.client = client
     }
 
-    /// `request 17`.
-    public var description: String { "request \(number)" }
+    /// `request 17`, and where it is not the only one the client: `request 17 of client 2`.
+    public var description: String {
+        client == .only ? "request \(number)" : "request \(number) of client \(client.rawValue)"
+    }
 }

@@ -1,22 +1,22 @@
-// The bytes of a prompt file: read from a descriptor, and unpacked on the way where they are packed. Packed files are known
-// by their first bytes, not by their names, so that standard input may be packed too. Whatever a file unpacks to, no more
-// of it is in memory than somebody asked for.
+// The bytes of a prompt file, read from a descriptor and decompressed if necessary. Compressed files are recognised by
+// their first bytes, not by their names, so standard input may be compressed too. Never more data is in memory than the
+// caller asked for, whatever a file decompresses to.
 
 private import Glibc
 
-/// Why no more bytes come.
+/// Why reading stopped.
 enum ReadFailure: Error, Equatable {
-    /// The operating system refused.
+    /// A system call failed.
     case system(errno: CInt)
-    /// What is packed ends too early or is not what was packed.
+    /// The compressed data ends too early, or is damaged.
     case damaged(Packing, reason: String)
 }
 
-/// A way in which files are packed that are read all the same.
+/// A compression format that is decompressed here.
 public enum Packing: String, Sendable, Hashable {
     case gzip, zstd
 
-    /// The packing of a file that begins so.
+    /// The format of a file with these first bytes.
     init?(_ beginning: some Collection<UInt8>) {
         let bytes = Array(beginning.prefix(4))
         if bytes.starts(with: [0x1F, 0x8B]) {
@@ -28,12 +28,13 @@ public enum Packing: String, Sendable, Hashable {
         }
     }
 
-    /// Frames of zstd that hold no data; those who pack with several threads begin with one.
+    /// Whether the bytes start a skippable frame of zstd, which contains no data. Multi-threaded compressors write one
+    /// first.
     private static func isSkippable(_ bytes: [UInt8]) -> Bool {
         bytes.count == 4 && bytes[0] & 0xF0 == 0x50 && bytes[1...].elementsEqual([0x2A, 0x4D, 0x18])
     }
 
-    /// The command that unpacks standard input.
+    /// The command that decompresses standard input.
     var command: String {
         switch self {
         case .gzip: "zcat"
@@ -42,38 +43,39 @@ public enum Packing: String, Sendable, Hashable {
     }
 }
 
-/// Unpacks a stream piece by piece.
+/// Decompresses a stream piece by piece.
 protocol Unpacker: AnyObject {
-    /// Unpacks from the front of `input`, and drops what it has used of it; returns the bytes written to `output`.
+    /// Decompresses data from the front of `input`, and removes the used bytes from it. Returns the number of bytes
+    /// written to `output`.
     ///
     /// - Throws: `ReadFailure.damaged`.
     func unpack(
         _ input: inout UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) throws(ReadFailure) -> Int
 
-    /// Throws if the stream may not end here.
+    /// Throws if the stream must not end here.
     func finish() throws(ReadFailure)
 }
 
-/// Reads a file from its descriptor, unpacked.
+/// Reads a file from its descriptor and decompresses it.
 final class FileBytes {
     private let descriptor: CInt
-    /// Packed bytes that were read; `packed` are those of them that are not unpacked yet.
+    /// Compressed bytes that were read; `packed` are those that are not decompressed yet.
     private let buffer: UnsafeMutableRawBufferPointer
     private var packed: UnsafeRawBufferPointer
     private var hasBegun = false
     private var unpacker: (any Unpacker)?
     private var atEnd = false
 
-    /// So many bytes tell how a file is packed.
+    /// The number of bytes that is enough to recognise the format.
     private static let magicLength = 4
 
-    /// How the file is packed; known once something was read.
+    /// The compression format; set after the first read.
     private(set) var packing: Packing?
 
     /// - Parameters:
-    ///   - descriptor: is read from, not closed.
-    ///   - readSize: bytes asked of one read of what is packed.
+    ///   - descriptor: the file; not closed here.
+    ///   - readSize: the number of compressed bytes to read at once.
     init(descriptor: CInt, readSize: Int) {
         self.descriptor = descriptor
         buffer = .allocate(byteCount: max(Self.magicLength, readSize), alignment: 64)
@@ -82,11 +84,11 @@ final class FileBytes {
 
     deinit { buffer.deallocate() }
 
-    /// The next bytes, at least one and at most as many as fit; 0 at the end.
+    /// Reads the next bytes, at least one; returns 0 at the end.
     func read(into output: UnsafeMutableRawBufferPointer) throws(ReadFailure) -> Int {
         if !hasBegun { try begin() }
         guard let unpacker else {
-            // A file that is not packed is read to where it is wanted, but for its first bytes.
+            // An uncompressed file is read directly into the output, except its first bytes.
             if packed.isEmpty { return try readDescriptor(into: output) }
             let count = min(packed.count, output.count)
             output.copyMemory(from: UnsafeRawBufferPointer(rebasing: packed[..<count]))
@@ -94,7 +96,7 @@ final class FileBytes {
             return count
         }
         while true {
-            // Also without new input: what was unpacked before may not have had room yet.
+            // Also without new input: earlier output may not have had enough space.
             let count = try unpacker.unpack(&packed, into: output)
             if count > 0 { return count }
             guard packed.isEmpty, !atEnd else {
@@ -107,7 +109,7 @@ final class FileBytes {
         }
     }
 
-    /// Reads as many bytes as tell how the file is packed. A pipe may give them one by one.
+    /// Reads enough bytes to recognise the format. A pipe may return them one by one.
     private func begin() throws(ReadFailure) {
         hasBegun = true
         var count = 0

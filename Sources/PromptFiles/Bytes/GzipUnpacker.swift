@@ -1,24 +1,24 @@
-// gzip (RFC 1952) with zlib. A file may have several members, one after the other, as `cat a.gz b.gz` makes it; and zeros
-// behind the last, with which tapes and some tools fill up. Both are what gzip itself accepts.
+// gzip (RFC 1952) with zlib. A file may have several members, one after the other, as `cat a.gz b.gz` makes it, and
+// zeros after the last one, which tapes and some tools add. gzip itself accepts both.
 
 private import CZlib
 
-/// Unpacks gzip.
+/// Decompresses gzip.
 final class GzipUnpacker: Unpacker {
     private let stream: UnsafeMutablePointer<z_stream>
     private var place = Place.member
 
     private enum Place {
-        /// In a member; the first one begins the file.
+        /// In a member. A file starts in this state.
         case member
-        /// A member has ended: another may begin, or zeros.
+        /// After a member: another member or zeros may follow.
         case between
-        /// In zeros behind the last member.
+        /// In the zeros after the last member.
         case padding
     }
 
     init() {
-        // zlib keeps the address, so the stream must not move.
+        // zlib keeps the address of the stream, so it must not move.
         stream = .allocate(capacity: 1)
         stream.initialize(to: z_stream())
         precondition(czlib_gunzip_init(stream) == Z_OK, "out of memory: no room to unpack gzip")
@@ -47,7 +47,7 @@ final class GzipUnpacker: Unpacker {
             switch status {
             case Z_OK: break
             case Z_STREAM_END: place = .between
-            // It can do nothing without more input.
+            // It cannot continue without more input.
             case Z_BUF_ERROR: return written
             default:
                 throw .damaged(.gzip, reason: stream.pointee.msg.map { String(cString: $0) } ?? "error \(status)")
@@ -56,13 +56,13 @@ final class GzipUnpacker: Unpacker {
         return written
     }
 
-    /// Whether there is a member to go on with; drops what lies between two.
+    /// Whether another member follows; removes what is between two members.
     private func enterMember(_ input: inout UnsafeRawBufferPointer) throws(ReadFailure) -> Bool {
         if place == .between, let first = input.first {
             if first == 0 {
                 place = .padding
             } else {
-                // What is no member is refused by its header.
+                // If it is not a member, its header is rejected.
                 inflateReset(stream)
                 place = .member
             }

@@ -1,16 +1,16 @@
-// Lines out of a file: large reads into one buffer, memchr for the line ends, no copy of a line. Memory is
-// the buffer, which grows to the longest line but not beyond the limit.
+// Splits a file into lines: large reads into one buffer, memchr for the line ends, no copy of a line. The buffer is the
+// only memory; it grows to the longest line, but not beyond the limit.
 
 private import Glibc
 import OpenAIFormats
 
-/// Splits what a file gives into lines.
+/// Splits the bytes of a file into lines.
 final class LineSplitter {
     enum Line {
         /// A line without its end (LF or CRLF). At least `JSONParser.padding` readable bytes follow it. Valid until the
-        /// next line is asked for.
+        /// next call of `next`.
         case text(UnsafeRawBufferPointer)
-        /// A line above the limit; none of it is kept.
+        /// A line above the limit; its bytes are dropped.
         case tooLong
     }
 
@@ -18,7 +18,7 @@ final class LineSplitter {
     private let readSize: Int
     private let limit: Int
     private var buffer: UnsafeMutableRawBufferPointer
-    /// Unread bytes are `start ..< end`; `start ..< scanned` is known to hold no line end.
+    /// Unread bytes are `start ..< end`; `start ..< scanned` contains no line end.
     private var start = 0
     private var scanned = 0
     private var end = 0
@@ -27,8 +27,8 @@ final class LineSplitter {
 
     /// - Parameters:
     ///   - bytes: the file.
-    ///   - readSize: bytes asked of one read.
-    ///   - limit: bytes that a line may have.
+    ///   - readSize: the number of bytes to read at once.
+    ///   - limit: the maximum length of a line, in bytes.
     init(_ bytes: FileBytes, readSize: Int, limit: Int) {
         self.bytes = bytes
         self.readSize = readSize
@@ -41,9 +41,9 @@ final class LineSplitter {
         buffer.deallocate()
     }
 
-    /// The next line, or nil at the end of the file.
+    /// The next line; nil at the end of the file.
     ///
-    /// - Throws: `ReadFailure` where the file cannot be read.
+    /// - Throws: `ReadFailure` if the file cannot be read.
     func next() throws(ReadFailure) -> Line? {
         while true {
             if let lineEnd = findLineEnd() {
@@ -58,7 +58,7 @@ final class LineSplitter {
         }
     }
 
-    /// The first bytes that are not read yet: `count`, or all that there are. Valid until the next call.
+    /// The next `count` unread bytes, or fewer at the end of the file. Valid until the next call.
     func beginning(_ count: Int) throws(ReadFailure) -> UnsafeRawBufferPointer {
         while end - start < count, !atEndOfFile { try fill() }
         return UnsafeRawBufferPointer(rebasing: buffer[start..<min(end, start + count)])
@@ -87,7 +87,7 @@ final class LineSplitter {
         return line.count > limit ? .tooLong : .text(UnsafeRawBufferPointer(rebasing: buffer[line]))
     }
 
-    /// Drops the rest of a line that is over the limit.
+    /// Skips the rest of a line that is above the limit.
     private func skipLine() throws(ReadFailure) -> Line {
         while true {
             start = end
@@ -102,7 +102,7 @@ final class LineSplitter {
         }
     }
 
-    /// Reads once, after making room.
+    /// Makes room, then reads once.
     private func fill() throws(ReadFailure) {
         makeRoom()
         let count = try bytes.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[end..<end + readSize]))

@@ -1,11 +1,11 @@
-// Zstandard (RFC 8878) with libzstd, frame after frame.
+// Zstandard (RFC 8878) with libzstd, one frame after another.
 
 private import CZstd
 
-/// Unpacks zstd.
+/// Decompresses zstd.
 final class ZstdUnpacker: Unpacker {
     private let stream: OpaquePointer
-    /// What libzstd said last: 0 where a frame has ended and all of it was given out.
+    /// The last return value of libzstd: 0 if a frame has ended and all of it was output.
     private var expected = 1
 
     init() {
@@ -20,7 +20,7 @@ final class ZstdUnpacker: Unpacker {
     ) throws(ReadFailure) -> Int {
         var written = ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
         while written.pos == 0 {
-            // Between frames a call without input would ask for a further frame.
+            // Between frames, a call without input would expect another frame.
             if input.isEmpty, expected == 0 { break }
             var read = ZSTD_inBuffer(src: input.baseAddress, size: input.count, pos: 0)
             let status = ZSTD_decompressStream(stream, &written, &read)

@@ -1,4 +1,4 @@
-// Results that are written while batches run.
+// Writes results while batches run.
 
 package import ArgumentParser
 package import OpenAIFormats
@@ -6,9 +6,10 @@ import ResultExport
 package import StoreContract
 package import Terminal
 
-/// Results of batches that are followed. The work goes on as well where they cannot be written, and they stay in the queue.
+/// The results of batches that are being followed. If they cannot be written, the work continues and they stay in the
+/// queue.
 package struct FollowedResults {
-    /// Where results go, and in which form.
+    /// The destination and format of results.
     package struct Options: ParsableArguments {
         @Option(
             name: .shortAndLong, parsing: .unconditional,
@@ -27,7 +28,7 @@ package struct FollowedResults {
     private var printer: ResultPrinter
     private let isTerminal: Bool
     private let batches: [BatchID]
-    /// How writing failed, which was told then.
+    /// The kind of the error that ended the writing; it was reported then.
     package private(set) var failure: ExitStatus?
 
     package init(of batches: [BatchID], from store: any JobStore, _ options: Options, to file: OutputFile) {
@@ -36,7 +37,7 @@ package struct FollowedResults {
         self.batches = batches
     }
 
-    /// Writes what has come since the last time; on a terminal the progress makes room for it.
+    /// Writes the results that are new since the last call. On a terminal the progress line is cleared for them.
     package mutating func writeNews(_ display: inout ProgressDisplay) throws {
         guard failure == nil else { return }
         let isTerminal = isTerminal

@@ -1,4 +1,4 @@
-// Watches batches until they are done, and tells meanwhile what a person wants to know.
+// Follows batches until they have ended, and reports events meanwhile.
 
 import Foundation
 import ResultExport
@@ -6,17 +6,17 @@ package import Runtime
 package import StoreContract
 import Terminal
 
-/// Sees to it that batches are worked on.
+/// Makes sure that a daemon works on batches.
 package protocol BatchWorker: AnyObject {
-    /// Starts the work here, unless it is done already, here or elsewhere.
+    /// Starts a daemon here, unless one runs already, here or elsewhere.
     func ensureWork() throws(JobStoreError) -> WorkPlace
-    /// Whether the work is done here, at this moment.
+    /// Whether a daemon runs here at this moment.
     var isRunningHere: Bool { get }
-    /// Whether the work here has ended, in whichever way.
+    /// Whether the daemon here has ended, for any reason.
     var hasEnded: Bool { get }
 }
 
-/// Who does the work.
+/// The process that does the work.
 package enum WorkPlace {
     case here
     case anotherProcess(pid: Int32?)
@@ -26,12 +26,12 @@ package enum WorkPlace {
 package struct Following {
     package let store: any JobStore
     package let batches: [BatchID]
-    /// Sees to it that somebody works on them; nil: they are only watched.
+    /// Makes sure that a daemon works on them; nil: they are only watched.
     package let work: (any BatchWorker)?
     package let stop: StopSignal
-    /// Settings were given that hold only for a daemon here.
+    /// Whether settings were given that apply only to a daemon here.
     package let hasOwnSettings: Bool
-    /// How long running prompts may go on after a request to stop.
+    /// Milliseconds that running prompts may continue after a request to stop.
     package let graceMS: Int64
 
     package init(
@@ -46,16 +46,16 @@ package struct Following {
         self.graceMS = graceMS
     }
 
-    /// Returns when every batch has ended (true), or when nobody works on them here any more (false): the user stopped it, or
-    /// the daemon here ended. A daemon of another process that goes away is replaced by one here.
+    /// Returns true when every batch has ended, and false when no daemon works on them here any more: the user stopped
+    /// it, or it ended. If a daemon of another process ends, one is started here.
     ///
-    /// - Parameter meanwhile: called again and again; it clears the display before it writes to a terminal itself.
+    /// - Parameter meanwhile: called repeatedly. It must clear the display before it writes to a terminal.
     package func untilDone(_ meanwhile: (inout ProgressDisplay) throws -> Void = { _ in }) throws -> Bool {
         var display = ProgressDisplay()
         defer { display.end() }
         var remarks = Remarks(following: self)
         while true {
-            // Looked at before the batches, so that the last results are not missed.
+            // Read before the batches, so that the last results are not missed.
             let isOver = work.map { $0.hasEnded || (stop.level != .none && !$0.isRunningHere) } ?? (stop.level != .none)
             let descriptions = try batches.map { try BatchDescription(try store.batch($0), store: store) }
             try meanwhile(&display)
@@ -67,13 +67,13 @@ package struct Following {
                 StandardError.print(remark)
             }
             if isOver { return false }
-            // A request to stop ends the wait only once.
+            // After a request to stop, `wait` returns at once.
             if stop.level == .none { stop.wait(seconds: 0.1) } else { usleep(100_000) }
         }
     }
 }
 
-/// What is said once, when it becomes so.
+/// Messages that are printed once, when their condition becomes true.
 private struct Remarks {
     let following: Following
     private var hasNamedWorker = false

@@ -1,4 +1,4 @@
-// How far some batches are, in words that fit a terminal's line.
+// The progress of batches in words that fit on a terminal's line.
 
 import Foundation
 import Glibc
@@ -6,7 +6,7 @@ package import ResultExport
 import StoreContract
 import Terminal
 
-/// How far some batches are together.
+/// The progress of several batches together.
 package struct Progress {
     private let done: Int64
     package let total: Int64
@@ -18,7 +18,7 @@ package struct Progress {
     /// Jobs that have not ended and are in no batch slot.
     private let waiting: Int64
     private let tokens: Int64
-    /// Of the whole run, as far as can be told: texts that grow make the device slower.
+    /// An estimate for the whole run: the device gets slower as texts grow.
     private let tokensPerSecond: Double?
     private let etaMS: Int64?
 
@@ -34,7 +34,7 @@ package struct Progress {
         waiting = batches.reduce(0) { $0 + $1.waiting }
         tokens = batches.reduce(0) { $0 + $1.generatedTokens }
         let left = batches.filter { !$0.batch.status.isTerminal }.map { ($0.etaMS, $0.batch.expectation?.tokens ?? 0) }
-        // Batches that run together share the device: what is left of each comes on top.
+        // Batches that run at the same time share the device, so their remaining times add up.
         etaMS = left.contains { $0.0 == nil } ? nil : left.reduce(0) { $0 + $1.0! }
         let rates = batches.compactMap(\.tokensPerSecond)
         let lately = rates.isEmpty ? nil : rates.reduce(0, +)
@@ -45,9 +45,10 @@ package struct Progress {
         }
     }
 
-    /// `12/60 done, 16 running, 32 waiting, 4138 tokens, 62.1 tokens/s, ETA 3m 20s`, without what there is no room for.
+    /// `12/60 done, 16 running, 32 waiting, 4138 tokens, 62.1 tokens/s, ETA 3m 20s`; parts for which there is no space
+    /// are left out.
     ///
-    /// - Parameter columns: how long the line may be; nil: as long as it likes.
+    /// - Parameter columns: the maximum length; nil: no limit.
     package func words(columns: Int? = nil) -> String {
         var parts: [(words: String, importance: Int)] = [("\(done)/\(total) done", 6)]
         if failed > 0 { parts.append(("\(failed) failed", 5)) }
@@ -68,9 +69,9 @@ package struct Progress {
         }
     }
 
-    /// The words behind a bar, where there is room for one.
+    /// The words after a bar, if there is space for one.
     package func line(columns: Int) -> String {
-        // The last column stays free: some terminals break the line there.
+        // The last column stays empty: some terminals wrap the line there.
         let room = max(1, columns - 1)
         let words = words(columns: room)
         let width = min(30, room - words.count - 3)
@@ -81,13 +82,13 @@ package struct Progress {
     }
 }
 
-/// Shows progress on stderr: a line that changes on a terminal, else a line now and then.
+/// Shows progress on stderr: one changing line on a terminal, else a line at intervals.
 package struct ProgressDisplay {
     private let isTerminal =
         StandardError.isTerminal && ProcessInfo.processInfo.environment["TERM"] != "dumb"
     private var lastLine = Date()
     private var lastWords = ""
-    /// There is a line that is not ended yet.
+    /// Whether the line on the terminal has not been ended.
     private var isDrawn = false
 
     package mutating func show(_ progress: Progress) {
@@ -103,13 +104,13 @@ package struct ProgressDisplay {
         (lastLine, lastWords) = (Date(), words)
     }
 
-    /// Makes room for other output on the terminal.
+    /// Clears the line for other output on the terminal.
     package mutating func clear() {
         if isDrawn { StandardError.write("\r\u{1B}[K") }
         isDrawn = false
     }
 
-    /// Leaves the last line as it is.
+    /// Ends the line, and keeps its text.
     package mutating func end() {
         if isDrawn { StandardError.write("\n") }
         isDrawn = false

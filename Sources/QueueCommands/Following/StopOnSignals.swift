@@ -5,15 +5,16 @@ import Glibc
 package import Runtime
 import Terminal
 
-/// While it lives, the first signal asks for a graceful stop, the second for an immediate one, and a further one ends the
-/// process there and then, for a device that does not come back from a step. That is safe: the next daemon puts the jobs back.
+/// While the object exists, the first signal requests a graceful stop, and the second an immediate one. A third ends
+/// the process at once, in case the device does not return from a step. That is safe: the next daemon releases the
+/// jobs.
 package final class StopOnSignals {
     private let numbers: [Int32]
     private let sources: [any DispatchSourceSignal]
 
-    /// - Parameter announce: says what a signal leads to; called on another thread.
+    /// - Parameter announce: prints what a signal does; called on another thread.
     package init(_ stop: StopSignal, announce: @escaping @Sendable (StopSignal.Level) -> Void = { _ in }) {
-        // Who was started with nohup goes on when the terminal is closed.
+        // A process that was started with nohup continues when the terminal is closed.
         let ignoresHangUp = unsafeBitCast(signal(SIGHUP, SIG_IGN), to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
         numbers = ignoresHangUp ? [SIGTERM, SIGINT] : [SIGTERM, SIGINT, SIGHUP]
         sources = numbers.map { number in
@@ -33,7 +34,7 @@ package final class StopOnSignals {
         }
     }
 
-    /// Signals end the process again.
+    /// Restores the default action of the signals.
     package func restore() {
         for source in sources { source.cancel() }
         for number in numbers { signal(number, SIG_DFL) }

@@ -1,15 +1,15 @@
-// What a request to stop leads to, in words.
+// The effect of a request to stop, in words.
 
 import Runtime
 import Terminal
 
 extension StopSignal.Level {
-    /// What becomes of prompts that were begun.
+    /// What is done with prompts that have been claimed.
     ///
     /// - Parameters:
-    ///   - inFlight: how many the daemon has taken.
-    ///   - running: how many of these are in batch slots, if that is known; the others wait for one.
-    ///   - again: what a further request is called, e.g. "press again".
+    ///   - inFlight: the number of jobs in flight.
+    ///   - running: the number of these in batch slots, if known; the others wait for one.
+    ///   - again: the words for a further request, e.g. "press again".
     package func words(inFlight: Int64, running: Int64?, graceMS: Int64, again: String) -> String {
         let running = min(running ?? inFlight, inFlight)
         var prompts = "\(running) running prompt\(running == 1 ? "" : "s")"

@@ -1,6 +1,5 @@
-// A batch in words: a row of a table, and a line for each fact.
+// A batch in words: a row of a table, or one line per fact.
 
-import ModelFiles
 import ResultExport
 import Runtime
 import StoreContract
@@ -16,11 +15,10 @@ extension BatchDescription {
         if batch.counts.expired > 0 { words += ", \(batch.counts.expired) expired" }
         return words
     }
-    /// What runs, and what results call it where that is another name.
+    /// The model that runs, and its name in results if that differs.
     private var modelWords: String {
         guard let model = batch.model else { return "any" }
-        guard let shown = batch.shownModel, shown != ModelCatalogue.shown(model) else { return model }
-        return "\(model), in results \(shown)"
+        return otherModelName.map { "\(model), in results \($0)" } ?? model
     }
 
     package static let columns: [(title: String, alignment: Table.Alignment)] = [
@@ -38,7 +36,7 @@ extension BatchDescription {
         ]
     }
 
-    /// Everything about the batch, a line for each fact.
+    /// All facts about the batch, one per line.
     package var lines: [String] {
         let counts = batch.counts
         var pairs = [

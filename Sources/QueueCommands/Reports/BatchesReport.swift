@@ -1,10 +1,10 @@
-// How batches ended, in a line for each and in one exit code for all.
+// The ends of batches: one line for each, and one exit code for all.
 
 import ResultExport
 package import StoreContract
 package import Terminal
 
-/// The end of some batches.
+/// Reports how batches ended.
 package struct BatchesReport {
     private let lines: [String]
     private let status: ExitStatus?
@@ -20,9 +20,9 @@ package struct BatchesReport {
         }
     }
 
-    /// Prints the lines, and ends the program unless all is well.
+    /// Prints the lines, and ends the program with an error code unless all jobs succeeded.
     ///
-    /// - Parameter failure: what else has gone wrong, which counts more.
+    /// - Parameter failure: another error, which takes precedence.
     package func end(after failure: ExitStatus? = nil) throws {
         for line in lines { StandardError.print(line) }
         if let status = failure ?? status { throw status.exit }

@@ -6,7 +6,7 @@ package import StoreContract
 import Terminal
 
 package enum MetricsDescription {
-    /// A period's metrics, a line for each fact.
+    /// The metrics of a period, one line per fact.
     package static func lines(_ metrics: MetricsSummary) -> [String] {
         definitionLines([
             (

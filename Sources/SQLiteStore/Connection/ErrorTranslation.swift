@@ -1,4 +1,4 @@
-// From what SQLite and the operating system say to what a person can act on.
+// Turns errors of SQLite and of the operating system into messages that a person can act on.
 
 import CSQLiteShim
 import GRDB
@@ -6,7 +6,7 @@ import Glibc
 import StoreContract
 
 extension JobStoreError {
-    /// Translates an error caught around database work at `path`. `connection` tells the errno behind an I/O error.
+    /// Translates an error of database work at `path`. `connection` gives the errno behind an I/O error.
     init(_ error: any Error, path: String, connection: Database? = nil) {
         switch error {
         case let error as JobStoreError:
@@ -39,7 +39,7 @@ extension JobStoreError {
         }
     }
 
-    /// The operating system's refusal, as errno tells it.
+    /// The error of a failed system call, with errno's text.
     static func system(_ operation: String, _ path: String, errno code: Int32 = errno) -> JobStoreError {
         code == ENOSPC || code == EDQUOT
             ? .diskFull(path: path)

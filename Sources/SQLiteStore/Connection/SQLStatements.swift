@@ -1,14 +1,14 @@
-// Running SQL on a GRDB connection with cached statements, exact text and no copies in between.
+// Runs SQL on a GRDB connection with cached statements, exact text and no intermediate copies.
 //
-// GRDB binds and reads text as C strings, so text would end at U+0000, which generated text and JSON strings may hold.
-// Here text and blobs travel with their length.
+// GRDB binds and reads text as C strings, so it would cut text at U+0000, which generated text and JSON strings may
+// contain. Here text and blobs have explicit lengths.
 
 import GRDB
 import GRDBSQLite
 import Runtime
 import StoreContract
 
-/// A value that can stand for a `?`.
+/// A value that can be bound to a `?`.
 protocol SQLValue {
     func bind(to statement: OpaquePointer, at index: Int32) -> Int32
 }
@@ -35,7 +35,7 @@ extension Double: SQLValue {
     func bind(to statement: OpaquePointer, at index: Int32) -> Int32 { sqlite3_bind_double(statement, index, self) }
 }
 
-/// Tells SQLite to copy the bytes before the call returns (SQLITE_TRANSIENT).
+/// Makes SQLite copy the bytes before the call returns (SQLITE_TRANSIENT).
 private let copying = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
 
 extension String: SQLValue {
@@ -43,7 +43,7 @@ extension String: SQLValue {
         var text = self
         return text.withUTF8 { utf8 in
             utf8.withMemoryRebound(to: CChar.self) { chars in
-                // An empty buffer may have no address, which SQLite would take for NULL.
+                // An empty buffer may have no address, and SQLite takes a null address for NULL.
                 chars.baseAddress.map {
                     sqlite3_bind_text64(statement, index, $0, UInt64(chars.count), copying, UInt8(SQLITE_UTF8))
                 } ?? sqlite3_bind_text(statement, index, "", 0, copying)
@@ -79,7 +79,7 @@ extension JobState: SQLValue {}
 extension BatchStatus: SQLValue {}
 extension BatchPriority: SQLValue {}
 
-/// The row that a query stands on; valid only inside the closure that gets it. Columns count from 0.
+/// The current row of a query; valid only inside the closure that receives it. Columns count from 0.
 struct SQLRow {
     fileprivate let statement: OpaquePointer
 
@@ -94,7 +94,7 @@ struct SQLRow {
     func optionalBytes(_ column: Int32) -> [UInt8]? { isNull(column) ? nil : bytes(column) }
 
     func id<ID: RawRepresentable>(_ column: Int32, as type: ID.Type = ID.self) -> ID where ID.RawValue == Int64 {
-        // Identifiers and instants wrap any integer.
+        // Identifiers and times accept any integer.
         ID(rawValue: int64(column))!
     }
 
@@ -103,10 +103,10 @@ struct SQLRow {
         isNull(column) ? nil : ID(rawValue: int64(column))
     }
 
-    /// A CHECKed column.
+    /// A column with a CHECK constraint.
     func priority(_ column: Int32) -> BatchPriority { BatchPriority(rawValue: int64(column)) ?? .normal }
 
-    /// A word of a CHECKed column.
+    /// A string of a column with a CHECK constraint.
     func word<Word: RawRepresentable>(_ column: Int32, as type: Word.Type = Word.self) throws -> Word
     where Word.RawValue == String {
         let text = text(column)
@@ -116,7 +116,7 @@ struct SQLRow {
         return word
     }
 
-    /// Text or blob: the address first, then the length, as SQLite demands.
+    /// The address is read before the length, as SQLite requires.
     private func buffer(_ column: Int32) -> UnsafeRawBufferPointer {
         let start = sqlite3_column_blob(statement, column)
         return UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column)))
@@ -124,14 +124,14 @@ struct SQLRow {
 }
 
 extension Database {
-    /// Runs a statement that returns no rows; gives the number of rows it changed.
+    /// Runs a statement without result rows; returns the number of rows that it changed.
     @discardableResult
     func run(_ sql: String, _ values: any SQLValue...) throws -> Int {
         try step(sql, values) { _ in }
         return changesCount
     }
 
-    /// The same with any number of values.
+    /// The same for an array of values.
     @discardableResult
     func run(_ sql: String, all values: [any SQLValue]) throws -> Int {
         try step(sql, values) { _ in }
@@ -143,21 +143,21 @@ extension Database {
         try rows(sql, all: values, read: read)
     }
 
-    /// The same with any number of values.
+    /// The same for an array of values.
     func rows<T>(_ sql: String, all values: [any SQLValue], read: (SQLRow) throws -> T) throws -> [T] {
         var rows: [T] = []
         try step(sql, values) { rows.append(try read($0)) }
         return rows
     }
 
-    /// The only row of a query; nil if there is none.
+    /// The first row of a query; nil if there is none.
     func row<T>(_ sql: String, _ values: any SQLValue..., read: (SQLRow) throws -> T) throws -> T? {
         var row: T?
         try step(sql, values) { row = try read($0) }
         return row
     }
 
-    /// The number that a query gives.
+    /// The first column of a query's row, as a number.
     func number(_ sql: String, _ values: any SQLValue...) throws -> Int64 {
         var number: Int64 = 0
         try step(sql, values) { number = $0.int64(0) }
@@ -168,7 +168,7 @@ extension Database {
         let statement = try cachedStatement(sql: sql).sqliteStatement
         defer {
             sqlite3_reset(statement)
-            // A cached statement would keep its last body in memory.
+            // A cached statement would keep the last body in memory.
             sqlite3_clear_bindings(statement)
         }
         for (index, value) in values.enumerated() {

@@ -1,9 +1,9 @@
-// Moving the write-ahead log into the database file, under a guard.
+// Copies the write-ahead log into the database file, under a guard.
 //
 // In SQLite 3.7.0 to 3.51.2 a checkpoint that overlaps a commit of another connection can lose that commit: a PASSIVE
-// checkpoint holds the checkpoint lock, but not the write lock. So here the writer connection holds the write lock
-// (BEGIN IMMEDIATE, nothing written, ROLLBACK) while a second connection checkpoints: no commit can come between. And
-// only who holds byte 1 of the daemon's lock file checkpoints at all.
+// checkpoint holds the checkpoint lock, but not the write lock. So the writer connection holds the write lock here
+// (BEGIN IMMEDIATE, no write, ROLLBACK) while a second connection checkpoints, and no commit can overlap. Besides, only
+// the process that holds byte 1 of the daemon's lock file checkpoints at all.
 
 import Failpoints
 import GRDB
@@ -11,32 +11,34 @@ import Glibc
 public import StoreContract
 import Synchronization
 
-/// What a checkpoint did.
+/// The result of a checkpoint.
 public struct CheckpointReport: Hashable, Sendable {
     /// Pages in the write-ahead log.
     public var logPages: Int
-    /// Pages of them that are in the database file now; fewer than `logPages` if a reader still needs the old state.
+    /// The pages of the log that are in the database file now. Fewer than `logPages` if a reader still needs the old
+    /// state.
     public var copiedPages: Int
 }
 
 extension SQLiteJobStore {
-    /// Checkpoints the write-ahead log if it has outgrown `SQLiteOptions.walLimitBytes`.
+    /// Checkpoints if the write-ahead log is larger than `SQLiteOptions.walLimitBytes`.
     public func maintain() throws(JobStoreError) {
         _ = try checkpointIfNeeded()
     }
 
-    /// Checkpoints, so that the database file has everything.
+    /// Checkpoints, so that the database file is complete.
     public func settle() throws(JobStoreError) {
         try checkpoint()
     }
 
-    /// Checkpoints if the log has outgrown its limit; nil if it has not, or if somebody else is at it.
+    /// Checkpoints if the log is larger than its limit. Returns nil if it is not, or if another process checkpoints.
     @discardableResult
     public func checkpointIfNeeded() throws(JobStoreError) -> CheckpointReport? {
         try walBytes() > options.walLimitBytes ? checkpoint() : nil
     }
 
-    /// Bytes of the write-ahead log on disk. Never opens the file: closing it would drop SQLite's locks.
+    /// The size of the write-ahead log on disk, in bytes. It never opens the file: closing it would release SQLite's
+    /// locks.
     public func walBytes() throws(JobStoreError) -> Int64 {
         var facts = stat()
         guard stat(path + "-wal", &facts) == 0 else {
@@ -46,14 +48,14 @@ extension SQLiteJobStore {
         return Int64(facts.st_size)
     }
 
-    /// Checkpoints now; nil if somebody else is at it.
+    /// Checkpoints now. Returns nil if another process checkpoints.
     @discardableResult
     public func checkpoint() throws(JobStoreError) -> CheckpointReport? {
         try checkpoint(whileGuarded: {})
     }
 
-    /// An enqueue without a daemon keeps the log small itself; a daemon that lives does it, unless it is stopped or has
-    /// hung.
+    /// Keeps the log small during an enqueue without a daemon. A running daemon does it itself, unless it is stopped or
+    /// hangs.
     func checkpointWithoutDaemon() throws(JobStoreError) {
         let size = try walBytes()
         guard size > options.walLimitBytes else { return }
@@ -61,11 +63,11 @@ extension SQLiteJobStore {
         do {
             try checkpoint()
         } catch .busy {
-            // Somebody writes at this moment. The log stays long until the next chunk, which harms nobody.
+            // Another process writes at this moment. The log stays long until the next chunk, which does no harm.
         }
     }
 
-    /// `probe` runs in the middle, for tests.
+    /// Tests pass a `probe` to run under the guard.
     func checkpoint(whileGuarded probe: () throws -> Void) throws(JobStoreError) -> CheckpointReport? {
         guard let writer else { throw .readOnly(path: path) }
         let lockPath = FileDaemonLease.path(database: path)

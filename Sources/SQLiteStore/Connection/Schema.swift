@@ -1,4 +1,4 @@
-// Recognising a job database, and bringing it to the schema of this program, forward only.
+// Recognises a job database and migrates it to the schema of this program, forward only.
 
 import Failpoints
 import GRDB
@@ -7,19 +7,19 @@ import Migrations
 import Runtime
 import StoreContract
 
-/// The schema's versions, as `application_id` and `user_version` of the file tell them.
+/// The versions of the schema; `application_id` and `user_version` of the file hold them.
 enum Schema {
     /// `ttbq`, in the file's header.
     static let applicationID: Int64 = 0x7474_6271
-    static let latest = Migrations.all.count
+    static let latest = Migration.all.count
 
-    /// What a file is.
+    /// The kind of a file.
     enum State: Equatable {
         case empty
         case version(Int)
     }
 
-    /// Throws for anything that is not ours, or newer than us.
+    /// Throws if the file is no job store, or newer than this program.
     static func state(_ db: Database, path: String) throws -> State {
         let application = try db.number("PRAGMA application_id")
         let version = Int(try db.number("PRAGMA user_version"))
@@ -35,7 +35,7 @@ enum Schema {
         return .version(version)
     }
 
-    /// Checks a database that is only read.
+    /// Checks a database that is opened read-only.
     static func verify(_ db: Database, path: String) throws {
         guard case .version(let version) = try state(db, path: path) else {
             throw JobStoreError.notFound(path: path)
@@ -46,25 +46,25 @@ enum Schema {
         try verifyChecksums(db, path: path)
     }
 
-    /// Brings a database up to date in one transaction, so that nobody sees half a schema.
+    /// Migrates a database in one transaction, so that no other connection sees half of a schema.
     static func migrate(_ db: Database, path: String, at now: Milliseconds) throws {
         let found = try state(db, path: path)
         try ensureWriteAheadLog(db, path: path)
         if case .version(latest) = found { return try verifyChecksums(db, path: path) }
         try db.inTransaction(.immediate) {
-            // Somebody else may have migrated meanwhile.
+            // Another process may have migrated it meanwhile.
             switch try state(db, path: path) {
             case .empty:
                 try db.execute(sql: "PRAGMA application_id = \(applicationID)")
                 try db.execute(sql: createTable)
-                try apply(Migrations.all[...], db, at: now)
+                try apply(Migration.all[...], db, at: now)
             case .version(let version):
-                // A daemon that runs with an older schema would be surprised by a newer one.
+                // A running daemon with an older schema would not expect the newer one.
                 if version < latest, try FileDaemonLease.presence(database: path) != .absent {
                     throw FileDaemonLease.refusal(database: path)
                 }
                 try verifyChecksums(db, path: path)
-                try apply(Migrations.all[version...], db, at: now)
+                try apply(Migration.all[version...], db, at: now)
             }
             failpoint("migrate.committing")
             return .commit
@@ -72,8 +72,8 @@ enum Schema {
         failpoint("migrate.committed")
     }
 
-    /// A new file is not in this mode, nor is a backup. Two that set it at once get in each other's way, and SQLite lets
-    /// neither wait: the one that is refused tries again.
+    /// A new file is not in WAL mode, and neither is a backup. If two connections set the mode at the same time, one of
+    /// them fails at once without waiting, so it tries again.
     private static func ensureWriteAheadLog(_ db: Database, path: String) throws {
         for _ in 0..<500 {
             do {
@@ -88,7 +88,7 @@ enum Schema {
         throw JobStoreError.busy(path: path)
     }
 
-    /// The list of migrations that were applied, for which there is no migration.
+    /// The table of applied migrations. No migration creates it.
     static let createTable = """
         CREATE TABLE schema_migrations (
             version    INTEGER PRIMARY KEY,
@@ -117,7 +117,7 @@ enum Schema {
             throw JobStoreError.notAJobStore(
                 path: path, reason: "it says schema \(version) but lists \(applied.count) migrations")
         }
-        for (known, applied) in zip(Migrations.all, applied) where known.checksum != applied.checksum {
+        for (known, applied) in zip(Migration.all, applied) where known.checksum != applied.checksum {
             throw JobStoreError.migrationChanged(
                 path: path, name: applied.name, applied: applied.checksum, known: known.checksum)
         }

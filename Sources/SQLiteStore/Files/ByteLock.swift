@@ -1,16 +1,16 @@
-// Kernel locks that end with their owner: one byte of a lock file each.
+// Kernel locks that end with their owner, one byte of a lock file each.
 //
-// Linux's open-file-description locks belong to the descriptor, not to the process: two owners in one process exclude
-// each other, closing another descriptor of the file frees nothing, and the kernel frees them when the owner dies, at
-// once and with certainty. The lock files lie beside the database; the database's own files are never opened here.
+// Linux's open-file-description locks belong to the descriptor, not to the process. Two owners in one process exclude
+// each other, closing another descriptor of the file releases nothing, and the kernel releases them at once when the
+// owner dies. The lock files are beside the database. The database's own files are never opened here.
 
 import CSQLiteShim
 import Glibc
 import StoreContract
 
-/// A held lock on one byte of a lock file; freed with `release`, with the object, or with the process.
+/// A held lock on one byte of a lock file. It is released by `release`, with the object, or with the process.
 final class ByteLock: @unchecked Sendable {
-    // The descriptor is immutable; the kernel serialises what is done with it.
+    // The descriptor is immutable, and the kernel serialises the operations on it.
     private let descriptor: Int32
     private let offset: Int64
 
@@ -20,15 +20,15 @@ final class ByteLock: @unchecked Sendable {
     }
 
     deinit {
-        // A child that was forked and has not become its program yet has the descriptor, too: closing alone would leave the
-        // lock held until it does.
+        // A forked child that has not called exec yet has the descriptor, too. Closing alone would leave the lock held
+        // until then.
         release()
         close(descriptor)
     }
 
-    /// Takes the lock, without waiting; nil if somebody else has it.
+    /// Takes the lock without waiting; nil if it is held.
     ///
-    /// - Parameter database: whoever may read this file may ask about the lock.
+    /// - Parameter database: a user who may read this file may also query the lock.
     static func tryAcquire(
         path: String, offset: Int64, beside database: String? = nil
     ) throws(JobStoreError) -> ByteLock? {
@@ -47,7 +47,7 @@ final class ByteLock: @unchecked Sendable {
         }
     }
 
-    /// As SQLite does with the files beside a database. It is no fault of the lock where that is not allowed.
+    /// As SQLite does for the files beside a database. The lock works also if this is not permitted.
     private static func adopt(modeOf database: String, by descriptor: Int32) {
         var (wanted, found) = (stat(), stat())
         guard stat(database, &wanted) == 0, fstat(descriptor, &found) == 0 else { return }
@@ -55,8 +55,8 @@ final class ByteLock: @unchecked Sendable {
         if found.st_mode & 0o777 != mode { _ = fchmod(descriptor, mode) }
     }
 
-    /// Whether somebody has the lock; nil where the user may not ask. Asks only, so that nobody who takes it at this moment
-    /// is disturbed.
+    /// Whether the lock is held; nil if the user may not query it. It only queries, so it does not disturb an attempt
+    /// to take the lock at the same time.
     static func isHeld(path: String, offset: Int64) throws(JobStoreError) -> Bool? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
@@ -70,12 +70,12 @@ final class ByteLock: @unchecked Sendable {
         return answer == 1
     }
 
-    /// Frees the lock. Harmless when it was freed before.
+    /// Releases the lock. It may be called more than once.
     func release() {
         _ = csqlite_unlock_byte(descriptor, offset)
     }
 
-    /// Replaces the lock file's content, for people who look into it.
+    /// Replaces the content of the lock file, which is meant for people.
     func write(_ text: String) {
         guard ftruncate(descriptor, 0) == 0 else { return }
         _ = text.withCString { pwrite(descriptor, $0, strlen($0), 0) }

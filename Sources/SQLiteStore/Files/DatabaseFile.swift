@@ -1,17 +1,17 @@
-// The database's place on disk: made private, canonical, and never on a network filesystem.
+// The database's place on disk: private, canonical, and never on a network filesystem.
 
 import CSQLiteShim
 import Glibc
 import StoreContract
 
-/// Where a database lies.
+/// The path of a database, checked.
 struct DatabaseFile {
-    /// Absolute and without symbolic links, so that everybody who means this database means the same lock files.
+    /// Absolute and without symbolic links, so that all users of this database use the same lock files.
     let path: String
     /// What a person should know about the place.
     let warnings: [String]
 
-    /// Finds a database that exists.
+    /// Finds an existing database.
     init(existing path: String) throws(JobStoreError) {
         guard let canonical = Self.realPath(path) else {
             throw errno == ENOENT || errno == ENOTDIR ? .notFound(path: path) : .system("open", path)
@@ -21,7 +21,7 @@ struct DatabaseFile {
         self.warnings = try Self.checkFilesystem(of: canonical)
     }
 
-    /// Finds a database, or makes an empty private file for it, with its folders.
+    /// Finds a database, or creates an empty private file and its folders.
     init(creating path: String) throws(JobStoreError) {
         if let canonical = Self.realPath(path) {
             try Self.checkIsNoFolder(canonical)
@@ -43,23 +43,23 @@ struct DatabaseFile {
         throw .notAJobStore(path: path, reason: "a folder")
     }
 
-    /// Names the first of the database's files that is there and that this user may not read.
+    /// Throws for the first of the existing database files that this user may not read.
     func checkReadable() throws(JobStoreError) {
         for file in [path, path + "-wal", path + "-shm"] where access(file, R_OK) != 0 && errno != ENOENT {
             throw .system("read", file)
         }
     }
 
-    /// Names the write-ahead log's index where it is missing and this user may not make it: whoever may write the database
-    /// makes it with any verb.
+    /// Throws if the index of the write-ahead log is missing and this user may not create it. Any command of a user who
+    /// may write the database creates it.
     func checkIndex() throws(JobStoreError) {
         let index = path + "-shm"
         guard access(index, F_OK) != 0, errno == ENOENT, access(Self.split(path).folder, W_OK) != 0 else { return }
         throw .system("create", index)
     }
 
-    /// An address at which SQLite opens the file alone, without looking for others beside it; nil where there is a
-    /// write-ahead log that belongs to it. Nobody who writes can do without one.
+    /// An address at which SQLite opens the file alone, without other files beside it; nil if a write-ahead log belongs
+    /// to it. A writer always needs the log.
     var addressWithoutLog: String? {
         guard access(path + "-wal", F_OK) != 0, errno == ENOENT else { return nil }
         let plain = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/-._".utf8)
@@ -90,8 +90,8 @@ struct DatabaseFile {
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .system("create the folder", path) }
     }
 
-    /// `O_EXCL`: a file that exists is never opened here, since closing it would drop the locks that SQLite holds on it
-    /// elsewhere in this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    /// `O_EXCL`: an existing file is never opened here, because closing it would release the locks that SQLite holds on
+    /// it elsewhere in this process (https://www.sqlite.org/howtocorrupt.html, 2.2).
     private static func createFile(_ path: String) throws(JobStoreError) {
         let descriptor = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
         if descriptor < 0 {
@@ -102,12 +102,12 @@ struct DatabaseFile {
         try syncFolder(of: path)
     }
 
-    /// Makes a file's content durable. Never for a database that is in use: closing it would drop SQLite's locks.
+    /// Makes the content of a file durable. Never for a database in use: closing it would release SQLite's locks.
     static func sync(_ path: String) throws(JobStoreError) {
         try sync(path, flags: O_RDONLY)
     }
 
-    /// Makes a file's name durable.
+    /// Makes the name of a file durable.
     static func syncFolder(of path: String) throws(JobStoreError) {
         try sync(split(path).folder, flags: O_RDONLY | O_DIRECTORY)
     }
@@ -119,7 +119,7 @@ struct DatabaseFile {
         guard fsync(descriptor) == 0 else { throw .system("sync", path) }
     }
 
-    /// The kind of filesystem that holds a file.
+    /// The kind of the filesystem on which a file is.
     static func filesystem(of path: String) throws(JobStoreError) -> FilesystemKind {
         let type = csqlite_filesystem_type(path)
         guard type >= 0 else { throw .system("examine the filesystem of", path) }
@@ -136,7 +136,7 @@ struct DatabaseFile {
     }
 }
 
-/// Whether SQLite's locks hold on a filesystem, by the magic numbers of statfs(2).
+/// Whether SQLite's locks work on a filesystem, by the magic numbers of statfs(2).
 enum FilesystemKind: Equatable, CustomStringConvertible {
     case local
     case network(String)

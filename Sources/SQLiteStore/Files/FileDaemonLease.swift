@@ -1,4 +1,5 @@
-// One daemon owns a database: a kernel lock on `<database>-daemon.lock`, whose text is the owner's pid for people.
+// One daemon owns a database: it holds a kernel lock on `<database>-daemon.lock`. The file contains the owner's pid for
+// people.
 
 import Glibc
 import Runtime
@@ -6,7 +7,7 @@ import StoreContract
 
 /// The lease of a SQLite store.
 ///
-/// Byte 0 of the lock file is the daemon's life, byte 1 the right to checkpoint (see `SQLiteJobStore.checkpoint`).
+/// Byte 0 of the lock file is the lease, byte 1 the right to checkpoint (see `SQLiteJobStore.checkpoint`).
 final class FileDaemonLease: DaemonLease {
     private let lock: ByteLock
 
@@ -28,7 +29,7 @@ final class FileDaemonLease: DaemonLease {
         return FileDaemonLease(lock: lock)
     }
 
-    /// Who holds the lease now.
+    /// Whether the lease is held now.
     static func presence(database: String) throws(JobStoreError) -> DaemonPresence {
         switch try ByteLock.isHeld(path: path(database: database), offset: lifeByte) {
         case true: .running(pid: writtenPID(database: database))
@@ -37,9 +38,10 @@ final class FileDaemonLease: DaemonLease {
         }
     }
 
-    /// What somebody is told who wants to be the daemon while another one is.
+    /// The error for a process that wants to be the daemon while another one is.
     static func refusal(database: String) -> JobStoreError {
-        // The owner wrote its number when it began, and nobody has written to the file since.
+        // The owner wrote its pid when it began, and the file has not been written since, so its change time is the
+        // start.
         var facts = stat()
         let isThere = stat(path(database: database), &facts) == 0
         let began = Int64(facts.st_mtim.tv_sec) * 1000 + Int64(facts.st_mtim.tv_nsec) / 1_000_000

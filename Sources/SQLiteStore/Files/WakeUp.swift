@@ -1,8 +1,9 @@
-// How a command-line process wakes the daemon: it touches the daemon's lock file, and the daemon watches that with inotify.
+// How a command-line process wakes the daemon: it touches the daemon's lock file, which the daemon watches with
+// inotify.
 //
-// The wake-up is sent after the commit, so the daemon then sees what was written. The daemon polls the database as well, so a
-// wake-up that is not sent or not received loses nothing. SQLite's own files are never opened for this, since closing them would
-// drop SQLite's locks. See docs/store.md.
+// The wake-up is sent after the commit, so the daemon then sees what was written. The daemon polls the database as
+// well, so a lost wake-up does no harm. SQLite's own files are never opened for this, since closing them would release
+// SQLite's locks. See docs/store.md.
 
 import Foundation
 import Glibc
@@ -16,23 +17,23 @@ private let utimeOmit = (1 << 30) - 2
 enum WakeUp {
     /// Sends the wake-up, if there is a daemon to receive it.
     static func send(database: String) {
-        // Without a daemon there may be no file, and without the right to touch it the daemon still looks by itself.
-        // The time of the last access alone, which inotify tells as an access: the time of the last change tells since when the
-        // daemon is there.
+        // Without a daemon the file may be missing. Without permission to touch it, the daemon still notices by
+        // polling. Only the access time is set, which inotify reports as an access; the modification time shows when
+        // the daemon started.
         let times = [timespec(tv_sec: 0, tv_nsec: utimeNow), timespec(tv_sec: 0, tv_nsec: utimeOmit)]
         utimensat(AT_FDCWD, FileDaemonLease.path(database: database), times, 0)
     }
 }
 
-/// Waits for wake-ups on a thread of its own, until `end` or the object's end.
+/// Waits for wake-ups on a thread of its own, until `end` or the end of the object.
 final class WakeUpListener: StoreWatch, @unchecked Sendable {
     private let notifications: Int32
-    /// A pipe: what is written into its second end stops the thread.
+    /// A pipe: writing to its second descriptor stops the thread.
     private let stop: [Int32]
     private let ended = DispatchSemaphore(value: 0)
     private var isOver = false
 
-    /// Waits for wake-ups of a database whose daemon this process is; nil where the system does not let it.
+    /// Waits for wake-ups of a database whose daemon is this process; nil if the system does not support it.
     init?(database: String, _ handler: @escaping @Sendable () -> Void) {
         let notifications = inotify_init1(Int32(IN_CLOEXEC | IN_NONBLOCK))
         guard notifications >= 0 else { return nil }

@@ -1,17 +1,17 @@
-// The counters on a batch's row: how they change with its jobs, and when a batch has ended.
+// The counters in a batch's row: how they change with its jobs, and when a batch has ended.
 
 import GRDB
 import Runtime
 import StoreContract
 
-/// What one transaction adds to the counters of a batch.
+/// The changes of one transaction to the counters of a batch.
 ///
-/// The number of ended jobs is also the source of `finish_seq`, so completion order needs no further counter.
+/// The number of ended jobs also gives the next `finish_seq`, so the order of completion needs no other counter.
 struct BatchTally {
     let batch: BatchID
     private let finishedBefore: Int64
     private(set) var ended: [JobState: Int64] = [:]
-    /// Jobs that can be claimed now, more or (below 0) fewer than before.
+    /// The change in the number of jobs that can be claimed now.
     var ready: Int64 = 0
     private var usage = TokenUsage()
     private var timedJobs: Int64 = 0
@@ -43,7 +43,7 @@ struct BatchTally {
         timings.totalMS += spent.totalMS
     }
 
-    /// Writes the counters, and ends the batch if that was its last job. Returns whether it was.
+    /// Writes the counters, and ends the batch if no unfinished job is left. Returns whether it ended.
     func write(_ db: Database, at now: Milliseconds) throws -> Bool {
         guard !ended.isEmpty || ready != 0 else { return false }
         try db.run(
@@ -64,8 +64,8 @@ struct BatchTally {
         return try Self.closeIfDone(batch, db, at: now)
     }
 
-    /// Ends a batch that has no unfinished job: `cancelled` if it was being cancelled, `expired` if a job has expired, else
-    /// `completed`.
+    /// Ends a batch without unfinished jobs: as `cancelled` if it was being cancelled, as `expired` if a job expired,
+    /// else as `completed`.
     static func closeIfDone(_ batch: BatchID, _ db: Database, at now: Milliseconds) throws -> Bool {
         try db.run(
             """
@@ -78,11 +78,11 @@ struct BatchTally {
     }
 }
 
-/// The tallies of one transaction that touches several batches.
+/// The tallies of one transaction that changes several batches.
 struct BatchTallies {
     private var tallies: [BatchID: BatchTally] = [:]
 
-    /// Changes the tally of a batch, beginning it where needed.
+    /// Changes the tally of a batch; reads its counters at the first change.
     mutating func update<T>(_ batch: BatchID, _ db: Database, _ change: (inout BatchTally) throws -> T) throws -> T {
         if tallies[batch] == nil {
             tallies[batch] = try BatchTally(batch, db)
@@ -90,7 +90,7 @@ struct BatchTallies {
         return try change(&tallies[batch]!)
     }
 
-    /// Writes them all; returns the batches that ended.
+    /// Writes all tallies; returns the batches that ended.
     func write(_ db: Database, at now: Milliseconds) throws -> [BatchID] {
         try tallies.values.sorted { $0.batch < $1.batch }.filter { try $0.write(db, at: now) }.map(\.batch)
     }

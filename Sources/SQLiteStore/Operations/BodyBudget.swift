@@ -1,21 +1,21 @@
-// Requests may have many megabytes each: so many are read or deleted at once as memory and the log are meant for them,
-// and always at least one.
+// A request may have many megabytes, so the number of requests that are read or deleted at once is limited by their
+// size, to bound memory and the log. It is always at least one.
 
 import GRDB
 import StoreContract
 
 extension Database {
-    /// Bytes of requests at a time, about.
+    /// The approximate number of bytes of requests at once.
     private static let budget: Int64 = 32 << 20
 
-    /// How many of up to `limit` jobs to take at once. `jobs` is a query of their ids, with a ? for each of `values` and
-    /// then one for the limit.
+    /// The number of jobs, at most `limit`, to process at once. `jobs` is a query for their ids, with a ? for each of
+    /// `values` and a last one for the limit.
     func withinBodyBudget(_ limit: Int, jobs: String, _ values: any SQLValue...) throws -> Int {
         let sizes = try rows("SELECT length(body) FROM job_bodies WHERE job_id IN (\(jobs))", all: values + [limit]) {
             $0.int64(0)
         }
         guard sizes.reduce(0, +) > Self.budget else { return limit }
-        // In whichever order they come: those of the greatest size fit at least.
+        // The order of the jobs is not known here, so all are taken to be as large as the largest.
         return max(1, Int(Self.budget / (sizes.max() ?? 1)))
     }
 }

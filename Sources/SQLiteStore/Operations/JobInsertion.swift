@@ -1,20 +1,21 @@
-// Storing jobs by the thousand: a statement opens a table and its indexes once, however many rows it inserts.
+// Inserts thousands of jobs fast: a statement opens a table and its indexes once for all of its rows.
 
 import GRDB
 import Runtime
 import StoreContract
 
 extension Database {
-    /// Statements that insert so many rows at once, each kind for jobs and for their bodies.
+    /// Statements that insert `rows` rows at once, one for jobs and one for their bodies.
     private static let insertions = [500, 25, 1].map { (rows: $0, jobs: insertJobs($0), bodies: insertBodies($0)) }
     private static let insertOneBody = insertBodies(1)
 
-    /// Inserts pending jobs with their requests. Those whose `custom_id` the batch has already are left out and returned.
+    /// Inserts pending jobs with their requests. Jobs whose `custom_id` the batch already has are not inserted; they
+    /// are returned.
     func insert(
         _ jobs: ArraySlice<NewJob>, into batch: BatchID, at created: Milliseconds
     ) throws -> [DuplicateCustomID] {
         var duplicates: [DuplicateCustomID] = []
-        // The transaction has the write lock, so nobody else takes these ids.
+        // This transaction has the write lock, so no other connection takes these ids.
         var id = try number("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'") + 1
         var rest = jobs
         for insertion in Self.insertions {
@@ -28,7 +29,7 @@ extension Database {
         return duplicates
     }
 
-    /// Inserts a group with statements that are made for its size.
+    /// Inserts a group with the statements for its size.
     private func insert(
         _ group: ArraySlice<NewJob>, _ insertJobs: String, _ insertBodies: String, from id: Int64, into batch: BatchID,
         at created: Milliseconds

@@ -1,25 +1,25 @@
-// Writing a batch: chunk by chunk, invisible to the daemon until one small transaction hands it over.
+// Writes a batch: in chunks, invisible to the daemon until one small transaction hands it over.
 
 import GRDB
 import Runtime
 import StoreContract
 
-/// A draft in a SQLite store. Its owner holds a kernel lock on the byte `batch id` of `<database>-enqueue.lock`; a draft
-/// whose byte is free has no owner.
+/// A draft in a SQLite store. Its owner holds a kernel lock on the byte `batch id` of `<database>-enqueue.lock`. If
+/// that byte is not locked, the draft has no owner.
 final class SQLiteBatchDraft: BatchDraft {
     let id: BatchID
     private let store: SQLiteJobStore
     private let batch: NewBatch
     private let created: Milliseconds
     private let ownership: ByteLock
-    /// Of the jobs so far.
+    /// The endpoints of the jobs so far.
     private var endpoints: Set<String> = []
     private var isOpen = true
 
     init(_ batch: NewBatch, in store: SQLiteJobStore, at now: Milliseconds) throws(JobStoreError) {
         let lockPath = Self.lockPath(database: store.path)
         try store.undoStatementsInMemory()
-        // The lock is taken before the row can be seen, so nobody ever sees a living draft without an owner.
+        // The lock is taken before the row is visible, so a draft never looks abandoned while its writer lives.
         (id, ownership) = try store.write(in: "beginBatch") { db in
             try db.run(
                 """
@@ -43,7 +43,7 @@ final class SQLiteBatchDraft: BatchDraft {
 
     static func lockPath(database: String) -> String { database + "-enqueue.lock" }
 
-    /// Chunks are not synced one by one: the commit, which is, comes after them in the write-ahead log.
+    /// Chunks are not synced one by one. The commit is synced, and it comes after them in the write-ahead log.
     func append(_ jobs: [NewJob], rejected: [RejectedLine]) throws(JobStoreError) -> [DuplicateCustomID] {
         try checkOpen()
         var duplicates: [DuplicateCustomID] = []
@@ -93,7 +93,7 @@ final class SQLiteBatchDraft: BatchDraft {
         guard isOpen else { throw .draftClosed(id) }
     }
 
-    /// Cuts jobs into groups that one short transaction can write.
+    /// Divides jobs into chunks, each for one short transaction.
     private func chunks(of jobs: [NewJob]) -> [ArraySlice<NewJob>] {
         var chunks: [ArraySlice<NewJob>] = []
         var start = 0
@@ -138,7 +138,7 @@ final class SQLiteBatchDraft: BatchDraft {
 }
 
 extension Database {
-    /// Writes why a job failed.
+    /// Stores the error of a failed job.
     func insertError(_ error: JobError, of job: JobID) throws {
         try run(
             """

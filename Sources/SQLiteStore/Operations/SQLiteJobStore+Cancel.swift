@@ -1,13 +1,13 @@
-// Cancelling a batch, in short transactions, so that the daemon's commits for other batches do not wait.
+// Cancels a batch in short transactions, so that the daemon's commits for other batches do not wait.
 
 import GRDB
 public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// One transaction stops the batch and withdraws its claims; the waiting jobs follow in chunks.
+    /// One transaction stops the batch and withdraws its claims. The pending jobs follow in chunks.
     public func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
-        // The first transaction withdraws every claim and stops new ones: no result can appear from here on.
+        // The first transaction withdraws every claim and prevents new ones: no result can be stored after it.
         var report = try write { db in
             try db.checkOpen(batch)
             let kept = try BatchTally(batch, db).nextSequence - 1
@@ -30,7 +30,7 @@ extension SQLiteJobStore {
         return report
     }
 
-    /// Finds batches left `cancelling`, and marks their waiting jobs in chunks.
+    /// Finds batches that are still `cancelling`, and marks their pending jobs in chunks.
     public func completeCancellations(at now: Milliseconds) throws(JobStoreError) -> [BatchID] {
         let unfinished = try read { try $0.batchIDs(.cancelling) }
         for batch in unfinished {
@@ -39,7 +39,7 @@ extension SQLiteJobStore {
         return unfinished
     }
 
-    /// Marks the waiting jobs of a batch that is `cancelling`; the last transaction ends the batch.
+    /// Marks the pending jobs of a `cancelling` batch; the last transaction ends the batch.
     private func cancelPending(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> Int64 {
         var sum: Int64 = 0
         while true {
@@ -54,8 +54,8 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    /// Some jobs of a batch in a state, in the order of the state's index, so that the next ones are found without looking
-    /// at all of them; a test looks at its plan.
+    /// Selects jobs of a batch in a state, in the order of the state's index, so that a query does not scan all of
+    /// them. A test checks its plan.
     static func unfinishedSQL(_ state: JobState) -> String {
         """
         SELECT id FROM jobs INDEXED BY jobs_\(state.rawValue)
@@ -64,8 +64,8 @@ extension Database {
         """
     }
 
-    /// Ends up to `limit` jobs (-1: all) of a batch without a result, as `end` says, that are in one unfinished state.
-    /// Pending ones that wait for their time are left out.
+    /// Ends up to `limit` jobs (-1: all) of a batch in one unfinished state, without results, as state `end`. Pending
+    /// jobs in backoff are left out.
     func endJobs(
         of batch: BatchID, in state: JobState, as end: JobState, limit: Int, at now: Milliseconds
     ) throws -> Int64 {

@@ -1,11 +1,11 @@
-// Handing jobs to the daemon, and taking them back.
+// Claims jobs for the daemon, and releases them.
 
 import GRDB
 public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// The first row of a partial index, whatever the number of batches and jobs.
+    /// Reads the first row of a partial index, for any number of batches and jobs.
     public func claimableBatch(
         among: Set<BatchID>?, fitting model: String?
     ) throws(JobStoreError) -> ClaimableBatch? {
@@ -13,8 +13,8 @@ extension SQLiteJobStore {
         return try read { try $0.claimableBatch(among: among, fitting: model) }
     }
 
-    /// One transaction; it costs a walk over a partial index, however many jobs have ended. A power cut may undo it: the jobs
-    /// then wait again, as they do after any death of the daemon.
+    /// One transaction that walks along a partial index, so its cost does not grow with the number of ended jobs. A
+    /// power cut may undo it: the jobs are pending then, as after any death of the daemon.
     public func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> [ClaimedJob] {
@@ -26,14 +26,14 @@ extension SQLiteJobStore {
         }
     }
 
-    /// One transaction for all.
+    /// One transaction for all tickets.
     public func release(
         _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
     ) throws(JobStoreError) -> ReleaseReport {
         try write { try $0.release(tickets, incarnation: incarnation, because: reason, at: now) }
     }
 
-    /// One look at each job, by its key.
+    /// Looks up each job by its key.
     public func revoked(
         among tickets: [ClaimTicket], incarnation: Incarnation
     ) throws(JobStoreError) -> [ClaimTicket] {
@@ -50,11 +50,11 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    /// What makes a batch claimable, as its index spells it.
+    /// The condition that makes a batch claimable, exactly as in its index.
     static let claimableCondition =
         "status = 'in_progress' AND paused_ms IS NULL AND not_before_ms IS NULL AND ready > 0"
 
-    /// The statement that finds the batch whose turn it is; `condition` narrows it down. A test looks at its plan.
+    /// The statement that finds the batch whose turn it is, restricted by `condition`. A test checks its plan.
     static func claimableSQL(_ condition: String) -> String {
         """
         SELECT id, model, priority, urgent FROM batches INDEXED BY batches_claimable
@@ -80,8 +80,8 @@ extension Database {
             rank: ClaimableBatch.Rank(priority: row.priority(2), isUrgent: row.int64(3) == 1))
     }
 
-    /// Whether jobs of a batch may be claimed. Asked in the claim's transaction, so that after a pause has been
-    /// acknowledged, or a deadline has come, nothing is claimed.
+    /// Whether jobs of a batch may be claimed. It is checked in the claim's transaction, so no job is claimed after a
+    /// pause was acknowledged or a deadline has come.
     fileprivate func isClaimable(_ batch: BatchID, at now: Milliseconds) throws -> Bool {
         try number(
             """
@@ -91,7 +91,7 @@ extension Database {
             """, batch, now) == 1
     }
 
-    /// Where the turns of a priority's batches stand: whoever joins them begins there.
+    /// The turn at which a batch joins the others of its priority: the lowest of theirs.
     func nextTurn(_ priority: BatchPriority) throws -> Int64 {
         try number(
             """
@@ -100,13 +100,13 @@ extension Database {
             """, priority)
     }
 
-    /// The jobs of one batch whose turn it is.
+    /// The next jobs of one batch.
     static let claimedJobsSQL = """
         SELECT id FROM jobs INDEXED BY jobs_pending
         WHERE batch_id = ? AND state = 'pending' AND not_before_ms IS NULL ORDER BY claim_rank, id LIMIT ?
         """
 
-    /// The statement that claims jobs of one batch; a test looks at its plan.
+    /// The statement that claims jobs of one batch. A test checks its plan.
     static let claimSQL = """
         UPDATE jobs SET state = 'running', attempt = attempt + 1, incarnation = ?, claimed_ms = ?
         WHERE id IN (\(claimedJobsSQL))
@@ -129,12 +129,13 @@ extension Database {
             UPDATE batches SET ready = ready - ?1, turn = turn + iif(urgent, 0, ?1), started_ms = coalesce(started_ms, ?2)
             WHERE id = ?3
             """, heads.count, now, batch)
-        // RETURNING promises no order.
+        // RETURNING guarantees no order.
         heads.sort { ($0.rank, $0.job.ticket.job) < ($1.rank, $1.job.ticket.job) }
         return try heads.map { try withBody($0.job) }
     }
 
-    /// A job whose body was deleted by hand stays without one: it will fail alone, instead of stopping the queue.
+    /// If a job's body was deleted by hand, it is claimed without one. Then it fails alone, instead of stopping the
+    /// queue.
     private func withBody(_ job: ClaimedJob) throws -> ClaimedJob {
         try row("SELECT endpoint, body FROM job_bodies WHERE job_id = ?", job.ticket.job) {
             ClaimedJob(
@@ -143,7 +144,7 @@ extension Database {
         } ?? job
     }
 
-    /// Puts running jobs back, or fails those to which the same has happened too often.
+    /// Makes running jobs pending again, or fails those that reached a limit.
     func release(
         _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
     ) throws -> ReleaseReport {

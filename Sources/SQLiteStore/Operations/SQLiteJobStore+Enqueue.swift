@@ -1,16 +1,16 @@
-// Drafts: begun, swept when their owner died, and made from the failed jobs of an earlier batch.
+// Drafts: how they begin, how abandoned ones are deleted, and retries of earlier batches.
 
 import GRDB
 public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// The draft is owned through a kernel lock on `<database>-enqueue.lock`.
+    /// A kernel lock on `<database>-enqueue.lock` marks the owner of the draft.
     public func beginBatch(_ batch: NewBatch, at now: Milliseconds) throws(JobStoreError) -> any BatchDraft {
         try SQLiteBatchDraft(batch, in: self, at: now)
     }
 
-    /// A draft is an orphan if its kernel lock is free: certain, and at once.
+    /// A draft is an orphan if its kernel lock is free. That is certain, without any timeout.
     public func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID] {
         let lockPath = SQLiteBatchDraft.lockPath(database: path)
         var swept: [BatchID] = []
@@ -25,7 +25,7 @@ extension SQLiteJobStore {
         return swept
     }
 
-    /// Copies through a draft, page by page; memory stays flat.
+    /// Copies through a draft, page by page, so its use of memory is bounded.
     public func retry(
         _ batch: BatchID, states: Set<JobState>, at now: Milliseconds
     ) throws(JobStoreError) -> BatchID {
@@ -39,7 +39,8 @@ extension SQLiteJobStore {
             var line: Int64 = 0
             while true {
                 let page = try read { db in
-                    // Seen with every page: it may be pruned meanwhile, and a copy of half of it must not come of that.
+                    // Checked for every page: if the batch is pruned meanwhile, the copy must not be committed with
+                    // half of its jobs.
                     guard try db.batchStatus(batch)?.isTerminal == true else {
                         throw JobStoreError.batchNotFound(batch)
                     }
@@ -51,13 +52,13 @@ extension SQLiteJobStore {
             }
             return try draft.commit(at: now)
         } catch {
-            // A draft that cannot be deleted now is without an owner soon, and swept.
+            // If the draft cannot be deleted now, it loses its owner soon and is swept later.
             try? draft.discard()
             throw error == .emptyBatch ? .nothingToRetry(batch) : error
         }
     }
 
-    /// Deletes a draft in short transactions, its own row last. The caller holds its lock.
+    /// Deletes a draft in short transactions, its batch row last. The caller holds its lock.
     func deleteDraft(_ draft: BatchID) throws(JobStoreError) {
         var deleted = 1
         while deleted > 0 {
@@ -77,7 +78,7 @@ extension Database {
         try row("SELECT status FROM batches WHERE id = ?", batch) { try $0.word(0) }
     }
 
-    /// Batches in a status that few ever have: `validating` or `cancelling`.
+    /// The batches with a rare status: `validating` or `cancelling`.
     func batchIDs(_ status: BatchStatus) throws -> [BatchID] {
         try rows(
             """
@@ -107,7 +108,7 @@ extension Database {
     }
 }
 
-/// A condition on `j.state`. A single state is spelt `=`, since only that lets SQLite use the partial indexes.
+/// A condition on `j.state`. A single state is written with `=`, because only then can SQLite use the partial indexes.
 func stateCondition(_ states: Set<JobState>) -> String {
     if let only = states.first, states.count == 1 {
         return "j.state = '\(only.rawValue)'"

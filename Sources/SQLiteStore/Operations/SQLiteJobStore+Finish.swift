@@ -1,4 +1,4 @@
-// The end of attempts: state, result and counters of a whole group in one transaction.
+// Stores the ends of attempts: states, results and counters of a group in one transaction.
 
 import GRDB
 public import Runtime
@@ -35,7 +35,7 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    /// Ends a job, if it is still this attempt's. Returns whether it was.
+    /// Ends a job if this attempt still has it. Returns whether it did.
     fileprivate func end(
         _ completion: JobCompletion, incarnation: Incarnation, sequence: Int64, at now: Milliseconds
     ) throws -> Bool {

@@ -1,27 +1,27 @@
-// The daemon's lives: who owns the queue, and what the dead left running.
+// The incarnations of the daemon: the lease, and the jobs that dead ones left running.
 
 import GRDB
 public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// A kernel lock on `<database>-daemon.lock`; it ends with the process, whatever ends that.
+    /// A kernel lock on `<database>-daemon.lock`. It ends with the process, however that ends.
     public func acquireLease() throws(JobStoreError) -> any DaemonLease {
         guard writer != nil else { throw .readOnly(path: path) }
         return try FileDaemonLease.acquire(database: path)
     }
 
-    /// Whether a daemon owns the database now. Asks the kernel, so it is never out of date.
+    /// Asks the kernel, so the answer is never out of date.
     public func daemonPresence() throws(JobStoreError) -> DaemonPresence {
         try FileDaemonLease.presence(database: path)
     }
 
-    /// inotify on the daemon's lock file.
+    /// Uses inotify on the daemon's lock file.
     public func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)? {
         WakeUpListener(database: path, handler)
     }
 
-    /// One transaction: the new row, and every job that is still running.
+    /// One transaction: the new row, and all jobs that are still running.
     public func openIncarnation(
         _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
     ) throws(JobStoreError) -> OpenedIncarnation {
@@ -33,7 +33,7 @@ extension SQLiteJobStore {
                 """, daemon.pid, daemon.host, daemon.version, daemon.model, daemon.device, now)
             let incarnation = Incarnation(rawValue: db.lastInsertedRowID)
             try db.run("DELETE FROM progress")
-            // The lease proves that whoever claimed these is gone.
+            // This process holds the lease, so the daemons that claimed these jobs are dead.
             var orphans = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
             for (owner, tickets) in try db.runningTickets() {
                 let reason = try db.predecessorDied(owner) ? ReleaseReason.crash(maxCrashes: maxCrashes) : .stopping
@@ -56,14 +56,14 @@ extension SQLiteJobStore {
         }
     }
 
-    /// Reads rows by their key, from the last.
+    /// Reads rows by their key, the last first.
     public func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary] {
         try read { try $0.incarnations(limit: limit) }
     }
 }
 
 extension Database {
-    /// All running jobs by who runs them. They are few: the daemon's jobs in flight.
+    /// All running jobs by incarnation. There are few: only jobs in flight.
     fileprivate func runningTickets() throws -> [Incarnation: [ClaimTicket]] {
         let running = try rows(
             """
@@ -77,7 +77,7 @@ extension Database {
         return Dictionary(grouping: running, by: \.owner).mapValues { $0.map(\.ticket) }
     }
 
-    /// Whether the life before this one ended without good order, too.
+    /// Whether the incarnation before this one died as well.
     fileprivate func predecessorDied(_ incarnation: Incarnation) throws -> Bool {
         let sql = "SELECT count(*) FROM incarnations WHERE id = ? AND stopped_ms IS NULL"
         return try number(sql, Incarnation(rawValue: incarnation.rawValue - 1)) > 0

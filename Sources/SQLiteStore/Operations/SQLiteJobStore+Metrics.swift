@@ -1,11 +1,11 @@
-// Metrics rows: written by the daemon in intervals, read one by one or added up.
+// Metrics rows: the daemon writes one per interval; they are read one by one or summed.
 
 import GRDB
 import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// One row.
+    /// Inserts one row.
     public func record(_ interval: MetricsInterval) throws(JobStoreError) {
         _ = try write { db in
             try db.run(
@@ -32,7 +32,7 @@ extension SQLiteJobStore {
         }
     }
 
-    /// Adds up in the database.
+    /// The database computes the sums.
     public func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary {
         try read { db in
             let (condition, values) = scope.condition
@@ -57,7 +57,7 @@ extension SQLiteJobStore {
                     kvBlocksTotal: row.int64(10), jobsSucceeded: row.int64(11),
                     jobsFailed: row.int64(12))
             }
-            // A query with aggregates alone always has its one row.
+            // A query of aggregates always returns exactly one row.
             return summary!
         }
     }

@@ -1,11 +1,11 @@
-// Models that cannot be used: what is counted against their batches, and when that is over.
+// Models that cannot be used: the failures counted for their batches, and their reset.
 
 import GRDB
 public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// One row, and one for each batch that waits for the same model.
+    /// Updates one row, and one for each claimable batch that asks for the same model.
     public func postpone(
         _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
     ) throws(JobStoreError) -> Int {
@@ -27,14 +27,14 @@ extension SQLiteJobStore {
         }
     }
 
-    /// One row. A power cut may undo it, which then ended that life, too.
+    /// Updates one row. A power cut may undo it, but then it also ended that incarnation.
     public func noteLoading(for batch: BatchID?, incarnation: Incarnation) throws(JobStoreError) {
         _ = try write(isSynced: false) { db in
             try db.run("UPDATE incarnations SET loading = ? WHERE id = ?", batch, incarnation)
         }
     }
 
-    /// Two rows by their keys.
+    /// Reads two rows by their keys.
     public func loadingThatKilled(before incarnation: Incarnation) throws(JobStoreError) -> BatchID? {
         try read { db in
             try db.row(
@@ -51,12 +51,12 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    /// The statement that ends the trouble of a batch's model; a test looks at its plan.
+    /// The statement that resets the failures of a batch's model. A test checks its plan.
     static let forgetModelTroubleSQL = """
         UPDATE batches INDEXED BY batches_in_trouble SET model_errors = 0, model_error = NULL
         WHERE status = 'in_progress' AND model_errors > 0 AND model IS (SELECT model FROM batches WHERE id = ?)
         """
 
-    /// A job of the batch has run: its model can be used.
+    /// Called when a job of the batch has run, which proves that the model can be used.
     func forgetModelTrouble(_ batch: BatchID) throws { _ = try run(Self.forgetModelTroubleSQL, batch) }
 }

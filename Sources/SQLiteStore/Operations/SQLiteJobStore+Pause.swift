@@ -1,11 +1,11 @@
-// Keeping jobs from being claimed by wish.
+// Pauses: keep jobs from being claimed on a user's request.
 
 import GRDB
 public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// One row; a claim looks at it in its own transaction.
+    /// Updates one row, which each claim reads in its own transaction.
     public func pause(_ batch: BatchID?, at now: Milliseconds) throws(JobStoreError) {
         try write { db in
             guard let batch else {
@@ -18,7 +18,7 @@ extension SQLiteJobStore {
         WakeUp.send(database: path)
     }
 
-    /// One row.
+    /// Updates one row.
     public func resume(_ batch: BatchID?) throws(JobStoreError) {
         try write { db in
             guard let batch else {
@@ -37,7 +37,7 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    /// Throws unless the batch is there and has jobs that wait or run.
+    /// Throws unless the batch exists and has not ended.
     func checkOpen(_ batch: BatchID) throws {
         guard let status = try batchStatus(batch) else { throw JobStoreError.batchNotFound(batch) }
         guard status != .validating else { throw JobStoreError.batchIsDraft(batch) }

@@ -1,15 +1,15 @@
-// How far jobs in flight are: rows that the daemon writes again and again, and that need not outlive it.
+// The progress of jobs in flight: rows that the daemon rewrites often and that end with it.
 
 import GRDB
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// One transaction that no power cut has to survive, so the disk is not waited for.
+    /// One transaction without a sync: it need not survive a power cut.
     public func record(_ progress: [BatchProgress], incarnation: Incarnation) throws(JobStoreError) {
         try write(in: "recordProgress", isSynced: false) { db in
             try db.run("DELETE FROM progress")
             for batch in progress {
-                // The tokens of jobs that end between this and the next time must not be counted twice.
+                // Otherwise the tokens of jobs that end before the next report would be counted twice.
                 try db.run(
                     """
                     INSERT INTO progress (

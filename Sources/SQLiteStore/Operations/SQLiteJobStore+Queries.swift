@@ -1,4 +1,4 @@
-// Questions about batches and the whole system. None of them counts the jobs of a batch: the counters are on its row.
+// Queries about batches and the whole system. They do not count the jobs of a batch: its row has the counters.
 
 import GRDB
 import Runtime
@@ -13,12 +13,12 @@ extension SQLiteJobStore {
         return summary
     }
 
-    /// One look into an index.
+    /// One index lookup.
     public func batch(named name: String) throws(JobStoreError) -> BatchID? {
         try read { try $0.batch(named: name) }
     }
 
-    /// Walks over the batch's failed jobs.
+    /// Scans the batch's failed jobs.
     public func failures(of batch: BatchID) throws(JobStoreError) -> [FailureGroup] {
         try read { db in
             try db.rows(
@@ -40,7 +40,7 @@ extension SQLiteJobStore {
         }
     }
 
-    /// Walks over the jobs of all batches that wait for their time; they are few.
+    /// Scans the jobs of all batches that wait for a retry; there are few.
     public func anotherAttempt(of batch: BatchID) throws(JobStoreError) -> AnotherAttempt? {
         try read { db in
             try db.row(
@@ -52,7 +52,7 @@ extension SQLiteJobStore {
         }
     }
 
-    /// Reads rows of counters by their key, from the last.
+    /// Reads rows of counters by their key, the last first.
     public func batches(
         before: BatchID?, limit: Int, includingDrafts: Bool
     ) throws(JobStoreError) -> [BatchSummary] {
@@ -65,7 +65,7 @@ extension SQLiteJobStore {
         }
     }
 
-    /// Two looks into the index of completions.
+    /// Two index lookups.
     public func recentCompletions(
         of batch: BatchID, limit: Int
     ) throws(JobStoreError) -> RecentCompletions? {
@@ -87,7 +87,7 @@ extension SQLiteJobStore {
         }
     }
 
-    /// Looks at open batches and jobs in flight only.
+    /// Reads only open batches and jobs in flight.
     public func systemStatus() throws(JobStoreError) -> SystemStatus {
         let daemon = try daemonPresence()
         return try read { db in

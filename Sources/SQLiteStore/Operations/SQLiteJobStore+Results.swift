@@ -1,10 +1,10 @@
-// One page of results, read behind a place in an index; nothing stays open between pages.
+// One page of results after a place in an index. No transaction stays open between pages.
 
 import GRDB
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// One short read transaction, along an index.
+    /// One short read transaction along an index.
     public func results(
         _ query: ResultQuery, after position: Int64, limit: Int
     ) throws(JobStoreError) -> [JobResult] {
@@ -17,14 +17,14 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    /// The statement for a page; a test looks at its plan.
+    /// The statement for a page. A test checks its plan.
     static func resultsSQL(_ query: ResultQuery) -> String {
         let place =
             switch query.order {
             case .input: "j.line"
             case .completion: "j.finish_seq"
             }
-        // Every state of the kind needs no filter beyond what the order implies.
+        // If all states of the kind are wanted, no filter beyond the order's condition is needed.
         let condition =
             switch query.order {
             case .completion where query.states.isSuperset(of: JobState.terminal): "j.finish_seq IS NOT NULL"

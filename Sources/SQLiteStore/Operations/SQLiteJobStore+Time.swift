@@ -1,11 +1,11 @@
-// What the passing of time does to the queue: deadlines, and things that were put off.
+// What changes in the queue as time passes: deadlines, and postponed jobs and batches.
 
 import GRDB
 public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// Four looks into partial indexes where nothing is due; else short transactions.
+    /// Four lookups in partial indexes if nothing is due; else short transactions.
     public func advanceTime(to now: Milliseconds) throws(JobStoreError) -> TimeAdvance {
         var passed = TimeAdvance()
         while true {
@@ -24,7 +24,7 @@ extension SQLiteJobStore {
         }
     }
 
-    /// Walks over what was put off, which is little.
+    /// Scans what is postponed, which is little.
     public func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds? {
         try read { db in
             let isPaused = try db.number("SELECT count(*) FROM queue WHERE paused_ms IS NOT NULL") > 0
@@ -43,7 +43,7 @@ extension SQLiteJobStore {
 }
 
 extension Database {
-    /// When time changes something; a test looks at its plan.
+    /// The time of the next change. A test checks the statement's plan.
     static let nextChangeSQL = """
         SELECT min(due) FROM (
             SELECT (SELECT min(not_before_ms) FROM jobs INDEXED BY jobs_delayed
@@ -89,7 +89,7 @@ extension Database {
         }
     }
 
-    /// Lets a batch take part again, as `change` says, from where the turns of the others stand.
+    /// Makes a batch take part in the fair share again, with the turn of the others, and applies `change` to its row.
     func join(_ batch: BatchID, _ priority: BatchPriority, _ change: String) throws {
         let turn = try nextTurn(priority)
         try run("UPDATE batches SET turn = iif(urgent, turn, ?), \(change) WHERE id = ?", turn, batch)
@@ -114,7 +114,7 @@ extension Database {
         ) { $0.id(0, as: BatchID.self) }
         guard let batch = due else { return (0, []) }
         let expired = try endJobs(of: batch, in: .pending, as: .expired, limit: limit, at: now)
-        // Fewer than were asked for: these were the last.
+        // Fewer than the limit: these were the last.
         try run(
             "UPDATE batches SET ready = iif(?1 < ?2, 0, ready - ?1) WHERE id = ?3", expired, limit, batch)
         return (expired, try batchStatus(batch) == .expired ? [batch] : [])
@@ -122,7 +122,7 @@ extension Database {
 }
 
 extension NewBatch {
-    /// From when on it goes before the others of its priority: half of its time is over then.
+    /// The time from which it goes before the others of its priority: half of the time to its deadline has passed then.
     func urgent(from now: Milliseconds) -> Milliseconds? {
         deadline.map { now + max(0, ($0 - now) / 2) }
     }

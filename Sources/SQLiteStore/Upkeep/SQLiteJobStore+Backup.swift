@@ -1,4 +1,4 @@
-// A copy of the whole database in a file of its own, and giving back the room of deleted rows.
+// Backup of the whole database to a new file, and vacuum.
 
 import Failpoints
 import GRDB
@@ -6,14 +6,14 @@ import Glibc
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// Writes a copy, as the database is at this moment, while others go on reading and writing.
+    /// Writes a copy of the database as it is at this moment. Others may read and write meanwhile.
     ///
-    /// The file gets its name when it is complete, checked and durable. It is compact and has no write-ahead log; put in
-    /// the database's place, it works as that did.
-    /// - Throws: `.system` if `target` exists or cannot be made, `.diskFull` naming `target`.
+    /// The file gets its name when it is complete, checked and durable. It is compact and has no write-ahead log. It
+    /// can replace the database.
+    /// - Throws: `.system` if `target` exists or cannot be created, `.diskFull` naming `target`.
     public func backup(to target: String) throws(JobStoreError) {
         guard access(target, F_OK) != 0 else { throw .system("create", target, errno: EEXIST) }
-        // VACUUM INTO takes an empty file as it is, with its permissions.
+        // VACUUM INTO uses an existing empty file and keeps its permissions.
         let temporary = "\(target).\(getpid()).part"
         let descriptor = open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .system("create", temporary) }
@@ -34,12 +34,12 @@ extension SQLiteJobStore {
         try Self.verifyCopy(temporary)
         try DatabaseFile.sync(temporary)
         failpoint("backup.synced")
-        // Unlike a rename, a link replaces nothing that somebody has put there meanwhile.
+        // Unlike a rename, a link does not replace a file that was created there meanwhile.
         guard link(temporary, target) == 0 else { throw .system("create", target) }
         try DatabaseFile.syncFolder(of: target)
     }
 
-    /// A backup that cannot be read is worse than none.
+    /// Reads the copy: a backup that cannot be read is worse than none.
     private static func verifyCopy(_ copy: String) throws(JobStoreError) {
         let verdict: String?
         do {
@@ -55,7 +55,8 @@ extension SQLiteJobStore {
         guard verdict == "ok" else { throw .corrupt(path: copy, reason: verdict ?? "no verdict") }
     }
 
-    /// Rewrites the database without its free pages. Needs the queue for itself, and room for two more copies meanwhile.
+    /// Rewrites the database without its free pages. It needs the lease of the queue, and disk space for two more
+    /// copies.
     /// - Throws: `.daemonRunning`.
     public func vacuum() throws(JobStoreError) -> VacuumReport {
         guard let writer else { throw .readOnly(path: path) }
@@ -75,7 +76,7 @@ extension SQLiteJobStore {
         }
         failpoint("vacuum.rewritten")
         try checkpoint()
-        // The log has the size of the database now. The next commit starts it anew, and cuts it.
+        // The log is as large as the database now. The next commit restarts and truncates it.
         _ = try write { try $0.run("PRAGMA user_version = \(Schema.latest)") }
         return VacuumReport(bytesBefore: before, bytesAfter: try databaseBytes())
     }

@@ -1,4 +1,4 @@
-// Looking at a whole database: what SQLite says of the file, and whether the rows say the same as the counters.
+// Checks a whole database: SQLite's check of the file, and whether the counters agree with the rows.
 
 import GRDB
 import GRDBSQLite
@@ -6,9 +6,9 @@ import Glibc
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// Reads the whole database: minutes for one of many gigabytes. Others may go on writing meanwhile.
+    /// Reads the whole database, which takes minutes for many gigabytes. Others may write meanwhile.
     ///
-    /// - Throws: what keeps it from looking at all. A damaged file is told in the report.
+    /// - Throws: errors that prevent the check. A damaged file is reported in the result.
     public func check() throws(JobStoreError) -> StoreCheck {
         var check = StoreCheck()
         check.libraryVersion = try libraryVersion()
@@ -31,10 +31,10 @@ extension SQLiteJobStore {
         return check
     }
 
-    /// All versions up to 3.51.2; see `SQLiteJobStore+Checkpoint.swift`.
+    /// True for all versions up to 3.51.2; see `SQLiteJobStore+Checkpoint.swift`.
     static var libraryNeedsCheckpointGuard: Bool { sqlite3_libversion_number() < 3_051_003 }
 
-    /// Files that others may read, though prompts and outputs are in them.
+    /// Remarks about files that other users may read, though they contain prompts and outputs.
     private static func openToOthers(_ path: String) throws(JobStoreError) -> [String] {
         var problems: [String] = []
         for file in [path, path + "-wal", path + "-shm"] {
@@ -70,7 +70,7 @@ extension Database {
         check.databaseBytes = try number("PRAGMA page_count") * pageBytes
         check.freeBytes = try number("PRAGMA freelist_count") * pageBytes
         check.problems += try rows("PRAGMA integrity_check(20)") { $0.text(0) }.filter { $0 != "ok" }
-        // Rows of a damaged file prove nothing.
+        // The rows of a damaged file are not evidence.
         guard check.problems.isEmpty else { return }
         check.problems += try rows("PRAGMA foreign_key_check") {
             "row \($0.int64(1)) of \($0.text(0)) belongs to a row of \($0.text(2)) that is not there"
@@ -80,7 +80,8 @@ extension Database {
         check.problems += try wrongCounters() + wrongResults()
     }
 
-    /// Batches whose counters are not what their jobs add up to. A draft's change with every chunk, so they are left out.
+    /// Batches whose counters differ from the sums over their jobs. Drafts change with every chunk, so they are left
+    /// out.
     private func wrongCounters() throws -> [String] {
         try rows(
             """
@@ -110,7 +111,8 @@ extension Database {
         ) { "\($0.id(0, as: BatchID.self)): its counters are not what its jobs add up to" }
     }
 
-    /// Jobs whose result is missing, of the wrong kind or one too many. (Two of a job cannot be: it is their key.)
+    /// Jobs whose result is missing, of the wrong kind, or present though the job has not ended. (A job cannot have
+    /// two: it is the key.)
     private func wrongResults() throws -> [String] {
         let results = try rows(
             """

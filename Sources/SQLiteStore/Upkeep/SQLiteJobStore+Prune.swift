@@ -1,12 +1,12 @@
-// Retention: batches that ended long ago are deleted, whole. Nothing that has not ended is ever touched.
+// Retention: deletes whole batches that ended long ago. Batches that have not ended are never changed.
 
 import GRDB
 public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// A batch becomes a draft without an owner in one transaction, and is deleted as such, in short ones: whoever looks
-    /// sees all of it or nothing, and after a crash `sweepOrphanedDrafts` carries on.
+    /// One transaction makes a batch an orphaned draft; short ones then delete it as such. So readers see all of the
+    /// batch or nothing, and after a crash `sweepOrphanedDrafts` completes the deletion.
     public func prune(finishedBefore limit: Milliseconds) throws(JobStoreError) -> PruneReport {
         var report = PruneReport()
         for batch in try prunable(finishedBefore: limit) {
@@ -24,7 +24,7 @@ extension SQLiteJobStore {
         return report
     }
 
-    /// What `prune` would delete, the oldest first.
+    /// The batches that `prune` would delete, the oldest first.
     public func prunable(finishedBefore limit: Milliseconds) throws(JobStoreError) -> [BatchSummary] {
         let ids = try read { db in
             try db.rows(
@@ -39,7 +39,8 @@ extension SQLiteJobStore {
         return batches
     }
 
-    /// Makes a draft of a batch, if it still is one to be pruned; its name is free then, and its retries forget it.
+    /// Makes an ended batch a draft, if it still is due for deletion. Its name becomes free, and retries of it no
+    /// longer refer to it.
     private func withdraw(_ batch: BatchID, finishedBefore limit: Milliseconds) throws(JobStoreError) -> Bool {
         try write(in: "prune") { db in
             let isWithdrawn = try db.run(

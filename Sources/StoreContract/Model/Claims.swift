@@ -1,4 +1,4 @@
-// Jobs handed to the daemon, and jobs taken back from it.
+// Claims and releases: how the daemon gets jobs and returns them.
 
 public import Runtime
 
@@ -6,31 +6,32 @@ public import Runtime
 public struct ClaimableBatch: Hashable, Sendable {
     /// The batch.
     public let id: BatchID
-    /// The model that its jobs ask for; nil if any will do.
+    /// The model that its jobs ask for; nil if they ask for none.
     public let model: String?
-    /// What it has before other batches: priority, then a deadline that is near.
+    /// Its rank among batches.
     public let rank: Rank
 
-    /// What counts before the fair share. Within a rank, batches take turns; urgent ones go by their deadlines.
+    /// What is compared before the fair share: the priority, then whether the deadline is near. Batches of equal rank
+    /// take turns; urgent ones go in order of their deadlines.
     public struct Rank: Hashable, Comparable, Sendable {
         /// Its priority.
         public let priority: BatchPriority
-        /// More than half of the time up to its deadline is over.
+        /// Whether more than half of the time to its deadline has passed.
         public let isUrgent: Bool
 
-        /// For stores.
+        /// For store implementations.
         public init(priority: BatchPriority, isUrgent: Bool) {
             self.priority = priority
             self.isUrgent = isUrgent
         }
 
-        /// What is claimed first is greater.
+        /// A greater rank is claimed first.
         public static func < (left: Rank, right: Rank) -> Bool {
             (left.priority, left.isUrgent ? 1 : 0) < (right.priority, right.isUrgent ? 1 : 0)
         }
     }
 
-    /// For stores.
+    /// For store implementations.
     public init(id: BatchID, model: String?, rank: Rank) {
         self.id = id
         self.model = model
@@ -38,16 +39,16 @@ public struct ClaimableBatch: Hashable, Sendable {
     }
 }
 
-/// What the passing of time changed; see `JobStore.advanceTime`.
+/// What changed because time passed; see `JobStore.advanceTime`.
 public struct TimeAdvance: Hashable, Sendable {
-    /// Jobs whose batch's deadline has come.
+    /// The number of jobs that expired.
     public var expired: Int64
-    /// Batches which that ended.
+    /// Batches that ended because of that.
     public var closedBatches: [BatchID]
-    /// When time will change something next; nil if only others' writing can.
+    /// The next time at which something will change; nil if nothing is scheduled.
     public var next: Milliseconds?
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(expired: Int64 = 0, closedBatches: [BatchID] = [], next: Milliseconds? = nil) {
         self.expired = expired
         self.closedBatches = closedBatches
@@ -55,16 +56,17 @@ public struct TimeAdvance: Hashable, Sendable {
     }
 }
 
-/// The right to finish one job, once: it names the attempt, so a late result of an earlier attempt is recognised.
+/// The right to finish or release one attempt at a job. A late result of an earlier attempt is recognised by its
+/// ticket.
 public struct ClaimTicket: Hashable, Sendable {
     /// The job.
     public let job: JobID
     /// Its batch.
     public let batch: BatchID
-    /// 1 for the first try.
+    /// The number of the attempt, from 1.
     public let attempt: Int
 
-    /// Names an attempt at a job.
+    /// Makes the ticket of an attempt.
     public init(job: JobID, batch: BatchID, attempt: Int) {
         self.job = job
         self.batch = batch
@@ -74,22 +76,22 @@ public struct ClaimTicket: Hashable, Sendable {
 
 /// A job to run.
 public struct ClaimedJob: Hashable, Sendable {
-    /// What finishes or releases it.
+    /// The ticket to finish or release it with.
     public let ticket: ClaimTicket
-    /// Its line in the input, from 1.
+    /// Its line number in the input, from 1.
     public let line: Int64
-    /// The caller's name for it.
+    /// The `custom_id` of the line.
     public let customID: String
-    /// The URL of the request.
+    /// The URL of the request, e.g. `/v1/chat/completions`.
     public let endpoint: String
-    /// The request body as it was written, JSON in UTF-8.
+    /// The request body, byte for byte as it was enqueued: JSON in UTF-8.
     public let body: [UInt8]
-    /// Attempts that took the daemon or its device with them: above 0, the job is under suspicion.
+    /// Attempts during which the daemon or its device failed. Above 0 the job is a suspect.
     public let crashes: Int
-    /// When it was enqueued.
+    /// The time of the enqueue.
     public let created: Milliseconds
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(
         ticket: ClaimTicket, line: Int64, customID: String, endpoint: String, body: [UInt8], crashes: Int,
         created: Milliseconds
@@ -104,31 +106,31 @@ public struct ClaimedJob: Hashable, Sendable {
     }
 }
 
-/// Why a claimed job goes back unfinished.
+/// Why a claimed job is released before it ended.
 public enum ReleaseReason: Hashable, Sendable {
-    /// The daemon stops or had no room: no blame on the job.
+    /// The daemon stops, or had no room for the job. It does not count against the job.
     case stopping
-    /// The device or daemon failed under it, `because` where that is known: counts against the job, and `maxCrashes` of
-    /// them fail it.
+    /// The device or the daemon failed during the attempt; `because` is the reason, if known. It counts against the
+    /// job, which fails at the `maxCrashes`-th time.
     case crash(maxCrashes: Int, backoff: Backoff = .none, because: String? = nil)
-    /// The device answered, but nothing that could be a token: `maxBadOutputs` of them fail the job.
+    /// The device returned values that are no tokens. The job fails at the `maxBadOutputs`-th time.
     case badOutput(maxBadOutputs: Int, backoff: Backoff = .none, because: String)
 }
 
-/// How long something that failed is left alone: twice as long after each time.
+/// The wait before a retry. It doubles after each failure.
 public struct Backoff: Hashable, Sendable {
-    /// Milliseconds after the first time.
+    /// Milliseconds after the first failure.
     public var firstMS: Int64
-    /// Milliseconds at most.
+    /// The upper bound, in milliseconds.
     public var longestMS: Int64
 
-    /// Waits that begin with `firstMS` and never exceed `longestMS`.
+    /// Makes a backoff that starts at `firstMS` and never exceeds `longestMS`.
     public init(firstMS: Int64, longestMS: Int64) {
         self.firstMS = firstMS
         self.longestMS = longestMS
     }
 
-    /// Try again at once.
+    /// Retry at once.
     public static let none = Backoff(firstMS: 0, longestMS: 0)
 
     /// Milliseconds to wait after the `times`-th failure.
@@ -139,16 +141,16 @@ public struct Backoff: Hashable, Sendable {
     }
 }
 
-/// What became of jobs that were put back.
+/// What a release did.
 public struct ReleaseReport: Hashable, Sendable {
-    /// Jobs that wait again.
+    /// The number of jobs that are pending again.
     public var requeued: Int
-    /// Jobs that failed because it was one time too many.
+    /// The number of jobs that failed because they reached the limit.
     public var failed: Int
-    /// Batches which that ended.
+    /// Batches that ended because of that.
     public var closedBatches: [BatchID]
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(requeued: Int, failed: Int, closedBatches: [BatchID]) {
         self.requeued = requeued
         self.failed = failed
@@ -156,14 +158,14 @@ public struct ReleaseReport: Hashable, Sendable {
     }
 }
 
-/// What became of a cancelled batch.
+/// What a cancel did.
 public struct CancelReport: Hashable, Sendable {
-    /// Jobs that this call cancelled.
+    /// The number of jobs that this call cancelled.
     public var cancelled: Int64
-    /// Jobs that had ended before, and keep their results.
+    /// The number of jobs that had ended before. They keep their results.
     public var keptFinished: Int64
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(cancelled: Int64, keptFinished: Int64) {
         self.cancelled = cancelled
         self.keptFinished = keptFinished

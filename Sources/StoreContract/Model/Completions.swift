@@ -1,17 +1,17 @@
-// How an attempt at a job ended: a text or an error, what it cost, and where the time went.
+// How an attempt at a job ended: a text or an error, its tokens and its times.
 
-/// Why a job failed, for a person and for a program.
+/// Why a job failed, for people and for programs.
 public struct JobError: Hashable, Sendable {
-    /// A stable word, e.g. `context_length_exceeded`.
+    /// A stable identifier of the reason, e.g. `context_length_exceeded`.
     public var code: String
-    /// What happened and what can be done.
+    /// What happened and what the user can do.
     public var message: String
-    /// The HTTP status that the same request would have got, e.g. 400.
+    /// The HTTP status that an API would give for the same request, e.g. 400.
     public var status: Int
-    /// The field of the request's body that is at fault, by its path: `temperature`, `messages[2].content`.
+    /// The path of the field in the request body that is at fault: `temperature`, `messages[2].content`.
     public var param: String?
 
-    /// Describes a failure.
+    /// Makes the description of a failure.
     public init(code: String, message: String, status: Int, param: String? = nil) {
         self.code = code
         self.message = message
@@ -19,9 +19,9 @@ public struct JobError: Hashable, Sendable {
         self.param = param
     }
 
-    /// The code of a job that was in flight at too many crashes of the daemon or its device.
+    /// The code of a job that was in flight when the daemon or its device failed, too many times.
     public static let crashedDaemonRepeatedly = "crashed_daemon_repeatedly"
-    /// The code of a job for which the device gave nothing that could be a token, too many times.
+    /// The code of a job for which the device returned values that are no tokens, too many times.
     public static let badOutput = "bad_output"
     /// The code of a job whose model could not be used.
     public static let modelUnavailable = "model_unavailable"
@@ -31,16 +31,16 @@ public struct JobError: Hashable, Sendable {
 public struct Generation: Hashable, Sendable {
     /// The generated text.
     public var text: String
-    /// `stop` or `length`.
+    /// The reason in the terms of the OpenAI API: `stop` or `length`.
     public var finishReason: String
-    /// What of the request ended the text; nil where the model's own end token or the length did.
+    /// Which part of the request ended the text; nil if the model's end token or the length did.
     public var stopReason: StopReason?
-    /// The prompt's tokens, where the request asked for them.
+    /// The prompt's tokens; nil unless the request asked for them.
     public var promptTokenIDs: [Int32]?
-    /// The generated tokens, where the request asked for them.
+    /// The generated tokens; nil unless the request asked for them.
     public var tokenIDs: [Int32]?
 
-    /// Describes a generated text.
+    /// Makes the result of a job.
     public init(
         text: String, finishReason: String, stopReason: StopReason? = nil, promptTokenIDs: [Int32]? = nil,
         tokenIDs: [Int32]? = nil
@@ -53,24 +53,24 @@ public struct Generation: Hashable, Sendable {
     }
 }
 
-/// What of a request ended its text.
+/// The part of a request that ended its text.
 public enum StopReason: Hashable, Sendable {
-    /// One of its stop strings, which is not part of the text.
+    /// One of its stop strings. The string is not part of the text.
     case string(String)
     /// One of its stop tokens.
     case token(Int32)
 }
 
-/// The tokens that a job cost.
+/// The tokens of a job.
 public struct TokenUsage: Hashable, Sendable {
     /// Tokens of the prompt.
     public var promptTokens: Int
-    /// Of these, tokens whose keys and values were in the cache already.
+    /// The prompt tokens whose keys and values were cached already.
     public var cachedTokens: Int
-    /// Tokens generated.
+    /// Tokens that were generated.
     public var completionTokens: Int
 
-    /// Counts tokens.
+    /// Makes a count of tokens.
     public init(promptTokens: Int = 0, cachedTokens: Int = 0, completionTokens: Int = 0) {
         self.promptTokens = promptTokens
         self.cachedTokens = cachedTokens
@@ -80,16 +80,16 @@ public struct TokenUsage: Hashable, Sendable {
 
 /// Where the time of a job went, in milliseconds.
 public struct JobTimings: Hashable, Sendable {
-    /// From enqueue to the start of its (last) prefill.
+    /// From the enqueue to the start of the last prefill.
     public var queuedMS: Int64
-    /// In prefill steps.
+    /// Time in prefill steps.
     public var prefillMS: Int64
     /// From the first token to the last.
     public var decodeMS: Int64
-    /// From enqueue to the end.
+    /// From the enqueue to the end.
     public var totalMS: Int64
 
-    /// Describes where the time went.
+    /// Makes the times of a job, in milliseconds.
     public init(queuedMS: Int64, prefillMS: Int64, decodeMS: Int64, totalMS: Int64) {
         self.queuedMS = queuedMS
         self.prefillMS = prefillMS
@@ -106,7 +106,7 @@ public struct JobCompletion: Hashable, Sendable {
         case failed(JobError)
         case expired
 
-        /// The state that the job is in from then on.
+        /// The state of a job that ended so.
         public var state: JobState {
             switch self {
             case .succeeded: .succeeded
@@ -116,16 +116,16 @@ public struct JobCompletion: Hashable, Sendable {
         }
     }
 
-    /// The attempt.
+    /// The ticket of the attempt.
     public var ticket: ClaimTicket
     /// How it ended.
     public var outcome: Outcome
-    /// What it cost.
+    /// The tokens of the job.
     public var usage: TokenUsage
-    /// Where the time went; nil if it never reached the device.
+    /// The times of the job; nil if it never reached the device.
     public var timings: JobTimings?
 
-    /// Describes the end of an attempt.
+    /// Makes the completion of an attempt.
     public init(ticket: ClaimTicket, outcome: Outcome, usage: TokenUsage = TokenUsage(), timings: JobTimings? = nil) {
         self.ticket = ticket
         self.outcome = outcome
@@ -134,16 +134,16 @@ public struct JobCompletion: Hashable, Sendable {
     }
 }
 
-/// What became of a group of completions.
+/// What the store did with a group of completions.
 public struct FinishReport: Hashable, Sendable {
-    /// How many were stored.
+    /// The number of completions that were stored.
     public var finished: Int
-    /// Those that came too late: the job was cancelled, or is no longer this attempt's. Nothing of them was stored.
+    /// Completions that came too late: the job was cancelled, or another attempt has it. They were not stored.
     public var stale: [ClaimTicket]
-    /// Batches whose last job this was.
+    /// Batches that ended with these jobs.
     public var closedBatches: [BatchID]
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(finished: Int, stale: [ClaimTicket], closedBatches: [BatchID]) {
         self.finished = finished
         self.stale = stale

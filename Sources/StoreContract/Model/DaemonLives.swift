@@ -1,12 +1,12 @@
-// The lives of the daemon: how one begins, and which there were.
+// The incarnations of the daemon: how one begins, and the list of them.
 
 public import Runtime
 
-/// The daemon that starts.
+/// A daemon that starts, as it describes itself.
 public struct NewIncarnation: Hashable, Sendable {
     /// Its process id.
     public var pid: Int32
-    /// Its host's name.
+    /// The host name.
     public var host: String
     /// The program's version.
     public var version: String
@@ -15,7 +15,7 @@ public struct NewIncarnation: Hashable, Sendable {
     /// The device it runs on.
     public var device: String
 
-    /// Describes a daemon.
+    /// Makes the description of a daemon.
     public init(pid: Int32, host: String, version: String, model: String, device: String) {
         self.pid = pid
         self.host = host
@@ -25,32 +25,32 @@ public struct NewIncarnation: Hashable, Sendable {
     }
 }
 
-/// A daemon's life that has begun, and what it found.
+/// An incarnation that has begun, and what it found.
 public struct OpenedIncarnation: Hashable, Sendable {
-    /// The number of this life.
+    /// The number of the incarnation.
     public var incarnation: Incarnation
-    /// What became of the jobs that earlier lives left running.
+    /// What was done with the jobs that earlier incarnations left running.
     public var orphans: ReleaseReport
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(incarnation: Incarnation, orphans: ReleaseReport) {
         self.incarnation = incarnation
         self.orphans = orphans
     }
 }
 
-/// One life of the daemon.
+/// One incarnation of the daemon, i.e. one run of its process.
 public struct IncarnationSummary: Hashable, Sendable {
     /// Its number.
     public var id: Incarnation
-    /// The process.
+    /// The process, as it described itself.
     public var daemon: NewIncarnation
-    /// When it began.
+    /// When it started.
     public var started: Milliseconds
-    /// When it ended in good order; nil if it runs or crashed.
+    /// When it shut down in good order; nil if it still runs or crashed.
     public var stopped: Milliseconds?
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(id: Incarnation, daemon: NewIncarnation, started: Milliseconds, stopped: Milliseconds?) {
         self.id = id
         self.daemon = daemon
@@ -59,11 +59,11 @@ public struct IncarnationSummary: Hashable, Sendable {
     }
 }
 
-/// Whether a daemon owns the database now.
+/// Whether a daemon holds the lease of the database now.
 public enum DaemonPresence: Hashable, Sendable {
     case absent
-    /// `pid` is nil in the instant between its taking the lock and writing its number.
+    /// `pid` is nil between the moment at which the daemon takes the lock and the moment at which it writes its pid.
     case running(pid: Int32?)
-    /// This user may not ask.
+    /// This user has no permission to find out.
     case unknown
 }

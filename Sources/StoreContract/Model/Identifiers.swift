@@ -1,6 +1,6 @@
 // The typed identifiers of the queue.
 
-/// A submitted file. Printed and parsed as `batch_17`; never used again after a deletion.
+/// The identifier of a batch. Printed and parsed as `batch_17`; never used again after a deletion.
 public struct BatchID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The number that the store gave it.
     public let rawValue: Int64
@@ -26,7 +26,7 @@ public struct BatchID: RawRepresentable, Hashable, Comparable, Sendable, CustomS
     public static func < (left: BatchID, right: BatchID) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// One prompt of a batch.
+/// The identifier of a job, which is one prompt of a batch.
 public struct JobID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The number that the store gave it.
     public let rawValue: Int64
@@ -43,7 +43,7 @@ public struct JobID: RawRepresentable, Hashable, Comparable, Sendable, CustomStr
     public static func < (left: JobID, right: JobID) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// One life of the daemon.
+/// The number of an incarnation: one run of the daemon's process.
 public struct Incarnation: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The number that the store gave it.
     public let rawValue: Int64

@@ -1,27 +1,27 @@
-// What went wrong with a job so far, and whether it is tried again: the same rule for every store.
+// The faults of a job so far, and whether it is retried: the same rule for every store.
 
-/// How often attempts at a job have gone wrong, by cause.
+/// The number of attempts at a job that went wrong, by cause.
 public struct JobFaults: Hashable, Sendable {
-    /// Attempts that took the daemon or its device with them.
+    /// Attempts during which the daemon or its device failed.
     public var crashes: Int
-    /// Attempts to which the device answered nothing that could be a token.
+    /// Attempts in which the device returned values that are no tokens.
     public var badOutputs: Int
 
-    /// Counts faults.
+    /// Makes a count of faults.
     public init(crashes: Int = 0, badOutputs: Int = 0) {
         self.crashes = crashes
         self.badOutputs = badOutputs
     }
 
-    /// What becomes of a job that goes back unfinished.
+    /// What is done with a job that was released.
     public enum Verdict: Hashable, Sendable {
-        /// It waits again, for `delayMS` at least.
+        /// It is pending again, and is not claimed for `delayMS`.
         case again(delayMS: Int64)
-        /// It has failed.
+        /// It fails.
         case fail(JobError)
     }
 
-    /// Counts one more fault, and tells what becomes of the job.
+    /// Counts one more fault, and returns what is done with the job.
     public mutating func add(_ reason: ReleaseReason) -> Verdict {
         switch reason {
         case .stopping:

@@ -1,24 +1,24 @@
 public import Runtime
 
-/// Everything that can go wrong in the store, worded for a person.
+/// Everything that can go wrong in the store, with a message for people.
 public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     // Opening
     /// There is no store there.
     case notFound(path: String)
-    /// The file is something else.
+    /// The file is not a job store.
     case notAJobStore(path: String, reason: String)
     /// A newer program wrote it.
     case newerSchema(path: String, found: Int, supported: Int)
-    /// It must be migrated, and this connection only reads.
+    /// It needs a migration, and this connection is read-only.
     case olderSchema(path: String, found: Int, supported: Int)
-    /// A migration that was applied to it is not the one of this program.
+    /// The text of a migration that was applied to it differs from this program's.
     case migrationChanged(path: String, name: String, applied: String, known: String)
-    /// SQLite's locks do not hold there.
+    /// SQLite's locks do not work there.
     case networkFilesystem(path: String, kind: String)
     /// The operating system refused a file operation.
     case system(operation: String, path: String, errno: Int32, reason: String)
 
-    // Asking for something that cannot be
+    // Requests that cannot be carried out
     /// No such batch.
     case batchNotFound(BatchID)
     /// The batch is still being written.
@@ -33,26 +33,26 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case nameTaken(String, by: BatchID)
     /// A batch without a single line.
     case emptyBatch
-    /// The draft was committed, discarded or taken away.
+    /// The draft was committed, discarded or deleted.
     case draftClosed(BatchID)
     /// Another daemon owns the queue.
     case daemonRunning(path: String, pid: Int32?, since: Milliseconds?)
     /// This store was opened for reading.
     case readOnly(path: String)
 
-    // Faults of the moment: try again later
+    // Temporary faults: try again later
     /// The disk is full.
     case diskFull(path: String)
-    /// Others kept the store locked for too long.
+    /// Another connection held the lock for too long.
     case busy(path: String)
 
-    // Faults that stay
+    // Permanent faults
     /// The file is damaged.
     case corrupt(path: String, reason: String)
-    /// Anything else that the database says.
+    /// Any other error of the database.
     case database(path: String, code: Int32, reason: String)
 
-    /// Whether the same call may succeed later without anybody changing anything but the circumstances.
+    /// Whether the same call may succeed later although nothing in the store is changed.
     public var isTemporary: Bool {
         switch self {
         case .diskFull, .busy: true
@@ -89,7 +89,7 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .nothingToRetry(let id):
             "\(id) has no such job that could be run again; those that succeeded, and invalid lines, never are"
         case .nameTaken(let name, let id):
-            "\(id) is called \(name) already; choose another name, or say --if-not-exists to be told its id"
+            "\(id) is called \(name) already; choose another name, or use --if-not-exists to get its id"
         case .emptyBatch:
             "the batch has no lines"
         case .draftClosed(let id):

@@ -1,45 +1,45 @@
-// Metrics as rows: what the daemon did in each interval, so that a night's run can be looked at in the morning.
+// Metrics as rows: the daemon's work in each interval, so that a night's run can be examined in the morning.
 
 public import Runtime
 
-/// What an incarnation did from `start` to `end`.
+/// The work of an incarnation from `start` to `end`.
 public struct MetricsInterval: Hashable, Sendable {
-    /// Who.
+    /// The incarnation.
     public var incarnation: Incarnation
-    /// Begin, inclusive.
+    /// The start, inclusive.
     public var start: Milliseconds
-    /// End, exclusive.
+    /// The end, exclusive.
     public var end: Milliseconds
     /// Prompt tokens prefilled.
     public var promptTokens: Int64 = 0
-    /// Prompt tokens that did not have to be prefilled, because they were in the KV cache already.
+    /// Prompt tokens that needed no prefill because they were in the KV cache.
     public var cachedTokens: Int64 = 0
     /// Tokens generated.
     public var generatedTokens: Int64 = 0
-    /// Prefill steps of the device, or of all replicas' devices.
+    /// Prefill steps, summed over the replicas.
     public var prefillSteps: Int64 = 0
-    /// Decode steps of the device, or of all replicas' devices.
+    /// Decode steps, summed over the replicas.
     public var decodeSteps: Int64 = 0
-    /// Occupied rows, summed over the decode steps: divided by `decodeSteps × slots` it is the occupancy.
+    /// Occupied batch slots, summed over the decode steps. Divided by `decodeSteps × slots` it is the occupancy.
     public var decodeRows: Int64 = 0
-    /// Times that a job lost its KV blocks to an older one, to be prefilled again.
+    /// How often a job was preempted: it lost its KV blocks to an older job and has to be prefilled again.
     public var preemptions: Int64 = 0
-    /// Rows of a device batch; each replica of the model has its own.
+    /// Batch slots of one replica of the model.
     public var slots: Int64 = 0
-    /// KV blocks in use by all replicas, mean over the steps.
+    /// KV blocks in use in all replicas, mean over the steps.
     public var kvBlocksMean: Double = 0
-    /// KV blocks in use, at most.
+    /// KV blocks in use, maximum.
     public var kvBlocksMax: Int64 = 0
-    /// KV blocks that all replicas have.
+    /// KV blocks of all replicas.
     public var kvBlocksTotal: Int64 = 0
-    /// Jobs waiting at the end.
+    /// Pending jobs at the end of the interval.
     public var queueDepth: Int64 = 0
     /// Jobs that succeeded.
     public var jobsSucceeded: Int64 = 0
     /// Jobs that failed.
     public var jobsFailed: Int64 = 0
 
-    /// An interval in which nothing has happened yet.
+    /// Makes an interval in which nothing has happened yet.
     public init(incarnation: Incarnation, start: Milliseconds, end: Milliseconds) {
         self.incarnation = incarnation
         self.start = start
@@ -47,9 +47,9 @@ public struct MetricsInterval: Hashable, Sendable {
     }
 }
 
-/// Which intervals.
+/// Selects intervals.
 public enum MetricsScope: Hashable, Sendable {
-    /// One life of the daemon.
+    /// Those of one incarnation.
     case incarnation(Incarnation)
     /// Intervals that begin in `[from, to)`.
     case period(from: Milliseconds, to: Milliseconds)
@@ -57,40 +57,40 @@ public enum MetricsScope: Hashable, Sendable {
     case batch(BatchID)
 }
 
-/// Intervals added up.
+/// The sums over several intervals.
 public struct MetricsSummary: Hashable, Sendable {
-    /// How many intervals.
+    /// The number of intervals.
     public var intervals: Int64
-    /// Milliseconds that they cover.
+    /// The time that they cover, in milliseconds.
     public var coveredMS: Int64
     /// Prompt tokens prefilled.
     public var promptTokens: Int64
-    /// Prompt tokens that were in the KV cache already.
+    /// Prompt tokens that were in the KV cache.
     public var cachedTokens: Int64
     /// Tokens generated.
     public var generatedTokens: Int64
-    /// Prefill steps of the device.
+    /// Prefill steps, summed over the replicas.
     public var prefillSteps: Int64
-    /// Decode steps of the device.
+    /// Decode steps, summed over the replicas.
     public var decodeSteps: Int64
-    /// Occupied rows of the decode steps.
+    /// Occupied batch slots, summed over the decode steps.
     public var decodeRows: Int64
-    /// Rows that the decode steps had, occupied or not.
+    /// Batch slots, occupied or not, summed over the decode steps.
     public var decodeRowCapacity: Int64
-    /// Times that a job lost its KV blocks.
+    /// How often a job was preempted.
     public var preemptions: Int64
-    /// KV blocks in use, mean weighted with time.
+    /// KV blocks in use, mean weighted by time.
     public var kvBlocksMean: Double
-    /// KV blocks in use, at most.
+    /// KV blocks in use, maximum.
     public var kvBlocksMax: Int64
-    /// KV blocks that there are, at most.
+    /// KV blocks of all replicas, maximum.
     public var kvBlocksTotal: Int64
     /// Jobs that succeeded.
     public var jobsSucceeded: Int64
     /// Jobs that failed.
     public var jobsFailed: Int64
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(
         intervals: Int64, coveredMS: Int64, promptTokens: Int64, cachedTokens: Int64, generatedTokens: Int64,
         prefillSteps: Int64, decodeSteps: Int64, decodeRows: Int64, decodeRowCapacity: Int64, preemptions: Int64,
@@ -113,11 +113,11 @@ public struct MetricsSummary: Hashable, Sendable {
         self.jobsFailed = jobsFailed
     }
 
-    /// Share of the device batch that did useful work in decode steps, 0…1; nil without decode steps.
+    /// The fraction of batch slots that were occupied in decode steps, 0…1; nil without decode steps.
     public var occupancy: Double? {
         decodeRowCapacity > 0 ? Double(decodeRows) / Double(decodeRowCapacity) : nil
     }
-    /// Tokens generated a second; nil without time.
+    /// Generated tokens per second; nil if the intervals cover no time.
     public var generatedTokensPerSecond: Double? {
         coveredMS > 0 ? Double(generatedTokens) * 1000 / Double(coveredMS) : nil
     }

@@ -1,4 +1,4 @@
-// What the store tells about itself: batches and the whole system.
+// Reports about batches and about the whole system.
 
 public import Runtime
 
@@ -8,44 +8,44 @@ public struct BatchSummary: Hashable, Sendable {
     public var id: BatchID
     /// The file's name.
     public var name: String
-    /// The name that somebody gave it.
+    /// Its unique name; nil if it has none.
     public var uniqueName: String?
     /// The endpoint of all jobs; nil if they differ.
     public var endpoint: String?
-    /// The model asked for; nil if any will do.
+    /// The model that its jobs ask for; nil if they ask for none.
     public var model: String?
-    /// What results call the model, where a job has no name of its own for it; nil: `model`.
+    /// The model name in results of jobs without a name of their own; nil: `model`.
     public var modelName: String?
     /// Where it stands.
     public var status: BatchStatus
-    /// Beside other batches.
+    /// Its priority among batches.
     public var priority: BatchPriority
-    /// When jobs that have not been claimed expire.
+    /// When its jobs that have not been claimed expire.
     public var deadline: Milliseconds?
-    /// Since when no job of it is claimed, because somebody paused it.
+    /// Since when the batch itself is paused; nil if it is not.
     public var paused: Milliseconds?
-    /// Why its model could not be used lately; nil if it could.
+    /// Why its model could not be used recently; nil if it could.
     public var modelTrouble: ModelTrouble?
-    /// The batch whose jobs it runs again.
+    /// The batch of which it is a retry.
     public var retryOf: BatchID?
-    /// When its first line was written.
+    /// When the batch was begun.
     public var created: Milliseconds
     /// When its first job was claimed.
     public var started: Milliseconds?
     /// When it ended.
     public var finished: Milliseconds?
-    /// Its jobs by state.
+    /// The numbers of its jobs by state.
     public var counts: JobCounts
-    /// Tokens of the jobs that ended.
+    /// The tokens of the jobs that ended.
     public var usage: TokenUsage
-    /// Jobs over which `timings` sums.
+    /// The number of jobs in `timings`.
     public var timedJobs: Int64
-    /// Sums over `timedJobs`.
+    /// The times, summed over `timedJobs` jobs.
     public var timings: JobTimings
-    /// How far its jobs in flight are; nil if none are, or nothing is known.
+    /// The progress of its jobs in flight; nil if there are none, or none is reported.
     public var progress: BatchProgress?
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(
         id: BatchID, name: String, uniqueName: String?, endpoint: String?, model: String?, modelName: String? = nil,
         status: BatchStatus, priority: BatchPriority, deadline: Milliseconds?, paused: Milliseconds?,
@@ -75,20 +75,20 @@ public struct BatchSummary: Hashable, Sendable {
         self.progress = progress
     }
 
-    /// A draft that somebody still writes, or left behind.
+    /// Whether it is a draft: still being written, or left by a writer that died.
     public var isDraft: Bool { status == .validating }
 }
 
-/// A batch whose model could not be used, and will be tried again.
+/// Why and until when a batch waits for a model that could not be used.
 public struct ModelTrouble: Hashable, Sendable {
-    /// How many times in a row.
+    /// The number of failures in a row.
     public var times: Int
-    /// Why, the last time.
+    /// The reason of the last failure.
     public var reason: String
-    /// When it is tried again; nil if that is now.
+    /// When it is retried; nil if it can be now.
     public var until: Milliseconds?
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(times: Int, reason: String, until: Milliseconds?) {
         self.times = times
         self.reason = reason
@@ -96,20 +96,20 @@ public struct ModelTrouble: Hashable, Sendable {
     }
 }
 
-/// Jobs of a batch that failed for the same kind of reason.
+/// Failed jobs of a batch with the same error code.
 public struct FailureGroup: Hashable, Sendable {
     /// The error's code.
     public var code: String
-    /// How many jobs.
+    /// The number of jobs.
     public var jobs: Int64
-    /// The most attempts that one of them had.
+    /// The greatest number of attempts among them.
     public var attempts: Int
-    /// The first of their lines.
+    /// The lowest of their line numbers.
     public var line: Int64
-    /// What the first one's error says.
+    /// The error message of that line.
     public var message: String
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(code: String, jobs: Int64, attempts: Int, line: Int64, message: String) {
         self.code = code
         self.jobs = jobs
@@ -119,40 +119,40 @@ public struct FailureGroup: Hashable, Sendable {
     }
 }
 
-/// Jobs of a batch that wait for another attempt.
+/// The jobs of a batch that wait for a retry.
 public struct AnotherAttempt: Hashable, Sendable {
-    /// How many wait for their time.
+    /// The number of jobs whose backoff is not over.
     public var jobs: Int64
-    /// When the first of them is due.
+    /// When the first of them can be claimed.
     public var next: Milliseconds
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(jobs: Int64, next: Milliseconds) {
         self.jobs = jobs
         self.next = next
     }
 }
 
-/// The jobs of a batch by state.
+/// The numbers of jobs of a batch by state.
 public struct JobCounts: Hashable, Sendable {
-    /// All of them.
+    /// All jobs.
     public var total: Int64
-    /// Of the failed: lines that were never fit to run.
+    /// Those of `failed` that were rejected at the enqueue.
     public var rejected: Int64
-    /// Waiting.
+    /// Pending jobs.
     public var pending: Int64
-    /// With the daemon.
+    /// Jobs that the daemon has claimed.
     public var running: Int64
-    /// Ended with a text.
+    /// Jobs that ended with a text.
     public var succeeded: Int64
-    /// Ended with an error.
+    /// Jobs that ended with an error.
     public var failed: Int64
-    /// Cancelled before they ended.
+    /// Jobs that were cancelled before they ended.
     public var cancelled: Int64
-    /// Out of time.
+    /// Jobs that were not claimed before the deadline.
     public var expired: Int64
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(
         total: Int64, rejected: Int64, pending: Int64, running: Int64, succeeded: Int64, failed: Int64,
         cancelled: Int64, expired: Int64
@@ -167,52 +167,52 @@ public struct JobCounts: Hashable, Sendable {
         self.expired = expired
     }
 
-    /// Ended, in whichever way.
+    /// Jobs that have ended, in any state.
     public var finished: Int64 { succeeded + failed + cancelled + expired }
 }
 
-/// The latest completions of a batch, for rates and times of arrival.
+/// The latest completions of a batch, from which rates and times of arrival are estimated.
 public struct RecentCompletions: Hashable, Sendable {
-    /// Completions after `from`, up to and including `to`.
+    /// The number of completions after `from`, up to and including `to`.
     public var jobs: Int64
-    /// When the one before the first of them came.
+    /// The time of the completion before the first of them.
     public var from: Milliseconds
-    /// When the last came.
+    /// The time of the last completion.
     public var to: Milliseconds
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(jobs: Int64, from: Milliseconds, to: Milliseconds) {
         self.jobs = jobs
         self.from = from
         self.to = to
     }
 
-    /// Jobs a second; nil if they all came at once.
+    /// Jobs per second; nil if all completed at the same time.
     public var jobsPerSecond: Double? {
         to > from ? Double(jobs) * 1000 / Double(to - from) : nil
     }
 }
 
-/// The whole system at a glance.
+/// The state of the whole system.
 public struct SystemStatus: Hashable, Sendable {
-    /// Whether a daemon owns the database.
+    /// Whether a daemon holds the lease of the database.
     public var daemon: DaemonPresence
-    /// The latest life of the daemon, over or not.
+    /// The latest incarnation of the daemon, whether it still runs or not.
     public var latestIncarnation: IncarnationSummary?
-    /// Since when nothing is claimed, because somebody paused the whole queue.
+    /// Since when the whole queue is paused; nil if it is not.
     public var paused: Milliseconds?
-    /// Batches in progress.
+    /// The number of batches in progress.
     public var openBatches: Int64
-    /// Drafts being written or left behind.
+    /// The number of drafts, being written or abandoned.
     public var drafts: Int64
-    /// Jobs that wait, drafts aside.
+    /// The number of pending jobs, without those of drafts.
     public var pendingJobs: Int64
-    /// Jobs with the daemon.
+    /// The number of jobs that the daemon has claimed.
     public var runningJobs: Int64
     /// The latest interval of metrics.
     public var latestMetrics: MetricsInterval?
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(
         daemon: DaemonPresence, latestIncarnation: IncarnationSummary?, paused: Milliseconds?, openBatches: Int64,
         drafts: Int64, pendingJobs: Int64, runningJobs: Int64, latestMetrics: MetricsInterval?
@@ -230,13 +230,13 @@ public struct SystemStatus: Hashable, Sendable {
 
 /// What retention deleted.
 public struct PruneReport: Hashable, Sendable {
-    /// The batches.
+    /// The batches that were deleted.
     public var batches: [BatchID] = []
-    /// Their jobs.
+    /// The number of their jobs.
     public var jobs: Int64 = 0
-    /// Intervals of metrics.
+    /// The number of metrics intervals that were deleted.
     public var metrics: Int64 = 0
 
-    /// Nothing deleted.
+    /// Makes an empty report.
     public init() {}
 }

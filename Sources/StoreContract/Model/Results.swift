@@ -1,10 +1,10 @@
-// Reading the results of a batch page by page, also while it runs.
+// Reading the results of a batch page by page, even while it runs.
 
 public import Runtime
 
-/// A job that ended, or (where asked for) one that has not.
+/// A job that has ended or, if asked for, one that has not.
 public struct JobResult: Hashable, Sendable {
-    /// How the job stands.
+    /// The result of the job so far.
     public enum Outcome: Hashable, Sendable {
         case unfinished
         case succeeded(Generation)
@@ -17,32 +17,32 @@ public struct JobResult: Hashable, Sendable {
     public var id: JobID
     /// Its batch.
     public var batch: BatchID
-    /// Its line in the input, from 1.
+    /// Its line number in the input, from 1.
     public var line: Int64
-    /// The caller's name; nil only for a rejected line that has no readable one.
+    /// The `custom_id` of the line; nil only for a rejected line without a readable one.
     public var customID: String?
     /// The URL of the request; nil for a rejected line.
     public var endpoint: String?
-    /// What it calls the model; nil: as its batch does.
+    /// The model name in the result; nil: the batch's.
     public var modelName: String?
     /// Its state.
     public var state: JobState
-    /// Tries so far; 0 if it never ran.
+    /// The number of attempts so far; 0 if it never ran.
     public var attempt: Int
     /// How it ended.
     public var outcome: Outcome
-    /// What it cost.
+    /// The tokens of the job.
     public var usage: TokenUsage
-    /// Where the time went; nil if it never reached the device.
+    /// The times of the job; nil if it never reached the device.
     public var timings: JobTimings?
-    /// When it was enqueued.
+    /// The time of the enqueue.
     public var created: Milliseconds
     /// When it ended.
     public var finished: Milliseconds?
-    /// 1 for the first of its batch that ended, and so on.
+    /// Its place in the batch's order of completion, from 1.
     public var finishSequence: Int64?
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(
         id: JobID, batch: BatchID, line: Int64, customID: String?, endpoint: String?, modelName: String? = nil,
         state: JobState, attempt: Int, outcome: Outcome, usage: TokenUsage, timings: JobTimings?,
@@ -65,24 +65,24 @@ public struct JobResult: Hashable, Sendable {
     }
 }
 
-/// In which order results come.
+/// The order of results.
 public enum ResultOrder: String, Hashable, Sendable, CaseIterable {
-    /// As the lines stood in the input.
+    /// The order of the lines in the input.
     case input
-    /// As the jobs ended. Only ended jobs have a place in it.
+    /// The order in which the jobs ended. It contains only ended jobs.
     case completion
 }
 
-/// Which results of a batch.
+/// Selects results of a batch.
 public struct ResultQuery: Hashable, Sendable {
     /// The batch.
     public var batch: BatchID
-    /// In which order.
+    /// The order.
     public var order: ResultOrder
-    /// In which states; all terminal ones by default.
+    /// The states of the jobs to read; all terminal ones by default.
     public var states: Set<JobState>
 
-    /// Asks for results.
+    /// Makes a query.
     public init(batch: BatchID, order: ResultOrder = .input, states: Set<JobState> = JobState.terminal) {
         self.batch = batch
         self.order = order
@@ -90,16 +90,18 @@ public struct ResultQuery: Hashable, Sendable {
     }
 }
 
-/// Walks over results. Between pages nothing is held open, so a slow reader never keeps the store from tidying up.
+/// Iterates over results. No transaction stays open between pages, so a slow reader never blocks the store's
+/// checkpoints.
 public struct ResultsCursor: Sendable {
     private let store: any JobReading
     private let query: ResultQuery
     private let pageSize: Int
 
-    /// The last place that was read: a line, or a finish sequence. Start there again to read only what is new.
+    /// The last place that was read: a line number or a finish sequence. A cursor that starts after it reads only new
+    /// results.
     public private(set) var position: Int64
 
-    /// Starts behind `position` (0: at the beginning).
+    /// Starts after `position` (0: at the beginning).
     public init(store: any JobReading, query: ResultQuery, after position: Int64 = 0, pageSize: Int = 500) {
         precondition(pageSize > 0, "a page holds at least one result")
         self.store = store
@@ -108,7 +110,7 @@ public struct ResultsCursor: Sendable {
         self.pageSize = pageSize
     }
 
-    /// The next results; empty when there are no more at this moment.
+    /// The next page of results; empty if there are no more at this moment.
     public mutating func nextPage() throws(JobStoreError) -> [JobResult] {
         let page = try store.results(query, after: position, limit: pageSize)
         if let last = page.last {

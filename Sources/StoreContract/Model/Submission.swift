@@ -1,25 +1,25 @@
-// What somebody who enqueues hands to the store: a batch, its jobs, and lines that were not fit to run.
+// What a client hands to the store: a batch, its jobs, and lines that cannot run.
 
 public import Runtime
 
-/// A batch to be written.
+/// A batch to be enqueued.
 public struct NewBatch: Hashable, Sendable {
     /// The file's name.
     public var name: String
-    /// A name that no other batch has, given so that enqueuing can be repeated.
+    /// A name that no other batch has, so that an enqueue can be repeated safely.
     public var uniqueName: String?
     /// Batches of higher priority are claimed first.
     public var priority: BatchPriority
-    /// Jobs that have not been claimed by then expire.
+    /// Jobs that have not been claimed by this time expire.
     public var deadline: Milliseconds?
-    /// The model of all its jobs; nil if any will do.
+    /// The model of all its jobs; nil if they ask for none.
     public var model: String?
-    /// What results call the model, where a job has no name of its own for it; nil: `model`.
+    /// The model name in results of jobs without a name of their own; nil: `model`.
     public var modelName: String?
-    /// The batch whose jobs it runs again.
+    /// The batch of which it is a retry.
     public var retryOf: BatchID?
 
-    /// Describes a batch.
+    /// Makes a batch to be enqueued.
     public init(
         name: String, model: String? = nil, modelName: String? = nil, uniqueName: String? = nil,
         priority: BatchPriority = .normal, deadline: Milliseconds? = nil, retryOf: BatchID? = nil
@@ -36,21 +36,21 @@ public struct NewBatch: Hashable, Sendable {
 
 /// A validated line of input.
 public struct NewJob: Hashable, Sendable {
-    /// The line's number in the input, from 1; unique in the batch. Results in input order follow it.
+    /// The line's number in the input, from 1; unique in the batch. It gives the order of results.
     public var line: Int64
-    /// The caller's name for the job; unique in the batch.
+    /// The `custom_id` of the line; unique in the batch.
     public var customID: String
     /// The URL of the request, e.g. `/v1/chat/completions`.
     public var endpoint: String
-    /// The request body as it was written, JSON in UTF-8.
+    /// The request body, byte for byte as in the input: JSON in UTF-8.
     public var body: [UInt8]
-    /// What its result calls the model; nil: as its batch does.
+    /// The model name in its result; nil: the batch's.
     public var modelName: String?
-    /// Jobs of a batch are claimed in order of their ranks, those of equal rank in order of input. Alike ranks bring
-    /// prompts that begin alike together, so that they can share what is computed of their beginning.
+    /// Jobs of a batch are claimed in order of their ranks; those of equal rank in input order. Prompts with a common
+    /// prefix get neighbouring ranks, so that they share the cached prefix.
     public var claimRank: Int64
 
-    /// Describes a job; where no rank is given, it is its own line.
+    /// Makes a job; its rank is its line number unless given.
     public init(
         line: Int64, customID: String, endpoint: String, body: [UInt8], modelName: String? = nil,
         claimRank: Int64? = nil
@@ -64,16 +64,16 @@ public struct NewJob: Hashable, Sendable {
     }
 }
 
-/// A line that cannot run, recorded as a failed job at once.
+/// A line that cannot run. It is stored as a failed job at once.
 public struct RejectedLine: Hashable, Sendable {
     /// The line's number in the input, from 1; unique in the batch.
     public var line: Int64
-    /// The caller's name, where the line has a readable one. It need not be unique.
+    /// The `custom_id` of the line, if it has a readable one. It need not be unique.
     public var customID: String?
     /// What is wrong with the line.
     public var error: JobError
 
-    /// Describes a line that cannot run.
+    /// Makes a rejected line.
     public init(line: Int64, customID: String?, error: JobError) {
         self.line = line
         self.customID = customID
@@ -83,14 +83,14 @@ public struct RejectedLine: Hashable, Sendable {
 
 /// A line whose `custom_id` an earlier line of the batch has. It was not stored.
 public struct DuplicateCustomID: Hashable, Sendable {
-    /// The line that came later.
+    /// The later line.
     public var line: Int64
-    /// The line that has the name.
+    /// The earlier line, which was stored.
     public var firstLine: Int64
-    /// The name of both.
+    /// The `custom_id` of both.
     public var customID: String
 
-    /// Describes a duplicate.
+    /// Makes the report of a duplicate.
     public init(line: Int64, firstLine: Int64, customID: String) {
         self.line = line
         self.firstLine = firstLine
@@ -98,30 +98,30 @@ public struct DuplicateCustomID: Hashable, Sendable {
     }
 }
 
-/// A batch that is being written: invisible to the daemon until `commit`. One thread uses it.
+/// A batch that is being written. The daemon does not see it until `commit`. Only one thread may use a draft.
 ///
-/// The draft belongs to this process while the object lives. If the process dies, `JobStore.sweepOrphanedDrafts` finds
-/// the draft without an owner and deletes it.
+/// The draft belongs to this process while the object exists. If the process dies, `JobStore.sweepOrphanedDrafts` finds
+/// that the draft has no owner and deletes it.
 public protocol BatchDraft: AnyObject {
-    /// The identifier that the batch has, and will have.
+    /// The batch's identifier. The commit keeps it.
     var id: BatchID { get }
 
-    /// Writes some jobs, in short transactions. Jobs whose `custom_id` is taken are left out and returned.
+    /// Writes jobs in short transactions. Jobs whose `custom_id` is taken are not stored; they are returned.
     ///
-    /// After an error the draft may hold a part of the jobs; only `discard` is left to do.
+    /// After an error the draft may contain some of the jobs. Only `discard` may be called then.
     func append(_ jobs: [NewJob], rejected: [RejectedLine]) throws(JobStoreError) -> [DuplicateCustomID]
 
-    /// Hands the batch to the daemon. When it returns, a power cut does not lose the batch.
+    /// Makes the jobs claimable. The batch is durable when it returns.
     ///
-    /// - Throws: `.nameTaken` if another batch with its unique name came first; the draft then can only be discarded.
+    /// - Throws: `.nameTaken` if another batch took its unique name first; only `discard` may be called then.
     func commit(at now: Milliseconds) throws(JobStoreError) -> BatchID
 
-    /// Deletes everything that was written.
+    /// Deletes the draft.
     func discard() throws(JobStoreError)
 }
 
 extension BatchDraft {
-    /// Writes some jobs; see `append(_:rejected:)`.
+    /// Writes jobs; see `append(_:rejected:)`.
     public func append(_ jobs: [NewJob]) throws(JobStoreError) -> [DuplicateCustomID] {
         try append(jobs, rejected: [])
     }

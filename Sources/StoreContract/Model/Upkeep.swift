@@ -1,42 +1,42 @@
-// What looking after a database finds and gives.
+// The reports of database maintenance.
 
-/// What a look at a whole store found.
+/// What a check of a whole store found.
 public struct StoreCheck: Sendable {
-    /// What is wrong, each in one line for a person; empty if nothing is.
+    /// Problems, each in one line for people; empty if there are none.
     public var problems: [String] = []
-    /// What is in order, but worth knowing.
+    /// Facts that are no problems but that the user should know.
     public var remarks: [String] = []
-    /// The SQLite library, e.g. `3.40.1`.
+    /// The version of the SQLite library, e.g. `3.40.1`.
     public var libraryVersion = ""
-    /// Whether that library can lose commits in a checkpoint that nobody guards.
+    /// Whether that library can lose commits in an unguarded checkpoint (store rules §8).
     public var needsCheckpointGuard = false
-    /// The schema of the database.
+    /// The version of the database's schema.
     public var schemaVersion = 0
-    /// Where the database lies, by the filesystem's name.
+    /// The name of the database's filesystem.
     public var filesystem = ""
-    /// Bytes of the database file.
+    /// The size of the database file in bytes.
     public var databaseBytes: Int64 = 0
-    /// Bytes of it that are free for new rows; `vacuum` gives them back to the disk.
+    /// Free bytes in the file; `vacuum` returns them to the filesystem.
     public var freeBytes: Int64 = 0
-    /// Bytes of the write-ahead log.
+    /// The size of the write-ahead log in bytes.
     public var walBytes: Int64 = 0
-    /// Batches that were looked at, drafts left out.
+    /// The number of batches that were checked. Drafts are not.
     public var batches: Int64 = 0
-    /// Jobs that were looked at.
+    /// The number of jobs that were checked.
     public var jobs: Int64 = 0
 
-    /// Nothing found yet.
+    /// Makes a report without findings.
     public init() {}
 }
 
-/// What rewriting a database has given.
+/// What `vacuum` did.
 public struct VacuumReport: Hashable, Sendable {
-    /// Its size before.
+    /// The size of the database file before.
     public var bytesBefore: Int64
-    /// And after.
+    /// The size of the database file after.
     public var bytesAfter: Int64
 
-    /// For stores, and for tests of what reads them.
+    /// For store implementations and tests.
     public init(bytesBefore: Int64, bytesAfter: Int64) {
         self.bytesBefore = bytesBefore
         self.bytesAfter = bytesAfter

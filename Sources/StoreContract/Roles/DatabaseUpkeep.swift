@@ -1,24 +1,24 @@
-// Looking after a store that is a database file of its own.
+// Maintenance of a store that is a database file of its own.
 
 public import Runtime
 
 /// Checks, copies and shrinks a database.
 public protocol DatabaseUpkeep: BatchLifecycle {
-    /// Reads all of it and says what is wrong.
+    /// Reads the whole database and reports what is wrong.
     func check() throws(JobStoreError) -> StoreCheck
 
-    /// Writes a copy, as the database is at this moment, while others go on reading and writing.
+    /// Writes a copy of the database as it is at this moment. Others may read and write meanwhile.
     ///
-    /// The file gets its name when it is complete, checked and durable. Put in the database's place, it works as that did.
-    /// - Throws: `.system` if `target` exists or cannot be made, `.diskFull` naming `target`.
+    /// The file gets its name when it is complete, checked and durable. It can replace the database.
+    /// - Throws: `.system` if `target` exists or cannot be created, `.diskFull` naming `target`.
     func backup(to target: String) throws(JobStoreError)
 
-    /// Gives the room of deleted rows back.
+    /// Returns the space of deleted rows to the filesystem.
     func vacuum() throws(JobStoreError) -> VacuumReport
 
-    /// What `prune` would delete, the oldest first.
+    /// The batches that `prune` would delete, the oldest first.
     func prunable(finishedBefore limit: Milliseconds) throws(JobStoreError) -> [BatchSummary]
 
-    /// Bytes of the write-ahead log.
+    /// The size of the write-ahead log in bytes.
     func walBytes() throws(JobStoreError) -> Int64
 }

@@ -1,20 +1,20 @@
-// What writes new batches into the store.
+// The part of the store that writes new batches.
 
 public import Runtime
 
-/// Takes batches in. The life of a job begins here: `beginBatch` → `append` → `commit` makes it pending.
+/// Enqueues batches: `beginBatch` → `append` → `commit` makes their jobs pending.
 public protocol JobIntake: Sendable {
-    /// Begins a batch that the daemon does not see yet.
+    /// Begins a draft, which the daemon does not see yet.
     func beginBatch(_ batch: NewBatch, at now: Milliseconds) throws(JobStoreError) -> any BatchDraft
 
-    /// Deletes drafts whose writer is gone; returns which.
+    /// Deletes drafts whose writer has died; returns their identifiers.
     @discardableResult
     func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID]
 
-    /// Writes a new batch with copies of the jobs of a finished one that ended in one of `states`. It has the same priority,
-    /// and neither a deadline nor a unique name.
+    /// Enqueues a new batch with copies of those jobs of a finished batch that ended in one of `states`. It has the
+    /// same priority, no deadline and no unique name.
     ///
-    /// Lines that were rejected at enqueue are left out: they would be rejected again.
+    /// Lines that were rejected at the enqueue are not copied: they would be rejected again.
     /// - Throws: `.batchNotFinished`, `.nothingToRetry`.
     func retry(_ batch: BatchID, states: Set<JobState>, at now: Milliseconds) throws(JobStoreError) -> BatchID
 }

@@ -1,64 +1,66 @@
-// What anybody may ask of the store.
+// The queries that any process may make.
 
 import Runtime
 
-/// Reads batches, results, metrics and the state of the queue. Readers neither wait for writers nor delay them.
+/// Reads batches, results, metrics and the state of the queue. Readers and writers do not block each other.
 public protocol JobReading: Sendable {
     /// Where the store is, for messages: a path or an address.
     var location: String { get }
 
-    /// What a person should know about that place, e.g. a doubtful filesystem.
+    /// What a person should know about that place, e.g. that its filesystem is unsuitable.
     var warnings: [String] { get }
 
-    /// Whether a daemon owns the queue now.
+    /// Whether a daemon holds the lease of the queue now.
     func daemonPresence() throws(JobStoreError) -> DaemonPresence
 
-    /// A number that changes when somebody else has written. Cheap; poll it.
+    /// A number that changes when another process has written. Cheap; made for polling.
     func dataVersion() throws(JobStoreError) -> Int64
 
-    /// One batch. Throws `.batchNotFound`.
+    /// One batch.
+    /// - Throws: `.batchNotFound`.
     func batch(_ id: BatchID) throws(JobStoreError) -> BatchSummary
 
-    /// The batch with a unique name; nil if there is none. Drafts have no name yet.
+    /// The batch with a unique name; nil if there is none. Drafts do not have theirs yet.
     func batch(named name: String) throws(JobStoreError) -> BatchID?
 
-    /// Why jobs of a batch failed, the commonest reason first.
+    /// The reasons why jobs of a batch failed, the most frequent first.
     func failures(of batch: BatchID) throws(JobStoreError) -> [FailureGroup]
 
-    /// The jobs of a batch that wait until they are tried again; nil if there are none.
+    /// The jobs of a batch that wait for a retry; nil if there are none.
     func anotherAttempt(of batch: BatchID) throws(JobStoreError) -> AnotherAttempt?
 
-    /// Batches, the latest first, older than `before`.
+    /// Batches with identifiers below `before`, the latest first.
     func batches(
         before: BatchID?, limit: Int, includingDrafts: Bool
     ) throws(JobStoreError) -> [BatchSummary]
 
-    /// The latest completions of a batch, at most `limit` of them; nil if there are fewer than two to compare.
+    /// At most `limit` of the latest completions of a batch; nil if there are fewer than two to compare.
     func recentCompletions(of batch: BatchID, limit: Int) throws(JobStoreError) -> RecentCompletions?
 
-    /// One page of results behind a place; see `ResultsCursor`. Throws `.batchNotFound` and `.batchIsDraft`.
+    /// One page of results after a place; see `ResultsCursor`.
+    /// - Throws: `.batchNotFound`, `.batchIsDraft`.
     func results(
         _ query: ResultQuery, after position: Int64, limit: Int
     ) throws(JobStoreError) -> [JobResult]
 
-    /// The whole system.
+    /// The state of the whole system.
     func systemStatus() throws(JobStoreError) -> SystemStatus
 
-    /// Intervals in order of time.
+    /// Metrics intervals in order of time.
     func metrics(_ scope: MetricsScope, limit: Int) throws(JobStoreError) -> [MetricsInterval]
 
-    /// Intervals added up.
+    /// The sums over metrics intervals.
     func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary
 
-    /// The lives of the daemon, the latest first.
+    /// The incarnations of the daemon, the latest first.
     func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary]
 }
 
 extension JobReading {
-    /// Nothing to say.
+    /// No warnings.
     public var warnings: [String] { [] }
 
-    /// The results of a batch, page by page.
+    /// A cursor over the results of a batch.
     public func resultsCursor(
         _ query: ResultQuery, after position: Int64 = 0, pageSize: Int = 500
     ) -> ResultsCursor {

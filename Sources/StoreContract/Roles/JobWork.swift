@@ -1,112 +1,116 @@
-// What a daemon does with the store.
+// The part of the store that the daemon uses.
 
 public import Runtime
 
-/// Hands jobs to a daemon and takes them back: `claim` makes a pending job running; `finish` writes how it ended, or
-/// `release` puts it back.
+/// Gives jobs to a daemon and takes them back: `claim` makes a pending job running; `finish` stores how it ended, or
+/// `release` makes it pending again.
 public protocol JobWork: Sendable {
     /// Takes sole ownership of the queue for this process, without waiting.
-    /// - Throws: `.daemonRunning` naming the owner.
+    /// - Throws: `.daemonRunning` with the owner's pid, if known.
     func acquireLease() throws(JobStoreError) -> any DaemonLease
 
-    /// Begins a life of the daemon, and puts back at once what earlier lives left running. One death is nobody's fault (a
-    /// power cut, somebody's `kill -9`); the second in a row counts against the jobs in flight, see `ReleaseReason.crash`.
+    /// Begins an incarnation of the daemon, and at once releases the jobs that earlier incarnations left running. One
+    /// death counts against no job (it may be a power cut or a `kill -9`). The second in a row counts against the jobs
+    /// in flight; see `ReleaseReason.crash`.
     func openIncarnation(
         _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
     ) throws(JobStoreError) -> OpenedIncarnation
 
-    /// Ends a life in good order: what it still has running waits again, without blame.
+    /// Ends an incarnation in good order. The jobs that it still has running are pending again; it does not count
+    /// against them.
     func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError)
 
-    /// Calls `handler` on another thread soon after somebody has enqueued, cancelled, paused or resumed; for the owner of the
-    /// lease. It may call too often, and where the system does not let it, it returns nil and never calls: poll
-    /// `dataVersion` all the same.
+    /// Calls `handler` on another thread soon after another process has enqueued, cancelled, paused or resumed. Only
+    /// the owner of the lease may call it. Spurious calls are possible. It returns nil if the system does not support
+    /// it, so poll `dataVersion` as well.
     func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)?
 
-    /// Does what time brings: deadlines expire what has not been claimed and make batches urgent, and what was put off
-    /// can be claimed again. The daemon asks before it looks for work, and when `TimeAdvance.next` has come.
+    /// Applies what is due at `now`: expires unclaimed jobs past their deadlines, makes batches urgent, and makes
+    /// postponed jobs and batches claimable again. The daemon calls it before it looks for work, and at
+    /// `TimeAdvance.next`.
     func advanceTime(to now: Milliseconds) throws(JobStoreError) -> TimeAdvance
 
-    /// The batch whose turn it is, of those with a job that can be claimed; nil if there is none.
+    /// The batch whose turn it is, among those with a claimable job; nil if there is none.
     ///
-    /// By priority, then urgent ones by their deadline, then who has had the least. A batch is urgent when half of the time from
-    /// its enqueue to its deadline is over. Paused and postponed batches have nothing that can be claimed.
+    /// The order is by priority, then urgent batches by their deadlines, then the batch that has had the smallest
+    /// share. A batch is urgent when half of the time from its enqueue to its deadline has passed. Paused and postponed
+    /// batches have no claimable jobs.
     /// - Parameters:
-    ///   - among: if given, only these.
-    ///   - model: if given, only batches that ask for it, or for none.
+    ///   - among: if not nil, only these batches.
+    ///   - model: if not nil, only batches that ask for this model or for none.
     func claimableBatch(among: Set<BatchID>?, fitting model: String?) throws(JobStoreError) -> ClaimableBatch?
 
-    /// When the first of what was put off can be claimed again: jobs and batches that are tried once more, paused ones and
-    /// those not in `among` left out; nil if there are none.
+    /// When the first postponed job or batch can be claimed again; nil if there is none. Paused batches, and postponed
+    /// ones that are not in `among`, are left out.
     func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds?
 
-    /// Takes up to `limit` pending jobs of a batch, in order of their ranks and then of input; see `NewJob.claimRank`.
-    /// Gives none of a batch that is paused, or whose deadline has come.
+    /// Claims up to `limit` pending jobs of a batch, by rank and then in input order; see `NewJob.claimRank`. It claims
+    /// none if the batch is paused or its deadline has come.
     func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> [ClaimedJob]
 
-    /// Writes how attempts ended, as one group. Late ones are dropped and named.
+    /// Stores how attempts ended, as one group. Late completions are dropped and reported.
     func finish(
         _ completions: [JobCompletion], incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> FinishReport
 
-    /// Puts claimed jobs back. Those that are no longer this attempt's are left alone.
+    /// Releases claimed jobs. Tickets of attempts that are no longer current are ignored.
     @discardableResult
     func release(
         _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
     ) throws(JobStoreError) -> ReleaseReport
 
-    /// Of jobs in flight, those whose result nobody wants any more (their batch was cancelled).
+    /// The tickets of jobs in flight whose results are no longer wanted because their batch was cancelled.
     func revoked(
         among tickets: [ClaimTicket], incarnation: Incarnation
     ) throws(JobStoreError) -> [ClaimTicket]
 
-    /// Counts against a batch that its model cannot be used, and against those that would have run with the same model now.
-    /// They are put off, unless it was the `limit`-th time in a row: then they can be claimed, to be failed. The first job
-    /// that succeeds with the model ends the row for all of them.
+    /// Counts a failure to use a batch's model, for this batch and for all claimable batches that ask for the same
+    /// model. The batches are postponed unless it was the `limit`-th failure in a row: then they stay claimable, so
+    /// that their jobs can be failed. The first job that succeeds with the model resets the counts of all of them.
     ///
-    /// Returns how many times in a row that was for the batch; 0 if it has ended.
+    /// Returns the number of failures in a row of the batch; 0 if it has ended.
     @discardableResult
     func postpone(
         _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
     ) throws(JobStoreError) -> Int
 
-    /// Takes note that a life of the daemon is loading the model of a batch, or with nil that it is no more.
+    /// Records that an incarnation is loading the model of a batch; nil: that it no longer is.
     func noteLoading(for batch: BatchID?, incarnation: Incarnation) throws(JobStoreError)
 
-    /// The batch whose model the life before `incarnation` was loading when it died; nil unless the one before that had died
-    /// so as well, with the same model. One death is nobody's fault.
+    /// The batch whose model the incarnation before this one was loading when it died, if the one before that also died
+    /// while it loaded the same model; else nil. One death proves nothing.
     func loadingThatKilled(before incarnation: Incarnation) throws(JobStoreError) -> BatchID?
 
-    /// Replaces what is known of jobs in flight; those of batches that are not named are in flight no more. A power cut may
-    /// undo it, and so does the end of the incarnation.
+    /// Replaces the progress of jobs in flight; batches that are not named have none in flight any more. A power cut
+    /// may undo it, and the end of the incarnation deletes it.
     func record(_ progress: [BatchProgress], incarnation: Incarnation) throws(JobStoreError)
 
-    /// Writes what happened in an interval.
+    /// Stores the metrics of an interval.
     func record(_ interval: MetricsInterval) throws(JobStoreError)
 
-    /// Does what keeps the store small and quick, if it is due; the daemon calls it between groups.
+    /// Does maintenance that is due and keeps the store small and fast. The daemon calls it between groups.
     func maintain() throws(JobStoreError)
 
-    /// Leaves the store in order for those who copy its file; the daemon calls it at its end.
+    /// Leaves the store complete for a copy of its file. The daemon calls it at its end.
     func settle() throws(JobStoreError)
 }
 
-/// A watch over what others write. It ends with `end` or with the object.
+/// A watch for writes of other processes. It ends with `end` or with the object.
 public protocol StoreWatch: AnyObject, Sendable {
-    /// Ends the watch; the handler is not called any more.
+    /// Ends the watch; the handler is not called after that.
     func end()
 }
 
 /// Sole ownership of the queue by one daemon. It ends with `release`, with the object, or with the process.
 public protocol DaemonLease: AnyObject, Sendable {
-    /// Gives the queue up.
+    /// Gives up the ownership.
     func release()
 }
 
 extension JobWork {
-    /// The batch whose turn it is, whatever its model; see `claimableBatch(among:fitting:)`.
+    /// The batch whose turn it is, for any model; see `claimableBatch(among:fitting:)`.
     public func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch? {
         try claimableBatch(among: among, fitting: nil)
     }

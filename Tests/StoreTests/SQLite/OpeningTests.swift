@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test func aDatabaseOfTheFirstSchemaIsUpgradedWithItsJobs() throws {
-        let first = Migrations.all[0]
+        let first = Migration.all[0]
         try execute(
             """
             PRAGMA application_id = \(Schema.applicationID);

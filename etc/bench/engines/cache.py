@@ -1,4 +1,4 @@
-"""What the comparison installs and makes, kept in the user's cache directory from one run to the next."""
+"""The programs and files of the comparison, kept in the user's cache directory between runs."""
 
 import os
 import subprocess
@@ -16,10 +16,10 @@ def cache_directory() -> Path:
 def environment(
     name: str, packages: list[str], settings: dict[str, str] | None = None, without: Sequence[str] = ()
 ) -> Path:
-    """The bin directory of a virtual environment with these pinned packages, made at the first call.
+    """The bin directory of a virtual environment with these pinned packages, created at the first call.
 
-    `settings` are environment variables for pip; the packages `without` are taken out again. The mark is written last,
-    so that a half-made environment is made again.
+    `settings` are environment variables for pip; the packages `without` are uninstalled. The mark is written last,
+    so that an incomplete environment is created again.
     """
     directory = cache_directory() / "bench" / name
     mark = directory / "packages"
@@ -40,7 +40,7 @@ def _pip(directory: Path, arguments: Sequence[str], settings: dict[str, str]) ->
 
 
 def made(path: Path, make: Callable[[Path], None]) -> Path:
-    """`path`, made by `make(part)` if it is missing; it gets its name only when complete."""
+    """`path`, made by `make(part)` if it is missing. It gets its name only when it is complete."""
     if not path.exists():
         print(f"making {path}", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)

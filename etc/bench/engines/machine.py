@@ -1,4 +1,4 @@
-"""What of the CPU went to others while an engine was measured: on a busy machine its figures say little."""
+"""The CPU time that other processes used during a measurement: on a busy machine its figures are unreliable."""
 
 import os
 import resource
@@ -6,19 +6,19 @@ import time
 from pathlib import Path
 
 IDLE_COLUMNS = (3, 4)
-"""Of the `cpu` line of /proc/stat: idle, and waiting for storage. Guest time, after these eight, is in user time."""
+"""Fields of the `cpu` line of /proc/stat: idle, and waiting for storage. Guest time, after these, is part of user time."""
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class Onlookers:
-    """CPU time of all processes that are neither this one nor those that it started and waited for."""
+    """CPU time of all processes except this one and those that it started and waited for."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
         self.before = _busy_seconds() - _own_seconds()
 
     def share(self) -> float:
-        """Their part of all cores' time since the beginning, 0 to 1. The measured processes must have ended."""
+        """Their share of the time of all cores since the beginning, 0 to 1. The measured processes must have ended."""
         seconds = (_busy_seconds() - _own_seconds()) - self.before
         return max(0.0, seconds / ((time.monotonic() - self.start) * os.cpu_count()))
 

@@ -1,4 +1,4 @@
-"""Running the engines' programs: their output is taken, and told only where they fail."""
+"""Runs the engines' programs: their output is captured, and shown only if they fail."""
 
 import subprocess
 
@@ -6,7 +6,7 @@ from engines.workload import EngineFailure
 
 
 def run_quietly(command: list, **options) -> str:
-    """What the program printed. Raises EngineFailure with its last word where it fails or is missing."""
+    """The output of the program. Raises EngineFailure with its last line if it fails or is missing."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, **options)
     except OSError as error:

@@ -1,17 +1,17 @@
-"""The lines of the comparison's table, and the work that a rate stands for."""
+"""The lines of the comparison's table, and the operations behind a rate."""
 
 from engines.workload import Measurement, Workload
 
 COLUMNS = "{:<10} {:<9} {:>7} {:>8} {:>10} {:>7}  {}"
 TITLE = COLUMNS.format("engine", "format", "load s", "wall s", "generated/s", "ratio", "")
 PREFILL_GOP = 0.2123
-"""Thousand million operations that the matrix products of SmolLM2-135M's layers take for one token: 2 a weight."""
+"""10⁹ operations in the matrix products of SmolLM2-135M's layers for one token: 2 per weight."""
 DECODE_GOP = 0.2690
-"""The same with the LM head, which only a token that is followed by a generated one needs."""
+"""The same with the LM head, which is needed only for tokens before a generated one."""
 
 
 def row(measurement: Measurement, against: Measurement) -> str:
-    """`ratio` is to the first row of the table."""
+    """`ratio` is relative to the first row of the table."""
     ratio = measurement.tokens_per_second / against.tokens_per_second
     return COLUMNS.format(
         measurement.engine,
@@ -29,7 +29,7 @@ def failure_row(engine: str, format: str, reason: str) -> str:
 
 
 def achieved_gops(tokens_per_second: float, workload: Workload) -> float:
-    """Thousand million operations a second in matrix products. A prompt's last token makes the first generated one."""
+    """10⁹ operations per second in matrix products. A prompt's last token gives the first generated one."""
     heads = workload.generated_tokens
     layers = workload.prompt_tokens + workload.generated_tokens - len(workload.prompts)
     seconds = workload.generated_tokens / tokens_per_second

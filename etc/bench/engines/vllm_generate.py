@@ -1,4 +1,4 @@
-"""Runs one workload with vLLM's offline LLM and prints what it took. Runs in vLLM's environment.
+"""Runs one workload with vLLM's offline LLM and prints its times. Runs in vLLM's environment.
 
 One JSON object from stdin: model (a folder), dtype, eager, max_num_seqs, max_tokens, prompts (arrays of token ids).
 One JSON object as the last line of stdout: load_seconds, wall_seconds, lengths (generated tokens of each prompt).
@@ -27,7 +27,7 @@ def main() -> None:
         disable_log_stats=True,
         kv_cache_memory_bytes=2 << 30,
     )
-    # The first step of a kind pays for what is made lazily; that is loading too.
+    # The first step of a kind includes lazy initialisation, which counts as loading.
     llm.generate(prompts[:2], SamplingParams(max_tokens=8, **greedy), use_tqdm=False)
     loaded = time.monotonic()
     answers = llm.generate(prompts, SamplingParams(max_tokens=task["max_tokens"], **greedy), use_tqdm=False)

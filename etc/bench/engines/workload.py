@@ -1,4 +1,4 @@
-"""What every engine is given, and what is told of it: prompts, the ways to run it, and a measurement of each."""
+"""The input of every engine and its results: prompts, modes, and a measurement of each."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from pathlib import Path
 MAX_SEQUENCES = 32
 """How many sequences an engine generates at a time."""
 FIXED_SETTINGS = {"temperature": 0, "ignore_eos": True, "return_token_ids": True}
-"""What a request must ask for, so that all engines have the same to do and tell what they did."""
+"""The fields of a request for which all engines do the same work and return their token ids."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class Mode:
 
 
 class EngineFailure(Exception):
-    """An engine that could not be measured, in words for the table's reader."""
+    """Why an engine could not be measured, with a message for the table."""
 
 
 def read_workload(file: Path) -> Workload:
-    """Takes OpenAI batch lines for /v1/completions whose bodies are alike but for the prompt."""
+    """Reads OpenAI batch lines for /v1/completions whose bodies differ only in the prompt."""
     prompts, settings = [], []
     for line in file.read_text().splitlines():
         request = json.loads(line)
@@ -89,5 +89,5 @@ def read_workload(file: Path) -> Workload:
 
 
 def named_format(model: Path) -> str:
-    """The weight format that a model file's name ends in: Q4_1 of SmolLM2-135M-Instruct.Q4_1.gguf."""
+    """The weight format at the end of a model file's name: Q4_1 of SmolLM2-135M-Instruct.Q4_1.gguf."""
     return model.stem.rsplit(".", 1)[-1]
