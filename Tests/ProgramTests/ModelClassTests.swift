@@ -37,7 +37,8 @@ struct ModelClassTests {
         return try workspace.write("prompts.jsonl", lines: lines)
     }
 
-    /// Runs the prompts with a daemon, whose log tells what the device's process says; gives log and result lines.
+    /// Runs the prompts with a daemon, whose log contains the output of the device's process; returns log and result
+    /// lines.
     private func drain(
         _ model: ContractModel, _ settings: [String] = [], gguf: String? = nil
     ) throws -> (log: String, lines: [String]) {
