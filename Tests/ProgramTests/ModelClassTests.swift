@@ -271,7 +271,7 @@ struct ModelClassTests {
         #expect(expected.count == 48)
         #expect(try ResultLine.byID(outcome.lines).mapValues(\.tokenIDs) == expected)
         let counts = try model.counts()
-        // Without a trace the class of September loses what is behind cached tokens, so nothing is cached for it.
+        // Without a trace, a prefill after cached tokens loses them in the class of September, so it shares no blocks.
         let shares = tracesPrefill || modelClass != ContractModel.september
         #expect((counts["cached tokens", default: 0] > 0) == shares, "\(counts)")
     }

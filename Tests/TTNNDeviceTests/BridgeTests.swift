@@ -1,4 +1,4 @@
-// The bridge's output, frames, sources, and interpreters that answer with nonsense.
+// The bridge's output, frames, sources, and interpreters that give invalid answers.
 
 import FakeModel
 import Foundation

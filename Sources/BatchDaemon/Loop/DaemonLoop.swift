@@ -21,8 +21,8 @@ public enum DaemonError: Error, CustomStringConvertible {
             "the device failed \(times) times in a row without finishing a job (\(last)); its jobs are back in the queue. "
                 + "Check the device, then start the daemon again"
         case .deviceRefuses(let reason):
-            "\(reason); its jobs are back in the queue. Another try would end in the same way: mend the cause, then start the "
-                + "daemon again"
+            "\(reason); its jobs are back in the queue. A retry would fail in the same way: correct the cause, then "
+                + "start the daemon again"
         }
     }
 }
@@ -156,7 +156,7 @@ extension DaemonLoop {
         if refused.isEmpty {
             log.error(
                 """
-                \(batch.id) has failed: \(error.message). `ttbatch retry \(batch.id)` runs its prompts again when that is mended
+                \(batch.id) has failed: \(error.message). `ttbatch retry \(batch.id)` runs its prompts again once that is corrected
                 """)
         }
         return refused.isEmpty

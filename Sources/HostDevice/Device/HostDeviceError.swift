@@ -8,7 +8,7 @@ public enum HostDeviceError: PlatformError, Equatable {
     case unknownInstructionSet(String, available: [String])
     /// On this processor, the kernels that `TTBATCH_ISA` names do not compute the same bits as the portable kernels.
     case failedSelfCheck(String)
-    /// Each replica needs a core of its own.
+    /// Each replica needs its own core.
     case tooManyReplicas(Int, cores: Int)
     /// hwloc cannot describe the machine.
     case noTopology(reason: String)

@@ -5,25 +5,25 @@ package protocol ConfigurationSection {
     /// The defaults.
     init()
 
-    /// Takes what the reader has. It asks for every key, whatever the values of others are.
+    /// Reads the values. It must read every key, independently of the other keys' values.
     ///
     /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.
     mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError)
 }
 
 extension ConfigurationSection {
-    /// The keys of the section, in the order in which they are read. Those that are only refused are not among them.
+    /// The keys of the section, in the order in which they are read, without those that are only refused.
     package static var sectionKeys: [String] {
         let reader = ConfigurationReader([:])
         var section = Self()
-        // Nothing is set, so nothing can be wrong.
+        // No key is set, so no value can be wrong.
         try? section.read(reader)
         return reader.keysRead
     }
 
     /// Reads the section.
     ///
-    /// - Throws: `ConfigurationError.unknownKey` for a key that is never read, and what `read` throws.
+    /// - Throws: `ConfigurationError.unknownKey` for a key that is never read, and the errors of `read`.
     package init(section values: [String: ConfigurationValue]) throws(ConfigurationError) {
         let reader = ConfigurationReader(values)
         try reader.checkKeys(of: Self.self)
@@ -32,10 +32,10 @@ extension ConfigurationSection {
     }
 }
 
-/// Takes values by key from one section of a configuration, and notes which keys there are.
+/// Reads values by key from one section of a configuration, and records the keys that are read.
 package final class ConfigurationReader {
     private let values: [String: ConfigurationValue]
-    /// The keys that were read, in this order.
+    /// The keys that were read, in order.
     private(set) var keysRead: [String] = []
     private var refusedKeys: [String] = []
 
@@ -54,7 +54,7 @@ package final class ConfigurationReader {
     /// The keys that are set.
     package var givenKeys: Set<String> { Set(values.keys) }
 
-    /// Throws if one of `keys` is set: they are understood, and never supported.
+    /// Throws if one of `keys` is set: they are known but not supported.
     func refuse(_ keys: [String], reason: String, remedy: String) throws(ConfigurationError) {
         refusedKeys += keys
         for key in keys {
@@ -64,7 +64,7 @@ package final class ConfigurationReader {
         }
     }
 
-    /// The value as it was given.
+    /// The value before its type is checked.
     package func value(_ key: String) -> ConfigurationValue? {
         if !keysRead.contains(key) { keysRead.append(key) }
         return values[key]

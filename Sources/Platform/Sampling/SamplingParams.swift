@@ -16,7 +16,7 @@ public struct SamplingParams: Sendable, Hashable {
     /// sampled.
     public var givesSeed: Bool
 
-    /// Parameters as given.
+    /// Parameters of a request; by default it gives the seed, and no minimum or stop tokens.
     public init(
         token: TTSamplingParams, maxTokens: Int, minTokens: Int = 0, stopTokenIDs: Set<Int32> = [],
         ignoreEOS: Bool = false, givesSeed: Bool = true

@@ -33,7 +33,7 @@ enum BridgeError: Error, CustomStringConvertible {
         case .deadlineMissed(let seconds): "no progress within \(seconds) s"
         case .givenUp: "given up, because ttbatch was told to stop"
         case .ended: "the bridge process is gone"
-        case .malformed(let what): "the bridge answered with nonsense: \(what)"
+        case .malformed(let what): "the bridge gave an invalid answer: \(what)"
         case .refused(let message), .failed(let message): message
         case .system(let what): what
         }

@@ -109,7 +109,7 @@ def _opening_failed(error: Exception, settings: dict[str, Any]) -> str:
     if "requires" in text and "devices are available in the system mesh" in text:
         remedy = "the chips are not connected to each other: choose some with bridge.visible_devices or TT_VISIBLE_DEVICES"
     elif settings.get("fabric_config"):
-        remedy = "set tt.fabric_config: DISABLED if the model runs without a fabric, or mend the compiler or the links"
+        remedy = "set tt.fabric_config: DISABLED if the model runs without a fabric, or repair the compiler or the links"
     else:
         remedy = "reset the cards (tt-smi -r) if a program died on them"
     return f"{what}: {text}; {remedy}"

@@ -129,7 +129,7 @@ def _bundles(directory: Path) -> dict[str, str]:
             metadata = json.loads(file.read_text())
             architecture, main_class = metadata["arch"], metadata["main_class"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Refused(f"{file} is no bundle: {type(error).__name__}: {error}; mend it or remove its folder") from error
+            raise Refused(f"{file} is not a bundle: {type(error).__name__}: {error}; correct it or remove its folder") from error
         if str(file.parent) not in sys.path:
             sys.path.append(str(file.parent))
         classes[architecture if architecture.startswith("TT") else "TT" + architecture] = main_class

@@ -72,7 +72,7 @@ class Server:
             if loaded is not None:
                 loaded.release()
         except Exception as error:
-            logger.warning("the model did not let go of everything: %s", first_line(error))
+            logger.warning("the model did not release everything: %s", first_line(error))
         del loaded
         gc.collect()
         self._mesh.close()
