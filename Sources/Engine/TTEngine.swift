@@ -14,7 +14,7 @@ public final class TTEngine {
     private var arrivals = 0
     /// The step that was begun before the caller received the report of the last one.
     private var begun: Scheduler.Decision?
-    /// Requests that were cancelled since then. Their outputs of the step must not go to later requests with the same ids.
+    /// Requests that were cancelled since then. Their outputs must not go to later requests with the same ids.
     private var cancelledSinceBegin: Set<RequestID> = []
     private var fault: DeviceFault?
 

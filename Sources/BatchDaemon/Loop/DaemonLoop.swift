@@ -156,7 +156,8 @@ extension DaemonLoop {
         if refused.isEmpty {
             log.error(
                 """
-                \(batch.id) has failed: \(error.message). `ttbatch retry \(batch.id)` runs its prompts again once that is corrected
+                \(batch.id) has failed: \(error.message). `ttbatch retry \(batch.id)` runs its prompts again \
+                once that is corrected
                 """)
         }
         return refused.isEmpty
