@@ -174,7 +174,7 @@ struct CitationTests {
             let names = try FileManager.default.subpathsOfDirectory(atPath: root.appending(path: folder).path)
             return names.map { "\(folder)/\($0)" }
         }
-        let paths = files + ["README.md", "Package.swift", "LICENSE"]
+        let paths = files + ["README.md", "CONTRIBUTING.md", "Package.swift", "LICENSE"]
         let checker = try CitationChecker(files: paths) { try Self.text($0) }
         for path in paths.sorted() where Self.kinds.contains(URL(filePath: path).pathExtension) {
             guard let text = try? Self.text(path) else { continue }

@@ -4,7 +4,7 @@
 
 Needs: tokenizers, and Python 3.11 or older, whose `unicodedata` is Unicode 14 like the oldest PCRE2 supported here.
 Writes unicode-classes.json beside this script (each class as [first, last] ranges) and
-Sources/Tokenizer/UnicodeSupplement.swift. `digit` is the class of the `Digits` pre-tokeniser.
+Sources/Tokenizers/UnicodeSupplement.swift. `digit` is the class of the `Digits` pre-tokeniser.
 """
 
 import json
