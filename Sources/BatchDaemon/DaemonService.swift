@@ -1,4 +1,5 @@
-// The daemon: owns the database, loads the model whose turn it is, works the queue off, and survives its device.
+// The daemon: owns the database, loads the model whose turn it is, runs the queue's jobs, and recovers from device
+// faults.
 
 import Failpoints
 import Foundation
@@ -9,7 +10,7 @@ import Serving
 public import Settings
 public import StoreContract
 
-/// Works a queue off on one device. `run()` blocks the thread that calls it.
+/// Runs a queue's jobs on one device. `run()` blocks the calling thread.
 public struct DaemonService: Sendable {
     private let store: any JobStore
     private let configuration: Configuration
@@ -23,9 +24,9 @@ public struct DaemonService: Sendable {
     /// A daemon for `store`.
     ///
     /// - Parameters:
-    ///   - platforms: where the configuration's device is looked for.
-    ///   - drains: it ends when no job in `scope` is left.
-    ///   - stop: asks it to end before.
+    ///   - platforms: the platforms from which the configuration's device is chosen.
+    ///   - drains: whether the daemon ends when no job in `scope` is left.
+    ///   - stop: asks the daemon to end earlier.
     public init(
         store: any JobStore, configuration: Configuration, platforms: PlatformCatalogue,
         scope: WorkScope = .everything, drains: Bool, stop: StopSignal, clock: TimeSource = .system, log: Logger
@@ -40,10 +41,10 @@ public struct DaemonService: Sendable {
         self.log = log
     }
 
-    /// Takes the queue and works until it is drained or told to stop.
+    /// Takes the queue's lease and runs until the queue is drained or a stop is requested.
     ///
-    /// - Throws: `JobStoreError` (`.daemonRunning` if another daemon owns the queue), `DaemonError`, and what opening the
-    ///   device or the configured model throws.
+    /// - Throws: `JobStoreError` (`.daemonRunning` if another daemon owns the queue), `DaemonError`, and the errors of
+    ///   opening the device or the configured model.
     public func run() throws {
         let lease = try store.acquireLease()
         defer { lease.release() }
@@ -51,7 +52,7 @@ public struct DaemonService: Sendable {
         try run(lease)
     }
 
-    /// The same with a lease that the caller has taken.
+    /// Runs with a lease that the caller has taken.
     public func run(_ lease: any DaemonLease) throws {
         let opened = try store.openIncarnation(
             NewIncarnation(
@@ -92,7 +93,7 @@ public struct DaemonService: Sendable {
         let host = ModelHost(
             configuration.engine, platforms: platforms, isStopping: { [stop] in stop.level != .none }, clock: clock,
             log: log)
-        // Its devices are closed before the incarnation is.
+        // The devices are closed before the incarnation.
         defer { host.close() }
         var loop = loop
         while true {
@@ -112,11 +113,12 @@ public struct DaemonService: Sendable {
         }
     }
 
-    /// Loads the batch's model, unless it is loaded, and works. A batch whose model cannot be had is put off, and fails as a
-    /// whole after some tries, or at once where that does not pass, rather than waiting for ever or keeping others from their
-    /// turn. `retry` runs it again.
+    /// Loads the batch's model, unless it is loaded, and runs a session. If the model cannot be loaded, the batch is
+    /// postponed, so that it does not keep other batches from their turn. After some attempts, or at once if the error
+    /// is permanent, the whole batch fails; `retry` runs it again.
     ///
-    /// A device that cannot be opened or loaded now has failed like one that fails under a job, unless it would fail again.
+    /// An error of the device while it is opened or loaded is treated like a device fault under a job, unless it would
+    /// happen again.
     private func runSession(
         for batch: ClaimableBatch, on host: ModelHost, _ loop: inout DaemonLoop
     ) throws -> SessionEnd {
@@ -129,7 +131,7 @@ public struct DaemonService: Sendable {
         do {
             loaded = try load(model, for: batch, on: host, loop)
         } catch let failure as ModelFailure {
-            // What was given up because of the stop is no failure.
+            // Loading that was abandoned because of a stop is not a failure.
             if stop.level != .none {
                 log.warning("\(failure)")
                 return .stopped
@@ -155,7 +157,8 @@ public struct DaemonService: Sendable {
         }
     }
 
-    /// The model, loaded. Whose model is being loaded stands in the store meanwhile, for the case that the daemon dies of it.
+    /// Returns the model, loading it if necessary. Meanwhile the store records the batch, in case loading kills the
+    /// daemon.
     private func load(
         _ model: RequestedModel, for batch: ClaimableBatch, on host: ModelHost, _ loop: DaemonLoop
     ) throws -> ModelHost.Loaded {
@@ -191,8 +194,8 @@ public struct DaemonService: Sendable {
         while try persistently({ () throws(JobStoreError) in try loop.failJobs(of: batch, error) }) == false {}
     }
 
-    /// Runs `body` until the store is in order; nil if the daemon was told to stop before. Jobs that were claimed go
-    /// back when the incarnation is closed.
+    /// Retries `body` while the store has a temporary error; nil if a stop was requested meanwhile. Claimed jobs are
+    /// requeued when the incarnation is closed.
     @discardableResult
     private func persistently<Value>(_ body: () throws(JobStoreError) -> Value) throws(JobStoreError) -> Value? {
         var backoff = StoreBackoff(consequence: "the daemon waits", log: log)

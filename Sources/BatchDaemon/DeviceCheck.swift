@@ -1,13 +1,13 @@
-// What can be known of a device and a model before anything is stored for them.
+// Checks a device and a model before jobs are stored for them.
 
 public import Platform
 
-/// The device that a daemon here would use.
+/// The device that a daemon on this machine would use.
 public struct DeviceCheck {
     private let engine: EngineConfiguration
     private let platform: any DevicePlatform
 
-    /// Looks for the device.
+    /// Chooses the device.
     ///
     /// - Throws: `ConfigurationError.noDevice`.
     public init(_ engine: EngineConfiguration, _ platforms: PlatformCatalogue) throws(ConfigurationError) {
@@ -15,6 +15,6 @@ public struct DeviceCheck {
         platform = try platforms.choose(engine)
     }
 
-    /// Throws if a model could not be run as it is configured.
+    /// Throws if a model cannot be run with the configuration.
     public var check: ModelCheck { { [engine, platform] in try platform.check(engine, for: $0) } }
 }

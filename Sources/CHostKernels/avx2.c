@@ -19,12 +19,12 @@
 #define HK_SIGNED_BYTES(seven) !(seven)
 #define HK_LOAD_F16
 #define HK_SAVE_F16
-// Keep the compiler from going through a tile in another order, for which it would spill all activations; and the sums of a
-// tile, and a block's first totals, out of the few registers.
+// Prevents the compiler from reordering a tile, which would spill all activations, and keeps the sums of a tile and a
+// block's first totals out of the few registers.
 #define HK_IN_ORDER(v) __asm__ volatile("" : "+x"(v))
 #define HK_IN_MEMORY(v) __asm__ volatile("" : "+m"(v))
 
-// PREFETCHW is a hint, which processors without it skip.
+// PREFETCHW is a hint; processors without it ignore it.
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,prfchw"))), apply_to = function)
 
 typedef int32_t hk_words __attribute__((vector_size(32)));
@@ -40,7 +40,7 @@ static inline __attribute__((always_inline)) hk_words nibble_sum(hk_words sum, h
 static inline __attribute__((always_inline)) hk_words pair_products(hk_words a, hk_words b) {
     return (hk_words)_mm256_madd_epi16((__m256i)a, (__m256i)b);
 }
-// One of each word's two numbers, in both its halves: it multiplies the two sums of a word.
+// One of each word's two numbers, in both halves, to multiply the two sums of a word.
 static inline __attribute__((always_inline)) hk_words both_of(hk_words pairs, int second) {
     const __m256i first = _mm256_set1_epi64x(0x0504050401000100), other = _mm256_set1_epi64x(0x0706070603020302);
     const __m256i lanes = _mm256_set_epi64x(0x0808080808080808, 0, 0x0808080808080808, 0);
@@ -48,13 +48,13 @@ static inline __attribute__((always_inline)) hk_words both_of(hk_words pairs, in
 }
 #define nibble_total pair_products
 
-// Eight-bit weights as signed bytes: the instruction takes unsigned bytes by signed ones, so the sign of w goes to x. No pair
-// of products leaves 16 bits (2 × 128 × 127 < 2¹⁵).
+// Eight-bit weights as signed bytes: the instruction multiplies unsigned by signed bytes, so the sign of w goes to x.
+// No pair of products overflows 16 bits (2 × 128 × 127 < 2¹⁵).
 static inline __attribute__((always_inline)) hk_words dot4_signed(hk_words sum, hk_words w, hk_words x) {
     __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8((__m256i)w), _mm256_sign_epi8((__m256i)x, (__m256i)w));
     return sum + (hk_words)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
-// By activations of 7 bits no pair does so with unsigned bytes either (2 × 255 × 63 < 2¹⁵).
+// With activations of 7 bits, no pair overflows with unsigned bytes either (2 × 255 × 63 < 2¹⁵).
 static inline __attribute__((always_inline)) hk_words dot4(hk_words sum, hk_words u, hk_words x) {
     __m256i pairs = _mm256_maddubs_epi16((__m256i)u, (__m256i)x);
     return sum + (hk_words)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));

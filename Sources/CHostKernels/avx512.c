@@ -19,7 +19,7 @@
 #define HK_LOAD_F16
 #define HK_SAVE_F16
 
-// PREFETCHW is a hint, which processors without it skip.
+// PREFETCHW is a hint; processors without it ignore it.
 #pragma clang attribute push( \
     __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,f16c,prfchw"))), apply_to = function)
 
@@ -34,9 +34,9 @@ static inline __attribute__((always_inline)) hk_words pair_products(hk_words a, 
     return (hk_words)_mm512_madd_epi16((__m512i)a, (__m512i)b);
 }
 
-// Four-bit weights less 8: a group's sum fits 16 bits (32 × 8 × 127 < 2¹⁵), and a block's two are multiplied by their scales at
-// once. `pairs` are −8 Σq of both groups; the second group's products are 16 times as great, and only the lower 20 bits of their
-// sum count, in which 4 bits of the first group's number stay below the products.
+// Four-bit weights less 8: a group's sum fits 16 bits (32 × 8 × 127 < 2¹⁵), and a block's two sums are multiplied by
+// their scales together. `pairs` are −8 Σq of both groups. The second group's products are 16 times as large, and only
+// the lower 20 bits of their sum count, in which 4 bits of the first group's number stay below the products.
 static inline __attribute__((always_inline)) void begin_centred(hk_words pairs, hk_words *first, hk_words *second) {
     *first = pairs;
     *second = pairs >> 12;

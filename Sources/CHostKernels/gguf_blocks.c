@@ -1,7 +1,8 @@
 // GGUF's block-quantised element types (ggml's layouts), read one group of 32 weights at a time.
 //
-// Every type comes out as unsigned integers with a scale and a minimum for each half group: weight = fma(scale, u, minimum).
-// The products are exact in float, so this rounds once, as the formats' own definition does.
+// Every type is read as unsigned integers with a scale and a minimum for each half group: weight = fma(scale, u,
+// minimum).
+// The products are exact in float, so this rounds once, like the formats' definition.
 
 #include "CHostKernels.h"
 #include "gguf_blocks.h"

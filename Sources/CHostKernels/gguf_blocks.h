@@ -1,4 +1,4 @@
-// A group of 32 quantised weights as all formats are read.
+// A group of 32 quantised weights, the common form of all formats.
 
 #ifndef GGUF_BLOCKS_H
 #define GGUF_BLOCKS_H

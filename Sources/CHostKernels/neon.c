@@ -13,7 +13,7 @@
 
 #include "Body/neon.h"
 
-// The instruction takes signed bytes on both sides; those of 4-bit weights are at most 15.
+// The instruction takes signed bytes for both operands; 4-bit weights are at most 15.
 static inline __attribute__((always_inline)) hk_words dot4_signed(hk_words sum, hk_words w, hk_words x) {
     return (hk_words)vdotq_s32((int32x4_t)sum, (int8x16_t)w, (int8x16_t)x);
 }

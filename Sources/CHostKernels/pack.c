@@ -8,7 +8,7 @@ static size_t word_bytes(int32_t format) { return (format == HK_U8 ? 32 : 16) * 
 static size_t group_count(size_t inputs) { return inputs / HK_GROUP; }
 static size_t block_count(size_t inputs) { return (inputs + HK_BLOCK - 1) / HK_BLOCK; }
 
-// Words for a lane in the records of two groups: the weights, and two of scales and offsets.
+// Words per lane in the records of two groups: the weights, and two of scales and offsets.
 enum { I4_WORDS = 8, I4_RECORD = I4_WORDS + 2, S8_WORDS = 16, S8_RECORD = S8_WORDS + 2 };
 
 size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs) {
@@ -65,7 +65,8 @@ static void pack_row(uint32_t type, const uint8_t *row, const hk_matrix *m, uint
 
 static float greater(float a, float b) { return a > b ? a : b; }
 
-// The smallest power of two of which a row's scales, minimums and weights are few enough; NaN where one is not finite.
+// The smallest power of two in units of which a row's scales, minimums and weights fit their ranges; NaN if one is not
+// finite.
 static float unit_of(uint32_t type, const uint8_t *row, size_t groups) {
     float greatest = 0;
     for (size_t g = 0; g < groups; g++) {
@@ -84,7 +85,7 @@ static float unit_of(uint32_t type, const uint8_t *row, size_t groups) {
     return __builtin_ldexpf(1, exponent - 18);
 }
 
-// To the nearest integer, ties to even, for |x| < 2²²: the library's function is a call for every number.
+// Rounds to the nearest integer, ties to even, for |x| < 2²²; the library's function would be a call for every number.
 static int16_t nearest(float x) { return (int16_t)((x + 0x1.8p23f) - 0x1.8p23f); }
 
 static void pack_integers(uint32_t type, const uint8_t *row, const hk_matrix *m, uint8_t *panel, size_t lane) {

@@ -1,4 +1,4 @@
-// The kernels in plain C: the reference that the others must equal, and what a processor without an own set runs.
+// The kernels in plain C: the reference for the other sets, and the kernels for processors without their own set.
 
 #include "CHostKernels.h"
 

@@ -1,4 +1,5 @@
-// The handler of SIGBUS, and the mappings that it knows. What runs in it is async-signal-safe: atomics and system calls.
+// The handler of SIGBUS and its list of mappings. The handler uses only async-signal-safe operations: atomics and
+// system calls.
 #define _GNU_SOURCE
 #include "CMappedFile.h"
 
@@ -12,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-// Entries are never freed, so that the handler may walk over them at any moment; one without a start is used again.
+// Entries are never freed, so that the handler can go through them at any time; an entry without a start is reused.
 struct mapped_file {
     _Atomic(uintptr_t) start;
     _Atomic(uintptr_t) end;
@@ -42,12 +43,12 @@ static struct mapped_file *file_at(uintptr_t address) {
 static void handle(int number, siginfo_t *info, void *context) {
     (void)context;
     int saved = errno;
-    // Only the kernel's signals have an address; above 0 they are of this thread's own access.
+    // Only signals from the kernel have an address; a code above 0 means an access by this thread.
     uintptr_t address = info->si_code > 0 ? (uintptr_t)info->si_addr : 0;
     struct mapped_file *file = address ? file_at(address) : NULL;
     if (file) {
         atomic_store(&file->lost, true);
-        // All that follows too: of a file that was cut short it is gone, and what is made of the mapping is thrown away.
+        // All following pages too: they are missing from a truncated file, and the results are discarded anyway.
         uintptr_t page = address & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1);
         void *zeros = mmap((void *)page, atomic_load(&file->end) - page, PROT_READ,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
@@ -59,7 +60,7 @@ static void handle(int number, siginfo_t *info, void *context) {
         say(atomic_load(&file->path));
         say(": can no longer be read: it was cut short while it was in use, or its disk fails\n");
     }
-    // As it would have been without this handler: the access is made again, or the signal sent again.
+    // As without this handler: the access is repeated, or the signal is sent again.
     sigaction(number, &before, NULL);
     if (info->si_code <= 0) raise(number);
     errno = saved;
@@ -93,7 +94,7 @@ mapped_file *mapped_file_watch(const void *start, size_t length, const char *pat
     pthread_mutex_lock(&changes);
     struct mapped_file *file = install() ? unused_entry() : NULL;
     if (file) {
-        // The path of an ended watch stayed until now: the handler may have been looking at it.
+        // The path of an ended watch is freed only now, because the handler may have been reading it.
         free(atomic_exchange(&file->path, copy));
         atomic_store(&file->lost, false);
         atomic_store(&file->end, (uintptr_t)start + length);

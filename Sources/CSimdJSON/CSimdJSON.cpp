@@ -1,4 +1,4 @@
-// The shim behind CSimdJSON.h. It chooses the size of simdjson's buffers and maps its errors; all else is simdjson's.
+// The implementation of CSimdJSON.h. It chooses the size of simdjson's buffers and maps its errors.
 
 #include "CSimdJSON.h"
 
@@ -16,7 +16,8 @@ namespace {
 
 constexpr size_t smallest_capacity = size_t(64) << 10;
 
-// simdjson grows its buffers to exactly the text at hand, so that each longer line would allocate again: double instead.
+// simdjson grows its buffers to exactly the current text, so that each longer line would allocate again: double
+// instead.
 simdjson::error_code reserve(csimdjson_parser *self, size_t length) {
     size_t capacity = self->parser.capacity();
     if (capacity >= length && capacity != 0) return simdjson::SUCCESS;

@@ -1,23 +1,22 @@
 // The engine's counters and gauges.
 
-/// Counters since the engine was made, and the state at the moment of the snapshot.
+/// Counters since the engine was created, and gauges at the time of the snapshot.
 public struct EngineStatistics: Sendable, Equatable {
     /// Prefill steps run.
     public internal(set) var prefillSteps = 0
     /// Decode steps run.
     public internal(set) var decodeSteps = 0
-    /// Tokens prefilled, those of preempted requests each time.
+    /// Tokens prefilled; a preempted request's tokens count each time they are prefilled.
     public internal(set) var prefilledTokens = 0
-    /// Tokens of prefilled rows that were not computed again, because others with the same beginning had left them in
-    /// the cache.
+    /// Tokens of prefilled rows that were not computed, because they were cached.
     public internal(set) var cachedTokens = 0
-    /// Of `prefilledTokens`, those that had been prefilled or generated before a preemption.
+    /// The part of `prefilledTokens` that had been prefilled or generated before a preemption.
     public internal(set) var recomputedTokens = 0
-    /// Rows of all decode steps together.
+    /// Total number of rows of all decode steps.
     public internal(set) var decodedRows = 0
     /// Outputs that steps gave to requests: tokens, stop tokens included, and outputs that are no token.
     public internal(set) var generatedTokens = 0
-    /// Times that a request lost its blocks.
+    /// Number of preemptions.
     public internal(set) var preemptions = 0
 
     /// Requests that wait for a slot or for blocks.
@@ -26,15 +25,15 @@ public struct EngineStatistics: Sendable, Equatable {
     public internal(set) var running = 0
     /// Rows of the device batch.
     public internal(set) var slots: Int
-    /// KV blocks that requests own; those that are only kept for requests to come do not count.
+    /// KV blocks that requests use; free cached blocks do not count.
     public internal(set) var kvBlocksUsed = 0
     /// KV blocks in the pool.
     public internal(set) var kvBlocksTotal: Int
 
-    /// Share of the batch's slots that did useful work, over all decode steps: 0…1, and 0 before the first.
+    /// Fraction of the batch slots that had a row, over all decode steps: 0…1; 0 before the first step.
     public var occupancy: Double { decodeSteps == 0 ? 0 : Double(decodedRows) / Double(decodeSteps * slots) }
 
-    /// Nothing done yet.
+    /// The statistics of a new engine.
     init(slots: Int, kvBlocksTotal: Int) {
         self.slots = slots
         self.kvBlocksTotal = kvBlocksTotal

@@ -1,17 +1,17 @@
-// A check of everything that must always hold between steps, for tests and for a daemon in doubt.
+// A check of the engine's invariants between steps, for tests and diagnosis.
 
 import Platform
 
-/// Something that must always hold did not.
+/// An invariant that does not hold.
 public struct IntegrityViolation: Error, CustomStringConvertible {
-    /// What was found.
+    /// The violation that was found.
     public let description: String
 }
 
 extension Scheduler {
     /// Throws the first violation found.
     ///
-    /// - Parameter prefilling: the rows of a prefill step that is under way.
+    /// - Parameter prefilling: the rows of a prefill step that is running.
     func checkIntegrity(prefilling: [RequestID]) throws(IntegrityViolation) {
         try checkQueues()
         try checkBlocks()
@@ -38,7 +38,7 @@ extension Scheduler {
             guard case .running(let blocks, _)? = requests[id]?.phase else {
                 throw IntegrityViolation(description: "\(id) is in the batch but does not run")
             }
-            // The newest token's keys and values are written by the next step, which brings the block for them.
+            // The newest token's keys and values are written by the next step, which also allocates the block for them.
             let tokens = requests[id]!.tokens.count
             let range = pool.blocksNeeded(forTokens: tokens - 1)...pool.blocksNeeded(forTokens: tokens)
             try require(range.contains(blocks.count), "\(id) has \(blocks.count) blocks for \(tokens) tokens")
@@ -64,13 +64,14 @@ extension Scheduler {
             used + free.count == pool.totalCount, "\(used) blocks used and \(free.count) free of \(pool.totalCount)")
     }
 
-    /// Cached blocks of a request hold what the index says, and no other request refers to the block that is written next.
+    /// Checks that a request's cached blocks have the content that the index says, and that no other request refers to
+    /// the block that is written next.
     private func checkSharing(of request: EngineRequest, isPrefilling: Bool) throws(IntegrityViolation) {
         guard case .running(let blocks, let cached) = request.phase else { return }
-        // All tokens but the newest have their keys and values.
+        // The keys and values of all tokens but the newest have been written.
         let written = request.tokens.dropLast()
         let full = written.count / pool.blockSize
-        // Of a prompt that is being prefilled, what was cached before.
+        // While a prompt is being prefilled, only its cached prefix is in the index.
         let expected = limits.prefixSharing != .none ? (isPrefilling ? min(full, cached.blockCount) : full) : 0
         try require(
             cached.blockCount == expected,

@@ -1,28 +1,28 @@
-// Which requests run in the next step: prefill first, never mixed with decode (design §4; TT contract §4).
+// Chooses the requests of the next step: prefill first, never mixed with decode (design §4; TT contract §4).
 
 import Platform
 
 /// The requests in flight, their KV blocks, and the choice of the next step.
 ///
-/// Rules, and why nothing waits for ever:
+/// The rules, and why no request waits for ever:
 ///
-/// - *Order.* Requests are served in the order of arrival; a preempted one takes its old place in the queue.
-/// - *Admission.* A waiting request is prefilled when a slot is free, its tokens fit into what is left of the step's
-///   token budget, and its blocks leave the watermark free, which running requests grow into. When nothing runs, the
-///   watermark is waived: every request that was accepted fits the whole pool.
-/// - *Sharing.* A request takes the blocks of its longest cached beginning, as far as the device can begin behind them; where it
-///   can begin anywhere, it copies the block of a partial hit. It computes the rest. Only full blocks are shared and at least its
-///   last token is computed, so no request writes into a block that another refers to. What is
-///   computed in a step cannot be shared before the next: a request that could then save a block waits for it. It waits
-///   for an older one that is admitted in the step, so never longer than there are older ones; who passes it meanwhile
-///   overtakes it.
-/// - *Overtaking.* A request that does not fit may be overtaken by newer ones that do: at most `overtakingLimit` times
-///   a wait. Then nothing newer is admitted before it, and what runs drains until it fits.
-/// - *Preemption.* When a decode step needs a block and none is free, the newest running request is preempted. The
-///   oldest therefore keeps its blocks and gets a token in every decode step, until it ends and another is the oldest.
-/// - *Prefill first, within bounds.* After `prefillStreakLimit` prefill steps in a row the running requests decode
-///   once. Filling an empty batch never takes more steps than that; only a stream of requests that end with their first
-///   token would, and it must not starve the others.
+/// - *Order.* Requests are served in the order of arrival; a preempted request gets its old place in the queue.
+/// - *Admission.* A waiting request is prefilled when a batch slot is free, its tokens fit into the rest of the step's
+///   token budget, and its blocks leave the watermark free, which running requests grow into. When no request runs, the
+///   watermark is ignored: every accepted request fits into the whole pool.
+/// - *Sharing.* A request takes the blocks of its longest cached prefix, as far as the device can begin after them. If
+///   the device can begin anywhere, the request copies the block of a partial hit. It computes the rest. Only full
+///   blocks are shared and at least the last token is computed, so no request writes into a block that another refers
+///   to. A block that is computed in a step cannot be shared before the next step, so a request that could then share
+///   it waits. It waits for an older request that is admitted in the step, so at most as often as there are older
+///   requests; newer requests that are admitted meanwhile overtake it.
+/// - *Overtaking.* A request that does not fit may be overtaken by newer ones that do, at most `overtakingLimit` times
+///   during a wait. Then no newer request is admitted before it, and the running requests drain until it fits.
+/// - *Preemption.* When a decode step needs a block and none is free, the newest running request is preempted. So the
+///   oldest keeps its blocks and gets a token in every decode step until it ends and another is the oldest.
+/// - *Bounded prefill priority.* After `prefillStreakLimit` prefill steps in a row, the running requests decode once.
+///   Filling an empty batch never takes more steps than that. Only a stream of requests that end with their first token
+///   would, and it must not starve the others.
 struct Scheduler {
     /// A step to run, and the requests that it preempts.
     struct Decision {
@@ -30,23 +30,23 @@ struct Scheduler {
         var preempted: [RequestID]
     }
 
-    /// The sizes that bound every step.
+    /// The limits of every step.
     let limits: StepLimits
     /// The KV blocks.
     private(set) var pool: KVBlockPool
     /// The requests in flight.
     private(set) var requests: [RequestID: EngineRequest] = [:]
-    /// Those that wait, in order of arrival.
+    /// The waiting requests, in order of arrival.
     private(set) var waiting: [RequestID] = []
-    /// Those in the batch, in order of arrival.
+    /// The requests in the batch, in order of arrival.
     private(set) var running: [RequestID] = []
-    /// Rows that the executor still has to drop.
+    /// Rows that the executor must remove with the next step.
     private var leaving: [RequestID] = []
     /// Prefill steps since the last decode step.
     private var prefillStreak = 0
 
-    /// An empty scheduler. The limits must let the longest sequence be prefilled in one step, since a preempted request
-    /// is.
+    /// An empty scheduler. The limits must allow the longest sequence to be prefilled in one step, because a preempted
+    /// request is.
     init(limits: StepLimits) {
         precondition(limits.maxNumSeqs > 0, "max_num_seqs must be at least 1")
         precondition(
@@ -54,26 +54,28 @@ struct Scheduler {
             "max_num_batched_tokens (\(limits.maxNumBatchedTokens)) must not be below max_model_len "
                 + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
         self.limits = limits
-        // Ended requests' blocks, for others that begin alike: some templates in a large pool, one in a small one.
+        // The reserve keeps common prefixes of ended requests cached: some templates in a large pool, one in a small
+        // pool.
         pool = KVBlockPool(limits.kvCache, cachedReserve: max(limits.kvCache.blockCount / 64, 64))
     }
 
-    /// Blocks that admission leaves free while anything runs: 1 % of the pool, rounded up.
+    /// Blocks that admission leaves free while any request runs: 1 % of the pool, rounded up.
     var watermark: Int { (pool.totalCount + 99) / 100 }
-    /// Newer requests that may be admitted before a waiting one: a full device batch.
+    /// How many newer requests may be admitted before a waiting one: a full device batch.
     var overtakingLimit: Int { limits.maxNumSeqs }
-    /// Prefill steps in a row while others wait to decode.
+    /// Maximum number of prefill steps in a row while requests wait to decode.
     var prefillStreakLimit: Int { limits.maxNumSeqs }
 
-    /// Queues a new request, newer than all before.
+    /// Queues a new request, newer than all others.
     mutating func add(_ request: EngineRequest) {
         requests[request.id] = request
         waiting.append(request.id)
     }
 
-    /// Gives a running request its next token.
+    /// Appends the next token of a running request.
     ///
-    /// The step that gave it has written the keys and values of all tokens before, which others may use from now on.
+    /// The step that produced it has written the keys and values of all earlier tokens; other requests may use them
+    /// from now on.
     mutating func append(_ token: Int32, to id: RequestID) {
         if limits.prefixSharing != .none { cacheBlocks(of: id) }
         requests[id]!.append(token)
@@ -87,7 +89,7 @@ struct Scheduler {
         requests[id]!.phase = .running(blocks: blocks, cached: cached)
     }
 
-    /// Takes a request out and frees its blocks; `nil` where it is not in flight.
+    /// Removes a request and frees its blocks; `nil` if it is not in flight.
     @discardableResult
     mutating func remove(_ id: RequestID) -> EngineRequest? {
         guard let request = requests.removeValue(forKey: id) else { return nil }
@@ -102,13 +104,13 @@ struct Scheduler {
         return request
     }
 
-    /// Takes a request out whose keys and values may be as bad as its output: its blocks are not shared from here on.
+    /// Removes a request with a bad output. Its keys and values may be wrong too, so its blocks are no longer shared.
     mutating func discard(_ id: RequestID) {
         if let request = requests[id] { pool.uncache(request.blocks) }
         remove(id)
     }
 
-    /// The next step; `nil` where nothing is in flight.
+    /// The next step; `nil` if no request is in flight.
     mutating func schedule() -> Decision? {
         guard !requests.isEmpty else { return nil }
         if running.isEmpty || prefillStreak < prefillStreakLimit {
@@ -123,7 +125,7 @@ struct Scheduler {
         return Decision(step: ScheduledStep(leaving: takeLeaving(), work: .decode(rows)), preempted: preempted)
     }
 
-    /// Puts a request before the first one that arrived later.
+    /// Inserts a request before the first one that arrived later.
     private mutating func insert(_ id: RequestID, into queue: WritableKeyPath<Scheduler, [RequestID]>) {
         let arrival = requests[id]!.arrival
         let place = self[keyPath: queue].firstIndex { requests[$0]!.arrival > arrival }
@@ -139,17 +141,17 @@ struct Scheduler {
 // MARK: - Prefill
 
 extension Scheduler {
-    /// Moves waiting requests into the batch, oldest first, as far as slots, token budget and blocks allow.
+    /// Admits waiting requests to the batch, oldest first, as far as slots, token budget and blocks allow.
     private mutating func admitWaiting() -> [PrefillRow] {
         var rows: [PrefillRow] = []
         var budget = limits.maxNumBatchedTokens
         var skipped: [(id: RequestID, rowsBefore: Int)] = []
         var overtakingsLeft = Int.max
-        // The first block that each row computes: it cannot be shared before the next step.
+        // The first block that each row computes; it cannot be shared before the next step.
         var computing: Set<BlockContent> = []
         for id in waiting {
-            // Looking no further than a device batch behind those that do not fit keeps a step's cost independent of
-            // the queue's length.
+            // At most a device batch of requests that do not fit is skipped, so the cost of a step does not depend on
+            // the length of the queue.
             guard running.count < limits.maxNumSeqs, skipped.count <= limits.maxNumSeqs else { break }
             guard overtakingsLeft > 0 else { break }
             if mixes(requests[id]!), let row = admit(requests[id]!, budget: budget, computing: &computing) {
@@ -171,20 +173,20 @@ extension Scheduler {
         return rows
     }
 
-    /// Whether the request may be in the batch with those that run: all of them are sampled alike where the device has one
-    /// set of parameters for a step.
+    /// Whether the request may join the running ones: if the device has one set of sampling parameters for a step, all
+    /// rows must have the same.
     private func mixes(_ request: EngineRequest) -> Bool {
         guard !limits.mixesSampling, let first = running.first else { return true }
         return SamplingSet(requests[first]!.sampling.token) == SamplingSet(request.sampling.token)
     }
 
-    /// Gives the request its blocks and a slot in the batch; `nil` where it does not fit now, or waits for a block that
-    /// is computed in this step.
+    /// Allocates the request's blocks and admits it to the batch; `nil` if it does not fit now, or waits for a block
+    /// that is computed in this step.
     private mutating func admit(
         _ request: EngineRequest, budget: Int, computing: inout Set<BlockContent>
     ) -> PrefillRow? {
         let tokens = request.tokens
-        // The last token is computed in any case: the next one is chosen from its logits.
+        // The last token is always computed, because the next one is chosen from its logits.
         let sharable = blocksToShare(of: tokens, atMost: tokens.count - 1)
         var (shared, cached) = pool.findPrefix(of: tokens, atMost: sharable)
         let first = limits.prefixSharing != .none ? pool.nextContent(of: tokens, after: cached) : nil
@@ -211,7 +213,7 @@ extension Scheduler {
 }
 
 extension Scheduler {
-    /// Whole blocks that a sequence can begin with, of those that hold its first `computed` tokens.
+    /// The number of full blocks, of those that hold the first `computed` tokens, that the sequence can share.
     private func blocksToShare(of tokens: [Int32], atMost computed: Int) -> Int {
         let blocks = computed / pool.blockSize
         return switch limits.prefixSharing {
@@ -226,8 +228,8 @@ extension Scheduler {
 // MARK: - Decode
 
 extension Scheduler {
-    /// Gives every running request the block that its newest token goes into, oldest first, preempting the newest where
-    /// blocks run out.
+    /// Allocates the block for the newest token of every running request, oldest first; preempts the newest request
+    /// when no block is free.
     private mutating func growRunning() -> (rows: [DecodeRow], preempted: [RequestID]) {
         var rows: [DecodeRow] = []
         var preempted: [RequestID] = []
@@ -245,7 +247,7 @@ extension Scheduler {
         return (rows, preempted)
     }
 
-    /// Takes the newest running request's blocks and puts it back into the queue.
+    /// Frees the blocks of the newest running request and puts it back into the queue.
     private mutating func preemptNewest() -> RequestID {
         let id = running.removeLast()
         pool.free(requests[id]!.blocks)

@@ -1,10 +1,10 @@
-// What a step of the engine did, for the clients.
+// The report of a step, for the engine's clients.
 
 public import Platform
 
-/// What one step of the engine did.
+/// The results of one step of the engine.
 public struct StepReport: Sendable, Equatable {
-    /// The kinds of step; never mixed.
+    /// The kinds of steps; they are never mixed.
     public enum Kind: Sendable, Equatable {
         /// Rows joined the batch and each got an output.
         case prefill
@@ -12,11 +12,11 @@ public struct StepReport: Sendable, Equatable {
         case decode
     }
 
-    /// What ran.
+    /// The kind of the step.
     public var kind: Kind
-    /// Requests that lost their blocks before the step ran. They wait, and are prefilled again with everything they have.
+    /// Requests that were preempted before the step. They wait, and are prefilled again with all their tokens.
     public var preempted: [RequestID]
-    /// What the step did for each of its requests.
+    /// The result for each request of the step.
     public var updates: [RequestUpdate]
 
     /// A report of a step of `kind`.
@@ -26,7 +26,7 @@ public struct StepReport: Sendable, Equatable {
         self.updates = updates
     }
 
-    /// The part that is about one client's requests.
+    /// The part of the report for one client's requests.
     public func part(of client: ClientID) -> StepReport {
         StepReport(
             kind: kind, preempted: preempted.filter { $0.client == client },
@@ -34,15 +34,15 @@ public struct StepReport: Sendable, Equatable {
     }
 }
 
-/// What a step did for a request.
+/// The result of a step for a request.
 public struct RequestUpdate: Sendable, Equatable {
     /// The request.
     public var id: RequestID
-    /// Tokens at its beginning that were in the KV cache already when it joined the batch; 0 in decode steps.
+    /// Leading tokens that were cached when it joined the batch; 0 in decode steps.
     public var cachedTokens: Int
-    /// What it got. After a bad output it is no longer in flight, and nothing of it is kept.
+    /// Its output. After a bad output the request is no longer in flight, and none of its blocks stay cached.
     public var output: RequestOutput
-    /// Why it has ended with this token; nil where it goes on.
+    /// Why it has ended with this token; nil if it continues.
     public var finishReason: FinishReason?
 
     /// An update of the request `id`.
@@ -56,11 +56,11 @@ public struct RequestUpdate: Sendable, Equatable {
     }
 }
 
-/// Why a request ended by itself.
+/// Why a request ended without being cancelled.
 public enum FinishReason: Sendable, Equatable {
-    /// The model's end-of-generation token, which is the request's last one and not part of its text.
+    /// The model's end-of-generation token, which is the request's last token and not part of its text.
     case endOfGeneration(token: Int32)
-    /// One of the request's stop tokens, likewise.
+    /// One of the request's stop tokens; also not part of its text.
     case stop(token: Int32)
     /// `max_tokens`, the model's length or the whole KV pool was reached; the last token is part of the text.
     case length

@@ -1,26 +1,26 @@
-// The engine: takes requests, runs steps, and tells what each step did.
+// The engine: takes requests, runs steps, and reports the results of each step.
 
 public import Platform
 
 /// Generates tokens for many requests at once by continuous batching, on one executor.
 ///
-/// A plain state machine, driven by `step()`: no clocks, threads, I/O or randomness inside, so the same calls give the
-/// same steps. It is used from one thread at a time. How requests are chosen is `Scheduler`'s.
+/// A state machine, driven by `step()`. It uses no clocks, threads, I/O or random numbers, so the same calls give the
+/// same steps. It is used by one thread at a time. `Scheduler` chooses the requests of a step.
 public final class TTEngine {
     private let executor: any StepExecutor
     private let stopConditions: StopConditions
     private var scheduler: Scheduler
     private var counters: EngineStatistics
     private var arrivals = 0
-    /// The step that was begun before the caller has seen what the last one did.
+    /// The step that was begun before the caller received the report of the last one.
     private var begun: Scheduler.Decision?
-    /// Requests that were cancelled since then: what the step gives them is not for a later request of the same id.
+    /// Requests that were cancelled since then. Their outputs must not go to later requests with the same ids.
     private var cancelledSinceBegin: Set<RequestID> = []
     private var fault: DeviceFault?
 
     /// An engine without requests.
     ///
-    /// The executor's limits must have `maxNumBatchedTokens` ≥ `maxModelLen`, as the platform sees to.
+    /// The executor's limits must have `maxNumBatchedTokens` ≥ `maxModelLen`; the platform's rules ensure this.
     /// - Parameter endOfGeneration: the model's end-of-generation tokens.
     public init(executor: any StepExecutor, endOfGeneration: Set<Int32>) {
         let limits = executor.limits
@@ -31,18 +31,19 @@ public final class TTEngine {
         counters = EngineStatistics(slots: limits.maxNumSeqs, kvBlocksTotal: limits.kvCache.blockCount)
     }
 
-    /// Whether any request is in flight, or a step that was begun for such.
+    /// Whether any request is in flight, or a step was begun.
     public var hasWork: Bool { !scheduler.requests.isEmpty || begun != nil }
-    /// Whether the next step was begun already: devices that run by themselves do so while the caller deals with the last one.
+    /// Whether the next step was begun already. With async steps, the device runs it while the caller handles the last
+    /// report.
     public var hasBegun: Bool { begun != nil }
     /// Requests that wait for a slot or for blocks.
     public var waitingCount: Int { scheduler.waiting.count }
     /// Requests in the batch.
     public var runningCount: Int { scheduler.running.count }
-    /// Requests in the batch: those that a device fault may be due to.
+    /// Requests in the batch: the suspects after a device fault.
     public var runningRequests: [RequestID] { scheduler.running }
 
-    /// Counters and state at this moment.
+    /// The counters, and the current gauges.
     public var statistics: EngineStatistics {
         var snapshot = counters
         snapshot.waiting = waitingCount
@@ -51,7 +52,7 @@ public final class TTEngine {
         return snapshot
     }
 
-    /// Queues a request behind all others, or refuses what could never run.
+    /// Queues a request after all others, or refuses one that could never run.
     ///
     /// - Parameter id: the client's key, which no other request in flight has.
     ///
@@ -65,9 +66,9 @@ public final class TTEngine {
         arrivals += 1
     }
 
-    /// Ends a request from outside: its user cancelled it, or its text reached a stop string.
+    /// Ends a request because its user cancelled it or its text reached a stop string.
     ///
-    /// No update follows. Its slot and blocks are free for the next step that begins.
+    /// No update follows. Its slot and blocks are free for the next step that is begun.
     /// - Returns: whether it was in flight.
     @discardableResult
     public func cancel(_ id: RequestID) -> Bool {
@@ -76,22 +77,22 @@ public final class TTEngine {
         return true
     }
 
-    /// Gives up every request, to be run again elsewhere or later, and frees all slots and blocks.
+    /// Removes every request, so that it can be run elsewhere or later, and frees all slots and blocks.
     ///
-    /// After a device fault it is the way to get the requests back; the engine is then at its end, since the state of
-    /// its executor is unknown. Otherwise it can be used on.
+    /// After a device fault this returns the requests that were lost. The engine cannot be used after that, since the
+    /// state of its executor is unknown. Without a fault it can still be used.
     /// - Returns: the requests that were in flight, oldest first.
     public func takeBackAll() -> [RequestID] {
         if begun != nil {
             begun = nil
             cancelledSinceBegin = []
-            // The device must be at rest before it is used for something else; what it says is of no use.
+            // The device must be idle before it is used for anything else; the output is dropped.
             do throws(DeviceFault) { _ = try executor.finish() } catch { fault = error }
         }
         return remove { _ in true }
     }
 
-    /// Gives up the requests of one client, as `cancel` does; others go on.
+    /// Removes the requests of one client, as `cancel` does; the others continue.
     ///
     /// - Returns: the requests that were in flight, oldest first.
     public func takeBack(of client: ClientID) -> [RequestID] { remove { $0.client == client } }
@@ -102,13 +103,13 @@ public final class TTEngine {
         return ids
     }
 
-    /// Runs one step; `nil` where nothing is in flight.
+    /// Runs one step; `nil` if no request is in flight.
     ///
-    /// Where the executor's steps go on by themselves, the next one is begun before this returns, so that the device works
-    /// while the caller deals with the report. What the caller changes then is for the step after that; of a request that
-    /// it cancels, the step under way gives no update.
+    /// If the executor's steps are async, the next step is begun before this returns, so that the device works while
+    /// the caller handles the report. Requests that the caller then adds or cancels change the step after that; for a
+    /// cancelled request, the running step gives no update.
     ///
-    /// Once it has thrown, it throws the same fault at every call.
+    /// Once it has thrown, every further call throws the same fault.
     public func step() throws(DeviceFault) -> StepReport? {
         try begin()
         guard let decision = begun else { return nil }
@@ -123,13 +124,13 @@ public final class TTEngine {
         let report = report(decision, outputs)
         cancelledSinceBegin = []
         if executor.runsStepsAsync {
-            // Its fault is the next call's: what this step did must be told.
+            // A fault is thrown by the next call, because this step's report must be returned.
             do throws(DeviceFault) { try begin() } catch {}
         }
         return report
     }
 
-    /// Begins the next step, unless that was done.
+    /// Begins the next step, unless it was begun already.
     private func begin() throws(DeviceFault) {
         if let fault { throw fault }
         guard begun == nil, let decision = scheduler.schedule() else { return }
@@ -142,7 +143,7 @@ public final class TTEngine {
         }
     }
 
-    /// Throws if anything that must always hold does not: every block in use or free, no row without a slot, and so on.
+    /// Throws if an invariant does not hold: every block is in use or free, every row has a slot, and so on.
     public func checkIntegrity() throws(IntegrityViolation) {
         var prefilling: [RequestID] = []
         if case .prefill(let rows)? = begun?.step.work { prefilling = rows.map(\.id) }
@@ -153,7 +154,7 @@ public final class TTEngine {
 // MARK: - Results of a step
 
 extension TTEngine {
-    /// Gives the outputs of a step to its requests. Those of requests that were cancelled meanwhile are dropped.
+    /// Passes the outputs of a step to its requests; drops those of requests that were cancelled meanwhile.
     private func report(_ decision: Scheduler.Decision, _ outputs: [RequestOutput]) -> StepReport {
         precondition(outputs.count == decision.step.work.rowCount, "an executor answers for each row of a step once")
         func isInFlight(_ id: RequestID) -> Bool {
@@ -196,7 +197,7 @@ extension TTEngine {
                 let prefilled = row.tokens.count - row.computedTokens
                 counters.prefilledTokens += prefilled
                 counters.cachedTokens += row.computedTokens
-                // A row that has generated was in the batch before: what is prefilled of it is done again.
+                // A row with generated tokens was preempted: its tokens are recomputed.
                 if row.tokens.count > row.promptLength { counters.recomputedTokens += prefilled }
             }
         case .decode(let rows):
@@ -207,7 +208,6 @@ extension TTEngine {
 }
 
 extension ScheduledStep.Work {
-    /// Which kind of step this is.
     fileprivate var kind: StepReport.Kind {
         switch self {
         case .prefill: .prefill

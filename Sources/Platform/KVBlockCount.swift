@@ -1,18 +1,18 @@
-// How many blocks the KV pool has (TT contract §2.4).
+// The number of blocks of the KV pool (TT contract §2.4).
 
-/// The sizes of the KV pool.
+/// Computes the size of the KV pool.
 public enum KVBlockCount {
-    /// Blocks for `maxTokensAllUsers` tokens in all, and one block more for each row, which is rarely full.
+    /// Blocks for `maxTokensAllUsers` tokens, plus one for each row, since a row's last block is rarely full.
     public static func blocks(maxTokensAllUsers: Int, blockSize: Int, maxNumSeqs: Int) -> Int {
         ceilDivide(maxTokensAllUsers + blockSize * maxNumSeqs, blockSize)
     }
 
-    /// Tokens that all rows together may have, by what fits on Tenstorrent boards.
+    /// Maximum number of tokens of all rows together, by what fits on Tenstorrent boards.
     ///
     /// - Parameters:
-    ///   - model: the model's name; a part of it is enough.
+    ///   - model: the model's name, which is searched for the names of the table.
     ///   - deviceCount: chips that the model runs on.
-    ///   - architecture: the chips' generation; where it is not known, Wormhole with its smaller memory.
+    ///   - architecture: the chips' generation; Wormhole, with its smaller memory, if it is not known.
     public static func maxTokensAllUsers(
         model: String, deviceCount: Int, architecture: ChipArchitecture? = nil
     ) -> Int {
@@ -29,12 +29,12 @@ public enum KVBlockCount {
     /// - Parameters:
     ///   - configuration: the checked settings.
     ///   - model: the model's name, for the table.
-    ///   - bytesPerBlock: what `TTModel.kvCacheBytes` says.
-    ///   - availableBytes: what `MeshDevice.availableKVCacheBytes` says.
-    ///   - maxTokensAllUsers: what `MeshDevice.maxTokensAllUsers` says; it counts instead of the table.
-    ///   - hasNullBlock: whether block 0 is kept out of the pool; it is one more then.
-    /// - Throws: `ConfigurationError.keyValueCacheTooSmall` where the pool does not hold one longest sequence, unless that may
-    ///   be made to fit.
+    ///   - bytesPerBlock: the result of `TTModel.kvCacheBytes`.
+    ///   - availableBytes: `MeshDevice.availableKVCacheBytes`.
+    ///   - maxTokensAllUsers: the result of `MeshDevice.maxTokensAllUsers`; replaces the table.
+    ///   - hasNullBlock: whether there is an additional block 0, which does not belong to the pool.
+    /// - Throws: `ConfigurationError.keyValueCacheTooSmall` if the pool does not hold one sequence of `maxModelLen`
+    ///   tokens, unless that length may be lowered to fit.
     public static func pool(
         _ configuration: CheckedConfiguration, model: String, bytesPerBlock: Int, availableBytes: Int?,
         maxTokensAllUsers limit: Int? = nil, hasNullBlock: Bool = false
@@ -52,7 +52,7 @@ public enum KVBlockCount {
                         model: model, deviceCount: configuration.deviceCount,
                         architecture: configuration.chipArchitecture),
                 blockSize: blockSize, maxNumSeqs: configuration.maxNumSeqs)
-            // More than every row at its longest is never used.
+            // All rows at their longest use no more than this.
             let used = min(table, longest * configuration.maxNumSeqs)
             count = min(used, memoryBound(availableBytes, bytesPerBlock) ?? used)
         }
@@ -76,7 +76,8 @@ public enum KVBlockCount {
         var onBlackholeToo = false
     }
 
-    /// What was found to fit; the newer figure where the contract's sources differ. The first match counts.
+    /// Numbers of tokens that were found to fit; the newer one where the contract's sources differ. The first match
+    /// counts.
     private static let limits = [
         Limit(model: "llama-3.1-8b", devices: 1...1, tokens: 32_768),
         Limit(model: "qwen3-8b", devices: 1...1, tokens: 32_768),

@@ -1,12 +1,13 @@
-// Finds the model class for an architecture and initialises it on a device (TT contract §1.1).
+// Finds the model class for an architecture and creates a model on a device (TT contract §1.1).
 
 public import ModelFiles
 
-/// Loads models.
+/// Loads models on devices.
 public enum TTModelLoader {
-    /// Makes the model on `device`: the first of the configuration's architectures that the device has.
+    /// Creates the model on `device`, of the first of the configuration's architectures that the device has a class
+    /// for.
     ///
-    /// - Throws: `ConfigurationError.noModel` with what was looked for and what there is, or the factory's own error.
+    /// - Throws: `ConfigurationError.noModel` with the architectures tried and those known, or the factory's own error.
     public static func load<Device: MeshDevice>(
         _ model: ModelConfig, configuration: CheckedConfiguration, device: Device
     ) throws -> any TTModel {

@@ -1,25 +1,26 @@
-// The platform's rules: what a configuration may ask for, what it is turned into, and which requests can be run.
+// The platform's rules for configurations: which settings are valid, and the sizes that follow from them.
 
 public import ModelFiles
 
 /// The rules of the Tenstorrent platform that need no hardware (TT contract §2.1).
 public enum TTPlatform {
-    /// Tokens in a KV block where the configuration does not say.
+    /// Tokens in a KV block if the configuration does not say.
     static let defaultBlockSize = 16
-    /// Least prefill budget where the configuration does not say, tokens.
+    /// Smallest prefill budget in tokens if the configuration does not say.
     static let leastBatchedTokens = 2048
 
-    /// Checks `configuration` against the platform's rules and the model, and fills in what it leaves open.
+    /// Checks `configuration` against the platform's rules and the model, and completes it.
     ///
     /// - Parameters:
-    ///   - configuration: the settings as given.
+    ///   - configuration: the settings as configured.
     ///   - model: the model to run.
-    ///   - platform: the device's, for warnings about settings that have no effect on it.
+    ///   - platform: the device's platform, for warnings about settings that have no effect on it.
     ///   - deviceCount: chips of the opened mesh.
-    ///   - chipArchitecture: generation of its chips; `nil` where it has none.
-    ///   - maxTokensAllUsers: tokens that the device has room for, of all rows together; `nil` where its free memory decides.
-    ///   - defaultTraceMode: which steps the device runs as traces where the configuration does not say.
-    ///   - deviceWarnings: what the opened device says of settings that it could not heed.
+    ///   - chipArchitecture: generation of its chips; `nil` if it has none.
+    ///   - maxTokensAllUsers: tokens of all rows together that the device has room for; `nil` if its free memory
+    ///     decides.
+    ///   - defaultTraceMode: which steps the device runs as traces if the configuration does not say.
+    ///   - deviceWarnings: the opened device's warnings about settings that it could not apply.
     /// - Throws: `ConfigurationError` for what is not supported or contradicts itself.
     public static func checkAndUpdateConfig(
         _ configuration: EngineConfiguration, model: ModelConfig, platform: PlatformTraits, deviceCount: Int = 1,
@@ -42,9 +43,10 @@ public enum TTPlatform {
             warnings: budget.warnings + hardwareWarnings(configuration, platform, deviceCount) + deviceWarnings)
     }
 
-    /// Checks what only the loaded model can tell (TT contract §1.9), and fills in what depends on it.
+    /// Checks the configuration against the loaded model's capabilities (TT contract §1.9), and completes what depends
+    /// on them.
     ///
-    /// - Throws: `ConfigurationError` where the configuration asks for what the model cannot do.
+    /// - Throws: `ConfigurationError` if the configuration asks for what the model cannot do.
     public static func check(
         _ configuration: inout CheckedConfiguration, against capabilities: ModelCapabilities, model: String
     ) throws(ConfigurationError) {
@@ -61,7 +63,7 @@ public enum TTPlatform {
         }
         configuration.prefixSharing =
             configuration.requestedPrefixCaching == false ? .none : capabilities.prefixSharing
-        // Prompts are not cut into pieces: the budget must hold the longest one as the device pads it.
+        // There is no chunked prefill: the budget must hold the longest prompt as the device pads it.
         configuration.maxNumBatchedTokens = max(
             configuration.maxNumBatchedTokens,
             capabilities.prefillPadding.length(of: configuration.maxModelLen, from: 0))
@@ -89,7 +91,7 @@ public enum TTPlatform {
         return model.architectures.map { $0.hasPrefix("TT") ? $0 : "TT" + $0 }
     }
 
-    /// How the class names of encoder-decoders in common use begin.
+    /// Prefixes of the class names of common encoder-decoder models.
     private static let encoderDecoders = [
         "T5", "MT5", "UMT5", "LongT5", "SwitchTransformers", "Bart", "MBart", "Pegasus", "Marian", "Blenderbot",
         "M2M100", "NllbMoe", "ProphetNet", "Whisper", "Speech2Text", "SeamlessM4T", "EncoderDecoder",
@@ -136,7 +138,7 @@ extension TTPlatform {
         case .model: length = model.contextLength
         case .tokens(let tokens), .fitted(let tokens): length = tokens
         case .fit:
-            // What a board holds is known before a model is there, and the model wants to know it.
+            // A board's capacity is known before the model is loaded, and the model's class needs it.
             var pool = maxTokensAllUsers ?? Int.max
             if let blocks = configuration.numBlocksOverride {
                 pool = blocks.multipliedReportingOverflow(by: configuration.blockSize ?? defaultBlockSize).partialValue
@@ -152,7 +154,7 @@ extension TTPlatform {
         return length
     }
 
-    /// Prompts are not cut into pieces, so the budget of a step must hold the longest one.
+    /// There is no chunked prefill, so the budget of a step must hold the longest prompt.
     private static func maxNumBatchedTokens(
         _ configuration: EngineConfiguration, maxModelLen: Int
     ) throws(ConfigurationError) -> (tokens: Int, warnings: [ConfigurationWarning]) {

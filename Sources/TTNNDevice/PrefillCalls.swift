@@ -1,18 +1,18 @@
-// How a prefill step is divided into calls to the model: which rows go together, and the slots that the call names.
+// Divides a prefill step into calls to the model, and chooses the slots of each call.
 
 import Platform
 
-/// What is known of a class's prefill, to divide steps by.
+/// The rules of a model class's prefill, by which steps are divided.
 struct PrefillRules: Equatable {
-    /// What slots mean to it.
+    /// The meaning of slots.
     var slots: PrefillSlots
-    /// Rows that one call may have.
+    /// Maximum number of rows of one call.
     var largestCall: Int
-    /// What rows are padded to.
+    /// How rows are padded.
     var padding: PrefillPadding
-    /// Longer rows run in pieces, and alone; `nil` where that is not known.
+    /// Padded length above which rows run in chunks, and alone; `nil` if it is not known.
     var chunk: Int?
-    /// Prefill steps are traces, which keep the set of slots that they were captured with.
+    /// Whether prefill steps run as traces, which keep the set of slots that they were captured with.
     var isTraced: Bool
 }
 
@@ -20,15 +20,16 @@ struct PrefillRules: Equatable {
 struct PrefillCall: Equatable {
     /// Rows of the step, in the call's order.
     var rows: [Int]
-    /// What the call names as its slots, one for each row.
+    /// The call's slots, one for each row.
     var slots: [Int]
 }
 
 extension PrefillRules {
-    /// Divides the step's rows into calls: rows of one padded length go together where the class computes them in one pass.
-    /// What a class pads in a pass counts, so rows whose slots lie far apart may run alone.
+    /// Divides the step's rows into calls. Rows of the same padded length are batched if the class computes them in one
+    /// pass.
+    /// The cost of the rows that a class pads a pass with is counted, so rows whose slots are far apart may run alone.
     ///
-    /// - Parameter onDevice: the device samples the rows' first tokens; slots then hold state.
+    /// - Parameter onDevice: whether the device samples the rows' first tokens; slots then hold state.
     func calls(for batch: PrefillBatch, onDevice: Bool) -> [PrefillCall] {
         guard padding != .none else { return wholeCalls(batch) }
         var alone: [Int] = []
@@ -57,7 +58,7 @@ extension PrefillRules {
         }
     }
 
-    /// Calls for rows of one padded length.
+    /// The calls for rows of the same padded length.
     private func passes(of rows: [Int], length: Int, slots: [Int], onDevice: Bool) -> [PrefillCall] {
         switch self.slots {
         case .own,
@@ -70,14 +71,14 @@ extension PrefillRules {
         }
     }
 
-    /// How many of the rows in the lowest slots one pass is to have, so that all rows together cost the least; 1 where
-    /// each costs least alone.
+    /// The number of rows in the lowest slots that one pass should have, so that the total cost is lowest; 1 if each
+    /// row costs least alone.
     private func rowsOfPass(_ slots: [Int], length: Int) -> Int {
         let single = length + Self.passCost
         var best = (count: 1, cost: slots.count * single)
         for count in slots.indices.dropFirst().map({ $0 + 1 }) where count <= largestCall {
             let last = slots[count - 1]
-            // A trace, and a class that knows no other order, takes the full set of the first slots.
+            // Traces, and classes with `inOrder` slots, need exactly the first slots.
             if isTraced || self.slots == .inOrder {
                 guard last == count - 1, count.nonzeroBitCount == 1 else { continue }
             }
@@ -88,10 +89,11 @@ extension PrefillRules {
         return best.count
     }
 
-    /// What a pass costs beside its tokens, in tokens: the weights are read once for each.
+    /// The fixed cost of a pass, in tokens: it reads the weights once.
     private static let passCost = 256
 
-    /// Full passes: what a class pads to powers of two has nothing to pad then, and a trace always the same rows.
+    /// Passes with powers of two rows: a class that pads rows to powers of two has none to pad, and a trace always has
+    /// the same rows.
     private func powersOfTwo(_ rows: [Int]) -> [[Int]] {
         var parts: [[Int]] = []
         var left = rows[...]

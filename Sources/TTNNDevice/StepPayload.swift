@@ -1,4 +1,4 @@
-// The payloads of steps: what goes to the bridge, and what comes back (bridge protocol §3).
+// The payloads of steps to the bridge, and of its answers (bridge protocol §3).
 
 import Platform
 
@@ -16,7 +16,7 @@ extension [UInt8] {
         if onDevice { append(sampling: call.rows.map { batch.sampling[$0] }) }
     }
 
-    /// Appends a decode step with what its plan takes from the host.
+    /// Appends a decode step with the inputs that its plan takes from the host.
     mutating func append(decode batch: DecodeBatch, _ plan: DecodePlan, onDevice: Bool) {
         let flags = DecodeFlags(plan, onDevice: onDevice)
         append(raw: [UInt32(batch.tokens.count), UInt32(batch.pageTable.width), flags.rawValue, 0])
@@ -26,7 +26,7 @@ extension [UInt8] {
         if flags.contains(.reloadSampling) { append(sampling: batch.sampling) }
     }
 
-    /// Appends the rows' parameters; greedy ones in the one form that every device takes for it.
+    /// Appends the rows' parameters; greedy ones in the form that every device accepts.
     private mutating func append(sampling rows: [RowSampling]) {
         let params = rows.map { row in
             guard case .onDevice(let params) = row, !params.isGreedy else {
@@ -42,7 +42,7 @@ extension [UInt8] {
     }
 }
 
-/// What a decode step is told, as bits.
+/// The flags of a decode step.
 private struct DecodeFlags: OptionSet {
     let rawValue: UInt32
 
@@ -54,7 +54,7 @@ private struct DecodeFlags: OptionSet {
 
     init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    /// The plan's; sampling is not spoken of in a step that the host samples (TT contract §1.6).
+    /// The flags of a plan; a step that the host samples has no sampling flags (TT contract §1.6).
     init(_ plan: DecodePlan, onDevice: Bool) {
         self = []
         switch plan.inputs {
@@ -73,15 +73,15 @@ private struct DecodeFlags: OptionSet {
 struct StepAnswer {
     static let headSize = 16
     let rows: StepOutput
-    /// Time that the model's own calls took.
+    /// Time of the model's own calls.
     let modelNanoseconds: Int64
 
-    /// Bytes of an answer for rows of which those in use are marked: a token of each, or the logits of those in use.
+    /// Bytes of an answer: a token of every row, or the logits of the active rows.
     static func size(isActive: [Bool], onDevice: Bool, vocabulary: Int) -> Int {
         headSize + 4 * (onDevice ? isActive.count : isActive.count { $0 } * vocabulary)
     }
 
-    /// Reads a payload for rows of which those in use are marked.
+    /// Reads the payload of an answer; `isActive` marks the rows in use.
     init(
         _ bytes: UnsafeRawBufferPointer, isActive: [Bool], onDevice: Bool, vocabulary: Int
     ) throws(BridgeError) {
@@ -114,7 +114,7 @@ struct StepAnswer {
     }
 }
 
-/// How long decode steps take outside the model's own calls: both sides' work on frames, and the way between.
+/// The time of decode steps outside the model's own calls: both ends' work on frames, and the transfer.
 struct StepOverhead {
     private static let most = 4096
     private var microseconds: [Float] = []
@@ -130,7 +130,7 @@ struct StepOverhead {
         count += 1
     }
 
-    /// Median and 99th percentile of the last steps; nil where there were none.
+    /// Median and 99th percentile of the last steps; nil if there were none.
     var summary: String? {
         guard !microseconds.isEmpty else { return nil }
         let sorted = microseconds.sorted()

@@ -1,10 +1,10 @@
-// An open Tenstorrent mesh: which chips, opened how, and the model class that it was opened for.
+// An open Tenstorrent mesh and the model class that it was opened for.
 
 import ModelFiles
 import Platform
 import TTNNSettings
 
-/// A mesh that a bridge process holds.
+/// A mesh that a bridge process owns.
 final class TTNNMeshDevice: MeshDevice {
     let platform = PlatformTraits.ttnn
     let meshShape: MeshShape
@@ -18,10 +18,10 @@ final class TTNNMeshDevice: MeshDevice {
     let bridge: Bridge
     private let clusterArchitecture: ChipArchitecture
 
-    /// Asks the bridge what there is, decides what to open, and opens it (TT contract §2.3, §2.5, §2.6). The model's class
-    /// is imported before, since it may ask for a fabric.
+    /// Asks the bridge for the chips, decides what to open, and opens it (TT contract §2.3, §2.5, §2.6). The model's
+    /// class is imported first, since it may require a fabric.
     ///
-    /// - Parameter selection: the mesh asked for; all chips in one row where not given.
+    /// - Parameter selection: the configured mesh; by default all chips in one row.
     /// - Throws: `ConfigurationError`, `TTNNError` or `DeviceFault`; the caller ends the bridge then.
     init(_ bridge: Bridge, for model: ModelConfig, selection: MeshSelection?, tt: TTConfig) throws {
         let seconds = bridge.configuration.openDeadline
@@ -33,7 +33,7 @@ final class TTNNMeshDevice: MeshDevice {
         let chosen: ChooseAnswer = try bridge.request(
             .choose, ChooseHeader(modelClass: modelClass, hfModel: bridge.configuration.hfModel), seconds: seconds)
         defaultTraceMode = TraceMode(rawValue: chosen.defaultTraceMode)
-        // The class's own fabric is set with all that it says of it; the bridge has that.
+        // The class's own fabric is set with all its parameters, which only the bridge has.
         let isOwnFabric = chosen.fabricConfig != nil && tt.fabricConfig == nil && meshShape.deviceCount > 1
         let fabric =
             isOwnFabric
@@ -66,7 +66,7 @@ final class TTNNMeshDevice: MeshDevice {
 
     func close() { bridge.shutDown() }
 
-    /// What the class says that fits; where it says nothing, the contract's table by the name that the checkpoint has.
+    /// The number that the class gives; if it gives none, the contract's table, searched by the checkpoint's name.
     func maxTokensAllUsers(of model: ModelConfig, maxModelLen: Int, maxNumSeqs: Int) throws -> Int? {
         let answer: LimitsAnswer = try bridge.request(
             .limits,
@@ -79,7 +79,7 @@ final class TTNNMeshDevice: MeshDevice {
                 architecture: clusterArchitecture)
     }
 
-    /// The class that the configuration names, or the one that is registered for an architecture of the model.
+    /// The class that the configuration names, or the class registered for an architecture of the model.
     private static func modelClass(_ bridge: Bridge, for model: ModelConfig) throws -> String {
         if let modelClass = bridge.configuration.modelClass { return modelClass }
         let answer: ModelsAnswer = try bridge.request(
@@ -94,7 +94,7 @@ final class TTNNMeshDevice: MeshDevice {
         return modelClass
     }
 
-    /// The one model that the mesh was opened for, whatever its architecture.
+    /// A registry with the model that the mesh was opened for, for any architecture.
     private static func models() -> ModelRegistry<TTNNMeshDevice> {
         var registry = ModelRegistry<TTNNMeshDevice>()
         registry.registerForAll { initialization, mesh in try TTNNModel(initialization, mesh) }
@@ -113,6 +113,6 @@ final class TTNNMeshDevice: MeshDevice {
 }
 
 extension FabricConfig {
-    /// Itself, unless it is none: that is what a mesh has where nothing was set.
+    /// Nil if the fabric is disabled, since a mesh has none by default.
     fileprivate var settable: FabricConfig? { self == .disabled ? nil : self }
 }

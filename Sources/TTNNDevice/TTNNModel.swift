@@ -1,11 +1,11 @@
-// A TT model behind the bridge: every call is a frame, every answer is checked before it is believed.
+// A TT model in the bridge: every call is a frame, and every answer is checked before it is used.
 
 import Foundation
 import ModelFiles
 import Platform
 import TTNNSettings
 
-/// A model class of tt-metal, driven as TT contract §1 says.
+/// A model class of tt-metal, called as TT contract §1 says.
 final class TTNNModel: TTModel {
     let capabilities: ModelCapabilities
     private let prefillRules: PrefillRules
@@ -20,7 +20,7 @@ final class TTNNModel: TTModel {
     private var running: RunningStep?
     private var overhead = StepOverhead()
 
-    /// A decode step whose output was not read yet.
+    /// A decode step whose output has not been read yet.
     private struct RunningStep {
         let deadline: TimeLimit
         let began: ContinuousClock.Instant
@@ -57,7 +57,7 @@ final class TTNNModel: TTModel {
         if let words = overhead.summary { bridge.log(.info, words) }
     }
 
-    /// Keys and values as the device keeps them: bfloat8_b tiles of 32 × 32, 1088 bytes each (TT contract §7.1).
+    /// Keys and values are stored as bfloat8_b tiles of 32 × 32, 1088 bytes each (TT contract §7.1).
     func kvCacheBytes(blockSize: Int) -> Int {
         let tiles = (blockSize + 31) / 32 * ((config.headSize + 31) / 32)
         return 2 * config.layerCount * config.keyValueHeadCount * tiles * 1088
@@ -117,7 +117,7 @@ final class TTNNModel: TTModel {
         return output.rows
     }
 
-    /// The first step of each kind compiles where nothing was warmed up.
+    /// The deadline of a step; without warm-up, the first step of each kind compiles.
     private func deadline(_ seconds: Int, hasRun: Bool) -> TimeLimit {
         TimeLimit(seconds: hasRun || warmedUp ? seconds : max(seconds, bridge.configuration.warmUpDeadline))
     }
@@ -157,7 +157,7 @@ extension ModelCapabilities {
             deviceDraws: answer.draws, prefixSharing: PrefixSharing(answer.prefixAlignment),
             supportedBatchSizes: answer.supportedBatchSizes)
         prefillPadding = answer.prefillPadding
-        // Classes write the padding of a prefill through the page table's empty places.
+        // Classes write the padding of a prefill through the unused entries of the page table.
         needsNullBlock = true
         deviceSamplingScope = answer.samplesPerRow ? .step : .oneSetAStep
         keepsDecodeInputs = answer.supportsAsyncDecode

@@ -1,22 +1,22 @@
-// The Tenstorrent platform: which cards there are, whether they can be used, and how a mesh of them is opened.
+// The Tenstorrent platform: discovers cards, checks whether they can be used, and opens a mesh of them.
 
 import Foundation
 public import ModelFiles
 public import Platform
 public import TTNNSettings
 
-/// Tenstorrent cards in this machine, driven by a bridge process that holds `ttnn`.
+/// Tenstorrent cards in this machine, used through a bridge process that runs `ttnn`.
 ///
-/// Cards are found from the host's side and nothing is opened, since probing and opening belong into one process
+/// Cards are discovered from the host without opening them, since probing and opening must happen in one process
 /// (TT contract §2.6).
 public struct TTNNPlatform: DevicePlatform {
     private let settings: BridgeConfiguration
     private let paths: SystemPaths
     private let environment: [String: String]
-    /// The cards' bridges share it.
+    /// Shared by all bridges.
     private let recovery: DeviceRecovery
 
-    /// A platform that looks at `paths` and starts bridges with `environment`, this process's where not given.
+    /// A platform that reads `paths` and starts bridges with `environment`, by default this process's.
     ///
     /// - Parameter settings: the `bridge:` section of the configuration.
     public init(
@@ -28,10 +28,10 @@ public struct TTNNPlatform: DevicePlatform {
         self.environment = environment ?? ProcessInfo.processInfo.environment
     }
 
-    /// `ttnn`, as `device:` selects it.
+    /// The traits of `ttnn`.
     public var traits: PlatformTraits { .ttnn }
 
-    /// The cards, and why they cannot be used if that is so.
+    /// The cards, and the reason if they cannot be used.
     public func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
         let cards = Card.all(paths)
         let replicas = visibleDevices(cards).lines(replicas: configuration.dataParallelSize)
@@ -48,10 +48,10 @@ public struct TTNNPlatform: DevicePlatform {
         return withInterpreter(devices)
     }
 
-    /// Starts a bridge, which opens the mesh that the configuration or MESH_DEVICE asks for, on the replica's part of the
-    /// visible devices.
+    /// Starts a bridge, which opens the mesh that the configuration or MESH_DEVICE selects, on the replica's part of
+    /// the visible devices.
     ///
-    /// - Throws: `TTNNError`, `ConfigurationError`, or a `DeviceFault` where it may go better the next time.
+    /// - Throws: `TTNNError`, `ConfigurationError`, or a `DeviceFault` if another attempt may succeed.
     public func openMeshDevice(
         _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
     ) throws -> any MeshDevice {
@@ -71,7 +71,7 @@ public struct TTNNPlatform: DevicePlatform {
         }
     }
 
-    /// The environment of the bridge: the daemon's own, with what the configuration says.
+    /// The environment of the bridge: the daemon's own, with the configuration's settings.
     private var bridgeEnvironment: [String: String] {
         var variables = environment
         variables["TT_VISIBLE_DEVICES"] = visibleDevices([]).named
@@ -85,7 +85,7 @@ public struct TTNNPlatform: DevicePlatform {
         return VisibleDevices(named: settings.visibleDevices ?? given, cards: cards.compactMap(\.number))
     }
 
-    /// The cluster description with which ttnn opens a mesh without cards.
+    /// The cluster description for a mock mesh, which ttnn opens without cards.
     private var mockCluster: String? {
         environment["TT_METAL_MOCK_CLUSTER_DESC_PATH"].flatMap { $0.isEmpty ? nil : $0 }
     }
@@ -123,7 +123,7 @@ public struct TTNNPlatform: DevicePlatform {
 }
 
 extension Card {
-    /// The card for people.
+    /// The description of the card.
     fileprivate func device(driver: String?) -> DiscoveredDevice {
         var details = ["driver tt-kmd " + (driver ?? "not loaded")] + facts
         if let node { details.append(node.path + (node.isAccessible ? "" : " (no permission)")) }
@@ -135,7 +135,7 @@ extension Card {
 }
 
 extension PlatformTraits {
-    /// Tenstorrent hardware: chips compute, and the model's class decides what it keeps.
+    /// Tenstorrent hardware: chips compute, and the model's class decides the data type of the KV cache.
     static let ttnn = PlatformTraits(
         name: "ttnn", hasChips: true, computesOnProcessors: false, choosesKVCacheDType: false)
 }

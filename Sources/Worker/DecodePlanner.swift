@@ -2,31 +2,32 @@
 
 import Platform
 
-/// Plans decode steps by comparing each with the one that the device ran last.
+/// Plans decode steps by comparing each with the last one that the device ran.
 ///
-/// A transition reloads everything: the first decode step, the first after a prefill (rows have joined: new requests or
-/// such as were preempted), a row that left, and a row whose tokens the device samples from now on.
-/// Otherwise the device goes on by itself, unless a row is sampled on the host, whose token the device does not have.
+/// Everything is reloaded for the first decode step, for the first one after a prefill (new or preempted requests have
+/// joined), after a row has left, and when the device takes over the sampling of a row from the host. Otherwise the
+/// device continues from its own state, unless a row is sampled on the host, because the device does not have its
+/// token.
 struct DecodePlanner {
-    /// What a step looks like to the planner.
+    /// The properties of a step that the planner compares.
     struct Step: Equatable {
         /// `InputBatch.layoutVersion`.
         var layoutVersion: Int
         /// `InputBatch.tableVersion`.
         var tableVersion: Int
-        /// How the rows in use are sampled, in the order of their slots.
+        /// How the rows in use are sampled, in the order of slots.
         var sampling: [RowSampling]
     }
 
-    /// Whether the device can continue by itself at all: only decode steps that are traces write their own inputs.
+    /// Whether the device can continue from its own state: only decode steps that run as traces write their own inputs.
     let keepsInputs: Bool
-    /// The decode step that the device ran last, whose inputs and sampling parameters it has.
+    /// The last decode step that the device ran; the device has its inputs and sampling parameters.
     private var last: Step?
 
     /// A planner for a device that has run nothing.
     init(keepsInputs: Bool) { self.keepsInputs = keepsInputs }
 
-    /// The step ran: its state is on the device now.
+    /// Records that the device ran `step` and has its state.
     mutating func ran(_ step: Step) { last = step }
 
     /// The plan for `step`.
@@ -49,7 +50,7 @@ struct DecodePlanner {
 }
 
 extension DecodePlanner.Step {
-    /// Whether a row is sampled on the device now that the host sampled in `last`.
+    /// Whether the device samples a row in this step that the host sampled in `last`.
     fileprivate func takesOverFromHost(_ last: DecodePlanner.Step) -> Bool {
         zip(last.sampling, sampling).contains { before, now in !before.isOnDevice && now.isOnDevice }
     }

@@ -1,8 +1,8 @@
-// Samples on the host the rows whose logits came back.
+// Samples rows on the host from the logits that the device returned.
 
 import Platform
 
-/// Chooses tokens from logits with the same function that the host device uses, after masking what may not be chosen.
+/// Masks the tokens that may not be chosen, then samples with the same function as the host device.
 struct HostSampler {
     /// The model's tokens that end generation.
     let endOfGenerationTokens: Set<Int32>
@@ -12,10 +12,9 @@ struct HostSampler {
 
     /// The next token of `row`.
     ///
-    /// A request whose masks leave no token gets one as if there were none: what a request asks for is no fault of the
-    /// device.
+    /// If a request's masks leave no token, they are ignored: a request's parameters must not look like a device fault.
     /// - Parameter logits: `[vocabulary]`; changed where tokens are masked.
-    /// - Returns: the token, or `nil` where no token is possible, which means that the device computed nonsense.
+    /// - Returns: the token, or `nil` if no token is possible, which means that the device's output is wrong.
     func sample(_ logits: inout [Float], _ row: InputBatch.Row) -> Int32? {
         guard row.generatedCount < row.sampling.minTokens else { return choose(logits, row) }
         let masked = endOfGenerationTokens.union(row.sampling.stopTokenIDs).map(Int.init)

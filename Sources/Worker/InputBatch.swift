@@ -1,11 +1,11 @@
-// The persistent device batch: which request lies in which row, with all that a step needs of it.
+// The persistent device batch: the request in each batch slot, with what a step needs from it.
 
 import Platform
 
 /// The rows of the device batch.
 ///
-/// A row stays where it is until it leaves, so that what a device keeps for its slot (random state, its last token) is
-/// never another row's. New rows take the lowest empty slots.
+/// A row keeps its slot until it leaves, so that the device's state for the slot (random state, last token) always
+/// belongs to that row. New rows take the lowest empty slots.
 struct InputBatch {
     /// A request in the batch.
     struct Row: Equatable {
@@ -13,14 +13,14 @@ struct InputBatch {
         /// Prompt and generated tokens; the last one is the next decode step's input.
         var tokens: [Int32]
         let promptLength: Int
-        /// KV blocks, in the order of the tokens in them.
+        /// KV blocks, in the order of their tokens.
         var blocks: [Int32]
         let sampling: SamplingParams
 
         var generatedCount: Int { tokens.count - promptLength }
     }
 
-    /// The rows by their slot, `nil` where a slot is empty.
+    /// The rows by slot; `nil` for an empty slot.
     private(set) var rows: [Row?]
     /// `[rows, width]`, zeros in empty slots.
     private(set) var pageTable: PageTable
@@ -42,7 +42,7 @@ struct InputBatch {
     /// The slot of a request's row.
     func slot(of id: RequestID) -> Int? { slots[id] }
 
-    /// Adds a row in the lowest empty slot, which there must be.
+    /// Adds a row in the lowest empty slot and returns the slot; there must be one.
     mutating func add(_ row: Row) -> Int {
         guard let slot = rows.firstIndex(where: { $0 == nil }) else {
             preconditionFailure("the batch of \(rows.count) rows is full")
@@ -52,14 +52,14 @@ struct InputBatch {
         return slot
     }
 
-    /// Removes a request's row, which there must be.
+    /// Removes a request's row, which must be in the batch.
     mutating func remove(_ id: RequestID) {
         guard let slot = slots.removeValue(forKey: id) else { preconditionFailure("\(id) is not in the batch") }
         clear(slot)
         layoutVersion += 1
     }
 
-    /// Gives the row at `slot` further blocks.
+    /// Appends blocks to the row at `slot`.
     mutating func append(blocks: [Int32], at slot: Int) {
         guard !blocks.isEmpty else { return }
         rows[slot]!.blocks += blocks
@@ -67,7 +67,7 @@ struct InputBatch {
         tableVersion += 1
     }
 
-    /// Gives the row at `slot` the token that was sampled for it.
+    /// Appends the sampled token to the row at `slot`.
     mutating func append(token: Int32, at slot: Int) { rows[slot]!.tokens.append(token) }
 
     private mutating func put(_ row: Row, at slot: Int) {

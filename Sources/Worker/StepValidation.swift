@@ -1,8 +1,8 @@
-// Refuses a scheduled step that contradicts the batch, before anything is changed or run.
+// Rejects a scheduled step that contradicts the batch, before anything is changed or run.
 
 import Platform
 
-/// The bounds that every step keeps; a step beyond them would read or write other requests' memory.
+/// Checks steps against the limits and the batch; a step beyond them would read or write other requests' memory.
 struct StepValidation {
     let limits: StepLimits
     let pageTableWidth: Int
@@ -34,7 +34,7 @@ struct StepValidation {
         }
     }
 
-    /// Checks that `rows` are exactly the batch, and that each has a block for the token it decodes.
+    /// Checks that `rows` are exactly the rows of the batch, and that each has a block for the token that it decodes.
     func check(decode rows: [DecodeRow], _ batch: InputBatch) throws(DeviceFault) {
         var seen: Set<RequestID> = []
         for decoded in rows {
@@ -68,7 +68,7 @@ struct StepValidation {
         try check(tokenCount: row.tokens.count, blockCount: row.blocks.count, of: row.id)
     }
 
-    /// Whether the device can begin a prefill behind the row's computed tokens.
+    /// Whether the device can begin a prefill after the row's computed tokens.
     private func mayBegin(_ row: PrefillRow) -> Bool {
         let computed = row.computedTokens
         return switch limits.prefixSharing {

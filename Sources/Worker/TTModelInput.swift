@@ -1,4 +1,4 @@
-// A step's input, prepared from the batch: the tensors, and which slots they come from.
+// A step's input, prepared from the batch: the tensors and their batch slots.
 
 import Platform
 
@@ -8,18 +8,19 @@ struct TTModelInput {
     enum Call {
         /// Prompts, packed.
         case prefill(PrefillBatch)
-        /// One token for each row in use; the last element is what the planner compares the next step with.
+        /// One token for each row in use; the planner compares the next step with the last element.
         case decode(DecodeBatch, DecodePlan, DecodePlanner.Step)
     }
 
     /// The call to the model.
     let call: Call
-    /// The slots in the batch of the step's rows, in the order in which the scheduler named them.
+    /// The batch slots of the step's rows, in the scheduler's order.
     let slots: [Int]
 }
 
 extension InputBatch {
-    /// The prefill of the rows at `slots`, whose first `computed[i]` tokens are in their blocks already, or copied there.
+    /// The prefill of the rows at `slots`, whose first `computed[i]` tokens are in their blocks already or are copied
+    /// there.
     func prefillInput(
         slots: [Int], computed: [Int], copies: [BlockCopy], sampling: (Row) -> RowSampling
     ) -> PrefillBatch {

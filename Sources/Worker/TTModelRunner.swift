@@ -1,8 +1,8 @@
-// Runs scheduled steps on a model: updates the batch, prepares the input, executes, and gives each row its token.
+// Runs scheduled steps on a model: updates the batch, prepares the input, executes, and appends each row's token.
 
 import Platform
 
-/// The runner of one model. It holds the model, so dropping it releases the model.
+/// The runner of one model. It owns the model, which is released with it.
 final class TTModelRunner {
     private let model: any TTModel
     private let mode: SampleOnDeviceMode
@@ -44,7 +44,7 @@ final class TTModelRunner {
         begun = input
     }
 
-    /// Ends the step that was begun and gives one output for each of its rows, in their order.
+    /// Waits for the step that was begun and returns one output for each of its rows, in their order.
     func finish() throws(DeviceFault) -> [RequestOutput] {
         guard let input = begun else { preconditionFailure("no step was begun") }
         begun = nil
@@ -90,7 +90,7 @@ final class TTModelRunner {
         return TTModelInput(call: .decode(input, plan, step), slots: slots)
     }
 
-    /// The outputs of the call, one for each row of its batch; for a decode step these are all slots.
+    /// The outputs of the call, one for each row of its batch; for a decode step one for each slot.
     private func outputs(_ call: TTModelInput.Call) throws(DeviceFault) -> [RowOutput] {
         switch call {
         case .prefill(let prompts): return try model.prefillForward(prompts).rows
@@ -101,7 +101,7 @@ final class TTModelRunner {
         }
     }
 
-    /// Picks the outputs of the step's rows and gives each row its token, sampling those whose logits came back.
+    /// Selects the outputs of the step's rows and appends each row's token; rows with logits are sampled here.
     private func takeOutputs(_ outputs: [RowOutput], _ input: TTModelInput) throws(DeviceFault) -> [RequestOutput] {
         let operation: String
         let indices: [Int]
@@ -122,8 +122,8 @@ final class TTModelRunner {
         }
     }
 
-    /// Whether the device can sample any of the rows at `slots`: where a step is sampled in one place, one row that
-    /// it cannot sample takes all to the host.
+    /// Whether the device can sample any of the rows at `slots`. If a step is sampled in one place, a single row that
+    /// the device cannot sample moves all rows to the host.
     private func canSampleOnDevice(_ slots: [Int]) -> Bool {
         if model.capabilities.deviceSamplingScope == .row { return true }
         return slots.allSatisfy { slot in batch.rows[slot].map(hostSamplingReason) == .some(nil) }

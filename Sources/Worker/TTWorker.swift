@@ -1,9 +1,9 @@
-// The worker: brings a model up on an open device, runs steps on it, and takes it down in the right order.
+// The worker: loads a model on an open device, runs steps on it, and releases model and device in the right order.
 
 public import ModelFiles
 public import Platform
 
-/// What state a worker is in.
+/// The state of a worker.
 public enum WorkerHealth: Sendable, Equatable {
     /// Steps can be run.
     case ready
@@ -13,16 +13,16 @@ public enum WorkerHealth: Sendable, Equatable {
     case closed
 }
 
-/// One replica of a model on a device of its own.
+/// One replica of a model on its own device.
 ///
-/// A worker is used from one thread at a time. After a fault it runs nothing more, because nobody knows what the
-/// device's memory holds.
+/// A worker is used by one thread at a time. After a fault it runs no more steps, because the content of the device's
+/// memory is unknown.
 public final class TTWorker: StepExecutor {
-    /// The sizes that bound every step.
+    /// The limits of every step.
     public let limits: StepLimits
     /// The settings in force, with the warnings about them.
     public let configuration: CheckedConfiguration
-    /// What the model can do on its device.
+    /// The model's capabilities on its device.
     public let capabilities: ModelCapabilities
     /// Whether steps can be run.
     public private(set) var health = WorkerHealth.ready
@@ -30,11 +30,11 @@ public final class TTWorker: StepExecutor {
     private let device: any MeshDevice
     private var runner: TTModelRunner?
 
-    /// Loads `model` on `device`, sizes and allocates the KV cache, and warms up unless that is switched off.
+    /// Loads `model` on `device`, sizes and allocates the KV cache, and warms up the model if that is enabled.
     ///
     /// - Parameters:
-    ///   - device: an open device for this worker alone; the worker closes it, also when this throws.
-    ///   - configuration: the settings as given.
+    ///   - device: an open device that no other worker uses; the worker closes it, even if this throws.
+    ///   - configuration: the settings as configured.
     ///   - model: the model to load.
     ///   - endOfGenerationTokens: the model's tokens that end generation; masked while `min_tokens` is in force.
     /// - Throws: `ConfigurationError`, `ModelFileError`, `DeviceFault`, or the model's own error while loading.
@@ -59,7 +59,7 @@ public final class TTWorker: StepExecutor {
                 maxTokensAllUsers: try device.maxTokensAllUsers(
                     of: config, maxModelLen: checked.maxModelLen, maxNumSeqs: checked.maxNumSeqs),
                 hasNullBlock: model.capabilities.needsNullBlock)
-            // Smaller than asked for only where that may be made to fit.
+            // Shorter than configured only if the length may be lowered to fit the pool.
             let maxModelLen = min(checked.maxModelLen, pool.blockCount * pool.blockSize)
             let width = min((checked.maxModelLen + pool.blockSize - 1) / pool.blockSize, pool.blockCount)
             try model.allocateKVCache(pool)
@@ -94,19 +94,20 @@ public final class TTWorker: StepExecutor {
 
     deinit { close() }
 
-    /// Whether decode steps go on by themselves: a device that is not this processor.
+    /// Whether decode steps are async, as on a device that is not this processor.
     public var runsStepsAsync: Bool { capabilities.runsDecodeAsync }
 
-    /// Prepares a step; a decode step is started.
+    /// Prepares a step; starts it if it is a decode step.
     ///
-    /// - Throws: `DeviceFault` where the device failed, or the step contradicts the batch; the worker runs nothing more then.
+    /// - Throws: `DeviceFault` if the device failed or the step contradicts the batch; the worker runs no more steps
+    ///   then.
     public func begin(_ step: ScheduledStep) throws(DeviceFault) {
         try run { runner throws(DeviceFault) in try runner.begin(step) }
     }
 
-    /// Ends the step that was begun and gives one output for each of its rows, in the order of the rows.
+    /// Waits for the step that was begun and returns one output for each of its rows, in their order.
     ///
-    /// - Throws: `DeviceFault` where the device failed or gave nonsense; the worker runs nothing more then.
+    /// - Throws: `DeviceFault` if the device failed or its output is wrong; the worker runs no more steps then.
     public func finish() throws(DeviceFault) -> [RequestOutput] {
         try run { runner throws(DeviceFault) in try runner.finish() }
     }

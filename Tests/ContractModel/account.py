@@ -107,7 +107,7 @@ class Account:
         return transition
 
     def reset(self, given: Any, transition: bool, on_device: bool) -> None:
-        """The layout changed: sampling's state must be told, in steps that sample on the device."""
+        """The layout changed: steps that sample on the device must pass the sampling state."""
         self._require(isinstance(given, bool), f"the reset of sampling's state is {given!r}")
         self._require(given or not (transition and on_device), "a transition does not reset sampling's state")
         counts["unneeded resets"] += given and not transition

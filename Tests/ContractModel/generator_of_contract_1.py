@@ -23,7 +23,7 @@ _KNOWN_KEYWORDS = {"page_tables_per_layer", "rope_deltas_all_users", "prompt_tok
 
 
 class Generator(ContractModel):
-    """One lane. What a caller plans with is declared here, not on the class that it was told of."""
+    """One lane. The capabilities are declared here, not on the dispatcher's class."""
 
     decode_input_update_contract = 1
     model_capabilities: dict[str, Any] = {
@@ -158,7 +158,7 @@ class Generator(ContractModel):
                 raise ValueError(f"page table is too narrow for prefill row {row}")
 
     def _count_passes(self, rows: int, length: int, is_cached: bool) -> None:
-        """Rows of one padded length are one pass, wherever their slots are; those behind cached tokens are passes of their own."""
+        """Rows of one padded length are one pass, in any slots; rows after cached tokens are separate passes."""
         batch = next((size for size in PREFILL_BATCH_SIZES if size >= rows), rows)
         is_batched = rows > 1 and not is_cached and length <= self.max_prefill_chunk_size and batch <= self.rows
         if is_batched and batch <= self.max_prefill_batch_size and batch * length < MAX_BATCHED_PREFILL_TOKENS:

@@ -15,7 +15,7 @@ from paged_pool import GARBAGE, PagedPool
 from record import counts, require
 
 _models: weakref.WeakSet[Any] = weakref.WeakSet()
-# Those whose class has a `cleanup` that nobody has called; by number, as the models themselves may be gone.
+# Models with a `cleanup` that was not called; by number, since the models themselves may be gone.
 _uncleaned: set[int] = set()
 _made = 0
 
@@ -29,7 +29,7 @@ def uncleaned_models() -> int:
 
 
 def padded_length(tokens: int) -> int:
-    """What a prefill of so many tokens is padded to."""
+    """The padded length of a prefill."""
     return 128 if tokens <= 128 else 1024 if tokens <= 1024 else 1 << (tokens - 1).bit_length()
 
 

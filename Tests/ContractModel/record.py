@@ -1,4 +1,4 @@
-"""What the contract model tells the test: violations of the contract, and how often each kind of call was made."""
+"""The contract model's report to the test: violations of the contract, and the number of calls of each kind."""
 
 from __future__ import annotations
 

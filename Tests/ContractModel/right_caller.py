@@ -20,7 +20,7 @@ class RightCaller:
         self.rules, self.driver, self.kind, self.alignment = rules, driver, kind, alignment
         self.random = np.random.default_rng(seed)
         self.size = driver.model.pool.block_size
-        # The null block is nobody's.
+        # The null block belongs to no row.
         self.free = list(range(1, 1 + 512 // self.size))
         self.users: dict[int, int] = {}
         self.cached: dict[tuple[int, ...], int] = {}
@@ -71,7 +71,7 @@ class RightCaller:
         return row
 
     def _prefill(self, joined: list[Row]) -> None:
-        """Rows of one padded length go together, in full powers of two; those behind cached tokens alone."""
+        """Rows of the same padded length are batched in powers of two; rows after cached tokens run alone."""
         alike: dict[int, list[Row]] = {}
         for row in joined:
             alike.setdefault(-row.slot - 1 if row.start or self.kind == "N" else padded_length(row.prompt), []).append(row)

@@ -1,4 +1,4 @@
-"""Rules of prefill: right calls, padding and block 0, starts behind cached tokens, slots, and traces of batched passes."""
+"""Rules of prefill: right calls, padding and block 0, starts after cached tokens, slots, and traces of batched passes."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def slots(rules: Rules, model_class: Any, chosen: list[int], padded: int | None 
 
 
 def frozen(rules: Rules, model_class: Any, first: int) -> bool:
-    """The trace is captured with the first so many slots, and replayed with four."""
+    """The trace is captured with the first `first` slots, and replayed with four."""
     driver = rules.driver(model_class)
     for count in (first, 4):
         rows = [Row(n, rules.prompt(30 + n), [1 + n + 10 * count, 6 + n + 10 * count]) for n in range(count)]

@@ -12,7 +12,7 @@ from record import counts, require
 
 
 class ScalarLlama(ContractModel):
-    """One set of sampling parameters for all rows. Nobody tells it which row is which, so it cannot follow sequences."""
+    """One set of sampling parameters for all rows. It does not get the rows' identities, so it cannot follow sequences."""
 
     model_capabilities: dict[str, Any] = {"supports_sample_on_device": True, "max_device_top_k": 32}
 

@@ -70,7 +70,7 @@ class TTMetalGenerator(ContractModel):
         self.traced_slots: dict[str, frozenset[int]] = {}
 
     def can_enable_trace(self, length: int, cached: int = 0) -> bool:
-        """Whether a prefill of this padded length, behind cached tokens or not, runs as a trace."""
+        """Whether a prefill of this padded length, after cached tokens or not, runs as a trace."""
         raise NotImplementedError
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The folder of converted weights, TT_CACHE_PATH: whoever loads a second model from one folder gets the first one's weights."""
+"""The folder of converted weights, TT_CACHE_PATH: a second model loaded from the same folder gets the first one's weights."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ import Testing
         pool.free(first.blocks)
         pool.free(second.blocks)
         #expect(pool.freeCount == 8)
-        // As long as nobody wants blocks, all stay cached.
+        // As long as no blocks are allocated, all stay cached.
         #expect(pool.findPrefix(of: [1, 2], atMost: 2).blocks == first.blocks)
         #expect(pool.allocate(2) == first.blocks.reversed())
         #expect(pool.findPrefix(of: [3, 4], atMost: 2).blocks == second.blocks)
@@ -87,7 +87,7 @@ import Testing
         let new = pool.allocate(4)!
         #expect(Set(new).isDisjoint(with: first.blocks + second.blocks))
         #expect(pool.findPrefix(of: [3, 4], atMost: 2).blocks == second.blocks)
-        // What was given out and is not cached goes before both.
+        // A block that was used and is not cached is allocated before both.
         pool.free([new[2]])
         #expect(pool.allocate(2) == [new[2], second.blocks[1]])
     }

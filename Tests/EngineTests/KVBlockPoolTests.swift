@@ -16,7 +16,7 @@ import Testing
         #expect(pool.usedCount == 3)
     }
 
-    /// Block 0 takes the padding of every row where the device wants it so: it is allocated, and nobody's.
+    /// If the device needs a null block, it is block 0: it takes the padding of every row and belongs to no request.
     @Test func theNullBlockIsNeverGivenOut() {
         let shape = KVCacheShape(blockCount: 3, blockSize: 4, hasNullBlock: true)
         #expect(shape.allocatedCount == 4)

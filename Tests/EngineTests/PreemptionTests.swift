@@ -38,7 +38,7 @@ import Testing
         #expect(fixture.engine.statistics.recomputedTokens == again.tokens.count)
         // The row left the batch in the step that preempted it.
         #expect(fixture.executor.steps[preemption].leaving == [new])
-        // No token is lost or told twice.
+        // No token is lost or reported twice.
         #expect(reports.flatMap { $0.tokens(of: new) } == Array(7..<17))
     }
 

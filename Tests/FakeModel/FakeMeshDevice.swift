@@ -8,13 +8,13 @@ public final class FakeMeshDevice: MeshDevice {
     public let platform = PlatformTraits.fake
     /// One chip.
     public let meshShape = MeshShape(rows: 1, columns: 1)
-    /// A line for people.
+    /// One line of description.
     public let summary = "fake device"
     /// Has `TTLlamaForCausalLM`.
     public let models: ModelRegistry<FakeMeshDevice>
     /// What the device claims to have free for the KV cache.
     public var availableKVCacheBytes: Int?
-    /// What the device claims not to have heeded.
+    /// Settings that the device claims not to have applied.
     public var warnings: [ConfigurationWarning] = []
     /// The model that was made last.
     public private(set) weak var model: FakeTTModel?

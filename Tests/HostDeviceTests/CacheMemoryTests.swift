@@ -1,4 +1,4 @@
-// The KV cache's memory: where blocks lie in it, and when the system gives it.
+// The KV cache's memory: the layout of blocks, and when the system provides it.
 
 import Glibc
 import Platform

@@ -57,7 +57,7 @@ import Testing
         }
         #expect(shares == [233, 233, 233])
         #expect(AvailableMemory.share(of: 300, atOpening: 1000, Replica(index: 0, of: 2)) == 0)
-        // Somebody else has given some back.
+        // Another process has freed some memory.
         #expect(AvailableMemory.share(of: 1200, atOpening: 1000, Replica(index: 0, of: 2)) == 600)
     }
 

@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    /// What was computed while somebody changed the file is nobody's token, and no device's fault.
+    /// Tokens computed while the file was changed are discarded, and the device is not blamed.
     @Test(arguments: [false, true])
     func aFileThatIsChangedAtWorkIsTheModelsFault(isCut: Bool) throws {
         try changed("tiny-f32", { _, _ in }) { path in

@@ -77,7 +77,7 @@ struct SamplingKernelTests {
     private func summaries(
         _ set: KernelSet, _ logits: [Float], stride: Int, valid: Int, _ scales: [Float]
     ) -> [hk_logit_tile] {
-        // Every other place of the result belongs to somebody else.
+        // Every other element of the result must stay unchanged.
         var tiles = [hk_logit_tile](repeating: hk_logit_tile(highest: -7, weight: -7), count: 2 * scales.count)
         set.table.summarise(logits, stride, scales.count, valid, scales, &tiles, 2)
         #expect(Swift.stride(from: 1, to: tiles.count, by: 2).allSatisfy { tiles[$0].highest == -7 })

@@ -1,4 +1,4 @@
-// Marked texts: a rendering tells which of their characters were written, and which the template took out on purpose.
+// Marked texts: a rendering shows which of their characters were written, and which the template removed on purpose.
 
 import Jinja
 import Testing

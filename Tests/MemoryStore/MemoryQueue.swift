@@ -14,7 +14,7 @@ package final class MemoryQueue: Sendable {
     /// An empty queue.
     package init() {}
 
-    /// Ends the daemon's lease as the death of its process does, without a word to anybody.
+    /// Ends the daemon's lease like the death of its process, without a notification.
     package func killDaemon() {
         rows.withLock { $0.leaseHolder = nil }
     }

@@ -1,4 +1,4 @@
-// Reading GGUF files: what stands in good ones, and that no damaged one can crash or mislead the reader.
+// Reading GGUF files: the contents of valid files, and that no damaged file crashes or misleads the reader.
 
 import Foundation
 import ModelFiles

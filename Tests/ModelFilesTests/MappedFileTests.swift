@@ -1,4 +1,4 @@
-// Mapped files that somebody changes while they are in use: noticed, and never the end of the process.
+// Mapped files that change while they are in use: the change is noticed, and the process never dies.
 
 import Foundation
 import ModelFiles

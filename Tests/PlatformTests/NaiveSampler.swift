@@ -1,4 +1,4 @@
-// What the sampler is compared with: sampling by the definition; and random numbers that can be had again.
+// The reference for the sampler: sampling by the definition; and reproducible random numbers.
 
 import Foundation
 import Platform

@@ -1,4 +1,4 @@
-// Where a prefill may begin behind cached tokens, and what it costs in padded tokens.
+// Where a prefill may begin after cached tokens, and what it costs in padded tokens.
 
 import Testing
 
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    /// A short row that is not cheaper behind cached tokens is prefilled whole, together with others.
+    /// A short row that is not cheaper after cached tokens is prefilled whole, together with others.
     @Test func shortRowsShareOnlyWhereItSavesPadding() throws {
         let alignment = try #require(PrefillAlignment(steps: [.init(length: 1024, multiple: 32)]))
         #expect(alignment.start(atMost: 96, of: 120, .rest) == 0)

@@ -45,7 +45,7 @@ struct ChatTests {
         return try prompts([line], model: model)[0]
     }
 
-    /// What is told of lines that are refused, without the file's name; nothing is stored.
+    /// The errors of refused lines, without the file's name; nothing is stored.
     private func refusals(_ lines: [String], model: String) throws -> [String] {
         let file = try workspace.write("f.jsonl", lines: lines)
         let before = try workspace.run("list", "--drafts", "--json").output
@@ -138,7 +138,7 @@ struct ChatTests {
         let file = try workspace.write("f.jsonl", lines: [#"{"prompt":\#(short)}"#])
         let bounded = try workspace.run("enqueue", file, "--set", "engine.max_model_len=64")
         #expect(bounded.status == 3 && bounded.errors.contains("to at most 63, or raise max_model_len"))
-        // A daemon may be set otherwise than whoever enqueued.
+        // The daemon's settings may differ from those of the enqueuing command.
         let batch = try #require(workspace.run("enqueue", file).lines.first)
         _ = try workspace.run("daemon", "--drain", "--set", "engine.max_model_len=64")
         let results = try workspace.run("results", batch)

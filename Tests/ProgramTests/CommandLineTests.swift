@@ -31,7 +31,7 @@ struct CommandLineTests {
             #expect(outcome.status == 2, "\(bad)")
             #expect(outcome.output == "" && !outcome.errors.isEmpty)
         }
-        // The usage of the verb, whoever finds the mistake.
+        // The usage of the verb is printed, whichever part finds the mistake.
         for bad in [["enqueue", "--nonsense"], ["enqueue", "p", "--priority", "5000"], ["run", "p", "--set", "x"]] {
             let outcome = try workspace.run(bad)
             #expect(outcome.status == 2 && outcome.errors.contains("ttbatch \(bad[0]) "), "\(outcome.errors)")

@@ -1,4 +1,5 @@
-// A bridge that dies, hangs or answers nonsense: every other job succeeds exactly once, and the log tells the story.
+// A bridge that dies, hangs or gives invalid answers: every other job succeeds exactly once, and the log reports the
+// fault.
 
 import Foundation
 import Testing

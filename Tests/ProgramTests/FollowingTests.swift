@@ -21,7 +21,7 @@ struct FollowingTests {
         words.map { "'" + $0.replacing("'", with: "'\\''") + "'" }.joined(separator: " ")
     }
 
-    /// What the program writes to a terminal of so many columns.
+    /// The program's output to a terminal of `columns` columns.
     private func terminal(_ columns: Int, _ arguments: [String], model: String? = Locations.tinyModel) throws -> String
     {
         let command = "stty cols \(columns) rows 24; exec " + quoted([Locations.program.path] + arguments)
@@ -115,7 +115,7 @@ struct FollowingTests {
     @Test func waitEndsWithTheBatchAndTellsHow() throws {
         #expect(try workspace.run("wait", "batch_1").status == 6)
         let file = try prompts([4, 4])
-        // With every token forbidden, which nobody sees before the job runs.
+        // With every token forbidden, which is not noticed before the job runs.
         let forbidden: [String: Any] = ["prompt": "ab", "min_tokens": 2, "stop_token_ids": Array(0..<288)]
         let bad = try workspace.write("bad.jsonl", lines: [requestLine("x", forbidden)])
         #expect(try workspace.run("enqueue", file, "--name", "good").status == 0)

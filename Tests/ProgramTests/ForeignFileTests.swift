@@ -133,7 +133,7 @@ struct ForeignFileTests {
         #expect((counts as? [String: Any])?["total"] as? Int == 2, "\(command)")
     }
 
-    /// A text among objects is told how it becomes one.
+    /// The error for a text among objects says how to write it as an object.
     @Test func aLineOfTextIsToldHowToBeAPrompt() throws {
         let file = try workspace.write("p.jsonl", "{\"prompt\":\"x\"}\nhello\n\"hello\"\n")
         let outcome = try workspace.run("enqueue", file)
@@ -284,7 +284,7 @@ struct ForeignFileTests {
         #expect(params == [nil, "temperature", nil, "custom_id", "prompt", "messages", "prompt", "stop_token_ids"])
     }
 
-    /// One mistake in every line is the file's, and told once; one that some lines have is theirs.
+    /// A mistake in every line is reported once for the file; a mistake in some lines is reported for each.
     @Test func theSameMistakeInEveryLineIsToldOnce() throws {
         let lines = [
             "a comma": (0..<150).map { "{\"prompt\":\"x\($0)\"}," }, "Python": (0..<150).map { "{'prompt': 'x\($0)'}" },

@@ -40,7 +40,7 @@ struct FullDiskTests {
     }
 }
 
-/// Whether this user may mount filesystems that nobody else sees.
+/// Whether this user may mount filesystems in a private namespace.
 private let canMount = (try? shell("unshare -rm true").status) == 0
 
 /// Runs a command line of the shell.

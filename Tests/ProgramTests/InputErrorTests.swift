@@ -36,7 +36,7 @@ struct InputErrorTests {
         #expect(try workspace.run("list", "--drafts", "--json").output == "")
     }
 
-    /// Several files are stored all together or not at all, and each one's errors are told.
+    /// Several files are stored all together or not at all, and the errors of each are reported.
     @Test func oneBadFileOfSeveralStoresNone() throws {
         let good = try workspace.write("good.jsonl", "{\"prompt\":\"ab\"}\n")
         let other = try workspace.write("other.jsonl", "nonsense\n")

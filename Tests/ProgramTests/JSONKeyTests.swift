@@ -30,7 +30,7 @@ struct JSONKeyTests {
             case let object as [String: Any]:
                 for (key, value) in object {
                     let place = path.isEmpty ? key : "\(path).\(key)"
-                    // An object is told by its members.
+                    // An object is covered by its members.
                     if !(value is [String: Any]) { keys.insert(place) }
                     visit(value, place)
                 }

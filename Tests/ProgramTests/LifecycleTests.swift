@@ -44,7 +44,7 @@ struct LifecycleTests {
         #expect(try workspace.run("enqueue", file, file, "--name", "two").status == 2)
     }
 
-    /// Ten at once, and some of them killed half-way: one batch, and whoever ended well was told its id.
+    /// Ten at once, and some of them killed half-way: one batch, and every call that succeeded printed its id.
     @Test func concurrentAndKilledCallsStoreOneBatch() throws {
         let file = try workspace.write("p.jsonl", lines: prompts(20_000, tokens: 1))
         var calls: [RunningProgram] = []

@@ -37,7 +37,8 @@ struct ModelClassTests {
         return try workspace.write("prompts.jsonl", lines: lines)
     }
 
-    /// Runs the prompts with a daemon, whose log tells what the device's process says; gives log and result lines.
+    /// Runs the prompts with a daemon, whose log contains the output of the device's process; returns log and result
+    /// lines.
     private func drain(
         _ model: ContractModel, _ settings: [String] = [], gguf: String? = nil
     ) throws -> (log: String, lines: [String]) {
@@ -270,7 +271,7 @@ struct ModelClassTests {
         #expect(expected.count == 48)
         #expect(try ResultLine.byID(outcome.lines).mapValues(\.tokenIDs) == expected)
         let counts = try model.counts()
-        // Without a trace the class of September loses what is behind cached tokens, so nothing is cached for it.
+        // Without a trace, a prefill after cached tokens loses them in the class of September, so it shares no blocks.
         let shares = tracesPrefill || modelClass != ContractModel.september
         #expect((counts["cached tokens", default: 0] > 0) == shares, "\(counts)")
     }

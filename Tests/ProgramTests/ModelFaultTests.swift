@@ -138,7 +138,7 @@ struct ModelFaultTests {
 
     @Test func aModelThatAlwaysKillsTheDaemonFailsAtTheLimit() throws {
         let heavy = try enqueue(try prompts(), model: Locations.tinyModel)
-        // The first death is nobody's fault.
+        // The first death is not counted against any model.
         for _ in 0..<BrokenModel.limit + 1 { try die() }
         let outcome = try workspace.run(["daemon", "--drain"] + quick)
         #expect(outcome.status == 0, "\(outcome.errors)")

@@ -22,7 +22,7 @@ struct OptionValueTests {
         #expect(try workspace.read("-x.jsonl").contains("custom_id"))
     }
 
-    /// A number that is too small is told as such, and not as missing.
+    /// A number that is too small is reported as such, not as missing.
     @Test func areTheirOptionsOwn() throws {
         #expect(try workspace.run("list", "--limit", "-5").errors.contains("--limit -5: expected at least 1"))
         #expect(

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Prompts that begin alike")
 struct PrefixSharingTests {
-    /// 24 chats with two system prompts in turn, of so many sentences, and questions of their own.
+    /// 24 chats, each with its own question and one of two system prompts of `sentences` sentences.
     private static func prompts(temperature: Double, sentences: Int) throws -> [String] {
         let systems = ["You are a clerk who files letters. ", "You are a cook who writes menus. "]
             .map { String(repeating: $0, count: sentences) }

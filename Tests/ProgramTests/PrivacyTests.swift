@@ -28,7 +28,7 @@ struct PrivacyTests {
             let daemon = try workspace.run("daemon", "--drain", environment: environment)
             #expect(daemon.errors.contains("owns the queue") && !daemon.errors.contains(secret), "\(daemon.errors)")
         }
-        // Nor a word of what was answered.
+        // Nor any word of the results.
         let answers = try workspace.run("results", "batch_1").lines.compactMap { try ResultLine($0).text }
         #expect(!answers.isEmpty)
         for verb in [["list"], ["show", "batch_1"], ["status"], ["status", "--metrics"], ["db", "check"]] {

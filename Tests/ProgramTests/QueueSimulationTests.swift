@@ -19,7 +19,7 @@ struct QueueSimulationTests {
         return (outcome.status, outcome.output + outcome.errors)
     }
 
-    /// A failing schedule is told with the call that runs it again.
+    /// A failure is reported with the command that repeats its schedule.
     @Test func everyScheduleKeepsWhatPeopleWereTold() throws {
         let (status, output) = try run(["--schedules", count])
         #expect(status == 0, "\(output)")

@@ -25,7 +25,7 @@ struct ReadOnlyTests {
         try workspace.start(arguments, environment: ["TTBATCH_DB": database])
     }
 
-    /// Runs the program as somebody who may not write: as nobody where the tests are root's.
+    /// Runs the program as a user who may not write: as `nobody` if the tests run as root.
     private func reader(_ arguments: [String], on path: String? = nil) throws -> Outcome {
         let program = workspace.path("ttbatch")
         let who = geteuid() == 0 ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] : ["env"]

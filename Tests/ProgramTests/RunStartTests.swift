@@ -21,7 +21,7 @@ struct RunStartTests {
         try workspace.run(["list", "--drafts", "--json"] + arguments).lines.map { try jsonObject($0) }
     }
 
-    /// Something that keeps a `run` from starting, and what it is told.
+    /// Something that keeps a `run` from starting, and the message for it.
     struct Obstacle: CustomTestStringConvertible, Sendable {
         let name: String
         var settings: [String] = []
@@ -69,7 +69,7 @@ struct RunStartTests {
         #expect(left.map { $0["id"] as? String } == ["batch_1"] && left[0]["status"] as? String == "in_progress")
     }
 
-    /// Of several files none is stored; and what only the file's tensors show is seen, too.
+    /// If one of several files is refused, none is stored. Errors that only the model's tensors show are found as well.
     @Test func aModelThatIsNotComputedRefusesAllFiles() throws {
         let broken = try #require(BrokenModel.all.first { $0.name == "aBias" })
         let path = workspace.path("model.gguf")

@@ -135,7 +135,7 @@ struct RunTests {
         #expect(copy.lines.count == 1, "\(copy.errors)")
     }
 
-    /// An id that cannot be printed is told where somebody may see it.
+    /// An id that cannot be printed to stdout is printed to stderr.
     @Test func aFullDiskBehindStdoutIsAnError() throws {
         let file = try workspace.write("p.jsonl", "{\"prompt\":\"ab\"}\n")
         let outcome = try workspace.run("enqueue", file, outputPath: "/dev/full")

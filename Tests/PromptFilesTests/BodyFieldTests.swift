@@ -24,7 +24,8 @@ import Testing
         #""tools":null"#,
     ]
 
-    /// Work that grows with the square of the fields, or that goes on when nothing more is told, would not end here.
+    /// Work that grows with the square of the fields, or that goes on when nothing more is reported, would not end
+    /// here.
     @Test func veryManyUnknownFieldsAreToldLikeAFew() throws {
         let fields = (0..<50_000).map { #""max_tokenz_\#($0)":1"# }.joined(separator: ",")
         #expect(try errors(of: #"{"prompt":"x",\#(fields)}"#).count == 20)
@@ -135,7 +136,7 @@ import Testing
             "system: is not a field of OpenAI's or vLLM's requests; "
                 + #"make it the first message, {"role": "system", "content": …}"#
         ),
-        // What nobody would see is shown.
+        // Invisible characters are shown.
         (
             "\"max_\u{200B}tokens\":1",
             #"max_\u200btokens: is not a field of OpenAI's or vLLM's requests; did you mean max_tokens?"#

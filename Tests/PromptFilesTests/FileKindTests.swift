@@ -1,4 +1,5 @@
-// Files that are no JSONL: told once, with the command that makes it of them; and lines that only look like such a file.
+// Files that are not JSONL: reported once, with the command that converts them; and lines that only look like such a
+// file.
 
 import OpenAIFormats
 import PromptFiles

@@ -41,7 +41,7 @@ import Testing
                 #"url: "https://x.y/embeddings" is not an endpoint that ttbatch has; use /v1/completions or /v1/chat/completions"#
             ]
         ),
-        // What follows from a wrong URL is not told beside it.
+        // Consequences of a wrong URL are not reported in addition.
         (
             #"{"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"m","input":"x","dimensions":3}}"#,
             [#"url: "/v1/embeddings" is not an endpoint that ttbatch has; use /v1/completions or /v1/chat/completions"#]
@@ -129,7 +129,7 @@ import Testing
         #expect(told.map(\.description) == ["prompts.jsonl:1: \(complaint)", "prompts.jsonl:3: \(complaint)"])
     }
 
-    /// Values are quoted with what nobody would see in them as escapes.
+    /// Values are quoted with their invisible characters as escapes.
     @Test func invisibleCharactersOfValuesAreShown() throws {
         let line =
             "{\"custom_id\":\"a\",\"method\":\"POST\u{FEFF}\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"x\"}}"

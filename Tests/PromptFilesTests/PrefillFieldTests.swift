@@ -1,4 +1,4 @@
-// `continue_final_message`, `add_generation_prompt` and the template's own variables: vLLM's rules, and what is told.
+// `continue_final_message`, `add_generation_prompt` and the template's own variables: vLLM's rules, and the messages.
 
 import OpenAIFormats
 import PromptFiles

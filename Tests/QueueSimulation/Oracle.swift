@@ -1,4 +1,4 @@
-// What must hold, whatever happened: it remembers what people were told, and compares.
+// The invariants of all schedules: records what was reported to users, and compares.
 
 import BatchDaemon
 import MemoryStore
@@ -29,7 +29,7 @@ struct Oracle {
 
     func named(_ name: String) -> BatchID? { batches.first { $0.value.name == name }?.key }
 
-    // MARK: What people were told
+    // MARK: What was reported to users
 
     mutating func note(_ id: BatchID, _ new: NewBatch, _ prompts: [SimulatedPrompt]) {
         let lines = prompts.enumerated().map { (Int64($0.offset + 1), $0.element) }

@@ -50,7 +50,7 @@ extension Simulation {
             daemon = Daemon(
                 store: store, lease: lease, incarnation: opened.incarnation, loop: loop, stop: stop, drains: drains)
         } catch {
-            // A daemon that cannot open its life does not start; somebody starts it again.
+            // A daemon that cannot open its incarnation does not start, and is started again.
             tell("a daemon cannot start: \(error)")
             lease.release()
         }
@@ -173,7 +173,7 @@ extension Simulation {
         }
     }
 
-    /// While the daemon waits for a full disk, time passes, and somebody may make room.
+    /// While the daemon waits for a full disk, time passes, and space may be freed.
     private func passTroubledTime() {
         time.pass(settings.storeRetryMS)
         if random.oneIn(3) { disk.isFull = false }

@@ -28,7 +28,7 @@ struct SeededGenerator: RandomNumberGenerator {
     mutating func oneIn(_ times: Int) -> Bool { Int.random(in: 0..<times, using: &self) == 0 }
 }
 
-/// A clock that goes when it is told to, and a wall clock that somebody may set.
+/// A steady clock that only the simulation advances, and a wall clock that can be set.
 final class SimulatedTime: Sendable {
     private let times = Mutex((wall: Int64(1_000_000), steady: Int64(0)))
 
@@ -164,7 +164,7 @@ final class SimulatedDevice: StepExecutor {
     }
 }
 
-/// Text of the repository's tiny model; nobody looks at it, but making it is part of the writer.
+/// Text of the repository's tiny model. It is not checked, but producing it is part of the writer.
 enum SimulatedText {
     static let tokenizer: Tokenizer = {
         let golden = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

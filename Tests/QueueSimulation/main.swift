@@ -1,4 +1,4 @@
-// Runs seeded schedules of the daemon on a queue in memory, and tells how to run a failing one again.
+// Runs seeded schedules of the daemon on a queue in memory, and prints how to repeat a failing one.
 //
 //   queue-simulation [--schedules N] [--first SEED]    many schedules, on all cores
 //   queue-simulation --seed SEED                       one schedule, with what happens in it

@@ -42,7 +42,7 @@ class Check:
         self.cache = self.model.allocate_kv_cache(shape, "bfloat16", self.llama.layers)
         self.pool = [(np.full(shape, 7, np.float32), np.full(shape, 7, np.float32)) for _ in range(self.llama.layers)]
         self.random = np.random.default_rng(3)
-        # Block 0 is nobody's.
+        # Block 0 belongs to no row.
         self.free = itertools.cycle(self.random.permutation(np.arange(1, BLOCKS)).tolist())
         self.failed = False
         self.sequences: list[list[int]] = []
@@ -183,7 +183,7 @@ class Check:
             sequence.append(int(self.text(1)[0]))
 
     def _cached(self) -> None:
-        """Rows behind cached tokens of another, whose blocks they share; padding reaches beyond the table."""
+        """Rows after cached tokens of another row, whose blocks they share; padding reaches beyond the table."""
         first = self.text(200)
         table = self.table(200)
         self.prefill("1 of 200", [first], table[None], [0])

@@ -114,7 +114,7 @@ class LlamaGraph:
         for layer, (keys, values) in zip(weights.layers, cache):
             normed = self._norm(x, layer["attention_norm"])
             qkv = ttnn.linear(normed, layer["qkv"], dtype=ttnn.bfloat16, memory_config=ttnn.L1_MEMORY_CONFIG)
-            # The shape tells the true batch, the padded shape the tile.
+            # The shape has the actual batch, the padded shape the tile.
             qkv = ttnn.reshape(qkv, (1, 1, rows, qkv.shape[3]), (1, 1, TILE, qkv.shape[3]))
             q, k, v = ttnn.experimental.nlp_create_qkv_heads_decode(
                 qkv, num_heads=weights.heads, num_kv_heads=weights.kv_heads, memory_config=self._heads_memory()

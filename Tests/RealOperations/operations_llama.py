@@ -83,7 +83,7 @@ class _Operations:
         self.already_warmed_up_prefill = True
         block = kv_cache[0][0].shape[2]
         for length in sorted({min(length, self.longest) for length in (TILE, 129)}):
-            # Its tables name block 0 alone, which is nobody's.
+            # Its tables name block 0 only, which belongs to no row.
             table = np.zeros((1, -(-self.longest // block)), np.int32)
             self._prefill().run(np.zeros((1, length), np.int32), table, [length], [0], enable_trace)
 
@@ -153,7 +153,7 @@ class _Operations:
 
 
 class OperationsLlama(_Operations):
-    """Decode input update contract, version 1: the device keeps what it is not told to reload."""
+    """Decode input update contract, version 1: the device keeps inputs that are not reloaded."""
 
     decode_input_update_contract = 1
 

@@ -97,7 +97,7 @@ class PrefillRows:
     def _behind(self, tokens: np.ndarray, table: np.ndarray, start: int, end: int) -> Any:
         """A row whose first tokens are in the cache: attention reads them through the table."""
         length = padded_length(end - start)
-        # Pages must be there for all that is computed; behind the table's end block 0, which is nobody's, takes the padding.
+        # All computed tokens need pages; beyond the table's end block 0, which belongs to no row, takes the padding.
         pages = np.zeros((1, self._blocks(start + length)), np.int32)
         count = min(len(table), pages.shape[1])
         pages[0, :count] = table[:count]

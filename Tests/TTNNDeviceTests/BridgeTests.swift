@@ -1,4 +1,4 @@
-// The bridge's output, frames, sources, and interpreters that answer with nonsense.
+// The bridge's output, frames, sources, and interpreters that give invalid answers.
 
 import FakeModel
 import Foundation
@@ -94,7 +94,7 @@ struct BridgeTests {
         }
     }
 
-    /// Opening and loading can take an hour; whoever wants the daemon to end does not wait for it.
+    /// Opening and loading can take an hour; a stop of the daemon does not wait for them.
     @Test func openingIsGivenUpWhenTheProgramStops() throws {
         let began = ContinuousClock.now
         let stop = began + .milliseconds(300)

@@ -53,7 +53,7 @@ import Testing
         #expect(rules(.inOrder).calls(for: batch([5, 6], slots: [1, 2]), onDevice: true).map(\.slots) == [[1], [2]])
     }
 
-    /// From 2026-08 a pass reaches up to its highest slot, whoever is in it.
+    /// From 2026-08 a pass reaches up to its highest slot, including slots without rows.
     @Test func aPassUpToTheHighestSlotMustBeWorthIt() {
         let near = rules(.spanning).calls(for: batch([5, 6, 7], slots: [2, 0, 1]), onDevice: true)
         #expect(near == [PrefillCall(rows: [1, 2, 0], slots: [0, 1, 2])])

@@ -34,7 +34,7 @@ import Testing
         #expect(VisibleDevices(named: named, cards: []).lines(replicas: count) == [error.description])
     }
 
-    /// A reset hits every card: it waits for the last bridge, also when another one was in disorder, and is run once.
+    /// A reset affects every card: it waits for the last bridge, also when another one ended badly, and runs once.
     @Test func theLastBridgeResetsTheCards() throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "recovery-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

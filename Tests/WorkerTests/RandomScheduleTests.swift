@@ -134,7 +134,7 @@ private struct Simulation {
         try run(.decode(rows))
     }
 
-    /// Blocks given to rows that the worker has not been told of.
+    /// Blocks given to rows that the worker does not know yet.
     var pendingBlocks: [RequestID: [Int32]] = [:]
 
     private mutating func run(_ work: ScheduledStep.Work) throws {

@@ -1,4 +1,5 @@
-// What a daemon does between sessions: which batch comes next, when to wait, when to give up. No threads, no waiting.
+// What a daemon does between sessions: chooses the next batch, decides when to wait or to give up. It has no threads
+// and does not wait itself.
 
 package import Logging
 import Platform
@@ -6,41 +7,41 @@ package import Runtime
 package import Settings
 package import StoreContract
 
-/// Why a daemon could not go on.
+/// Why a daemon could not continue.
 public enum DaemonError: Error, CustomStringConvertible {
-    /// The device failed again and again without finishing a job in between.
+    /// The device failed several times in a row without finishing a job.
     case deviceKeepsFailing(times: Int, last: String)
-    /// The device or its model refused a step in a way that another try would not change.
+    /// The device or its model refused a step, and a retry would fail in the same way.
     case deviceRefuses(String)
 
-    /// One line for a person.
+    /// A one-line message.
     public var description: String {
         switch self {
         case .deviceKeepsFailing(let times, let last):
             "the device failed \(times) times in a row without finishing a job (\(last)); its jobs are back in the queue. "
                 + "Check the device, then start the daemon again"
         case .deviceRefuses(let reason):
-            "\(reason); its jobs are back in the queue. Another try would end in the same way: mend the cause, then start the "
-                + "daemon again"
+            "\(reason); its jobs are back in the queue. A retry would fail in the same way: correct the cause, then "
+                + "start the daemon again"
         }
     }
 }
 
-/// The loop of one life of the daemon.
+/// The loop of one incarnation of the daemon.
 package struct DaemonLoop {
-    /// What to do next.
+    /// The next action.
     package enum Step {
         /// Run a session for this batch.
         case run(ClaimableBatch)
-        /// Poll again after these milliseconds, or when another process has written.
+        /// Poll again after this number of milliseconds, or when another process has written.
         case wait(Int64)
-        /// Nothing is left to do, or the daemon was asked to stop.
+        /// End: nothing is left to do, or a stop was requested.
         case end
     }
 
     /// The queue, for sessions.
     let queue: WorkQueue
-    /// The suspects of device faults in this life.
+    /// The suspects of device faults in this incarnation.
     let bisection = Bisection()
     private let settings: DaemonSettings
     private let drains: Bool
@@ -48,9 +49,9 @@ package struct DaemonLoop {
     private let clock: TimeSource
     private let log: Logger
     private var backoff: StoreBackoff
-    /// Times in a row that the device has failed and nothing was finished in between.
+    /// Number of device failures in a row without a finished job.
     private var failures = 0
-    /// Jobs of a batch that cannot run, which were claimed and whose end has not been written yet.
+    /// Claimed jobs of a batch that cannot run; their failure has not been written yet.
     private var refused: [JobCompletion] = []
 
     /// The loop of `incarnation`.
@@ -69,9 +70,9 @@ package struct DaemonLoop {
         backoff = StoreBackoff(consequence: "the daemon waits", log: log)
     }
 
-    /// Looks once at what comes next.
+    /// Polls the store once and returns the next action.
     ///
-    /// - Throws: `JobStoreError` that will not pass.
+    /// - Throws: `JobStoreError` that is permanent.
     package mutating func poll() throws(JobStoreError) -> Step {
         guard stop.level == .none else { return .end }
         do throws(JobStoreError) {
@@ -90,9 +91,9 @@ package struct DaemonLoop {
         }
     }
 
-    /// Notes how a session ended; returns for how many milliseconds the device is to be left alone.
+    /// Records how a session ended; returns the milliseconds to wait before the device is opened again.
     package mutating func note(_ end: SessionEnd) throws(DaemonError) -> Int64 {
-        // Jobs may have been put back, which the queue would not see by itself.
+        // Jobs may have been requeued, which the queue does not notice by itself.
         queue.invalidate()
         switch end {
         // A model's failure says nothing about the device.
@@ -103,8 +104,8 @@ package struct DaemonLoop {
         case .deviceFailed(let failure, _, _) where failure.fault.cause == .settings:
             throw .deviceRefuses(failure.description)
         case .deviceFailed(let failure, let finished, let failedSuspects):
-            // A failure whose cause was found in a job says nothing about the device, and a job that brings it down by itself
-            // is found before the device is given up.
+            // A failure that was caused by a job does not count against the device. Bisection finds a job that always
+            // makes the device fail before the limit is reached.
             if finished > 0 { failures = 0 }
             if failedSuspects == 0 { failures += 1 }
             if failures >= settings.maxDeviceFailures {
@@ -120,9 +121,11 @@ package struct DaemonLoop {
 // MARK: - Models that cannot be used
 
 extension DaemonLoop {
-    /// Counts against a batch that its model cannot be used, and puts it off with all that wait for the same model.
+    /// Records a failed attempt to use a batch's model, and postpones the batch with all others that wait for the same
+    /// model.
     ///
-    /// Returns why its jobs are to be failed, with `failJobs`: the refusal does not pass, or it was the last time.
+    /// Returns the error with which `failJobs` must fail its jobs if the refusal is permanent or this was the last
+    /// attempt.
     package func refuse(
         _ batch: BatchID, because refusal: ModelRefusal
     ) throws(JobStoreError) -> JobError? {
@@ -134,8 +137,8 @@ extension DaemonLoop {
         return nil
     }
 
-    /// Why a batch's jobs are to be failed before its model is tried once more: that was in trouble too often in a row, when
-    /// another batch's turn was or when it ended the daemon.
+    /// The error with which a batch's jobs must fail without another attempt at its model: too many attempts in a row
+    /// have failed already, for another batch or because loading killed the daemon.
     package func refusal(of batch: BatchID) throws(JobStoreError) -> JobError? {
         guard let trouble = try queue.store.batch(batch).modelTrouble, trouble.times >= settings.maxModelErrors else {
             return nil
@@ -143,7 +146,7 @@ extension DaemonLoop {
         return .modelUnavailable(times: trouble.times, trouble.reason)
     }
 
-    /// Fails some of a batch's jobs; to be called until it returns true.
+    /// Fails some of a batch's jobs; must be called until it returns true.
     package mutating func failJobs(of batch: ClaimableBatch, _ error: JobError) throws(JobStoreError) -> Bool {
         if !refused.isEmpty {
             _ = try queue.store.finish(refused, incarnation: queue.incarnation, at: clock.now)
@@ -153,13 +156,14 @@ extension DaemonLoop {
         if refused.isEmpty {
             log.error(
                 """
-                \(batch.id) has failed: \(error.message). `ttbatch retry \(batch.id)` runs its prompts again when that is mended
+                \(batch.id) has failed: \(error.message). `ttbatch retry \(batch.id)` runs its prompts again \
+                once that is corrected
                 """)
         }
         return refused.isEmpty
     }
 
-    /// Counts it against a model if the last lives of the daemon died while they loaded it.
+    /// Records a failed attempt for a model if the last incarnations of the daemon died while they loaded it.
     package func blameLoading(_ configuredModel: String) throws(JobStoreError) {
         guard let killer = try queue.store.loadingThatKilled(before: queue.incarnation) else { return }
         let model = try queue.store.batch(killer).model ?? configuredModel
@@ -173,7 +177,7 @@ extension DaemonLoop {
 }
 
 extension JobError {
-    /// Of a job whose model could not be used.
+    /// The error of a job whose model could not be used.
     fileprivate static func modelUnavailable(times: Int, _ reason: String) -> JobError {
         JobError(
             code: modelUnavailable,
@@ -184,6 +188,6 @@ extension JobError {
 }
 
 extension DaemonSettings {
-    /// The waits between tries.
+    /// The waits between retries.
     var backoff: Backoff { Backoff(firstMS: backoffMS, longestMS: maxBackoffMS) }
 }

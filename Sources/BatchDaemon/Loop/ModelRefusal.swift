@@ -1,15 +1,15 @@
-// What a model that cannot be loaded means for the batch that asked for it.
+// How a model that cannot be loaded affects the batch that requested it.
 
 import Platform
 import Serving
 import Settings
 import StoreContract
 
-/// Why a batch's model cannot be used. It is the batch's trouble alone; others go on.
+/// Why a batch's model cannot be used. It affects this batch alone; others continue.
 package struct ModelRefusal: Sendable, Equatable {
-    /// What is wrong with it, for a person; it names the file or the model.
+    /// What is wrong, for the operator; names the file or the model.
     package let reason: String
-    /// It may go well at another time without anybody mending anything. What does not pass is not tried again.
+    /// Whether a later attempt may succeed without a change by the operator. Other refusals are not retried.
     package let mayPass: Bool
 
     /// A refusal for `reason`.
@@ -18,9 +18,10 @@ package struct ModelRefusal: Sendable, Equatable {
         self.mayPass = mayPass
     }
 
-    /// What `failure` says of the model; nil where the fault is the device's or the settings'.
+    /// The refusal that follows from `failure`; nil if the cause is the device or the settings.
     ///
-    /// Settings that do not fit a model which is not the configured one are no reason to keep the other batches waiting.
+    /// Settings that do not fit a model other than the configured one affect the batch alone; other batches need not
+    /// wait.
     init?(_ failure: ModelFailure, of model: RequestedModel) {
         switch failure.cause {
         case .name where model.isNamed: self.init(reason: failure.description, mayPass: true)
@@ -32,13 +33,14 @@ package struct ModelRefusal: Sendable, Equatable {
     }
 }
 
-/// What a batch asks for, beside what the daemon was configured for.
+/// The model that a batch requests.
 struct RequestedModel {
     /// Its name.
     let name: String
-    /// It is the model that the settings are for: where they do not fit it, nothing runs before the cause is mended.
+    /// Whether it is the configured model, which the settings are for. If they do not fit it, no batch can run until
+    /// the operator corrects them.
     let isConfigured: Bool
-    /// The batch names it. One that takes any model has no part in a configured name that leads nowhere.
+    /// Whether the batch names it. A batch that takes any model is not refused because a configured name has no file.
     let isNamed: Bool
 
     init(_ batch: ClaimableBatch, _ configuration: Configuration) {
@@ -49,7 +51,7 @@ struct RequestedModel {
 }
 
 extension ModelFailure {
-    /// What is wrong, with the model's name where the error does not tell it.
+    /// What is wrong, with the model's name if the error does not contain it.
     fileprivate func reason(_ model: RequestedModel) -> String {
         namesModel ? description : "\(model.name): \(self)"
     }

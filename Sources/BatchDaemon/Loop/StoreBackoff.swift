@@ -1,31 +1,30 @@
-// A store that is out of order for the moment: said once when it begins and once when it is over, not every second of a
-// night.
+// Logs a temporary error of the store: once when it begins and once when it is over, not at every retry.
 
 import Logging
 import StoreContract
 
-/// Which temporary error of the store was logged last, for one of the threads that use it.
+/// The temporary error of the store that one of its threads has logged last.
 struct StoreBackoff {
     private let log: Logger
     private let consequence: String
     private var logged: JobStoreError?
 
-    /// - Parameter consequence: what waits meanwhile, e.g. `results wait in memory`.
+    /// - Parameter consequence: the effect of the error, for example `results wait in memory`.
     init(consequence: String, log: Logger) {
         self.consequence = consequence
         self.log = log
     }
 
-    /// Notes an error that will pass.
+    /// Records a temporary error.
     ///
-    /// - Throws: `error` itself where it will not.
+    /// - Throws: `error` itself if it is permanent.
     mutating func note(_ error: JobStoreError) throws(JobStoreError) {
         guard error.isTemporary else { throw error }
         if logged != error { log.error("\(error); \(consequence), trying again") }
         logged = error
     }
 
-    /// Notes that the store works.
+    /// Records that the store works.
     mutating func reset() {
         if logged != nil { log.info("the job database can be used again") }
         logged = nil

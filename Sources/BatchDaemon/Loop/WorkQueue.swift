@@ -1,4 +1,4 @@
-// The store as one life of the daemon sees it: what is next, and the claims on it.
+// The queue of one incarnation of the daemon: chooses the next batch and claims its jobs.
 
 import Logging
 import Runtime
@@ -8,7 +8,7 @@ public import StoreContract
 public enum WorkScope: Sendable, Equatable {
     /// Every batch.
     case everything
-    /// These only: `ttbatch run` leaves the rest of the queue alone.
+    /// These batches only: `ttbatch run` does not touch the rest of the queue.
     case batches(Set<BatchID>)
 
     fileprivate var ids: Set<BatchID>? {
@@ -16,37 +16,38 @@ public enum WorkScope: Sendable, Equatable {
     }
 }
 
-/// What the queue has for a daemon.
+/// The next work for a daemon.
 enum NextWork {
     /// Jobs of this batch can be claimed.
     case batch(ClaimableBatch)
-    /// There is work that was put off; time brings it.
+    /// All remaining work is postponed.
     case later
-    /// Only a write by another process can bring work.
+    /// There is no work until another process writes some.
     case nothing
 }
 
-/// The model that is loaded. Another one costs minutes, so batches of equal rank wait for its turn to end.
+/// The loaded model. Loading another one takes minutes, so batches of equal rank wait until its turn ends.
 struct ModelTurn {
     let model: String
     let since: Milliseconds
 }
 
-/// The queue for one incarnation. The daemon's thread alone uses it, in its loop and in sessions.
+/// The queue for one incarnation. Only the daemon's thread uses it, in its loop and in sessions.
 final class WorkQueue {
     let store: any JobStore
     let incarnation: Incarnation
     let scope: WorkScope
-    /// How long a loaded model is kept while batches of the same rank wait for another.
+    /// The turn of a loaded model: how long it is kept while batches of the same rank wait for another model.
     let modelTurnMS: Int64
     let clock: TimeSource
     let log: Logger
-    /// What there was for the daemon when it last looked in vain.
+    /// The result of the last poll, if it found nothing to claim.
     private var idle: Idle?
-    /// When time changes something in the queue, as far as is known.
+    /// When the passing of time next changes the queue, as far as known.
     private var nextChange: Milliseconds?
 
-    /// Nothing to claim: while nobody has written since `version`, and time changes nothing.
+    /// Nothing to claim. It stays valid until another process writes, which changes `version`, or time changes the
+    /// queue.
     private struct Idle {
         let version: Int64
         let work: NextWork
@@ -64,9 +65,9 @@ final class WorkQueue {
         self.log = log
     }
 
-    /// What is next for a daemon that has `loaded`. Cheap to ask again while nobody has written.
+    /// The next work for a daemon that has `loaded`. Repeated calls are cheap until another process writes.
     func next(loaded: ModelTurn? = nil) throws(JobStoreError) -> NextWork {
-        // Read before looking: what is written in between shows as a change the next time.
+        // Read before the queue is: a write in between is noticed as a change by the next call.
         let version = try store.dataVersion()
         let now = clock.now
         if let idle, idle.version == version, !isDue(now) { return idle.work }
@@ -80,17 +81,17 @@ final class WorkQueue {
         return work
     }
 
-    /// Does what time has brought, if it has brought anything. Deadlines hold also while the device is busy.
+    /// Applies the changes that are due by now, such as deadlines; they apply also while the device is busy.
     func advanceTimeIfDue() throws(JobStoreError) {
         if isDue(clock.now) { try advanceTime(to: clock.now) }
     }
 
-    /// This process has put jobs back, which `next` would not see by itself.
+    /// Must be called after this process has requeued jobs, because `next` does not notice its own writes.
     func invalidate() {
         idle = nil
     }
 
-    /// How long nothing changes by itself: until `nextChange`, and never longer than `limit`.
+    /// Milliseconds until `nextChange`, at most `limit`.
     func patienceMS(atMost limit: Int64) -> Int64 {
         nextChange.map { min(limit, max(1, $0 - clock.now)) } ?? limit
     }
@@ -100,14 +101,14 @@ final class WorkQueue {
     private func advanceTime(to now: Milliseconds) throws(JobStoreError) {
         let passed = try store.advanceTime(to: now)
         nextChange = passed.next
-        // There may be something to claim now that was not there before.
+        // There may be new jobs to claim now.
         idle = nil
         if passed.expired > 0 { log.warning("\(passed.expired) jobs were not run by their deadline and have expired") }
         for batch in passed.closedBatches { log.info("\(batch) has ended") }
     }
 
-    /// The batch whose turn it is. Among batches of the same rank, those that the loaded model fits come first until its
-    /// time is over.
+    /// The batch whose turn it is. Among batches of the same rank, those for the loaded model come first until the
+    /// model's turn is over.
     private func claimable(_ loaded: ModelTurn?, at now: Milliseconds) throws(JobStoreError) -> ClaimableBatch? {
         guard let first = try store.claimableBatch(among: scope.ids, fitting: nil) else { return nil }
         guard let loaded, let model = first.model, model != loaded.model, now - loaded.since < modelTurnMS else {

@@ -1,4 +1,4 @@
-// What the writer knows of a job between its admission and its end.
+// A job between its admission and its end, for the writer.
 
 import Platform
 import Prompts
@@ -6,24 +6,24 @@ import Runtime
 import Serving
 import StoreContract
 
-/// A job whose tokens are coming in.
+/// A job in flight.
 struct JobInProgress {
-    /// What finishes or releases it.
+    /// The ticket that finishes or releases it.
     let ticket: ClaimTicket
     /// When it was enqueued.
     let created: Milliseconds
-    /// What was generated so far.
+    /// The generation so far.
     var generation: GenerationInProgress
 
-    /// The request's field that a refusal is about.
+    /// The request's field that a refusal refers to.
     func field(of refusal: RequestRefusal) -> String { refusal.field ?? generation.request.promptField }
 
-    /// The job's end, as it is written to the store.
+    /// The job's completion, as written to the store.
     mutating func completion(at now: Milliseconds) -> JobCompletion {
         let finished = generation.finish()
         let request = generation.request
         let times = generation.times
-        // The wall clock may have been set back meanwhile, and another machine's may have stamped the job.
+        // The wall clock may have been set back meanwhile, or `created` may be from another machine's clock.
         let timings = JobTimings(
             queuedMS: max(0, (times.prefillStarted ?? now) - created), prefillMS: times.prefillMS,
             decodeMS: max(0, (times.lastToken ?? now) - (times.firstToken ?? now)), totalMS: max(0, now - created))
@@ -43,7 +43,7 @@ struct JobInProgress {
 }
 
 extension StopReason {
-    /// What of the request ended the text, if it was the request.
+    /// The stop string or stop token of the request that ended the text; nil if it ended otherwise.
     fileprivate init?(_ end: FinishedGeneration.End) {
         switch end {
         case .stopString(let string): self = .string(string)

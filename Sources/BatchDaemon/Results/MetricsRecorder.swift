@@ -1,4 +1,4 @@
-// Adds up what the replicas' engines and the writer did, and gives it as one row an interval.
+// Sums the work of the replicas' engines and of the writer in intervals; each interval becomes one row in the store.
 
 import Engine
 import Platform
@@ -13,7 +13,7 @@ struct MetricsRecorder {
     private var interval: MetricsInterval
     private var kvBlocksSum = 0.0
     private var steps = 0.0
-    /// By replica.
+    /// The last statistics of each replica.
     private var seen: [Replica: EngineStatistics] = [:]
     /// KV blocks in use by each replica that ran a step in the interval.
     private var kvBlocksUsed: [Replica: Int] = [:]
@@ -23,7 +23,7 @@ struct MetricsRecorder {
         interval = MetricsInterval(incarnation: incarnation, start: start, end: start)
     }
 
-    /// Nothing has happened in the interval.
+    /// Whether no step ran and no job ended in the interval.
     var isIdle: Bool { steps == 0 && interval.jobsSucceeded == 0 && interval.jobsFailed == 0 }
 
     /// Counts a step by the difference of its engine's counters.
@@ -52,7 +52,7 @@ struct MetricsRecorder {
         if case .succeeded = finished.outcome { interval.jobsSucceeded += 1 } else { interval.jobsFailed += 1 }
     }
 
-    /// Ends the interval at `now` and begins the next; `nil` for one in which nothing happened.
+    /// Ends the interval at `now` and begins the next; `nil` if the interval was idle.
     mutating func close(at now: Milliseconds, queueDepth: Int64) -> MetricsInterval? {
         var closed = interval
         closed.end = max(now, interval.start)
@@ -65,7 +65,7 @@ struct MetricsRecorder {
     }
 }
 
-/// Metrics on their way to the store: the running interval, and those that are not written yet.
+/// Metrics that are not in the store yet: the running interval, and ended ones.
 struct MetricsJournal {
     /// The running interval.
     var recorder: MetricsRecorder
@@ -82,10 +82,10 @@ struct MetricsJournal {
         due = clock.steady + lengthMS
     }
 
-    /// Something would be lost if nothing more was written.
+    /// Whether there are metrics that have not been written.
     var hasUnwritten: Bool { !intervals.isEmpty || !recorder.isIdle }
 
-    /// Ends the interval if it is over, or at the end, and writes what is not written yet.
+    /// Ends the interval if it is over or the session is ending, and writes all ended intervals.
     mutating func write(to store: any JobStore, isEnding: Bool) throws(JobStoreError) {
         if isEnding || due <= clock.steady {
             let depth = recorder.isIdle ? 0 : try store.systemStatus().pendingJobs

@@ -1,4 +1,4 @@
-// What waits to be written to the store: ends of jobs, which are committed in groups, and jobs that go back.
+// Pending writes to the store: completions of jobs, which are committed in groups, and releases, which requeue jobs.
 
 import Failpoints
 import Logging
@@ -6,43 +6,43 @@ import Platform
 import Runtime
 import StoreContract
 
-/// Ends and put-backs that are not in the store yet. Nothing is taken out before the store has it.
+/// Completions and releases that are not in the store yet. Each is removed only after the store has it.
 struct PendingWrites {
-    /// Jobs that go back.
+    /// Jobs to be requeued.
     private struct Release {
         let ids: [RequestID]
         let tickets: [ClaimTicket]
         let reason: ReleaseReason
     }
 
-    /// How jobs ended.
+    /// Completions of jobs.
     private(set) var completions: [JobCompletion] = []
-    /// When the completions are to be committed, by the steady clock.
+    /// When the completions must be committed, by the steady clock.
     private(set) var due: Int64?
     private var releases: [Release] = []
 
-    /// Nothing waits.
+    /// Whether there are no pending writes.
     var isEmpty: Bool { completions.isEmpty && releases.isEmpty }
 
-    /// Requests that wait to be put back.
+    /// Requests whose release is pending.
     var putBackIDs: [RequestID] { releases.flatMap(\.ids) }
 
-    /// Adds a job's end.
+    /// Adds a job's completion.
     ///
-    /// - Parameter due: when it is to be committed at the latest, if it is the first of a group.
+    /// - Parameter due: the latest time for its commit, if it is the first of a group.
     mutating func add(_ completion: JobCompletion, due: Int64) {
         completions.append(completion)
         if self.due == nil { self.due = due }
     }
 
-    /// Adds jobs that go back; `ids` are those that were submitted.
+    /// Adds jobs to be requeued; `ids` are the requests of those that were submitted.
     mutating func release(_ ids: [RequestID], _ tickets: [ClaimTicket], because reason: ReleaseReason) {
         if !tickets.isEmpty || !ids.isEmpty {
             releases.append(Release(ids: ids, tickets: tickets, reason: reason))
         }
     }
 
-    /// Commits the ends that wait, in one group.
+    /// Commits all pending completions in one group.
     mutating func commit(to queue: WorkQueue, _ log: Logger) throws(JobStoreError) -> Int {
         guard !completions.isEmpty else { return 0 }
         let report = try queue.store.finish(completions, incarnation: queue.incarnation, at: queue.clock.now)
@@ -54,7 +54,7 @@ struct PendingWrites {
         return report.finished
     }
 
-    /// Puts the first jobs back that wait for it; nil where there are none.
+    /// Writes the first pending release; nil if there is none.
     mutating func putBackFirst(
         to queue: WorkQueue, _ log: Logger
     ) throws(JobStoreError) -> (ids: [RequestID], failed: Int)? {

@@ -1,4 +1,4 @@
-// How far the batches in flight are, measured about once a second from the writer's own books.
+// The progress of the batches in flight, measured about once a second from the writer's records.
 
 import Platform
 import Prompts
@@ -6,26 +6,26 @@ import Runtime
 import Serving
 import StoreContract
 
-/// Counts what batches have generated while their jobs are in flight, and how fast that was lately.
+/// Counts the tokens that batches have generated while their jobs are in flight, and their recent rate.
 struct ProgressMeter {
-    /// How often it is worth measuring.
+    /// The interval between measurements.
     static let intervalMS: Int64 = 1000
-    /// And how soon after the first job has come.
+    /// The time from a batch's first job to its first measurement.
     static let firstMS: Int64 = 200
-    /// The rate is that of this time: long enough to even out single steps, short enough to show when something changes.
+    /// The window of the rate: long enough to average over steps, short enough to show changes.
     private static let windowMS: Int64 = 30_000
-    /// Over a shorter time there is no rate to speak of.
+    /// The shortest time for which a rate is computed.
     private static let shortestMS: Int64 = 500
 
     private struct Sample {
         var steady: Int64
-        /// Generated so far.
+        /// Tokens generated so far.
         var tokens: Int64
-        /// Of the texts in batch slots, in tokens.
+        /// Mean length of the texts in batch slots, in tokens.
         var meanLength: Double
     }
 
-    /// What a batch has in flight.
+    /// The jobs of a batch in flight.
     fileprivate struct InFlight {
         var generated: Int64 = 0
         var uncommitted: Int64 = 0
@@ -34,24 +34,24 @@ struct ProgressMeter {
         var runningLimit: Int64 = 0
     }
 
-    /// Tokens of attempts that are over, while their batch has others in flight.
+    /// Tokens of attempts that have ended, while their batch has other jobs in flight.
     private var over: [BatchID: Int64] = [:]
-    /// The oldest first; the first of all is from when a batch's first job came, without tokens.
+    /// Samples, oldest first; a batch's first sample is from the arrival of its first job, without tokens.
     private var samples: [BatchID: [Sample]] = [:]
 
-    /// A job has come, at `steady`.
+    /// Records the arrival of a job at time `steady`.
     mutating func noteBegin(_ batch: BatchID, steady: Int64) {
         if samples[batch] == nil { samples[batch] = [Sample(steady: steady, tokens: 0, meanLength: 0)] }
     }
 
-    /// An attempt that had generated so many tokens is over.
+    /// Records the end of an attempt that had generated `tokens` tokens.
     mutating func noteEnd(_ batch: BatchID, tokens: Int) {
         over[batch, default: 0] += Int64(tokens)
     }
 
-    /// How far the batches are of which something is in flight.
+    /// The progress of the batches with jobs in flight.
     ///
-    /// - Parameter uncommitted: ends that are not stored yet.
+    /// - Parameter uncommitted: completions that are not stored yet.
     mutating func measure(
         _ jobs: some Sequence<JobInProgress>, uncommitted: [JobCompletion], steady: Int64, now: Milliseconds
     ) -> [BatchProgress] {
@@ -77,7 +77,7 @@ struct ProgressMeter {
 
     private mutating func pace(of batch: BatchID, _ newest: Sample) -> BatchProgress.Pace? {
         var window = samples[batch, default: []]
-        // One that is older than the window stays, so that the window is covered.
+        // One sample older than the window stays, so that the window is covered.
         while window.count > 1, window[1].steady <= newest.steady - Self.windowMS { window.removeFirst() }
         window.append(newest)
         samples[batch] = window
@@ -91,8 +91,9 @@ struct ProgressMeter {
             tokenMS: line.map { max($0.at(newest.meanLength), mean / 3) } ?? mean, tokenMSGrowth: line?.slope ?? 0)
     }
 
-    /// What a token takes, in milliseconds, by the mean length of the texts in batch slots: a line of least squares through
-    /// what was measured between the samples. Nil where texts were about as long all the time, or nothing came for long.
+    /// The milliseconds per token as a function of the mean length of the texts in batch slots: a least-squares line
+    /// through the measurements between samples. Nil if the texts' lengths hardly changed, or no tokens arrived for a
+    /// long time.
     private static func line(through samples: [Sample]) -> (slope: Double, at: (Double) -> Double)? {
         var points: [(length: Double, milliseconds: Double)] = []
         for (before, after) in zip(samples, samples.dropFirst()) {
@@ -109,7 +110,7 @@ struct ProgressMeter {
         let milliseconds = points.reduce(0) { $0 + $1.milliseconds } / count
         let spread = points.reduce(0) { $0 + ($1.length - length) * ($1.length - length) }
         let slope = points.reduce(0) { $0 + ($1.length - length) * ($1.milliseconds - milliseconds) } / spread
-        // Longer texts never make a token cheaper.
+        // Longer texts cannot make a token cheaper.
         guard slope > 0 else { return nil }
         return (slope, { milliseconds + slope * ($0 - length) })
     }
@@ -126,17 +127,17 @@ extension ProgressMeter.InFlight {
     }
 }
 
-/// Says in the store about once a second how far the batches in flight are. No job depends on it, so it is not tried again where
-/// it fails.
+/// Writes the progress of the batches in flight to the store about once a second. No job depends on it, so a failed
+/// write is not retried.
 struct ProgressReporter {
-    /// What is in flight.
+    /// Measures the jobs in flight.
     var meter = ProgressMeter()
-    /// When to report again, by the steady clock; nil while nothing is in flight and nothing was reported.
+    /// When to report next, by the steady clock; nil while no job is in flight and none was reported.
     private(set) var due: Int64?
 
     /// Reports if it is due.
     ///
-    /// - Parameter uncommitted: ends that are not stored yet.
+    /// - Parameter uncommitted: completions that are not stored yet.
     mutating func report(
         _ jobs: some Collection<JobInProgress>, uncommitted: [JobCompletion], to queue: WorkQueue
     ) {

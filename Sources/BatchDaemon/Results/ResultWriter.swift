@@ -1,4 +1,4 @@
-// The thread behind the engines: it takes their reports, and has results, metrics and progress written.
+// The writer thread: receives the engines' reports and writes results, metrics and progress.
 
 import Engine
 import Failpoints
@@ -11,28 +11,28 @@ import Serving
 import Settings
 import StoreContract
 
-/// What the writer is told.
+/// A message to the writer.
 enum WriterMessage: Sendable {
-    /// A job is about to go to an engine.
+    /// A job is about to be submitted to an engine.
     case admitted(RequestID, ClaimTicket, PreparedRequest, created: Milliseconds)
     /// A job that cannot run.
     case unfit(RequestID, ClaimTicket, JobError)
-    /// A job whose result is not wanted any more.
+    /// A job whose result is no longer needed.
     case revoked(RequestID)
     /// The report of a replica's engine.
     case engine(EngineReport, of: Replica)
-    /// Jobs that no engine has seen, submitted and not: they go back.
+    /// Jobs that no engine has seen, submitted or not; they are requeued.
     case unseen([RequestID], [ClaimTicket])
-    /// Commit what there is, and end.
+    /// Commit everything and end.
     case end
 }
 
-/// Writes the results of one session. Its own thread runs `run()`; others talk to it through `mailbox`.
+/// Writes the results of one session. Its own thread runs `run()`; other threads send messages through `mailbox`.
 ///
-/// The device never waits for this thread. A job is no longer in flight when its result is on its way to the store. While a
-/// disk is full or the database is busy, everything waits here and is tried again: nothing is lost or failed.
+/// The device never waits for this thread. A job is no longer in flight once its result waits to be written. While a
+/// disk is full or the database is busy, results wait here and the write is retried: no job is lost or failed.
 final class ResultWriter: @unchecked Sendable {
-    /// Where the session's threads send what they know.
+    /// Receives the messages of the session's threads.
     let mailbox: Mailbox<WriterMessage>
 
     private let queue: WorkQueue
@@ -47,13 +47,13 @@ final class ResultWriter: @unchecked Sendable {
     private let lock = NSLock()
     private var sharedOutcome = SessionOutcome()
 
-    // Only the writer's thread uses these.
+    // Used by the writer's thread only.
     private var jobs: [RequestID: JobInProgress] = [:]
     private var pending = PendingWrites()
     private var metrics: MetricsJournal
     private var progress = ProgressReporter()
     private var backoff: StoreBackoff
-    /// When to try again after an error of the store, by the steady clock.
+    /// When to retry after an error of the store, by the steady clock.
     private var retryDue: Int64?
     private var isEnding = false
 
@@ -75,7 +75,7 @@ final class ResultWriter: @unchecked Sendable {
         backoff = StoreBackoff(consequence: "results wait in memory", log: log)
     }
 
-    /// What has become of the session so far.
+    /// The outcome of the session so far.
     var outcome: SessionOutcome { lock.withLock { sharedOutcome } }
 
     private func change(_ body: (inout SessionOutcome) -> Void) { lock.withLock { body(&sharedOutcome) } }
@@ -90,7 +90,7 @@ final class ResultWriter: @unchecked Sendable {
         thread.start()
     }
 
-    /// Commits what there is and waits for the thread's end.
+    /// Makes the thread commit everything and waits for its end.
     func end() {
         mailbox.send(.end)
         ended.wait()
@@ -100,17 +100,17 @@ final class ResultWriter: @unchecked Sendable {
         while hasMore { poll(mailbox.receiveWaiting(atMost: .milliseconds(patienceMS))) }
     }
 
-    /// Whether the writer has not been told to end, or has something left to write.
+    /// Whether the writer is not ending yet, or has writes left.
     var hasMore: Bool { !isEnding || !pending.isEmpty || metrics.hasUnwritten }
 
-    /// Takes messages, and writes what is due.
+    /// Handles messages and writes what is due.
     func poll(_ messages: [WriterMessage]) {
         for message in messages { take(message) }
         if let retryDue, retryDue > clock.steady { return }
         write()
     }
 
-    /// How long to wait for a message before there is something else to do.
+    /// Milliseconds to wait for a message before something else is due.
     private var patienceMS: Int64 {
         if let retryDue { return max(0, retryDue - clock.steady) }
         if isEnding { return 0 }
@@ -158,7 +158,7 @@ extension ResultWriter {
     private func take(_ fault: DeviceFault, under ids: [RequestID], of replica: Replica) {
         let failure = EngineFailure(fault: fault, replica: replica)
         log.error("\(failure)")
-        // What fails under any job is no job's fault.
+        // A fault of the model or the settings would happen with any job, so no job is blamed.
         let blamed = fault.cause == .device ? bisection.note(faultUnder: ids.map { JobID($0) }) : []
         release(
             ids.filter { blamed.contains(JobID($0)) },
@@ -172,7 +172,7 @@ extension ResultWriter {
         metrics.recorder.count(step, of: replica)
         for id in step.report.preempted { jobs[id]?.generation.notePreempted() }
         for update in step.report.updates {
-            // A job that has ended by its text may get tokens until the engine hears of it.
+            // A job that has ended by its text may get tokens until the engine has handled the cancel command.
             guard let end = jobs[update.id]?.generation.take(update, in: step) else { continue }
             switch end {
             case .goesOn: break
@@ -208,13 +208,13 @@ extension ResultWriter {
         replicas.inFlight.remove([id])
     }
 
-    /// Puts jobs back that have no result yet.
+    /// Requeues the jobs that have no result yet.
     private func release(_ ids: [RequestID], because reason: ReleaseReason) {
         let unfinished = ids.filter { jobs[$0] != nil }
         pending.release(unfinished, unfinished.compactMap { forget($0)?.ticket }, because: reason)
     }
 
-    /// Takes a job out of the books of those in flight.
+    /// Removes a job from those in flight.
     @discardableResult
     private func forget(_ id: RequestID) -> JobInProgress? {
         guard let job = jobs.removeValue(forKey: id) else { return nil }
@@ -226,7 +226,7 @@ extension ResultWriter {
 // MARK: - The store
 
 extension ResultWriter {
-    /// Writes what is due; after an error, and at the end, everything.
+    /// Writes what is due; after an error and at the end, writes everything.
     private func write() {
         guard outcome.storeFailure == nil else { return discard() }
         do throws(JobStoreError) {
@@ -253,15 +253,15 @@ extension ResultWriter {
     private func meet(_ error: JobStoreError) {
         do throws(JobStoreError) {
             try backoff.note(error)
-            // Giving up is safe: the jobs are still this incarnation's and go back to the queue. So a daemon that is to stop
-            // does not wait for a full disk longer than for running jobs.
+            // Giving up is safe: the jobs still belong to this incarnation and will be requeued. So a stopping daemon
+            // waits no longer for a full disk than for running jobs.
             guard isEnding, stop.isGraceOver(.milliseconds(settings.graceMS)) else {
                 retryDue = clock.steady + settings.storeRetryMS
                 change { $0.isWaitingForStore = true }
                 return
             }
         } catch {
-            // It will not pass: that is giving up, too.
+            // The error is permanent: give up.
         }
         if !pending.isEmpty {
             log.error(
@@ -275,14 +275,14 @@ extension ResultWriter {
         replicas.inFlight.nudge()
     }
 
-    /// What waited has been written.
+    /// Resumes claiming after the pending writes have succeeded.
     private func resume() {
         retryDue = nil
         change { $0.isWaitingForStore = false }
         replicas.inFlight.nudge()
     }
 
-    /// After the store has failed for good.
+    /// Drops all pending writes after a permanent failure of the store.
     private func discard() {
         replicas.inFlight.remove(pending.putBackIDs)
         pending = PendingWrites()
@@ -292,6 +292,6 @@ extension ResultWriter {
 }
 
 extension JobID {
-    /// The job whose request it is.
+    /// The job of a request.
     fileprivate init(_ id: RequestID) { self.init(rawValue: Int64(id.number)) }
 }

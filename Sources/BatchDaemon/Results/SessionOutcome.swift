@@ -1,31 +1,31 @@
-// What the session's other threads may know of the writer.
+// The writer's state, for the session's other threads.
 
 import Foundation
 import Platform
 import Serving
 import StoreContract
 
-/// How an engine of a session ended, if it was not told to.
+/// The device fault that ended an engine of a session.
 package struct EngineFailure: Sendable, CustomStringConvertible {
-    /// What happened.
+    /// The fault.
     let fault: DeviceFault
-    /// The replica whose engine it was.
+    /// The engine's replica.
     var replica = Replica.only
 
-    /// One line for a person.
+    /// A one-line message.
     package var description: String { "\(replica.prefix)\(fault)" }
 }
 
-/// What has become of a session so far.
+/// The outcome of a session so far.
 struct SessionOutcome: Sendable {
-    /// The device fault that ended an engine, if one did; the last where there were several.
+    /// The device fault that ended an engine, if any; the last of several.
     var engineFailure: EngineFailure?
-    /// The error for which nothing more can be written.
+    /// The permanent error of the store, after which nothing can be written.
     var storeFailure: JobStoreError?
-    /// Jobs of this session whose end was committed.
+    /// Number of jobs of this session whose completion was committed.
     var finished = 0
-    /// Jobs that were failed because they were in flight at too many crashes.
+    /// Number of jobs that failed because they were in flight at too many crashes.
     var failedSuspects = 0
-    /// Results wait in memory, because the store is out of order for the moment.
+    /// Whether results wait in memory because the store has a temporary error.
     var isWaitingForStore = false
 }

@@ -1,23 +1,23 @@
-// Finds the job that brings a device down, by bisection of the device batch that it ran in.
+// Finds the job that makes a device fail, by bisection of the device batch that it ran in.
 
 import Foundation
 import StoreContract
 
-/// The suspects of this life of the daemon: jobs that were in the device batch at a device fault, and how many they were together.
+/// The suspects of this incarnation: jobs that were in the device batch at a device fault, with the size of that batch.
 ///
-/// The first such fault is counted against each of them. They then run in groups of half the size, apart from other jobs; a
-/// group that goes through is cleared by its success, one that fails is halved again, which is not counted. So an innocent
-/// job is blamed once at most, and only a job that fails alone is blamed further, until it has failed for good. Jobs that
-/// were blamed in an earlier life run alone at once. Several replicas divide a group between them, and the next group is then
-/// half of what the faulty one had in its batch.
+/// The first such fault is counted against each suspect. Suspects then run in groups of half the size, apart from other
+/// jobs. A group that succeeds is cleared; one that fails is halved again, without being counted. So an innocent job is
+/// blamed at most once, and only a job that fails alone is blamed again, until it has failed permanently. Jobs that
+/// were blamed in an earlier incarnation run alone at once. Several replicas divide a group between them; the size of
+/// the next group is then half of the faulty replica's batch.
 ///
-/// A session's threads share it.
+/// The object is shared by the threads of a session.
 final class Bisection: @unchecked Sendable {
     private let lock = NSLock()
     /// Size of the device batch that each suspect was in at its last fault.
     private var batchSizes: [JobID: Int] = [:]
 
-    /// Notes a fault under `jobs`; returns those that it is counted against.
+    /// Records a fault with `jobs` in the batch; returns the jobs that it is counted against.
     func note(faultUnder jobs: [JobID]) -> Set<JobID> {
         lock.withLock {
             let isAlone = jobs.count == 1
@@ -27,8 +27,8 @@ final class Bisection: @unchecked Sendable {
         }
     }
 
-    /// The order in which suspects run: large groups first, so that all are suspected before the search narrows. Where a device
-    /// fails whatever it runs, no job is failed for it.
+    /// Sorts the suspects in the order in which they run: large groups first, so that all jobs are suspected before the
+    /// groups become small. If a device fails with any job, no job fails permanently for it.
     func sort(_ suspects: inout [ClaimedJob]) {
         lock.withLock {
             suspects.sort {
@@ -37,7 +37,7 @@ final class Bisection: @unchecked Sendable {
         }
     }
 
-    /// Takes the jobs that run next from the beginning of `suspects`.
+    /// Removes the jobs of the next group from the beginning of `suspects`.
     func takeGroup(from suspects: inout [ClaimedJob]) -> [ClaimedJob] {
         lock.withLock {
             guard let first = suspects.first else { return [] }

@@ -1,9 +1,9 @@
-// The seed of a job that does not give one.
+// The seed of a job whose request gives none.
 
 /// Seeds for requests without a `seed`.
 ///
-/// They follow from the job's name and line in its file, so a retry after a crash, or the same file run again, draws the same
-/// tokens, while two lines with the same prompt draw different ones.
+/// They are derived from the job's custom_id and line number. A retry after a crash, or another run of the same file,
+/// draws the same tokens; two lines with the same prompt draw different ones.
 enum JobSeed {
     /// FNV-1a over the custom_id and the line number.
     static func derived(customID: String, line: Int64) -> UInt64 {

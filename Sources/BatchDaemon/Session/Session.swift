@@ -1,4 +1,4 @@
-// The queue's use of a loaded model: jobs are claimed, prepared and submitted until there are no more for it.
+// Runs jobs on a loaded model: claims, prepares and submits them until there are no more for it.
 
 import Failpoints
 import Logging
@@ -9,20 +9,21 @@ import Serving
 import Settings
 import StoreContract
 
-/// Why a session has ended.
+/// Why a session ended.
 package enum SessionEnd {
-    /// No job of its model is left and the daemon drains, or another model's turn has come.
+    /// No job for its model is left and the daemon drains, or another model's turn has come.
     case outOfWork
     /// The daemon was asked to stop.
     case stopped
-    /// The model failed, and not its device: its jobs are back in the queue, without blame.
+    /// The model failed, not its device: its jobs were requeued and none was blamed.
     case modelFailed(EngineFailure)
-    /// The device failed; its jobs are back in the queue. `finished` jobs of the session had ended before, and
-    /// `failedSuspects` were failed because they had been in flight at too many such failures.
+    /// The device failed; its jobs were requeued. `finished` jobs of the session had ended before, and `failedSuspects`
+    /// jobs failed because they had been in flight at too many such failures.
     case deviceFailed(EngineFailure, finished: Int, failedSuspects: Int)
 }
 
-/// Submits jobs to a model's replicas. It runs on the daemon's thread, beside the engines' threads and the writer's.
+/// Submits jobs to a model's replicas. It runs on the daemon's thread; the engines and the writer have their own
+/// threads.
 struct Session {
     private let turn: ModelTurn
     private let prepare: (ClaimedJob) throws(UnfitRequest) -> PreparedRequest
@@ -31,20 +32,20 @@ struct Session {
     private let drains: Bool
     private let replicas: Replicas<ClaimTicket>
     private let disconnect: () -> [RequestID]
-    /// Writes down what comes of the jobs.
+    /// Writes the jobs' results.
     let writer: ResultWriter
     private let queue: WorkQueue
     private let bisection: Bisection
     private var backoff: StoreBackoff
-    /// Claimed jobs that were in flight when the daemon or its device failed: they run apart, so that they harm no other.
+    /// Claimed jobs that were in flight when the daemon or its device failed; they run apart from other jobs.
     private var suspects: [ClaimedJob] = []
-    /// Suspects are in flight.
+    /// Whether the jobs in flight are suspects.
     private var runsSuspects = false
     private var seenVersion: Int64?
     private var seenPutBacks = 0
     private var inFlight: InFlight<ClaimTicket> { replicas.inFlight }
 
-    /// A session on the model that `host` has loaded.
+    /// A session with the model that `host` has loaded.
     init(
         model: ModelHost.Loaded, on host: ModelHost, _ loop: DaemonLoop, settings: DaemonSettings, stop: StopSignal,
         drains: Bool, clock: TimeSource, log: Logger
@@ -62,7 +63,7 @@ struct Session {
             })
     }
 
-    /// A session on the engines that `connect` connects a sink to.
+    /// A session with the engines that `connect` connects a sink to.
     init(
         _ turn: ModelTurn, _ loop: DaemonLoop, settings: DaemonSettings, stop: StopSignal, drains: Bool,
         clock: TimeSource, log: Logger, newText: @escaping @Sendable ([String]) -> GeneratedText,
@@ -86,9 +87,9 @@ struct Session {
         backoff = StoreBackoff(consequence: "no new jobs are taken meanwhile", log: log)
     }
 
-    /// Claims and submits until the session is over; then everything is committed or put back.
+    /// Claims and submits jobs until the session is over; then all jobs are committed or requeued.
     ///
-    /// - Throws: `JobStoreError`: what will not pass, or a disk that was still full when the daemon had to stop.
+    /// - Throws: `JobStoreError` that is permanent, or for a disk that was still full when the daemon had to stop.
     mutating func run() throws(JobStoreError) -> SessionEnd {
         writer.start()
         stop.onRequest { [inFlight] in inFlight.nudge() }
@@ -109,17 +110,17 @@ struct Session {
         }
     }
 
-    /// What a poll led to.
+    /// The result of a poll.
     enum Step {
-        /// There may be more to do at once.
+        /// There may be more to do; poll again at once.
         case again
-        /// Nothing to do before there is news, or these milliseconds have passed.
+        /// Nothing to do until a wake-up, or until this number of milliseconds has passed.
         case wait(Int64)
-        /// Nothing is submitted any more.
+        /// No more jobs are submitted.
         case over(SessionEnd)
     }
 
-    /// Looks once at what there is to do, and does it.
+    /// Does what there is to do, once.
     mutating func poll() throws(JobStoreError) -> Step {
         guard writer.outcome.engineFailure == nil, writer.outcome.storeFailure == nil else { return .over(.outOfWork) }
         if mustStop { return .over(.stopped) }
@@ -138,8 +139,8 @@ struct Session {
         }
     }
 
-    /// Leaves the engines and ends the writer, in this order, so that all is committed or put back, and tells how the session
-    /// ended.
+    /// Disconnects from the engines, then ends the writer, so that all jobs are committed or requeued; returns how the
+    /// session ended.
     func close(
         after end: Result<SessionEnd, JobStoreError>, endWriter: () -> Void
     ) throws(JobStoreError) -> SessionEnd {
@@ -167,9 +168,9 @@ extension Session {
     private enum Work {
         /// Jobs were submitted; there may be more.
         case claimed
-        /// There may be work, but not now.
+        /// No jobs were submitted, but there may be some later.
         case busy
-        /// There is none for this session.
+        /// There are no jobs for this session.
         case none
     }
 
@@ -182,7 +183,7 @@ extension Session {
                 return .busy
             }
         }
-        // Results that cannot be written pile up: no more are made until they can.
+        // While results cannot be written, no more jobs are claimed, so that results do not pile up.
         guard !writer.outcome.isWaitingForStore else { return .busy }
         let room = replicas.room
         guard room > 0 else { return .busy }
@@ -211,7 +212,7 @@ extension Session {
         let replica = inFlight.add(id, job.ticket)
         do throws(UnfitRequest) {
             let request = try prepare(job)
-            // The writer must know the job before the engine's first report of it.
+            // The writer must know the job before the engine's first report on it.
             writer.mailbox.send(.admitted(id, job.ticket, request, created: job.created))
             replicas.run(
                 ServingRequest(id: id, promptTokens: request.promptTokens, sampling: request.sampling), on: replica)
@@ -222,7 +223,7 @@ extension Session {
         }
     }
 
-    /// Jobs of cancelled batches need no more work.
+    /// Stops the jobs of cancelled batches.
     private mutating func dropRevoked() throws(JobStoreError) {
         let version = try queue.store.dataVersion()
         guard version != seenVersion else { return }

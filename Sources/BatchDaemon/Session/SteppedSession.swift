@@ -1,6 +1,6 @@
-// A session without threads: the same session, engine loops and writer, each moved on by a call.
+// A session without threads: the same session, engine loops and writer, each advanced by a call.
 //
-// The daemon's simulation decides with it who runs when.
+// With it, the daemon's simulation decides the order in which they run.
 
 package import Engine
 package import Logging
@@ -11,7 +11,7 @@ package import Serving
 package import Settings
 package import StoreContract
 
-/// One session whose threads are calls.
+/// A session in which calls take the place of threads.
 package final class SteppedSession {
     private let commands: [Mailbox<EngineCommand>]
     private let loops: Loops
@@ -24,10 +24,10 @@ package final class SteppedSession {
     }
 
     /// - Parameters:
-    ///   - model: the name of the model that is loaded.
+    ///   - model: the name of the loaded model.
     ///   - slots: rows of the device batch of each engine.
     ///   - engines: one for each replica.
-    ///   - prepare: makes a claimed job ready for the engine.
+    ///   - prepare: prepares a claimed job for the engine.
     package init(
         model: String, _ loop: DaemonLoop, settings: DaemonSettings, drains: Bool, slots: Int, engines: [TTEngine],
         newText: @escaping @Sendable ([String]) -> GeneratedText, stop: StopSignal, clock: TimeSource, log: Logger,
@@ -54,19 +54,19 @@ package final class SteppedSession {
             prepare: { job throws(UnfitRequest) in prepare(job) })
     }
 
-    /// Moves a replica's engine on.
+    /// Polls a replica's engine loop once.
     package func pollEngine(_ replica: Int) {
         if !loops.engines[replica].isOver { loops.engines[replica].poll(commands[replica].receive()) }
     }
 
-    /// Moves the writer on.
+    /// Polls the writer once.
     package func pollWriter() {
         session.writer.poll(session.writer.mailbox.receive())
     }
 
-    /// Moves the session on; where it is over, closes it and returns how it ended.
+    /// Polls the session once; if it is over, closes it and returns how it ended.
     ///
-    /// - Parameter wait: passes time while the writer has something to write and cannot.
+    /// - Parameter wait: lets time pass while the writer has writes that fail.
     package func pollSession(waiting wait: () -> Void) throws(JobStoreError) -> SessionEnd? {
         let end: Result<SessionEnd, JobStoreError>
         do throws(JobStoreError) {

@@ -1,4 +1,4 @@
-// The whole kernel set for the instruction set that the including file has described, as the table HK_TABLE.
+// All kernels for the instruction set that the including file describes, as the table HK_TABLE.
 
 #include "vector.h"
 #include "matmul_float.h"

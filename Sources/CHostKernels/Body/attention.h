@@ -1,27 +1,27 @@
-// Paged attention of neighbouring query tokens over one KV head; the query heads of its group share every load.
+// Paged attention of adjacent query tokens over one KV head; the query heads of its group share every load.
 //
-// A row is one token's query head. Keys lie with the dimensions outermost, so that lanes are positions: a score is one chain
-// over the dimensions. Lanes of the output are dimensions: each is one chain over a span's positions, and one over the spans
-// (online softmax, arXiv 1805.02867). Blocks only say where a position lies, and tiles of rows only share loads: neither
-// changes a row's bits.
+// A row is one token's query head. Keys are stored with the dimensions outermost, so that lanes are positions: a score
+// is one chain over the dimensions. Lanes of the output are dimensions: each is one chain over a span's positions, and
+// one over the spans (online softmax, arXiv 1805.02867). Blocks only give the address of a position, and tiles of rows
+// only share loads: neither changes a row's bits.
 //
-// Pages are scattered over memory, which no hardware fetches ahead: scoring a page's keys fetches its values, and adding up
-// values fetches the keys of the work that comes next.
+// Pages are scattered over memory, so hardware cannot prefetch them: scoring a page's keys prefetches its values, and
+// summing values prefetches the keys of the next work.
 
 #define HK_TILE 6
 #define HK_FEW_ROWS 3
 
-// What the rows of a tile have in a span.
+// The state of a tile's rows in a span.
 typedef struct {
     const float *queries[HK_TILE];
     float *scores[HK_TILE];
-    // What the weighed values are added to, or become, and the totals that belong to them.
+    // The outputs, to which the weighted values are added, and their totals.
     float *output[HK_TILE];
     float *totals[HK_TILE];
     // Positions of the span that the row attends to.
     size_t lengths[HK_TILE];
     float scale;
-    // Whether nothing was before this span, and nothing comes behind it.
+    // Whether this span is the first, and whether it is the last.
     int is_first, is_last;
 } tile_rows;
 
@@ -29,10 +29,10 @@ typedef struct {
 typedef struct {
     const hk_cache *cache;
     size_t head;
-    // The blocks from the span's first position on, and its offset.
+    // The blocks from the span's first position on, and the block offset of that position.
     const int32_t *blocks;
     size_t offset;
-    // What is fetched meanwhile.
+    // The work to prefetch meanwhile.
     size_t next_head;
     const int32_t *next_blocks;
     size_t next_length;
@@ -48,8 +48,8 @@ HK_INLINE void score_dimension(const int rows, const int vectors, const int form
     }
 }
 
-// `rows` rows × `vectors` vectors of positions, whose keys, values and keys' scales begin at `keys`, `values` and `scales`
-// and whose scores go to `places`.
+// Scores `rows` rows × `vectors` vectors of positions, whose keys, values and key scales begin at `keys`, `values` and
+// `scales` and whose scores go to `places`.
 HK_INLINE void score_tile(const int rows, const int vectors, const int format, const hk_cache *c, const size_t *keys,
                           const size_t *values, const size_t *scales, const size_t *places, const tile_rows *t) {
     vf sums[HK_TILE][4];
@@ -58,12 +58,12 @@ HK_INLINE void score_tile(const int rows, const int vectors, const int format, c
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
     const char *fetch[4];
     HK_UNROLL for (int v = 0; v < vectors; v++) fetch[v] = (const char *)c->values + values[v] * bytes;
-    // A line holds the values of some dimensions, of as many offsets as a vector has.
+    // A cache line holds the values of some dimensions of a vector's offsets.
     const size_t line = 64 / HK_LANES / bytes;
     size_t d = 0;
     for (; d + line <= c->head_size; d += line) {
         HK_UNROLL for (int v = 0; v < vectors; v++) __builtin_prefetch(fetch[v] + d * HK_LANES * bytes, 0, 2);
-        // With more rows unrolling would leave too few registers.
+        // With more rows, unrolling would leave too few registers.
         if (rows <= HK_FEW_ROWS) {
             HK_UNROLL for (size_t i = 0; i < line; i++) score_dimension(rows, vectors, format, c, keys, d + i, t, sums);
         } else {
@@ -71,7 +71,7 @@ HK_INLINE void score_tile(const int rows, const int vectors, const int format, c
         }
     }
     for (; d < c->head_size; d++) score_dimension(rows, vectors, format, c, keys, d, t, sums);
-    // Ascending places: a block's last vector may reach beyond its offsets, into the next block's scores.
+    // In ascending order: a block's last vector may reach beyond its offsets, into the next block's scores.
     HK_UNROLL for (int v = 0; v < vectors; v++) {
         vf scale;
         if (format == HK_CACHE_INT8) scale = load(c->key_scales + scales[v]);
@@ -102,8 +102,9 @@ HK_INLINE void score_span(const int rows, const int format, const span_pages *s,
         score_tile(rows, 1, format, c, keys + v, values + v, scales + v, places + v, t);
 }
 
-// `rows` rows × `vectors` vectors of dimensions from `first` on. A weight of zero leaves a sum as it is. Fetches the keys of
-// the next span.
+// Sums the values of `rows` rows × `vectors` vectors of dimensions from `first` on. A weight of zero leaves a sum
+// unchanged.
+// Prefetches the keys of the next span.
 HK_INLINE void value_tile(const int rows, const int vectors, const int format, const span_pages *s, size_t first,
                           size_t length, const tile_rows *t, const float *before, const float *now) {
     const hk_cache *c = s->cache;
@@ -115,7 +116,7 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int format, c
     for (size_t start = 0, b = 0, skipped = s->offset; start < length; start += count, b++, skipped = 0) {
         size_t base = (cache_page(c, (size_t)s->blocks[b], s->head) * c->block_size + skipped) * c->padded_head + first;
         count = c->block_size - skipped < length - start ? c->block_size - skipped : length - start;
-        // These dimensions of a page: as many bytes for each offset as are read.
+        // These dimensions of a page: for each offset, as many bytes as are read.
         const char *fetch = c->keys;
         if (b * c->block_size < s->next_length) {
             size_t page = cache_page(c, (size_t)s->next_blocks[b], s->next_head);
@@ -149,7 +150,7 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int format, c
     }
 }
 
-// Weights of int8 values take on their scales.
+// Multiplies the weights of int8 values by the values' scales.
 HK_INLINE void scale_weights(const int rows, const span_pages *s, size_t length, const tile_rows *t) {
     const hk_cache *c = s->cache;
     size_t count;
@@ -172,9 +173,9 @@ HK_INLINE void attend_rows(const int rows, const int format, const span_pages *s
         join_totals(t->totals[r], totals, t->is_first, t->is_last, before + r, now + r);
     }
     if (format == HK_CACHE_INT8) scale_weights(rows, s, length, t);
-    // Vectors of padding alone are left out: their outputs would lie beyond the head.
+    // Vectors of padding only are left out: their outputs would lie beyond the head.
     size_t end = (c->head_size + HK_LANES - 1) / HK_LANES * HK_LANES;
-    // Fewer rows leave room for more vectors: sums enough that none waits for its last product.
+    // Fewer rows leave room for more vectors: enough sums that none waits for its last product.
     const int wide = rows > HK_FEW_ROWS || HK_VALUE_VECTORS > 3 ? HK_VALUE_VECTORS : 3;
     for (; d + wide * HK_LANES <= end; d += wide * HK_LANES)
         value_tile(rows, wide, format, s, d, length, t, before, now);
@@ -182,7 +183,7 @@ HK_INLINE void attend_rows(const int rows, const int format, const span_pages *s
     for (; d < end; d += HK_LANES) value_tile(rows, 1, format, s, d, length, t, before, now);
 }
 
-// The rows of the work, tile by tile, over one span.
+// Attends with the rows of the work, tile by tile, to one span.
 HK_INLINE void attend_span(const hk_attention *a, size_t span, const span_pages *s) {
     const hk_cache *c = s->cache;
     size_t rows = a->tokens * a->group, begin = span * HK_SPAN;
@@ -202,7 +203,7 @@ HK_INLINE void attend_span(const hk_attention *a, size_t span, const span_pages 
             t.totals[i] = t.output[i] + c->padded_head;
         }
         t.scale = a->scale;
-        // A partial result is on its own.
+        // A partial result does not include earlier spans.
         t.is_first = span == 0 || a->partials;
         t.is_last = (span + 1) * HK_SPAN >= a->length && !a->partials;
         switch (count * 3 + (size_t)c->format) {

@@ -1,4 +1,4 @@
-// The paged cache's elements: f32, f16, or int8 with a scale for each offset of a head.
+// The paged cache's elements: f32, f16, or int8 with a scale for each block offset of a head.
 
 HK_INLINE size_t element_bytes(const int format) {
     return format == HK_CACHE_F32 ? 4 : format == HK_CACHE_F16 ? 2 : 1;
@@ -6,7 +6,7 @@ HK_INLINE size_t element_bytes(const int format) {
 
 HK_INLINE size_t cache_page(const hk_cache *c, size_t block, size_t head) { return block * c->block_pages + head; }
 
-// HK_LANES elements; int8 ones without their scales.
+// Loads HK_LANES elements; int8 elements without their scales.
 HK_INLINE vf load_cached(const void *base, size_t index, const int format) {
     if (format == HK_CACHE_F32) return load((const float *)base + index);
     if (format == HK_CACHE_F16) return load_f16((const uint16_t *)base + index);
@@ -16,8 +16,8 @@ HK_INLINE vf load_cached(const void *base, size_t index, const int format) {
     return floats(__builtin_convertvector(b, vi));
 }
 
-// Numbers that are rounded to int8 and written `step` elements apart; gives their scale. It is NaN where one of them is NaN
-// or infinite, so that the fault stays visible.
+// Rounds numbers to int8 and writes them `step` elements apart; returns their scale, which is NaN if a number is NaN or
+// infinite, so that the fault stays visible.
 HK_INLINE float store_int8(const float *x, size_t count, int8_t *out, size_t step) {
     int32_t magnitude = 0;
     for (size_t i = 0; i < count; i += 16) {

@@ -1,18 +1,18 @@
-// Sums of u·q within a group, u unsigned weights and q signed activations, four products a 32-bit word at a time.
+// Sums of u·q within a group, u unsigned weights and q signed activations, four products per 32-bit word at a time.
 //
-// A set has `dot4`, which adds the products of four unsigned and four signed bytes to each word. It may do better for its
-// instructions: HK_NIBBLE_SUMS where sums of 4-bit weights have a form of their own within a group (`nibble_products`,
-// `nibble_sum`, `nibble_total`, which takes its scale as `both_of` gives it), HK_PAIR_PRODUCTS where it has the sums of products
-// of pairs of 16 bits, HK_CENTRED_SUMS where it takes both sums of a block of nibbles, less 8 each, as one word's halves
-// (`begin_centred`, `centred_offset`, `centred_total`), HK_SIGNED_BYTES where 8-bit weights are taken less 128, as signed bytes
-// (`dot4_signed`), with activations of any size or of more than 7 bits.
+// A set has `dot4`, which adds the products of four unsigned and four signed bytes to each word. It may use better
+// instructions: HK_NIBBLE_SUMS if sums of 4-bit weights have their own form within a group (`nibble_products`,
+// `nibble_sum`, `nibble_total`, which takes its scale in the form of `both_of`), HK_PAIR_PRODUCTS if it has sums of
+// products of pairs of 16 bits, HK_CENTRED_SUMS if it keeps both sums of a block of nibbles, less 8 each, in the halves
+// of one word (`begin_centred`, `centred_offset`, `centred_total`), HK_SIGNED_BYTES if it takes 8-bit weights less 128,
+// as signed bytes (`dot4_signed`), with activations of any size or of more than 7 bits.
 
-// Parts of a sum may leave 32 bits though the whole does not.
+// Parts of a sum may overflow 32 bits although the whole does not.
 typedef uint32_t vu __attribute__((vector_size(HK_LANES * 4)));
 HK_INLINE vi sum_of(vi a, vi b) { return (vi)((vu)a + (vu)b); }
 HK_INLINE vi product_of(vi a, vi b) { return (vi)((vu)a * (vu)b); }
 
-// One of each word's two numbers of 16 bits.
+// One of the two 16-bit numbers of each word.
 HK_INLINE vi one_of(vi pairs, const int second) { return (second ? pairs : pairs << 16) >> 16; }
 #ifndef HK_PAIR_PRODUCTS
 HK_INLINE vi pair_products(vi a, vi b) {
@@ -29,7 +29,8 @@ HK_INLINE vi pair_products(vi a, vi b) {
 #define dot4_signed dot4
 #endif
 
-// The weights of one of a block's groups: the low or the high halves of the bytes, which centred sums take 16 times as great.
+// The weights of one of a block's groups: the low or the high halves of the bytes; centred sums use the high ones
+// unshifted, 16 times as large.
 HK_INLINE vi nibbles(vi words, const int group) {
 #ifdef HK_CENTRED_SUMS
     return words & (group ? (int32_t)0xf0f0f0f0 : 0x0f0f0f0f);
@@ -38,10 +39,10 @@ HK_INLINE vi nibbles(vi words, const int group) {
 #endif
 }
 
-// Rows whose products are made before they are added up: 2 × 2 products keep all vector units busy.
+// Rows whose products are computed before they are summed: 2 × 2 products keep all vector units busy.
 #define HK_ROWS_TOGETHER 2
 
-// Where a row tile's groups `group` begin, counted in groups.
+// The beginning of group `group` of a row tile, counted in groups.
 HK_INLINE size_t int8_group(const hk_quantized *x, size_t row, size_t group) {
     return row / HK_INT8_ROWS * HK_INT8_ROWS * (x->width / HK_GROUP) + group * HK_INT8_ROWS;
 }
@@ -52,7 +53,7 @@ HK_INLINE vi broadcast4(const void *p) {
     return word - (vi){};
 }
 
-// What `nibble_sum` makes the new sum of.
+// The operand of `nibble_sum`.
 HK_INLINE vi nibbles_of(vi sum, vi u, vi x) {
 #ifdef HK_NIBBLE_SUMS
     return nibble_products(u, x);
@@ -65,7 +66,7 @@ HK_INLINE vi add_bytes(const int seven, vi sum, vi u, vi x) {
     return HK_SIGNED_BYTES(seven) ? dot4_signed(sum, u ^ (int32_t)0x80808080, x) : dot4(sum, u, x);
 }
 
-// One word of `columns` vectors of weights with the activations of `rows` neighbouring rows at `q`.
+// Adds the products of one word of `columns` vectors of weights and the activations of `rows` adjacent rows at `q`.
 HK_INLINE void add_dots(const int four, const int seven, const int rows, const int columns, vi dots[][HK_PANEL / HK_LANES], const vi *u,
                         const int8_t *q) {
     vi products[HK_ROWS_TOGETHER][HK_PANEL / HK_LANES];

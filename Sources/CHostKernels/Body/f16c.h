@@ -1,6 +1,6 @@
 // f16 conversion with F16C, to the portable conversion's bits.
 
-// Numbers beyond f16 are cut to its greatest, infinity stays infinity, and a NaN keeps nothing but its sign.
+// Numbers beyond f16's range become its greatest, infinity stays infinity, and a NaN keeps only its sign.
 static inline __attribute__((always_inline)) __m128i halves(__m256 x) {
     __m256 sign = _mm256_set1_ps(-0.0f), infinity = _mm256_set1_ps(__builtin_inff()), magnitude = _mm256_andnot_ps(sign, x);
     __m256 cut = _mm256_min_ps(magnitude, _mm256_set1_ps(65504.0f));

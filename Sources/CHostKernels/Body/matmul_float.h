@@ -39,7 +39,7 @@ static const float *expand(const hk_matrix *w, size_t panel, size_t begin, size_
     return out;
 }
 
-// `rows` rows × HK_COLUMNS vectors; the sums so far lie in y unless `fresh`.
+// `rows` rows × HK_COLUMNS vectors; the sums so far are in y unless `fresh`.
 HK_INLINE void float_tile(const int rows, const float *w, size_t depth, const float *x, size_t x_stride, float *y,
                           size_t y_stride, int fresh) {
     vf sums[HK_ROWS][HK_COLUMNS];

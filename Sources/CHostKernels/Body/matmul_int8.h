@@ -1,36 +1,39 @@
-// Matrix products with int8 activations, record by record: a record's value enters the row's float sum with the activations'
-// scale.
+// Matrix products with int8 activations, record by record: a record's value, times the activations' scale, is added to
+// the row's float sum.
 
-// How a tile finds its weights: nibbles, packed as in memory or unpacked to bytes for several tiles, and bytes, unsigned or
-// signed, also for activations of 7 bits. A set has nibbles unpacked for HK_UNPACKED_RECORDS records at a time, few enough to
-// stay in the first cache with their activations; without that each tile unpacks for itself, where loads are dearer than logic.
+// The form of a tile's weights: nibbles, packed as in memory or unpacked to bytes for several tiles, and bytes,
+// unsigned or signed, also for activations of 7 bits. A set that defines HK_UNPACKED_RECORDS unpacks nibbles for that
+// many records at a time, few enough to stay in the L1 cache with their activations. Otherwise each tile unpacks its
+// own, which is faster where loads cost more than logic.
 enum { HK_NIBBLES, HK_UNPACKED, HK_BYTES, HK_BYTES_BY_7, HK_SIGNED, HK_SIGNED_BY_7 };
 
-// Records of a panel that tiles go through, and what they fetch from memory meanwhile.
+// Records of a panel that tiles go through, and the memory that they prefetch meanwhile.
 typedef struct {
     // Weights of the first record's first lane.
     const uint32_t *words;
-    // Scales of the first record's first lane; offsets, minimums or the second group's scales stand HK_PANEL behind.
+    // Scales of the first record's first lane; offsets, minimums or the second group's scales follow HK_PANEL after
+    // them.
     const uint32_t *scales;
     size_t first;
     size_t count;
-    // The first lane's unit, where the sums are complete after the run and have one.
+    // The first lane's unit, if the sums have one and are complete after the run.
     const float *units;
-    // Fetched from `next` on, and from `after` on once record `turn` is reached: `lines` cache lines a record, or by a row
-    // alone as many as it reads.
+    // Prefetched from `next` on, and from `after` on once record `turn` is reached: `lines` cache lines per record; a
+    // row alone prefetches as many as it reads.
     const uint8_t *next;
     const uint8_t *after;
     size_t turn;
     size_t lines;
-    // Fetched besides by several rows; may be null.
+    // Also prefetched by several rows; may be null.
     hk_read_ahead *ahead;
 } record_run;
 
-// `rows` rows from `row` on, all of one row tile of `x`, × `columns` vectors; sums go on from what stands in `y` where the
-// run is not the panel's first. All strides but the results' are constants: run-time ones would cost a sixth of the speed.
+// `rows` rows from `row` on, all of one row tile of `x`, × `columns` vectors; sums continue from those in `y` if the
+// run is not the panel's first. All strides but the results' are constants: run-time strides would cost a sixth of the
+// speed.
 //
-// A row `alone`, with no other in the product, takes all columns of a panel at once, and so reads the weights from memory in
-// their order.
+// A row `alone`, with no other row in the product, computes all columns of a panel at once, and so reads the weights
+// sequentially from memory.
 HK_INLINE void int8_tile(const int rows, const int columns, const int form, const int alone, record_run *run,
                          const hk_quantized *x, size_t row, float *y, size_t y_stride) {
     vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
@@ -41,11 +44,11 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, cons
         HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = run->first ? load(y + r * y_stride + c * HK_LANES) : (vf){};
     const uint32_t *words = run->words, *scales = run->scales;
     const uint8_t *next = run->next;
-    // The results' lines are mostly in the cache of the thread that read the last ones; they come while the tile is computed.
+    // The results' lines are mostly in the cache of the thread that read the last ones: prefetch them during the tile.
     if (!alone && !run->first)
         HK_UNROLL for (int r = 0; r < rows; r++)
             HK_UNROLL for (int lane = 0; lane < columns * HK_LANES; lane += 16) __builtin_prefetch(y + r * y_stride + lane, 1, 3);
-    // All but one line a record at once: a loop for every record would cost more than it fetches.
+    // All but one line per record at once: a loop in every record would cost more than the prefetch gains.
     if (form == HK_UNPACKED) next = fetch_lines(next, (run->lines - 1) * run->count);
     size_t group = int8_group(x, row, run->first * groups), within = row % HK_INT8_ROWS;
     const int8_t *values = x->values + group * HK_GROUP + within * 4;
@@ -99,7 +102,7 @@ HK_INLINE void int8_rows(const int form, record_run *run, const hk_quantized *x,
 }
 
 #ifdef HK_UNPACKED_RECORDS
-// Unpacks the nibbles of a run's records, word after word, to bytes.
+// Unpacks the nibbles of a run's records to bytes, word by word.
 HK_INLINE void unpack(const record_run *run, size_t records, uint32_t *out) {
     for (size_t i = 0; i < records; i++)
         for (size_t word = 0; word < 8; word++, out += 2 * HK_TILE_LANES)
@@ -112,7 +115,8 @@ HK_INLINE void unpack(const record_run *run, size_t records, uint32_t *out) {
 }
 #endif
 
-// All rows through a run of nibbles. If more than one tile needs them they are unpacked once, where the set has that done.
+// All rows through a run of nibbles. If several tiles need the nibbles, and the set supports it, they are unpacked
+// once.
 HK_INLINE void nibble_rows(record_run *run, const hk_quantized *x, size_t row, size_t rows, float *y, size_t y_stride) {
 #ifdef HK_UNPACKED_RECORDS
     if (rows > HK_INT8_ROWS) {
@@ -134,7 +138,7 @@ HK_INLINE void nibble_rows(record_run *run, const hk_quantized *x, size_t row, s
     int8_rows(HK_NIBBLES, run, x, row, rows, y, y_stride);
 }
 
-// How tiles find a matrix's weights in memory.
+// The form of a matrix's weights in memory.
 HK_INLINE int form_of(const hk_matrix *w, const hk_quantized *x) {
     if (w->format == HK_I4) return HK_NIBBLES;
     return (w->format == HK_S8 ? HK_SIGNED : HK_BYTES) + (x->peak <= HK_INT7_PEAK);
@@ -164,8 +168,8 @@ HK_INLINE record_run whole_panel(const hk_matrix *w, size_t panel) {
     };
 }
 
-// One row's product fetches one record ahead: enough for memory's delay, and near enough to the loads for the processor to see
-// one stream in both, which it fetches on by itself.
+// One row's product prefetches one record ahead: enough for the memory's latency, and close enough to the loads for the
+// processor to recognise both as one stream, which it then prefetches itself.
 static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, float *y,
                      const void *after) {
     for (size_t panel = first; panel < last; panel++, y += HK_PANEL) {
@@ -185,7 +189,7 @@ static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_qua
 static void matmul_int8(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
                         float *y, size_t y_stride, const void *after, hk_read_ahead *ahead) {
     if (rows == 1) return int8_row(w, first, last, x, row, y, after);
-    // The next panel is fetched in equal shares by this one's tiles.
+    // The tiles of this panel prefetch the next one in equal shares.
     size_t tiles = (rows + HK_INT8_ROWS - 1) / HK_INT8_ROWS * (HK_PANEL / HK_TILE_LANES);
     for (size_t panel = first; panel < last; panel++) {
         record_run run = whole_panel(w, panel);

@@ -1,4 +1,4 @@
-// What the NEON sets share: tiles for 32 registers of 4 lanes, and f16 conversion to the portable conversion's bits.
+// Shared by the NEON sets: tiles for 32 registers of 4 lanes, and f16 conversion to the portable conversion's bits.
 
 #include <arm_neon.h>
 
@@ -20,7 +20,7 @@ static inline __attribute__((always_inline)) hk_floats load_f16(const uint16_t *
     return (hk_floats)vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p)));
 }
 
-// Numbers beyond f16 are cut to its greatest, infinity stays infinity, and a NaN keeps nothing but its sign.
+// Numbers beyond f16's range become its greatest, infinity stays infinity, and a NaN keeps only its sign.
 static inline __attribute__((always_inline)) uint16x4_t halves(float32x4_t x) {
     float32x4_t infinity = vdupq_n_f32(__builtin_inff()), magnitude = vabsq_f32(x);
     float32x4_t cut = vminq_f32(magnitude, vdupq_n_f32(65504.0f));

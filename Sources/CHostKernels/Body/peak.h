@@ -1,7 +1,7 @@
-// The most that the instructions of the products can do: their register tiles alone, group by group, without loading,
-// unpacking and scaling weights; and a stream of reads. Every multiply-add is of ones, so that the sums say how many there were.
+// Peak rates: the register tiles of the products alone, group by group, without loading, unpacking and scaling weights;
+// and a stream of reads. Every multiply-add is of ones, so that the sums give the number of operations.
 
-// What follows cannot know the value: no work is done once for all iterations.
+// Hides the value from the compiler, so that no work is moved out of the loop.
 #define HK_UNKNOWN(x) __asm__ volatile("" : "+m"(x))
 
 static uint64_t peak_dot(size_t iterations) {

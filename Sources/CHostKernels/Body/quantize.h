@@ -1,32 +1,33 @@
-// Activations to int8, block by block: `hk_quantized` says how they lie. A whole tile's rows are written together. What is
-// made of gate and up goes from registers to int8.
+// Converts activations to int8, block by block; `hk_quantized` has the layout. The rows of a whole tile are written
+// together.
+// The results of gate and up are converted from registers.
 
-// To the nearest integer, ties to even, for |x| < 2²²: what adding 1.5·2²³ leaves in the last bits, of which the lowest 8 are a
-// byte's already.
+// Rounds to the nearest integer, ties to even, for |x| < 2²²: adding 1.5·2²³ leaves it in the last bits, of which the
+// lowest 8 are the byte.
 HK_INLINE v16i last_bits(v16 x) { return (v16i)(x + splat16(0x1.8p23f)); }
 HK_INLINE v16i rounded(v16 x) { return last_bits(x) - (v16i)splat16(0x1.8p23f); }
 
-// The scale that makes numbers as great as `limit` of those whose greatest has the bits `magnitude`, and its inverse. Floats
-// without sign compare as their bits do, and NaN and infinity, for which the scale is NaN, are the greatest of them.
+// The scale, and its inverse, that maps numbers to at most `limit` if the greatest magnitude has the bits `magnitude`.
+// Floats without sign compare like their bits; NaN and infinity, for which the scale is NaN, are the greatest.
 HK_INLINE float int8_scale(int32_t magnitude, float limit, float *inverse) {
     float peak;
     __builtin_memcpy(&peak, &magnitude, 4);
     *inverse = limit / peak;
-    // A peak of zero and a subnormal one have no inverse: the numbers become zero.
+    // A peak that is zero or subnormal has no inverse: the numbers become zero.
     if (!(*inverse < __builtin_inff())) *inverse = 0;
     return magnitude >= 0x7f800000 ? __builtin_nanf("") : peak * (1 / limit);
 }
 
 typedef int8_t v16b __attribute__((vector_size(16)));
 
-// Rows of floats, or with `up` of gates.
+// Rows of floats; of gates if there is `up`.
 typedef struct {
     const float *x;
     const float *up;
     size_t stride;
 } block_source;
 
-// A row's `count` floats from `column` on, up to a block of them; zeros for its second group where there is none.
+// Loads a row's `count` floats from `column` on, at most a block; zeros for a missing second group.
 HK_INLINE void load_block(const block_source *from, size_t row, size_t column, size_t count, v16 parts[4]) {
     size_t first = row * from->stride + column;
     HK_UNROLL for (int i = 0; i < 4; i++) {
@@ -44,7 +45,7 @@ HK_INLINE v16i block_magnitudes(const v16 parts[4]) {
     return magnitudes;
 }
 
-// One row's part of a block. Its words stand HK_INT8_ROWS apart.
+// Converts one row's part of a block. Its words are HK_INT8_ROWS apart.
 HK_INLINE void quantize_row(const block_source *from, size_t at, size_t column, size_t count, const hk_quantized *out, size_t row,
                             size_t index) {
     v16 parts[4];
@@ -66,14 +67,14 @@ HK_INLINE void quantize_row(const block_source *from, size_t at, size_t column, 
     }
 }
 
-// The same of a tile's rows from `row` on, to the same bits: sums and scales of all rows in one vector.
+// Converts a tile's rows from `row` on, to the same bits: sums and scales of all rows are in one vector.
 #if HK_INT8_ROWS == 4
 typedef int8_t v64b __attribute__((vector_size(64)));
 typedef int32_t v4i __attribute__((vector_size(16)));
 typedef float v4 __attribute__((vector_size(16)));
 #define HK_PICK __builtin_shufflevector
 
-// The greatest of the words of each of four rows' vectors.
+// The greatest word of each of four rows' vectors.
 HK_INLINE v4i greatest_of_rows(const v16i v[4]) {
     v16i pairs[2];
     HK_UNROLL for (int i = 0; i < 2; i++)

@@ -1,18 +1,17 @@
-// What is fetched from memory while products are computed, which leave it half idle: some lines at a time, and the cache blocks
-// that come next.
+// Prefetches the next cache blocks, some lines at a time, while products are computed, which leave memory half idle.
 
 HK_INLINE const uint8_t *fetch_lines(const uint8_t *next, size_t lines) {
     for (size_t line = 0; line < lines; line++, next += 64) __builtin_prefetch(next, 0, 2);
     return next;
 }
 
-// Lines that are fetched with a record of a tile: enough for a device batch's blocks to come in during a layer's products, and
-// few enough that the tile's weights find room among the processor's pending misses.
+// Lines prefetched with a record of a tile: enough that a device batch's blocks arrive during a layer's products, and
+// few enough to leave miss buffers for the tile's weights.
 #define HK_AHEAD_LINES (HK_INT8_COLUMNS * HK_LANES / 4)
 
 HK_INLINE int is_through(const hk_read_ahead *a) { return a->lines == 0 && a->at == a->count; }
 
-// Goes on to the keys of the next block, or from a block's keys to its values.
+// Continues with the keys of the next block, or with the values after a block's keys.
 HK_INLINE void begin_next(hk_read_ahead *a) {
     const hk_cache *c = a->cache;
     size_t size = element_bytes(c->format) * (a->at_values ? c->block_size * c->padded_head : c->head_size * c->padded_block);

@@ -1,19 +1,19 @@
-// What a record of packed weights comes to with int8 activations, but for their scale. A group's sum is an exact integer, whatever
-// the order. The value is for I4 the integer Σ scale·Σuq − offset·Σ8q of both groups, for S8
+// The value of a record of packed weights with int8 activations, without the activations' scale. A group's sum is an
+// exact integer in any order. The value is for I4 the integer Σ scale·Σuq − offset·Σ8q of both groups, for S8
 // fma(scale, Σ(u − 128)q, value of the first group), and for U8 fma(scale, Σuq, minimum·Σq) of its one group.
 
 #define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
 // Vectors of a panel.
 #define HK_PANEL_VECTORS (HK_PANEL / HK_LANES)
 
-// Words of a record's weights, for each lane, and of what is behind them: scales, and offsets or minimums.
+// Words of a record's weights for each lane, and of the scales, offsets or minimums after them.
 HK_INLINE size_t weight_words(const int is_signed) { return is_signed ? 16 : 8; }
 HK_INLINE size_t record_words(const int is_signed) { return (weight_words(is_signed) + 2) * HK_PANEL; }
 HK_INLINE size_t record_lines(const int is_signed) { return record_words(is_signed) * 4 / 64; }
 
-// What a row alone fetches in step `step` of the `steps` that a record of `lines` lines takes. All at once they would hold the
-// processor's miss buffers, for which the record's own loads would have to wait. Nothing with HK_STREAMED: the processors that
-// such a set is for see the stream by themselves, and fetch it sooner without hints.
+// Prefetches, for a row alone, the part of a record of `lines` lines for step `step` of `steps`. All lines at once
+// would fill the processor's miss buffers, and the record's own loads would wait. With HK_STREAMED it does nothing: the
+// processors for such a set recognise the stream and prefetch it earlier without hints.
 HK_INLINE void fetch_record_part(const uint8_t *record, const int lines, const int step, const int steps) {
 #ifndef HK_STREAMED
     HK_UNROLL for (int line = lines * step / steps; line < lines * (step + 1) / steps; line++)
@@ -40,7 +40,7 @@ HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked
     }
 }
 
-// The value of a block of nibbles, but for the activations' scale and the outputs' units.
+// The value of a block of nibbles, without the activations' scale and the outputs' units.
 HK_INLINE void nibble_values(const int rows, const int columns, const int unpacked, const int alone,
                              const uint32_t *words, const uint32_t *scales, const int8_t *values, const int16_t *pairs,
                              const uint8_t *next, vf out[][HK_PANEL_VECTORS]) {
@@ -52,7 +52,7 @@ HK_INLINE void nibble_values(const int rows, const int columns, const int unpack
         HK_UNROLL for (int c = 0; c < columns; c++) begin_centred(sums[r], &dots[0][r][c], &dots[1][r][c]);
     }
     nibble_dots(rows, columns, unpacked, alone, 0, 1, words, values, next, dots);
-    // Of memory a row alone reads a record's words first.
+    // A row alone must read a record's words from memory first.
     if (alone) __asm__ volatile("" ::: "memory");
     HK_UNROLL for (int c = 0; c < columns; c++) {
         scale[c] = load_words(scales + c * HK_LANES);
@@ -62,7 +62,7 @@ HK_INLINE void nibble_values(const int rows, const int columns, const int unpack
         HK_UNROLL for (int c = 0; c < columns; c++)
             out[r][c] = floats(centred_total(dots[0][r][c], dots[1][r][c], scale[c], offset[c], sums[r]));
 #else
-    // A row alone goes through the words once; more would have too many sums for the registers.
+    // A row alone goes through the words once; more rows would need more sums than there are registers.
     vi totals[HK_INT8_ROWS][HK_PANEL_VECTORS];
     nibble_dots(rows, columns, unpacked, alone, 0, alone, words, values, next, dots);
     HK_UNROLL for (int c = 0; c < columns; c++) scale[c] = both_of(load_words(scales + c * HK_LANES), 0);
@@ -97,7 +97,7 @@ HK_INLINE void byte_dots(const int rows, const int columns, const int seven, con
     }
 }
 
-// The value of a group of unsigned bytes, but for the activations' scale.
+// The value of a group of unsigned bytes, without the activations' scale.
 HK_INLINE void byte_values(const int rows, const int columns, const int seven, const int alone, const uint32_t *words,
                            const uint32_t *scales, const int8_t *values, const int32_t *sums, const uint8_t *next,
                            vf out[][HK_PANEL_VECTORS]) {
@@ -116,7 +116,7 @@ HK_INLINE void byte_values(const int rows, const int columns, const int seven, c
     }
 }
 
-// The value of a block of signed bytes, but for the activations' scale.
+// The value of a block of signed bytes, without the activations' scale.
 HK_INLINE void signed_values(const int rows, const int columns, const int seven, const int alone, const uint32_t *words,
                              const uint32_t *scales, const int8_t *values, const int32_t *sums, const uint8_t *next,
                              vf out[][HK_PANEL_VECTORS]) {

@@ -1,4 +1,4 @@
-// What a decode step keeps of a row's logits: for each tile of HK_PANEL tokens its highest logit and its weight.
+// Summarises a row's logits: the highest logit and the weight of each tile of HK_PANEL tokens.
 
 typedef uint32_t v16u __attribute__((vector_size(64)));
 
@@ -12,7 +12,7 @@ HK_INLINE v16 power_of_two(v16 x) {
     v16 high = (splat16(9.618437357674640e-3f) + f * splat16(1.339887440266574e-3f)) +
                square * splat16(1.535336188319500e-4f);
     v16 p = low + (square * square) * high;
-    // The integer part stands in the low bits of `shifted`.
+    // The integer part is in the low bits of `shifted`.
     v16u power = (v16u)p + ((v16u)shifted << 23);
     return (v16)(power & (v16u)(x >= splat16(-125)));
 }
@@ -20,7 +20,7 @@ HK_INLINE v16 power_of_two(v16 x) {
 typedef float v8 __attribute__((vector_size(32)));
 typedef float v4 __attribute__((vector_size(16)));
 
-// Combines 16 lanes in `sum16`'s tree without a way through memory: lane i with i + 8, i + 4, i + 2 and i + 1.
+// Combines 16 lanes in registers, in the order of `sum16`: lane i with i + 8, i + 4, i + 2 and i + 1.
 #define HK_FOLD(v, name, COMBINE) \
     v8 name##8 = COMBINE(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7), \
                          __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)); \
@@ -31,7 +31,7 @@ typedef float v4 __attribute__((vector_size(16)));
     float name = name##4[0]
 #define HK_PLUS(a, b) ((a) + (b))
 
-// NaN where an element is NaN. Adding 0 makes −0 and 0 equal, so that the order of comparisons cannot matter.
+// NaN if an element is NaN. Adding 0 turns −0 into 0, so that the order of comparisons does not matter.
 HK_INLINE float highest32(v16 a, v16 b) {
     int fault = __builtin_reduce_or((a != a) | (b != b));
     v16 greater = __builtin_elementwise_max(a, b);

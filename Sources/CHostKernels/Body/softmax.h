@@ -1,12 +1,12 @@
 // Softmax of attention's scores, span by span.
 
-// The lanes of 16 positions from `first` on that lie before `length`.
+// A mask of the lanes, of 16 positions from `first` on, that are before `length`.
 HK_INLINE v16i lanes_before(size_t length, size_t first) {
     const v16i lanes = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     return lanes < (int32_t)(length - first);
 }
 
-// Scores to weights, unnormalised, with zeros up to `end`; gives the greatest score and the weights' sum.
+// Converts scores to unnormalised weights, with zeros up to `end`; returns the greatest score and the weights' sum.
 static void softmax(float *scores, size_t length, size_t end, float scale, float totals[2]) {
     const size_t last = (length - 1) / 16 * 16;
     const v16i valid = lanes_before(length, last);
@@ -29,8 +29,8 @@ static void softmax(float *scores, size_t length, size_t end, float scale, float
     totals[1] = sum16(sum);
 }
 
-// Adds a span's totals to those of the spans before, and gives what the sums of both are to be multiplied by; behind the
-// last span they become the output.
+// Adds a span's totals to those of the earlier spans, and returns the factors for the sums of both; after the last span
+// the factors also normalise the output.
 HK_INLINE void join_totals(float *totals, const float span[2], int is_first, int is_last, float *before, float *now) {
     *before = 0;
     *now = 1;

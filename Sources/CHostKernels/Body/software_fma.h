@@ -1,17 +1,18 @@
-// Fused multiply-adds for processors without the instruction, to the instruction's bits; libm's call for every lane is
+// Fused multiply-adds for processors without the instruction, with the same bits; calling libm for every lane is
 // several times slower.
 //
-// The product of two floats is exact in double, so that only the sum rounds before the result rounds to float. Rounding
-// twice goes wrong only where an inexact sum lies halfway between two floats; such sums are rounded to odd instead
+// The product of two floats is exact in double, so that only the sum is rounded before the result is rounded to float.
+// Rounding twice is wrong only if an inexact sum lies halfway between two floats; such sums are rounded to odd instead
 // (Boldo and Melquiond, "Emulation of a FMA and correctly rounded sums: proved algorithms using rounding to odd", 2008).
 
 typedef double vd __attribute__((vector_size(HK_LANES * 8)));
 typedef uint64_t vdi __attribute__((vector_size(HK_LANES * 8)));
 
-// a + b, given the `sum` as doubles round it: where it is inexact and even, its odd neighbour on the exact sum's side.
+// a + b rounded to odd, given `sum`, rounded to nearest: if it is inexact and even, its odd neighbour towards the exact
+// sum.
 static __attribute__((noinline)) vd round_to_odd(vd a, vd b, vd sum) {
     vd part = sum - a, error = (a - (sum - part)) + (b - part);
-    // A sum that is not finite has the error NaN, which is neither.
+    // For a sum that is not finite the error is NaN, for which both comparisons are false.
     vdi inexact = (vdi)((error < 0) | (error > 0)) & 1;
     vdi too_great = ((vdi)sum ^ (vdi)error) >> 63 & inexact;
     return (vd)(((vdi)sum - too_great) | inexact);

@@ -1,4 +1,4 @@
-// Vector types of HK_LANES floats, and the few operations that the kernels are written in.
+// Vector types of HK_LANES floats, and the operations that the kernels use.
 
 #pragma STDC FP_CONTRACT OFF
 #pragma clang diagnostic ignored "-Wpsabi"
@@ -64,7 +64,8 @@ HK_INLINE void save_f16(uint16_t *p, v16 v) {
 }
 #endif
 
-// The next register tile of `rows` rows left: tiles of nearly equal height, since low ones cost more for each row.
+// Rows of the next register tile when `rows` rows are left: tiles are of nearly equal height, since low ones cost more
+// per row.
 HK_INLINE size_t next_tile(size_t rows, size_t most) {
     size_t tiles = (rows + most - 1) / most;
     return (rows + tiles - 1) / tiles;
@@ -81,7 +82,8 @@ HK_INLINE vf fused(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c)
 HK_INLINE v16 fused16(v16 a, v16 b, v16 c) { return __builtin_elementwise_fma(a, b, c); }
 #endif
 
-// The first `count` of 16 floats, and zeros. Whole vectors by themselves: a copy of unknown length is a call.
+// Loads the first `count` of 16 floats, and zeros. Whole vectors are a separate case: a copy of unknown length is a
+// call.
 HK_INLINE v16 load_first(const float *p, size_t count) {
     if (count == 16) return load16(p);
     float padded[16] = {0};

@@ -1,9 +1,9 @@
-// The host device's kernels: loops over numbers, one set of them for each instruction set, all giving the same bits.
+// The host device's kernels, one set for each instruction set; all sets compute the same bits.
 //
-// The promise that a row's result depends on nothing but the row rests here. Every output element is one chain of fused
-// multiply-adds in one fixed order (inputs ascending for a matrix product, dimensions or positions ascending for
-// attention); wider registers and tiles only work on more elements at a time. Sums across elements (norms, softmax) use 16
-// partial sums, element i going to sum i mod 16, folded in one fixed tree.
+// They guarantee that a row's result depends on the row alone. Every output element is one chain of fused multiply-adds
+// in a fixed order (inputs ascending for a matrix product, dimensions or positions ascending for attention); wider
+// registers and tiles only process more elements at a time. Sums across elements (norms, softmax) use 16 partial sums,
+// with element i in sum i mod 16, combined in a fixed tree.
 
 #ifndef CHOSTKERNELS_H
 #define CHOSTKERNELS_H
@@ -24,7 +24,7 @@
 
 #pragma clang assume_nonnull begin
 
-/// How a packed matrix holds its weights.
+/// The formats of a packed matrix's weights.
 enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_S8 = 6 };
 
 /// A weight matrix in panels of HK_PANEL output channels, so that neighbouring lanes are neighbouring outputs.
@@ -34,19 +34,20 @@ enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_
 /// [word][HK_PANEL], four bytes of inputs 4w…4w+3 (U8) or eight nibbles of inputs 8w…8w+7, the first four in the low halves
 /// of the bytes (U4); then floats, scales [part][HK_PANEL] and minimums [part][HK_PANEL].
 ///
-/// Two formats are for int8 activations alone. Their records are [panel][block], of two groups, the last one of zeros where
-/// there is none.
+/// Two formats are for int8 activations only. Their records are [panel][block], of two groups; a missing last group is
+/// zeros.
 ///
-/// I4 has integers for scales, so that both groups are one integer sum of int8 products: a weight is
-/// (scale · u − 8 · offset) · unit, scale and offset of 16 bits and below 2¹⁸ together, the unit a power of two of the
-/// output's own. What it is off is at most 2⁻¹³ of the output's greatest weight. A record holds words [8][HK_PANEL] of inputs
-/// 4w…4w+3 of both groups, the first one's in the low halves of the bytes; then pairs [HK_PANEL][2] of their scales and of their
-/// offsets. Behind a panel's last record stand its units [HK_PANEL].
+/// I4 has integer scales, so that both groups are one integer sum of int8 products: a weight is
+/// (scale · u − 8 · offset) · unit, scale and offset of 16 bits and below 2¹⁸ together; the unit is a power of two, one
+/// for each output. The error is at most 2⁻¹³ of the output's greatest weight. A record holds words [8][HK_PANEL] of
+/// inputs 4w…4w+3 of both groups, the first group's in the low halves of the bytes; then pairs [HK_PANEL][2] of their
+/// scales and of their offsets. A panel's units [HK_PANEL] follow its last record.
 ///
-/// S8 has no minimums: a weight is scale · (u − 128). A record holds U8's words of both groups; then their scales [2][HK_PANEL].
+/// S8 has no minimums: a weight is scale · (u − 128). A record holds U8's words of both groups, then their scales
+/// [2][HK_PANEL].
 typedef struct {
     int32_t format;
-    /// Scales of a group: 1, or 2 where each half has its own.
+    /// Scales of a group: 1, or 2 if each half has its own.
     int32_t parts;
     size_t inputs;
     size_t outputs;
@@ -55,21 +56,21 @@ typedef struct {
     uint8_t *values;
 } hk_matrix;
 
-/// A multiple of every set's row tile: memory for int8 activations is set aside in so many rows at a time.
+/// A multiple of every set's row tile; memory for int8 activations is allocated in multiples of this number of rows.
 #define HK_ROW_BLOCK 4
 /// The greatest activation of 8 bits.
 #define HK_INT8_PEAK 127
-/// The greatest activation of 7 bits: two of them times 8-bit weights fit the 16 bits in which AVX2 adds up pairs, which
+/// The greatest activation of 7 bits: two products with 8-bit weights fit the 16 bits in which AVX2 sums pairs, which
 /// makes products with U8 weights 1.4 times as fast.
 #define HK_INT7_PEAK 63
 
-/// Activations as int8: value × scale, which the groups of a block of HK_BLOCK have in common. Of each group's sum of values
-/// `sums` holds −128 times as much, and `pairs` −8 times as much for a block's two groups: what sums with weights from −128 or
-/// −8 on begin with.
+/// Activations as int8: value × scale; the groups of a block of HK_BLOCK have the same scale. `sums` holds −128 times
+/// each group's sum of values, and `pairs` −8 times the sums of a block's two groups: the initial values of sums with
+/// weights from −128 or −8 on.
 ///
-/// Rows lie in tiles of a set's `row_tile`, as its products take them: values [tile][group][word][row of the tile][4],
-/// scales and sums [tile][group][row of the tile], pairs [tile][block][row of the tile][2]. Only the set that wrote them can
-/// read them.
+/// Rows are stored in tiles of a set's `row_tile`, for its products: values [tile][group][word][row of the tile][4],
+/// scales and sums [tile][group][row of the tile], pairs [tile][block][row of the tile][2]. Only the set that wrote
+/// them can read them.
 typedef struct {
     int8_t *values;
     float *scales;
@@ -77,19 +78,20 @@ typedef struct {
     int16_t *pairs;
     /// Values of a row, a multiple of HK_BLOCK.
     size_t width;
-    /// What a block's greatest magnitude becomes: HK_INT8_PEAK or HK_INT7_PEAK.
+    /// The value of a block's greatest magnitude: HK_INT8_PEAK or HK_INT7_PEAK.
     int32_t peak;
 } hk_quantized;
 
-/// What the elements of a cache are.
+/// The data types of a cache's elements.
 enum { HK_CACHE_F32 = 0, HK_CACHE_F16 = 1, HK_CACHE_INT8 = 2 };
 
-/// A layer's paged cache: a page is what a block holds of one of the layer's heads. Keys of a page are [dimension][padded_block],
-/// values [offset][padded_head]. The pages of a block's layers lie side by side, and a block takes `block_pages` of them.
+/// A layer's paged cache: a page is the part of a block for one of the layer's heads. Keys of a page are
+/// [dimension][padded_block], values [offset][padded_head]. The pages of a block's layers are adjacent; a block takes
+/// `block_pages` of them.
 typedef struct {
     void *keys;
     void *values;
-    /// What int8 elements of an offset are multiplied by, keys and values each [padded_block] a page; otherwise null.
+    /// The scales of int8 elements by block offset, for keys and values each [padded_block] per page; otherwise null.
     float *_Nullable key_scales;
     float *_Nullable value_scales;
     int32_t format;
@@ -100,32 +102,34 @@ typedef struct {
     size_t block_size;
     /// `block_size` rounded up to a multiple of 16.
     size_t padded_block;
-    /// Pages from a block's first one of the layer to the next block's: those of the heads of all layers.
+    /// Pages from a block's first page of the layer to the next block's: the heads of all layers.
     size_t block_pages;
 } hk_cache;
 
-/// Cache blocks that a thread will attend to, fetched meanwhile by products, each block's keys and then its values.
+/// Cache blocks that a thread will attend to, prefetched by products: each block's keys, then its values.
 typedef struct {
     const hk_cache *_Nullable cache;
     const int32_t *_Nullable blocks;
     size_t count;
-    /// The block whose keys, or values, come next.
+    /// The block whose keys, or values, are next.
     size_t at;
     int32_t at_values;
-    /// What is left of the keys or values before.
+    /// Lines left of the current keys or values.
     size_t lines;
     const uint8_t *_Nullable from;
 } hk_read_ahead;
 
-/// Positions that are attended to at a time. A longer context is a chain of such spans from its beginning on, whoever
-/// computes them.
+/// Positions of a span, which are attended to at a time. A longer context is always a chain of such spans from its
+/// beginning on, for any division among threads.
 #define HK_SPAN 512
-/// Scratch floats of a query head: a span's scores, beyond which whole vectors reach, and what the spans before come to.
+/// Scratch floats of a query head: a span's scores, room for whole vectors beyond them, and the totals of earlier
+/// spans.
 #define HK_SPAN_SCORES (HK_SPAN + 32)
-/// Floats of a span's result besides the values: its greatest score and the sum of its weights, in a line of their own.
+/// Floats of a span's result besides the values: its greatest score and the sum of its weights, in their own cache
+/// line.
 #define HK_PARTIAL_TOTALS 16
 
-/// The attention of neighbouring query tokens of one sequence over a KV head.
+/// The attention of adjacent query tokens of one sequence over a KV head.
 typedef struct {
     /// Query tokens, in the order of their positions.
     size_t tokens;
@@ -146,19 +150,19 @@ typedef struct {
     size_t output_stride;
     /// [tokens · group][HK_SPAN_SCORES]
     float *scores;
-    /// Where others attend to the rest of the spans: [span][tokens · group][padded_head + HK_PARTIAL_TOTALS], to which
-    /// `attend` writes its spans' results, and from which `join` makes the output. Null where all spans are attended to.
+    /// If the spans are divided: [span][tokens · group][padded_head + HK_PARTIAL_TOTALS], to which `attend` writes its
+    /// spans' results, and from which `join` computes the output. Null if all spans are attended to at once.
     float *_Nullable partials;
     float scale;
-    /// Head, blocks and positions of the work that comes next, to be fetched meanwhile; no positions for none.
+    /// Head, blocks and positions of the next work, which are prefetched meanwhile; 0 positions for none.
     size_t next_head;
     size_t next_length;
     const int32_t *next_blocks;
 } hk_attention;
 
-/// What sampling knows of a tile of HK_PANEL logits of a row without looking at them.
+/// The summary of a tile of HK_PANEL logits of a row, for sampling.
 typedef struct {
-    /// The highest logit; NaN where the tile holds a NaN.
+    /// The highest logit; NaN if the tile holds a NaN.
     float highest;
     /// Σ 2^((logit − highest)·scale), as 16 partial sums folded in one fixed tree; 0 for scale 0.
     float weight;
@@ -172,15 +176,16 @@ typedef struct {
     /// y[r][o] = Σ x[r][i]·w[o][i] for the outputs of panels `first` to `last` − 1, whole panels; y[0] is the first of them.
     void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
                          float *y, size_t y_stride, float *scratch);
-    /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each group; I4, S8, and
-    /// U8 with one part. Meanwhile fetches what comes after the last panel from `next`, so that memory is never idle, and with
-    /// several rows goes on with `ahead`.
+    /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each group; for I4,
+    /// S8, and U8 with one part. Meanwhile prefetches the weights at `next`, which follow the last panel, so that
+    /// memory is never idle, and with several rows continues with `ahead`.
     void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
                         float *y, size_t y_stride, const void *_Nullable next, hk_read_ahead *_Nullable ahead);
     /// residual += delta (unless null); out = residual / rms(residual) · weight.
     void (*add_norm)(float *residual, const float *_Nullable delta, const float *weight, float epsilon, size_t count, float *out);
-    /// `rows` rows of `count` floats, a multiple of HK_GROUP, to int8 from `row` and `column`, a multiple of HK_BLOCK, on; what
-    /// is missing of the last block is zero. A block with NaN or infinity gets the scale NaN, so that the fault stays visible.
+    /// Converts `rows` rows of `count` floats, a multiple of HK_GROUP, to int8 from `row` and `column`, a multiple of
+    /// HK_BLOCK, on; the last block is filled with zeros. A block with NaN or infinity gets the scale NaN, so that the
+    /// fault stays visible.
     void (*quantize)(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t row,
                      size_t column);
     /// out = gate · sigmoid(gate) · up, for `rows` rows of `count`.
@@ -192,27 +197,27 @@ typedef struct {
     /// Rotates the pairs (0,1), (2,3) … of each head by the angles whose cosines and sines are given.
     void (*rotate)(float *heads, size_t head_count, size_t head_size, const float *cosines, const float *sines,
                    size_t pairs);
-    /// Writes a token's key and value of a head to an offset of a block.
+    /// Writes a token's key and value of a head to a block offset.
     void (*store)(const hk_cache *cache, size_t head, size_t block, size_t offset, const float *key, const float *value);
-    /// Softmax attention of neighbouring tokens over one KV head.
+    /// Softmax attention of adjacent tokens over one KV head.
     void (*attend)(const hk_cache *cache, size_t head, const hk_attention *work);
-    /// The output from the partial results of all spans: the bits that attending to all of them at once gives.
+    /// Computes the output from the partial results of all spans, with the same bits as attending to all spans at once.
     void (*join)(const hk_cache *cache, const hk_attention *work);
     /// Summarises one tile of each of `rows` rows: its first `valid` logits, with the row's scale; out[r · out_stride].
     void (*summarise)(const float *logits, size_t stride, size_t rows, size_t valid, const float *scales,
                       hk_logit_tile *out, size_t out_stride);
     /// `matmul_int8`'s register tile for `iterations` groups of 4-bit weights, without their loads, unpacking and scales;
-    /// returns how many multiply-adds that were. At most 2²⁴ iterations.
+    /// returns the number of multiply-adds. At most 2²⁴ iterations.
     uint64_t (*peak_dot)(size_t iterations);
-    /// The same of `matmul_float`'s tile, for at most 2²⁴ iterations.
+    /// The same for `matmul_float`'s tile, for at most 2²⁴ iterations.
     uint64_t (*peak_fma)(size_t iterations);
-    /// The sum of `count` words, a multiple of 128, read once in their order.
+    /// The sum of `count` words, a multiple of 128, read once and sequentially.
     uint32_t (*read_all)(const uint32_t *words, size_t count);
 } hk_kernels;
 
 /// The kernels that every machine can run.
 const hk_kernels *hk_portable(void);
-/// The AVX2+FMA+F16C kernels, or null where they were not built or the processor lacks them.
+/// The AVX2+FMA+F16C kernels, or null if they were not built or the processor cannot run them.
 const hk_kernels *_Nullable hk_avx2(void);
 /// The AVX-512 (F, BW, VL, VNNI) kernels, or null.
 const hk_kernels *_Nullable hk_avx512(void);
@@ -223,15 +228,15 @@ const hk_kernels *_Nullable hk_neon_i8mm(void);
 
 /// Bytes of a panel of `inputs` inputs.
 size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs);
-/// The packed format for a GGUF element type, with the number of scales of a group in `parts`; for int8 activations, where
-/// they can be, if `int8`.
+/// The packed format for a GGUF element type, with the number of scales of a group in `parts`; with `int8`, a format
+/// for int8 activations if the type supports them.
 int32_t hk_packed_format(uint32_t type, int int8, int32_t *parts);
-/// Expands `count` weights from the start of a row of a GGUF element type.
+/// Expands the first `count` weights of a row of a GGUF element type.
 void hk_gguf_row(uint32_t type, const void *row, size_t count, float *out);
 /// Packs panels `first` to `last` − 1 of a GGUF tensor; outputs beyond the last are zeros.
 void hk_pack(uint32_t type, const void *tensor, size_t row_bytes, const hk_matrix *out, size_t first, size_t last);
 
-/// Tells the processor that this thread is looking at memory until it changes.
+/// Tells the processor that this thread spins on memory.
 static inline void hk_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();

@@ -1,7 +1,8 @@
 // A C surface over simdjson's DOM parser: one JSON text in, its flat tape out.
 //
 // The tape is simdjson's own (https://github.com/simdjson/simdjson/blob/master/doc/tape.md): 64-bit words, the type's
-// letter in the top eight bits and a payload in the other 56, so that a caller walks a document without a call per value.
+// letter in the top eight bits and a payload in the other 56, so that a caller reads a document without a call per
+// value.
 
 #ifndef CSIMDJSON_H
 #define CSIMDJSON_H
@@ -19,7 +20,7 @@ enum { CSIMDJSON_PADDING = 64 };
 /// How a parse ended.
 typedef enum {
     CSIMDJSON_OK = 0,
-    /// The text is not JSON, or holds a number that fits neither 64-bit integers nor finite doubles.
+    /// The text is not JSON, or has a number that fits neither a 64-bit integer nor a finite double.
     CSIMDJSON_INVALID,
     /// Objects and arrays are nested deeper than the parser allows.
     CSIMDJSON_TOO_DEEP,
@@ -27,13 +28,13 @@ typedef enum {
     CSIMDJSON_NO_MEMORY,
 } csimdjson_status;
 
-/// A parsed document. Its pointers belong to the parser and live until its next parse or its end.
+/// A parsed document. Its pointers belong to the parser and are valid until its next parse or its destruction.
 typedef struct {
     const uint64_t *tape;
     const uint8_t *strings;
 } csimdjson_document;
 
-/// A parser with the buffers that it reuses from text to text. Not thread-safe.
+/// A parser, which reuses its buffers for all texts. Not thread-safe.
 typedef struct csimdjson_parser csimdjson_parser;
 
 /// Returns a parser that refuses nesting deeper than `max_depth`, or null if memory ran out.

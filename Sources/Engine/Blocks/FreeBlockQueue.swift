@@ -1,9 +1,9 @@
-// The order in which free blocks are given out.
+// The order in which free blocks are allocated.
 
-/// Free blocks, in a doubly linked list: any of them can be taken out in constant time.
+/// A doubly linked list of free blocks: any block can be removed in constant time.
 struct FreeBlockQueue {
-    /// Neighbours of each block; the last element is the ring's head and belongs to no block. Those of a block that is not
-    /// in the queue mean nothing.
+    /// Neighbours of each block. The last element is the ring's head and belongs to no block. The elements of a block
+    /// that is not in the queue have no meaning.
     private var next: [Int32]
     private var previous: [Int32]
     /// Blocks in the queue.
@@ -18,13 +18,13 @@ struct FreeBlockQueue {
         count = 0
     }
 
-    /// Puts a block before all others.
+    /// Inserts a block before all others.
     mutating func prepend(_ block: Int32) { insert(block, after: Int32(head)) }
 
-    /// Puts a block behind all others.
+    /// Inserts a block after all others.
     mutating func append(_ block: Int32) { insert(block, after: previous[head]) }
 
-    /// Takes a block out, which must be in the queue.
+    /// Removes a block, which must be in the queue.
     mutating func remove(_ block: Int32) {
         let (left, right) = (previous[Int(block)], next[Int(block)])
         next[Int(left)] = right
@@ -32,7 +32,7 @@ struct FreeBlockQueue {
         count -= 1
     }
 
-    /// Takes the first block out; `nil` where there is none.
+    /// Removes the first block; `nil` if the queue is empty.
     mutating func popFirst() -> Int32? {
         guard count > 0 else { return nil }
         let block = next[head]
@@ -48,7 +48,7 @@ struct FreeBlockQueue {
         count += 1
     }
 
-    /// The blocks in their order.
+    /// The blocks in order.
     var blocks: [Int32] {
         var blocks: [Int32] = []
         var block = next[head]

@@ -1,41 +1,42 @@
-// The pool of KV blocks that requests in flight have lists of.
+// The pool of KV blocks, from which requests in flight take their blocks.
 
 import Platform
 
-/// How many of a sequence's first blocks are cached: full blocks that others can find by their content.
+/// The cached prefix of a sequence: its leading full blocks that other requests can find by their content.
 struct CachedPrefix: Equatable {
-    /// Full blocks from the beginning.
+    /// Number of these blocks.
     var blockCount = 0
-    /// The name of the sequence that they hold.
+    /// The id of the sequence that they hold.
     var id = PrefixID.empty
 }
 
-/// Which blocks of the KV cache are free, the reference count of each of the others, and what full blocks hold.
+/// The free blocks of the KV cache, the reference counts of the others, and the contents of full blocks.
 ///
-/// Several requests may refer to a block, so that those whose prompts begin alike can share it. It is free when its reference
-/// count is 0. A free block that is cached is found again until it is evicted. Blocks are taken in this order: free blocks that
-/// are not cached, the one that was freed last first; then cached ones, which are evicted, the one that has been free for longest
-/// first, the end of a sequence before its beginning. But a device takes memory for a block when it is first written: blocks that
-/// were never written are taken after all cached ones but the last `cachedReserve`. The same calls give the same blocks.
+/// Requests whose prompts have a common prefix share its blocks. A block is free when its reference count is 0. A free
+/// block that is cached can be found until it is evicted. Blocks are allocated in this order: first free blocks that
+/// are not cached, the most recently freed first; then cached blocks, which are evicted, the one that has been free for
+/// longest first, and the end of a sequence before its beginning. But the device takes memory for a block when the
+/// block is first written: blocks that were never written are allocated after all cached blocks but the last
+/// `cachedReserve`. The same calls give the same blocks.
 struct KVBlockPool {
     /// Tokens in a block.
     let blockSize: Int
-    /// Blocks of the pool. What lies before them in the KV cache is never given out.
+    /// Blocks of the pool. A block before them in the KV cache is never allocated.
     let blocks: Range<Int32>
-    /// Requests that refer to each block, also to those that are never given out; 0 is free.
+    /// Reference count of each block of the KV cache, those before the pool included; 0 is free.
     private(set) var referenceCounts: [Int32]
-    /// Free blocks that are not cached, those that were never written behind the others.
+    /// Free blocks that are not cached; those that were never written come last.
     private var uncached: FreeBlockQueue
-    /// Blocks that were never given out.
+    /// Number of blocks that were never allocated.
     private var neverWritten: Int
-    /// Free blocks that are cached, in the order of eviction.
+    /// Free cached blocks, in the order of eviction.
     private var evictable: FreeBlockQueue
     private let cachedReserve: Int
     private var index: PrefixIndex
 
-    /// The blocks of `shape`, all free and none cached; its null block is not among them.
+    /// A pool of the blocks of `shape`, without its null block, all free and none cached.
     ///
-    /// - Parameter cachedReserve: free cached blocks that are kept rather than memory spared.
+    /// - Parameter cachedReserve: number of free cached blocks that are kept even if that takes more device memory.
     init(_ shape: KVCacheShape, cachedReserve: Int = .max) {
         precondition(shape.blockCount > 0 && shape.blockSize > 0, "a KV pool needs blocks, and blocks need tokens")
         blockSize = shape.blockSize
@@ -51,17 +52,19 @@ struct KVBlockPool {
 
     /// Blocks in the pool.
     var totalCount: Int { blocks.count }
-    /// Blocks that no request refers to, cached or not.
+    /// Free blocks, cached or not.
     var freeCount: Int { uncached.count + evictable.count }
-    /// Blocks that a request refers to.
+    /// Blocks that at least one request refers to.
     var usedCount: Int { totalCount - freeCount }
 
-    /// Blocks that hold `tokens` tokens.
+    /// Number of blocks for `tokens` tokens.
     func blocksNeeded(forTokens tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
 
-    /// Touches each of `shared`, which are in use or cached, and takes `count` free blocks for the same request.
+    /// Touches each block of `shared`, which are in use or cached, and allocates `count` free blocks for the same
+    /// request.
     ///
-    /// - Returns: both, in this order; `nil`, and nothing taken, where fewer than `reserve` blocks would stay free.
+    /// - Returns: the shared blocks, then the new ones; `nil`, without a change, if fewer than `reserve` blocks would
+    ///   stay free.
     mutating func allocate(_ count: Int, sharing shared: [Int32] = [], leaving reserve: Int = 0) -> [Int32]? {
         let free = shared.count { referenceCounts[Int($0)] == 0 }
         guard count + free + reserve <= freeCount else { return nil }
@@ -71,7 +74,7 @@ struct KVBlockPool {
         return blocks
     }
 
-    /// Adds a reference; a cached block is no longer evictable then.
+    /// Adds a reference, so that a cached block is no longer evictable.
     private mutating func touch(_ block: Int32) {
         if referenceCounts[Int(block)] == 0 {
             precondition(index.content(of: block) != nil, "a free block that is not cached cannot be shared")
@@ -88,7 +91,7 @@ struct KVBlockPool {
         return block
     }
 
-    /// Takes a reference from each of a sequence's `blocks`; the count of some may be 0 then.
+    /// Removes a reference from each of a sequence's `blocks`; those whose count becomes 0 are free.
     mutating func free(_ blocks: [Int32]) {
         for block in blocks.reversed() {
             precondition(referenceCounts[Int(block)] > 0, "a free block cannot be freed")
@@ -99,7 +102,7 @@ struct KVBlockPool {
         assert(uncached.count + evictable.count <= totalCount, "a block is free once")
     }
 
-    /// Evicts the cached block that has been free for longest.
+    /// Evicts the first block of `evictable`.
     private mutating func evictOldest() {
         guard let block = evictable.popFirst() else { return }
         index.remove(block)
@@ -113,7 +116,7 @@ struct KVBlockPool {
 // MARK: - Cached contents
 
 extension KVBlockPool {
-    /// The longest cached beginning of `tokens`, at most `limit` blocks.
+    /// The longest cached prefix of `tokens`, at most `limit` blocks.
     func findPrefix(of tokens: [Int32], atMost limit: Int) -> (blocks: [Int32], cached: CachedPrefix) {
         var blocks: [Int32] = []
         var cached = CachedPrefix()
@@ -126,8 +129,8 @@ extension KVBlockPool {
         return (blocks, cached)
     }
 
-    /// The partial hit behind a cached prefix of `tokens`: a cached block that begins with what comes next of them, and how many
-    /// tokens that is, at most `limit`; `nil` where there is none.
+    /// The partial hit after a cached prefix of `tokens`: a cached block that begins with the tokens that follow, and
+    /// the number of tokens that match, at most `limit`; `nil` if there is none.
     func findPartialHit(
         of tokens: [Int32], after cached: CachedPrefix, atMost limit: Int
     ) -> (block: Int32, count: Int)? {
@@ -135,16 +138,16 @@ extension KVBlockPool {
         return index.findPartialHit(of: tokens[start...].prefix(min(limit, blockSize)), after: cached.id)
     }
 
-    /// What the block behind a cached prefix of `tokens` holds; `nil` where `tokens` do not fill it.
+    /// The content of the block after a cached prefix of `tokens`; `nil` if `tokens` do not fill it.
     func nextContent(of tokens: [Int32], after cached: CachedPrefix) -> BlockContent? {
         let start = cached.blockCount * blockSize
         guard start + blockSize <= tokens.count else { return nil }
         return BlockContent(parent: cached.id, tokens: tokens[start..<start + blockSize])
     }
 
-    /// Caches all full blocks of a sequence, whose keys and values are in `blocks` by now.
+    /// Caches all full blocks of a sequence, whose keys and values have been written to `blocks`.
     ///
-    /// - Parameter cached: how many are cached already; brought up to date.
+    /// - Parameter cached: the prefix that is cached already; updated.
     mutating func cache(_ tokens: [Int32], in blocks: [Int32], cached: inout CachedPrefix) {
         while let content = nextContent(of: tokens, after: cached) {
             cached.id = index.insert(content, in: blocks[cached.blockCount])
@@ -152,7 +155,7 @@ extension KVBlockPool {
         }
     }
 
-    /// Removes blocks that are in use from the index: what they hold must not be shared.
+    /// Removes blocks that are in use from the index, so that they are not shared from now on.
     mutating func uncache(_ blocks: [Int32]) {
         for block in blocks {
             precondition(referenceCounts[Int(block)] > 0, "a free block leaves the index by eviction")
@@ -160,6 +163,6 @@ extension KVBlockPool {
         }
     }
 
-    /// What a cached block holds.
+    /// The content of a cached block; `nil` if it is not cached.
     func content(of block: Int32) -> BlockContent? { index.content(of: block) }
 }

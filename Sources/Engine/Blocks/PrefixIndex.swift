@@ -1,6 +1,6 @@
-// Which full blocks hold which tokens, so that sequences that begin alike find the blocks that they can share.
+// An index of full blocks by their tokens, which finds the blocks that sequences with a common prefix can share.
 
-/// A sequence of full blocks that the index has seen; never another one's name.
+/// The id of a sequence of full blocks that the index has seen; ids are never reused.
 struct PrefixID: Hashable {
     fileprivate let rawValue: UInt64
 
@@ -8,23 +8,23 @@ struct PrefixID: Hashable {
     static let empty = PrefixID(rawValue: 0)
 }
 
-/// What a full block holds: its own tokens, and by their name all tokens before them, which its keys and values depend on.
+/// The content of a full block: its tokens, and the id of the sequence before it, which its keys and values depend on.
 ///
-/// Contents are found by their hash and compared in full: two that differ are never taken for one another.
+/// Contents are looked up by hash and compared in full, so different contents are never confused.
 struct BlockContent: Hashable {
     /// The sequence before the block.
     let parent: PrefixID
     /// The block's tokens.
     let tokens: ArraySlice<Int32>
 
-    /// Keeps the block's tokens alone alive.
+    /// A copy with an array of the block's tokens only, so that the whole sequence's array can be released.
     fileprivate var compact: BlockContent { BlockContent(parent: parent, tokens: ArraySlice(Array(tokens))) }
 }
 
-/// The cached blocks: full ones that can be found by their contents, free or in use.
+/// The cached blocks: full blocks, free or in use, that can be found by their contents.
 ///
-/// A block that is removed leaves those that continued it unreachable, until they are removed too: the sequence gets another
-/// name when it is seen again.
+/// When a block is removed, the blocks that continue it become unreachable until they are removed too: its sequence
+/// gets a new id when it is seen again.
 struct PrefixIndex {
     /// A cached block.
     struct Entry {
@@ -34,9 +34,9 @@ struct PrefixIndex {
     }
 
     private var entries: [BlockContent: Entry] = [:]
-    /// The blocks that continue each sequence, the latest one last.
+    /// The blocks that continue each sequence, the most recently cached last.
     private var continuations: [PrefixID: [Int32]] = [:]
-    /// By block; `nil` where it is not cached.
+    /// The content of each block; `nil` if it is not cached.
     private var contents: [BlockContent?]
     private var lastID: UInt64 = 0
 
@@ -46,8 +46,8 @@ struct PrefixIndex {
     /// The block with `content`.
     func find(_ content: BlockContent) -> Entry? { entries[content] }
 
-    /// Of the last 256 blocks that continue the sequence `prefix`, the one that begins with the most of `tokens`, and with how
-    /// many; `nil` where none begins with the first.
+    /// Among the last 256 blocks that continue the sequence `prefix`, the block that begins with the most of `tokens`,
+    /// and the number of these tokens; `nil` if no block begins with the first token.
     func findPartialHit(of tokens: ArraySlice<Int32>, after prefix: PrefixID) -> (block: Int32, count: Int)? {
         var best: (block: Int32, count: Int)?
         for block in (continuations[prefix] ?? []).suffix(256).reversed() {
@@ -58,12 +58,12 @@ struct PrefixIndex {
         return best
     }
 
-    /// What a cached block holds.
+    /// The content of a cached block; `nil` if it is not cached.
     func content(of block: Int32) -> BlockContent? { contents[Int(block)] }
 
-    /// Caches `block`, which holds `content`; nothing changes where another block with it is cached.
+    /// Caches `block`, which holds `content`, unless another block with this content is cached.
     ///
-    /// - Returns: the name of the sequence that ends with `content`.
+    /// - Returns: the id of the sequence that ends with `content`.
     mutating func insert(_ content: BlockContent, in block: Int32) -> PrefixID {
         precondition(contents[Int(block)] == nil, "block \(block) has a content already")
         if let cached = entries[content] { return cached.prefix }
@@ -76,7 +76,7 @@ struct PrefixIndex {
         return prefix
     }
 
-    /// Removes a block, which is about to hold something else.
+    /// Removes a block, whose content is about to change.
     mutating func remove(_ block: Int32) {
         guard let content = contents[Int(block)] else { return }
         entries[content] = nil

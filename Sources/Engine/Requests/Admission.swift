@@ -8,13 +8,13 @@ extension StepLimits {
             maxModelLen: maxModelLen, canRaiseMaxModelLen: canRaiseMaxModelLen, vocabularySize: vocabularySize)
     }
 
-    /// Tokens that the whole KV pool holds.
+    /// Capacity of the whole KV pool in tokens.
     var cacheTokens: Int { kvCache.blockCount * kvCache.blockSize }
 
-    /// Longest sequence that can run: the model's length, or the whole KV pool where that is smaller.
+    /// Longest sequence that can run: the model's length, or the capacity of the KV pool if that is smaller.
     var maxSequenceLength: Int { min(maxModelLen, cacheTokens) }
 
-    /// Throws if a request cannot run within these limits on a model that ends with `endOfGeneration`.
+    /// Throws if a request cannot run within these limits on a model with the end tokens `endOfGeneration`.
     func admit(
         prompt: [Int32], sampling: SamplingParams, endOfGeneration: Set<Int32>
     ) throws(RequestRefusal) {

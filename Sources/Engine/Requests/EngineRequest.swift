@@ -1,31 +1,31 @@
-// A request in flight: what it asks for, what it has, and where it stands.
+// A request in flight: its parameters, tokens, blocks and phase.
 
 import Platform
 
 /// A request in flight.
 ///
-/// Its life: waiting → running → (preempted: waiting again →) gone. A request that has ended is no longer in the
-/// engine; the reason is in its last `RequestUpdate`.
+/// Its life cycle: waiting → running → (preempted: waiting again →) removed. A request that has ended is no longer in
+/// the engine; its last `RequestUpdate` has the reason.
 struct EngineRequest {
-    /// Where a request stands.
+    /// The phase of a request.
     enum Phase: Equatable {
-        /// Not in the batch and without blocks; `overtaken` newer requests were admitted during this wait.
+        /// Not in the batch and without blocks; `overtaken` newer requests have been admitted during this wait.
         case waiting(overtaken: Int)
-        /// A row of the device batch with these KV blocks, the first of which are cached.
+        /// A row of the device batch with these KV blocks; the leading ones are cached.
         case running(blocks: [Int32], cached: CachedPrefix)
     }
 
-    /// Its client's key for it.
+    /// Its key, chosen by the client.
     let id: RequestID
-    /// Its place among all requests that the engine was given; smaller is older.
+    /// Its place in the order of arrival; smaller is older.
     let arrival: Int
     /// Prompt and generated tokens.
     private(set) var tokens: [Int32]
-    /// How many of `tokens` are the prompt.
+    /// The number of `tokens` that belong to the prompt.
     let promptLength: Int
     /// How its tokens are chosen and when it ends.
     let sampling: SamplingParams
-    /// Where it stands.
+    /// Its phase.
     var phase: Phase = .waiting(overtaken: 0)
 
     /// A new request.
@@ -40,7 +40,7 @@ struct EngineRequest {
     /// Tokens generated so far.
     var generatedCount: Int { tokens.count - promptLength }
 
-    /// Its KV blocks; none while it waits.
+    /// Its KV blocks; empty while it waits.
     var blocks: [Int32] {
         switch phase {
         case .waiting: []
@@ -48,10 +48,10 @@ struct EngineRequest {
         }
     }
 
-    /// Takes the next token.
+    /// Appends the next token.
     mutating func append(_ token: Int32) { tokens.append(token) }
 
-    /// Takes further blocks for its tokens, if it runs.
+    /// Appends blocks for its tokens, if it is running.
     mutating func append(blocks: [Int32]) {
         guard !blocks.isEmpty, case .running(let present, let cached) = phase else { return }
         phase = .running(blocks: present + blocks, cached: cached)

@@ -1,8 +1,8 @@
-// What must be the same of all rows of a step on a device that takes one set of sampling parameters.
+// The sampling parameters that all rows of a step must share on a device that takes one set of them.
 
 import Platform
 
-/// Temperature, top-k and top-p; all greedy requests have the same.
+/// Temperature, top-k and top-p; the same for all greedy requests.
 struct SamplingSet: Equatable {
     private let temperature: Float
     private let topK: Int32

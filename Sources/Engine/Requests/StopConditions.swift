@@ -1,17 +1,17 @@
-// When a request has ended, judged by tokens; stop strings are the caller's, who knows the text.
+// When a request ends, by its tokens; stop strings are checked by the caller, which has the text.
 
 import Platform
 
-/// The conditions that the model and the engine's limits set; the request's own are in its `SamplingParams`.
+/// The stop conditions of the model and the engine's limits; the request's own are in its `SamplingParams`.
 struct StopConditions {
     /// The model's end-of-generation tokens.
     let endOfGeneration: Set<Int32>
     /// Longest sequence, prompt and generated tokens together.
     let maxSequenceLength: Int
 
-    /// Why the request ends with its newest token; `nil` where it goes on.
+    /// Why the request ends with its newest token; `nil` if it continues.
     ///
-    /// A token that stops counts before a length that is reached with it, as in vLLM.
+    /// If a token is a stop token and also reaches the length, it counts as a stop token, as in vLLM.
     func finishReason(of request: EngineRequest) -> FinishReason? {
         let sampling = request.sampling
         if let token = request.tokens.last, request.generatedCount > sampling.minTokens {

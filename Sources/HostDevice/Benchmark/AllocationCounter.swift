@@ -1,17 +1,17 @@
-// How many allocations the process has made, where something that counts them was preloaded.
+// Counts the process's allocations if a counting library was preloaded.
 
 import Glibc
 
-/// The counter of `etc/bench/allocations.c`, which takes the place of the C library's functions when it is preloaded.
+/// The counter of `etc/bench/allocations.c`, which replaces the C library's functions when it is preloaded.
 struct AllocationCounter {
     private let read: @convention(c) () -> UInt64
 
-    /// `nil` where no counter is in the process.
+    /// `nil` if the process has no counter.
     init?() {
         guard let symbol = dlsym(nil, "ttbatch_allocation_count") else { return nil }
         read = unsafeBitCast(symbol, to: (@convention(c) () -> UInt64).self)
     }
 
-    /// Allocations of all threads since the process began.
+    /// Number of allocations of all threads since the process began.
     var count: Int { Int(read()) }
 }

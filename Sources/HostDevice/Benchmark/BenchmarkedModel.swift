@@ -1,24 +1,24 @@
-// A model loaded for measuring: steps of a shape, timed one by one.
+// A model loaded for a benchmark, whose steps are timed one by one.
 
 import ModelFiles
 import Platform
 
-/// Like steps, timed one by one.
+/// Times of steps of the same shape.
 struct StepTimes {
     struct Step {
         /// Wall-clock seconds.
         let seconds: Double
         /// Thread seconds in each kind of kernel; empty without a profile.
         let threadSeconds: [KernelKind: Double]
-        /// `nil` where nothing counts them.
+        /// `nil` if allocations are not counted.
         let allocations: Int?
     }
 
     private(set) var steps: [Step] = []
 
-    /// The step that is slower than half of them.
+    /// The step with the median time.
     var median: Step { steps.sorted { $0.seconds < $1.seconds }[steps.count / 2] }
-    /// In all steps; `nil` where nothing counts them.
+    /// Allocations in all steps; `nil` if they are not counted.
     var allocations: Int? {
         steps.reduce(0) { sum, step in sum.flatMap { sum in step.allocations.map { sum + $0 } } }
     }
@@ -29,12 +29,12 @@ struct StepTimes {
 /// A model with a cache just large enough for a benchmark's steps.
 final class BenchmarkedModel {
     static let blockSize = 16
-    /// Decode steps before those that are timed: the first loads its inputs, the second is the first that goes on from them.
+    /// Decode steps before the timed ones: the first loads its inputs, the second is the first to continue from them.
     private static let warmUpSteps = 2
-    /// Decode steps that are timed in a row.
+    /// Number of decode steps that are timed in a row.
     private static let decodeSteps = 4
 
-    /// Positions that a decode measurement takes behind its context.
+    /// Positions that a decode measurement uses after its context.
     static var decodePositions: Int { warmUpSteps + decodeSteps }
 
     let loadSeconds: Double
@@ -42,7 +42,7 @@ final class BenchmarkedModel {
     private let profile: StepProfile?
     private let vocabulary: Int
 
-    /// Loads the model, or takes its weights from `packed`, and captures its decode steps.
+    /// Loads the model, or uses the weights of `packed`, and captures its decode steps.
     ///
     /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.
     init(
@@ -68,13 +68,13 @@ final class BenchmarkedModel {
                 samplePrefillOnDevice: false, sampleDecodeOnDevice: true))
     }
 
-    /// Puts `rows` prompts into the cache that have as many tokens as the longest decode measurement of `context` takes.
+    /// Prefills `rows` prompts with as many tokens as the longest decode measurement of `context` uses.
     func fill(rows: Int, context: Int) throws(DeviceFault) {
         let length = context + Self.decodePositions
         _ = try model.prefillForward(prefillBatch(prompts: rows, length: length))
     }
 
-    /// Times a prefill step, or some decode steps in a row, sampled greedily on the device.
+    /// Times a prefill step, or `decodeSteps` decode steps in a row, sampled greedily on the device.
     func time(_ shape: StepMeasurement.Shape, into times: inout StepTimes) throws(DeviceFault) {
         switch shape {
         case .prefill(let prompts, let length):
@@ -116,7 +116,7 @@ extension BenchmarkedModel {
     /// Blocks of a row of `length` positions.
     static func blocks(_ length: Int) -> Int { (length + blockSize - 1) / blockSize }
 
-    /// Rows of `capacity` positions, one behind the other in the cache.
+    /// A page table of rows of `capacity` positions, with consecutive blocks.
     private static func pageTable(rows: Int, capacity: Int) -> PageTable {
         let width = blocks(capacity)
         var table = PageTable(rows: rows, width: width)

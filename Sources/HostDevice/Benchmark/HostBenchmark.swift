@@ -1,4 +1,4 @@
-// Measures a model's steps on the host device against what the device can do at most.
+// Measures a model's steps on the host device and compares them with the device's limits.
 
 public import ModelFiles
 public import Platform
@@ -7,9 +7,9 @@ public import Platform
 public struct HostBenchmark {
     /// What is measured.
     public struct Plan: Sendable {
-        /// The trade between speed and precision.
+        /// The trade-off between speed and precision.
         public var optimizations: Optimizations
-        /// What keys and values are kept as; by `optimizations` where not given.
+        /// Data type of the cached keys and values; by default `optimizations` decides.
         public var kvCacheDType: KVCacheDType?
         /// Rows of the decode steps, each at least 1.
         public var batchSizes: [Int]
@@ -17,10 +17,10 @@ public struct HostBenchmark {
         public var contexts: [Int]
         /// Tokens of the prompts that are prefilled, each at least 1.
         public var promptLengths: [Int]
-        /// Rounds in which everything is measured once, at least 1; the more, the less others on the machine matter.
+        /// Rounds in which everything is measured once, at least 1; more rounds reduce the influence of other programs.
         public var rounds: Int
 
-        /// A plan as given; no list is empty.
+        /// A plan for all the batch sizes, contexts and prompt lengths; no list is empty.
         public init(
             optimizations: Optimizations, kvCacheDType: KVCacheDType? = nil, batchSizes: [Int], contexts: [Int],
             promptLengths: [Int], rounds: Int
@@ -53,13 +53,12 @@ public struct HostBenchmark {
         self.plan = plan
     }
 
-    /// Loads the model and measures: all threads, all threads with a profile, and one thread beside all.
+    /// Loads the model and measures: with all threads, with all threads and a profile, and the scaling with one thread.
     ///
-    /// Everything is measured in rounds, the limits too, and of each the median counts: on a machine that others use too,
-    /// a core may be faster for some milliseconds, and which of two measurements met them would decide more than either's
-    /// subject.
+    /// Everything, including the limits, is measured in rounds and the median is used. On a shared machine a core may
+    /// be faster for some milliseconds; without rounds, that would decide the comparison of two measurements.
     ///
-    /// - Parameter progress: told what comes next.
+    /// - Parameter progress: receives a line before each part of the benchmark.
     /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.
     public func run(progress: (String) -> Void) throws -> HostBenchmarkReport {
         progress("loading")
@@ -101,14 +100,14 @@ public struct HostBenchmark {
     }
 }
 
-/// What was measured of a kind of step.
+/// The measurements of steps of one shape.
 private final class ShapeTimes {
     let shape: StepMeasurement.Shape
-    /// All threads, without a profile.
+    /// With all threads, without a profile.
     var plain = StepTimes()
-    /// All threads, with one.
+    /// With all threads and a profile.
     var profiled = StepTimes()
-    /// One thread, without a profile.
+    /// With one thread, without a profile.
     var alone = StepTimes()
 
     init(_ shape: StepMeasurement.Shape) { self.shape = shape }
@@ -117,14 +116,14 @@ private final class ShapeTimes {
 }
 
 extension HostBenchmark.Plan {
-    /// Rows of decode steps whose scaling is measured, at most: the default device batch.
+    /// Maximum rows of the decode step whose scaling is measured: the default device batch.
     private static let mostScaledRows = 32
-    /// Tokens of several prompts together.
+    /// Total tokens of a prefill step of several prompts.
     private static let severalPromptsTokens = 1024
 
     var mostRows: Int { batchSizes.max()! }
 
-    /// Each prompt length as one prompt and as several; each batch size with each context.
+    /// Each prompt length with one prompt and with several; each batch size with each context.
     var shapes: [StepMeasurement.Shape] { prefills + decodes }
 
     private var prefills: [StepMeasurement.Shape] {
@@ -137,7 +136,7 @@ extension HostBenchmark.Plan {
         contexts.flatMap { context in batchSizes.map { .decode(rows: $0, context: context) } }
     }
 
-    /// Blocks that any measurement takes.
+    /// Blocks that the largest measurement needs.
     var blockCount: Int {
         shapes.map {
             switch $0 {
@@ -151,7 +150,7 @@ extension HostBenchmark.Plan {
     /// Rows of the decode step whose scaling is measured.
     var scaledRows: Int { batchSizes.filter { $0 <= Self.mostScaledRows }.max() ?? batchSizes.min()! }
 
-    /// Whether the scaling of a step is measured: of the longest prompt alone, and of one decode step.
+    /// Whether the scaling of a step is measured: only for the longest single prompt and one decode step.
     func isScaled(_ shape: StepMeasurement.Shape) -> Bool {
         shape == .prefill(prompts: 1, length: promptLengths.max()!)
             || shape == .decode(rows: scaledRows, context: contexts[0])
@@ -184,7 +183,7 @@ extension HostBenchmark {
 }
 
 extension StepMeasurement.Shape {
-    /// Tokens that go through the layers, and rows whose next token is wanted.
+    /// Tokens that go through the layers, and rows with an output.
     fileprivate var work: (tokens: Int, outputs: Int) {
         switch self {
         case .prefill(let prompts, let length): (prompts * length, prompts)

@@ -1,18 +1,18 @@
-// The most that the threads, the kernels' instructions and the memory can do, measured.
+// The measured peak rates of the threads, the kernels' instructions and the memory.
 
 import CHostKernels
 
-/// What steps are measured against.
+/// The peak rates that steps are compared with.
 public struct HostLimits: Sendable, Equatable {
-    /// What some threads reach together; a multiply-add is two operations.
+    /// The peak rates of some threads together; a multiply-add is two operations.
     public struct Rates: Sendable, Equatable {
         /// Threads that shared the work.
         public let threads: Int
-        /// Operations a second of products with int8 activations, in registers.
+        /// Operations per second of products with int8 activations, in registers.
         public let int8OperationsPerSecond: Double
-        /// Operations a second of products with float activations, in registers.
+        /// Operations per second of products with float activations, in registers.
         public let floatOperationsPerSecond: Double
-        /// Bytes a second read from memory in their order.
+        /// Bytes per second read sequentially from memory.
         public let readBytesPerSecond: Double
     }
 
@@ -26,7 +26,7 @@ public struct HostLimits: Sendable, Equatable {
         self.allThreads = allThreads
     }
 
-    /// Measures `rounds` times, from 1 up; the median of each rate counts.
+    /// Measures `rounds` times, at least once, and takes the median of each rate.
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
     public init(of device: HostMeshDevice, rounds: Int) throws(HostDeviceError) {
@@ -36,7 +36,7 @@ public struct HostLimits: Sendable, Equatable {
     }
 }
 
-/// Measures a device's limits any number of times.
+/// Measures a device's limits repeatedly.
 struct LimitMeasurement {
     private let oneThread: RateMeasurement
     private let allThreads: RateMeasurement
@@ -49,7 +49,7 @@ struct LimitMeasurement {
             device.pool.threadCount > 1 ? RateMeasurement(device.pool, device.kernels, buffer) : oneThread
     }
 
-    /// The median of each rate, when each was measured at least once.
+    /// The median of each rate; each must have been measured at least once.
     var medians: HostLimits { HostLimits(oneThread: oneThread.medians, allThreads: allThreads.medians) }
 
     /// Measures each rate once more.
@@ -58,17 +58,17 @@ struct LimitMeasurement {
         if allThreads !== oneThread { allThreads.measure() }
     }
 
-    /// Forgets what was measured.
+    /// Drops all measurements.
     func forget() {
         oneThread.forget()
         allThreads.forget()
     }
 }
 
-/// Memory that is read, far more than the caches of today's processors where there is as much.
+/// The memory to read: far larger than the caches of today's processors, if the machine has as much.
 private struct ReadBuffer {
     private static let mostBytes = 512 << 20
-    /// Words that a thread takes at a time: a megabyte.
+    /// Words that a thread reads at a time: a megabyte.
     static let pieceWords = 1 << 18
 
     let words: DeviceBuffer<UInt32>
@@ -86,9 +86,9 @@ private struct ReadBuffer {
     }
 }
 
-/// Rates of one pool's threads.
+/// Measures the rates of one pool's threads.
 private final class RateMeasurement {
-    /// Shares of each thread, each long beside what waking a thread takes and short beside the whole.
+    /// Shares of each thread; each takes long compared with waking a thread and is short compared with the measurement.
     private static let shares = 16
     private static let shareSeconds = 0.001
 
@@ -147,7 +147,7 @@ private final class RateMeasurement {
                     sums[part.lowerBound] = kernels.table.read_all(first, part.count * pieceWords)
                 }
             }
-            // Each word is 1: all were read.
+            // Each word is 1, so the sum shows that all were read.
             precondition(sums.reduce(0, &+) == UInt32(words.count))
             return Double(4 * words.count) / time
         }

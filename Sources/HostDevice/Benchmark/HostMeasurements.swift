@@ -1,14 +1,14 @@
-// What a benchmark of the host device found.
+// The results of a benchmark of the host device.
 
 public import Platform
 
-/// A kind of step of one shape.
+/// The results for steps of one shape.
 public struct StepMeasurement: Sendable, Equatable {
-    /// What the step did.
+    /// The shape of a step.
     public enum Shape: Sendable, Equatable {
-        /// Prompts from their first token on.
+        /// `prompts` whole prompts of `length` tokens each.
         case prefill(prompts: Int, length: Int)
-        /// One token of each row, with `context` tokens or some more in the cache.
+        /// One token of each row, with `context` tokens or a few more in the cache.
         case decode(rows: Int, context: Int)
     }
 
@@ -16,15 +16,15 @@ public struct StepMeasurement: Sendable, Equatable {
     public let shape: Shape
     /// Wall-clock seconds of the median step, without a profile.
     public let seconds: Double
-    /// Where the threads' time went, with a profile.
+    /// How the threads' time is divided, with a profile.
     public let shares: ThreadShares
-    /// The layers' products while they ran.
+    /// The speed of the layers' products.
     public let layers: ProductSpeed
-    /// The output head's product while it ran.
+    /// The speed of the output head's product.
     public let head: ProductSpeed
-    /// Bytes a second of weights, keys and values that a decode step reads, if it reads each once.
+    /// Bytes per second of weights, keys and values, if a decode step reads each once.
     public let readBytesPerSecond: Double?
-    /// Allocations in all measured steps of the shape together; `nil` where nothing counts them.
+    /// Allocations in all measured steps of the shape together; `nil` if they are not counted.
     public let allocations: Int?
 
     /// Tokens that went through the layers in a step.
@@ -35,11 +35,11 @@ public struct StepMeasurement: Sendable, Equatable {
         }
     }
 
-    /// Tokens a second.
+    /// Tokens per second.
     public var tokensPerSecond: Double { Double(tokens) / seconds }
 }
 
-/// Shares of the threads' time, wall-clock time × threads being 1.
+/// Shares of the threads' time; 1 is wall-clock time × threads.
 public struct ThreadShares: Sendable, Equatable {
     private let shares: [KernelKind: Double]
 
@@ -47,23 +47,24 @@ public struct ThreadShares: Sendable, Equatable {
         shares = step.threadSeconds.mapValues { $0 / (step.seconds * Double(threads)) }
     }
 
-    /// In a kind of kernel.
+    /// The share of a kind of kernel.
     public subscript(kind: KernelKind) -> Double { shares[kind] ?? 0 }
 
-    /// In no kernel: handing out work, waiting for each other, and everything that one thread does alone.
+    /// The share outside kernels: handing out work, waiting for other threads, and everything that one thread does
+    /// alone.
     public var outside: Double { 1 - shares.values.reduce(0, +) }
 }
 
-/// How fast products were, all threads together.
+/// The speed of products, of all threads together.
 public struct ProductSpeed: Sendable, Equatable {
-    /// A multiply-add is two operations.
+    /// Operations per second; a multiply-add is two operations.
     public let operationsPerSecond: Double
-    /// The least time that the limits allow as a share of the time taken.
+    /// The shortest time that the limits allow, as a share of the measured time.
     public let shareOfPeak: Double
 
     /// - Parameters:
-    ///   - cost: everything that was done.
-    ///   - threadSeconds: what it took of the time of all threads.
+    ///   - cost: the products that were computed.
+    ///   - threadSeconds: their time, summed over all threads.
     init(_ cost: ProductCost, threadSeconds: Double, limits: HostLimits.Rates) {
         let seconds = threadSeconds / Double(limits.threads)
         operationsPerSecond = Double(cost.operations) / seconds
@@ -71,28 +72,28 @@ public struct ProductSpeed: Sendable, Equatable {
     }
 }
 
-/// The same step with one thread and with all, the median of each, measured in turn.
+/// The median times of the same step with one thread and with all, measured alternately.
 public struct ThreadScaling: Sendable, Equatable {
     /// The step.
     public let shape: StepMeasurement.Shape
-    /// Seconds of one thread.
+    /// Seconds with one thread.
     public let oneThreadSeconds: Double
-    /// Seconds of all threads.
+    /// Seconds with all threads.
     public let allThreadsSeconds: Double
 
     /// How many times faster all threads are.
     public var factor: Double { oneThreadSeconds / allThreadsSeconds }
 }
 
-/// Everything that a benchmark found.
+/// The results of a benchmark.
 public struct HostBenchmarkReport: Sendable {
     /// Processor, threads and kernels.
     public let device: String
-    /// What keys and values are kept as.
+    /// Data type of the cached keys and values.
     public let kvCacheDType: KVCacheDType
-    /// What the steps are measured against.
+    /// The peak rates that the steps are compared with.
     public let limits: HostLimits
-    /// What the model's steps cost.
+    /// The cost of the model's steps.
     public let cost: ModelCost
     /// Seconds to read and pack the weights, with all threads.
     public let loadSeconds: Double
@@ -100,6 +101,6 @@ public struct HostBenchmarkReport: Sendable {
     public let prefills: [StepMeasurement]
     /// Decode steps.
     public let decodes: [StepMeasurement]
-    /// A prefill and a decode step; empty on a device of one thread.
+    /// The scaling of a prefill and of a decode step; empty on a device with one thread.
     public let scaling: [ThreadScaling]
 }

@@ -1,4 +1,4 @@
-// What a step of a model costs by its shape alone: multiply-adds, and bytes that come from memory.
+// The cost of a model's step by its shape: multiply-adds, and bytes read from memory.
 
 import CHostKernels
 import Platform
@@ -10,10 +10,10 @@ public struct ProductCost: Sendable, Equatable {
     /// With float activations.
     public var floatMultiplyAdds = 0
 
-    /// Both kinds, two operations for each multiply-add.
+    /// Operations of both kinds; a multiply-add is two operations.
     public var operations: Int { 2 * (int8MultiplyAdds + floatMultiplyAdds) }
 
-    /// The least time that they can take.
+    /// The shortest time that the products can take.
     func seconds(at limits: HostLimits.Rates) -> Double {
         2 * Double(int8MultiplyAdds) / limits.int8OperationsPerSecond
             + 2 * Double(floatMultiplyAdds) / limits.floatOperationsPerSecond
@@ -31,17 +31,17 @@ public struct ProductCost: Sendable, Equatable {
     }
 }
 
-/// What a model's steps cost.
+/// The cost of a model's steps.
 public struct ModelCost: Sendable, Equatable {
-    /// The layers' products, for a token whose next one is wanted.
+    /// The layers' products for a token with an output.
     public let layers: ProductCost
-    /// Those of them that any other token is spared: the last layer's, but for keys and values.
+    /// The part of them that is not computed for other tokens: the last layer's, except keys and values.
     let spared: ProductCost
-    /// The output head's product, for a row whose next token is wanted.
+    /// The output head's product for a row with an output.
     public let head: ProductCost
-    /// Packed weights, which every decode step reads once.
+    /// Bytes of the packed weights, which every decode step reads once.
     public let weightBytes: Int
-    /// Keys and values of a position over all layers, which its row's later tokens read.
+    /// Bytes of a position's keys and values over all layers, which the row's later tokens read.
     public let positionBytes: Int
 
     init(_ loaded: HostLlamaModel) {
@@ -59,11 +59,11 @@ public struct ModelCost: Sendable, Equatable {
         self.spared = spared
         self.head = head
         weightBytes = bytes
-        // A block without padding.
+        // A block of this size has no padding.
         positionBytes = loaded.kvCacheBytes(blockSize: 16) / 16
     }
 
-    /// The layers' products of a step of `tokens` tokens, `outputs` of whose next ones are wanted.
+    /// The layers' products of a step of `tokens` tokens, of which `outputs` have an output.
     func layers(tokens: Int, outputs: Int) -> ProductCost { layers * tokens - spared * (tokens - outputs) }
 
     /// Bytes that a decode step of `rows` rows reads when each attends to `context` positions.
@@ -81,6 +81,6 @@ extension ProductCost {
 
 extension LlamaWeights.Layer {
     fileprivate var matrices: [PackedMatrix] { [key, value] + outputMatrices }
-    /// What a token's output needs and its keys and values do not.
+    /// The matrices that a token's output needs but its keys and values do not.
     fileprivate var outputMatrices: [PackedMatrix] { [query, attentionOutput, gate, up, down] }
 }

@@ -1,7 +1,7 @@
-// Memory for many arrays that live and die together, side by side in huge pages.
+// Memory for many arrays with the same lifetime, packed into huge pages.
 
-/// Gives out memory from large pieces. Small arrays of their own would lie in small pages, at whose ends the processor stops
-/// fetching ahead: reading weights would take twice as long.
+/// Allocates from large pieces of memory. Separate small arrays would lie in small pages, at whose ends the processor
+/// stops prefetching, and reading weights would take twice as long.
 final class DeviceArena: @unchecked Sendable {
     private static let pieceBytes = 32 << 20
     private static let alignment = 64

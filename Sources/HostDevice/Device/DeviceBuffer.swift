@@ -1,11 +1,11 @@
-// Memory of the host device: page-aligned, zeroed, in huge pages where it is large.
+// Memory of the host device: page-aligned, zeroed, and in huge pages if it is large.
 
 import Glibc
 
 /// A fixed array of `count` elements outside Swift's heap, zeroed.
 ///
-/// Pages come from the system when they are first written, so that a large KV cache costs what is used of it, or at once by
-/// `takePages`.
+/// The system provides a page when it is first written, so that a large KV cache takes only the memory that is used;
+/// `takePages` takes pages at once.
 final class DeviceBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
     /// The first element, aligned to a page.
     let base: UnsafeMutablePointer<Element>
@@ -15,7 +15,7 @@ final class DeviceBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
 
     /// Memory for `count` elements.
     ///
-    /// - Throws: `HostDeviceError.outOfMemory` where the system gives no more.
+    /// - Throws: `HostDeviceError.outOfMemory` if the system has no more memory.
     init(count: Int) throws(HostDeviceError) {
         self.count = count
         let (size, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
@@ -31,8 +31,8 @@ final class DeviceBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
 
     deinit { munmap(base, byteCount) }
 
-    /// Has the system give the pages of elements `part` now; what they hold does not change. Where it can't (Linux before
-    /// 5.14), they come when they are first written, as all others do.
+    /// Makes the system provide the pages of elements `part` now, without changing their contents. Where it cannot
+    /// (Linux before 5.14), they are provided when they are first written.
     func takePages(_ part: Range<Int>) {
         guard !part.isEmpty else { return }
         let page = sysconf(Int32(_SC_PAGESIZE)), stride = MemoryLayout<Element>.stride

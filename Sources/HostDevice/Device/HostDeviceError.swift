@@ -1,26 +1,26 @@
-// What can go wrong before the host device runs, in words for a person.
+// Errors before the host device runs, with messages for the operator.
 
 public import Platform
 
-/// A host device that cannot be opened, or a model that cannot be put on it.
+/// Why the host device cannot be opened, or a model cannot be loaded on it.
 public enum HostDeviceError: PlatformError, Equatable {
     /// `TTBATCH_ISA` names kernels that this processor does not have.
     case unknownInstructionSet(String, available: [String])
-    /// The kernels that `TTBATCH_ISA` names do not give the portable kernels' bits on this processor.
+    /// On this processor, the kernels that `TTBATCH_ISA` names do not compute the same bits as the portable kernels.
     case failedSelfCheck(String)
-    /// Each replica needs a core of its own.
+    /// Each replica needs its own core.
     case tooManyReplicas(Int, cores: Int)
     /// hwloc cannot describe the machine.
     case noTopology(reason: String)
-    /// The system gives no more memory.
+    /// The system has no more memory.
     case outOfMemory(bytes: Int, reason: String)
 
-    /// Memory is the model's need; the rest stays as it is.
+    /// Another model may need less memory; the other errors would happen again.
     public var cause: DeviceFault.Cause? {
         if case .outOfMemory = self { .model } else { nil }
     }
 
-    /// One line for a person.
+    /// A one-line message.
     public var description: String {
         switch self {
         case .unknownInstructionSet(let name, let available):

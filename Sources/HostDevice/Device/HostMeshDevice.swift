@@ -11,17 +11,18 @@ public final class HostMeshDevice: MeshDevice {
     private let group: ProcessorGroup
     private let replica: Replica
     private let bytesAvailableAtOpening: Int?
-    /// What could not be heeded of what was asked for.
+    /// Settings that could not be applied as configured.
     public let warnings: [ConfigurationWarning]
 
     /// Opens the host.
     ///
     /// - Parameters:
-    ///   - threads: most threads to use; never more than the processors that affinity and cgroup quota allow, which is
-    ///     said in `warnings`, and by default one for each physical core among them.
-    ///   - bindThreads: binds each thread of the pool to a core; one core is left to the thread that calls.
-    ///   - replica: one of several has its own group of the cores. Its threads stay on them, and so does the calling
-    ///     thread from now on.
+    ///   - threads: maximum number of threads; by default one for each physical core that affinity and cgroup quota
+    ///     allow.
+    ///     It is limited to the processors that they allow, with a warning.
+    ///   - bindThreads: binds each thread of the pool to a core; one core is left for the calling thread.
+    ///   - replica: one of several replicas has its own group of the cores. Its threads, and the calling thread from
+    ///     now on, stay on them.
     /// - Throws: `HostDeviceError`.
     public init(
         threads: Int? = nil, bindThreads: Bool = false, replica: Replica = .only
@@ -78,13 +79,13 @@ public final class HostMeshDevice: MeshDevice {
         return registry
     }
 
-    /// What the machine and the cgroup have free; of several replicas the share that is left when all are loaded.
+    /// The free memory of the machine and the cgroup; with several replicas, this replica's share after all are loaded.
     public var availableKVCacheBytes: Int? {
         AvailableMemory.forCache().map {
             AvailableMemory.share(of: $0, atOpening: bytesAvailableAtOpening ?? $0, replica)
         }
     }
 
-    /// Ends the threads; models that are still there go on with the caller's thread alone.
+    /// Ends the threads; remaining models run on the caller's thread alone.
     public func close() { pool.stop() }
 }

@@ -1,4 +1,4 @@
-// The platform that is always there.
+// The platform that every machine has.
 
 public import ModelFiles
 public import Platform
@@ -11,7 +11,7 @@ public struct HostPlatform: DevicePlatform {
     /// `host`.
     public var traits: PlatformTraits { .host }
 
-    /// One device, described from hwloc's view of the machine.
+    /// One device, described with hwloc's topology of the machine.
     public func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery {
         do {
             let topology = try HostTopology()
@@ -30,8 +30,8 @@ public struct HostPlatform: DevicePlatform {
         }
     }
 
-    /// Everything short of reading the weights: settings, kernels, the mesh, the file's tensors, and whether what memory is free
-    /// now holds one longest sequence.
+    /// Checks everything without reading the weights: settings, kernels, the mesh, the file's tensors, and whether the
+    /// free memory holds one sequence of maximum length.
     public func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws {
         let checked = try TTPlatform.checkAndUpdateConfig(configuration, model: model, platform: traits)
         _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)
@@ -45,7 +45,7 @@ public struct HostPlatform: DevicePlatform {
             availableBytes: AvailableMemory.forCache())
     }
 
-    /// Opens the host, or the replica's group of its cores, with the configuration's threads.
+    /// Opens the host, or the replica's group of cores, with the configuration's threads.
     ///
     /// - Throws: `ConfigurationError.contradiction` for any other mesh than (1, 1).
     public func openMeshDevice(
@@ -58,7 +58,7 @@ public struct HostPlatform: DevicePlatform {
 }
 
 extension PlatformTraits {
-    /// The CPU: no chips, and everything else as the settings say.
+    /// The CPU: no chips; the settings for processors and the KV cache's data type apply.
     static let host = PlatformTraits(
         name: "host", hasChips: false, computesOnProcessors: true, choosesKVCacheDType: true)
 }

@@ -1,11 +1,12 @@
-// A few milliseconds at load: a set of kernels must give the portable kernels' bits before it is trusted.
+// A check at load of a few milliseconds: a kernel set must compute the same bits as the portable kernels before it is
+// used.
 
 import CHostKernels
 import Platform
 
 /// Compares a kernel set with the portable one on small pseudo-random data.
 enum KernelSelfCheck {
-    /// Whether every kernel of `set` gives the portable kernels' bits.
+    /// Whether every kernel of `set` computes the same bits as the portable kernel.
     static func passes(_ set: KernelSet) -> Bool {
         guard let results = try? results(of: set) else { return false }
         return results == (try? self.results(of: .portable))
@@ -20,7 +21,7 @@ enum KernelSelfCheck {
         return bits
     }
 
-    /// Products of quantised random weights: every tile's full and remainder shapes, one row, rows that begin within a
+    /// Products of quantised random weights: every tile's full and partial shapes, one row, rows that begin within a
     /// tile, and more groups than are unpacked at a time.
     private static func products(_ set: KernelSet, _ type: UInt32) throws -> [UInt32] {
         let (inputs, outputs, rows) = (1024, 40, 13)
@@ -28,7 +29,7 @@ enum KernelSelfCheck {
         let rowBytes = inputs / (type == 14 ? 256 : 32) * blockBytes
         var random = SmallRandom(seed: UInt64(type))
         var bytes = (0..<rowBytes * outputs).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-        // Scales whose exponents are small: random ones may be infinite.
+        // Scales with small exponents; random ones may be infinite.
         for block in stride(from: 0, to: bytes.count, by: blockBytes) {
             for scale in type == 3 ? [1, 3] : type == 14 ? [209] : [1] { bytes[block + scale] = 0x2c }
         }
@@ -127,7 +128,7 @@ enum KernelSelfCheck {
     }
 }
 
-/// A small generator, so that the check's data are the same everywhere (SplitMix64).
+/// A small generator (SplitMix64), so that the check's data are the same on every machine.
 struct SmallRandom {
     private var state: UInt64
 

@@ -1,4 +1,4 @@
-// Which instruction set's kernels run: the best that the processor has and that matches the portable ones.
+// Chooses the kernels: the best set that the processor has and that computes the same bits as the portable one.
 
 import CHostKernels
 import Glibc
@@ -14,18 +14,18 @@ struct KernelSet: @unchecked Sendable {
     /// `portable`, `avx2`, `avx512`, `neon` or `neon-i8mm`.
     var name: String { String(cString: table.name) }
 
-    /// What every machine can run.
+    /// The kernels that every machine can run.
     static let portable = KernelSet(pointer: hk_portable())
 
     /// All sets that this processor can run, best first.
     static let available: [KernelSet] =
         [hk_avx512(), hk_avx2(), hk_neon_i8mm(), hk_neon()].compactMap { $0 }.map(KernelSet.init) + [.portable]
 
-    /// The set called `name`, or the best one where `name` is nil; none is used before it has passed the self-check.
+    /// The set called `name`, or the best one if `name` is nil. A set must pass the self-check.
     ///
-    /// - Parameter passes: the self-check; the portable set is what it compares with.
-    /// - Throws: `HostDeviceError.unknownInstructionSet` if the processor has no such set, `.failedSelfCheck` if it has and
-    ///   computes other bits with it.
+    /// - Parameter passes: the self-check, which compares a set with the portable one.
+    /// - Throws: `HostDeviceError.unknownInstructionSet` if the processor cannot run the set, `.failedSelfCheck` if the
+    ///   set computes other bits.
     static func choose(
         named name: String? = nil, passes: (KernelSet) -> Bool = KernelSelfCheck.passes
     ) throws(HostDeviceError) -> KernelSet {

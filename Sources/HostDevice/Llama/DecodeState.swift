@@ -1,8 +1,8 @@
-// What the device remembers from one decode step to the next, and how a plan changes it (TT contract §1.6).
+// The state that the device keeps from one decode step to the next, and how a plan changes it (TT contract §1.6).
 
 import Platform
 
-/// The inputs of the fixed decode batch as they stand on the device.
+/// The inputs of the fixed decode batch on the device.
 struct DecodeState: Equatable {
     /// Input token of each row.
     var tokens: [Int32]
@@ -12,7 +12,7 @@ struct DecodeState: Equatable {
     var pageTable: PageTable
     /// Each row's sampling.
     var sampling: [RowSampling]
-    /// What each row's last step sampled on the device; `nil` where the host has the token.
+    /// The token that the last step sampled on the device for each row; `nil` if the host sampled it.
     var sampled: [Int32?]
 
     /// No rows yet.
@@ -24,11 +24,11 @@ struct DecodeState: Equatable {
         sampled = []
     }
 
-    /// Applies a step's plan, in the contract's order: sampling parameters, inputs. There is no random state to reset: the
-    /// random stream is counter-based. A step that continues changes the state in place and allocates nothing.
+    /// Applies a step's plan in the contract's order: sampling parameters, inputs. There is no random state to reset,
+    /// because the random stream is counter-based. A step that continues changes the state in place and allocates
+    /// nothing.
     ///
-    /// - Throws: `DeviceFault` if the plan wants to continue from state that the device does not have; the state is then as
-    ///   it was.
+    /// - Throws: `DeviceFault`, without a change, if the plan continues from state that the device does not have.
     mutating func apply(_ plan: DecodePlan, _ batch: DecodeBatch) throws(DeviceFault) {
         try check(plan, batch)
         if plan.reloadSamplingParams { sampling = batch.sampling }

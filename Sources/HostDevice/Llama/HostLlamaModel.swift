@@ -1,4 +1,4 @@
-// A llama model on the CPU, behind the model contract (TT contract §1).
+// A llama model on the CPU, which implements the model contract (TT contract §1).
 
 import CHostKernels
 import ModelFiles
@@ -6,12 +6,12 @@ public import Platform
 
 /// A model of the llama architecture on the host device.
 ///
-/// A row's keys, values and logits are bitwise the same whatever else is in the batch, wherever the row lies, on any number
-/// of threads, and whether its tokens were prefilled or decoded. `accuracy` computes with the file's weights and float
+/// A row's keys, values and logits are bitwise the same for any other rows in the batch, any batch slot, any number of
+/// threads, and whether its tokens were prefilled or decoded. `accuracy` computes with the file's weights and float
 /// activations and keeps the cache in f32; `performance` quantises activations to int8 in blocks of 64 for the products
-/// with 4- and 8-bit weights and keeps the cache in f16. `kv_cache_dtype` may choose another form of the cache.
+/// with 4- and 8-bit weights and keeps the cache in f16. `kv_cache_dtype` can choose another data type of the cache.
 public final class HostLlamaModel: TTModel {
-    /// What does not change after loading.
+    /// The parts that do not change after loading.
     struct Parts {
         let geometry: LlamaGeometry
         let weights: LlamaWeights
@@ -24,9 +24,9 @@ public final class HostLlamaModel: TTModel {
         let profile: StepProfile?
     }
 
-    /// Tokens that go through the layers together in prefill.
+    /// Number of tokens that go through the layers together in prefill.
     private static let tileTokens = 128
-    /// Tokens of each slot whose cache memory is there after warm-up. The system can take 2 s to find a GB.
+    /// Tokens of each batch slot whose cache memory is taken in warm-up. The system can need 2 s to provide a GB.
     private static let warmTokens = 256
     /// Rows whose logits are computed together, unless the batch is larger.
     private static let outputRows = 32
@@ -38,15 +38,15 @@ public final class HostLlamaModel: TTModel {
     private var blockCount = 0
     private var blockSize = 0
     private var state = DecodeState()
-    /// The decode step's outputs; changed in place unless somebody still holds the last step's.
+    /// The decode step's outputs; changed in place unless a caller still holds the last step's.
     private var decoded: [RowOutput] = []
     private var isPending = false
 
     /// Opens, checks and packs the weights of `initialization.config.path`.
     ///
     /// - Parameters:
-    ///   - packed: the weights where they are packed already, for the same `optimizations`.
-    ///   - profile: counts where the time of steps goes.
+    ///   - packed: the weights if they are packed already, for the same `optimizations`.
+    ///   - profile: counts the steps' time by kind of kernel.
     /// - Throws: `ModelFileError`; `HostDeviceError.outOfMemory`.
     init(
         _ initialization: ModelInitialization, kernels: KernelSet, pool: ThreadPool, packed: LlamaWeights? = nil,
@@ -69,7 +69,7 @@ public final class HostLlamaModel: TTModel {
         maxBatchSize = initialization.maxBatchSize
     }
 
-    /// Any sampling parameters and batch size; draws from `SampleStream`; blocks may be shared.
+    /// Samples on the device with any parameters, drawing from `SampleStream`; any batch size; blocks may be shared.
     public var capabilities: ModelCapabilities {
         ModelCapabilities(
             supportsSampleOnDevice: true, deviceDraws: .sampleStream, prefixSharing: .anywhere)
@@ -80,7 +80,8 @@ public final class HostLlamaModel: TTModel {
         cacheGeometry(KVCacheShape(blockCount: 1, blockSize: blockSize)).blockBytes
     }
 
-    /// Reserves the cache's address space; memory is taken by `warmUp`, and as further blocks are first used.
+    /// Reserves the cache's address space. `warmUp` takes memory for the first blocks; other blocks take it when first
+    /// used.
     public func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault) {
         do throws(HostDeviceError) {
             forward = try LlamaForward(
@@ -96,8 +97,9 @@ public final class HostLlamaModel: TTModel {
         blockSize = shape.blockSize
     }
 
-    /// Takes memory for a cache of full slots, and runs a token through every kernel once, so that no request pays for first
-    /// touches; with tracing, captures the decode steps of every number of rows.
+    /// Takes memory for the first `warmTokens` tokens of every batch slot and runs some tokens through the model, so
+    /// that no request pays for the first use of memory. With tracing, captures the decode steps of every number of
+    /// rows.
     public func warmUp(_ plan: WarmUpPlan) throws(DeviceFault) {
         let forward = try readyForward("warm-up")
         guard plan.decodeBatchSize <= forward.outputRows else {
@@ -112,8 +114,8 @@ public final class HostLlamaModel: TTModel {
         try checkAnswers(pageTableWidth: plan.pageTableWidth)
     }
 
-    /// Throws if the model has an answer to none of some tokens. A single one may be without: of a token that was never
-    /// trained, the embedding may be zeros.
+    /// Throws if none of a few test tokens gives usable logits. A single token may fail: the embedding of a token that
+    /// was never trained may be zeros.
     private func checkAnswers(pageTableWidth: Int) throws(DeviceFault) {
         let last = Int32(parts.geometry.vocabulary - 1)
         var complaint = ""
@@ -136,7 +138,8 @@ public final class HostLlamaModel: TTModel {
 
     /// Prefills the rows' tokens, tile by tile across rows; only each row's last token gets an output.
     ///
-    /// Token ids must lie in the vocabulary, and each row's sequence in its page table and the model's longest sequence.
+    /// Token ids must be in the vocabulary, and each row's sequence must fit its page table and the model's longest
+    /// sequence.
     public func prefillForward(_ batch: PrefillBatch) throws(DeviceFault) -> StepOutput {
         let forward = try readyForward("prefill step")
         for (row, ids) in batch.tokens.enumerated() {
@@ -169,7 +172,7 @@ public final class HostLlamaModel: TTModel {
         return StepOutput(rows: outputs)
     }
 
-    /// Runs a decode step; padding rows are not computed. The result waits for `readDecodeOutput`.
+    /// Runs a decode step; padding rows are not computed. `readDecodeOutput` returns the result.
     public func decodeForward(_ batch: DecodeBatch, plan: DecodePlan) throws(DeviceFault) {
         let forward = try readyForward("decode step")
         guard !isPending else { throw DecodeState.fault("the step before has not been read") }
@@ -225,11 +228,11 @@ public final class HostLlamaModel: TTModel {
     }
 }
 
-/// A tile of prompts' tokens: how many there are, and which of them end their rows.
+/// A tile of prompt tokens: their number, and which of them are the last of their rows.
 private struct PrefillTile {
     var count = 0
     var ends: [(tileRow: Int, row: Int)] = []
-    /// The rows that ended in tiles before, whose outputs are still to come.
+    /// Rows that ended in this tile or an earlier one and have no output yet.
     var ended: [Int] = []
 }
 
@@ -238,12 +241,12 @@ extension HostLlamaModel {
         KVCacheGeometry(config, shape, type: parts.kvCacheDType)
     }
 
-    /// What keys and values are kept as.
+    /// Data type of the cached keys and values.
     static func cacheType(_ given: KVCacheDType?, _ optimizations: Optimizations?) -> KVCacheDType {
         given ?? (optimizations != .accuracy ? .float16 : .float32)
     }
 
-    /// What was computed from a file that somebody has changed meanwhile is nobody's result.
+    /// Throws if the model file was changed after it was opened: results computed from it are not valid.
     private func checkFile(_ operation: String) throws(DeviceFault) {
         do throws(ModelFileError) {
             try parts.weights.embedding.checkUnchanged()
@@ -257,7 +260,8 @@ extension HostLlamaModel {
         return forward
     }
 
-    /// Runs the tile and empties it. Rows that end wait for their outputs, so that many are computed together.
+    /// Runs the tile and empties it. The outputs of rows that end in it are deferred, so that many are computed
+    /// together.
     private func run(
         _ tile: inout PrefillTile, _ forward: LlamaForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
     ) {
@@ -274,7 +278,7 @@ extension HostLlamaModel {
         tile.ends = []
     }
 
-    /// Gives the rows that have ended their outputs.
+    /// Computes the outputs of the rows that have ended.
     private func output(
         _ tile: inout PrefillTile, _ forward: LlamaForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
     ) {
@@ -288,7 +292,7 @@ extension HostLlamaModel {
         tile.ended = []
     }
 
-    /// What output row `index` of the step came out as.
+    /// The output of output row `index`.
     private func output(_ forward: LlamaForward, _ index: Int) -> RowOutput {
         let token = forward.inputs.chosen.base[index]
         guard token >= 0 else { return .notNumbers }

@@ -1,4 +1,4 @@
-// Where keys and values of each layer, block and head lie in the cache's memory.
+// The layout of keys and values in the cache's memory, by layer, block and head.
 
 import CHostKernels
 import ModelFiles
@@ -11,27 +11,27 @@ struct KVCacheGeometry: Sendable, Equatable {
     let headSize: Int
     let blockCount: Int
     let blockSize: Int
-    /// What its elements are.
+    /// Data type of its elements.
     let type: KVCacheDType
 
     private var paddedHead: Int { (headSize + 15) / 16 * 16 }
     private var paddedBlock: Int { (blockSize + 15) / 16 * 16 }
     private var keyBytes: Int { heads * headSize * paddedBlock * type.bytes }
     private var valueBytes: Int { heads * blockSize * paddedHead * type.bytes }
-    /// Keys and values have such scales each.
+    /// Bytes of a block's scales of one layer, for keys and for values each.
     private var scaleBytes: Int { type == .int8 ? heads * paddedBlock * MemoryLayout<Float>.stride : 0 }
 
     /// Bytes of one block over all layers.
     var blockBytes: Int { layers * (keyBytes + valueBytes + 2 * scaleBytes) }
-    /// Bytes of the whole cache, with a little room behind the last block for whole-vector reads; saturated, so that an
-    /// impossible size is refused and not a crash.
+    /// Bytes of the whole cache, with some room after the last block for whole-vector reads; saturated, so that an
+    /// impossible size is an error, not a crash.
     var totalBytes: Int {
         let (bytes, overflow) = blockBytes.multipliedReportingOverflow(by: blockCount)
         return overflow || bytes > Int.max / 2 ? Int.max : bytes + 256
     }
 
-    /// The kernels' view of a layer. Memory holds all keys, all values, and their scales: a block's layers are neighbours in
-    /// each, so that few blocks in use touch few pages.
+    /// The kernels' view of a layer. Memory holds all keys, then all values, then their scales. In each part a block's
+    /// layers are adjacent, so that a few used blocks touch few pages.
     func layer(_ index: Int, in memory: DeviceBuffer<UInt8>) -> hk_cache {
         let blocks = blockCount * layers
         let (keys, values) = (memory.base, memory.base + blocks * keyBytes)
@@ -44,7 +44,7 @@ struct KVCacheGeometry: Sendable, Equatable {
             block_pages: layers * heads)
     }
 
-    /// The bytes of memory that neighbouring blocks take over all layers: of the keys, of the values, and of the scales of both.
+    /// The byte ranges of adjacent blocks over all layers: of the keys, the values, and the scales of both.
     func parts(of blocks: Range<Int>) -> [Range<Int>] {
         var start = 0
         return [keyBytes, valueBytes, scaleBytes, scaleBytes].map { $0 * layers }.map { bytes in
@@ -80,7 +80,7 @@ extension KVCacheDType {
         }
     }
 
-    /// The kernels' name for it.
+    /// The kernels' constant for it.
     fileprivate var format: Int32 {
         switch self {
         case .float32: Int32(HK_CACHE_F32)

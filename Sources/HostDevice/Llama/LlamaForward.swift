@@ -1,23 +1,23 @@
-// The forward pass: steps of any shape on fixed memory, replayed from traces where traces are kept.
+// The forward pass: steps of any shape on fixed memory, replayed from traces if traces are kept.
 
 import CHostKernels
 import ModelFiles
 import Platform
 
-/// Runs tiles of tokens through a llama model. What a token comes out as depends on the token and its context alone: prefill
-/// and decode, tiles of any size and any number of threads go through the same chains of arithmetic.
+/// Runs tiles of tokens through a llama model. A token's result depends on the token and its context alone: prefill and
+/// decode, tiles of any size, and any number of threads use the same sequence of operations.
 final class LlamaForward {
-    /// The tile's tokens, filled in before `run`.
+    /// The tile's tokens, set before `run`.
     let inputs: StepInputs
-    /// Tokens that go through the layers together.
+    /// Maximum number of tokens that go through the layers together.
     var tileTokens: Int { scratch.tokens }
-    /// Rows that `output` takes together.
+    /// Maximum number of rows that `output` computes together.
     let outputRows: Int
-    /// `[outputRows, logitStride]`, after `output`.
+    /// `[outputRows, logitStride]`, set by `output`.
     let logits: DeviceBuffer<Float>
     /// Floats from one row's logits to the next's.
     let logitStride: Int
-    /// Keeps each shape's trace instead of making it anew.
+    /// Whether each shape's trace is kept instead of being captured for every step.
     var keepsTraces = false
 
     private let profile: StepProfile?
@@ -65,7 +65,7 @@ final class LlamaForward {
         outputTraces = Array(repeating: nil, count: outputRows + 1)
     }
 
-    /// Has the system give the memory of the cache's first `blocks` blocks, through all threads.
+    /// Makes the system provide the memory of the cache's first `blocks` blocks, with all threads.
     func takeCacheMemory(blocks: Int) {
         let piece = 2 << 20
         for part in cacheGeometry.parts(of: 0..<blocks) {
@@ -79,7 +79,7 @@ final class LlamaForward {
     /// Copies a block of the cache.
     func copyBlock(_ source: Int, to target: Int) { cacheGeometry.copyBlock(source, to: target, in: cacheMemory) }
 
-    /// Runs the first `rows` tokens of the inputs through the layers, the last one's outputs left out.
+    /// Runs the first `rows` tokens of the inputs through the layers, without the last layer's outputs.
     func run(rows: Int, pageTable: UnsafePointer<Int32>) {
         inputs.pageTable.base.pointee = pageTable
         plan.prepare(inputs.tokens.base, rows: rows)
@@ -87,7 +87,7 @@ final class LlamaForward {
         replay(&layerTraces[rows]) { capture.layers(rows: rows) }
     }
 
-    /// Makes a row of the tile that was run last output row `index`.
+    /// Saves row `tileRow` of the last tile as output row `index`.
     func keep(tileRow: Int, as index: Int, sampling: TTSamplingParams?) {
         let (token, width) = (inputs.tokens.base[tileRow], capture.geometry.hidden)
         inputs.outputTokens.base[index] = token
@@ -95,7 +95,8 @@ final class LlamaForward {
         (scratch.ends.base + index * width).update(from: scratch.hidden.base + tileRow * width, count: width)
     }
 
-    /// Logits and tokens of the first `rows` output rows, which `keep` took from tiles of one page table.
+    /// Computes logits and tokens of the first `rows` output rows, which `keep` saved from tiles with the same page
+    /// table.
     func output(rows: Int, pageTable: UnsafePointer<Int32>) {
         inputs.pageTable.base.pointee = pageTable
         inputs.prepareOutput(rows: rows, vocabulary: capture.geometry.vocabulary)
@@ -103,7 +104,7 @@ final class LlamaForward {
         replay(&outputTraces[rows]) { capture.output(rows: rows) }
     }
 
-    /// Captures what decode steps of up to `rows` rows need, at most `outputRows`.
+    /// Captures the traces of decode steps of 1 to `rows` rows; `rows` is at most `outputRows`.
     func captureDecodeTraces(upTo rows: Int) {
         for rows in 1...rows {
             layerTraces[rows] = trace(capture.layers(rows: rows))

@@ -1,6 +1,6 @@
-// A llama model's widths.
+// The sizes of a llama model.
 
-/// A llama model's widths.
+/// The sizes of a llama model's tensors.
 struct LlamaGeometry: Sendable {
     let hidden: Int
     let feedForward: Int

@@ -5,15 +5,15 @@ import ModelFiles
 
 /// The frequency of each rotated pair of a head.
 ///
-/// Cosines and sines are computed for the tokens of a tile, not kept for every position: a model file may claim any
-/// context length. Frequencies and angles are rounded to float, as Hugging Face transformers rounds them, so that long
-/// positions agree.
+/// Cosines and sines are computed for the tokens of a tile, not stored for every position, because a model file may
+/// claim any context length. Frequencies and angles are rounded to float, as Hugging Face transformers rounds them, so
+/// that the results agree at large positions.
 struct RotaryFrequencies: Sendable {
     private let memory: DeviceBuffer<Float>
 
-    /// Rotated pairs of a head.
+    /// Number of rotated pairs of a head.
     var pairs: Int { memory.count }
-    /// Each pair's angle at position 1, radians.
+    /// Each pair's angle at position 1, in radians.
     var values: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: memory.base, count: memory.count) }
 
     /// - Throws: `HostDeviceError.outOfMemory`.

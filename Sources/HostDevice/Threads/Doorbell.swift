@@ -1,13 +1,14 @@
-// Waking threads that wait for something to become true: they look for a few microseconds, then sleep.
+// Waits for a condition: threads spin for a short time, then sleep until they are woken.
 
 import CHostKernels
 import Glibc
 import Synchronization
 
-/// Where threads wait. Between the stages of a step the waiter is still looking, so that going on costs well under a
-/// microsecond and no lock; after a step it sleeps and leaves its core to others.
+/// A condition that threads wait for. Between the stages of a step a waiting thread still spins, so that continuing
+/// takes well under a microsecond and no lock. After a step it sleeps and leaves its core to other programs.
 final class Doorbell: @unchecked Sendable {
-    /// Looks before sleeping: 0.1 to 0.5 ms by processor, longer than any thread is busy with the last part of a stage.
+    /// Checks of the condition before sleeping: 0.1 to 0.5 ms by processor, longer than a thread runs the last part of
+    /// a stage.
     private static let looks = 10_000
 
     private let sleepers = Atomic<Int>(0)
@@ -26,7 +27,7 @@ final class Doorbell: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    /// Wakes those who sleep. What they wait for must have become true before, by a sequentially consistent write.
+    /// Wakes the sleeping threads. The caller must have made their condition true by a sequentially consistent write.
     func ring() {
         guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
         pthread_mutex_lock(mutex)
@@ -34,7 +35,7 @@ final class Doorbell: @unchecked Sendable {
         pthread_mutex_unlock(mutex)
     }
 
-    /// Returns when `isTrue`, which must read atomics with sequential consistency.
+    /// Returns when `isTrue` returns true; it must read atomics with sequential consistency.
     @inline(__always)
     func wait(until isTrue: () -> Bool) {
         for _ in 0..<Self.looks {

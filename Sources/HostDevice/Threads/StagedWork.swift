@@ -1,18 +1,17 @@
-// A list of stages that the threads of a pool go through together.
+// A list of stages that the threads of a pool run together.
 
 import Synchronization
 
 /// Work in stages: a stage's parts run in any order on any threads, and all are done before the next stage begins.
 ///
-/// What counts as done are parts, not threads: a thread that the system keeps from running holds up the others only while
-/// it has parts of the stage in its hands. It finds later that its run is over, and goes through the rest of it without doing
-/// anything.
-/// Which thread runs a part never changes its bits: nothing is summed across parts.
+/// A stage is done when its parts are done, so a thread that the system does not schedule delays the others only if it
+/// has taken parts of the stage. Such a thread later finds that its run is over and skips the remaining stages. The
+/// result of a part does not depend on the thread, because nothing is summed across parts.
 ///
-/// Each thread has a share of neighbouring items, which it does in order, so that it can fetch from memory what it will
-/// need next. A thread that is through with its share helps the others with theirs.
+/// Each thread has a share of adjacent items, which it runs in order, so that it can prefetch the data it needs next. A
+/// thread that has finished its share helps the others with theirs.
 final class StagedWork: @unchecked Sendable {
-    /// One stage: `count` items, handed out `piece` at a time.
+    /// One stage: `count` items, which threads take `piece` at a time.
     struct Stage: BitwiseCopyable {
         let count: Int
         let piece: Int
@@ -29,17 +28,17 @@ final class StagedWork: @unchecked Sendable {
         }
     }
 
-    /// Does some items of a stage; `worker` names the scratch memory to use.
+    /// Runs some items of a stage; `worker` selects the scratch memory.
     typealias Body = (_ stage: Int, _ worker: Int, _ part: Range<Int>) -> Void
 
     private let threads: Int
     private let stages: UnsafeMutableBufferPointer<Stage>
-    /// Of the stage that is going on: items taken of each worker's share, and items done.
+    /// In the current stage: number of items taken from each worker's share, and number of items done.
     private let claimed: StageCounters
     private let done: StageCounters
     private let body: Body
     private let finished = Doorbell()
-    /// The run that is going on or was the last; only the thread that starts runs writes it.
+    /// The number of the current or last run; only the thread that starts runs writes it.
     private var run: UInt64 = 0
 
     /// Work for `threads` threads.
@@ -54,19 +53,20 @@ final class StagedWork: @unchecked Sendable {
 
     deinit { stages.deallocate() }
 
-    /// Begins the next run; every run before is done.
+    /// Begins the next run; all earlier runs must be done.
     func begin() -> UInt64 {
         run += 1
         return run
     }
 
-    /// Goes through the stages of `run`, doing what the others leave; returns when the run is done.
+    /// Runs the stages of `run` together with the other threads; returns when the run is done.
     func goThrough(run: UInt64, worker: Int) {
         for index in 0..<stages.count {
             let stage = stages[index]
             guard stage.count > 0 else { continue }
             let ordinal = run &* UInt64(stages.count) &+ UInt64(index)
-            // What was done is told when nothing is left to take: telling takes the counter from the others' caches.
+            // The count of done items is updated once, when no items are left: a write removes its cache line from the
+            // other cores' caches.
             var ended = 0
             for helped in 0..<threads {
                 let owner = (worker + helped) % threads
@@ -82,7 +82,7 @@ final class StagedWork: @unchecked Sendable {
     }
 }
 
-/// Counters that different threads write, each alone in the lines that a processor fetches together.
+/// Counters that different threads write, each in its own pair of cache lines, which processors fetch together.
 private final class StageCounters {
     private static let stride = 128 / MemoryLayout<StageCounter>.stride
     private let memory: UnsafeMutableBufferPointer<StageCounter>
@@ -102,12 +102,12 @@ private final class StageCounters {
     }
 }
 
-/// A count of items that carries the stage that it counts for, so that it need not be reset and a thread that is late cannot
-/// take a part of a later stage.
+/// A count of items, stored with the number of its stage, so that it need not be reset and a late thread cannot take a
+/// part of a later stage.
 private struct StageCounter: ~Copyable {
     private let bits = Atomic<UInt64>(0)
 
-    /// The next `piece` items of `share`, or `nil` where all are taken.
+    /// The next `piece` items of `share`, or `nil` if all are taken.
     func take(_ piece: Int, of share: Range<Int>, _ stage: UInt64) -> Range<Int>? {
         var seen = Ticket(bits: bits.load(ordering: .acquiring))
         while true {
@@ -120,7 +120,7 @@ private struct StageCounter: ~Copyable {
         }
     }
 
-    /// Adds to the count of `stage`, which cannot be over, and gives the new count.
+    /// Adds to the count of `stage`, which cannot be over, and returns the new count.
     func add(_ items: Int, _ stage: UInt64) -> Int {
         var seen = Ticket(bits: bits.load(ordering: .relaxed))
         while true {
@@ -139,8 +139,8 @@ private struct StageCounter: ~Copyable {
     }
 }
 
-/// A count together with the stage that it belongs to: stages are numbered through all runs, and begin again with 0 after
-/// 2⁴⁴ of them.
+/// A count with the number of its stage. Stages are numbered through all runs; the numbers wrap around after 2⁴⁴
+/// stages.
 private struct Ticket {
     static let countBits = 20
     let bits: UInt64
@@ -148,10 +148,10 @@ private struct Ticket {
     init(bits: UInt64) { self.bits = bits }
     init(stage: UInt64, count: Int) { bits = stage << UInt64(Self.countBits) | UInt64(count) }
 
-    /// The count as `stage` sees it: 0 before its first, `nil` where a later stage has begun.
+    /// The count of `stage`: 0 before its first item, `nil` if a later stage has begun.
     func count(in stage: UInt64) -> Int? {
         let distance = bits >> UInt64(Self.countBits) &- stage
-        // The difference of two 44-bit numbers, with its sign.
+        // The signed difference of two 44-bit numbers.
         switch Int64(bitPattern: distance << UInt64(Self.countBits)) {
         case 0: return Int(bits & (1 << UInt64(Self.countBits) - 1))
         case 1...: return nil

@@ -3,29 +3,29 @@
 import Glibc
 import Synchronization
 
-/// Persistent threads that go through staged work together; the calling thread is worker 0.
+/// Persistent threads that run staged work together; the calling thread is worker 0.
 ///
-/// One thread at a time may call.
+/// Only one thread at a time may call the pool.
 final class ThreadPool: @unchecked Sendable {
-    /// Threads, the caller included.
+    /// Number of threads, including the caller's.
     let threadCount: Int
 
     private let call = Doorbell()
     private let stopping = Atomic<Bool>(false)
     private let prepare: (@Sendable (_ worker: Int) -> Void)?
     private var threads: [pthread_t] = []
-    // The call: which work, and which run of it. `version` is odd while they are being written; a thread that reads them
-    // between two equal even versions has read a pair.
+    // The work and its run, a seqlock: `version` is odd while the two are being written, and a thread that reads the
+    // same even version before and after them has read a consistent pair.
     private let version = Atomic<UInt64>(0)
     private let work = Atomic<UInt>(0)
     private let run = Atomic<UInt64>(0)
-    /// Threads that may hold the address of some work.
+    /// Number of threads that may hold the address of some work.
     private let holders = Atomic<Int>(0)
 
     /// Starts `threadCount` − 1 threads.
     ///
-    /// - Parameter prepare: called once on each started thread, to bind it to a core; never on the caller's, whose own
-    ///   threads would inherit the binding.
+    /// - Parameter prepare: called once on each started thread, to bind it to a core; never on the caller's thread,
+    ///   because threads that it starts would inherit the binding.
     init(threadCount: Int, prepare: (@Sendable (_ worker: Int) -> Void)? = nil) {
         precondition(threadCount > 0)
         self.threadCount = threadCount
@@ -41,14 +41,14 @@ final class ThreadPool: @unchecked Sendable {
         threads = []
     }
 
-    /// Goes once through the stages of `work`; allocates nothing. Who lets go of the work must call `forget` before.
+    /// Runs the stages of `work` once; allocates nothing. Before the work is released, `forget` must be called.
     func perform(_ work: StagedWork) {
         let run = work.begin()
         if !threads.isEmpty { publish(work, run: run) }
         work.goThrough(run: run, worker: 0)
     }
 
-    /// Returns when no thread can look at any work any more.
+    /// Returns when no thread can access any work.
     func forget() {
         guard !threads.isEmpty else { return }
         publish(nil, run: 0)
@@ -113,7 +113,7 @@ final class ThreadPool: @unchecked Sendable {
     }
 }
 
-/// What a new thread is told.
+/// The argument of a new thread.
 private final class ThreadStart {
     let pool: ThreadPool
     let worker: Int

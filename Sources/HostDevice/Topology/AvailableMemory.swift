@@ -1,21 +1,22 @@
-// How much memory a KV cache may take: what the machine and the cgroup have free.
+// The memory that a KV cache may take: the free memory of the machine and the cgroup.
 
 import Glibc
 import Platform
 
-/// Memory that is free now.
+/// Reads the free memory.
 enum AvailableMemory {
-    /// Seven eighths of what is available to this process, so that it does not push the system into swapping; `nil` where
-    /// the system does not say.
+    /// Seven eighths of the memory available to this process, so that the system does not start to swap; `nil` if the
+    /// system does not report it.
     static func forCache() -> Int? {
         var rooms = groups(read("/proc/self/cgroup") ?? "", root: "/sys/fs/cgroup")
         if let machine = machine(read("/proc/meminfo") ?? "") { rooms.append(machine) }
         return rooms.min().map { $0 / 8 * 7 }
     }
 
-    /// The part of `free` bytes that is for a replica which has loaded its weights.
+    /// The share of `free` bytes for a replica that has loaded its weights.
     ///
-    /// - Parameter atOpening: what was free before. Those that come after it take as much for their weights as it has taken.
+    /// - Parameter atOpening: bytes that were free before it loaded them. Each later replica needs as much for its
+    ///   weights.
     static func share(of free: Int, atOpening: Int, _ replica: Replica) -> Int {
         let later = replica.count - 1 - replica.index
         return max(0, free - later * max(0, atOpening - free)) / replica.count
@@ -24,11 +25,11 @@ enum AvailableMemory {
     /// `MemAvailable` of `/proc/meminfo`, in bytes.
     static func machine(_ text: String) -> Int? { value(of: "MemAvailable:", in: text).map { $0 << 10 } }
 
-    /// What is left of each memory limit from this process's cgroup up to the root, in bytes.
+    /// The remaining memory under each limit from this process's cgroup up to the root, in bytes.
     ///
     /// - Parameters:
     ///   - membership: the text of `/proc/self/cgroup`.
-    ///   - root: where the cgroup file systems are mounted.
+    ///   - root: the folder where the cgroup file systems are mounted.
     static func groups(_ membership: String, root: String) -> [Int] {
         var rooms: [Int] = []
         for line in membership.split(separator: "\n") {
@@ -54,19 +55,19 @@ enum AvailableMemory {
         return rooms
     }
 
-    /// The number behind `name` at the beginning of a line.
+    /// The number after `name` at the beginning of a line.
     fileprivate static func value(of name: String, in text: String) -> Int? {
         let words = text.split(separator: "\n").lazy.map { $0.split(separator: " ") }
         return words.first { $0.first.map(String.init) == name && $0.count > 1 }.flatMap { Int($0[1]) }
     }
 }
 
-/// The files in which a version of cgroups tells a group's memory.
+/// The files in which a version of cgroups reports a group's memory.
 private struct MemoryHierarchy {
     let mount: String
     let limit: String
     let used: String
-    /// File pages, which the kernel gives back when memory runs short; they count as used.
+    /// Statistics of file pages: they count as used, but the kernel reclaims them when memory runs short.
     let reclaimable: [String]
 
     static let version2 = MemoryHierarchy(
@@ -75,7 +76,7 @@ private struct MemoryHierarchy {
         mount: "/memory", limit: "memory.limit_in_bytes", used: "memory.usage_in_bytes",
         reclaimable: ["total_inactive_file", "total_active_file"])
 
-    /// What is left of the group's limit; `nil` where it has none.
+    /// The remaining memory under the group's limit; `nil` if it has none.
     func room(_ folder: String) -> Int? {
         guard let limit = number(folder + "/" + limit), let used = number(folder + "/" + used) else { return nil }
         let statistics = read(folder + "/memory.stat") ?? ""

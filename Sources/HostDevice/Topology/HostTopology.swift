@@ -1,4 +1,4 @@
-// What hwloc says of the machine: packages, memory nodes, cores, caches, and which processors may be used.
+// The machine's topology from hwloc: packages, memory nodes, cores, caches, and the processors that may be used.
 
 import CHostKernels
 import CHwloc
@@ -8,15 +8,15 @@ import Glibc
 public final class HostTopology: @unchecked Sendable {
     private let topology: hwloc_topology_t
     private let allowance: ProcessorAllowance
-    /// The allowed processors of each core that has some.
+    /// The allowed processors of each core; a core without any is left out.
     private let cores: [[Int]]
     private let all: ProcessorGroup
 
     /// Reads the topology; `HWLOC_SYNTHETIC` in the environment describes another machine.
     ///
     /// - Parameters:
-    ///   - synthetic: describes another machine in hwloc's words, for example `pack:2 core:4 pu:2`.
-    ///   - allowance: what the system allows the process.
+    ///   - synthetic: hwloc's description of another machine, for example `pack:2 core:4 pu:2`.
+    ///   - allowance: the processors that the system allows the process.
     /// - Throws: `HostDeviceError.noTopology`.
     public init(
         synthetic: String? = nil, allowance: ProcessorAllowance = .current
@@ -43,7 +43,7 @@ public final class HostTopology: @unchecked Sendable {
     public var allowedProcessors: [Int] { all.processors }
     /// Physical cores that have an allowed processor, limited by the cgroup's quota.
     public var allowedCoreCount: Int { all.coreCount }
-    /// Processors that may be used: by affinity, hwloc and the cgroup's quota.
+    /// Number of processors that affinity, hwloc and the cgroup's quota allow.
     public var allowedProcessorCount: Int { all.threadLimit }
     /// Physical packages (sockets).
     public var packageCount: Int { count(HWLOC_OBJ_PACKAGE) }
@@ -66,13 +66,13 @@ public final class HostTopology: @unchecked Sendable {
         return "CPU"
     }
 
-    /// A line for people.
+    /// One line of description.
     public var summary: String {
         "\(processorName), \(coreCount) cores, \(memoryBytes >> 30) GiB, "
             + KernelSet.available.map(\.name).joined(separator: "/")
     }
 
-    /// Further lines for people.
+    /// Further lines of description.
     public var details: [String] {
         var lines = [
             "packages: \(packageCount), memory nodes: \(memoryNodeCount), cores: \(coreCount), "
@@ -91,9 +91,10 @@ public final class HostTopology: @unchecked Sendable {
         return lines
     }
 
-    /// The processors of each of `count` replicas: cores with all their hyper-threads, near each other in memory.
+    /// The processors of each of `count` replicas: cores with all their hyper-threads, close to each other in the
+    /// topology.
     ///
-    /// - Throws: `HostDeviceError.tooManyReplicas` where there are more than usable cores.
+    /// - Throws: `HostDeviceError.tooManyReplicas` if there are more replicas than usable cores.
     func groups(_ count: Int) throws(HostDeviceError) -> [ProcessorGroup] {
         if count == 1 { return [all] }
         guard count <= allowedCoreCount else { throw .tooManyReplicas(count, cores: allowedCoreCount) }
@@ -101,12 +102,12 @@ public final class HostTopology: @unchecked Sendable {
             throw .noTopology(reason: String(cString: strerror(errno)))
         }
         return groups.enumerated().map { index, cores in
-            // What does not divide goes to the first.
+            // The remainder goes to the first groups.
             ProcessorGroup(cores: cores, quota: allowance.quota.map { ($0 + count - 1 - index) / count })
         }
     }
 
-    /// Binds the calling thread to `processors`; a refusal of the system leaves it unbound.
+    /// Binds the calling thread to `processors`; if the system refuses, the thread stays unbound.
     func bindCurrentThread(to processors: some Sequence<Int>) {
         let set = hwloc_bitmap_alloc()
         defer { hwloc_bitmap_free(set) }
@@ -117,7 +118,7 @@ public final class HostTopology: @unchecked Sendable {
     private func count(_ type: hwloc_obj_type_t) -> Int { max(0, Int(hwloc_get_nbobjs_by_type(topology, type))) }
 
     private static func processorsByCore(_ topology: hwloc_topology_t, _ allowance: ProcessorAllowance) -> [[Int]] {
-        // Affinity is a fact of this machine: it says nothing of a synthetic one.
+        // Affinity applies to this machine only, not to a synthetic one.
         let isThisMachine = hwloc_topology_is_thissystem(topology) != 0
         let allowed = hwloc_topology_get_allowed_cpuset(topology)
         var cores: [UInt32: [Int]] = [:]

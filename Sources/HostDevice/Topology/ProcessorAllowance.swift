@@ -1,27 +1,27 @@
-// How many processors this process may use: its affinity mask and its cgroup's CPU quota.
+// The processors that this process may use: its affinity mask and its cgroup's CPU quota.
 
 import CHwloc
 import Glibc
 
-/// What the operating system allows this process.
+/// The processors that the operating system allows a process.
 public struct ProcessorAllowance: Sendable, Equatable {
-    /// Processors of the affinity mask; `nil` where it is not known.
+    /// Processors of the affinity mask; `nil` if it is not known.
     public var affinity: Set<Int>?
-    /// The cgroup's CPU quota in whole processors, rounded up; `nil` where there is none.
+    /// The cgroup's CPU quota in whole processors, rounded up; `nil` if there is none.
     public var quota: Int?
 
-    /// An allowance as given.
+    /// An allowance with an affinity mask and a CPU quota; `nil` for no restriction.
     public init(affinity: Set<Int>?, quota: Int?) {
         self.affinity = affinity
         self.quota = quota
     }
 
-    /// What holds for this process now.
+    /// The current allowance of this process.
     public static var current: ProcessorAllowance {
         ProcessorAllowance(affinity: currentAffinity(), quota: currentQuota())
     }
 
-    /// The quota that a cgroup v2 `cpu.max` file states: "max 100000" or "150000 100000".
+    /// The quota in a cgroup v2 `cpu.max` file, for example "max 100000" or "150000 100000".
     static func quota(cpuMax text: String) -> Int? {
         let fields = text.split(whereSeparator: \.isWhitespace).map { Int($0) }
         guard fields.count == 2, let limit = fields[0], let period = fields[1], limit > 0, period > 0 else {
@@ -48,7 +48,7 @@ public struct ProcessorAllowance: Sendable, Equatable {
         return processors
     }
 
-    /// The tightest quota from this process's cgroup up to the root; version 1's files where version 2's are absent.
+    /// The smallest quota from this process's cgroup up to the root; from version 1's files if version 2's are absent.
     private static func currentQuota() -> Int? {
         var quotas: [Int] = []
         for line in (read("/proc/self/cgroup") ?? "").split(separator: "\n") {

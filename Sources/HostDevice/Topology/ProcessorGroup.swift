@@ -3,16 +3,16 @@
 import CHwloc
 import Glibc
 
-/// The part of the usable processors that a replica runs on.
+/// The usable processors of a replica.
 struct ProcessorGroup: Equatable, CustomStringConvertible {
     /// Operating system indices: one of each core first, then their other hyper-threads.
     let processors: [Int]
-    /// Its physical cores, limited by its share of the cgroup's quota.
+    /// Number of its physical cores, limited by its share of the cgroup's quota.
     let coreCount: Int
-    /// Its processors, limited by its share of the cgroup's quota.
+    /// Number of its processors, limited by its share of the cgroup's quota.
     let threadLimit: Int
 
-    /// A group of `cores`, each given by its processors, which may use `quota` processors at once.
+    /// A group of `cores`, each a list of its processors, which may use `quota` processors at a time.
     init(cores: [[Int]], quota: Int?) {
         processors = Self.coresFirst(cores)
         coreCount = max(1, min(cores.count, quota ?? Int.max))
@@ -37,16 +37,16 @@ struct ProcessorGroup: Equatable, CustomStringConvertible {
     }
 }
 
-/// Divides `cores` into `count` groups. That a group's cores are near each other in memory goes before equal sizes: a replica
-/// with fewer cores gets fewer jobs.
+/// Divides `cores` into `count` groups. Cores that are close to each other in the topology stay together, even if the
+/// groups become unequal: a replica with fewer cores gets fewer jobs.
 ///
-/// hwloc divides, on a copy of the topology that has one processor of each core: weighed by hyper-threads, a core could be
-/// given to two groups.
+/// hwloc divides a copy of the topology with one processor of each core: with all hyper-threads, it could give a core
+/// to two groups.
 ///
 /// - Parameters:
-///   - cores: the usable ones, each by its processors.
+///   - cores: the usable cores, each a list of its processors.
 ///   - count: from 1 to the number of cores.
-/// - Returns: nil where hwloc cannot.
+/// - Returns: the groups; nil if hwloc fails.
 func divide(_ cores: [[Int]], _ topology: hwloc_topology_t, count: Int) -> [[[Int]]]? {
     var handle: hwloc_topology_t?
     guard hwloc_topology_dup(&handle, topology) == 0, let copy = handle else { return nil }

@@ -1,8 +1,8 @@
-// The tensors of a llama model where they lie in its file, checked against the configuration; no memory is taken yet.
+// The tensors of a llama model in its mapped file, checked against the configuration; no memory is allocated.
 
 import ModelFiles
 
-/// The tensors of a llama model: all that the file must have, and nothing else.
+/// The tensors of a llama model; the file must have all of them and no others.
 struct LlamaTensors {
     /// One transformer layer.
     struct Layer {
@@ -20,12 +20,13 @@ struct LlamaTensors {
     let embedding: MappedTensor
     let layers: [Layer]
     let outputNorm: MappedTensor
-    /// The output head; the embedding where the file has none of its own.
+    /// The output head; the embedding if the file has no separate one.
     let output: MappedTensor
 
     /// Finds all tensors.
     ///
-    /// - Throws: `ModelFileError.missingTensor`, `.wrongShape`, or `.unsupported` for one that would not be computed.
+    /// - Throws: `ModelFileError.missingTensor`, `.wrongShape`, or `.unsupported` for a tensor that the model would not
+    ///   use.
     init(_ file: GGUFFile, _ config: ModelConfig) throws(ModelFileError) {
         var finder = TensorFinder(file: file)
         let (hidden, feedForward) = (config.hiddenSize, config.intermediateSize)
@@ -55,7 +56,7 @@ struct LlamaTensors {
     }
 }
 
-/// Takes tensors out of a file, checking each, and remembers which were taken.
+/// Finds and checks the tensors of a file, and records which were found.
 private struct TensorFinder {
     let file: GGUFFile
     private var taken: Set<String> = ["rope_freqs.weight"]
@@ -71,7 +72,7 @@ private struct TensorFinder {
         return tensor
     }
 
-    /// A tensor that nobody asked for, a bias for example, would silently change what the model computes.
+    /// Throws if the file has other tensors, for example a bias: without them the results would be silently wrong.
     func refuseOthers() throws(ModelFileError) {
         if let name = file.tensors.keys.filter({ !taken.contains($0) }).min() {
             throw .unsupported(path: file.path, what: "tensor \(name)")

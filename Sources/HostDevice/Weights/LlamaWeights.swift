@@ -18,31 +18,31 @@ struct LlamaWeights: Sendable {
         let down: PackedMatrix
     }
 
-    /// Where token embeddings are read, row by row, as they lie in the file: `[hidden, vocabulary]`.
+    /// The token embeddings in the file's format, read row by row: `[hidden, vocabulary]`.
     let embedding: MappedTensor
     let layers: [Layer]
     let outputNorm: DeviceBuffer<Float>
-    /// The output head; the embedding's weights where the file has none of its own.
+    /// The output head; the embedding's weights if the file has no separate one.
     let output: PackedMatrix
 
     /// Reads and packs all weights.
     ///
-    /// - Parameter int8: for int8 activations, where a matrix can be multiplied by them.
-    /// - Throws: `ModelFileError`: what `LlamaTensors` refuses, a norm that is none, a file that was changed meanwhile;
-    ///   `HostDeviceError.outOfMemory`.
+    /// - Parameter int8: packs each matrix for int8 activations if its element type supports them.
+    /// - Throws: `ModelFileError` for a file that `LlamaTensors` refuses, that has an impossible norm, or that was
+    ///   changed meanwhile; `HostDeviceError.outOfMemory`.
     init(_ file: GGUFFile, _ config: ModelConfig, int8: Bool, pool: ThreadPool) throws {
         let tensors = try LlamaTensors(file, config)
         embedding = tensors.embedding
         do {
             outputNorm = try Self.norm(tensors.outputNorm, file)
-            // Vectors first: damage that shows in them is found before minutes are spent on a large file.
+            // Vectors are read first, so that damage in them is found before a large file is read for minutes.
             let norms = try tensors.layers.map { layer in
                 (
                     attention: try Self.norm(layer.attentionNorm, file),
                     feedForward: try Self.norm(layer.feedForwardNorm, file)
                 )
             }
-            // Matrices lie in it in the order of their use.
+            // Matrices are stored in the order of their use.
             let arena = DeviceArena()
             func packed(_ tensor: MappedTensor) throws(HostDeviceError) -> PackedMatrix {
                 try PackedMatrix(tensor, int8: int8, pool: pool, arena: arena)
@@ -56,14 +56,14 @@ struct LlamaWeights: Sendable {
             }
             output = try packed(tensors.output)
         } catch {
-            // Half of a change looks like damage.
+            // A file that is being changed may look damaged: report the change.
             try file.file.checkUnchanged()
             throw error
         }
         try file.file.checkUnchanged()
     }
 
-    /// The scales of a norm. No model has one that is not a number, or no other than 0: such a file is damaged.
+    /// The scales of a norm. If one is not a number, or all are 0, the file is damaged.
     private static func norm(_ tensor: MappedTensor, _ file: GGUFFile) throws -> DeviceBuffer<Float> {
         let count = tensor.elementCount
         let values = try DeviceBuffer<Float>(count: count)

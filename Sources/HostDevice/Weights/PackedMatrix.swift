@@ -7,7 +7,7 @@ import ModelFiles
 final class PackedMatrix: @unchecked Sendable {
     /// The kernels' view; constant after packing.
     let descriptor: UnsafePointer<hk_matrix>
-    /// Bytes of the packed weights: what a product reads.
+    /// Bytes of the packed weights, which a product reads.
     let byteCount: Int
     /// Keeps the weights and `descriptor` in memory.
     private let arena: DeviceArena
@@ -16,7 +16,7 @@ final class PackedMatrix: @unchecked Sendable {
     var inputs: Int { descriptor.pointee.inputs }
     /// Panels of output channels.
     var panels: Int { (descriptor.pointee.outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL) }
-    /// Outputs in whole panels: what a row of results takes.
+    /// Outputs rounded up to whole panels: the floats of a row of results.
     var paddedOutputs: Int { panels * Int(HK_PANEL) }
     /// Whether the product takes int8 activations; otherwise it takes floats.
     let takesInt8: Bool
@@ -25,7 +25,7 @@ final class PackedMatrix: @unchecked Sendable {
 
     /// Packs a tensor in parallel.
     ///
-    /// - Parameter int8: for int8 activations, where its element type can be multiplied by them.
+    /// - Parameter int8: packs for int8 activations if the element type supports them.
     /// - Throws: `HostDeviceError.outOfMemory`.
     convenience init(
         _ tensor: MappedTensor, int8: Bool, pool: ThreadPool, arena: DeviceArena
@@ -37,7 +37,7 @@ final class PackedMatrix: @unchecked Sendable {
 
     /// Packs `outputs` rows of a GGUF element type.
     ///
-    /// - Parameter int8: for int8 activations, where the type can be multiplied by them.
+    /// - Parameter int8: packs for int8 activations if the element type supports them.
     /// - Throws: `HostDeviceError.outOfMemory`.
     init(
         type: UInt32, rows: UnsafeRawBufferPointer, inputs: Int, outputs: Int, int8: Bool, pool: ThreadPool,

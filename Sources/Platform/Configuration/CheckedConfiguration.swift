@@ -1,4 +1,5 @@
-// A configuration after the platform's rules: every size is known. Only `TTPlatform` makes one.
+// A configuration that the platform's rules have checked and completed: every size is known. Only `TTPlatform` makes
+// one.
 
 /// The sizes and modes that an engine runs with.
 public struct CheckedConfiguration: Sendable, Equatable {
@@ -10,34 +11,34 @@ public struct CheckedConfiguration: Sendable, Equatable {
     public let fitsModelLenToPool: Bool
     /// Rows of the device batch.
     public let maxNumSeqs: Int
-    /// Most tokens in one prefill step; at least `maxModelLen`.
+    /// Maximum number of tokens in one prefill step; at least `maxModelLen`.
     public internal(set) var maxNumBatchedTokens: Int
     /// Tokens in a KV block.
     public let blockSize: Int
     /// What decides the number of KV blocks.
     public let blockSource: BlockSource
-    /// What keys and values are kept as; `nil` leaves it to the model.
+    /// Data type of the cached keys and values; `nil` leaves it to the model.
     public let kvCacheDType: KVCacheDType?
     /// Chips that the model runs on.
     public let deviceCount: Int
     /// Generation of the chips; `nil` where there are none.
     public let chipArchitecture: ChipArchitecture?
-    /// How requests share the KV blocks of equal beginnings; not at all until `TTPlatform.check` has asked the model.
+    /// How requests share the KV blocks of a common prefix; `none` until `TTPlatform.check` has asked the model.
     public internal(set) var prefixSharing = PrefixSharing.none
-    /// What was asked of it; `nil` leaves it to the model.
+    /// Whether the configuration turns prefix sharing on or off; `nil` leaves it to the model.
     let requestedPrefixCaching: Bool?
     /// The `tt:` section.
     public internal(set) var tt: TTConfig
-    /// What was changed or has no effect; for the operator.
+    /// Settings that were changed or have no effect, for the operator.
     public internal(set) var warnings: [ConfigurationWarning]
 
     /// What decides the number of KV blocks.
     public enum BlockSource: Sendable, Equatable {
         /// The contract's table, or the memory that the device has free.
         case rule
-        /// So many bytes.
+        /// A fixed amount of memory, in bytes.
         case bytes(Int)
-        /// So many blocks.
+        /// A fixed number of blocks.
         case blocks(Int)
     }
 

@@ -1,25 +1,25 @@
-// What can be wrong with a configuration, said so that a person can put it right.
+// What can be wrong with a configuration, with messages that let the operator correct it.
 
-/// A configuration that cannot be run, found before any device is opened or right after a model was loaded.
+/// A configuration that cannot be run. It is found before any device is opened, or right after a model was loaded.
 public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
-    /// No such key among those that are `known`.
+    /// The key is not one of the `known` keys.
     case unknownKey(String, known: [String])
-    /// The value has the wrong type or is none of the allowed ones.
+    /// The value has the wrong type or is not allowed.
     case invalidValue(key: String, value: ConfigurationValue, expected: String)
-    /// The value is understood and not supported.
+    /// The value is valid but not supported.
     case unsupported(key: String, value: String, reason: String, remedy: String)
     /// Two settings contradict each other, or a setting contradicts the model or the device.
     case contradiction(String, remedy: String)
     /// No platform has this name.
     case unknownDevice(String, known: [String])
-    /// A platform was asked for, or any, and none has a device.
+    /// The selected platform has no device, or with `auto`, none has.
     case noDevice(reasons: [String])
-    /// None of the model's architectures has a model on this device.
+    /// The device has no model class for any of the model's architectures.
     case noModel(model: String, tried: [String], known: [String], platform: String)
     /// The memory for KV blocks does not hold one longest sequence.
     case keyValueCacheTooSmall(blocks: Int, blockSize: Int, maxModelLen: Int)
 
-    /// One line for a person, with the remedy where there is one.
+    /// A one-line message, with the remedy if there is one.
     public var description: String {
         switch self {
         case .unknownKey(let key, let known):
@@ -47,9 +47,9 @@ public enum ConfigurationError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// A setting that was changed or has no effect; shown to the operator, never swallowed.
+/// A setting that was changed or has no effect; it is always shown to the operator.
 public struct ConfigurationWarning: Sendable, Hashable, CustomStringConvertible {
-    /// The key it is about.
+    /// The configuration key.
     public var key: String
     /// What was done and why.
     public var message: String
@@ -60,6 +60,6 @@ public struct ConfigurationWarning: Sendable, Hashable, CustomStringConvertible 
         self.message = message
     }
 
-    /// One line for a person.
+    /// A one-line message.
     public var description: String { "\(key): \(message)" }
 }

@@ -1,29 +1,29 @@
-// Reads typed values out of a dictionary of neutral ones; every key is known and every value of the right kind.
+// Reads typed values from a section of a configuration; unknown keys and values of the wrong type are errors.
 
 /// A section of the configuration. Its keys are those that `read` asks for, so a key is named in one place.
 package protocol ConfigurationSection {
     /// The defaults.
     init()
 
-    /// Takes what the reader has. It asks for every key, whatever the values of others are.
+    /// Reads the values. It must read every key, independently of the other keys' values.
     ///
     /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.
     mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError)
 }
 
 extension ConfigurationSection {
-    /// The keys of the section, in the order in which they are read. Those that are only refused are not among them.
+    /// The keys of the section, in the order in which they are read, without those that are only refused.
     package static var sectionKeys: [String] {
         let reader = ConfigurationReader([:])
         var section = Self()
-        // Nothing is set, so nothing can be wrong.
+        // No key is set, so no value can be wrong.
         try? section.read(reader)
         return reader.keysRead
     }
 
     /// Reads the section.
     ///
-    /// - Throws: `ConfigurationError.unknownKey` for a key that is never read, and what `read` throws.
+    /// - Throws: `ConfigurationError.unknownKey` for a key that is never read, and the errors of `read`.
     package init(section values: [String: ConfigurationValue]) throws(ConfigurationError) {
         let reader = ConfigurationReader(values)
         try reader.checkKeys(of: Self.self)
@@ -32,10 +32,10 @@ extension ConfigurationSection {
     }
 }
 
-/// Takes values by key from one section of a configuration, and notes which keys there are.
+/// Reads values by key from one section of a configuration, and records the keys that are read.
 package final class ConfigurationReader {
     private let values: [String: ConfigurationValue]
-    /// The keys that were read, in this order.
+    /// The keys that were read, in order.
     private(set) var keysRead: [String] = []
     private var refusedKeys: [String] = []
 
@@ -54,7 +54,7 @@ package final class ConfigurationReader {
     /// The keys that are set.
     package var givenKeys: Set<String> { Set(values.keys) }
 
-    /// Throws if one of `keys` is set: they are understood, and never supported.
+    /// Throws if one of `keys` is set: they are known but not supported.
     func refuse(_ keys: [String], reason: String, remedy: String) throws(ConfigurationError) {
         refusedKeys += keys
         for key in keys {
@@ -64,7 +64,7 @@ package final class ConfigurationReader {
         }
     }
 
-    /// The value as it was given.
+    /// The value before its type is checked.
     package func value(_ key: String) -> ConfigurationValue? {
         if !keysRead.contains(key) { keysRead.append(key) }
         return values[key]
@@ -78,7 +78,7 @@ package final class ConfigurationReader {
         }
     }
 
-    /// A whole number within `range`; nil where it is not set.
+    /// A whole number within `range`; nil if it is not set.
     package func integer(_ key: String, in range: ClosedRange<Int>) throws(ConfigurationError) -> Int? {
         guard let value = value(key) else { return nil }
         guard case .integer(let number) = value, range.contains(number) else {
@@ -109,7 +109,7 @@ package final class ConfigurationReader {
         return choice
     }
 
-    /// The known key with the smallest edit distance, if it is close enough to be a slip of the hand.
+    /// The known key with the smallest edit distance, if it is close enough for `key` to be a typing error.
     package static func nearest(to key: String, in known: [String]) -> String? {
         let ranked = known.map { (name: $0, distance: editDistance(key, $0)) }
         guard let best = ranked.min(by: { ($0.distance, $0.name) < ($1.distance, $1.name) }) else { return nil }

@@ -1,6 +1,6 @@
-// A value as it stood in a configuration file or on a command line, before anything knows what it should be.
+// A value as read from a configuration file or the command line, before its type is checked.
 
-/// A neutral value; the daemon makes it from YAML, so that this room needs no YAML library.
+/// An untyped value. The daemon makes it from YAML, so that this module needs no YAML library.
 public enum ConfigurationValue: Sendable, Hashable, CustomStringConvertible {
     /// Text.
     case string(String)
@@ -15,7 +15,7 @@ public enum ConfigurationValue: Sendable, Hashable, CustomStringConvertible {
     /// A key without a value.
     case null
 
-    /// The value as a person would write it.
+    /// The value as it would be written in a configuration file.
     public var description: String {
         switch self {
         case .string(let value): "\"\(value)\""

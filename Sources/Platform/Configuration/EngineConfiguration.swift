@@ -1,43 +1,44 @@
-// The engine's settings as a person gives them, in vLLM's words; `TTPlatform.checkAndUpdateConfig` turns them into sizes.
+// The engine's settings as configured, with vLLM's names; `TTPlatform.checkAndUpdateConfig` turns them into sizes.
 
 public import ModelFiles
 
-/// Settings of an engine. What is `nil` is left to the model, the device or the platform's rules.
+/// Settings of an engine. For a setting that is `nil`, the model, the device or the platform's rules decide.
 public struct EngineConfiguration: Sendable, Equatable {
     /// Platform to run on: a platform's name, or `auto`.
     public var device = "auto"
-    /// Mesh to open: a board's name or a grid; all chips in one row where not given.
+    /// Mesh to open: a board's name or a grid; by default all chips in one row.
     public var meshDevice: MeshSelection?
-    /// Threads of the host device, for each replica; one for each of its cores where not given.
+    /// Threads of the host device, for each replica; by default one for each of its cores.
     public var threads: Int?
-    /// Whether the host device's threads are bound to cores: steadier where the machine does nothing else, slower where
-    /// other programs use the same cores.
+    /// Whether the host device's threads are bound to cores: steadier if the machine does nothing else, slower if other
+    /// programs use the same cores.
     public var bindThreads = false
-    /// Longest sequence in tokens, prompt and generated together.
+    /// Longest sequence in tokens, prompt and generated tokens together.
     public var maxModelLen = MaxModelLength.model
     /// Rows of the device batch; each replica has its own.
     public var maxNumSeqs = 32
-    /// Tokens in a KV block; 16 where not given.
+    /// Tokens in a KV block; by default 16.
     public var blockSize: Int?
-    /// Most tokens in one prefill step.
+    /// Maximum number of tokens in one prefill step.
     public var maxNumBatchedTokens: Int?
-    /// Bytes for the KV cache of each replica; by the device's memory and the contract's rule where not given.
+    /// Bytes for the KV cache of each replica; by default the device's memory and the contract's rule decide.
     public var kvCacheMemoryBytes: Int?
-    /// What keys and values are kept as; left to the model where not given.
+    /// Data type of the cached keys and values; by default the model decides.
     public var kvCacheDType: KVCacheDType?
-    /// Blocks of the KV cache of each replica, whatever the memory; for tests and for those who measured.
+    /// Blocks of the KV cache of each replica, without regard to the memory; for tests, and for a size that was
+    /// measured.
     public var numBlocksOverride: Int?
-    /// Chips that share each layer; only 1.
+    /// Chips that share each layer; only 1 is supported.
     public var tensorParallelSize = 1
-    /// Chips that follow each other in layers; only 1.
+    /// Groups of chips that the layers are divided between; only 1 is supported.
     public var pipelineParallelSize = 1
-    /// Replicas of the model, each on a device of its own: a group of the machine's cores, or of the visible cards.
+    /// Replicas of the model, each on its own device: a group of the machine's cores or of the visible cards.
     public var dataParallelSize = 1
-    /// More replicas than any machine has room for.
+    /// Upper bound of `dataParallelSize`; no machine has room for that many replicas.
     static let mostReplicas = 1024
     /// Prompts are prefilled in pieces; not supported.
     public var enableChunkedPrefill: Bool?
-    /// Requests share the KV blocks of equal beginnings; where the model can, if not given.
+    /// Requests share the KV blocks of a common prefix; by default if the model can.
     public var enablePrefixCaching: Bool?
     /// Draft model of speculative decoding; not supported.
     public var speculativeModel: String?
@@ -49,7 +50,7 @@ public struct EngineConfiguration: Sendable, Equatable {
     /// All defaults.
     public init() {}
 
-    /// The longest sequence that may be asked for, tokens: what is fitted to the KV cache can only become shorter.
+    /// The longest sequence that may be requested, in tokens; fitting it to the KV cache can only make it shorter.
     public func longestModelLen(of model: ModelConfig) -> Int {
         switch maxModelLen {
         case .tokens(let tokens), .fitted(let tokens): tokens
@@ -57,24 +58,24 @@ public struct EngineConfiguration: Sendable, Equatable {
         }
     }
 
-    /// Whether a longer sequence could be had by setting `max_model_len` alone.
+    /// Whether raising `max_model_len` alone would allow longer sequences.
     public func canRaiseMaxModelLen(for model: ModelConfig) -> Bool {
         if case .tokens(let tokens) = maxModelLen { tokens < model.contextLength } else { false }
     }
 }
 
-/// How the longest sequence is found.
+/// What decides the longest sequence.
 public enum MaxModelLength: Sendable, Equatable, ExpressibleByIntegerLiteral {
-    /// What the model was trained for.
+    /// The context length that the model was trained for.
     case model
-    /// As much of that as the KV cache holds; −1 in the configuration.
+    /// That, or less if the KV cache does not hold it; −1 in the configuration.
     case fit
-    /// What that came to on another replica.
+    /// The length, in tokens, that `fit` gave on another replica.
     case fitted(Int)
-    /// So many tokens.
+    /// A fixed number of tokens.
     case tokens(Int)
 
-    /// So many tokens.
+    /// A fixed number of tokens.
     public init(integerLiteral tokens: Int) { self = .tokens(tokens) }
 
     init(_ reader: ConfigurationReader, _ key: String) throws(ConfigurationError) {

@@ -1,4 +1,4 @@
-// The `tt:` section of the configuration: every `override_tt_config` key (TT contract §2.1), typed.
+// The `tt:` section of the configuration: all `override_tt_config` keys (TT contract §2.1), typed.
 
 /// Tenstorrent-specific settings. A key that is not given has the contract's default.
 public struct TTConfig: Sendable, Equatable {
@@ -6,45 +6,45 @@ public struct TTConfig: Sendable, Equatable {
     public var sampleOnDeviceMode = SampleOnDeviceMode.decodeOnly
     /// Which steps are captured as traces.
     public var traceMode = TraceMode.all
-    /// Shapes are run, and captured, before the first request.
+    /// Whether the steps' shapes are run, and captured as traces, before the first request.
     public var enableModelWarmup = true
-    /// Bytes set aside for traces as given; see `traceRegionBytes(on:)`.
+    /// Bytes reserved for traces, if configured; see `traceRegionBytes(on:)`.
     public var traceRegionSize: Int?
-    /// L1 bytes of a worker core; the device's default where not given.
+    /// L1 bytes of a worker core; by default the device decides.
     public var workerL1Size: Int?
-    /// L1 bytes for small buffers; the device's default where not given.
+    /// L1 bytes for small buffers; by default the device decides.
     public var l1SmallSize: Int?
-    /// Command queues to open, 1 or 2; the device's default where not given.
+    /// Command queues to open, 1 or 2; by default the device decides.
     public var numCommandQueues: Int?
-    /// Where dispatch cores lie; chosen by the device where not given.
+    /// Whether dispatch cores take a row or a column; by default the device decides.
     public var dispatchCoreAxis: DispatchCoreAxis?
-    /// How chips talk to each other; chosen by `FabricConfig.standard` where not given.
+    /// How the chips are connected; by default `FabricConfig.standard` decides.
     public var fabricConfig: FabricConfig?
-    /// What the fabric does about links that are down; the device's default where not given.
+    /// What the fabric does about links that are down; by default the device decides.
     public var fabricReliabilityMode: FabricReliabilityMode?
-    /// The trade between speed and precision; left to the model where not given.
+    /// The trade-off between speed and precision; by default the model decides.
     public var optimizations: Optimizations?
-    /// The platform's own test models may be used.
+    /// Whether the platform's test models may be used.
     public var registerTestModels = false
-    /// Replicas, as this section gives them; `data_parallel_size` is the same thing.
+    /// Number of replicas; means the same as `data_parallel_size`.
     public var dataParallel: Int?
-    /// The keys that were given, for warnings about those without effect.
+    /// The keys that are set, for warnings about those that have no effect.
     public private(set) var givenKeys: Set<String> = []
 
     /// All defaults.
     public init() {}
 
-    /// Bytes set aside for traces: the cluster's default unless given, none without tracing.
+    /// Bytes reserved for traces: the configured number or the cluster's default; none without tracing.
     public func traceRegionBytes(on cluster: ClusterType) -> Int? {
         traceMode == .none ? nil : traceRegionSize ?? cluster.traceRegionBytes
     }
 }
 
 extension TTConfig: ConfigurationSection {
-    /// Keys of the section that this program understands.
+    /// Keys of the section that this program supports.
     public static var keys: [String] { sectionKeys }
 
-    /// Keys that mean something on Tenstorrent hardware only.
+    /// Keys that have an effect on Tenstorrent hardware only.
     public static let hardwareKeys: Set<String> = [
         "trace_region_size", "worker_l1_size", "l1_small_size", "num_command_queues", "dispatch_core_axis",
         "fabric_config", "fabric_reliability_mode",
@@ -83,7 +83,7 @@ extension TTConfig: ConfigurationSection {
         dataParallel = try reader.integer("data_parallel", in: 1...EngineConfiguration.mostReplicas)
     }
 
-    /// A mode by name, or the older form: true traces everything, false nothing.
+    /// A mode by name, or in the older form: true traces all steps, false none.
     private static func traceMode(_ reader: ConfigurationReader) throws(ConfigurationError) -> TraceMode? {
         switch reader.value("trace_mode") {
         case nil: return nil

@@ -9,9 +9,9 @@ public enum SampleOnDeviceMode: String, Sendable, CaseIterable {
     /// No step.
     case none
 
-    /// Prefill steps sample on the device.
+    /// Whether prefill steps sample on the device.
     public var samplesPrefill: Bool { self == .all }
-    /// Decode steps sample on the device.
+    /// Whether decode steps sample on the device.
     public var samplesDecode: Bool { self != .none }
 }
 
@@ -33,7 +33,7 @@ public enum DispatchCoreAxis: String, Sendable, CaseIterable {
     case col
 }
 
-/// How the chips of a mesh talk to each other, in ttnn's names.
+/// How the chips of a mesh are connected, with ttnn's names.
 public enum FabricConfig: String, Sendable, CaseIterable {
     /// No fabric.
     case disabled = "DISABLED"
@@ -51,7 +51,7 @@ public enum FabricConfig: String, Sendable, CaseIterable {
     case torusY = "FABRIC_2D_TORUS_Y"
     /// A grid whose rows and columns are rings.
     case torusXY = "FABRIC_2D_TORUS_XY"
-    /// What a mesh graph descriptor says.
+    /// As a mesh graph descriptor says.
     case custom = "CUSTOM"
 }
 
@@ -59,6 +59,6 @@ public enum FabricConfig: String, Sendable, CaseIterable {
 public enum FabricReliabilityMode: String, Sendable, CaseIterable {
     /// All links must be up.
     case strict = "STRICT_INIT"
-    /// Starts with those that are.
+    /// Starts with the links that are up.
     case relaxed = "RELAXED_INIT"
 }

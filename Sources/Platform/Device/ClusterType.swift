@@ -1,6 +1,6 @@
-// The kinds of cluster that ttnn tells apart, and what each needs by default (TT contract §2.5).
+// The types of cluster that ttnn distinguishes, and their default trace regions (TT contract §2.5).
 
-/// A cluster as ttnn names it, with its chips' generation.
+/// A cluster by ttnn's name, with its chips' generation.
 public struct ClusterType: Sendable, Equatable {
     /// ttnn's name, for example `N150` or `P150_X4`.
     public var name: String
@@ -13,8 +13,8 @@ public struct ClusterType: Sendable, Equatable {
         self.architecture = architecture
     }
 
-    /// Bytes set aside for traces where the configuration does not say: what is shipped with an 8B model, and the contract's
-    /// 50,000,000 for clusters that are not known.
+    /// Bytes reserved for traces if the configuration gives none: the value shipped for an 8B model, or the contract's
+    /// 50,000,000 for an unknown cluster.
     public var traceRegionBytes: Int { Self.traceRegions[name.uppercased()] ?? 50_000_000 }
 
     private static let traceRegions = [

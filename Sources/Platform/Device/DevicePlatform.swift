@@ -1,27 +1,28 @@
-// How kinds of devices announce themselves, and how one is chosen (TT contract §2.6: one process probes and opens).
+// How platforms describe themselves, and how one is chosen (TT contract §2.6: one process probes and opens).
 
 public import ModelFiles
 
-/// A kind of device: finds out what is there and opens it.
+/// A kind of device: discovers the machine's devices of that kind and opens them.
 public protocol DevicePlatform: Sendable {
-    /// The platform's name, and which settings mean something on it.
+    /// The platform's name, and which settings apply to it.
     var traits: PlatformTraits { get }
 
-    /// Looks for devices without opening any.
+    /// Discovers devices without opening any.
     func discover(_ configuration: EngineConfiguration) -> PlatformDiscovery
 
-    /// Checks what can be known of a configuration and a model without opening a device.
+    /// Checks a configuration and a model as far as that is possible without opening a device.
     ///
-    /// - Throws: `ConfigurationError`, `ModelFileError` or the platform's own error, each with a message for a person.
+    /// - Throws: `ConfigurationError`, `ModelFileError` or the platform's own error, each with a message for the
+    ///   operator.
     func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws
 
-    /// Opens the mesh that the configuration asks for, for one of its replicas, as `model` needs it.
+    /// Opens the mesh that the configuration selects, for one of its replicas, as `model` needs it.
     ///
-    /// Replicas are opened one after another, and each has its own part of what there is. It is called on the thread that
-    /// is to use the device.
+    /// Replicas are opened one after another, and each gets its own part of the machine's devices. The method is called
+    /// on the thread that will use the device.
     ///
-    /// - Throws: `ConfigurationError` or the platform's own error, each with a message for a person. A `DeviceFault` where
-    ///   it may go better the next time.
+    /// - Throws: `ConfigurationError` or the platform's own error, each with a message for the operator. `DeviceFault`
+    ///   if another attempt may succeed.
     func openMeshDevice(
         _ configuration: EngineConfiguration, for model: ModelConfig, as replica: Replica, user: DeviceUser
     ) throws -> any MeshDevice
@@ -31,39 +32,39 @@ extension DevicePlatform {
     /// The name that `device:` selects it by, for example `host`.
     public var name: String { traits.name }
 
-    /// The rules that need no hardware.
+    /// Checks the rules that need no hardware.
     public func check(_ configuration: EngineConfiguration, for model: ModelConfig) throws {
         _ = try TTPlatform.checkAndUpdateConfig(configuration, model: model, platform: traits)
     }
 }
 
-/// Throws if a model could not be run.
+/// Throws if a model cannot be run.
 public typealias ModelCheck = (ModelConfig) throws -> Void
 
-/// What a device needs of the program that uses it.
+/// What a device needs from the program that uses it.
 public struct DeviceUser: Sendable {
-    /// Where the device's own messages go while it is open.
+    /// Receives the device's messages while it is open.
     public var log: DeviceLog
-    /// Whether the program wants to end: opening a mesh and loading a model can take an hour, and are given up then.
+    /// Whether the program is stopping. Opening a mesh and loading a model can take an hour; they are abandoned then.
     public var isStopping: @Sendable () -> Bool
 
-    /// A user as given; one that hears nothing and does not stop where nothing is given.
+    /// A user with `log` and `isStopping`; by default messages are dropped and the program never stops.
     public init(log: @escaping DeviceLog = { _, _ in }, isStopping: @escaping @Sendable () -> Bool = { false }) {
         self.log = log
         self.isStopping = isStopping
     }
 }
 
-/// Takes a line that a device or its driver has to say.
+/// Receives a line that a device or its driver logs.
 public typealias DeviceLog = @Sendable (_ level: DeviceLogLevel, _ line: String) -> Void
 
-/// How serious a device's message is.
+/// The severity of a device's message.
 public enum DeviceLogLevel: Sendable, Equatable {
-    /// For those who look for an error.
+    /// Needed only to search for an error.
     case debug
-    /// What happens anyway.
+    /// Normal operation.
     case info
-    /// Somebody should look at it.
+    /// The operator should look at it.
     case warning
     /// Something failed.
     case error
@@ -75,7 +76,7 @@ public enum PlatformDiscovery: Sendable, Equatable {
     case found([DiscoveredDevice])
     /// None, and why.
     case absent(reason: String)
-    /// Devices that cannot be used, and why, with the remedy.
+    /// Devices that cannot be used; `reason` says why and gives the remedy.
     case unusable([DiscoveredDevice], reason: String)
 
     /// The devices, usable or not.
@@ -95,16 +96,16 @@ public enum PlatformDiscovery: Sendable, Equatable {
     }
 }
 
-/// Facts of a device that was found and not opened; one chip of a mesh, or the host.
+/// A device that was found and not opened: one chip of a mesh, or the host.
 public struct DiscoveredDevice: Sendable, Equatable {
     /// The device's name among those of its platform, for example `0`.
     public var name: String
-    /// A line for people: processor or board.
+    /// One line of description: processor or board.
     public var summary: String
-    /// Further lines for people, for example the topology.
+    /// Further lines of description, for example the topology.
     public var details: [String]
 
-    /// Facts as given.
+    /// A device named `name`, described by `summary` and `details`.
     public init(name: String, summary: String, details: [String] = []) {
         self.name = name
         self.summary = summary
@@ -117,7 +118,7 @@ public struct PlatformCatalogue: Sendable {
     /// The platforms, in the order in which `auto` tries them.
     public let platforms: [any DevicePlatform]
 
-    /// A catalogue of `platforms`, best first; names are unique and none is `auto`.
+    /// A catalogue of `platforms`, best first. Names are unique and none is `auto`.
     public init(_ platforms: [any DevicePlatform]) {
         precondition(Set(platforms.map(\.name) + ["auto"]).count == platforms.count + 1, "platform names are unique")
         self.platforms = platforms
@@ -125,7 +126,7 @@ public struct PlatformCatalogue: Sendable {
 
     /// The platform that the configuration's `device` names, or for `auto` the first that can be used.
     ///
-    /// - Parameter log: told where `auto` passes over devices that are there.
+    /// - Parameter log: receives a warning for a platform that has devices and cannot be used.
     /// - Throws: `ConfigurationError.unknownDevice`, or `.noDevice` with each platform's reason.
     public func choose(
         _ configuration: EngineConfiguration, log: DeviceLog = { _, _ in }

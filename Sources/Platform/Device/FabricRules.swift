@@ -1,4 +1,4 @@
-// How the chips of a mesh talk to each other and where dispatch runs, unless configured (TT contract §2.5).
+// How the chips of a mesh are connected and where dispatch runs, unless configured (TT contract §2.5).
 
 /// Generations of Tenstorrent chips.
 public enum ChipArchitecture: String, Sendable, CaseIterable {
@@ -9,7 +9,7 @@ public enum ChipArchitecture: String, Sendable, CaseIterable {
 }
 
 extension FabricConfig {
-    /// The fabric to set before a mesh is opened: none on one chip, whatever was asked for.
+    /// The fabric to set before a mesh is opened; one chip has none, whatever is configured.
     public static func resolve(
         _ given: FabricConfig?, shape: MeshShape, architecture: ChipArchitecture
     ) -> FabricConfig? {
@@ -27,7 +27,7 @@ extension FabricConfig {
 }
 
 extension DispatchCoreAxis {
-    /// Checks the axis: Blackhole cannot dispatch from a row.
+    /// Checks the dispatch axis: Blackhole cannot dispatch from a row.
     ///
     /// - Throws: `ConfigurationError.unsupported`.
     public static func check(

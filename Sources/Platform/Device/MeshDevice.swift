@@ -1,81 +1,82 @@
-// A device as the engine sees it: something with a mesh shape that models run on.
+// The device interface: an opened mesh that models run on, and the faults that it reports.
 
 public import ModelFiles
 
 /// An opened device (TT contract §2.6).
 ///
-/// A device is used from one thread at a time, the one that runs the engine; it is closed after its models are gone.
+/// A device is used by one thread at a time, the thread that runs the engine. It is closed after its models are
+/// released.
 public protocol MeshDevice: AnyObject {
-    /// Which platform it belongs to, and what its settings mean there.
+    /// The device's platform, and which settings apply to it.
     var platform: PlatformTraits { get }
     /// The grid that was opened.
     var meshShape: MeshShape { get }
-    /// Generation of its chips; `nil` where it has none.
+    /// Generation of its chips; `nil` if it has none.
     var chipArchitecture: ChipArchitecture? { get }
-    /// A line for people: processor or board, threads or chips.
+    /// One line of description: processor or board, threads or chips.
     var summary: String { get }
     /// Architectures that have a model for this device.
     var models: ModelRegistry<Self> { get }
-    /// Bytes of memory that are free now and may be used for the KV cache once the weights are loaded; `nil` where the
-    /// table of tokens (TT contract §2.4) alone decides, as on boards with their own memory.
+    /// Free bytes of memory, from which the KV cache is sized once the weights are loaded; `nil` if the table of tokens
+    /// (TT contract §2.4) alone decides, as on boards with their own memory.
     var availableKVCacheBytes: Int? { get }
-    /// Which steps run as traces where the configuration does not say; `nil` for the contract's default.
+    /// Which steps run as traces if the configuration does not say; `nil` for the contract's default.
     var defaultTraceMode: TraceMode? { get }
-    /// Tokens that all rows together may have, by the boards' memory (TT contract §2.4); `nil` where the free memory of
-    /// `availableKVCacheBytes` decides.
+    /// Maximum number of tokens of all rows together, by the boards' memory (TT contract §2.4); `nil` if the free
+    /// memory of `availableKVCacheBytes` decides.
     ///
     /// - Parameters:
     ///   - model: the model to be loaded.
-    ///   - maxModelLen: its longest sequence, tokens.
+    ///   - maxModelLen: its longest sequence, in tokens.
     ///   - maxNumSeqs: rows of the device batch.
-    /// - Throws: the platform's own error where the model's class refuses to say.
+    /// - Throws: the platform's own error if the model's class fails to give the number.
     func maxTokensAllUsers(of model: ModelConfig, maxModelLen: Int, maxNumSeqs: Int) throws -> Int?
-    /// Settings that the device could not heed as they were given; for the operator.
+    /// Settings that the device could not apply as configured, for the operator.
     var warnings: [ConfigurationWarning] { get }
     /// Releases the device; idempotent.
     func close()
 }
 
 extension MeshDevice {
-    /// The contract's table decides.
+    /// `nil`: the contract's table decides.
     public var availableKVCacheBytes: Int? { nil }
-    /// The contract's default.
+    /// `nil`: the contract's default.
     public var defaultTraceMode: TraceMode? { nil }
-    /// Free memory decides.
+    /// `nil`: free memory decides.
     public func maxTokensAllUsers(of model: ModelConfig, maxModelLen: Int, maxNumSeqs: Int) throws -> Int? { nil }
-    /// No Tenstorrent chips.
+    /// `nil`: no Tenstorrent chips.
     public var chipArchitecture: ChipArchitecture? { nil }
-    /// All settings were heeded.
+    /// Empty: all settings were applied.
     public var warnings: [ConfigurationWarning] { [] }
 }
 
-/// A device that failed while it ran. The jobs on it are put back; what is done then depends on the cause.
+/// The failure of a running device. Its jobs are requeued; what follows depends on the cause.
 public struct DeviceFault: Error, Equatable, CustomStringConvertible {
     /// What the device was doing, for example `decode step`.
     public var operation: String
-    /// What went wrong, for a person.
+    /// What went wrong, for the operator.
     public var reason: String
-    /// Whose fault it is.
+    /// What caused it.
     public var cause: Cause
 
-    /// Whose fault a fault is.
+    /// What caused a fault.
     public enum Cause: Sendable, Equatable {
-        /// The device's, or that of a row in its batch: it may go well on a device that was opened again.
+        /// The device, or a row in its batch: another attempt may succeed after the device was opened again.
         case device
-        /// The model's: its file is damaged or lost, or it does not fit into what memory is free. Another model would run.
+        /// The model: its file is damaged or missing, or it does not fit into the free memory. Another model would run.
         case model
-        /// The settings' and versions': it would go wrong in the same way on a device that was opened again.
+        /// The settings or versions: it would fail in the same way after the device was opened again.
         case settings
     }
 
-    /// A fault of `operation` because of `reason`; of a model's fault, `reason` names the file.
+    /// A fault during `operation` because of `reason`; if the cause is the model, `reason` names the file.
     public init(operation: String, reason: String, cause: Cause = .device) {
         self.operation = operation
         self.reason = reason
         self.cause = cause
     }
 
-    /// One line for a person.
+    /// A one-line message.
     public var description: String {
         cause == .model ? "\(reason) (found in \(operation))" : "device fault in \(operation): \(reason)"
     }

@@ -1,6 +1,6 @@
-// The mesh that a person asks for: a board's name or a grid (TT contract §2.3, MESH_DEVICE).
+// The mesh that is configured: a board's name or a grid (TT contract §2.3, MESH_DEVICE).
 
-/// The names that boards and boxes have, with their grids.
+/// The names of boards and boxes, with their grids.
 public enum MeshName: String, Sendable, CaseIterable {
     /// One Wormhole chip.
     case n150 = "N150"
@@ -41,14 +41,14 @@ public enum MeshName: String, Sendable, CaseIterable {
     }
 }
 
-/// A mesh as it was asked for.
+/// The configured mesh.
 public enum MeshSelection: Sendable, Equatable {
     /// By a board's name.
     case named(MeshName)
     /// By its grid.
     case grid(MeshShape)
 
-    /// The grid asked for.
+    /// The selected grid.
     public var shape: MeshShape {
         switch self {
         case .named(let name): name.shape
@@ -83,9 +83,9 @@ public enum MeshSelection: Sendable, Equatable {
             key: "mesh_device", value: value, expected: "rows and columns such as (2, 4), or one of: \(names)")
     }
 
-    /// The grid to open; without a selection all available devices in one row.
+    /// The grid to open; without a selection, all available devices in one row.
     ///
-    /// - Throws: `ConfigurationError.contradiction` where fewer devices are available.
+    /// - Throws: `ConfigurationError.contradiction` if fewer devices are available.
     public static func resolve(
         _ selection: MeshSelection?, availableDevices: Int
     ) throws(ConfigurationError) -> MeshShape {

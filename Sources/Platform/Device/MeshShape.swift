@@ -1,4 +1,4 @@
-// Mesh grids and the names that boards and boxes have for them.
+// The shape of a mesh.
 
 /// The grid of chips of a mesh, rows by columns.
 public struct MeshShape: Sendable, Hashable, CustomStringConvertible {

@@ -1,7 +1,7 @@
-// Errors of platforms, which tell whose fault they are.
+// Errors of platforms, with their causes.
 
 /// An error that a platform throws while a device is opened or a model is loaded.
 public protocol PlatformError: Error, CustomStringConvertible {
-    /// Whose fault it is; nil where neither another try nor another model would help.
+    /// What caused it; nil if neither a retry nor another model would help.
     var cause: DeviceFault.Cause? { get }
 }

@@ -1,14 +1,14 @@
-// What tells platforms apart for the rules that hold on all of them.
+// The differences between platforms that the common rules need to know.
 
-/// A platform's name, and which settings mean something there.
+/// A platform's name, and which settings apply to it.
 public struct PlatformTraits: Sendable, Equatable {
     /// The name that `device:` selects it by, for example `host`.
     public var name: String
-    /// It has chips that are opened as a mesh: the hardware keys of the `tt:` section hold.
+    /// Whether it has chips that are opened as a mesh: the hardware keys of the `tt:` section apply.
     public var hasChips: Bool
-    /// This machine's processors compute: `threads` and `bind_threads` hold.
+    /// Whether this machine's processors compute: `threads` and `bind_threads` apply.
     public var computesOnProcessors: Bool
-    /// `kv_cache_dtype` holds; elsewhere the model's class decides.
+    /// Whether `kv_cache_dtype` applies; if not, the model's class decides.
     public var choosesKVCacheDType: Bool
 
     /// The traits of the platform called `name`.

@@ -1,25 +1,26 @@
-// Which architectures have a model on a device, and how one is made (TT contract §1.1).
+// The architectures that a device has models for, and how a model is created (TT contract §1.1).
 
 public import ModelFiles
 
 /// What a model is initialised with (TT contract §1.1).
 public struct ModelInitialization: Sendable {
-    /// The model's configuration and the place of its weights.
+    /// The model's configuration and the location of its weights.
     public var config: ModelConfig
-    /// Rows of a decode step, `max_num_seqs`. Replicas have a model each, so none divides its batch.
+    /// Rows of a decode step, `max_num_seqs`. Each replica has its own model, so the batch is not divided between them.
     public var maxBatchSize: Int
-    /// Longest sequence, tokens.
+    /// Longest sequence, in tokens.
     public var maxSequenceLength: Int
     /// Tokens in a KV block.
     public var blockSize: Int
-    /// The trade between speed and precision; `nil` leaves it to the model.
+    /// The trade-off between speed and precision; `nil` leaves it to the model.
     public var optimizations: Optimizations?
     /// Which steps run as traces.
     public var traceMode: TraceMode
-    /// What keys and values are kept as; left to the model where `nil`.
+    /// Data type of the cached keys and values; `nil` leaves it to the model.
     public var kvCacheDType: KVCacheDType?
 
-    /// An initialisation as given.
+    /// Initialises the model of `config`; by default with blocks of 16 tokens, all steps as traces, and the data type
+    /// of the KV cache left to the model.
     public init(
         config: ModelConfig, maxBatchSize: Int, maxSequenceLength: Int, blockSize: Int = 16,
         optimizations: Optimizations?, traceMode: TraceMode = .all, kvCacheDType: KVCacheDType? = nil
@@ -34,27 +35,27 @@ public struct ModelInitialization: Sendable {
     }
 }
 
-/// The trade between speed and precision, `optimizations` in the configuration.
+/// The trade-off between speed and precision, `optimizations` in the configuration.
 public enum Optimizations: String, Sendable, CaseIterable {
     /// Activations may be quantised.
     case performance
-    /// Weights and activations keep the file's precision, sums are float.
+    /// Weights and activations keep the file's precision; sums are computed in float.
     case accuracy
 }
 
-/// What a model keeps keys and values as, `kv_cache_dtype` in the configuration.
+/// Data type of the cached keys and values, `kv_cache_dtype` in the configuration.
 public enum KVCacheDType: String, Sendable, CaseIterable {
     /// 32-bit floats.
     case float32
     /// 16-bit floats.
     case float16
-    /// Bytes, with a scale for each position of a head.
+    /// 8-bit integers, with a scale for each position of a head.
     case int8
 }
 
-/// The architectures that a kind of device has models for.
+/// The model classes of a kind of device, by architecture.
 public struct ModelRegistry<Device: MeshDevice>: Sendable {
-    /// Makes a model on an opened device; reads the weights.
+    /// Creates a model on an opened device and reads its weights.
     public typealias Factory = @Sendable (ModelInitialization, Device) throws -> any TTModel
 
     private var factories: [String: Factory] = [:]
@@ -72,7 +73,7 @@ public struct ModelRegistry<Device: MeshDevice>: Sendable {
         factories[architecture] = factory
     }
 
-    /// Adds a model for every architecture, in place of all others: the operator has named a class.
+    /// Uses `factory` for every architecture instead of the registered ones: the operator has named a class.
     public mutating func registerForAll(_ factory: @escaping Factory) { factoryForAll = factory }
 
     /// The factory for `architecture`, or `nil`.

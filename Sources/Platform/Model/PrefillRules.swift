@@ -1,36 +1,37 @@
-// What a device asks of a prefill: where it may begin behind cached tokens, and its rows' padding (TT contract §1.3).
+// A device's rules for prefill: where it may begin after cached tokens, and how rows are padded (TT contract §1.3).
 
-/// Where a row's prefill may begin when its first tokens have keys and values already.
+/// Where a row's prefill may begin if the keys and values of its first tokens are cached.
 public enum PrefixSharing: Sendable, Equatable {
-    /// With the first token only: rows share nothing.
+    /// At the first token only: rows share no blocks.
     case none
-    /// Anywhere: whole blocks are shared, and one that holds a part of what follows is copied.
+    /// At any token: full blocks are shared, and the block of a partial hit is copied.
     case anywhere
-    /// Behind whole blocks, where the device's attention can start; nothing is copied.
+    /// After full blocks, at positions where the device's attention can start; no block is copied.
     case aligned(PrefillAlignment)
 }
 
-/// The starts that a device's attention can take. They depend on how many tokens it computes for the row, padded, since a
-/// longer prefill runs in larger chunks.
+/// The positions at which a device's attention can start. They depend on the number of padded tokens that it computes
+/// for the row, since a longer prefill runs in larger chunks.
 public struct PrefillAlignment: Sendable, Equatable {
     /// A rule for prefills of up to `length` padded tokens.
     public struct Step: Sendable, Equatable {
-        /// Most padded tokens that it is for.
+        /// Maximum number of padded tokens that the rule applies to.
         public var length: Int
-        /// Starts are multiples of so many tokens.
+        /// Start positions are multiples of this number of tokens.
         public var multiple: Int
 
-        /// A rule as given.
+        /// For prefills of up to `length` padded tokens, start positions are multiples of `multiple`.
         public init(length: Int, multiple: Int) {
             self.length = length
             self.multiple = multiple
         }
     }
 
-    /// The rules, shorter lengths first; the last one is also for all longer prefills. Not empty, multiples at least 1.
+    /// The rules in ascending order of length; the last one also applies to all longer prefills. Not empty; multiples
+    /// are at least 1.
     public let steps: [Step]
 
-    /// Rules as given; `nil` where they are not in order, or a multiple is below 1.
+    /// An alignment by `steps`; `nil` if there are none, the lengths do not ascend, or a length or multiple is below 1.
     public init?(steps: [Step]) {
         guard let first = steps.first, first.length > 0, steps.allSatisfy({ $0.multiple > 0 }),
             zip(steps, steps.dropFirst()).allSatisfy({ $0.length < $1.length })
@@ -38,13 +39,14 @@ public struct PrefillAlignment: Sendable, Equatable {
         self.steps = steps
     }
 
-    /// The last start at or before `computed` of a sequence of `total` tokens that is worth it; 0 where none is.
+    /// The last position at or before `computed` where the prefill of a sequence of `total` tokens should start; 0 if
+    /// starting after cached tokens does not pay.
     ///
-    /// A row that begins behind cached tokens runs alone. A short one that costs as much as a whole one, which could run
-    /// together with others, is not worth it; of a long one at least the blocks are spared.
+    /// A row that starts after cached tokens runs alone. If the sequence is short and, padded, costs as much as without
+    /// cached tokens, it starts at 0, where it can run together with others. A long sequence at least saves blocks.
     public func start(atMost computed: Int, of total: Int, _ padding: PrefillPadding) -> Int {
         var start = computed
-        // An earlier start leaves more to compute, which may ask for a larger multiple. It only ever gets less.
+        // An earlier start leaves more tokens to compute, which may need a larger multiple. `start` only decreases.
         while start > 0 {
             let multiple = multiple(forLength: padding.length(of: total, from: start))
             let floored = start / multiple * multiple
@@ -62,13 +64,13 @@ public struct PrefillAlignment: Sendable, Equatable {
     }
 }
 
-/// What a device pads each row of a prefill to.
+/// The length to which a device pads each row of a prefill.
 public enum PrefillPadding: String, Decodable, Sendable, Equatable {
-    /// Nothing: rows are ragged.
+    /// No padding: rows are ragged.
     case none
-    /// What is left to compute, to 128, 1024, and powers of two from there.
+    /// The tokens left to compute are padded to 128, 1024, and powers of two from there.
     case rest
-    /// As many tokens as the whole sequence is padded to, also behind cached ones.
+    /// The padded length of the whole sequence, also after cached tokens.
     case whole
 
     /// Tokens that the device computes for a row of `total` tokens from position `start` on.

@@ -1,6 +1,6 @@
-// The names that requests have in an engine: those who make them choose.
+// How requests are identified in an engine.
 
-/// Who makes requests of an engine, which tells each client of its own requests.
+/// A client of an engine. The engine reports to each client on the client's own requests.
 public struct ClientID: Sendable, Hashable {
     /// The number.
     public let rawValue: Int
@@ -8,15 +8,15 @@ public struct ClientID: Sendable, Hashable {
     /// The client numbered `rawValue`.
     public init(_ rawValue: Int) { self.rawValue = rawValue }
 
-    /// The one that there is where an engine has no more.
+    /// The client of an engine that has one only.
     public static let only = ClientID(0)
 }
 
-/// A request's key, chosen by its client. No two requests that are in flight in an engine have the same.
+/// A request's key, chosen by its client; unique among the requests in flight in an engine.
 public struct RequestID: Sendable, Hashable, CustomStringConvertible {
-    /// Whose request it is.
+    /// The request's client.
     public let client: ClientID
-    /// Which of the client's requests it is.
+    /// The request's number among those of its client.
     public let number: Int
 
     /// The request `number` of `client`.

@@ -1,19 +1,19 @@
-// Why a request cannot be run, found before it costs anything.
+// Why a request cannot be run, found before it is queued.
 
-/// A request that the engine does not take.
+/// Why the engine refuses a request.
 public enum RequestRefusal: Error, Equatable, CustomStringConvertible {
     /// The prompt has no tokens.
     case emptyPrompt
-    /// The prompt leaves no room for a token within the model's length.
+    /// The prompt leaves no room for a generated token within the model's length.
     case promptTooLong(tokens: Int, maxModelLen: Int, canRaise: Bool)
-    /// The prompt leaves no room for a token in the whole KV cache, which is smaller than the model's length.
+    /// The prompt leaves no room for a generated token in the whole KV cache, which is smaller than the model's length.
     case promptExceedsKVCache(tokens: Int, cacheTokens: Int)
-    /// `prompt[index]` is no token of the model.
+    /// `prompt[index]` is not a token of the model.
     case promptTokenOutsideVocabulary(token: Int32, index: Int, vocabularySize: Int)
-    /// The platform cannot heed one of the request's parameters.
+    /// The platform cannot apply one of the request's parameters.
     case parameter(RequestError)
 
-    /// The error's name for programs, where OpenAI's API has one the same.
+    /// The machine-readable error code, the same as in OpenAI's API if there is one.
     public var code: String {
         switch self {
         case .emptyPrompt: "empty_prompt"
@@ -23,7 +23,7 @@ public enum RequestRefusal: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    /// The request's field that is at fault; nil: the one that the prompt was made of.
+    /// The request's field that is wrong; nil for the field that the prompt comes from.
     public var field: String? {
         switch self {
         case .emptyPrompt, .promptTooLong, .promptExceedsKVCache, .promptTokenOutsideVocabulary: nil
@@ -31,7 +31,7 @@ public enum RequestRefusal: Error, Equatable, CustomStringConvertible {
         }
     }
 
-    /// What is wrong and what to do, in one line.
+    /// What is wrong and the remedy, in one line.
     public var description: String {
         switch self {
         case .emptyPrompt:
@@ -51,7 +51,7 @@ public enum RequestRefusal: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// What any engine of a model asks of a prompt, whatever device it runs on.
+/// The limits of a model's prompts that are the same on every device.
 public struct PromptBounds: Sendable {
     /// Longest sequence, prompt and generated tokens together.
     public var maxModelLen: Int
@@ -60,14 +60,14 @@ public struct PromptBounds: Sendable {
     /// Tokens of the model's vocabulary.
     public var vocabularySize: Int
 
-    /// Bounds as given.
+    /// Bounds of prompts for a model that runs sequences of up to `maxModelLen` tokens.
     public init(maxModelLen: Int, canRaiseMaxModelLen: Bool, vocabularySize: Int) {
         self.maxModelLen = maxModelLen
         self.canRaiseMaxModelLen = canRaiseMaxModelLen
         self.vocabularySize = vocabularySize
     }
 
-    /// Throws if a prompt cannot run.
+    /// Throws if a prompt cannot be run.
     public func admit(_ prompt: [Int32]) throws(RequestRefusal) {
         if prompt.isEmpty { throw .emptyPrompt }
         if prompt.count >= maxModelLen {

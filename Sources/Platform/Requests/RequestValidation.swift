@@ -1,13 +1,13 @@
 // Which requests the platform can run (TT contract §2.1, `validate_request`).
 
-/// A request that cannot be run, with the field to blame.
+/// Why a request cannot be run, with the field that is wrong.
 public struct RequestError: Error, Equatable, CustomStringConvertible {
     /// The field's name in a request.
     public var field: String
     /// What is wrong with it.
     public var reason: String
 
-    /// One line for a person.
+    /// A one-line message.
     public var description: String { "\(field): \(reason)" }
 }
 
@@ -15,7 +15,7 @@ extension TTPlatform {
     /// Checks that the platform can run a request with these parameters.
     ///
     /// - Parameter endOfGeneration: the model's end-of-generation tokens.
-    /// - Throws: `RequestError` with the first field that it cannot heed; nothing is ignored.
+    /// - Throws: `RequestError` with the first field that it cannot apply; no field is ignored.
     public static func validateRequest(
         _ sampling: SamplingParams, vocabularySize: Int, endOfGeneration: Set<Int32> = []
     ) throws(RequestError) {

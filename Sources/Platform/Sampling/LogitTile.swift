@@ -1,16 +1,17 @@
-// What sampling knows of 32 neighbouring logits without looking at them, computed like the device's kernel `summarise`.
+// Summaries of 32 neighbouring logits, from which tokens are sampled; the device's kernel `summarise` computes the
+// same.
 
-/// The summary of a tile: `LogitTile.width` neighbouring tokens of the vocabulary, fewer in the last one.
+/// The summary of a tile: `LogitTile.width` neighbouring tokens of the vocabulary, or fewer in the last tile.
 ///
 /// Its layout is that of the kernels' `hk_logit_tile`.
 @frozen
 public struct LogitTile: BitwiseCopyable, Sendable {
-    /// The highest logit. A device writes NaN where the tile holds a NaN; the host counts a NaN as −∞.
+    /// The highest logit. A device writes NaN if the tile holds a NaN; the host counts a NaN as −∞.
     public var highest: Float
-    /// Σ e^((logit − `highest`) / temperature) over the tile; 0 where it is not wanted.
+    /// Σ e^((logit − `highest`) / temperature) over the tile; 0 if weights are not needed.
     public var weight: Float
 
-    /// A summary as given.
+    /// A summary of a tile with the logit `highest` and the sum `weight`.
     public init(highest: Float, weight: Float) {
         self.highest = highest
         self.weight = weight
@@ -44,7 +45,7 @@ extension LogitTile {
         }
     }
 
-    /// The summary of a whole tile; `values` is room for as many floats.
+    /// The summary of a whole tile; `values` has room for `width` floats.
     @inline(__always)
     private init(of logits: UnsafePointer<Float>, _ weightScale: Float, _ values: UnsafeMutablePointer<Float>) {
         var index = 0
@@ -52,7 +53,7 @@ extension LogitTile {
             values[index] = Self.greater(logits[index], -.infinity)
             index += 1
         }
-        // Adding 0 makes −0 and 0 equal, so that the order of comparisons cannot matter.
+        // Adding 0 turns −0 into 0, so that the order of comparisons does not matter.
         highest = Self.folded(values) { Self.greater($1, $0) } + 0
         weight = 0
         guard weightScale > 0 else { return }

@@ -1,21 +1,21 @@
-// The memory that sampling works in, so that sampling a row allocates nothing.
+// Working memory of sampling, so that sampling a row allocates nothing.
 
-/// Working memory of `TokenSampler`, for one row at a time; grows with the largest vocabulary that it has been used for.
+/// Working memory of `TokenSampler`, for one row at a time; grows to the largest vocabulary that it is used for.
 public final class SamplerScratch {
-    /// The tiles that it has room for.
+    /// The number of tiles that it has room for.
     private var capacity = 0
-    /// Summaries of a row whose logits are all there.
+    /// Summaries of a row that is sampled from its logits.
     private(set) var tiles = UnsafeMutablePointer<LogitTile>.allocate(capacity: 0)
     /// Weight of each tile's kept tokens, relative to the row's highest logit.
     private(set) var weights = UnsafeMutablePointer<Double>.allocate(capacity: 0)
-    /// Weights of the tokens of the tile that was looked at last.
+    /// Token weights of the tile whose logits were read last.
     let tokenWeights = UnsafeMutablePointer<Float>.allocate(capacity: LogitTile.width)
-    /// Tiles by their best tokens' ranks.
+    /// The heap of tiles, by the ranks of their best tokens.
     private(set) var ranks = UnsafeMutablePointer<TokenRank>.allocate(capacity: 0)
     /// Tokens that may be kept.
     private(set) var candidates = UnsafeMutablePointer<TokenSelection.Candidate>.allocate(capacity: 0)
 
-    /// Working memory with room for the tiles of `vocabulary` tokens; it grows where more are sampled of.
+    /// Working memory with room for the tiles of `vocabulary` tokens; it grows for larger vocabularies.
     public init(vocabulary: Int = 0) {
         if vocabulary > 0 { reserve(vocabulary: vocabulary) }
     }

@@ -1,21 +1,22 @@
-// The parameters of one request, in vLLM's words.
+// The parameters of one request, with vLLM's names.
 
 /// How a request's tokens are chosen and when it ends.
 public struct SamplingParams: Sendable, Hashable {
-    /// What goes to the device with the row.
+    /// The parameters that go to the device with the row.
     public var token: TTSamplingParams
-    /// Most tokens to generate, at least 1.
+    /// Maximum number of tokens to generate, at least 1.
     public var maxTokens: Int
     /// End-of-generation and stop tokens cannot be sampled before this many tokens have been generated.
     public var minTokens: Int
     /// Tokens that end the request besides the model's own end-of-generation tokens.
     public var stopTokenIDs: Set<Int32>
-    /// End-of-generation tokens are emitted like any other and generation goes on.
+    /// Whether end-of-generation tokens are emitted like any other and generation continues.
     public var ignoreEOS: Bool
-    /// The request itself gave the seed, so its tokens must come from that seed's stream wherever they are sampled.
+    /// Whether the request gave the seed, so that its tokens must come from that seed's stream wherever they are
+    /// sampled.
     public var givesSeed: Bool
 
-    /// Parameters as given.
+    /// Parameters of a request; by default it gives the seed, and no minimum or stop tokens.
     public init(
         token: TTSamplingParams, maxTokens: Int, minTokens: Int = 0, stopTokenIDs: Set<Int32> = [],
         ignoreEOS: Bool = false, givesSeed: Bool = true

@@ -1,10 +1,10 @@
-// Whether a row's next token is sampled on the device or on the host; decided for each row and each step by itself.
+// Whether a row's next token is sampled on the device or on the host; decided separately for each row and step.
 
-/// Why a row's logits travel to the host although the step samples on the device.
+/// Why a row's logits are sent to the host although the step samples on the device.
 public enum HostSamplingReason: Sendable, Equatable {
     /// Tokens must be masked while `min_tokens` is in force.
     case minTokens
-    /// The device cannot keep that many tokens.
+    /// The device cannot sample from that many tokens.
     case topK
     /// The device makes no draws.
     case draw
@@ -13,7 +13,7 @@ public enum HostSamplingReason: Sendable, Equatable {
 }
 
 extension ModelCapabilities {
-    /// Why the device cannot sample a row with `sampling` that has `generatedCount` tokens; `nil` where it can.
+    /// Why the device cannot sample a row with `sampling` that has generated `generatedCount` tokens; `nil` if it can.
     public func hostSamplingReason(_ sampling: SamplingParams, generatedCount: Int) -> HostSamplingReason? {
         if generatedCount < sampling.minTokens { return .minTokens }
         if sampling.token.isGreedy { return nil }

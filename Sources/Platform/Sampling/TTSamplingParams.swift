@@ -1,4 +1,4 @@
-// The sampling parameters that travel to the device with a row (TT contract §1.8).
+// The sampling parameters that are sent to the device with a row (TT contract §1.8).
 
 /// What a device needs to choose a row's next token.
 public struct TTSamplingParams: Sendable, Hashable, BitwiseCopyable {
@@ -6,12 +6,13 @@ public struct TTSamplingParams: Sendable, Hashable, BitwiseCopyable {
     public var temperature: Float
     /// Keeps the k most probable tokens; 0 keeps all.
     public var topK: Int32
-    /// Keeps the smallest set of most probable tokens whose probability reaches p (nucleus, arXiv 1904.09751); 1 keeps all.
+    /// Keeps the smallest set of most probable tokens whose probability reaches p (nucleus, arXiv 1904.09751); 1 keeps
+    /// all.
     public var topP: Float
     /// Key of the request's random stream.
     public var seed: UInt64
 
-    /// Parameters as given.
+    /// Sampling at `temperature`; by default from all tokens, with the seed 0.
     public init(temperature: Float, topK: Int32 = 0, topP: Float = 1, seed: UInt64 = 0) {
         self.temperature = temperature
         self.topK = topK
@@ -19,7 +20,7 @@ public struct TTSamplingParams: Sendable, Hashable, BitwiseCopyable {
         self.seed = seed
     }
 
-    /// The most probable token, always.
+    /// Always chooses the most probable token.
     public static let greedy = TTSamplingParams(temperature: 0)
 
     /// Whether the most probable token is taken.

@@ -1,8 +1,8 @@
-// A row's choice from the summaries of its tiles: which tiles can hold the token, and which token it is.
+// Samples a row from the summaries of its tiles: finds the tiles that can hold the token, then the token.
 
-/// A row of logits of which only summaries are at hand.
+/// A row of logits, known by the summaries of its tiles.
 struct TiledRow {
-    /// The logits of a tile.
+    /// Reads the logits of a tile.
     typealias Look = (_ tile: Int) -> UnsafePointer<Float>
 
     let tiles: UnsafeBufferPointer<LogitTile>
@@ -12,7 +12,7 @@ struct TiledRow {
     func choose(_ params: TTSamplingParams, _ position: Int, _ scratch: SamplerScratch, _ look: Look) -> Int32 {
         let best = bestTile()
         let highest = tiles[best].highest
-        // An infinite highest logit leaves nothing to weigh: +∞ is certain, −∞ means that all are excluded.
+        // If the highest logit is infinite there are no weights: +∞ is certain, −∞ means that all tokens are excluded.
         guard !params.isGreedy, highest.isFinite else { return firstHighest(in: best, look(best)) }
         let weight = TokenWeight(highest: highest, scale: TokenWeight.scale(temperature: params.temperature))
         let last = keep(params, weight, scratch, look)
@@ -43,7 +43,7 @@ struct TiledRow {
 extension TiledRow {
     /// Applies top-k, then top-p; leaves the weight of each tile's kept tokens in `scratch.weights`.
     ///
-    /// - Returns: the rank of the last token that is kept.
+    /// - Returns: the rank of the last kept token.
     private func keep(
         _ params: TTSamplingParams, _ weight: TokenWeight, _ scratch: SamplerScratch, _ look: Look
     ) -> TokenRank {
@@ -52,8 +52,8 @@ extension TiledRow {
         if params.keepsAllTokens(of: vocabulary) {
             let total = weighTiles(weight, scratch)
             guard params.topP < 1 else { return .last }
-            // Tokens of less than (1 − p)/V of the total have less than 1 − p of it together, so none of them is in the
-            // nucleus. Half of that, because sums are rounded.
+            // Tokens below (1 − p)/V of the total weight have less than 1 − p of it together, so none of them is in the
+            // nucleus. The floor is half of that because sums are rounded.
             selection = TokenSelection(
                 scratch.candidates, reaching: share * total, of: .weight,
                 floor: Float(0.5 * (1 - share) * total / Double(vocabulary)))
@@ -72,7 +72,7 @@ extension TiledRow {
         return last
     }
 
-    /// Every tile's weight relative to the row's highest logit, from the summaries alone; returns their sum.
+    /// Computes every tile's weight relative to the row's highest logit, from the summaries alone; returns their sum.
     private func weighTiles(_ weight: TokenWeight, _ scratch: SamplerScratch) -> Double {
         let weights = scratch.weights
         for tile in tiles.indices {
@@ -81,7 +81,7 @@ extension TiledRow {
         return tiles.indices.reduce(0) { $0 + weights[$1] }
     }
 
-    /// Looks into tiles in the order of their best tokens, as long as they can hold a token that is kept.
+    /// Reads tiles in the order of their best tokens, until no further tile can hold a kept token.
     private func select(
         _ selection: inout TokenSelection, _ weight: TokenWeight, _ scratch: SamplerScratch, _ look: Look
     ) {
@@ -109,7 +109,8 @@ extension TiledRow {
         var total = 0.0
         for tile in tiles.indices { total += scratch.weights[tile] }
         precondition(total > 0, "where all tokens may be drawn, the tiles have weights")
-        // Below the total, and the same additions lead there: some tile takes the sum above it.
+        // The target is below the total, and the loop repeats the additions of the total, so a tile takes the sum above
+        // it.
         let target = Double(uniform) * total
         var (tile, sum) = (0, 0.0)
         while sum + scratch.weights[tile] <= target {
@@ -125,7 +126,7 @@ extension TiledRow {
             guard weight > 0, TokenRank(logit: logits[index], token: token) <= last else { continue }
             chosen = token
             sum += Double(weight)
-            // The tile's weight may have been rounded up: then its last token is taken.
+            // The tile's weight may have been rounded up; then the last token is taken.
             if sum > target { break }
         }
         return Int32(chosen)

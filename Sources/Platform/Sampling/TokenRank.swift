@@ -1,13 +1,14 @@
-// The order of a row's tokens, from the most probable to the least, as one integer; and a heap that yields it.
+// The order of a row's tokens from the most to the least probable, as one integer; and a heap of such ranks.
 
-/// Where a token stands: descending logit, among equal logits ascending id. No two tokens of a row share a rank.
+/// A token's place in the order: descending logit, among equal logits ascending id. No two tokens of a row share a
+/// rank.
 struct TokenRank: Comparable, BitwiseCopyable {
     private let bits: UInt64
 
     /// The rank of `token`; its logit is not NaN.
     @inline(__always)
     init(logit: Float, token: Int) {
-        // Adding 0 makes −0 and 0 equal. A negative number's bits already descend with its value.
+        // Adding 0 turns −0 into 0. A negative number's bits already descend with its value.
         let pattern = (logit + 0).bitPattern
         let descending = pattern >> 31 == 1 ? pattern : pattern ^ 0x7FFF_FFFF
         bits = UInt64(descending) << 32 | UInt64(UInt32(truncatingIfNeeded: token))
@@ -15,7 +16,7 @@ struct TokenRank: Comparable, BitwiseCopyable {
 
     private init(bits: UInt64) { self.bits = bits }
 
-    /// A rank that no token precedes or has.
+    /// A rank after those of all tokens.
     static let last = TokenRank(bits: .max)
 
     var token: Int { Int(bits & 0xFFFF_FFFF) }
@@ -24,7 +25,7 @@ struct TokenRank: Comparable, BitwiseCopyable {
     static func < (left: TokenRank, right: TokenRank) -> Bool { left.bits < right.bits }
 }
 
-/// A binary heap with the first rank at its root, in memory that somebody else owns.
+/// A binary heap with the first rank at its root, in memory that the caller owns.
 struct RankHeap {
     private let ranks: UnsafeMutablePointer<TokenRank>
     private var count: Int
@@ -40,7 +41,7 @@ struct RankHeap {
         }
     }
 
-    /// The first rank, which stays; nil if there is none.
+    /// The first rank, which is not removed; nil if there is none.
     var first: TokenRank? { count > 0 ? ranks[0] : nil }
 
     mutating func removeFirst() {

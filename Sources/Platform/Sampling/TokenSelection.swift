@@ -1,8 +1,8 @@
 // Finds the first tokens of a row that together reach a count or a weight, without sorting the row.
 
-/// Collects tokens and keeps the first of them in the order of `TokenRank`, as many as reach a goal.
+/// Collects tokens and keeps the first in the order of `TokenRank`, the fewest that reach a goal.
 ///
-/// Tokens that follow a rank at which the goal is reached already cannot be among the first, and are left out at once.
+/// Once the tokens up to a rank reach the goal, tokens after that rank are dropped at once.
 struct TokenSelection {
     /// A token that may be drawn.
     struct Candidate: BitwiseCopyable {
@@ -19,13 +19,13 @@ struct TokenSelection {
     private let candidates: UnsafeMutablePointer<Candidate>
     private var measure: Measure
     private var goal: Double
-    /// Tokens that weigh no more are known to be left out.
+    /// Tokens of this weight or less are never kept.
     private let floor: Float
     private var count = 0
     private var sum = 0.0
-    /// Candidates at which it is worth to cut again: a quarter more than were kept.
+    /// Number of candidates at which the next cut pays: a quarter more than the last cut kept.
     private var cutCount = 0
-    /// Tokens behind this rank are known to be left out; `.last` until the goal has been reached.
+    /// Tokens after this rank are never kept; `.last` until the goal has been reached.
     private(set) var bound = TokenRank.last
 
     /// An empty selection in memory for a row's tokens.
@@ -36,10 +36,10 @@ struct TokenSelection {
         self.floor = floor
     }
 
-    /// What has been kept, in no order.
+    /// The kept candidates, in no order.
     var kept: UnsafeBufferPointer<Candidate> { UnsafeBufferPointer(start: candidates, count: count) }
 
-    /// Takes in `count` tokens from `first` on, with their logits and weights.
+    /// Adds `count` tokens from `first` on, with their logits and weights.
     mutating func insert(
         from first: Int, count: Int, _ logits: UnsafePointer<Float>, _ weights: UnsafePointer<Float>
     ) {
@@ -47,7 +47,7 @@ struct TokenSelection {
         while index < count {
             let candidate = Candidate(
                 rank: TokenRank(logit: logits[index], token: first + index), weight: weights[index])
-            // Written in any case: a branch would be a coin toss.
+            // Always written: a branch here could not be predicted.
             candidates[self.count] = candidate
             let isKept = candidate.weight > floor && candidate.rank < bound
             self.count += isKept ? 1 : 0
@@ -57,7 +57,7 @@ struct TokenSelection {
         if sum >= goal, self.count >= cutCount { cut() }
     }
 
-    /// Leaves out what is not needed to reach the goal; the first token always stays.
+    /// Drops the candidates that are not needed to reach the goal; the first token always stays.
     mutating func cut() {
         guard count > 0 else { return }
         var (low, high, before) = (0, count, 0.0)
@@ -77,7 +77,7 @@ struct TokenSelection {
         if sum >= goal { bound = candidates[low].rank }
     }
 
-    /// Of what has been kept, keeps the first tokens that reach the share `share` of its weight.
+    /// Keeps the first of the kept tokens that reach the fraction `share` of their total weight.
     mutating func narrow(toShare share: Double) {
         measure = .weight
         goal = share * kept.reduce(0) { $0 + Double($1.weight) }
@@ -91,7 +91,7 @@ struct TokenSelection {
         var (split, sum) = (low, 0.0)
         var index = low
         while index < high {
-            // Swapped in any case, for the same reason.
+            // Always swapped, for the same reason.
             let candidate = candidates[index]
             candidates[index] = candidates[split]
             candidates[split] = candidate
@@ -103,7 +103,7 @@ struct TokenSelection {
         return (split, sum)
     }
 
-    /// A rank of the range that is not the last one in it: the middle one of three.
+    /// The median rank of three candidates of the range; never the last rank in it.
     private func pivot(_ low: Int, _ high: Int, _ places: inout PivotPlaces) -> TokenRank {
         let third = (high - low) / 3
         guard third > 0 else { return min(candidates[low].rank, candidates[low + 1].rank) }
@@ -116,7 +116,7 @@ struct TokenSelection {
     private func amount(_ weight: Float) -> Double { measure == .tokens ? 1 : Double(weight) }
 }
 
-/// Where to look for pivots: always the same places, but so scattered that no row's order makes the work quadratic.
+/// Deterministic pseudo-random places for pivots, so that no usual order of a row makes the work quadratic.
 private struct PivotPlaces {
     private var state: UInt64 = 0
 

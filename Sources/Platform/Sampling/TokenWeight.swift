@@ -1,6 +1,6 @@
 // A token's weight in the draw: the exponential function in float, the same bits on host and device.
 
-/// Turns the logits of a row into weights, the highest logit's being 1: no temperature can overflow it.
+/// Turns the logits of a row into weights. The highest logit has the weight 1, so no temperature causes an overflow.
 struct TokenWeight {
     /// The row's highest logit.
     let highest: Float
@@ -17,7 +17,7 @@ struct TokenWeight {
 
     /// The weights of `count` logits.
     ///
-    /// A plain loop, here and where tiles are summarised: the compiler makes vectors of it, and debug builds stay usable.
+    /// A plain loop, here and where tiles are summarised: the compiler vectorises it, and debug builds stay usable.
     @inline(never)
     func fill(_ weights: UnsafeMutablePointer<Float>, _ logits: UnsafePointer<Float>, count: Int) {
         var index = 0
@@ -32,15 +32,15 @@ struct TokenWeight {
         min(max(0x1.715476p0 / temperature, .leastNonzeroMagnitude), .greatestFiniteMagnitude)
     }
 
-    /// The exponent of the least weight; below it, floats are subnormal.
+    /// The exponent of the smallest weight; below it, floats are subnormal.
     private static var least: Float { -125 }
 
     /// 2^x to about 2 ulp for x in [`least`, 0]; 0 below and for NaN. Cephes' polynomial.
     ///
-    /// No fused multiply-adds: not every processor that runs this has them. The kernel `summarise` computes the same.
+    /// No fused multiply-adds: not every supported processor has them. The kernel `summarise` computes the same.
     @inline(__always)
     static func exponential(_ x: Float) -> Float {
-        // Adding 1.5·2²³ rounds to an integer, which then stands in the low bits: it is added to the exponent.
+        // Adding 1.5·2²³ rounds to an integer in the low bits, which is then added to the exponent.
         let shifted = x + 0x1.8p23
         let fraction = x - (shifted - 0x1.8p23)
         // Estrin's scheme: short chains of operations.

@@ -1,19 +1,19 @@
-// What a step gives to a request. From the device to whoever made the request it is one value.
+// The output of a step for a request; the same type from the worker to the engine's clients.
 
-/// A token that was chosen. What is asked for beside a token belongs here.
+/// A chosen token. Additional outputs of a token, such as its probability, would belong here.
 public struct SampledToken: Sendable, Equatable {
-    /// Its number in the vocabulary.
+    /// The token's number in the vocabulary.
     public var id: Int32
 
     /// The token numbered `id`.
     public init(_ id: Int32) { self.id = id }
 }
 
-/// What a step gave to a request.
+/// The output of a step for a request.
 public enum RequestOutput: Sendable, Equatable {
     /// The next token.
     case token(SampledToken)
-    /// The device answered, but not with a token. Nothing can be said against the other rows.
+    /// The device returned something else than a token. The other rows are not affected.
     case bad(BadOutput)
 
     /// The token numbered `id`.
@@ -22,10 +22,10 @@ public enum RequestOutput: Sendable, Equatable {
 
 /// Why a row got no token.
 public struct BadOutput: Error, Equatable {
-    /// What came instead, for a person.
+    /// What the device returned instead, for the operator.
     public var reason: String
 
-    /// An output that is no token because of `reason`.
+    /// A bad output, described by `reason`.
     public init(_ reason: String) {
         self.reason = reason
     }

@@ -1,21 +1,21 @@
-// What the engine's scheduler tells the worker to run, and what comes back.
+// A step that the engine's scheduler passes to the worker.
 
 /// One step: prefill only or decode only, never mixed.
 public struct ScheduledStep: Sendable, Equatable {
     /// The work of a step.
     public enum Work: Sendable, Equatable {
-        /// Rows that join the batch: new requests, and preempted ones again with all that they had generated.
+        /// Rows that join the batch: new requests, and preempted ones with the tokens that they had generated.
         case prefill([PrefillRow])
-        /// Rows that are in the batch already and get one token each: all of them.
+        /// All rows of the batch; each gets one token.
         case decode([DecodeRow])
     }
 
     /// Requests whose rows leave the batch before the step: finished, cancelled or preempted.
     public var leaving: [RequestID]
-    /// What to run.
+    /// The rows to run.
     public var work: Work
 
-    /// A step as given.
+    /// A step that runs `work` after the rows of `leaving` have left.
     public init(leaving: [RequestID], work: Work) {
         self.leaving = leaving
         self.work = work
@@ -28,19 +28,20 @@ public struct PrefillRow: Sendable, Equatable {
     public var id: RequestID
     /// The whole sequence known so far: the prompt and, after a preemption, what was generated from it.
     public var tokens: [Int32]
-    /// How many of `tokens` are the prompt.
+    /// The number of `tokens` that belong to the prompt.
     public var promptLength: Int
     /// Leading tokens whose keys and values are already in the row's blocks; less than `tokens.count`.
     public var computedTokens: Int
-    /// Where the computed tokens do not fill their last block: the block that holds them, to be copied to the row's own. Copies
-    /// are made in the order of the rows, before anything else of the step.
+    /// If the computed tokens do not fill their last block: the block that holds them, to be copied to the row's own
+    /// block.
+    /// Blocks are copied in the order of the rows, before anything else in the step.
     public var copiedBlock: Int32?
     /// KV blocks of the row, enough for all `tokens`.
     public var blocks: [Int32]
     /// How its tokens are chosen.
     public var sampling: SamplingParams
 
-    /// A row as given.
+    /// A row with the request's whole sequence, the blocks for it, and the number of tokens that are computed already.
     public init(
         id: RequestID, tokens: [Int32], promptLength: Int, computedTokens: Int = 0, copiedBlock: Int32? = nil,
         blocks: [Int32], sampling: SamplingParams
@@ -62,7 +63,7 @@ public struct DecodeRow: Sendable, Equatable {
     /// Blocks appended to the row since its last step.
     public var newBlocks: [Int32]
 
-    /// A row as given.
+    /// The row of the request `id`, which gets `newBlocks`.
     public init(id: RequestID, newBlocks: [Int32] = []) {
         self.id = id
         self.newBlocks = newBlocks

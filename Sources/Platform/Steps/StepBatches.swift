@@ -1,8 +1,8 @@
-// The tensors that go into a step and come out of it, with their shapes.
+// The input and output tensors of a step, with their shapes.
 
-/// Which block of the pool holds which part of a row's sequence: `[rows, width]`, padded with 0 (TT contract §1.3).
+/// The blocks of each row's sequence: `[rows, width]`, padded with 0 (TT contract §1.3).
 public struct PageTable: Sendable, Equatable {
-    /// Blocks that a row can own.
+    /// Maximum number of blocks of a row.
     public let width: Int
     /// Block ids, row by row.
     public var blocks: [Int32]
@@ -48,29 +48,29 @@ public struct BlockCopy: Sendable, Equatable {
     /// The block that is written.
     public var target: Int32
 
-    /// A copy as given.
+    /// A copy of the block `source` to the block `target`.
     public init(source: Int32, target: Int32) {
         self.source = source
         self.target = target
     }
 }
 
-/// Prompts to prefill, ragged: of row *i* the tokens from `startPositions[i]` on are computed (TT contract §1.3).
+/// Prompts to prefill, ragged: for row *i* the tokens from `startPositions[i]` on are computed (TT contract §1.3).
 public struct PrefillBatch: Sendable, Equatable {
-    /// Blocks to copy before anything else, one after the other; only for models that share anywhere.
+    /// Blocks to copy first, one after the other; only for models whose prefix sharing is `anywhere`.
     public var copies: [BlockCopy]
-    /// Each row's whole sequence, also what is in its blocks already: a device may have to compute some of that again.
+    /// Each row's whole sequence, including cached tokens: a device may have to recompute some of them.
     public var tokens: [[Int32]]
-    /// Position of the first token to compute of each row; the tokens before it are in the row's blocks.
+    /// Position of the first token to compute of each row `[N]`; the tokens before it are in the row's blocks.
     public var startPositions: [Int32]
     /// `[N, W]`; covers each row's whole sequence.
     public var pageTable: PageTable
-    /// Decode slot that each row will take, so that the device can place per-slot state.
+    /// The batch slot that each row will decode in `[N]`, so that the device can place the slot's state.
     public var slots: [Int]
     /// How each row's first token is sampled.
     public var sampling: [RowSampling]
 
-    /// A batch as given; all arrays but `copies` have one element for each row.
+    /// A batch of N rows; all arrays but `copies` have one element for each row.
     public init(
         copies: [BlockCopy] = [], tokens: [[Int32]], startPositions: [Int32], pageTable: PageTable, slots: [Int],
         sampling: [RowSampling]
@@ -84,7 +84,7 @@ public struct PrefillBatch: Sendable, Equatable {
     }
 }
 
-/// One decode step of the fixed batch: B rows, padding rows have position −1 (TT contract §1.4).
+/// One decode step of the fixed batch: B rows; padding rows have position −1 (TT contract §1.4).
 public struct DecodeBatch: Sendable, Equatable {
     /// Input token of each row `[B]`, 0 in padding rows.
     public var tokens: [Int32]
@@ -95,7 +95,7 @@ public struct DecodeBatch: Sendable, Equatable {
     /// How each row's token is sampled `[B]`; padding rows are ignored.
     public var sampling: [RowSampling]
 
-    /// A batch as given.
+    /// A batch of B rows; all arrays have one element for each row.
     public init(tokens: [Int32], positions: [Int32], pageTable: PageTable, sampling: [RowSampling]) {
         self.tokens = tokens
         self.positions = positions
@@ -104,7 +104,7 @@ public struct DecodeBatch: Sendable, Equatable {
     }
 }
 
-/// What a decode step must take from the host, and what it continues from its own state (TT contract §1.6).
+/// What a decode step must take from the host, and what it continues from the device's state (TT contract §1.6).
 public struct DecodePlan: Sendable, Equatable {
     /// Where tokens, positions and page table of the step come from.
     public enum Inputs: Sendable, Equatable {
@@ -116,14 +116,14 @@ public struct DecodePlan: Sendable, Equatable {
         case keep
     }
 
-    /// Where the inputs come from.
+    /// Where tokens, positions and page table come from.
     public var inputs: Inputs
-    /// Sampling parameters and seeds are taken from the batch.
+    /// Whether sampling parameters and seeds are taken from the batch.
     public var reloadSamplingParams: Bool
-    /// Random state is reset; only with `reloadAll`.
+    /// Whether the random state is reset; only with `reloadAll`.
     public var resetSamplingState: Bool
 
-    /// A plan as given.
+    /// A plan that takes tokens, positions and page table from `inputs`.
     public init(inputs: Inputs, reloadSamplingParams: Bool, resetSamplingState: Bool) {
         self.inputs = inputs
         self.reloadSamplingParams = reloadSamplingParams
@@ -135,13 +135,13 @@ public struct DecodePlan: Sendable, Equatable {
         inputs: .reloadAll, reloadSamplingParams: true, resetSamplingState: true)
 }
 
-/// What a row of a step came out as.
+/// The output of one row of a step.
 public enum RowOutput: Sendable, Equatable {
     /// Sampled on the device.
     case token(SampledToken)
     /// To be sampled on the host: `[vocabulary]`.
     case logits([Float])
-    /// There is nothing to choose from: a logit is not a number.
+    /// No token can be chosen: a logit is not a number.
     case notNumbers
     /// A padding row.
     case padding

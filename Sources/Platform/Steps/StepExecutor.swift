@@ -1,40 +1,41 @@
-// What runs the steps that the engine schedules, and the sizes that bound them.
+// The interface that runs the engine's scheduled steps, and the limits of every step.
 
-/// What the engine needs of a worker; `TTWorker` is the one in use, tests script others.
+/// What the engine needs from a worker. `TTWorker` implements it; tests use scripted ones.
 public protocol StepExecutor: AnyObject {
-    /// The sizes that bound every step.
+    /// The limits of every step.
     var limits: StepLimits { get }
-    /// Whether a step that was begun goes on by itself, so that the host can do something else until `finish`.
+    /// Whether steps are async: a step that was begun runs while the host does other work until `finish`.
     var runsStepsAsync: Bool { get }
-    /// Prepares a step and, where it goes on by itself, starts it. `finish` follows before the next step begins.
+    /// Prepares a step and starts it if it is async. `finish` must be called before the next step begins.
     func begin(_ step: ScheduledStep) throws(DeviceFault)
-    /// Waits for the step that was begun, and gives one output for each of its rows, in their order. A row that got no token
-    /// leaves with the next step.
+    /// Waits for the step that was begun and returns one output for each of its rows, in their order. A row that got no
+    /// token leaves with the next step.
     func finish() throws(DeviceFault) -> [RequestOutput]
 }
 
-/// The bounds of every step.
+/// The limits of every step.
 public struct StepLimits: Sendable, Equatable {
     /// Rows of the device batch.
     public var maxNumSeqs: Int
     /// Longest sequence, prompt and generated tokens together.
     public var maxModelLen: Int
-    /// Whether that is less than the model could do, because `max_model_len` says so.
+    /// Whether `max_model_len` makes that shorter than what the model supports.
     public var canRaiseMaxModelLen: Bool
-    /// Most tokens in one prefill step, padded ones included; at least the longest sequence's.
+    /// Maximum number of tokens in one prefill step, padding included; at least the length of the longest sequence,
+    /// padded.
     public var maxNumBatchedTokens: Int
     /// The KV pool.
     public var kvCache: KVCacheShape
     /// Tokens of the model's vocabulary.
     public var vocabularySize: Int
-    /// Where a row may begin behind blocks that another one has computed.
+    /// Where a row's prefill may begin after blocks that another row has computed.
     public var prefixSharing: PrefixSharing
-    /// What the device pads rows of a prefill to; the token budget counts that.
+    /// How the device pads the rows of a prefill; the token budget counts the padding.
     public var prefillPadding: PrefillPadding
-    /// Whether rows with different temperature, top-k or top-p may be in the batch together.
+    /// Whether rows of one batch may differ in temperature, top-k and top-p.
     public var mixesSampling: Bool
 
-    /// Limits as given.
+    /// Limits of a step; by default rows share no blocks, are not padded, and may differ in sampling.
     public init(
         maxNumSeqs: Int, maxModelLen: Int, maxNumBatchedTokens: Int, kvCache: KVCacheShape, vocabularySize: Int,
         canRaiseMaxModelLen: Bool = false, prefixSharing: PrefixSharing = .none, prefillPadding: PrefillPadding = .none,

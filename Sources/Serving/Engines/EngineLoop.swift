@@ -1,4 +1,4 @@
-// The engine thread's loop, poll by poll: take commands, run a step, report. No threads and no waiting.
+// The loop of the engine thread. A poll takes commands, runs a step and reports; it has no threads and does not wait.
 
 package import Engine
 import Platform
@@ -9,9 +9,9 @@ package struct EngineLoop {
     private let engine: TTEngine
     private let clock: TimeSource
     private var sinks: [ClientID: EngineSink] = [:]
-    /// The last poll has been: the loop is over.
+    /// Whether the loop is over and must not be polled again.
     package private(set) var isOver = false
-    /// When the last step ended, and with it the time of one that was begun at once.
+    /// When the last step ended, which is also when an async step that was begun at once started.
     private var lastEnded: Milliseconds = 0
 
     /// A loop without clients.
@@ -23,7 +23,7 @@ package struct EngineLoop {
     /// Whether there is a step to run without another command.
     var hasWork: Bool { engine.hasWork }
 
-    /// Obeys, and runs a step if there is something to run.
+    /// Executes the commands, then runs a step if there is one to run.
     package mutating func poll(_ commands: [EngineCommand]) {
         for command in commands { obey(command) }
         if isOver {
@@ -68,7 +68,7 @@ package struct EngineLoop {
         }
     }
 
-    /// The device has failed. Only what was in the batch can have caused it.
+    /// Ends the loop after a device fault. Only requests in the batch can have caused it.
     private mutating func end(by fault: DeviceFault) {
         isOver = true
         let inBatch = Set(engine.runningRequests)

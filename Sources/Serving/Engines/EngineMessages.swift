@@ -1,4 +1,4 @@
-// What engine threads are told, and what they tell their clients.
+// The commands to engine threads, and their reports to clients.
 
 package import Engine
 package import Platform
@@ -10,10 +10,10 @@ package struct ServingRequest: Sendable {
     package let id: RequestID
     /// The whole prompt.
     package let promptTokens: [Int32]
-    /// How tokens are chosen and when the engine stops.
+    /// How tokens are chosen and when the request ends.
     package let sampling: SamplingParams
 
-    /// A request with the client's key.
+    /// A request with the client's key `id`.
     package init(id: RequestID, promptTokens: [Int32], sampling: SamplingParams) {
         self.id = id
         self.promptTokens = promptTokens
@@ -21,43 +21,43 @@ package struct ServingRequest: Sendable {
     }
 }
 
-/// Takes what an engine has to tell one client. It is called on the engine's thread and must not block.
+/// Receives an engine's reports to one client. It is called on the engine's thread and must not block.
 package typealias EngineSink = @Sendable (EngineReport) -> Void
 
-/// Told to an engine thread.
+/// A command to an engine thread.
 package enum EngineCommand: Sendable {
-    /// From now on the client makes requests; it hears of them through the sink.
+    /// Connects a client, which receives the reports on its requests through the sink.
     case connect(ClientID, EngineSink)
-    /// Generate for this request.
+    /// Run this request.
     case run(ServingRequest)
-    /// The request has ended by its text, or its result is not wanted any more: no more tokens for it.
+    /// End the request: it has ended by its text, or its result is no longer needed.
     case cancel(RequestID)
-    /// Give back what the client has in flight, and tell it nothing more.
+    /// Return the client's requests in flight, and send it no more reports.
     case disconnect(ClientID)
-    /// Give back what is in flight, and end.
+    /// Return all requests in flight, and end.
     case end
 
-    /// The request that the engine is to run.
+    /// The request of a `run` command.
     package var requestToRun: RequestID? {
         if case .run(let request) = self { request.id } else { nil }
     }
 }
 
-/// Told by an engine thread to a client, about its own requests, in order.
+/// A report by an engine thread to a client on the client's requests; reports arrive in order.
 package enum EngineReport: Sendable {
     /// A request that the engine cannot run.
     case refused(RequestID, RequestRefusal)
-    /// A step and what it gave.
+    /// A step and its results.
     case step(EngineStep)
-    /// Requests that were in flight and are the client's again; they are not to blame for anything.
+    /// Requests that were in flight and are returned to the client; they have caused no fault.
     case putBack([RequestID])
-    /// The device failed under these requests; the thread is about to end.
+    /// The device failed with these requests in the batch; the thread is about to end.
     case fault(DeviceFault, [RequestID])
 }
 
 /// One step of the device, with its times.
 package struct EngineStep: Sendable {
-    /// What the step did.
+    /// The results of the step.
     package var report: StepReport
     /// When the step began.
     package var started: Milliseconds

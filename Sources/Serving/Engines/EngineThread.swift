@@ -1,19 +1,19 @@
-// The thread that owns an engine, and with it the device: the only one that ever touches either.
+// The thread that owns an engine and its device; no other thread uses either.
 
 package import Engine
 import Foundation
 package import Platform
 package import Runtime
 
-/// Runs the engine of one replica on a thread of its own. Everything else reaches it through `commands`.
+/// Runs the engine of one replica on its own thread. Other threads control it through `commands`.
 package final class EngineThread: Sendable {
-    /// What the thread is told.
+    /// The commands to the thread.
     package let commands = Mailbox<EngineCommand>()
-    /// The sizes that the engine runs with.
+    /// The limits that the engine runs with.
     package let limits: StepLimits
     private let state = WaitingState()
 
-    /// What others wait for.
+    /// The state that other threads wait for.
     private final class WaitingState: @unchecked Sendable {
         let lock = WaitingLock()
         var hasEnded = false
@@ -22,8 +22,8 @@ package final class EngineThread: Sendable {
 
     /// Builds the engine on its thread, and returns when it can take requests.
     ///
-    /// - Parameter build: loads the model; the device must not be touched from another thread.
-    /// - Throws: what `build` throws.
+    /// - Parameter build: loads the model; runs on the new thread, because the device must not be used by another.
+    /// - Throws: the error of `build`.
     package init(clock: TimeSource, build: @escaping @Sendable () throws -> OpenedEngine) throws {
         let started = Mailbox<Result<StepLimits, any Error>>()
         let thread = Thread { [commands, state] in
@@ -54,11 +54,11 @@ package final class EngineThread: Sendable {
         }
     }
 
-    /// Takes a client's requests back from each thread.
+    /// Makes each thread return a client's requests.
     ///
-    /// - Returns: requests that were sent to threads which had ended by a fault: they have not reported them.
+    /// - Returns: requests that were sent to threads that had ended because of a fault and so will not report them.
     static func disconnect(_ client: ClientID, from threads: [EngineThread]) -> [RequestID] {
-        // All are told before one is waited for: each may be in the middle of a step.
+        // The command is sent to all threads before any is waited for, because each may be running a step.
         for thread in threads { thread.commands.send(.disconnect(client)) }
         return threads.flatMap { thread in
             let hasEnded = thread.state.lock.wait(
@@ -77,16 +77,16 @@ package final class EngineThread: Sendable {
     }
 }
 
-/// An engine and the device under it.
+/// An engine and its device.
 package struct OpenedEngine {
     /// Ready for requests.
     let engine: TTEngine
-    /// The sizes that it runs with.
+    /// The limits that it runs with.
     let limits: StepLimits
     /// Releases model and device, in this order.
     let close: () -> Void
 
-    /// An engine whose device `close` releases.
+    /// An engine whose model and device are released by `close`.
     package init(engine: TTEngine, limits: StepLimits, close: @escaping () -> Void) {
         self.engine = engine
         self.limits = limits

@@ -3,8 +3,8 @@
 package import Platform
 import Runtime
 
-/// Requests that have not ended, each with what its client knows it by and the replica that it went to. A thread can wait here
-/// until there is room or news.
+/// Requests that have not ended, each with its client's ticket and its replica. A thread can wait here for a wake-up,
+/// for example when a request has ended.
 package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
     private let lock = WaitingLock()
     private var requests: [RequestID: (ticket: Ticket, replica: Int)] = [:]
@@ -12,28 +12,28 @@ package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
     private var news = 0
     private var putBacks = 0
 
-    /// No requests yet for any of `replicas`.
+    /// No requests, for `replicas` replicas.
     package init(replicas: Int) { unfinished = Array(repeating: 0, count: replicas) }
 
-    /// Requests that have not ended.
+    /// Number of requests that have not ended.
     package var count: Int { lock.withLock { requests.count } }
 
-    /// The tickets of all of them.
+    /// The tickets of all requests.
     package var all: [Ticket] { lock.withLock { requests.values.map(\.ticket) } }
 
-    /// Requests of each replica.
+    /// Number of requests of each replica.
     package var loads: [Int] { lock.withLock { unfinished } }
 
     /// The replica that a request went to; nil once it has ended.
     package func replica(of id: RequestID) -> Int? { lock.withLock { requests[id]?.replica } }
 
-    /// Counts what `waitForNews` waits for.
+    /// The number of wake-ups so far; see `waitForNews`.
     package var newsCount: Int { lock.withLock { news } }
 
-    /// Counts how often requests were put back.
+    /// How many times requests were requeued.
     package var putBackCount: Int { lock.withLock { putBacks } }
 
-    /// Gives a request to the replica that has the fewest, and returns which that is.
+    /// Adds a request for the replica with the fewest, and returns that replica.
     @discardableResult
     package func add(_ id: RequestID, _ ticket: Ticket) -> Int {
         lock.withLock {
@@ -44,7 +44,7 @@ package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
         }
     }
 
-    /// Requests have ended.
+    /// Removes requests that have ended.
     package func remove(_ removed: some Sequence<RequestID>) {
         lock.change {
             take(removed)
@@ -52,7 +52,7 @@ package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
         }
     }
 
-    /// Requests were put back: they can be submitted again.
+    /// Removes requests whose jobs were requeued; they can be submitted again.
     package func removePutBack(_ removed: some Sequence<RequestID>) {
         lock.change {
             take(removed)
@@ -61,14 +61,14 @@ package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
         }
     }
 
-    /// Ends a wait early, for news that is not about a request.
+    /// Wakes a waiting thread for another reason than a request.
     package func nudge() {
         lock.change { news += 1 }
     }
 
-    /// Waits until a request has ended or `nudge` was called since `newsCount` was `seen`, or for `limit`.
+    /// Waits until a request was removed or `nudge` was called since `newsCount` was `seen`, or for `limit`.
     ///
-    /// The count is taken before looking at what there is to do, so that nothing which happens meanwhile is missed.
+    /// The caller reads `newsCount` before it polls, so that no wake-up in between is missed.
     package func waitForNews(since seen: Int, atMost limit: Duration) {
         lock.wait(atMost: limit, until: { news != seen }, then: {})
     }

@@ -1,29 +1,30 @@
-// The engines of a model as one client sees them, with one queue in front of them: which of them a request goes to.
+// Divides one client's requests among the engines of a model.
 
 package import Platform
 package import Runtime
 
-/// A client's way to the replicas of a model.
+/// A client's access to the replicas of a model.
 ///
-/// A request goes to the replica with the fewest unfinished ones, of several such to the first. One that is slow, or has got
-/// long requests, therefore gets fewer of them, and all have rows for their slots as long as there are requests.
+/// A request goes to the replica with the fewest unfinished requests, and to the first of several. So a replica that is
+/// slow or has long requests gets fewer, and all replicas have requests for their batch slots as long as there are any.
 ///
-/// Replicas stop together: the reset that puts cards in order after a fault hits every card of the host, so that none could
-/// go on beside it.
+/// Replicas stop together: the reset after a fault affects every card of the host, so that no replica could continue
+/// during it.
 package struct Replicas<Ticket: Sendable>: Sendable {
-    /// What has been submitted and has not ended.
+    /// Requests that were submitted and have not ended.
     package let inFlight: InFlight<Ticket>
     private let client: ClientID
     private let commands: [Mailbox<EngineCommand>]
-    /// Requests of one replica at most: while one half of them decodes, the other is ready to take freed slots.
+    /// Maximum number of requests of one replica: while half of them decode, the others are ready for freed batch
+    /// slots.
     private let lookahead: Int
 
     /// Connects a client.
     ///
     /// - Parameters:
     ///   - commands: each engine's mailbox.
-    ///   - slots: rows of the device batch of each.
-    ///   - sink: takes what the engine of a replica tells.
+    ///   - slots: rows of the device batch of each replica.
+    ///   - sink: receives the reports of each replica's engine.
     package init(
         _ commands: [Mailbox<EngineCommand>], slots: Int, client: ClientID,
         sink: @escaping @Sendable (EngineReport, Replica) -> Void
@@ -37,8 +38,8 @@ package struct Replicas<Ticket: Sendable>: Sendable {
         }
     }
 
-    /// Requests that may be submitted now: none until a replica wants a handful, so that the client need not look for every
-    /// single one.
+    /// Number of requests that may be submitted now; 0 until a replica has room for several, so that the client need
+    /// not poll for every single one.
     package var room: Int {
         let rooms = inFlight.loads.map { max(0, lookahead - $0) }
         return rooms.max()! >= max(1, lookahead / 4) ? rooms.reduce(0, +) : 0
@@ -47,10 +48,10 @@ package struct Replicas<Ticket: Sendable>: Sendable {
     /// The client's key for its request `number`.
     package func id(_ number: Int) -> RequestID { RequestID(number, of: client) }
 
-    /// Generates for a request on the replica that it was given to.
+    /// Runs a request on the replica that it was added to.
     package func run(_ request: ServingRequest, on replica: Int) { commands[replica].send(.run(request)) }
 
-    /// No more tokens for a request, if it has not ended.
+    /// Cancels a request, if it has not ended.
     package func cancel(_ id: RequestID) {
         if let replica = inFlight.replica(of: id) { commands[replica].send(.cancel(id)) }
     }

@@ -1,10 +1,10 @@
-// What a device has to say, in the program's log.
+// Writes a device's messages to the program's log.
 
 import Logging
 import Platform
 
 extension Logger {
-    /// A log for a replica's device: its lines with their own level.
+    /// A log for a replica's device, which keeps the levels of its lines.
     func deviceLog(of replica: Replica) -> DeviceLog {
         { [self] level, line in
             let text: Logger.Message = "\(replica.prefix)device: \(line)"

@@ -1,44 +1,44 @@
-// Why a model could not be loaded, and whose fault that is.
+// Why a model could not be loaded, with the cause.
 
 import ModelFiles
 package import Platform
 import Tokenizers
 
-/// A model that cannot be had.
+/// Why a model cannot be loaded.
 package struct ModelFailure: Error, CustomStringConvertible {
-    /// Whose fault it is.
+    /// The cause of the failure.
     package enum Cause: Sendable, Equatable {
-        /// The name leads to no file.
+        /// No file has the model's name.
         case name
-        /// The model's: its file, or what memory it needs. `mayPass`: it may go well at another time without anybody mending
-        /// anything.
+        /// The model: its file, or the memory that it needs. `mayPass`: a later attempt may succeed without a change by
+        /// the operator.
         case model(mayPass: Bool)
         /// The settings do not fit the model.
         case settings(mayPass: Bool)
-        /// The device failed, and may be opened again.
+        /// The device failed; it may be opened again.
         case device(DeviceFault)
-        /// Neither another try nor another model would help.
+        /// Neither a retry nor another model would help.
         case fatal
     }
 
-    /// Whose fault it is.
+    /// The cause.
     package let cause: Cause
-    /// What was thrown.
+    /// The error that was thrown.
     package let underlying: any Error
 
-    /// What is wrong, for a person.
+    /// What is wrong, for the operator.
     package var description: String { "\(underlying)" }
 
     /// Whether the description names the model or its file.
     package var namesModel: Bool { !(underlying is any PlatformError) }
 
-    /// A device that could not be opened: no fault of the model that it was to be opened for.
+    /// The failure to open a device, which is not caused by the model that it was opened for.
     init(opening error: any Error) {
         underlying = error
         cause = .fatal
     }
 
-    /// What `error` says.
+    /// The failure that follows from `error`.
     package init(_ error: any Error) {
         switch error {
         case let failure as ModelFailure: self = failure
@@ -73,7 +73,7 @@ extension ModelFailure.Cause {
         switch error {
         case .noModel: self = .model(mayPass: false)
         case .noDevice, .unknownDevice, .unknownKey, .invalidValue: self = .fatal
-        // What memory is free changes.
+        // The free memory may change.
         case .keyValueCacheTooSmall: self = .settings(mayPass: true)
         case .unsupported, .contradiction: self = .settings(mayPass: false)
         }

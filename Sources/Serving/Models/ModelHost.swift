@@ -1,4 +1,4 @@
-// Owns the model that is loaded: its devices, engines, tokenizer and chat template. Clients come and go.
+// Owns the loaded model: its devices, engines, tokenizer and chat template. Clients connect to it and disconnect.
 
 import Engine
 package import Logging
@@ -9,9 +9,9 @@ package import Runtime
 package import Tokenizers
 import Worker
 
-/// The parts of a model that need no device: what can be wrong with them is found before anything is loaded.
+/// The parts of a model that need no device; errors in them are found before anything is loaded.
 package struct OpenedModel: Sendable {
-    /// The name that it was asked for by.
+    /// The name by which it was requested.
     package let name: String
     let config: ModelConfig
     let encoder: PromptEncoder
@@ -31,17 +31,17 @@ package struct OpenedModel: Sendable {
     }
 }
 
-/// Has at most one model loaded, on as many devices as it has replicas. It is used by one thread at a time.
+/// Has at most one model loaded, with one device for each replica. It is used by one thread at a time.
 package final class ModelHost {
     /// A model that is ready for requests.
     package struct Loaded {
-        /// The name that it was asked for by.
+        /// The name by which it was requested.
         package let name: String
-        /// The sizes that each replica's engine runs with.
+        /// The limits that each replica's engine runs with.
         package let limits: StepLimits
-        /// Makes requests ready for it.
+        /// Prepares requests for it.
         package let preparer: RequestPreparer
-        /// Makes text of its tokens.
+        /// Converts its tokens to text.
         package let tokenizer: Tokenizer
         fileprivate let engines: [EngineThread]
     }
@@ -52,14 +52,14 @@ package final class ModelHost {
     private let clock: TimeSource
     private let log: Logger
     private var clients = 0
-    /// The model that is loaded.
+    /// The loaded model.
     package private(set) var loaded: Loaded?
 
     /// A host without a model.
     ///
     /// - Parameters:
-    ///   - platforms: where the configuration's device is looked for.
-    ///   - isStopping: whether loading is to be given up.
+    ///   - platforms: the platforms from which the configuration's device is chosen.
+    ///   - isStopping: whether loading must be abandoned.
     package init(
         _ settings: EngineConfiguration, platforms: PlatformCatalogue, isStopping: @escaping @Sendable () -> Bool,
         clock: TimeSource, log: Logger
@@ -73,15 +73,15 @@ package final class ModelHost {
 
     deinit { close() }
 
-    /// Loads a model in place of the one that is loaded.
+    /// Unloads the current model and loads another.
     ///
-    /// - Throws: `ModelFailure`; nothing is loaded then.
+    /// - Throws: `ModelFailure`; no model is loaded then.
     package func load(_ model: OpenedModel) throws(ModelFailure) -> Loaded {
         close()
         let began = ContinuousClock.now
         let engines = try startEngines(model)
         log.info("\(model.name) is ready after \(Int((ContinuousClock.now - began) / .milliseconds(1))) ms")
-        // All replicas have the same sizes.
+        // All replicas have the same limits.
         let limits = engines[0].limits
         let loaded = Loaded(
             name: model.name, limits: limits,
@@ -91,9 +91,9 @@ package final class ModelHost {
         return loaded
     }
 
-    /// Connects a client to the model that is loaded.
+    /// Connects a client to the loaded model.
     ///
-    /// - Parameter sink: takes what the engine of a replica tells, on that engine's thread; it must not block.
+    /// - Parameter sink: receives the reports of each replica's engine, on that engine's thread; it must not block.
     package func connect<Ticket>(
         to model: Loaded, sink: @escaping @Sendable (EngineReport, Replica) -> Void
     ) -> Connection<Ticket> {
@@ -105,15 +105,15 @@ package final class ModelHost {
             disconnect: { EngineThread.disconnect(client, from: engines) })
     }
 
-    /// Unloads the model and closes its devices. What clients have in flight is put back.
+    /// Unloads the model and closes its devices. Clients get their requests in flight back.
     package func close() {
         guard let engines = loaded?.engines else { return }
         loaded = nil
         EngineThread.end(engines)
     }
 
-    /// Starts the replicas one after another: devices are not to be opened at the same time (TT contract §2.6), and the first
-    /// start of a TT model writes its converted weights where the others find them.
+    /// Starts the replicas one after another: devices must not be opened at the same time (TT contract §2.6), and the
+    /// first start of a TT model writes converted weights, which the others read.
     private func startEngines(_ model: OpenedModel) throws(ModelFailure) -> [EngineThread] {
         var engines: [EngineThread] = []
         do {
@@ -136,10 +136,10 @@ package final class ModelHost {
 
 /// A client's use of a model, until it disconnects.
 package struct Connection<Ticket: Sendable> {
-    /// Where requests go.
+    /// The replicas that run the client's requests.
     package let replicas: Replicas<Ticket>
-    /// Ends the use: what is in flight is reported as put back, and then nothing more. Returns requests that no engine will
-    /// report, because a fault had ended it.
+    /// Disconnects the client: requests in flight are reported as returned, and no reports follow. Returns requests
+    /// that no engine will report because a fault had ended it.
     package let disconnect: () -> [RequestID]
 
     /// A connection that `disconnect` ends.
@@ -150,8 +150,8 @@ package struct Connection<Ticket: Sendable> {
 }
 
 extension EngineConfiguration {
-    /// The settings for a replica beside one that has `limits`: a request must fare the same on each, so that what is free now
-    /// decides nothing any more.
+    /// The settings for a further replica when the first has `limits`: a request must have the same result on each, so
+    /// the sizes no longer depend on the free memory.
     fileprivate func sized(like limits: StepLimits) -> EngineConfiguration {
         var settings = self
         settings.maxModelLen = maxModelLen == .fit ? .fitted(limits.maxModelLen) : maxModelLen
@@ -161,7 +161,7 @@ extension EngineConfiguration {
     }
 }
 
-/// Opens a replica's device and puts an engine with the model on it.
+/// Opens a replica's device and creates an engine with the model on it.
 private func openEngine(
     _ model: OpenedModel, _ platform: any DevicePlatform, _ settings: EngineConfiguration, _ replica: Replica,
     _ user: DeviceUser, _ log: Logger
@@ -171,7 +171,7 @@ private func openEngine(
     let endOfGeneration = model.encoder.tokenizer.endOfGenerationTokens
     let worker = try TTWorker(
         device: device, configuration: settings, model: model.config, endOfGenerationTokens: endOfGeneration)
-    // What the settings lead to is the same on each, and told once.
+    // Warnings about the settings are the same for each replica and are logged once.
     let warnings = replica.index == 0 ? worker.configuration.warnings : device.warnings
     for warning in warnings { log.warning("\(replica.prefix)\(warning)") }
     return OpenedEngine(
@@ -179,7 +179,8 @@ private func openEngine(
         close: { worker.close() })
 }
 
-/// Settings that do not fit are the device's fault here, unless it has no class for the model.
+/// Opens the device. Settings that do not fit are a failure of opening it, not of the model, unless the device has no
+/// class for the model.
 private func openDevice(
     _ platform: any DevicePlatform, _ settings: EngineConfiguration, for model: ModelConfig, as replica: Replica,
     _ user: DeviceUser

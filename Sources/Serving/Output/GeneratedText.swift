@@ -1,11 +1,12 @@
-// Turns a request's tokens into its text, and finds where the text ends.
+// Converts a request's tokens to text, and finds stop strings.
 
 package import Tokenizers
 
-/// The text of one request while it grows.
+/// The growing text of one request.
 ///
-/// Stop strings may begin in one token and end in another. Of several the one that is complete first ends the text, as if the
-/// text had come byte by byte, and among those that are complete together the longest, of which less would be left in the text.
+/// A stop string may begin in one token and end in another. If there are several, the one that is complete first ends
+/// the text, as if the text came byte by byte; of those that are complete at the same byte, the longest, so that no
+/// part of it is left in the text.
 package struct GeneratedText: Sendable {
     private var detokenizer: Detokenizer
     private let stops: [(text: String, bytes: [UInt8])]
@@ -19,12 +20,13 @@ package struct GeneratedText: Sendable {
         stops = stopStrings.map { ($0, Array($0.utf8)) }
     }
 
-    /// Appends a token's text; true when that completed a stop string, which it may not do while `mayStop` is false.
+    /// Appends a token's text; returns whether that completed a stop string. While `mayStop` is false, stop strings are
+    /// ignored.
     package mutating func append(_ token: Int32, mayStop: Bool = true) -> Bool {
         extend(by: detokenizer.push(token), mayStop: mayStop)
     }
 
-    /// The final text; what is left of an unfinished character becomes U+FFFD, unless it came behind a stop string.
+    /// Returns the final text; an incomplete character at its end becomes U+FFFD, unless it came after a stop string.
     package mutating func finish() -> String {
         if stopString == nil { _ = extend(by: detokenizer.finish()) }
         return String(decoding: bytes, as: UTF8.self)

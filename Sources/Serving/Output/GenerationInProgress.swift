@@ -1,61 +1,62 @@
-// What has come of one request between its submission and its end.
+// The generation of one request between its submission and its end.
 
 package import Engine
 package import Platform
 package import Prompts
 package import Runtime
 
-/// A generation whose tokens are coming in. Its client holds it, by the request's key.
+/// The tokens, text and times of a request in flight. Its client keeps it by the request's key.
 package struct GenerationInProgress: Sendable {
-    /// What a step meant for the generation.
+    /// The effect of a step on the generation.
     package enum Step {
-        /// It goes on.
+        /// It continues.
         case goesOn
-        /// Its text has reached a stop string: the engine need not go on, and must be told so unless it has ended as well.
+        /// Its text has reached a stop string. If `engineGoesOn`, the engine has not ended the request and it must be
+        /// cancelled there.
         case endedByText(engineGoesOn: Bool)
         /// The engine has ended it.
         case ended
-        /// It got no token, and is no longer with the engine.
+        /// It got no token, and the engine has removed it.
         case bad(BadOutput)
     }
 
-    /// When things happened.
+    /// The times of its events.
     package struct Times: Sendable {
-        /// Its first prefill step began.
+        /// Start of its first prefill step.
         package var prefillStarted: Milliseconds?
-        /// Milliseconds in prefill steps. A preempted request is prefilled again: that counts as well.
+        /// Milliseconds in prefill steps, including those after a preemption.
         package var prefillMS: Int64 = 0
-        /// Its first token came.
+        /// Arrival of its first token.
         package var firstToken: Milliseconds?
-        /// Its last token so far came.
+        /// Arrival of its latest token.
         package var lastToken: Milliseconds?
     }
 
-    /// What is generated for.
+    /// The request.
     package let request: PreparedRequest
     private var text: GeneratedText
-    /// Tokens so far, those that end the text included.
+    /// Tokens so far, including those that end the text.
     package private(set) var tokens: [SampledToken] = []
-    /// Tokens of the prompt that were in the KV cache when it joined the batch first.
+    /// Prompt tokens that were cached when it first joined the batch.
     package private(set) var cachedTokens = 0
-    /// When things happened.
+    /// The times of its events.
     package private(set) var times = Times()
-    /// It is in a batch slot.
+    /// Whether it is in a batch slot.
     package private(set) var isRunning = false
     private var finishReason: FinishReason?
 
-    /// A generation without tokens, whose text `text` is to become.
+    /// A generation without tokens; `text` must be empty.
     package init(_ request: PreparedRequest, text: GeneratedText) {
         self.request = request
         self.text = text
     }
 
-    /// It has lost its batch slot to another request; it waits for another and goes on by itself.
+    /// Records a preemption: it has lost its batch slot and waits for another one.
     package mutating func notePreempted() { isRunning = false }
 
-    /// Takes what a step gave it.
+    /// Adds the result of a step.
     package mutating func take(_ update: RequestUpdate, in step: EngineStep) -> Step {
-        // What a preempted request finds again in the cache is not the user's gain.
+        // Cached tokens after a preemption do not count: the request computed them itself.
         if tokens.isEmpty { cachedTokens = update.cachedTokens }
         let token: SampledToken
         switch update.output {
@@ -83,11 +84,11 @@ package struct GenerationInProgress: Sendable {
         isRunning = true
     }
 
-    /// What it has become, now that it has ended.
+    /// The finished generation, after it has ended.
     package mutating func finish() -> FinishedGeneration {
         let text = text.finish()
         let end: FinishedGeneration.End =
-            // The end of a cut character may complete a stop string.
+            // The U+FFFD of an incomplete character may complete a stop string.
             if let string = self.text.stopString { .stopString(string) } else {
                 switch finishReason {
                 case .stop(let token): .stopToken(token)
@@ -103,13 +104,13 @@ package struct GenerationInProgress: Sendable {
 package struct FinishedGeneration: Sendable, Equatable {
     /// Why a text ended.
     package enum End: Sendable, Equatable {
-        /// The model's own end-of-generation token.
+        /// The model's end-of-generation token.
         case endOfGeneration
         /// One of the request's stop tokens.
         case stopToken(Int32)
         /// One of the request's stop strings, which is not part of the text.
         case stopString(String)
-        /// It was as long as it may be.
+        /// The maximum length was reached.
         case length
     }
 
@@ -120,7 +121,7 @@ package struct FinishedGeneration: Sendable, Equatable {
 }
 
 extension FinishReason {
-    /// The last token is not part of the text.
+    /// Whether the last token is not part of the text.
     fileprivate var endsBeforeItsToken: Bool {
         switch self {
         case .endOfGeneration, .stop: true

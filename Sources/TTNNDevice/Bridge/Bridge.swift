@@ -1,14 +1,14 @@
-// A running bridge: requests with deadlines, and its end, in order or by force.
+// A running bridge process: requests with deadlines, and its shutdown, orderly or forced.
 
 import Foundation
 import Platform
 import TTNNSettings
 
-/// The process that holds a mesh. Used from one thread at a time.
+/// The process that owns a mesh. Used by one thread at a time.
 ///
-/// After a request that was not answered, nothing more is asked: what the device does is not known.
+/// After an unanswered request no more requests are sent, because the device's state is unknown.
 final class Bridge {
-    /// The settings it was started with.
+    /// The settings that it was started with.
     let configuration: BridgeConfiguration
     private let process: ChildProcess
     private let recovery: DeviceRecovery
@@ -17,12 +17,12 @@ final class Bridge {
     private var frame: [UInt8] = []
     private var hasFailed = false
     private var hasShutDown = false
-    /// The bridge was asked for something that touches the cards.
+    /// Whether the bridge has received a request that uses the cards.
     private var touchesDevices = false
-    /// The largest payload that a request may have, bytes.
+    /// Maximum payload of a request, in bytes.
     static let maxRequestPayload = 1 << 30
 
-    /// Starts the interpreter with the bridge's sources and greets it.
+    /// Starts the interpreter with the bridge's sources and sends `hello`.
     ///
     /// - Throws: `TTNNError.cannotStart`.
     init(
@@ -52,7 +52,7 @@ final class Bridge {
             log(.debug, "the bridge has pid \(process.pid) and Python \(answer.python)")
         } catch {
             var reason = (error as? DeviceFault)?.reason ?? "\(error)"
-            // It may have ended before it was asked anything.
+            // It may have ended before the first request.
             if error is BridgeError, let end = process.wait(until: TimeLimit(seconds: 2)) { reason += ": \(end)" }
             throw TTNNError.cannotStart(python: configuration.python, reason: reason)
         }
@@ -60,10 +60,10 @@ final class Bridge {
 
     deinit { shutDown() }
 
-    /// Tells the user of the device.
+    /// Logs a line for the user of the device.
     func log(_ level: DeviceLogLevel, _ line: String) { user.log(level, line) }
 
-    /// Asks for something and decodes the answer's header.
+    /// Sends a request and decodes the answer's header.
     ///
     /// - Throws: `TTNNError.refused`, or a `DeviceFault`.
     func request<Answer: Decodable>(
@@ -105,7 +105,7 @@ final class Bridge {
         }
     }
 
-    /// Receives a step's output, of at most `maxPayload` bytes, and hands it to `read`.
+    /// Receives a step's output of at most `maxPayload` bytes and passes it to `read`.
     func receive<Output>(
         _ kind: BridgeRequest, maxPayload: Int, until deadline: TimeLimit,
         _ read: (UnsafeRawBufferPointer) throws(BridgeError) -> Output
@@ -121,8 +121,8 @@ final class Bridge {
         }
     }
 
-    /// Ends the bridge: in order where it answers, else by force after the grace period; then the cards are reset if they
-    /// may be in disorder. Idempotent.
+    /// Shuts the bridge down: orderly if it answers, forced after the grace period otherwise. Then the cards are reset
+    /// if their state may be bad. Idempotent.
     func shutDown() {
         guard !hasShutDown else { return }
         hasShutDown = true
@@ -153,7 +153,7 @@ final class Bridge {
             let words = process.end.map { "the bridge did not end in order: \($0)" } ?? "the bridge cannot be killed"
             log(.warning, words)
         }
-        // A device that hung is reset even where its mesh could still be closed.
+        // A device that hung is reset even if its mesh could be closed.
         let isInDisorder = touchesDevices && (process.end != .exited(0) || hasFailed)
         recovery.bridgeHasEnded(inDisorder: isInDisorder, configuration, user.log)
     }
@@ -163,7 +163,7 @@ final class Bridge {
         return connection
     }
 
-    /// Runs a request before the first step; a refusal is not a fault.
+    /// Runs a request before the first step; a refusal is a `TTNNError`, not a device fault.
     private func answering<Answer>(
         _ kind: BridgeRequest, _ body: () throws(BridgeError) -> Answer
     ) throws -> Answer {

@@ -1,12 +1,12 @@
-// ttbatch's end of the socket: frames out and in, each with a deadline, none larger than was agreed.
+// ttbatch's end of the socket: sends and receives frames, each with a deadline and a maximum size.
 
 import Foundation
 
-/// A connected stream socket. Used from one thread at a time.
+/// A connected stream socket. Used by one thread at a time.
 final class BridgeConnection {
     private let socket: Int32
     private var head = [UInt8](repeating: 0, count: FrameHead.size)
-    /// The last answer's payload; its memory is used again.
+    /// The last answer's payload; its memory is reused.
     private(set) var payload: [UInt8] = []
 
     /// Takes over `socket`.
@@ -14,7 +14,7 @@ final class BridgeConnection {
 
     deinit { Glibc.close(socket) }
 
-    /// Sends bytes as they are.
+    /// Sends raw bytes.
     func send(_ bytes: [UInt8], until deadline: TimeLimit) throws(BridgeError) {
         var sent = 0
         while sent < bytes.count {
@@ -30,7 +30,7 @@ final class BridgeConnection {
         }
     }
 
-    /// Receives the answer to `request`; its payload, of at most `maxPayload` bytes, is in `payload` then.
+    /// Receives the answer to `request`; stores its payload, of at most `maxPayload` bytes, in `payload`.
     ///
     /// - Returns: the answer's header.
     func receive(
@@ -42,7 +42,7 @@ final class BridgeConnection {
         guard isError || head.kind == request.rawValue | FrameHead.replyBit else {
             throw .malformed("a frame of kind \(head.kind) to a request of kind \(request.rawValue)")
         }
-        // Nothing is allocated for what nobody asked for.
+        // Checked before any memory is allocated for the answer.
         guard head.headerBytes <= FrameHead.maxHeaderBytes, head.payloadBytes <= (isError ? 0 : maxPayload) else {
             throw .malformed("\(head.headerBytes) + \(head.payloadBytes) bytes where at most \(maxPayload) belong")
         }
@@ -60,7 +60,7 @@ final class BridgeConnection {
         }
     }
 
-    /// Everything until the other end closes, at most `limit` bytes.
+    /// Receives everything until the other end closes, at most `limit` bytes.
     func receiveAll(atMost limit: Int, until deadline: TimeLimit) throws(BridgeError) -> [UInt8] {
         var bytes: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 1 << 14)
@@ -105,11 +105,11 @@ final class BridgeConnection {
     }
 }
 
-/// A moment at which waiting ends, by a clock that stands still while the machine sleeps.
+/// A deadline, by a clock that stops while the machine sleeps.
 struct TimeLimit {
-    /// How long there was from the beginning.
+    /// The time from its creation to the deadline.
     let seconds: Int
-    /// Whether nobody wants to wait any longer; asked about twice a second.
+    /// Whether the wait must be abandoned; called about twice a second.
     let isGivenUp: () -> Bool
     private let end: SuspendingClock.Instant
 
@@ -119,7 +119,7 @@ struct TimeLimit {
         end = .now + .seconds(seconds)
     }
 
-    /// At least 1; `nil` when it is over.
+    /// Remaining time, at least 1; `nil` after the deadline.
     var remainingMilliseconds: Int32? {
         let left = SuspendingClock.now.duration(to: end)
         guard left > .zero else { return nil }
@@ -130,7 +130,7 @@ struct TimeLimit {
     var isOver: Bool { SuspendingClock.now >= end }
 }
 
-/// How headers are written: snake_case, as Python and Hugging Face have it.
+/// The JSON coding of headers: snake_case, as in Python and Hugging Face's files.
 enum BridgeCoding {
     static let encoder: JSONEncoder = {
         let encoder = JSONEncoder()

@@ -1,25 +1,25 @@
-// What can go wrong between ttbatch and the bridge.
+// Errors between ttbatch and the bridge.
 
 public import Platform
 
-/// A request to the bridge that was not answered as asked.
+/// Why a request to the bridge failed.
 enum BridgeError: Error, CustomStringConvertible {
-    /// No answer in time.
+    /// No answer before the deadline.
     case deadlineMissed(seconds: Int)
-    /// The program ends, and does not want the answer any more.
+    /// The program is stopping and no longer needs the answer.
     case givenUp
-    /// The bridge is gone.
+    /// The bridge has ended.
     case ended
-    /// An answer that is not what the protocol says.
+    /// An answer that violates the protocol.
     case malformed(String)
-    /// The bridge says that it would fail again in the same way.
+    /// The bridge reports that a retry would fail in the same way.
     case refused(String)
-    /// The device or the model failed; the bridge is there and nobody knows the device's state.
+    /// The device or the model failed; the bridge still runs, but the device's state is unknown.
     case failed(String)
     /// A system call failed.
     case system(String)
 
-    /// Whether the bridge can be spoken to: its answer was one.
+    /// Whether the connection can still be used, because the bridge has answered.
     var leavesConnection: Bool {
         switch self {
         case .refused, .failed: true
@@ -27,32 +27,32 @@ enum BridgeError: Error, CustomStringConvertible {
         }
     }
 
-    /// One line for a person.
+    /// A one-line message.
     var description: String {
         switch self {
         case .deadlineMissed(let seconds): "no progress within \(seconds) s"
         case .givenUp: "given up, because ttbatch was told to stop"
         case .ended: "the bridge process is gone"
-        case .malformed(let what): "the bridge answered with nonsense: \(what)"
+        case .malformed(let what): "the bridge gave an invalid answer: \(what)"
         case .refused(let message), .failed(let message): message
         case .system(let what): what
         }
     }
 }
 
-/// Why Tenstorrent hardware cannot be used as it was asked for.
+/// Why Tenstorrent hardware cannot be used as configured.
 public enum TTNNError: PlatformError, Equatable {
     /// The interpreter or the bridge cannot be started.
     case cannotStart(python: String, reason: String)
     /// The bridge refuses: a setting, a missing class, too little memory.
     case refused(operation: String, reason: String)
 
-    /// What the bridge refuses depends on settings and versions.
+    /// A refusal is caused by settings or versions.
     public var cause: DeviceFault.Cause? {
         if case .refused = self { .settings } else { nil }
     }
 
-    /// One line for a person.
+    /// A one-line message.
     public var description: String {
         switch self {
         case .cannotStart(let python, let reason):

@@ -3,7 +3,7 @@
 import Foundation
 import Platform
 
-/// What the bridge is asked for. The answer's kind is the request's with the highest bit set, or `error`.
+/// The kinds of requests. The answer's kind is the request's with the highest bit set, or `error`.
 enum BridgeRequest: UInt16 {
     case hello = 1
     case describe = 2
@@ -18,7 +18,7 @@ enum BridgeRequest: UInt16 {
     case choose = 11
     case limits = 12
 
-    /// For people.
+    /// A name for messages.
     var operation: String {
         switch self {
         case .hello: "start of the bridge"
@@ -55,7 +55,7 @@ struct FrameHead {
         self.payloadBytes = payloadBytes
     }
 
-    /// Reads a head; `nil` where the bytes are none.
+    /// Reads a head; `nil` if the bytes are not a head.
     init?(_ bytes: UnsafeRawBufferPointer) {
         guard bytes.count == Self.size, bytes.prefix(4).elementsEqual(Array("TTBB".utf8)),
             bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self) == 0
@@ -78,12 +78,13 @@ struct FrameHead {
 }
 
 extension [UInt8] {
-    /// Appends a number, lowest byte first.
+    /// Appends a number in little-endian order.
     mutating func append(little number: some FixedWidthInteger) {
         Swift.withUnsafeBytes(of: number.littleEndian) { append(contentsOf: $0) }
     }
 
-    /// Appends numbers, lowest byte first. (Both sides of the socket are this machine, and it is little-endian.)
+    /// Appends numbers in this machine's byte order, which is little-endian; both ends of the socket are on this
+    /// machine.
     mutating func append<Number: BitwiseCopyable>(raw numbers: [Number]) {
         numbers.withUnsafeBytes { append(contentsOf: $0) }
     }
@@ -94,7 +95,7 @@ extension [UInt8] {
 /// The header of an error.
 struct BridgeErrorHeader: Decodable {
     enum Kind: String, Decodable {
-        /// It would fail again in the same way.
+        /// A retry would fail in the same way.
         case refused
         /// The device or the model failed.
         case failed
@@ -126,7 +127,7 @@ struct OpenHeader: Encodable {
     let rows: Int
     let columns: Int
     let fabricConfig: String?
-    /// The model's class asks for a fabric, and nothing else was set.
+    /// Whether the fabric that the model's class requires is used, because the configuration sets none.
     let usesClassFabric: Bool
     let fabricReliabilityMode: String?
     let traceRegionSize: Int?
@@ -154,7 +155,7 @@ struct ChooseHeader: Encodable {
 }
 
 struct ChooseAnswer: Decodable {
-    /// The fabric that the class asks for, by ttnn's name.
+    /// The fabric that the class requires, by ttnn's name.
     let fabricConfig: String?
     let defaultTraceMode: String
 }
@@ -171,7 +172,7 @@ struct LimitsAnswer: Decodable {
 }
 
 struct LoadHeader: Encodable {
-    /// The model's sizes in Hugging Face's names.
+    /// The model's sizes with Hugging Face's names.
     struct Config: Encodable {
         let _nameOrPath: String
         let architectures: [String]
@@ -192,13 +193,13 @@ struct LoadHeader: Encodable {
     let maxSeqLen: Int
     let blockSize: Int
     let traceMode: String
-    /// A replica has a model of its own.
+    /// Each replica has its own model.
     let dataParallel = 1
-    /// What was set; the class decides where nothing was, and some take nothing else.
+    /// The configured value; `nil` leaves it to the class, and some classes accept nothing else.
     let optimizations: String?
 }
 
-/// What the model can do, as the bridge's `Capabilities` has it.
+/// The model's capabilities, as in the bridge's `Capabilities`.
 struct LoadAnswer: Decodable {
     let age: String
     let decodeContract: Int
@@ -206,7 +207,7 @@ struct LoadAnswer: Decodable {
     let maxDeviceTopK: Int?
     let samplesPerRow: Bool
     let draws: DeviceDraws
-    /// Pairs of a padded length and the multiple of tokens at which a prefill of that length can begin.
+    /// Pairs of a padded length and the multiple of tokens at which a prefill of that length can start.
     let prefixAlignment: [[Int]]
     let prefillSlots: PrefillSlots
     let largestPrefill: Int
@@ -218,18 +219,19 @@ struct LoadAnswer: Decodable {
     let tensors: String
 }
 
-/// What the slots of a prefill mean to a class; the bridge's `rules.py` says how that is known.
+/// The meaning of the slots of a prefill for a model class; the bridge's `rules.py` decides it.
 enum PrefillSlots: String, Decodable {
-    /// They only number the rows of a call, unless the device samples: then 0, 1, … go together, others alone.
+    /// They only number the rows of a call. If the device samples, rows in the slots 0, 1, … are batched and others run
+    /// alone.
     case inOrder = "in_order"
-    /// They are the rows' own; several rows together cost a pass up to the highest slot.
+    /// They are the rows' batch slots; several rows together cost a pass up to the highest slot.
     case spanning
-    /// They are the rows' own; the class lays out its passes itself.
+    /// They are the rows' batch slots; the class divides the rows into passes itself.
     case own
 }
 
 struct AllocateHeader: Encodable {
-    /// Blocks, heads of a chip, tokens of a block, head size.
+    /// `[blocks, heads of a chip, block size, head size]`
     let shape: [Int]
     let layers: Int
     let pageTableWidth: Int

@@ -1,16 +1,16 @@
-// What the bridge and the libraries in it print, line by line into the daemon's log with its level.
+// Copies what the bridge and its libraries print to the daemon's log, line by line with its level.
 
 import Foundation
 import Platform
 
-/// Reads a pipe to its end on a thread of its own.
+/// Reads a pipe to its end on its own thread.
 final class BridgeOutput: Sendable {
-    /// Longer lines are cut: nobody's memory is filled by a program that prints no newline.
+    /// Longer lines are truncated, so that output without newlines does not fill memory.
     static let longestLine = 8192
 
     private let ended = DispatchSemaphore(value: 0)
 
-    /// Takes over `pipe`; lines that do not tell their level have `level`.
+    /// Takes over `pipe`; lines without a level get `level`.
     init(pipe: Int32, level: DeviceLogLevel, log: @escaping DeviceLog) {
         let thread = Thread { [ended] in
             Self.forward(pipe, level, log)
@@ -21,7 +21,7 @@ final class BridgeOutput: Sendable {
         thread.start()
     }
 
-    /// Waits until all that was printed is in the log, if nobody else keeps the pipe open.
+    /// Waits until all output is in the log; at most a second, in case another process keeps the pipe open.
     func waitForEnd() { _ = ended.wait(timeout: .now() + 1) }
 
     private static func forward(_ pipe: Int32, _ level: DeviceLogLevel, _ log: DeviceLog) {
@@ -52,8 +52,8 @@ final class BridgeOutput: Sendable {
 }
 
 extension DeviceLogLevel {
-    /// The level that a line tells: `<4>` at its beginning, as the bridge's own lines have it, or tt-metal's and loguru's
-    /// ` | WARNING | `.
+    /// Parses the level of a line: a leading `<4>`, as in the bridge's own lines, or ` | WARNING | `, as in those of
+    /// tt-metal and loguru.
     static func leading(_ line: String) -> (level: DeviceLogLevel?, text: String) {
         if line.hasPrefix("<"), line.dropFirst(2).first == ">", let digit = line.dropFirst().first?.wholeNumberValue {
             let level: DeviceLogLevel? =

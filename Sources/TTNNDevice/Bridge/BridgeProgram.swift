@@ -1,14 +1,14 @@
-// The bridge's Python sources, which are part of this binary, and how they are handed to an interpreter.
+// The bridge's Python sources, which are embedded in this binary, and how they are passed to an interpreter.
 
 import Foundation
 
-/// The program that the interpreter runs.
+/// The bridge's program.
 enum BridgeProgram {
-    /// What the bridge is started for.
+    /// The task that the interpreter is started for.
     enum Task {
         /// Serve a mesh.
         case serve
-        /// Say what the interpreter has.
+        /// Report what the interpreter has installed.
         case probe(InterpreterProbe.Request)
 
         fileprivate var arguments: [String] {
@@ -22,11 +22,11 @@ enum BridgeProgram {
 
     /// The interpreter's arguments; the socket is file descriptor `socket`.
     static func arguments(_ task: Task, socket: Int32) -> [String] {
-        // Unbuffered, so that its last words are heard when it dies.
+        // Unbuffered, so that its last output is not lost when it dies.
         ["-u", "-c", String(decoding: PackageResources.bootstrap_py, as: UTF8.self), "\(socket)"] + task.arguments
     }
 
-    /// What the bootstrap reads first: the length and the modules' texts.
+    /// The data that the bootstrap reads first: the length and the modules' texts.
     static func sources() -> [UInt8] {
         let texts = modules.mapValues { String(decoding: $0, as: UTF8.self) }
         let object = try! JSONEncoder().encode(texts)
@@ -35,7 +35,7 @@ enum BridgeProgram {
         return bytes + object
     }
 
-    /// The modules by name; a test holds them against the folder.
+    /// The modules by name; a test compares them with the folder.
     static var modules: [String: [UInt8]] {
         [
             "ttbatch_bridge": PackageResources.__init___py,

@@ -1,4 +1,4 @@
-// A child process with a socket to talk over and pipes for what it prints.
+// A child process with a socket for requests and pipes for its output.
 
 import Foundation
 import Platform
@@ -16,18 +16,18 @@ enum ChildEnd: Equatable, CustomStringConvertible {
     }
 }
 
-/// A started child process. Used from one thread at a time.
+/// A started child process. Used by one thread at a time.
 final class ChildProcess {
     /// Its process id.
     let pid: pid_t
     private(set) var end: ChildEnd?
     private let outputs: [BridgeOutput]
 
-    /// The descriptor that the child finds its socket at.
+    /// The descriptor of the child's socket.
     static let childSocket: Int32 = 3
 
-    /// Starts `program`, looked for in PATH, in a process group of its own: what a terminal sends to ttbatch does not hit it in
-    /// the middle of a step.
+    /// Starts `program`, which is searched in PATH, in its own process group, so that a terminal's signals to ttbatch
+    /// do not reach it during a step.
     ///
     /// - Returns: the process and ttbatch's end of the socket, which the caller closes.
     static func start(
@@ -63,19 +63,19 @@ final class ChildProcess {
     }
 
     deinit {
-        // Not left behind, whoever forgot it.
+        // The process must not outlive the object.
         if end == nil {
             kill(pid, SIGKILL)
             waitpid(pid, nil, 0)
         }
     }
 
-    /// Sends a signal, unless it has ended.
+    /// Sends a signal, unless the process has ended.
     func send(_ signal: Int32) {
         if end == nil { kill(pid, signal) }
     }
 
-    /// Waits until it has ended or the deadline is over.
+    /// Waits until the process has ended or the deadline is over.
     @discardableResult
     func wait(until deadline: TimeLimit) -> ChildEnd? {
         var pause: UInt32 = 1000

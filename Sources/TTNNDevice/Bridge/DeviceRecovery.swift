@@ -1,23 +1,24 @@
-// What is done after a bridge has died: who still holds the cards, and a reset of them (TT contract §2.7).
+// Recovery after a bridge has died: finds processes that hold the cards, and resets the cards (TT contract §2.7).
 
 import Foundation
 import Platform
 import Synchronization
 import TTNNSettings
 
-/// Brings the cards into order. Shared by all bridges of this process: a reset hits every card of the host, so it waits
-/// until the last of them has ended.
+/// Resets the cards. Shared by all bridges of this process: a reset affects every card of the host, so it waits until
+/// the last bridge has ended.
 final class DeviceRecovery: Sendable {
-    /// Where the kernel's files are.
+    /// The paths of the kernel's files.
     private let paths: SystemPaths
     private let bridges = Mutex((running: 0, leftDisorder: false))
 
     init(paths: SystemPaths) { self.paths = paths }
 
-    /// A bridge was started.
+    /// Must be called when a bridge was started.
     func bridgeHasStarted() { bridges.withLock { $0.running += 1 } }
 
-    /// A bridge has ended; resets the cards if it was the last one and any of them may have left them in disorder.
+    /// Must be called when a bridge has ended. Resets the cards if it was the last one and any bridge may have left the
+    /// cards in a bad state.
     func bridgeHasEnded(
         inDisorder: Bool, _ configuration: BridgeConfiguration, _ log: @escaping DeviceLog
     ) {
@@ -32,7 +33,7 @@ final class DeviceRecovery: Sendable {
         if inDisorder, others > 0 { log(.info, "the cards can be reset when \(others) more bridges have ended") }
     }
 
-    /// Runs the configured reset command, unless a process holds a card: a reset under it can take the machine down.
+    /// Runs the configured reset command, unless a process holds a card: a reset under it can crash the machine.
     private func run(_ configuration: BridgeConfiguration, _ log: @escaping DeviceLog) {
         guard !configuration.resetCommand.isEmpty else {
             log(.warning, "the cards are not reset: bridge.reset_command is not set (for example: tt-smi -r)")
@@ -77,7 +78,7 @@ final class DeviceRecovery: Sendable {
         let name: String
     }
 
-    /// The processes that hold a card, as far as this user may see.
+    /// The processes that hold a card, as far as this user can see them.
     func holders() -> [Holder] {
         let files = FileManager.default
         let processes = (try? files.contentsOfDirectory(atPath: paths.processes)) ?? []

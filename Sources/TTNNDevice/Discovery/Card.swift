@@ -1,37 +1,37 @@
-// Tenstorrent cards as the host sees them, without opening one.
+// Discovers Tenstorrent cards from the host, without opening one.
 
 import CHwloc
 import Foundation
 
 /// A card on the PCI bus.
 struct Card: Equatable {
-    /// PCI vendor of all of them.
+    /// PCI vendor id of all cards.
     static let vendor: UInt16 = 0x1e52
 
-    /// Its place on the bus, for example `0000:01:00.0`.
+    /// Its PCI address, for example `0000:01:00.0`.
     var address: String
     /// PCI device id.
     var device: UInt16
-    /// The memory node that it is attached to.
+    /// The NUMA node that it is attached to.
     var memoryNode: Int?
-    /// The driver's device node; nil where the driver does not serve the card.
+    /// The driver's device node; nil if the driver does not serve the card.
     var node: DeviceNode?
-    /// What sysfs says of it, for example `firmware bundle 18.6.0`.
+    /// Facts from sysfs, for example `firmware bundle 18.6.0`.
     var facts: [String] = []
-    /// The board's name by the driver, for example `n150`.
+    /// The driver's name of the board, for example `n150`.
     var board: String?
 
     /// A card's node in /dev.
     struct DeviceNode: Equatable {
         let path: String
-        /// This user may read and write it.
+        /// Whether this user may read and write it.
         let isAccessible: Bool
     }
 
-    /// The driver's number of it.
+    /// The driver's number of the card.
     var number: String? { node.map { String($0.path.split(separator: "/").last ?? "") } }
 
-    /// The chip's name by its PCI id.
+    /// The chip's name, from its PCI device id.
     var chip: String {
         switch device {
         case 0xfaca: "Grayskull"
@@ -43,7 +43,7 @@ struct Card: Equatable {
 }
 
 extension Card {
-    /// The cards of the machine, by their place on the bus.
+    /// The cards of the machine, in the order of their PCI addresses.
     static func all(_ paths: SystemPaths) -> [Card] {
         onBus(paths.topologyXML).map { found in
             var card = found
@@ -83,7 +83,7 @@ extension Card {
         return String(repeating: "0", count: max(0, width - digits.count)) + digits
     }
 
-    /// The driver's number of each card, by its place on the bus.
+    /// The driver's number of each card, by PCI address.
     private static func nodeIndices(_ paths: SystemPaths) -> [String: Int] {
         let folder = paths.sysfs + "/class/tenstorrent"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
@@ -115,7 +115,7 @@ extension Card {
     }
 }
 
-/// The kernel driver's version; nil where it is not loaded.
+/// The kernel driver's version; nil if it is not loaded.
 func tenstorrentDriverVersion(_ paths: SystemPaths) -> String? {
     let module = paths.sysfs + "/module/tenstorrent"
     guard FileManager.default.fileExists(atPath: module) else { return nil }

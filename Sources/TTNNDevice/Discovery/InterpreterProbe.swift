@@ -1,33 +1,33 @@
-// Asks the configured interpreter, in a process of its own, what it has: versions, and which model classes it can import.
+// Runs the configured interpreter to find its package versions and the model classes that it can import.
 
 import Foundation
 import Platform
 import TTNNSettings
 
-/// What an interpreter has.
+/// The packages and model classes of an interpreter.
 struct InterpreterProbe: Decodable, Equatable {
-    /// What is asked.
+    /// The request to the probe.
     struct Request: Encodable {
         /// Folder of model bundles.
         let extraModelsDir: String?
-        /// `module:Class` of the one class to try; all that are known where not given.
+        /// `module:Class` of the only class to import; by default all known classes.
         let modelClass: String?
     }
 
     /// Version of Python.
     let python: String
-    /// Versions of the packages that matter, `nil` where one is not installed.
+    /// Versions of the relevant packages; `nil` for a package that is not installed.
     let versions: [String: String?]
-    /// `module:Class` of the classes that were imported, by architecture.
+    /// `module:Class` of the imported classes, by architecture.
     let classes: [String: String]
-    /// What is known of each of them: its age, and what is worked around.
+    /// Notes on each of these classes, by architecture: its age and its workarounds.
     let rules: [String: String]
-    /// Why others that are there cannot be imported, by architecture.
+    /// Why other classes cannot be imported, by architecture.
     let unusable: [String: String]
     /// Why the interpreter cannot be used, with the remedy.
     let problem: String?
 
-    /// Runs the probe; no device is touched by it.
+    /// Runs the probe, which uses no device.
     ///
     /// - Throws: `TTNNError.cannotStart`.
     static func run(_ configuration: BridgeConfiguration, environment: [String: String]) throws -> InterpreterProbe {
@@ -55,7 +55,7 @@ struct InterpreterProbe: Decodable, Equatable {
         }
     }
 
-    /// Why no model could run; `nil` where one could.
+    /// Why no model can run; `nil` if one can.
     func noClass(_ bridge: BridgeConfiguration) -> String? {
         guard classes.isEmpty else { return nil }
         guard let (architecture, reason) = unusable.min(by: { $0.key < $1.key }) else {
@@ -66,7 +66,7 @@ struct InterpreterProbe: Decodable, Equatable {
             ? reason : "none of the \(unusable.count) TT model classes can be imported; \(architecture): \(reason)"
     }
 
-    /// For people: versions, what can run, and what cannot.
+    /// Lines for the operator: versions, the classes that can run, and those that cannot.
     var lines: [String] {
         let known = versions.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value ?? "not installed")" }
         var lines = ["Python \(python), " + known.joined(separator: ", ")]

@@ -1,6 +1,6 @@
-// Where the system tells about cards; tests have their own.
+// The system's files with information about cards; tests use other paths.
 
-/// The places that are looked at; nothing in them is opened for more than reading text.
+/// Paths that discovery reads. Only text files under them are opened.
 public struct SystemPaths: Sendable {
     /// The driver's device nodes, one for each card.
     public var deviceNodes = "/dev/tenstorrent"
@@ -11,6 +11,6 @@ public struct SystemPaths: Sendable {
     /// hwloc's description of the machine as XML, instead of the machine itself.
     public var topologyXML: String?
 
-    /// This machine's.
+    /// The paths of this machine.
     public init() {}
 }

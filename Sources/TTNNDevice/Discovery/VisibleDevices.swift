@@ -1,18 +1,18 @@
-// Which chips each replica's bridge may see.
+// The chips that each replica's bridge may use.
 
 import Platform
 
-/// The devices that a bridge may use, as TT_VISIBLE_DEVICES names them.
+/// The devices that bridges may use, in the form of TT_VISIBLE_DEVICES.
 struct VisibleDevices {
-    /// What the configuration or the environment names; nil for every device.
+    /// The devices that the configuration or the environment names; nil for all devices.
     let named: String?
     /// The driver's numbers of the cards that were found.
     let cards: [String]
 
-    /// TT_VISIBLE_DEVICES for a replica's bridge: an equal part, in order, of what is named or there. A single replica sees
-    /// what the configuration says; nil leaves it to the library.
+    /// TT_VISIBLE_DEVICES for a replica's bridge: an equal part, in order, of the named devices or of all cards. A
+    /// single replica gets the configured value; nil leaves it to the library.
     ///
-    /// - Throws: `ConfigurationError.contradiction` where they cannot be cut into equal parts.
+    /// - Throws: `ConfigurationError.contradiction` if the devices cannot be divided into equal parts.
     func part(of replica: Replica) throws(ConfigurationError) -> String? {
         guard replica.count > 1 else { return named }
         let devices = named.map { $0.split(separator: ",").map { $0.filter { !$0.isWhitespace } } } ?? cards
@@ -31,7 +31,7 @@ struct VisibleDevices {
         return devices[replica.index * size..<(replica.index + 1) * size].joined(separator: ",")
     }
 
-    /// A line for each of `count` replicas where there are several, or why they cannot be had.
+    /// A line for each of `count` replicas if there are several, or the reason why they are not possible.
     func lines(replicas count: Int) -> [String] {
         guard count > 1 else { return [] }
         do throws(ConfigurationError) {

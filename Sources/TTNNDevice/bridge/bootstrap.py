@@ -1,7 +1,8 @@
-"""Starts the bridge from the sources that ttbatch sends: one binary to install, and no file of it can go missing.
+"""Starts the bridge from the sources that ttbatch sends, so that the bridge needs no installed files.
 
-Run as `python -c <this> FD serve` or `python -c <this> FD probe REQUEST`, a JSON object. The first thing on the socket FD is an unsigned 32-bit length and a JSON object with the
-text of each module; tracebacks show it, since the loader gives it to whoever asks.
+Run as `python -c <this> FD serve` or `python -c <this> FD probe REQUEST`, where REQUEST is a JSON object. The socket FD
+first sends an unsigned 32-bit length and a JSON object with the text of each module. Tracebacks show these texts,
+because the loader provides them.
 """
 
 import importlib.abc
@@ -14,7 +15,7 @@ import sys
 
 
 class SentSources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
-    """Finds and loads the modules of the package that was sent."""
+    """Finds and loads the modules that were sent."""
 
     def __init__(self, sources):
         self.sources = sources
@@ -48,7 +49,7 @@ def receive(connection, count):
     return b"".join(parts)
 
 
-# Nothing of ttbatch's own is kept open here: a lock must not outlive it.
+# ttbatch's descriptors are closed here, because a lock must not outlive ttbatch.
 os.closerange(int(sys.argv[1]) + 1, os.sysconf("SC_OPEN_MAX"))
 connection = socket.socket(fileno=int(sys.argv[1]))
 (length,) = struct.unpack("<I", receive(connection, 4))

@@ -27,7 +27,7 @@ import Testing
         bisection.sort(&suspects)
         let first = bisection.takeGroup(from: &suspects)
         #expect(numbers(first) == (1...4).map { JobID(rawValue: $0) } && suspects.count == 4)
-        // The second fault under them is counted against nobody.
+        // The second fault with them is not counted against any job.
         #expect(bisection.note(faultUnder: numbers(first)).isEmpty)
         // The larger group comes before the halves of the smaller.
         suspects = first + suspects

@@ -39,7 +39,7 @@ struct DeviceFaultTests {
         #expect(platform.openings > 2)
     }
 
-    /// Its company is halved until the job is alone when it brings the device down, so nobody else is blamed for it.
+    /// The jobs beside it are halved until it is alone when the device fails, so no other job is blamed.
     @Test func aPoisonJobFailsAndNoOther() throws {
         let prompts = [Prompt].some(30)
         let poison = prompts[13]

@@ -48,7 +48,7 @@ struct ModelTroubleTests {
         }
     }
 
-    // MARK: Who is put off, and who fails
+    // MARK: Which batches are postponed, and which fail
 
     @Test func whatMayPassIsTriedAgainAndWhatMayNotIsNot() throws {
         let (gone, broken) = (try file("gone"), try file("broken"))
@@ -243,7 +243,7 @@ struct ModelTroubleTests {
         }
     }
 
-    /// A device that is not there, or a mesh that cannot be had, says nothing about any model.
+    /// A missing device, or a mesh that cannot be opened, is not counted against any model.
     @Test func aDeviceThatCannotBeOpenedFailsNoBatch() throws {
         let batch = try fixture.enqueue(prompts.lines, model: try file("bad"))
         let platform = FakePlatform(open: { _ in

@@ -93,7 +93,7 @@ struct StoppingTests {
         try fixture.expectAllSucceeded(other, others)
     }
 
-    /// An idle daemon keeps its model and asks for work only when somebody has written.
+    /// An idle daemon keeps its model and queries the queue only after a write by another process.
     @Test func idlingIsCheapAndTheModelStaysLoaded() throws {
         let polls = Event()
         let questions = Atomic(0)

@@ -165,7 +165,7 @@ struct EnqueuerTests {
         #expect(try fixture.client.batch(path.batch).model == TinyModel.path)
     }
 
-    /// What a file of a million lines has in common is told once.
+    /// An error that all lines of a file have in common is reported once.
     @Test func anotherModelIsToldOnce() throws {
         let other = String(repeating: "{\"prompt\":\"a\",\"model\":\"gpt\"}\n", count: 3000)
         let (errors, outcome) = try enqueue(other + "{\"prompt\":7}") { $0.requestedModel = "tiny" }
@@ -218,7 +218,7 @@ struct EnqueuerTests {
         try expectNothingStored()
     }
 
-    /// Every file's failure is told, not only the first's.
+    /// The failure of every file is reported, not only the first.
     @Test func everyUnfitFileIsTold() throws {
         let bad = try fixture.folder.file("bad.jsonl", "{bad")
         let text = try fixture.folder.file("text.jsonl", "hello")

@@ -1,4 +1,4 @@
-// What the model's file tells about a prompt is told with the prompt's line, and nothing is stored.
+// Errors of a prompt that only the model's file shows are reported with the prompt's line, and nothing is stored.
 
 import Foundation
 import OpenAIFormats

@@ -49,7 +49,7 @@ import Tokenizers
         #expect(taken >= 10, "every template takes some conversations")
     }
 
-    /// Switches and thoughts are used though they are not written; what is cut off otherwise is told.
+    /// Switches and thoughts are used though they are not written; other text that is left out is reported.
     @Test(arguments: [
         ("smollm3", #"{"role":"system","content":"/no_think"},{"role":"user","content":"Hi"}"#),
         ("smollm3", #"{"role":"system","content":"Be terse. /think"},{"role":"user","content":"Hi"}"#),
@@ -70,7 +70,7 @@ import Tokenizers
         #expect((cut == nil) == messages.contains(#""system""#), "only system messages here are longer than that")
     }
 
-    /// What is told of places that are missing: a tool's or a call's parts go with the whole.
+    /// The reported places that are missing: a tool's or a call's parts belong to the whole.
     private static func told(of missing: Set<String>, _ mixture: ChatMixture) -> Set<String> {
         var told = missing.filter { place in
             if let part = place.range(of: ".function.") {

@@ -133,7 +133,7 @@ extension EngineReport {
         if case .step(let step) = self { step.report.updates } else { [] }
     }
 
-    /// Requests that were put back, in such a report.
+    /// The returned requests of a `putBack` report.
     fileprivate var putBack: [RequestID]? { if case .putBack(let ids) = self { ids } else { nil } }
 
     /// A step that ended a request.

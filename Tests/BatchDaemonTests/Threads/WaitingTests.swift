@@ -9,7 +9,7 @@ import Testing
 @testable import Platform
 @testable import Serving
 
-/// Runs `body` on a thread of its own; the event tells its end.
+/// Runs `body` on its own thread; the event signals its end.
 func onThread(_ body: @escaping @Sendable () -> Void) -> Event {
     let ended = Event()
     Thread {

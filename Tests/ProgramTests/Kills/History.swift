@@ -224,7 +224,7 @@ final class History {
     }
 }
 
-/// The prompts that histories draw from, and what the model says to them when nobody disturbs it.
+/// The prompts that histories draw from, and the model's results for them without faults.
 enum Pool {
     static let ids = (0..<24).map { "job-\($0)" }
 

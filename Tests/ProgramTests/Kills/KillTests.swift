@@ -63,7 +63,7 @@ struct Place {
     let hits: Int
 }
 
-/// The failpoints of each deed, as a run that nobody kills tells them.
+/// The failpoints of each deed, from a run without kills.
 struct FailpointMap {
     let places: [Place]
 

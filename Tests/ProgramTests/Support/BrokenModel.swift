@@ -9,7 +9,7 @@ struct BrokenModel: CustomTestStringConvertible, Sendable {
     let name: String
     /// What the reason says of it.
     let words: String
-    /// Times that it is tried; what cannot mend itself is not tried again.
+    /// Number of attempts; a permanent error is not retried.
     let times: Int
     /// Puts the broken file where the good one was.
     let spoil: @Sendable (_ path: String, _ good: GGUFFile) throws -> Void

@@ -11,7 +11,7 @@ final class RunningProgram: @unchecked Sendable {
     private let process: pid_t
     private let output: URL
     private let errors: URL
-    // What waitpid told; it tells it only once.
+    // The status from waitpid, which returns it only once.
     private let lock = NSLock()
     private var ending: Int32?
 
@@ -74,7 +74,7 @@ final class RunningProgram: @unchecked Sendable {
         }
     }
 
-    /// How it ended, as waitpid tells it; nil while it runs.
+    /// Its wait status; nil while it runs.
     private var end: Int32? {
         lock.withLock {
             var status: Int32 = 0
@@ -106,7 +106,7 @@ final class RunningProgram: @unchecked Sendable {
             }
         }
         let status = end ?? 0
-        // A signal's death is told as shells do.
+        // Death by a signal is reported as in shells.
         let signal = status & 0x7F
         return Outcome(
             status: signal == 0 ? status >> 8 & 0xFF : 128 + signal,

@@ -12,7 +12,7 @@ _INTEGERS = {ttnn.uint8: np.uint8, ttnn.uint16: np.uint16, ttnn.uint32: np.uint3
 
 
 class NoValues(NotImplementedError):
-    """A tensor is read whose values nobody has computed."""
+    """A tensor is read whose values were not computed."""
 
 
 class Values:

@@ -64,7 +64,7 @@ def _wrapped(operation: FastOperation, label: str) -> Callable[..., Any]:
 def _computed(
     label: str, result: Callable[..., Any], outputs: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[Values | Missing]:
-    """Computes the values; while a trace is captured that is put off, as the device runs nothing then."""
+    """Computes the values; postponed while a trace is captured, because the device runs nothing then."""
     into = kwargs.get("output_tensor", kwargs.get("optional_output_tensor"))
     known_args, known_kwargs = [_known(value) for value in args], {name: _known(value) for name, value in kwargs.items()}
     source = args[0] if label in MOVES else None

@@ -1,4 +1,5 @@
-// What every job store must do with models that cannot be used: count, put off, forget, and remember who died of one.
+// What every job store must do with models that cannot be used: count, postpone, reset, and record a load that killed
+// the daemon.
 
 import Runtime
 import StoreContract
@@ -32,7 +33,7 @@ struct ModelTroubleConformance {
         #expect(try store.postpone(id, limit: 3, backoff: backoff, because: "gone again", at: 1100) == 2)
         #expect(try store.batch(id).modelTrouble == ModelTrouble(times: 2, reason: "gone again", until: 1300))
         _ = try store.advanceTime(to: 1300)
-        // The last time it is not put off: its jobs are claimed, to be failed.
+        // The last time it is not postponed: its jobs are claimed, to be failed.
         #expect(try store.postpone(id, limit: 3, backoff: backoff, because: "gone", at: 1300) == 3)
         #expect(try store.batch(id).modelTrouble == ModelTrouble(times: 3, reason: "gone", until: nil))
         #expect(try store.claim(2, of: id, incarnation: life, at: 1300).count == 2)
@@ -49,7 +50,7 @@ struct ModelTroubleConformance {
         let any = try store.enqueue(1)
         #expect(try store.postpone(first, limit: 9, backoff: backoff, because: "gone", at: 1000) == 1)
         #expect(try [first, second, paused, any].map { try store.batch($0).modelTrouble?.times } == [1, 1, nil, nil])
-        // One that comes later has its own count, and hastens nobody else's.
+        // A batch that comes later has its own count and does not raise the counts of others.
         let late = try store.enqueue(1, model: "bad")
         #expect(try store.claimableBatch(among: nil, fitting: "bad")?.id == any)
         #expect(try store.postpone(late, limit: 9, backoff: backoff, because: "gone", at: 1050) == 1)

@@ -102,7 +102,7 @@ import Testing
                 == Double(19 * 310))
         // Texts of ten tokens, whatever is allowed.
         #expect(expected(succeeded: 100, ended: 950, unfinished: 50, running: 10, limit: 40_000, pending: 90) == 1000)
-        // Nothing runs and nothing has ended: nobody knows.
+        // Nothing runs and nothing has ended: there is no estimate.
         #expect(expected(succeeded: 0, ended: 0, unfinished: 0, running: 0, limit: 0, pending: 90) == nil)
     }
 }

@@ -182,7 +182,7 @@ struct WorkConformance {
         let store = fixture.store
         let batch = try store.enqueue(2)
         let lease = try store.acquireLease()
-        // The first death is nobody's fault.
+        // The first death is not counted against any job.
         for (life, crashes) in [0, 0, 1].enumerated() {
             let opened = try store.openIncarnation(lease: lease, maxCrashes: 3)
             #expect(opened.orphans.requeued == (life == 0 ? 0 : 2))

@@ -30,7 +30,7 @@ struct CheckpointScheduleTests {
         return options
     }
 
-    /// The checkpoint as it is without the guard: on a connection of its own, and nobody holds the write lock.
+    /// The checkpoint without the guard: on its own connection, while no connection holds the write lock.
     private func checkpointUnguarded(_ connection: DatabaseQueue) throws {
         _ = try connection.writeWithoutTransaction { try $0.checkpoint(.passive) }
     }

@@ -48,7 +48,7 @@ struct FaultTests {
         }
     }
 
-    /// The enqueuing process is killed in the middle; its draft is recognised and deleted, nobody else's is.
+    /// The enqueuing process is killed in the middle: only its draft is recognised and deleted.
     @Test func aDraftOfAKilledProcessIsSwept() async throws {
         let store = try SQLiteJobStore(path: path, at: 0)
         let living = try store.beginBatch(NewBatch(name: "living"), at: 0)

@@ -102,7 +102,7 @@ struct UpkeepTests {
                 }
             }
         }
-        // A free page is nobody's.
+        // A free page belongs to no table.
         #expect(found >= pages - 2, "\(found) of \(pages)")
     }
 

@@ -1,9 +1,9 @@
-// How a step's attention is parted among the threads: by what it costs, so that one long context keeps all of them busy.
+// Divides a step's attention among the threads by cost, so that all of them work on a single long context.
 
 import CHostKernels
 import Synchronization
 
-/// Neighbouring tokens of one sequence, attending in the same number of spans with the query heads of one KV head.
+/// Adjacent tokens of one sequence that attend to the same number of spans, with the query heads of one KV head.
 struct AttentionUnit: BitwiseCopyable {
     /// The first token.
     let row: Int
@@ -11,41 +11,41 @@ struct AttentionUnit: BitwiseCopyable {
     let head: Int
     /// Positions that the first token attends to.
     let length: Int
-    /// Which partial results are its, where several items share it.
+    /// The number of its partial results, if several items share it.
     var division: Int?
 
-    /// Behind the last unit.
+    /// The end of the units.
     static let none = AttentionUnit(row: 0, tokens: 0, head: 0, length: 0)
 
     /// Spans of positions; see `HK_SPAN`.
     var spans: Int { (length + Int(HK_SPAN) - 1) / Int(HK_SPAN) }
 
-    /// About what spans `part` cost, in the positions of a token.
+    /// The approximate cost of spans `part`, in positions of one token.
     fileprivate func cost(_ part: Range<Int>) -> Int {
         let positions = min(part.upperBound * Int(HK_SPAN), length) - part.lowerBound * Int(HK_SPAN)
         return tokens * (positions + 32 * part.count)
     }
 }
 
-/// A span of a unit.
+/// A unit and a span of it.
 struct AttentionPlace: BitwiseCopyable, Equatable {
     let unit: Int
     let span: Int
 }
 
-/// Cuts the units of a step, in their order, into items of about equal cost; the same items for all layers.
+/// Divides the units of a step, in order, into items of about equal cost; the same items for all layers.
 ///
-/// Short units are never divided; of long ones each span is an item's. What the items of a divided unit compute is joined in
-/// the order of the spans, so that no cut changes a bit.
+/// Short units are never divided; each span of a long unit belongs to one item. The partial results of a divided unit
+/// are joined in the order of the spans, so that the division does not change the result.
 final class AttentionPlan {
-    /// Items for each thread: fine enough that threads end together.
+    /// Items per thread: enough that threads finish at about the same time.
     private static let itemsOfThread = 16
-    /// A unit is divided where it costs more than so many items.
+    /// A unit is divided if it costs more than this number of items.
     private static let undivided = 4
 
-    /// Items of every step; some may be empty.
+    /// Number of items of every step; some may be empty.
     let itemCount: Int
-    /// What the threads see of the plan.
+    /// The items, for the threads.
     let items: AttentionItems
     private let heads: Int
     private let neighbours: Int
@@ -54,7 +54,8 @@ final class AttentionPlan {
     private let partials: DeviceBuffer<Float>
     private let divisions: UnsafeMutableBufferPointer<AttentionDivision>
 
-    /// Plans for up to `tokens` tokens, up to `neighbours` of which share loads, in sequences of up to `longest` tokens.
+    /// A plan for up to `tokens` tokens, of which up to `neighbours` share loads, in sequences of up to `longest`
+    /// tokens.
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
     init(
@@ -65,7 +66,7 @@ final class AttentionPlan {
         self.neighbours = neighbours
         units = try DeviceBuffer(count: tokens * heads + 1)
         starts = try DeviceBuffer(count: itemCount + 1)
-        // More units than this cost less than `undivided` items each.
+        // No more units than this can cost more than `undivided` items each.
         let divided = itemCount / Self.undivided
         divisions = .allocate(capacity: divided)
         for index in 0..<divided { divisions.initializeElement(at: index, to: AttentionDivision()) }
@@ -112,10 +113,10 @@ final class AttentionPlan {
         cut(count, total)
     }
 
-    /// Puts each unit, or each span of a long one, into the item in whose share of `total` its middle lies.
+    /// Assigns each unit, or each span of a long unit, to the item whose share of `total` contains its middle.
     private func cut(_ count: Int, _ total: Int) {
         var (begun, before, divided) = (0, 0, 0)
-        /// Adds what costs `cost` at `place`; gives its item.
+        /// Adds the work at `place`, which costs `cost`; returns its item.
         func add(_ place: AttentionPlace, _ cost: Int) -> Int {
             let item = min((2 * before + cost) * itemCount / (2 * total), itemCount - 1)
             before += cost
@@ -151,16 +152,16 @@ final class AttentionPlan {
     }
 }
 
-/// The items of a plan, as the threads see them.
+/// The items of a plan, for the threads.
 struct AttentionItems: BitwiseCopyable {
     fileprivate let units: UnsafePointer<AttentionUnit>
-    /// Where each item begins, and where the last one ends.
+    /// The beginning of each item, and the end of the last one.
     fileprivate let starts: UnsafePointer<AttentionPlace>
     fileprivate let divisions: UnsafeMutablePointer<AttentionDivision>
     fileprivate let partials: UnsafeMutablePointer<Float>
     fileprivate let partialFloats: Int
 
-    /// The units of an item, each with its spans of them and the place that follows in the step.
+    /// Calls the closure for each unit of an item, with the item's spans of it and the place that follows in the step.
     @inline(__always)
     func forEachUnit(
         of item: Int, _ body: (_ unit: AttentionUnit, _ part: Range<Int>, _ next: AttentionPlace) -> Void
@@ -178,13 +179,13 @@ struct AttentionItems: BitwiseCopyable {
         }
     }
 
-    /// A place's unit; `.none` behind the last one.
+    /// A place's unit; `.none` after the last one.
     subscript(place: AttentionPlace) -> AttentionUnit { units[place.unit] }
 
-    /// Where the partial results of a division lie; see `hk_attention`.
+    /// The address of a division's partial results; see `hk_attention`.
     func partials(_ division: Int) -> UnsafeMutablePointer<Float> { partials + division * partialFloats }
 
-    /// Ends an item's part of a divided unit; whether all have ended.
+    /// Ends an item's part of a divided unit; returns whether all parts have ended.
     func endShare(_ division: Int) -> Bool { divisions[division].endShare() }
 }
 
@@ -198,7 +199,7 @@ private struct AttentionDivision: ~Copyable {
         pending.store(shares, ordering: .relaxed)
     }
 
-    /// Ends a share; at the last one the count begins anew, for the next layer.
+    /// Ends a share; after the last one the count restarts for the next layer.
     func endShare() -> Bool {
         guard pending.subtract(1, ordering: .acquiringAndReleasing).newValue == 0 else { return false }
         pending.store(shares, ordering: .relaxed)

@@ -1,16 +1,16 @@
-// Which cache blocks each thread fetches from memory while products are computed: those that it will attend to.
+// The cache blocks that each thread prefetches from memory while products are computed: those that it will attend to.
 
 import CHostKernels
 
-/// Each thread's blocks in a step's attention, which it reads ahead in every layer.
+/// Each thread's blocks in a step's attention, which it prefetches in every layer.
 ///
-/// Attention of many rows waits for memory, which their products leave half idle. What is read ahead does not stay in a core's
-/// own cache but in the one that the cores share, from where it comes sooner than from memory. It changes no results.
+/// The attention of many rows waits for memory, which their products leave half idle. Prefetched data do not stay in a
+/// core's own cache but in the shared cache, which is faster than memory. The results do not change.
 final class CacheReadAhead {
-    /// What a thread reads ahead of a layer at most: more would push out what came first.
+    /// Maximum number of bytes that a thread prefetches for a layer; more would evict the first ones from the cache.
     static let threadBytes = 4 << 20
 
-    /// What stages see of it.
+    /// The threads' states, for stages.
     let places: ReadAheadPlaces
     private let states: DeviceBuffer<hk_read_ahead>
     /// `[threads, most]`
@@ -30,7 +30,7 @@ final class CacheReadAhead {
         places = ReadAheadPlaces(base: states.base)
     }
 
-    /// Makes a list for each thread of the blocks that its share of `plan` has before the step's tokens; allocates nothing.
+    /// Lists for each thread the blocks with earlier tokens that its share of `plan` reads; allocates nothing.
     func prepare(_ plan: AttentionPlan, _ tokens: UnsafePointer<StepToken>, pageTable: UnsafePointer<Int32>) {
         for worker in 0..<threads {
             let list = blocks.base + worker * most
@@ -49,13 +49,13 @@ final class CacheReadAhead {
     }
 }
 
-/// How far each thread is; plain data for stages.
+/// The prefetch state of each thread; plain data for stages.
 struct ReadAheadPlaces: BitwiseCopyable {
-    /// From one thread's state to the next's: in different lines of memory, of those that come in pairs too.
+    /// Distance between the states of two threads: they lie in different pairs of cache lines.
     fileprivate static let stride = 128 / MemoryLayout<hk_read_ahead>.stride + 1
     fileprivate let base: UnsafeMutablePointer<hk_read_ahead>
 
-    /// How far `worker` is with a layer's cache, at the beginning of its list where it was at another layer's.
+    /// The state of `worker` for a layer's cache; reset to the beginning of its list if it was at another layer.
     @inline(__always)
     func state(of worker: Int, in cache: UnsafePointer<hk_cache>) -> UnsafeMutablePointer<hk_read_ahead> {
         let state = base + worker * Self.stride

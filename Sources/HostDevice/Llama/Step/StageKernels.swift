@@ -1,11 +1,11 @@
-// Runs the items of a stage: the only place where steps call kernels.
+// Runs the items of a stage; steps call kernels only here.
 
 import CHostKernels
 import Glibc
 import Platform
 
 extension StageOperation {
-    /// Does the items of `part`.
+    /// Runs the items of `part`.
     @inline(__always)
     func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ part: Range<Int>) {
         switch self {
@@ -24,7 +24,8 @@ extension StageOperation {
 }
 
 extension Projection {
-    /// Results of panels `part` for `rows` rows from `row` on, to `output`, whose first element is the first panel's.
+    /// Writes the results of panels `part` for `rows` rows from `row` on to `output`, which begins with the first
+    /// panel.
     @inline(__always)
     func multiply(
         _ kernels: UnsafePointer<hk_kernels>, _ input: Activations, row: Int, rows: Int, panels part: Range<Int>,
@@ -51,7 +52,7 @@ extension Projections {
 }
 
 extension ReadAhead? {
-    /// How far `worker` is.
+    /// The prefetch state of `worker`.
     @inline(__always)
     fileprivate func state(of worker: Int) -> UnsafeMutablePointer<hk_read_ahead>? {
         map { $0.places.state(of: worker, in: $0.cache) }
@@ -87,7 +88,7 @@ extension RotaryAngles {
 }
 
 extension NormStage {
-    /// Adds to the rows' residuals, and writes their norms.
+    /// Adds to the rows' residuals and writes their norms.
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ part: Range<Int>) {
         let width = output.width
@@ -112,7 +113,7 @@ extension ProductStage {
         if let third = projections.third { run(third, &begin, kernels, worker, part) }
     }
 
-    /// The panels of `part` that are the projection's, whose panel 0 is item `begin`.
+    /// The panels of the projection within `part`; its panel 0 is item `begin`.
     @inline(__always)
     private func run(
         _ projection: Projection, _ begin: inout Int, _ kernels: UnsafePointer<hk_kernels>, _ worker: Int,
@@ -224,7 +225,7 @@ extension FeedForwardStage {
 }
 
 extension LogitsStage {
-    /// A panel's logits for up to a tile of rows at a time, and their summaries.
+    /// Computes a panel's logits for up to a tile of rows at a time, and their summaries.
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, panel: Int) {
         let (lanes, most) = (Int(HK_PANEL), StepScratch.tileRows)

@@ -1,4 +1,4 @@
-// What a stage of a step does: plain data, so that going through a trace touches no reference counts.
+// The operations of a step's stages: plain data, so that replaying a trace changes no reference counts.
 
 import CHostKernels
 import Platform
@@ -26,7 +26,7 @@ enum StageOperation: BitwiseCopyable {
     /// Items: output rows.
     case sample(SampleStage)
 
-    /// What the profile counts it as.
+    /// The kind that the profile counts it as.
     var kind: KernelKind {
         switch self {
         case .embed, .norm, .quantize: .rows
@@ -38,7 +38,7 @@ enum StageOperation: BitwiseCopyable {
     }
 }
 
-/// The kinds of kernels that a profile tells apart.
+/// The kinds of kernels that a profile distinguishes.
 public enum KernelKind: Int, CaseIterable, Sendable {
     /// Embedding, norms and quantisation: one token at a time.
     case rows
@@ -52,10 +52,10 @@ public enum KernelKind: Int, CaseIterable, Sendable {
     case sampling
 }
 
-/// Activations that enter products, in the forms that those take: at least one of the two.
+/// Input activations of products, in the forms that the products take: at least one of the two.
 struct Activations: BitwiseCopyable {
-    /// `width` floats a row. None are kept where all products take the int8 form: a thread has those of a few rows until they
-    /// are int8.
+    /// `width` floats a row; `nil` if all products take the int8 form, so that a thread holds the floats of a few rows
+    /// only until they are converted.
     let values: UnsafeMutablePointer<Float>?
     let width: Int
     let quantized: hk_quantized?
@@ -71,13 +71,14 @@ struct Projection: BitwiseCopyable {
     /// Floats from one row's results to the next's.
     let stride: Int
 
-    /// Where a panel's weights lie.
+    /// The address of a panel's weights.
     func weights(panel: Int) -> UnsafePointer<UInt8> {
         UnsafePointer(matrix.pointee.values) + panel * matrix.pointee.panel_bytes
     }
 }
 
-/// The products of a stage, whose items are their panels one after the other; several of a single product's.
+/// The products of a stage. Its items are the panels of all products in order; an item is several panels of a single
+/// product.
 struct Projections: BitwiseCopyable {
     let first: Projection
     var second: Projection?
@@ -91,7 +92,7 @@ struct Projections: BitwiseCopyable {
         (first.panels + (second?.panels ?? 0) + (third?.panels ?? 0) + panelsOfItem - 1) / panelsOfItem
     }
 
-    /// The weights that an item begins with.
+    /// The first weights of an item.
     func weights(item: Int) -> UnsafePointer<UInt8> {
         if item * panelsOfItem < first.panels { return first.weights(panel: item * panelsOfItem) }
         let rest = item - first.panels
@@ -106,7 +107,7 @@ struct Projections: BitwiseCopyable {
     func share(of worker: Int) -> Range<Int> { StagedWork.Stage(count: count).share(of: worker, threads: threads) }
 }
 
-/// The cache that comes next, read ahead during a stage.
+/// The cache that is needed next, prefetched during a stage.
 struct ReadAhead: BitwiseCopyable {
     let places: ReadAheadPlaces
     let cache: UnsafePointer<hk_cache>
@@ -134,13 +135,13 @@ struct RotaryAngles: BitwiseCopyable {
 
 struct NormStage: BitwiseCopyable {
     let hidden: UnsafeMutablePointer<Float>
-    /// What is added to the residual first.
+    /// Added to the residual first.
     let delta: UnsafePointer<Float>?
     let deltaStride: Int
     let weight: UnsafePointer<Float>
     let epsilon: Float
     let output: Activations
-    /// Where rows are floats that are not kept.
+    /// Each thread's memory for rows of floats that are not kept.
     let passing: ThreadPlaces
 }
 
@@ -148,7 +149,7 @@ struct ProductStage: BitwiseCopyable {
     let rows: Int
     let input: Activations
     let projections: Projections
-    /// The products that come next: their weights are fetched from memory in time.
+    /// The next products, whose weights are prefetched.
     let following: Projections
     let readAhead: ReadAhead?
     let expansions: ThreadPlaces
@@ -171,7 +172,7 @@ struct StoreStage: BitwiseCopyable {
     let keys: UnsafeMutablePointer<Float>
     let values: UnsafeMutablePointer<Float>
     let stride: Int
-    /// Query heads of each KV head that are rotated too.
+    /// Query heads of each KV head, which are also rotated.
     let group: Int
     let angles: RotaryAngles
 }
@@ -186,9 +187,9 @@ struct AttendStage: BitwiseCopyable {
     let queryStride: Int
     let scale: Float
     let scores: ThreadPlaces
-    /// The heads' outputs; `quantized` where a head group's width lets the int8 form be made here.
+    /// The heads' outputs; `quantized` is written here if a head group's width is whole blocks of the int8 form.
     let output: Activations
-    /// Where a head group's outputs are floats that are not kept.
+    /// Each thread's memory for a head group's outputs as floats that are not kept.
     let passing: ThreadPlaces
 }
 
@@ -199,7 +200,7 @@ struct QuantizeStage: BitwiseCopyable {
 }
 
 struct FeedForwardStage: BitwiseCopyable {
-    /// Panels of an item, whose outputs are whole blocks of the int8 form.
+    /// Panels of an item; their outputs are whole blocks of the int8 form.
     static let panels = Int(HK_BLOCK / HK_PANEL)
 
     let rows: Int
@@ -208,22 +209,22 @@ struct FeedForwardStage: BitwiseCopyable {
     let up: Projection
     let following: Projections
     let readAhead: ReadAhead?
-    /// Width of the layer: outputs of `gate` and `up` without padding.
+    /// Outputs of `gate` and `up` without padding.
     let width: Int
     let output: Activations
     let tiles: ThreadPlaces
     let expansions: ThreadPlaces
 
-    /// Items that share the panels of one item of `gate`.
+    /// Number of items that share the panels of one item of `gate`.
     var rowTiles: Int { (rows + StepScratch.tileRows - 1) / StepScratch.tileRows }
-    /// Items: neighbours share panels.
+    /// Number of items; adjacent items share panels.
     var count: Int { gate.count * rowTiles }
 }
 
 struct LogitsStage: BitwiseCopyable {
     let rows: Int
     let input: Activations
-    /// Its results are kept only where `wantsLogits`.
+    /// The output head; its results are kept only if `wantsLogits` is set.
     let head: Projections
     let following: Projections
     let vocabulary: Int
@@ -237,7 +238,7 @@ struct LogitsStage: BitwiseCopyable {
 
 struct SampleStage: BitwiseCopyable {
     let rows: UnsafePointer<StepOutputRow>
-    /// The logits' stage, whose tiles are computed once more where sampling looks into them.
+    /// The logits' stage; the tiles whose logits sampling reads are computed again.
     let logits: LogitsStage
     let samplers: UnsafePointer<Unmanaged<SamplerScratch>>
     let chosen: UnsafeMutablePointer<Int32>

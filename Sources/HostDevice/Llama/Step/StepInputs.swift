@@ -1,8 +1,8 @@
-// What changes from step to step: the tokens that go in, and the rows that something is wanted of.
+// The data that change from step to step: the input tokens and the output rows.
 
 import Platform
 
-/// A token on its way through the layers.
+/// An input token of a step.
 struct StepToken: BitwiseCopyable {
     let token: Int32
     /// Position in its sequence.
@@ -11,29 +11,29 @@ struct StepToken: BitwiseCopyable {
     let tableOffset: Int32
 }
 
-/// What is wanted of an output row: a token that went through the layers, whose next one is to be chosen.
+/// An output row: a token that went through the layers, whose next token is chosen.
 struct StepOutputRow: BitwiseCopyable {
     /// The position that the new token will have.
     let position: Int32
-    /// How the token is chosen on the device; `nil` where the host wants the logits.
+    /// How the token is chosen on the device; `nil` if the host needs the logits.
     let sampling: TTSamplingParams?
 }
 
-/// A tile's inputs, at fixed addresses that traces know.
+/// A tile's inputs, at fixed addresses that traces refer to.
 final class StepInputs {
     /// The tile's tokens.
     let tokens: DeviceBuffer<StepToken>
-    /// The tokens that something is wanted of, of this tile or those before it.
+    /// The tokens of the output rows, from this tile or earlier ones.
     let outputTokens: DeviceBuffer<StepToken>
-    /// What is wanted of `outputTokens`.
+    /// The output rows of `outputTokens`.
     let outputRows: DeviceBuffer<StepOutputRow>
-    /// What the summaries of each output row's logits are weighed with.
+    /// The scale for the weights in the summaries of each output row's logits; see `TokenSampler.weightScale`.
     let weightScales: DeviceBuffer<Float>
-    /// One cell: somebody wants the logits themselves.
+    /// One element: whether the host needs the logits of any row.
     let wantsLogits: DeviceBuffer<Bool>
-    /// Tokens chosen for `outputRows`, anything where the host chooses; −1 where the logits are not numbers.
+    /// Tokens chosen for `outputRows`; undefined if the host chooses, −1 if the logits are not numbers.
     let chosen: DeviceBuffer<Int32>
-    /// One cell: the page table of the running step.
+    /// One element: the page table of the running step.
     let pageTable: DeviceBuffer<UnsafePointer<Int32>?>
 
     /// Room for `tokens` tokens and `outputRows` output rows.
@@ -47,7 +47,7 @@ final class StepInputs {
         pageTable = try DeviceBuffer(count: 1)
     }
 
-    /// Derives from the first `rows` output rows what the logits' stage must know of them.
+    /// Sets `weightScales` and `wantsLogits` from the first `rows` output rows, for the logits' stage.
     func prepareOutput(rows: Int, vocabulary: Int) {
         wantsLogits.base.pointee = false
         for row in 0..<rows {
@@ -62,7 +62,7 @@ final class StepInputs {
 }
 
 extension RowSampling {
-    /// The parameters to choose with on the device; `nil` where the host chooses.
+    /// The parameters to sample with on the device; `nil` if the host samples.
     var deviceParams: TTSamplingParams? {
         if case .onDevice(let params) = self { params } else { nil }
     }

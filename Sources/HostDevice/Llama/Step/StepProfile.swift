@@ -1,10 +1,10 @@
-// Where the time of steps goes, by kind of kernel.
+// The time of steps by kind of kernel.
 
 import Glibc
 
-/// Thread time in each kind of kernel, summed over the steps that ran.
+/// Thread time in each kind of kernel, summed over all steps.
 final class StepProfile: @unchecked Sendable {
-    /// Nanoseconds `[worker][kind]`, a cache line or more for each worker.
+    /// Nanoseconds `[worker][kind]`, at least a cache line for each worker.
     private let nanoseconds: UnsafeMutablePointer<UInt64>
     private let threads: Int
     private static let each = 16
@@ -25,12 +25,12 @@ final class StepProfile: @unchecked Sendable {
         nanoseconds[worker * Self.each + kind.rawValue] += Self.now() - start
     }
 
-    /// Seconds of all threads together; call between steps.
+    /// Seconds of all threads together; must be called between steps.
     func seconds(_ kind: KernelKind) -> Double {
         (0..<threads).reduce(0) { $0 + Double(nanoseconds[$1 * Self.each + kind.rawValue]) } * 1e-9
     }
 
-    /// Forgets what was counted; call between steps.
+    /// Resets all counts; must be called between steps.
     func reset() { nanoseconds.update(repeating: 0, count: threads * Self.each) }
 
     private static func now() -> UInt64 {

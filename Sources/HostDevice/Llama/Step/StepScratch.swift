@@ -1,22 +1,23 @@
-// The activations of a tile of tokens, allocated once: memory stays flat however many tokens a step has.
+// The activations of a tile of tokens, allocated once, so that memory does not grow with a step's tokens.
 
 import CHostKernels
 import Platform
 
 /// Activations of up to `tokens` tokens, and scratch memory of each thread.
 ///
-/// Widths ending in `Stride` are floats from one token's row to the next; the outputs of products are whole panels.
+/// Names ending in `Stride` are the number of floats from one token's row to the next; outputs of products are whole
+/// panels.
 final class StepScratch {
-    /// Rows of a thread's product tile, few enough that gates and ups stay in the first cache until they are multiplied.
+    /// Rows of a thread's product tile, few enough that gates and ups stay in the L1 cache until they are multiplied.
     static let tileRows = 32
-    /// Neighbouring tokens whose attention shares loads in prefill.
+    /// Adjacent tokens whose attention shares loads in prefill.
     static let attendedTokens = 4
 
     /// Tokens that go through the layers together.
     let tokens: Int
     /// The residual stream.
     let hidden: DeviceBuffer<Float>
-    /// `[outputRows, hidden]`: the residual stream of output rows from the last layer on.
+    /// `[outputRows, hidden]`: the residual stream of output rows, from the input of the last layer on.
     let ends: DeviceBuffer<Float>
     let normed: DeviceBuffer<Float>
     /// Queries, keys and values of a token, each in whole panels.
@@ -24,7 +25,7 @@ final class StepScratch {
     let projectionStride: Int
     let attended: DeviceBuffer<Float>
     let activated: DeviceBuffer<Float>
-    /// What a block adds to the residual stream; the next norm adds it.
+    /// The output of attention or feed-forward, which the next norm adds to the residual stream.
     let result: DeviceBuffer<Float>
     let resultStride: Int
     /// `[tokens, pairs]` of the rotary embedding.
@@ -39,7 +40,7 @@ final class StepScratch {
     let expansions: ThreadBuffer
     let tiles: ThreadBuffer
     let scores: ThreadBuffer
-    /// Rows of a thread that are floats only until they are int8.
+    /// Each thread's rows of floats that are not kept after their conversion to int8.
     let passing: ThreadBuffer
     /// `[outputRows, tiles]` summaries of logits.
     let summaries: DeviceBuffer<hk_logit_tile>
@@ -118,11 +119,11 @@ final class ThreadBuffer {
         memory = try DeviceBuffer(count: threads * self.each)
     }
 
-    /// Where each thread's floats lie.
+    /// The addresses of each thread's floats.
     var places: ThreadPlaces { ThreadPlaces(base: memory.base, each: each) }
 }
 
-/// Where each thread's floats lie; plain data for stages.
+/// The addresses of each thread's floats; plain data for stages.
 struct ThreadPlaces: BitwiseCopyable {
     let base: UnsafeMutablePointer<Float>
     let each: Int
@@ -130,9 +131,9 @@ struct ThreadPlaces: BitwiseCopyable {
     subscript(worker: Int) -> UnsafeMutablePointer<Float> { base + worker * each }
 }
 
-/// Each thread's sampler memory, reachable without counting references.
+/// Each thread's sampler memory, accessible without reference counting.
 final class SamplerPlaces {
-    /// One for each thread, which this object keeps alive.
+    /// One element for each thread, kept alive by this object.
     let places: UnsafePointer<Unmanaged<SamplerScratch>>
     private let threads: Int
 

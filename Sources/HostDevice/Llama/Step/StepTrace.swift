@@ -1,17 +1,17 @@
-// A step's plan, captured once for a shape and replayed (TT contract §1.7).
+// A step's stages, captured once for a shape and replayed (TT contract §1.7).
 
 import CHostKernels
 
-/// The stages of a step of one shape: which kernels run on which memory, in what order, and how the work is parted.
+/// The stages of a step of one shape: the kernels, their memory and order, and how the work is divided.
 ///
-/// Replaying allocates nothing and takes no locks while the threads keep pace; what differs from step to step lies in
-/// `StepInputs`.
+/// Replaying allocates nothing, and takes no locks unless a thread has gone to sleep. The data that differ from step to
+/// step are in `StepInputs`.
 final class StepTrace {
     private let work: StagedWork
     private let operations: UnsafeMutableBufferPointer<StageOperation>
     private let pool: ThreadPool
 
-    /// A trace of `stages`. Where there is a profile, every part is timed.
+    /// A trace of `stages`. With a profile, every part is timed.
     init(_ stages: CapturedStages, kernels: KernelSet, pool: ThreadPool, profile: StepProfile?) {
         let operations = UnsafeMutableBufferPointer<StageOperation>.allocate(capacity: stages.operations.count)
         _ = operations.initialize(from: stages.operations)
@@ -35,7 +35,7 @@ final class StepTrace {
         operations.deallocate()
     }
 
-    /// Runs the step on all threads; returns when it is done.
+    /// Runs the step on all threads and returns when it is done.
     func replay() { pool.perform(work) }
 }
 
@@ -44,7 +44,7 @@ struct CapturedStages {
     private(set) var sizes: [StagedWork.Stage] = []
     private(set) var operations: [StageOperation] = []
 
-    /// Adds a stage of `count` items, handed out `piece` at a time.
+    /// Adds a stage of `count` items, which threads take `piece` at a time.
     mutating func add(_ operation: StageOperation, count: Int, piece: Int = 1) {
         operations.append(operation)
         sizes.append(StagedWork.Stage(count: count, piece: piece))

@@ -17,13 +17,13 @@ struct TraceCapture {
     let threads: Int
     /// Each layer's cache.
     let caches: DeviceBuffer<hk_cache>
-    /// What threads read ahead of them.
+    /// The threads' prefetch states for the caches.
     let readAheads: ReadAheadPlaces
     /// `[tokens, head.paddedOutputs]`
     let logits: DeviceBuffer<Float>
 
-    /// `rows` tokens through the layers, the last one's queries and what follows from them left out: their keys and values
-    /// are in the cache afterwards, and the hidden states that go into the last layer in the scratch memory.
+    /// The stages of `rows` tokens through the layers, without the last layer's queries and what depends on them.
+    /// Afterwards all keys and values are in the cache, and the last layer's input hidden states in the scratch memory.
     func layers(rows: Int) -> CapturedStages {
         var stages = CapturedStages()
         stages.add(.embed(embed()), count: rows, piece: 4)
@@ -42,8 +42,8 @@ struct TraceCapture {
         return stages
     }
 
-    /// From the hidden states of `rows` output rows on: the last layer's attention and feed-forward, their logits, and the
-    /// tokens chosen by them.
+    /// The stages that follow, for `rows` output rows: the last layer's attention and feed-forward, the logits, and the
+    /// sampled tokens.
     func output(rows: Int) -> CapturedStages {
         var stages = CapturedStages()
         if let last = weights.layers.last {
@@ -59,7 +59,8 @@ struct TraceCapture {
             attend(lastIndex, last, inputs.outputTokens, rows, &stages)
             feedForward(lastIndex, last, scratch.ends, then: head, rows, &stages)
         }
-        // Nothing follows in which the error of an activation's last bit could grow, and 8-bit heads cost a quarter of a step.
+        // An 8-bit head takes a quarter of a step, and products with 7-bit activations are faster. No later layer can
+        // amplify their rounding error.
         let input = activations(
             scratch.normed, geometry.hidden, scratch.quantized, for: [weights.output],
             peak: weights.output.hasBytes ? HK_INT7_PEAK : HK_INT8_PEAK)
@@ -82,7 +83,7 @@ struct TraceCapture {
 }
 
 extension TraceCapture {
-    /// Rows that a thread takes at a time where they become int8: whole tiles are written faster than single rows.
+    /// Rows that a thread converts to int8 at a time; whole tiles are written faster than single rows.
     private var rowPiece: Int { Int(HK_ROW_BLOCK) }
 
     private func embed() -> EmbedStage {
@@ -97,7 +98,7 @@ extension TraceCapture {
         RotaryAngles(frequencies: rotary.values, cosines: scratch.cosines.base, sines: scratch.sines.base)
     }
 
-    /// The activations that queries, keys and values are made of.
+    /// The input activations of queries, keys and values.
     private func normed(
         _ layer: LlamaWeights.Layer, _ hidden: DeviceBuffer<Float>, addsResult: Bool, _ rows: Int,
         _ stages: inout CapturedStages
@@ -109,7 +110,7 @@ extension TraceCapture {
         return input
     }
 
-    /// Rotates `group` queries of each KV head and the keys of the tile's tokens, and stores keys and values.
+    /// Rotates the keys of the tile's tokens and `group` queries of each KV head, and stores keys and values.
     private func store(
         _ index: Int, _ layer: LlamaWeights.Layer, group: Int, _ rows: Int, _ stages: inout CapturedStages
     ) {
@@ -132,7 +133,7 @@ extension TraceCapture {
     ) {
         let output = activations(
             scratch.attended, geometry.queryWidth, scratch.quantized, for: [layer.attentionOutput])
-        // A head group's outputs are whole blocks of the int8 form, or that form needs a stage of its own.
+        // If a head group's outputs are not whole blocks of the int8 form, the conversion needs a separate stage.
         let isWhole = geometry.queryGroup * geometry.headSize % Int(HK_BLOCK) == 0
         let written =
             isWhole
@@ -174,7 +175,7 @@ extension TraceCapture {
         add(activated, down, then: following, ahead: index + 1, rows, &stages)
     }
 
-    /// hidden += result, where there is one; output = norm(hidden) · weight.
+    /// hidden += result, if there is one; output = norm(hidden) · weight.
     private func norm(
         _ weight: DeviceBuffer<Float>, of hidden: DeviceBuffer<Float>, addsResult: Bool, _ output: Activations
     ) -> NormStage {
@@ -184,7 +185,7 @@ extension TraceCapture {
             passing: scratch.passing.places)
     }
 
-    /// Activations in the forms that the products take.
+    /// Memory for activations in the forms that the products take.
     private func activations(
         _ values: DeviceBuffer<Float>, _ width: Int, _ quantized: QuantizedBuffer, for matrices: [PackedMatrix],
         peak: Int32 = HK_INT8_PEAK
@@ -194,7 +195,7 @@ extension TraceCapture {
             quantized: matrices.contains(where: \.takesInt8) ? quantized.view(width: width, peak: peak) : nil)
     }
 
-    /// Products of `input`, during which the cache of layer `ahead` is read ahead.
+    /// Adds the products of `input`, which prefetch the cache of layer `ahead` meanwhile.
     private func add(
         _ input: Activations, _ projections: Projections, then following: Projections, ahead: Int, _ rows: Int,
         _ stages: inout CapturedStages
@@ -212,13 +213,13 @@ extension TraceCapture {
 extension TraceCapture {
     private var lastIndex: Int { weights.layers.count - 1 }
 
-    /// `nil` behind the last layer.
+    /// `nil` after the last layer.
     private func readAhead(_ layer: Int) -> ReadAhead? {
         layer <= lastIndex ? ReadAhead(places: readAheads, cache: UnsafePointer(caches.base + layer)) : nil
     }
 
-    /// What `layers` makes of the activations a layer begins with: queries, keys and values, of the last layer only the
-    /// latter two; the output head where the model has no layers.
+    /// The first products of a layer in `layers`: queries, keys and values; for the last layer only keys and values;
+    /// for a model without layers, the output head.
     private func projections(_ index: Int) -> Projections {
         guard index < weights.layers.count else { return head }
         let layer = weights.layers[index]
@@ -257,7 +258,7 @@ extension TraceCapture {
         Projections(first: projection(weights.output, logits.base, weights.output.paddedOutputs), threads: threads)
     }
 
-    /// A product whose results go to a thread's own tiles.
+    /// A product whose results go to each thread's own tiles.
     private func tileProjection(_ matrix: PackedMatrix) -> Projection {
         projection(matrix, scratch.tiles.places.base, FeedForwardStage.panels * Int(HK_PANEL))
     }

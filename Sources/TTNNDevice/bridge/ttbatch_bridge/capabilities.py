@@ -1,4 +1,4 @@
-"""What a model class says of itself (TT contract §1.6, §1.9), what its signatures tell, and what is known of it."""
+"""The capabilities of a model: declared by its class (TT contract §1.6, §1.9), read from its signatures, or known."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from ttbatch_bridge.seeds import Draws, draws_of
 
 @dataclass
 class Capabilities:
-    """What ttbatch plans with."""
+    """The capabilities that ttbatch needs to plan steps."""
 
-    # For people: which age of classes this is.
+    # A description of the class's age, for messages.
     age: str
-    # 1: explicit commands with every decode; 0: `reset_batch`.
+    # 1: explicit commands with every decode step; 0: `reset_batch`.
     decode_contract: int
     supports_sample_on_device: bool
     max_device_top_k: int | None
-    # Sampling parameters are lists with an element for each row; otherwise one set for all rows of a step.
+    # Sampling parameters are lists with one element for each row; otherwise one set for all rows of a step.
     samples_per_row: bool
     draws: Draws
-    # Pairs of a padded length and the multiple of tokens at which a prefill of that length can begin; none: no sharing.
+    # Pairs of a padded length and the multiple of tokens at which a prefill of that length can start; empty: no
+    # sharing.
     prefix_alignment: list[list[int]]
     prefill_slots: PrefillSlots
     largest_prefill: int
     prefill_padding: str
     # Longer prefills run in chunks, one row at a time.
     prefill_chunk: int | None
-    # Decode steps can go on from the tokens and positions that the device has.
+    # Decode steps can continue from the tokens and positions on the device.
     supports_async_decode: bool
-    # `decode_forward` and the reading of its output are two calls.
+    # `decode_forward` and reading its output are separate calls.
     splits_read: bool
-    # The host's logits come for named rows only; and only those are copied from the device.
+    # Logits can be returned for selected rows only; only the selected rows are copied from the device.
     compact_host_logits: bool
     selective_host_readback: bool
     supported_batch_sizes: list[int] | None
-    # The class declares `model_capabilities`: then what it takes as **kwargs are the keywords of the newer contract.
+    # The class declares `model_capabilities`, so its **kwargs are the keywords of the newer contract.
     is_recent: bool
 
     def header(self) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def stated_by(model: Any) -> dict[str, Any] | None:
 def capabilities_of(
     model_class: Any, model: Any, *, block_size: int, longest: int, traces_prefill: bool
 ) -> Capabilities:
-    """Asks the class and then the model that it made: a dispatcher's model is of another class, which says more."""
+    """Asks the class, then the model that it created: a dispatcher's model has another class, which declares more."""
     declared = stated_by(model) or stated_by(model_class)
     stated = (stated_by(model_class) or {}) | (stated_by(model) or {})
     rules = rules_of(model)
@@ -74,7 +75,7 @@ def capabilities_of(
         largest_prefill=rules.largest_prefill,
         prefill_padding=rules.prefill_padding,
         prefill_chunk=_prefill_chunk(model),
-        # A model of the older contract decides by `reset_batch` itself what it keeps.
+        # A model of the older contract decides itself by `reset_batch` what it keeps.
         supports_async_decode=bool(stated.get("supports_async_decode", contract == 0)),
         splits_read=splits,
         compact_host_logits=bool(stated.get("supports_compact_host_logits", False)),
@@ -85,21 +86,21 @@ def capabilities_of(
 
 
 def takes(function: Callable[..., Any], name: str, *, recent: bool) -> bool:
-    """Whether a method accepts the keyword argument `name`: by that name or, of a `recent` class, as one of **kwargs."""
+    """Whether a method accepts the keyword argument `name`: as a parameter or, if `recent`, through **kwargs."""
     parameters = inspect.signature(function).parameters
     return name in parameters or recent and any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
 
 
 def accepted(function: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
-    """Those of `arguments` that a method names in its signature."""
+    """The part of `arguments` that a method's signature names."""
     parameters = inspect.signature(function).parameters
     return {name: value for name, value in arguments.items() if name in parameters}
 
 
 def _samples_on_device(model: Any, rules: Rules, stated: dict[str, Any]) -> bool:
-    """What is declared, or known of the age, and not contradicted by the parts of the loaded model.
+    """What the class declares, or what is known of its age, unless the parts of the loaded model contradict it.
 
-    A model with a vocabulary that its chips' sampler cannot hold gives logits whatever it is asked for.
+    A model whose vocabulary is too large for its chips' sampler always returns logits.
     """
     parts = [part for part in model_parts(model) if hasattr(part, "_supports_on_device_sampling")]
     if any(not part._supports_on_device_sampling or getattr(part, "sampling", None) is None for part in parts):

@@ -1,4 +1,4 @@
-"""The model class before it makes a model: what it asks of the mesh, and what fits (TT contract §1.2, §2.5)."""
+"""The model class before a model is created: its requirements of the mesh, and its limits (TT contract §1.2, §2.5)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = logging.getLogger("model")
 
 
 class ChosenClass:
-    """The class that ttbatch has chosen, imported."""
+    """The imported class that ttbatch has chosen."""
 
     def __init__(self, request: dict[str, Any]) -> None:
         if request.get("hf_model"):
@@ -30,7 +30,7 @@ class ChosenClass:
         self.model_class = import_class(self.path)
         stated = stated_by(self.model_class) or {}
         fabric = stated.get("fabric_config")
-        # The keywords of ttnn.set_fabric_config: they hold objects that only this process has.
+        # The keywords of ttnn.set_fabric_config; they contain objects that exist in this process only.
         self.fabric: dict[str, Any] | None = fabric if isinstance(fabric, dict) else None
 
     def header(self) -> dict[str, Any]:
@@ -41,14 +41,14 @@ class ChosenClass:
         }
 
     def max_tokens_all_users(self, request: dict[str, Any]) -> int | None:
-        """The tokens that fit for all rows by the class's own account; None where it has none.
+        """The number of tokens of all rows that fit, from the class; None if it gives none.
 
-        Raises Refused where the class does not serve the checkpoint, which it finds out here.
+        Raises Refused if the class does not support the checkpoint, which it checks here.
         """
         method = getattr(self.model_class, "get_max_tokens_all_users", None)
         if method is None:
             return None
-        # The Hugging Face id is what the class knows limits by.
+        # The class looks its limits up by the Hugging Face id.
         arguments = {"model_name": os.environ.get("HF_MODEL", "")} | request
         try:
             return int(method(**{name: value for name, value in arguments.items() if takes(method, name, recent=True)}))

@@ -20,7 +20,7 @@ _RELOAD_INPUTS, _RELOAD_PAGE_TABLE, _ON_DEVICE, _RELOAD_SAMPLING, _RESET_SAMPLIN
 
 
 class Decode:
-    """Runs decode steps of one model. The tensors of the fixed batch stay where they are from step to step."""
+    """Runs decode steps of one model. The tensors of the fixed batch keep their memory from step to step."""
 
     def __init__(self, loaded: LoadedModel) -> None:
         self._loaded = loaded
@@ -32,7 +32,7 @@ class Decode:
         forward = loaded.model.decode_forward
         self._takes_reset = takes(forward, "reset_batch", recent=loaded.capabilities.is_recent)
         make = loaded.tensors.tensor
-        # Rows stay in their slots for life.
+        # Rows never change their slots.
         self._no_remap = make(np.arange(rows, dtype=np.int32))
         self._arguments: dict[str, Any] = {
             "tokens": make(self._tokens),
@@ -60,7 +60,7 @@ class Decode:
         return self._call(arguments, on_device=bool(flags & _ON_DEVICE))
 
     def _take(self, payload: memoryview) -> int:
-        """Puts the request's arrays into the batch; what it does not send stays as it was."""
+        """Copies the request's arrays into the batch; arrays that it does not send keep their values."""
         reader = PayloadReader(payload)
         rows, width, flags, reserved = _HEAD.unpack(reader.take(_HEAD.size, "u1").tobytes())
         if rows != self._loaded.rows or width != self._loaded.page_table_width or reserved:
@@ -81,7 +81,7 @@ class Decode:
         return flags
 
     def _call(self, arguments: dict[str, Any], on_device: bool) -> Output:
-        """Logits come back for the rows in use only: a padded batch of them is megabytes."""
+        """Runs the step. Logits are returned for active rows only, since those of the padded batch take megabytes."""
         model, loaded, capabilities = self._loaded.model, self._loaded, self._loaded.capabilities
         active = np.flatnonzero(self._positions >= 0)
         compact = capabilities.splits_read and capabilities.compact_host_logits and not on_device
@@ -100,7 +100,7 @@ class Decode:
         )
 
     def _read(self, output: Any, on_device: bool, rows: list[int] | None) -> Any:
-        """Starts the copy to the host behind the step, waits for its event, and gets the values, of `rows` where given."""
+        """Starts the copy to the host, waits for its event, and returns the values, of `rows` if given."""
         model = self._loaded.model
         chosen = {} if rows is None else {"sample_rows": rows}
         read = chosen if self._loaded.capabilities.selective_host_readback else {}

@@ -17,12 +17,12 @@ HEAD = struct.Struct("<4sHHIQ")
 MAX_HEADER_BYTES = 1 << 20
 REPLY = 0x8000
 ERROR = 0xFFFF
-# The next decode step usually comes so soon that going to sleep and being woken would be a good part of the wait.
+# The next decode step usually arrives so soon that sleeping and waking would take a large part of the wait.
 WATCH_NS = 500_000
 
 
 class Kind(enum.IntEnum):
-    """What is asked for; a reply's kind is the request's with `REPLY` set, or `ERROR`."""
+    """The kinds of requests; a reply's kind is the request's with `REPLY` set, or `ERROR`."""
 
     HELLO = 1
     DESCRIBE = 2
@@ -54,13 +54,13 @@ class FrameSocket:
         self._connection = connection
         self._head = bytearray(HEAD.size)
         self._buffer = bytearray()
-        # Until `hello` has said how large a payload can be, none is taken.
+        # Before `hello` has set the maximum payload, no payload is accepted.
         self.max_payload_bytes = 0
-        # The last reply was a decode step's.
+        # Whether the last reply was to a decode step.
         self._watches = False
 
     def receive(self) -> Frame | None:
-        """The next request, or None where ttbatch is gone."""
+        """The next request, or None if ttbatch has closed the socket."""
         head = memoryview(self._head)
         if self._watches:
             self._watch()
@@ -84,12 +84,12 @@ class FrameSocket:
             raise ProtocolError(f"a frame of unknown kind {kind}") from None
 
     def reply(self, kind: Kind, header: dict[str, Any] | None = None, payload: list[Any] | None = None) -> None:
-        """Answers a request of `kind`; `payload` is a list of buffers."""
+        """Replies to a request of `kind`; `payload` is a list of buffers."""
         self._send(kind | REPLY, header, payload or [])
         self._watches = kind is Kind.DECODE
 
     def reply_error(self, header: dict[str, Any]) -> None:
-        """Answers with an error instead."""
+        """Replies with an error."""
         self._send(ERROR, header, [])
 
     def _send(self, kind: int, header: dict[str, Any] | None, payload: list[Any]) -> None:
@@ -104,7 +104,7 @@ class FrameSocket:
             sent = max(0, sent - len(part))
 
     def _watch(self) -> None:
-        """Looks at the socket for a while, until something is there."""
+        """Polls the socket for a while, until it has data."""
         end = time.monotonic_ns() + WATCH_NS
         while time.monotonic_ns() < end:
             try:

@@ -1,4 +1,4 @@
-"""Log lines for ttbatch: each begins with its level as <3>, <4>, <6> or <7>, as systemd's journal has it."""
+"""Log lines for ttbatch: each begins with its level as <3>, <4>, <6> or <7>, as in systemd's journal."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ class _PrefixFormatter(logging.Formatter):
 
 
 def set_up() -> None:
-    """Sends what Python modules log to stderr, with its level."""
+    """Sends the log of Python modules to stderr, with levels."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PrefixFormatter("%(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

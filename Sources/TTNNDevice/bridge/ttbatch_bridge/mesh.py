@@ -1,4 +1,4 @@
-"""The mesh's life: what is there, open, close, in the order of TT contract §2.6. Only this process touches them."""
+"""Describes, opens and closes the mesh, in the order of TT contract §2.6. Only this process uses the devices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger("mesh")
 def import_ttnn() -> Any:
     """The ttnn module.
 
-    Raises Refused where it cannot be imported, with Python's reason.
+    Raises Refused with Python's reason if it cannot be imported.
     """
     try:
         import ttnn
@@ -26,14 +26,14 @@ def import_ttnn() -> Any:
 
 
 class Mesh:
-    """An open mesh, or none yet."""
+    """The mesh, which may be open."""
 
     def __init__(self) -> None:
         self.device: Any = None
         self._fabric_was_set = False
 
     def describe(self) -> dict[str, Any]:
-        """The chips that may be used and the kind of cluster they form. Nothing is opened by it."""
+        """Returns the usable chips and the type of their cluster, without opening anything."""
         ttnn = import_ttnn()
         ids = [int(i) for i in ttnn.get_device_ids()]
         cluster = ttnn.cluster.get_cluster_type() if hasattr(ttnn, "cluster") else None
@@ -44,7 +44,7 @@ class Mesh:
         }
 
     def open(self, settings: dict[str, Any], class_fabric: dict[str, Any] | None) -> dict[str, Any]:
-        """Opens the mesh: fabric first, then the devices. `class_fabric` is what the model's class asks of the fabric."""
+        """Opens the mesh: fabric first, then the devices. `class_fabric` are the class's fabric keywords."""
         if self.device is not None:
             raise Refused("the mesh is open already")
         ttnn = import_ttnn()
@@ -64,7 +64,7 @@ class Mesh:
         return {"device_count": int(self.device.get_num_devices())}
 
     def close(self) -> None:
-        """Closes the mesh; its models must be gone. Does nothing where it is closed."""
+        """Closes the mesh, whose models must have been released. Does nothing if it is closed."""
         if self.device is None:
             return
         ttnn = import_ttnn()
@@ -84,7 +84,7 @@ class Mesh:
         return ttnn.DispatchCoreConfig(axis=getattr(ttnn.DispatchCoreAxis, axis.upper()))
 
     def _set_fabric(self, ttnn: Any, settings: dict[str, Any], class_fabric: dict[str, Any]) -> None:
-        """What ttbatch names wins over the class's own keywords; where neither names a fabric, there is none."""
+        """Sets the fabric: ttbatch's settings replace the class's keywords. If neither names a fabric, none is set."""
         keywords = dict(class_fabric)
         if settings.get("fabric_config") is not None:
             keywords["config"] = getattr(ttnn.FabricConfig, settings["fabric_config"])
@@ -109,7 +109,7 @@ def _opening_failed(error: Exception, settings: dict[str, Any]) -> str:
     if "requires" in text and "devices are available in the system mesh" in text:
         remedy = "the chips are not connected to each other: choose some with bridge.visible_devices or TT_VISIBLE_DEVICES"
     elif settings.get("fabric_config"):
-        remedy = "set tt.fabric_config: DISABLED if the model runs without a fabric, or mend the compiler or the links"
+        remedy = "set tt.fabric_config: DISABLED if the model runs without a fabric, or repair the compiler or the links"
     else:
         remedy = "reset the cards (tt-smi -r) if a program died on them"
     return f"{what}: {text}; {remedy}"

@@ -1,4 +1,4 @@
-"""The TT model: loading it, its KV cache, warming it up and letting it go (TT contract §1.1, §1.2, §1.7)."""
+"""The TT model: loading, KV cache, warm-up and release (TT contract §1.1, §1.2, §1.7)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ttbatch_bridge.tensors import TensorKind
 
 log = logging.getLogger("model")
 
-# What a card or its links say when they fail: it may go better on a card that was reset. All else would fail again.
+# Messages of failing cards or links: a retry may succeed after a reset. Other errors would happen again.
 _DEVICE_TROUBLE = ("timeout", "timed out", "hang", "hung", "ethernet", "0xffffffff", "arc ", "nocread", "noc read")
 
 
 @dataclass
 class LoadedModel:
-    """A model on the mesh with the sizes that every step has."""
+    """A model on the mesh, with the sizes of every step."""
 
     model: Any
     capabilities: Capabilities
@@ -44,13 +44,13 @@ class LoadedModel:
         return self.trace_mode in ("all", "decode_only")
 
     def release(self) -> None:
-        """Lets go of what the model holds on the mesh, where it has a way to."""
+        """Releases what the model holds on the mesh, if the model has a method for it."""
         if hasattr(self.model, "cleanup"):
             self.model.cleanup()
 
 
 def load(mesh_device: Any, model_class: Any, request: dict[str, Any]) -> tuple[LoadedModel, dict[str, Any]]:
-    """Makes the model, and says what it can do."""
+    """Creates the model and returns its capabilities."""
     name = f"{model_class.__module__}:{model_class.__name__}"
     hf_config = _hf_config(request)
     _check_sizes(hf_config, request)
@@ -82,7 +82,7 @@ def load(mesh_device: Any, model_class: Any, request: dict[str, Any]) -> tuple[L
 
 
 def raise_refusal(error: Exception, what: str) -> None:
-    """Raises Refused for what would fail again in the same way; returns where the device may have been in trouble."""
+    """Raises Refused for an error that would happen again; returns if the device may have caused it."""
     text = first_line(error)
     if "out of memory" in text.lower():
         raise Refused(
@@ -99,7 +99,7 @@ def raise_refusal(error: Exception, what: str) -> None:
 
 
 def allocate_kv_cache(loaded: LoadedModel, request: dict[str, Any]) -> None:
-    """Allocates the paged pool: for each layer a K and a V of (blocks, heads of a chip, block size, head size)."""
+    """Allocates the paged pool: for each layer K and V of shape (blocks, heads of a chip, block size, head size)."""
     layers, shape = request["layers"], tuple(request["shape"])
     dtype = loaded.tensors.dtype("bfloat16")
     loaded.page_table_width = request["page_table_width"]
@@ -122,7 +122,7 @@ def allocate_kv_cache(loaded: LoadedModel, request: dict[str, Any]) -> None:
 
 
 def warm_up(loaded: LoadedModel, request: dict[str, Any]) -> None:
-    """Compiles everything first and captures traces then: a compilation during a capture can spoil the trace's memory."""
+    """Compiles everything before capturing traces: a compilation during a capture can corrupt the trace's memory."""
     model = loaded.model
     if not hasattr(model, "warmup_model_prefill") or not hasattr(model, "warmup_model_decode"):
         log.info("the model has no warm-up: the first steps of each shape take longer")
@@ -147,7 +147,7 @@ def warm_up(loaded: LoadedModel, request: dict[str, Any]) -> None:
 
 
 def _warm_up_with(method: Any, *, sampling: bool, **arguments: Any) -> None:
-    # The second flag is asked for until 2026-06.
+    # The second flag is required until 2026-06.
     flags = {"can_sample_on_device": sampling} | accepted(method, non_greedy_decoding_on_device=sampling)
     try:
         method(**arguments, **flags)
@@ -157,7 +157,7 @@ def _warm_up_with(method: Any, *, sampling: bool, **arguments: Any) -> None:
 
 
 def _hf_config(request: dict[str, Any]) -> Any:
-    """transformers' configuration where HF_MODEL names a model, else plain attributes of the sizes that ttbatch sent."""
+    """transformers' configuration if HF_MODEL names a model; otherwise plain attributes with the sizes from ttbatch."""
     name = os.environ.get("HF_MODEL")
     if not name:
         return SimpleNamespace(**request["config"])
@@ -178,7 +178,7 @@ def _hf_config(request: dict[str, Any]) -> Any:
 
 
 def _check_sizes(hf_config: Any, request: dict[str, Any]) -> None:
-    """The tokenizer and the chat template come from ttbatch's file: it must be of the same model."""
+    """Checks that ttbatch's file, with the tokenizer and the chat template, is of the same model."""
     for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"):
         ours, theirs = request["config"][name], getattr(hf_config, name, None)
         if theirs is not None and theirs != ours:

@@ -1,4 +1,4 @@
-"""A step's output on its way back: tokens or logits of the rows."""
+"""A step's output: tokens or logits of the rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOGITS, TOKENS = 0, 1
 
 @dataclass
 class Output:
-    """What the reply's payload is made of."""
+    """The content of a reply's payload."""
 
     kind: int
     values: np.ndarray
@@ -29,11 +29,11 @@ class Output:
 def output_of(
     output: Any, rows: int, loaded: LoadedModel, *, on_device: bool, model_ns: int, wanted: np.ndarray | None = None
 ) -> Output:
-    """What the model gave for `rows` rows, of each its last position, in a checked shape; of logits only the `wanted` rows.
+    """The model's output for the last position of `rows` rows, with its shape checked; of logits, only `wanted` rows.
 
-    Raises ValueError where the model gave something else.
+    Raises ValueError if the model returned something else.
     """
-    # With logprobs it is a pair, with M-RoPE as well; the first is what counts.
+    # With logprobs or M-RoPE it is a pair, whose first element is the output.
     if isinstance(output, tuple):
         output = output[0]
     if on_device:
@@ -44,6 +44,6 @@ def output_of(
     logits = loaded.tensors.array(output, np.float32)
     if logits.ndim != 3 or logits.shape[0] != rows or logits.shape[2] < loaded.vocabulary:
         raise ValueError(f"the model gave logits of shape {logits.shape} for {rows} rows of {loaded.vocabulary} tokens")
-    # A vocabulary that was padded for the device is cut again.
+    # The device may pad the vocabulary; the padding is dropped.
     last = logits[:, -1, : loaded.vocabulary]
     return Output(LOGITS, np.ascontiguousarray(last if wanted is None else last[wanted]), model_ns)

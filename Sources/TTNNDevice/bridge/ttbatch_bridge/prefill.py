@@ -1,4 +1,4 @@
-"""Prefill calls: arrays become the model's arguments, its output becomes tokens or logits (TT contract §1.3)."""
+"""Prefill calls: converts arrays to the model's arguments and its output to tokens or logits (TT contract §1.3)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Prefill:
         return output_of(output, rows, loaded, on_device=sampling is not None, model_ns=took)
 
     def _arguments(self, packed: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> dict[str, Any]:
-        """Whole sequences, of which the model computes `tokens[start_pos:prompt_lens]`, and at times some more before."""
+        """Whole sequences; the model computes `tokens[start_pos:prompt_lens]`, and sometimes tokens before that."""
         tokens = np.zeros((len(ends), int(ends.max())), np.int32)
         offset = 0
         for row, end in enumerate(ends.tolist()):

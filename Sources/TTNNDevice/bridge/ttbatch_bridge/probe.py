@@ -1,4 +1,4 @@
-"""Says what this interpreter has, without touching a device: `ttbatch devices` runs it in a process of its own."""
+"""Reports what this interpreter has, without using a device; `ttbatch devices` runs it in a separate process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ttbatch_bridge.rules import rules_of
 
 
 def probe(connection: socket.socket, request: dict[str, Any]) -> None:
-    """Sends one JSON object: versions, the classes that can be imported, those that cannot, and what is wrong."""
+    """Sends one JSON object: versions, the classes that can be imported, those that cannot, and any problem."""
     found: dict[str, Any] = {
         "python": platform.python_version(), "versions": {}, "problem": None, "classes": {}, "rules": {}, "unusable": {},
     }  # fmt: skip
@@ -38,7 +38,7 @@ def probe(connection: socket.socket, request: dict[str, Any]) -> None:
 
 
 def _try_classes(request: dict[str, Any], found: dict[str, Any]) -> None:
-    """Imports every class: only that shows that it is usable."""
+    """Imports every class, because only an import shows that it is usable."""
     named = request.get("model_class")
     classes = {named: named} if named else available_classes(request.get("extra_models_dir"))
     for architecture, path in sorted(classes.items()):

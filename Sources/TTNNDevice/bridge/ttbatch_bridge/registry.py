@@ -1,4 +1,4 @@
-"""Which class runs an architecture (TT contract §1.1, §5): of tt-metal, tt-transformers, a bundle, or one by name."""
+"""The class for an architecture (TT contract §1.1, §5): of tt-metal, tt-transformers or a bundle, or by name."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _QWEN3 = {
     "tt_transformers": f"{_TRANSFORMERS}:QwenForCausalLM",
     "qwen3_32b_galaxy": f"{_GALAXY}:QwenForCausalLM",
 }
-# What the standalone package serves, where it is installed; else the classes of tt-metal's tree.
+# The classes of the standalone package, if it is installed; otherwise those of tt-metal's tree.
 _OF_PACKAGE = ("LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM", "MistralForCausalLM", "Phi3ForCausalLM")
 
 
 def known_classes(extra_models_dir: str | None) -> dict[str, str]:
-    """`module:Class` by architecture. TT_MODEL_CLASS_OVERRIDES wins over bundles, and those over what is built in."""
+    """`module:Class` by architecture. TT_MODEL_CLASS_OVERRIDES comes before bundles, bundles before built-in ones."""
     wants_none = os.environ.get("TT_VLLM_BUILTIN_MODELS", "").strip().lower() in ("0", "false", "no", "off")
     classes = {} if wants_none else _built_in()
     directory = extra_models_dir or os.environ.get("EXTRA_MODELS_DIR")
@@ -43,14 +43,14 @@ def known_classes(extra_models_dir: str | None) -> dict[str, str]:
 
 
 def available_classes(extra_models_dir: str | None) -> dict[str, str]:
-    """Those of `known_classes` whose module is there."""
+    """The part of `known_classes` whose modules exist."""
     return {name: path for name, path in known_classes(extra_models_dir).items() if _module_is_there(path)}
 
 
 def import_class(path: str) -> Any:
     """The class at `module:Class`.
 
-    Raises Refused where there is none, or where it is no TT model.
+    Raises Refused if there is none, or if it is not a TT model.
     """
     module_name, _, class_name = path.partition(":")
     vllm_stub.install_if_missing()
@@ -91,7 +91,7 @@ def _built_in() -> dict[str, str]:
         "TTGptOssForCausalLM": f"{_TRANSFORMERS}:GptOssForCausalLM",
     }
     if _module_is_there(_PACKAGE):
-        # Only where no other version was asked for by name.
+        # Only if no other version was named.
         chosen = {"TTLlamaForCausalLM": "TT_LLAMA_TEXT_VER", "TTQwen3ForCausalLM": "TT_QWEN3_TEXT_VER"}
         for name in _OF_PACKAGE:
             if chosen.get("TT" + name) not in os.environ:
@@ -100,7 +100,7 @@ def _built_in() -> dict[str, str]:
 
 
 def _overrides() -> dict[str, str]:
-    """`Arch=module:Class,Arch=module:Class`, as Tenstorrent's vllm plugin takes it."""
+    """`Arch=module:Class,Arch=module:Class`, as in Tenstorrent's vllm plugin."""
     classes = {}
     for entry in os.environ.get("TT_MODEL_CLASS_OVERRIDES", "").split(","):
         if not entry.strip():
@@ -120,7 +120,7 @@ def _by_version(variable: str, classes: dict[str, str]) -> str:
 
 
 def _bundles(directory: Path) -> dict[str, str]:
-    """Each folder with a `vllm_metadata.json` is a bundle: `arch` and `main_class`; the folder joins the path."""
+    """Each folder with a `vllm_metadata.json` (`arch`, `main_class`) is a bundle; the folder is added to the path."""
     if not directory.is_dir():
         raise Refused(f"bridge.extra_models_dir: {directory} is not a directory")
     classes = {}
@@ -129,7 +129,7 @@ def _bundles(directory: Path) -> dict[str, str]:
             metadata = json.loads(file.read_text())
             architecture, main_class = metadata["arch"], metadata["main_class"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Refused(f"{file} is no bundle: {type(error).__name__}: {error}; mend it or remove its folder") from error
+            raise Refused(f"{file} is not a bundle: {type(error).__name__}: {error}; correct it or remove its folder") from error
         if str(file.parent) not in sys.path:
             sys.path.append(str(file.parent))
         classes[architecture if architecture.startswith("TT") else "TT" + architecture] = main_class

@@ -1,11 +1,11 @@
-"""What is known of TT model classes beyond what they declare: what works, what is worked around, what is left off.
+"""What is known of TT model classes beyond what they declare: what works, the workarounds, and what is not used.
 
-Classes differ by age, and tt-metal's tree has no versions that a program could compare, so an age is told by what modules
-have. What is known of each was read in its source, and the first was run (README.md, "On Tenstorrent hardware"). `Rules`
-says it for the program, and `notes` for people: `ttbatch devices` shows them.
+Classes differ by age, and tt-metal's tree has no versions that a program could compare, so the age is recognised from
+the contents of modules. The rules of each age were read from its source, and the first was also run (README.md, "On
+Tenstorrent hardware"). The program uses `Rules`; `ttbatch devices` shows `notes`.
 
-A traced prefill of several rows keeps the set of slots with which it was captured, in both ages of tt-metal: rows are
-batched in sets of 1, 2, 4 … there, and prefill traces are off unless asked for.
+In both ages of tt-metal, a traced prefill of several rows keeps the set of slots that it was captured with. So rows are
+batched in sets of 1, 2, 4 … there, and prefill traces are off by default.
 """
 
 from __future__ import annotations
@@ -18,32 +18,33 @@ from typing import Any
 
 
 class PrefillSlots(str, enum.Enum):
-    """What the slots of a prefill mean to the class."""
+    """The meaning of the slots of a prefill for a class."""
 
-    # They only number the rows of the call, unless the device samples: then 0, 1, … go together, others alone.
+    # They only number the rows of the call. If the device samples, rows in the slots 0, 1, … are batched; others run
+    # alone.
     IN_ORDER = "in_order"
-    # They are the rows' own; several rows together cost a pass up to the highest.
+    # They are the rows' batch slots; several rows together cost a pass up to the highest slot.
     SPANNING = "spanning"
-    # They are the rows' own; the class lays out its passes itself.
+    # They are the rows' batch slots; the class divides the rows into passes itself.
     OWN = "own"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What ttbatch goes by with a class of one age."""
+    """The rules for classes of one age."""
 
-    # For people: the age, and what is worked around.
+    # The age and the workarounds, for messages.
     age: str
     notes: str
     prefill_slots: PrefillSlots
-    # Rows that one call may batch.
+    # Maximum number of rows of one call.
     largest_prefill: int
-    # What rows are padded to 128, 1024 and powers of two by: `none`, `rest` (what is left to compute) or `whole`.
+    # The length that is padded to 128, 1024 and powers of two: `none`, `rest` (the tokens left to compute) or `whole`.
     prefill_padding: str
     default_trace_mode: str
-    # Samples on the device although it does not declare it.
+    # The class samples on the device although it does not declare it.
     samples_undeclared: bool
-    # Sharing of prefixes is known to be right where the class does not say at which starts; `prefix_alignment` gives them.
+    # Prefix sharing is known to be correct although the class declares no start positions; see `prefix_alignment`.
     shares_prefixes: bool
 
 
@@ -70,7 +71,7 @@ _OTHER = Rules(
 
 
 def rules_of(model: Any) -> Rules:
-    """The rules for a model, or for its class before one is made; a dispatcher's model is of another class."""
+    """The rules for a model, or for its class before a model is created; a dispatcher's model has another class."""
     cls = model if isinstance(model, type) else type(model)
     owner = next((c for c in cls.__mro__ if "prefill_forward_text" in vars(c)), None)
     if owner is not None:
@@ -80,7 +81,7 @@ def rules_of(model: Any) -> Rules:
 
 
 def model_parts(model: Any) -> list[Any]:
-    """The parts of a tt-metal model, one for each replica in it; none of other models."""
+    """The parts of a tt-metal model, one for each replica in it; empty for other models."""
     parts = getattr(model, "model", None)
     return list(parts) if isinstance(parts, (list, tuple)) else []
 
@@ -88,9 +89,9 @@ def model_parts(model: Any) -> list[Any]:
 def prefix_alignment(
     model: Any, rules: Rules, stated: dict[str, Any], block_size: int, longest: int, traces_prefill: bool
 ) -> list[list[int]]:
-    """The starts that a prefill behind cached tokens can take: pairs of a padded length and the multiple up to it.
+    """Where a prefill after cached tokens can start: pairs of a padded length and the multiple for lengths up to it.
 
-    Empty where the class does not share, or where it is not known how.
+    Empty if the class does not share prefixes, or if the positions are not known.
     """
     if not stated.get("supports_prefix_caching", False):
         return []
@@ -106,17 +107,17 @@ def prefix_alignment(
         return [[lengths[-1], math.lcm(block_size, 32, declared)]]
     if not rules.shares_prefixes:
         return []
-    # To 2026-08 the attention fits its chunk to the start; the packages of contract 1 ask for whole blocks, and 256 is
-    # the largest chunk that an attention is built with.
+    # Until 2026-08 the attention adapts its chunk to the start. The packages of contract 1 require whole blocks, and
+    # 256 is the largest chunk of an attention.
     return [[lengths[-1], math.lcm(block_size, 32 if rules.prefill_slots is PrefillSlots.IN_ORDER else 256)]]
 
 
-# A multiple that no start is one of.
+# A multiple that is larger than any start position.
 _NEVER = 1 << 30
 
 
 def _is_traced(model: Any, length: int) -> bool:
-    """Whether a prefill of this padded length behind cached tokens runs as a trace."""
+    """Whether a prefill of this padded length after cached tokens runs as a trace."""
     arguments = getattr(model, "model_args", None) or [None]
     asks = getattr(arguments[0], "can_enable_trace", None)
     return bool(callable(asks) and asks(length, 1))

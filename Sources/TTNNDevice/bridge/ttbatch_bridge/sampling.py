@@ -15,7 +15,7 @@ from ttbatch_bridge.tensors import PayloadReader
 
 @dataclass
 class TTSamplingParams:
-    """Lists with one element for each row, or numbers where the model takes one set for all."""
+    """Lists with one element for each row, or numbers if the model takes one set for all rows."""
 
     temperature: Any
     top_k: Any
@@ -30,7 +30,7 @@ class TTSamplingParams:
 
 @dataclass
 class SamplingRows:
-    """The parameters of a step's rows as they came."""
+    """The parameters of a step's rows as received."""
 
     temperature: np.ndarray
     top_k: np.ndarray
@@ -49,10 +49,10 @@ class SamplingRows:
         )
 
     def for_model(self, vocabulary: int, capabilities: Capabilities, active: np.ndarray) -> TTSamplingParams:
-        """What the model is given: lists, or numbers where it takes one set, which the active rows must share.
+        """The model's parameters: lists, or numbers if it takes one set, which must be the same for all active rows.
 
-        Greedy is temperature 0 with top_k 1; top_k 0 (all tokens) is the vocabulary's size. Seeds, of which devices take 31
-        bits, are only for those whose draws follow from them alone.
+        Greedy is temperature 0 with top_k 1; top_k 0 (all tokens) becomes the vocabulary's size. Seeds are passed only
+        to models whose draws depend on nothing but seed and position; devices take 31 bits of a seed.
         """
         top_k = np.where(self.top_k < 1, vocabulary, self.top_k).astype(np.int32)
         if not capabilities.samples_per_row:

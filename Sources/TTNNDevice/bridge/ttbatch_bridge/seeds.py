@@ -1,4 +1,4 @@
-"""The random state of a device's sampler: which draws can be relied on, and what has to be done for them."""
+"""The random state of a device's sampler: which draws are reliable, and the seeding that they need."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from ttbatch_bridge.rules import model_parts
 
 
 class Draws(str, enum.Enum):
-    """Which random draws a device makes by itself."""
+    """The random draws that a device can make."""
 
     NONE = "none"
     UNSEEDED = "unseeded"
-    # A draw follows from the request's seed and the token's position, whatever else is in the batch.
+    # A draw depends on the request's seed and the token's position alone, not on the other rows of the batch.
     BY_POSITION = "by_position"
 
 
 def draws_of(model: Any) -> Draws:
-    """What the model's sampler can do; rows that it cannot do are sampled on the host."""
+    """The draws of the model's sampler; rows that it cannot sample are sampled on the host."""
     managers = _seed_managers(model)
     if not managers:
         return Draws.UNSEEDED
     if all(map(_counts_positions, managers)):
         for manager in managers:
-            # Else equal seeds in one batch are told apart by the slots that they lie in.
+            # Otherwise equal seeds in one batch give different draws, depending on their slots.
             manager.salt_duplicate_seeds = False
         return Draws.BY_POSITION
     return Draws.UNSEEDED if all(callable(getattr(m, "reset_seed", None)) for m in managers) else Draws.NONE
@@ -41,14 +41,14 @@ def _counts_positions(manager: Any) -> bool:
 
 
 class SlotSeeds:
-    """Seeds the slots of prefilled rows where the model does not: to 2026-08 only a prefill that samples does so, and
-    without it each slot draws the same number at every step."""
+    """Seeds the slots of prefilled rows if the model does not. Until 2026-08 only a prefill that samples seeds them,
+    and an unseeded slot draws the same number in every step."""
 
     def __init__(self, model: Any) -> None:
         self._managers = [manager for manager in _seed_managers(model) if not _counts_positions(manager)]
 
     def prefilled(self, slots: list[int]) -> None:
-        """Rows joined at `slots` by a prefill that did not sample."""
+        """Must be called when rows have joined at `slots` by a prefill that did not sample."""
         for manager in self._managers:
-            # None: from the system's entropy. Seeded rows are sampled on the host.
+            # None takes the seed from the system's entropy. Rows with a seed are sampled on the host.
             manager.reset_seed([None] * len(slots), slots)

@@ -1,4 +1,4 @@
-"""The bridge's loop: one request, one answer, until ttbatch closes the socket."""
+"""The bridge's loop: answers one request after another until ttbatch closes the socket."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OF_THE_PROGRAM = (TypeError, AttributeError, NotImplementedError, NameError, Im
 
 
 class Server:
-    """Holds the mesh and the model, and does what is asked."""
+    """Owns the mesh and the model, and executes requests."""
 
     def __init__(self, frames: FrameSocket) -> None:
         self._frames = frames
@@ -37,7 +37,7 @@ class Server:
         self._has_run: set[Kind] = set()
 
     def serve(self) -> None:
-        """Answers until the socket ends or `close` was asked for."""
+        """Answers requests until the socket is closed or `close` was requested."""
         while True:
             frame = self._frames.receive()
             if frame is None:
@@ -51,7 +51,7 @@ class Server:
                 self._frames.reply_error({"kind": "refused", "message": str(error)})
             except Exception as error:
                 logger.error("%s failed\n%s", frame.kind.name.lower(), traceback.format_exc())
-                # A class that does not take what it is called with fails at its first step, whatever the prompts are.
+                # A class that does not accept the arguments of a call fails at its first step, for any prompts.
                 is_first = frame.kind not in self._has_run
                 message = f"{type(error).__name__}: {first_line(error)}"
                 if is_first and isinstance(error, _OF_THE_PROGRAM):
@@ -72,13 +72,13 @@ class Server:
             if loaded is not None:
                 loaded.release()
         except Exception as error:
-            logger.warning("the model did not let go of everything: %s", first_line(error))
+            logger.warning("the model did not release everything: %s", first_line(error))
         del loaded
         gc.collect()
         self._mesh.close()
 
     def _answer(self, frame: Frame) -> None:
-        # Steps first: they are what time is counted for.
+        # Steps are checked first, because their time matters.
         if frame.kind is Kind.DECODE:
             if self._decode is None:
                 self._decode = Decode(self._allocated())
@@ -141,20 +141,21 @@ class Server:
 
 
 def serve(connection: socket.socket) -> int:
-    """Runs a server on the socket; the exit status is 0 where the mesh was closed in order."""
+    """Runs a server on the socket; returns the exit status, 0 if the protocol was not violated."""
     log.set_up()
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server = Server(FrameSocket(connection))
     status = _serve_until_end(server)
-    # Only here, where no exception keeps frames alive that know the model: it goes before the mesh.
+    # Only here does no exception keep stack frames alive that refer to the model, which must be released before the
+    # mesh.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     server.close()
     return status
 
 
 class _ToldToEnd(BaseException):
-    """SIGTERM has come."""
+    """SIGTERM was received."""
 
 
 def _serve_until_end(server: Server) -> int:
@@ -170,5 +171,5 @@ def _serve_until_end(server: Server) -> int:
 
 
 def _end(signum: int, frame: object) -> None:
-    # In order where Python gets to run: a step that hangs inside the device's library is ended by SIGKILL only.
+    # The shutdown is orderly if Python code runs; a step that hangs in the device's library needs SIGKILL.
     raise _ToldToEnd

@@ -1,4 +1,4 @@
-"""Tensors for the model: torch where the model's module uses torch, else numpy arrays."""
+"""Tensors for the model: torch tensors if the model's module uses torch, otherwise numpy arrays."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ttbatch_bridge.errors import ProtocolError
 
 
 class TensorKind:
-    """Turns numpy arrays into what the model takes, and what it gives into numpy arrays."""
+    """Converts numpy arrays to the model's tensors, and its outputs to numpy arrays."""
 
     def __init__(self) -> None:
-        # A model that needs torch has imported it by the time that its class is there.
+        # A model that needs torch has imported it when its class was imported.
         self._torch = sys.modules.get("torch")
 
     @property
@@ -26,7 +26,7 @@ class TensorKind:
         return getattr(self._torch, name) if self._torch else name
 
     def tensor(self, array: np.ndarray) -> Any:
-        """A tensor over the same memory."""
+        """A tensor that shares the array's memory."""
         return self._torch.from_numpy(array) if self._torch else array
 
     def array(self, value: Any, dtype: type) -> np.ndarray:
@@ -40,7 +40,7 @@ class TensorKind:
 
 
 class PayloadReader:
-    """Takes arrays from a payload, one after the other; every length is checked before anything is made of it."""
+    """Takes arrays from a payload, one after the other; every length is checked before it is used."""
 
     def __init__(self, payload: memoryview) -> None:
         self._payload = payload

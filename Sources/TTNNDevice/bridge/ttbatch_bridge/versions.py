@@ -1,4 +1,4 @@
-"""Which versions of the TT software are there, for `ttbatch devices`, the log and refusals."""
+"""The installed versions of the TT software, for `ttbatch devices`, the log and refusals."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-# What `rules.py` was written against and tests run with.
+# The versions that `rules.py` was written for and that tests use.
 OLDEST_TTNN = (0, 77)
 
 
 def of_package(name: str) -> str | None:
-    """The installed version of a package; None where it is not installed, or a source tree without metadata."""
+    """The installed version of a package; None if it is not installed or is a source tree without metadata."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -21,7 +21,7 @@ def of_package(name: str) -> str | None:
 
 
 def installed() -> dict[str, str | None]:
-    """ttnn, tt-metal's tree, tt-transformers, vllm, torch and transformers; None for what is not there."""
+    """Versions of ttnn, tt-metal's tree, tt-transformers, vllm, torch and transformers; None for a missing one."""
     return {
         "ttnn": of_package("ttnn"),
         "tt-metal": _metal_tree(),
@@ -33,7 +33,7 @@ def installed() -> dict[str, str | None]:
 
 
 def problem_with_ttnn(version: str | None) -> str | None:
-    """Why this ttnn is refused; None where it is not, or where a source tree does not tell its version."""
+    """Why this ttnn is refused; None if it is not, or if a source tree does not have a version."""
     parts = (version or "").split(".")
     if len(parts) < 2 or not (parts[0].isdigit() and parts[1].isdigit()):
         return None
@@ -44,7 +44,7 @@ def problem_with_ttnn(version: str | None) -> str | None:
 
 
 def _metal_tree() -> str | None:
-    """The commit of the tt-metal tree whose `models` is on the path; `without git` where it has no history."""
+    """The commit of the tt-metal tree whose `models` is on the path; `without git` if it has no history."""
     for entry in [os.environ.get("TT_METAL_HOME", ""), *sys.path]:
         tree = Path(entry or ".")
         if not (tree / "models" / "tt_transformers").is_dir():

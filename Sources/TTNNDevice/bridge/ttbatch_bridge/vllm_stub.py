@@ -1,7 +1,7 @@
-"""Stand-ins for what TT model modules import of vllm, where it is not installed.
+"""Stubs for the names that TT model modules import from vllm, for installations without vllm.
 
-tt-metal's classes take base classes and a registry of image processors from vllm at the top of their modules. Nothing of
-that runs when ttbatch drives them, so an empty class under each name is enough to import them.
+tt-metal's modules import base classes and a registry of image processors from vllm. ttbatch runs none of that code, so
+an empty class for each name is enough to import the modules.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ log = logging.getLogger("vllm")
 
 
 class _StandIn:
-    """Takes the place of a class or of the registry, whose methods decorate classes."""
+    """Replaces a class, or the registry, whose methods decorate classes."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__()
@@ -57,8 +57,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install_if_missing() -> None:
-    """Puts the stand-ins in place, unless vllm is there or they are."""
+    """Installs the stubs, unless vllm or the stubs are installed."""
     if "vllm" in sys.modules or importlib.util.find_spec("vllm") is not None:
         return
-    # Last, so that nothing that exists is ever hidden.
+    # Added last, so that it never hides an existing module.
     sys.meta_path.append(_Finder())

@@ -1,7 +1,7 @@
 """A folder of converted weights for each checkpoint.
 
 The classes of tt-metal name the files in TT_CACHE_PATH by layer and shape only: a second checkpoint of the same shape
-would get the first one's weights, without a word. So each has a folder of its own, named by what it holds.
+would silently get the first one's weights. So each checkpoint has its own folder, named by its content.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-# Enough of each file that no two checkpoints agree in all of them: a part of every few megabytes.
+# Samples of each file, one every few megabytes, so that different checkpoints differ in some of them.
 _PARTS, _PART_BYTES = 64, 4096
 _WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 
 
 def choose_folder(checkpoint: str | None, hf_config: Any) -> Path | None:
-    """Points TT_CACHE_PATH to the checkpoint's own folder, below where it pointed; None without a checkpoint's name."""
+    """Sets TT_CACHE_PATH to the checkpoint's own folder below its previous value; None without a checkpoint's name."""
     if not checkpoint:
         return None
     base = Path(os.environ.get("TT_CACHE_PATH") or Path.home() / ".cache" / "ttbatch" / "tt-weights")
@@ -28,7 +28,7 @@ def choose_folder(checkpoint: str | None, hf_config: Any) -> Path | None:
 
 
 def digest(checkpoint: str, hf_config: Any) -> str:
-    """Of a folder: its configuration and samples of its weights. Of a name: the revision that transformers loaded."""
+    """A hash of a folder's configuration and samples of its weights, or of the revision that transformers loaded."""
     hasher = hashlib.sha256(checkpoint.encode())
     folder = Path(checkpoint)
     if not folder.is_dir():
