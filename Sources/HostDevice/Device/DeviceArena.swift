@@ -1,5 +1,7 @@
 // Memory for many arrays that live and die together, side by side in huge pages.
 
+import CHostKernels
+
 /// Gives out memory from large pieces. Small arrays of their own would lie in small pages, at whose ends the processor stops
 /// fetching ahead: reading weights would take twice as long.
 final class DeviceArena: @unchecked Sendable {
@@ -12,12 +14,14 @@ final class DeviceArena: @unchecked Sendable {
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
     func allocate(_ count: Int) throws(HostDeviceError) -> UnsafeMutablePointer<UInt8> {
-        if pieces.isEmpty || used + count > pieces[pieces.count - 1].count {
-            pieces.append(try DeviceBuffer(count: max(count, Self.pieceBytes)))
+        let size = (count + hk_guard_bytes() + Self.alignment - 1) / Self.alignment * Self.alignment
+        if pieces.isEmpty || used + size > pieces[pieces.count - 1].count {
+            pieces.append(try DeviceBuffer(count: max(size, Self.pieceBytes)))
             used = 0
         }
         let place = pieces[pieces.count - 1].base + used
-        used += (count + Self.alignment - 1) / Self.alignment * Self.alignment
+        hk_guard(place + count, size - count)
+        used += size
         return place
     }
 }
