@@ -12,6 +12,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#endif
 
 // Entries are never freed, so that the handler can go through them at any time; an entry without a start is reused.
 struct mapped_file {
@@ -66,6 +69,18 @@ static void handle(int number, siginfo_t *info, void *context) {
     errno = saved;
 }
 
+// Behind a file's end its last page reads as zeros, which nobody should: the address sanitizer is told.
+static void guard_rest_of_page(uintptr_t end, bool is_guarded) {
+#if __has_feature(address_sanitizer)
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    size_t rest = (page - end % page) % page;
+    if (is_guarded) __asan_poison_memory_region((void *)end, rest);
+    else __asan_unpoison_memory_region((void *)end, rest);
+#else
+    (void)end, (void)is_guarded;
+#endif
+}
+
 static bool install(void) {
     if (is_installed) return true;
     struct sigaction action;
@@ -99,6 +114,7 @@ mapped_file *mapped_file_watch(const void *start, size_t length, const char *pat
         atomic_store(&file->lost, false);
         atomic_store(&file->end, (uintptr_t)start + length);
         atomic_store(&file->start, (uintptr_t)start);
+        guard_rest_of_page((uintptr_t)start + length, true);
     } else {
         free(copy);
     }
@@ -111,5 +127,6 @@ bool mapped_file_is_lost(const mapped_file *file) { return atomic_load(&((mapped
 void mapped_file_unwatch(mapped_file *file) {
     pthread_mutex_lock(&changes);
     atomic_store(&file->start, 0);
+    guard_rest_of_page(atomic_load(&file->end), false);
     pthread_mutex_unlock(&changes);
 }

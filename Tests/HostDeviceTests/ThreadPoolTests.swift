@@ -55,6 +55,25 @@ import Testing
         }
     }
 
+    /// In plain memory, so that the thread sanitizer sees whether one stage's end is the next one's beginning on all threads.
+    @Test(arguments: [2, 3, 7])
+    func aStageReadsWhatOthersWroteInTheOneBefore(threads: Int) throws {
+        let pool = ThreadPool(threadCount: threads)
+        defer { pool.stop() }
+        let (stages, width, runs) = (4, 24, 500)
+        let cells = try DeviceBuffer<Int32>(count: stages * width)
+        let work = StagedWork(
+            (0..<stages).map { StagedWork.Stage(count: width, piece: $0 + 1) }, threads: threads
+        ) { stage, _, part in
+            // The first stage reads what the last one of the run before wrote.
+            let before = cells.base + (stage + stages - 1) % stages * width
+            for item in part { cells.base[stage * width + item] = before[(item * 7 + 5) % width] + 1 }
+        }
+        for _ in 0..<runs { pool.perform(work) }
+        pool.forget()
+        #expect((0..<width).allSatisfy { cells.base[(stages - 1) * width + $0] == stages * runs })
+    }
+
     private final class Counter: Sendable {
         let value = Atomic<Int>(0)
     }

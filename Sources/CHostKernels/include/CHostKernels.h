@@ -236,6 +236,13 @@ void hk_gguf_row(uint32_t type, const void *row, size_t count, float *out);
 /// Packs panels `first` to `last` − 1 of a GGUF tensor; outputs beyond the last are zeros.
 void hk_pack(uint32_t type, const void *tensor, size_t row_bytes, const hk_matrix *out, size_t first, size_t last);
 
+/// Bytes to add behind memory that is given out, so that an address sanitizer can guard its end: 0 without one.
+size_t hk_guard_bytes(void);
+/// Lets an address sanitizer report whoever reads or writes these bytes; without one nothing is done.
+void hk_guard(void *start, size_t count);
+/// Lets them be used again.
+void hk_unguard(void *start, size_t count);
+
 /// Tells the processor that this thread spins on memory.
 static inline void hk_pause(void) {
 #if defined(__x86_64__)

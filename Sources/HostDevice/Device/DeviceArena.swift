@@ -1,5 +1,7 @@
 // Memory for many arrays with the same lifetime, packed into huge pages.
 
+import CHostKernels
+
 /// Allocates from large pieces of memory. Separate small arrays would lie in small pages, at whose ends the processor
 /// stops prefetching, and reading weights would take twice as long.
 final class DeviceArena: @unchecked Sendable {
@@ -12,12 +14,14 @@ final class DeviceArena: @unchecked Sendable {
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
     func allocate(_ count: Int) throws(HostDeviceError) -> UnsafeMutablePointer<UInt8> {
-        if pieces.isEmpty || used + count > pieces[pieces.count - 1].count {
-            pieces.append(try DeviceBuffer(count: max(count, Self.pieceBytes)))
+        let size = (count + hk_guard_bytes() + Self.alignment - 1) / Self.alignment * Self.alignment
+        if pieces.isEmpty || used + size > pieces[pieces.count - 1].count {
+            pieces.append(try DeviceBuffer(count: max(size, Self.pieceBytes)))
             used = 0
         }
         let place = pieces[pieces.count - 1].base + used
-        used += (count + Self.alignment - 1) / Self.alignment * Self.alignment
+        hk_guard(place + count, size - count)
+        used += size
         return place
     }
 }

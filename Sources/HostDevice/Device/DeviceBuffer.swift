@@ -1,5 +1,6 @@
 // Memory of the host device: page-aligned, zeroed, and in huge pages if it is large.
 
+import CHostKernels
 import Glibc
 
 /// A fixed array of `count` elements outside Swift's heap, zeroed.
@@ -20,16 +21,20 @@ final class DeviceBuffer<Element: BitwiseCopyable>: @unchecked Sendable {
         self.count = count
         let (size, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
         guard !overflow else { throw .outOfMemory(bytes: Int.max, reason: String(cString: strerror(ENOMEM))) }
-        byteCount = max(size, 1)
+        byteCount = max(size, 1) + hk_guard_bytes()
         let start = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let start, start != MAP_FAILED else {
             throw .outOfMemory(bytes: byteCount, reason: String(cString: strerror(errno)))
         }
         if byteCount >= 4 << 20 { madvise(start, byteCount, MADV_HUGEPAGE) }
+        hk_guard(start + size, byteCount - size)
         base = start.bindMemory(to: Element.self, capacity: count)
     }
 
-    deinit { munmap(base, byteCount) }
+    deinit {
+        hk_unguard(base, byteCount)
+        munmap(base, byteCount)
+    }
 
     /// Makes the system provide the pages of elements `part` now, without changing their contents. Where it cannot
     /// (Linux before 5.14), they are provided when they are first written.
