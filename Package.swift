@@ -17,6 +17,11 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+/// A folder in Tests with what several of its neighbours use.
+func support(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Tests/" + name, swiftSettings: strict)
+}
+
 /// The tests of a room; `excluded` are golden data and the scripts that made them, which tests read where they lie.
 func tests(
     _ room: String, _ dependencies: [Target.Dependency] = [], excluded: [String] = [], resources: [Resource] = []
@@ -146,10 +151,9 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        // Tests, room by room, then the whole program.
-        .target(
-            name: "FakeModel", dependencies: ["Platform", "ModelFiles"], path: "Tests/FakeModel",
-            swiftSettings: strict),
+        // What tests share.
+        support("TestSupport"),
+        support("FakeModel", ["Platform", "ModelFiles", "TestSupport"]),
         .target(name: "CFaultVFS", path: "Tests/CFaultVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
         // Optimised, so that a simulated night takes a millisecond.
         .target(
@@ -158,19 +162,24 @@ let package = Package(
         .executableTarget(
             name: "queue-simulation",
             dependencies: [
-                "MemoryStore", "BatchDaemon", "Serving", "Settings", "StoreContract", "Engine", "Worker", "Platform",
-                "Tokenizers", "ModelFiles", "Runtime", .product(name: "Logging", package: "swift-log"),
+                "MemoryStore", "TestSupport", "BatchDaemon", "Serving", "Prompts", "Settings", "StoreContract",
+                "Engine", "Worker", "Platform", "Tokenizers", "ModelFiles", "Runtime",
+                .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/QueueSimulation", swiftSettings: strict),
+
+        // Tests, room by room, then the whole program.
         tests("ModelFiles"),
         tests(
-            "Jinja",
+            "Jinja", ["TestSupport"],
             excluded: ["golden/make_golden.py", "golden/templates", "golden/README.md", "golden/snippets.txt"],
             resources: [.copy("golden/snippets.json"), .copy("golden/chats.json")]),
-        tests("Tokenizers", ["ModelFiles", "Jinja"], excluded: ["Data"]),
-        tests("Platform", ["ModelFiles", "FakeModel", "TTNNSettings"]),
-        tests("HostDevice", ["CHostKernels", "ModelFiles", "Platform"], excluded: ["Golden", "neon"]),
-        tests("TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel"], excluded: ["no-python"]),
+        tests("Tokenizers", ["ModelFiles", "Jinja", "TestSupport"], excluded: ["Data"]),
+        tests("Platform", ["ModelFiles", "FakeModel", "TTNNSettings", "TestSupport"]),
+        tests("HostDevice", ["CHostKernels", "ModelFiles", "Platform", "TestSupport"], excluded: ["Golden", "neon"]),
+        tests(
+            "TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel", "TestSupport"],
+            excluded: ["no-python"]),
         tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel"]),
         tests("Engine", ["Worker", "Platform", "FakeModel"]),
         tests("PromptFiles", ["OpenAIFormats"], excluded: ["openai", "packed"]),
@@ -178,7 +187,8 @@ let package = Package(
             name: "StoreTests",
             dependencies: [
                 "StoreContract", "SQLiteStore", "Runtime", "MemoryStore", "Migrations", "CSQLiteShim", "CFaultVFS",
-                .product(name: "GRDB", package: "GRDB.swift"),
+                "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ], swiftSettings: strict),
         tests(
             "BatchDaemon",
@@ -190,9 +200,9 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(
-            name: "ProgramTests", dependencies: ["ModelFiles", .product(name: "GRDB", package: "GRDB.swift")],
-            exclude: ["Data"],
-            swiftSettings: strict),
+            name: "ProgramTests",
+            dependencies: ["ModelFiles", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],
+            exclude: ["Data"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

@@ -1,6 +1,7 @@
 // A bridge that dies, hangs or answers nonsense: every other job succeeds exactly once, and the log tells the story.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Device faults", .enabled(if: ContractModel.python != nil), .serialized)

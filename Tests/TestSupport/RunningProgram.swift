@@ -1,13 +1,12 @@
 // The program, or another, as a child process, with its output in files so that no pipe can fill up.
 
-import Foundation
-import Testing
+package import Foundation
 
 /// A started program.
 ///
 /// Not with Foundation's `Process`, whose `run()` reads past the end of a directory entry now and then: once in some
 /// thousand starts that is a page which is not there.
-final class RunningProgram: @unchecked Sendable {
+package final class RunningProgram: @unchecked Sendable {
     private let process: pid_t
     private let output: URL
     private let errors: URL
@@ -17,8 +16,9 @@ final class RunningProgram: @unchecked Sendable {
 
     /// - Parameters:
     ///   - program: a path, or a name that is looked for in PATH.
+    ///   - directory: where it runs, and where the files are that hold what it reads and prints.
     ///   - outputPath: where standard output goes instead of a file that the test reads.
-    init(
+    package init(
         _ arguments: [String], program: String = Locations.program.path, input: String? = nil,
         environment: [String: String], in directory: URL, outputPath: String? = nil
     ) throws {
@@ -83,28 +83,29 @@ final class RunningProgram: @unchecked Sendable {
         }
     }
 
-    var isRunning: Bool { end == nil }
+    package var isRunning: Bool { end == nil }
 
     /// What it has printed so far.
-    var outputSoFar: String { (try? String(contentsOf: output, encoding: .utf8)) ?? "" }
+    package var outputSoFar: String { (try? String(contentsOf: output, encoding: .utf8)) ?? "" }
 
     /// What it has said so far.
-    var errorsSoFar: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
+    package var errorsSoFar: String { (try? String(contentsOf: errors, encoding: .utf8)) ?? "" }
 
-    func send(_ signal: Int32) { if isRunning { kill(process, signal) } }
+    package func send(_ signal: Int32) { if isRunning { kill(process, signal) } }
 
-    /// Waits for the end.
-    func waitForEnd(
-        atMost limit: Duration = .seconds(300), _ location: SourceLocation = #_sourceLocation
-    ) throws -> Outcome {
+    /// Waits for the end; whether it came within `limit`.
+    package func ends(within limit: Duration) -> Bool {
         let deadline = ContinuousClock.now + limit
         while isRunning {
+            if ContinuousClock.now > deadline { return false }
             usleep(1000)
-            if ContinuousClock.now > deadline {
-                kill(process, SIGKILL)
-                Issue.record("the program did not end within \(limit)", sourceLocation: location)
-            }
         }
+        return true
+    }
+
+    /// What it left; waits for the end, however long it takes.
+    package func outcome() throws -> Outcome {
+        while isRunning { usleep(1000) }
         let status = end ?? 0
         // A signal's death is told as shells do.
         let signal = status & 0x7F
@@ -115,7 +116,7 @@ final class RunningProgram: @unchecked Sendable {
     }
 
     /// The most memory that it has had so far, bytes; nil once it has ended.
-    var peakMemory: Int? {
+    package var peakMemory: Int? {
         guard let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
             let line = status.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }),
             let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
@@ -124,18 +125,12 @@ final class RunningProgram: @unchecked Sendable {
     }
 }
 
-/// Asks again and again until `condition` holds; the test fails after two minutes, naming what was waited for.
-func eventually(
-    _ what: String, _ location: SourceLocation = #_sourceLocation, _ condition: () throws -> Bool
-) throws {
-    let deadline = Date(timeIntervalSinceNow: 120)
-    while try !condition() {
-        guard Date() < deadline else {
-            Issue.record("waited in vain for \(what)", sourceLocation: location)
-            throw WaitedInVain()
-        }
-        usleep(20_000)
-    }
-}
+/// What a finished program left.
+package struct Outcome: Sendable {
+    package let status: Int32
+    package let output: String
+    package let errors: String
 
-struct WaitedInVain: Error {}
+    /// The lines of the output.
+    package var lines: [String] { output.split(separator: "\n", omittingEmptySubsequences: true).map(String.init) }
+}
