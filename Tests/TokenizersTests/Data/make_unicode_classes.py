@@ -4,7 +4,7 @@
 
 Needs: tokenizers, and Python 3.11 or older, whose `unicodedata` is Unicode 14 like the oldest PCRE2 supported here.
 Writes unicode-classes.json beside this script (each class as [first, last] ranges) and
-Sources/Tokenizer/UnicodeSupplement.swift. `digit` is the class of the `Digits` pre-tokeniser.
+Sources/Tokenizers/UnicodeSupplement.swift. `digit` is the class of the `Digits` pre-tokeniser.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from tokenizers import Regex, pre_tokenizers
 
 HERE = Path(__file__).resolve().parent
-SWIFT = HERE.parent.parent.parent / "Sources" / "Tokenizer" / "UnicodeSupplement.swift"
+SWIFT = HERE.parent.parent.parent / "Sources" / "Tokenizers" / "UnicodeSupplement.swift"
 CLASSES = ["L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "N", "P", "S"]
 CHARACTERS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 
