@@ -182,7 +182,8 @@ let package = Package(
             excluded: ["no-python"]),
         tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel"]),
         tests("Engine", ["Worker", "Platform", "FakeModel"]),
-        tests("PromptFiles", ["OpenAIFormats"], excluded: ["openai", "packed"]),
+        tests("OpenAIFormats", ["TestSupport"], excluded: ["openai"]),
+        tests("PromptFiles", ["OpenAIFormats", "TestSupport"], excluded: ["openai", "packed"]),
         .testTarget(
             name: "StoreTests",
             dependencies: [

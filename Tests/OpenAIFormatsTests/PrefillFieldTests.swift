@@ -1,7 +1,6 @@
 // `continue_final_message`, `add_generation_prompt` and the template's own variables: vLLM's rules, and what is told.
 
 import OpenAIFormats
-import PromptFiles
 import Testing
 
 @Suite struct PrefillFieldTests {
@@ -10,7 +9,7 @@ import Testing
     private func line(_ fields: String, last: String = user) -> String { #"{"messages":[\#(last)],\#(fields)}"# }
 
     private func chat(_ fields: String) throws -> RequestBody.Chat {
-        let prompt = try #require(try read(line(fields)).lines.first?.valid?.request.prompt)
+        let prompt = try #require(try ReadLine(line(fields)).request?.prompt)
         guard case .chat(let chat) = prompt else { fatalError("a chat was read as something else") }
         return chat
     }
@@ -52,7 +51,7 @@ import Testing
     ])
     func whatCannotBeContinuedIsTold(fields: String, last: String, message: String) throws {
         let told = try errors(of: line(fields, last: last))
-        #expect(told.count == 1 && told[0] == "prompts.jsonl:1: continue_final_message: " + message, "\(told)")
+        #expect(told.count == 1 && told[0] == "continue_final_message: " + message, "\(told)")
     }
 
     @Test(arguments: ["messages", "tools", "continue_final_message"])
@@ -60,7 +59,7 @@ import Testing
         let told = try errors(of: line(#""chat_template_kwargs":{"a":1,"\#(name)":[]}"#))
         #expect(
             told == [
-                "prompts.jsonl:1: chat_template_kwargs.\(name): is a field of the request itself; move it out of chat_template_kwargs"
+                "chat_template_kwargs.\(name): is a field of the request itself; move it out of chat_template_kwargs"
             ])
     }
 }

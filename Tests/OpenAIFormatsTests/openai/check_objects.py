@@ -4,7 +4,7 @@ Reads JSONL on standard input and validates each line strictly (no coercion, no 
 a batch output line with its response body, or a Batch object. Prints one line for each bad line; exit status 1 if any.
 
     python3 -m venv venv && venv/bin/pip install openai==3.54.0
-    TTBATCH_WRITE_OPENAI_FILES=1 swift test --filter PromptFilesTests
+    TTBATCH_WRITE_OPENAI_FILES=1 swift test --filter OpenAIFormatsTests
     venv/bin/python check_objects.py < output.jsonl && venv/bin/python check_objects.py < batches.jsonl
 
 `output.jsonl` and `batches.jsonl` hold what OutputLineTests.swift and BatchObjectTests.swift compare with byte by byte;

@@ -2,7 +2,6 @@
 // the CSV and text formats.
 
 import OpenAIFormats
-import PromptFiles
 import Testing
 
 @Suite struct OutputLineTests {

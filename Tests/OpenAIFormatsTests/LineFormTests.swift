@@ -1,7 +1,6 @@
 // The two forms of a line, prompts, messages and tools: what is accepted and what is refused.
 
 import OpenAIFormats
-import PromptFiles
 import Testing
 
 @Suite struct LineFormTests {
@@ -122,25 +121,18 @@ import Testing
         ),
     ]
 
-    @Test func arraysAmongLinesAreRefused() throws {
-        let complaint =
-            "[…] is not a JSON object; JSONL has one object on each line (jq -c '.[]' makes it from an array)"
-        let told = try read("[1]\n{\"prompt\":\"x\"}\n[2]\n").lines.compactMap(\.invalid).flatMap(\.errors)
-        #expect(told.map(\.description) == ["prompts.jsonl:1: \(complaint)", "prompts.jsonl:3: \(complaint)"])
-    }
-
     /// Values are quoted with what nobody would see in them as escapes.
     @Test func invisibleCharactersOfValuesAreShown() throws {
         let line =
             "{\"custom_id\":\"a\",\"method\":\"POST\u{FEFF}\",\"url\":\"/v1/completions\",\"body\":{\"prompt\":\"x\"}}"
         #expect(
             try errors(of: line) == [
-                #"prompts.jsonl:1: method: "POST\ufeff" is not the method of a batch request; use "POST""#
+                #"method: "POST\ufeff" is not the method of a batch request; use "POST""#
             ])
     }
 
     @Test(arguments: refused) func refuses(_ line: String, _ messages: [String]) throws {
-        #expect(try errors(of: line) == messages.map { "prompts.jsonl:1: \($0)" })
+        #expect(try errors(of: line) == messages)
     }
 
     private static let user = #"{"role":"user","content":"hi"}"#
@@ -250,13 +242,13 @@ import Testing
     ]
 
     @Test(arguments: refusedChats) func refusesChat(_ line: String, _ message: String) throws {
-        #expect(try errors(of: line) == ["prompts.jsonl:1: \(message)"])
+        #expect(try errors(of: line) == [message])
     }
 
     @Test func keepsOrderAndNumbersForTheTemplate() throws {
         let line =
             #"{"messages":[{"content":"x","role":"user","name":null}],"tools":[\#(Self.tool)],"chat_template_kwargs":{"z":1,"a":1.5}}"#
-        let prompt = try #require(read(line).lines.first?.valid?.request.prompt)
+        let prompt = try #require(try ReadLine(line).request?.prompt)
         guard case .chat(let chat) = prompt else {
             Issue.record("not a chat")
             return
@@ -273,7 +265,7 @@ import Testing
             "function":{"name":"f","arguments":"{\"b\": 1, \"a\": [2.0]}"}}]},
             {"role":"assistant","tool_calls":[{"id":"d","type":"function","function":{"name":"g","arguments":""}}]}]}
             """#.replacing("\n", with: "")
-        let prompt = try #require(read(line).lines.first?.valid?.request.prompt)
+        let prompt = try #require(try ReadLine(line).request?.prompt)
         guard case .chat(let chat) = prompt else {
             Issue.record("not a chat")
             return
@@ -310,7 +302,7 @@ import Testing
 
     @Test func hidesToolsFromTheTemplateWhenNoneIsChosen() throws {
         let line = #"{"messages":[\#(Self.user)],"tools":[\#(Self.tool)],"tool_choice":"none"}"#
-        let prompt = try #require(read(line).lines.first?.valid?.request.prompt)
+        let prompt = try #require(try ReadLine(line).request?.prompt)
         guard case .chat(let chat) = prompt else {
             Issue.record("not a chat")
             return
@@ -320,14 +312,14 @@ import Testing
 
     @Test func storesTheBodyCanonically() throws {
         let text = #" { "custom_id" : "a" , "prompt" : "\u00e9\n\/" , "seed" : 1 , "temperature" : 1.50 } "#
-        let short = try #require(read(text).lines.first?.valid)
-        #expect(String(decoding: short.body, as: UTF8.self) == #"{"prompt":"é\n/","seed":1,"temperature":1.5}"#)
+        let short = try ReadLine(text)
+        #expect(short.errors.isEmpty && short.body == #"{"prompt":"é\n/","seed":1,"temperature":1.5}"#)
         #expect((short.customID, short.endpoint) == ("a", .completions))
         let batch =
             #"{"body": {"messages": [\#(Self.user)], "model": "m"}, "custom_id": "b", "url": "/v1/chat/completions", "method": "POST"}"#
-        let line = try #require(read(batch).lines.first?.valid)
-        #expect(String(decoding: line.body, as: UTF8.self) == #"{"messages":[\#(Self.user)],"model":"m"}"#)
-        #expect((line.customID, line.endpoint, line.model) == ("b", .chatCompletions, "m"))
+        let line = try ReadLine(batch)
+        #expect(line.errors.isEmpty && line.body == #"{"messages":[\#(Self.user)],"model":"m"}"#)
+        #expect((line.customID, line.endpoint, line.request?.model) == ("b", .chatCompletions, "m"))
     }
 
     @Test func limitsTheLengthOfAnID() throws {

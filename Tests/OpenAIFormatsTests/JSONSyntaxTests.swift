@@ -4,7 +4,6 @@ import Foundation
 import Testing
 
 @testable import OpenAIFormats
-@testable import PromptFiles
 
 @Suite struct JSONSyntaxTests {
     static let corpus: [(json: String, isValid: Bool)] = [
