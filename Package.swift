@@ -153,7 +153,10 @@ let package = Package(
 
         // What tests share.
         support("TestSupport"),
-        support("FakeModel", ["Platform", "ModelFiles", "TestSupport"]),
+        support("FakeModel", ["Platform", "ModelFiles", "Tokenizers", "TestSupport"]),
+        support(
+            "QueueFixture",
+            ["Intake", "SQLiteStore", "StoreContract", "ModelFiles", "Runtime", "FakeModel", "TestSupport"]),
         .target(name: "CFaultVFS", path: "Tests/CFaultVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
         // Optimised, so that a simulated night takes a millisecond.
         .target(
@@ -169,20 +172,30 @@ let package = Package(
             path: "Tests/QueueSimulation", swiftSettings: strict),
 
         // Tests, room by room, then the whole program.
-        tests("ModelFiles"),
+        tests("Runtime", ["TestSupport"]),
+        tests("ModelFiles", ["TestSupport"]),
         tests(
             "Jinja", ["TestSupport"],
             excluded: ["golden/make_golden.py", "golden/templates", "golden/README.md", "golden/snippets.txt"],
             resources: [.copy("golden/snippets.json"), .copy("golden/chats.json")]),
         tests("Tokenizers", ["ModelFiles", "Jinja", "TestSupport"], excluded: ["Data"]),
-        tests("Platform", ["ModelFiles", "FakeModel", "TTNNSettings", "TestSupport"]),
+        tests("Platform", ["ModelFiles", "FakeModel", "TestSupport"]),
         tests("HostDevice", ["CHostKernels", "ModelFiles", "Platform", "TestSupport"], excluded: ["Golden", "neon"]),
+        tests("TTNNSettings", ["Platform"]),
         tests(
             "TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel", "TestSupport"],
             excluded: ["no-python"]),
         tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel"]),
         tests("Engine", ["Worker", "Platform", "FakeModel"]),
         tests("OpenAIFormats", ["TestSupport"], excluded: ["openai"]),
+        tests(
+            "Prompts",
+            [
+                "OpenAIFormats", "Platform", "Tokenizers", "Jinja", "ModelFiles", "Runtime", "FakeModel", "TestSupport",
+            ]),
+        tests(
+            "Serving",
+            ["Engine", "Worker", "Platform", "Tokenizers", "ModelFiles", "Runtime", "FakeModel", "TestSupport"]),
         tests("PromptFiles", ["OpenAIFormats", "TestSupport"], excluded: ["openai", "packed"]),
         .testTarget(
             name: "StoreTests",
@@ -191,15 +204,24 @@ let package = Package(
                 "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ], swiftSettings: strict),
+        tests("Settings", ["TTNNSettings", "Platform", "ModelFiles", "TestSupport"]),
+        tests(
+            "Intake",
+            [
+                "OpenAIFormats", "PromptFiles", "StoreContract", "ResultExport", "Platform", "ModelFiles", "Runtime",
+                "QueueFixture", "FakeModel", "TestSupport",
+            ]),
+        tests("ResultExport", ["StoreContract", "OpenAIFormats", "Runtime"]),
         tests(
             "BatchDaemon",
             [
-                "Serving", "Settings", "Intake", "ResultExport", "Prompts", "Benchmarks", "BuiltInPlatforms",
-                "StoreContract",
-                "SQLiteStore", "OpenAIFormats", "PromptFiles", "ModelFiles", "Tokenizers", "Jinja", "Platform",
-                "Worker", "Engine", "FakeModel", "Runtime", "TTNNSettings", "HostDevice",
-                .product(name: "Logging", package: "swift-log"),
+                "Serving", "Settings", "Intake", "Prompts", "StoreContract", "SQLiteStore", "ModelFiles", "Tokenizers",
+                "Platform", "Engine", "Runtime", "TTNNSettings", "HostDevice", "QueueFixture", "FakeModel",
+                "TestSupport", .product(name: "Logging", package: "swift-log"),
             ]),
+        tests(
+            "Benchmarks",
+            ["HostDevice", "Settings", "Platform", "Tokenizers", "ModelFiles", "FakeModel", "TestSupport"]),
         .testTarget(
             name: "ProgramTests",
             dependencies: ["ModelFiles", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],

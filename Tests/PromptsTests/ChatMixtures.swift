@@ -1,9 +1,7 @@
 // Conversations of every mixture of messages, each text in them with a word of its own, so that a plain search in a rendered
 // prompt tells what of them is missing.
 
-import Foundation
 import OpenAIFormats
-import PromptFiles
 
 /// A conversation made of kinds of messages, and the words that a prompt made of it must have.
 struct ChatMixture: CustomStringConvertible {

@@ -1,9 +1,9 @@
 // Which file a model's name leads to.
 
 import Foundation
+import TestSupport
 import Testing
 
-@testable import BatchDaemon
 @testable import ModelFiles
 
 @Suite struct ModelCatalogueTests {
@@ -13,7 +13,7 @@ import Testing
     init() throws {
         folder = try TemporaryFolder()
         for name in ["SmolLM2.Q4_1.gguf", "Llama-3.Q4_0.gguf", "Llama-3.Q8_0.gguf", "notes.txt"] {
-            _ = try folder.file(name, "")
+            try folder.write(name, "")
         }
         catalogue = ModelCatalogue(directory: folder.path, named: ["mine": "/x/y.gguf"])
     }

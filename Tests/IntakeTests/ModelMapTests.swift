@@ -2,7 +2,6 @@
 
 import Testing
 
-@testable import BatchDaemon
 @testable import Intake
 
 @Suite struct ModelMapTests {

@@ -5,12 +5,11 @@ import FakeModel
 import ModelFiles
 import Platform
 import Runtime
-import StoreContract
+import TestSupport
 import Testing
 import Tokenizers
 import Worker
 
-@testable import BatchDaemon
 @testable import Serving
 
 @Suite(.timeLimit(.minutes(1)))

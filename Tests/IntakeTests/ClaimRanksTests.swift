@@ -1,14 +1,12 @@
 // Which prompts of a file are claimed together.
 
 import OpenAIFormats
-import PromptFiles
+import QueueFixture
 import Runtime
 import StoreContract
 import Testing
 
-@testable import BatchDaemon
 @testable import Intake
-@testable import SQLiteStore
 
 @Suite struct ClaimRanksTests {
     /// The lines, counted from 1, in the order in which they are claimed.
@@ -85,11 +83,11 @@ import Testing
     }
 
     @Test func aFilesJobsAreClaimedByTheirRanks() throws {
-        let fixture = try DaemonFixture()
+        let fixture = try QueueFixture()
         let beginnings = ["a", "b"].map { String(repeating: $0, count: 80) }
         let lines = (0..<6).map { #"{"prompt":"\#(beginnings[$0 % 2]) \#($0)"}"# }
         let batch = try fixture.enqueue(lines)
-        let store = fixture.store
+        let store = fixture.client
         let opened = try store.openIncarnation(
             NewIncarnation(pid: 1, host: "h", version: "1", model: "m", device: "d"), lease: store.acquireLease(),
             maxCrashes: 3, at: 1)

@@ -2,9 +2,9 @@
 
 import Foundation
 import Platform
+import TestSupport
 import Testing
 
-@testable import BatchDaemon
 @testable import ModelFiles
 @testable import Settings
 
@@ -17,7 +17,7 @@ import Testing
     private func resolve(
         _ yaml: String? = nil, flags: [(String, String, String)] = [], _ environment: [String: String] = [:]
     ) throws -> Configuration {
-        let file = try yaml.map { try folder.file("t.yaml", $0) }
+        let file = try yaml.map { try folder.write("t.yaml", $0) }
         var environment = environment
         if environment["HOME"] == nil { environment["HOME"] = folder.path }
         return try Configuration(
@@ -77,7 +77,7 @@ import Testing
         let given = ["HOME": "/h", "XDG_DATA_HOME": "/d", "XDG_CACHE_HOME": "/c", "XDG_CONFIG_HOME": folder.path]
         try FileManager.default.createDirectory(
             atPath: folder.path + "/ttbatch", withIntermediateDirectories: true)
-        _ = try folder.file("ttbatch/ttbatch.yaml", "model: found")
+        try folder.write("ttbatch/ttbatch.yaml", "model: found")
         let configuration = try resolve(nil, given)
         #expect(configuration.databasePath == "/d/ttbatch/ttbatch.db")
         #expect(configuration.catalogue.directory == "/c/ttbatch/models" && configuration.model == "found")
@@ -87,7 +87,7 @@ import Testing
     }
 
     @Test func theFileIsNamedByFlagOrVariable() throws {
-        let named = try folder.file("named.yaml", "model: by-variable")
+        let named = try folder.write("named.yaml", "model: by-variable")
         #expect(try resolve(nil, ["TTBATCH_CONFIG": named]).model == "by-variable")
         #expect(try resolve("model: by-flag", ["TTBATCH_CONFIG": named]).model == "by-flag")
         #expect(complaint(nil, ["TTBATCH_CONFIG": "/no/such.yaml"]).hasPrefix("/no/such.yaml: cannot be read"))

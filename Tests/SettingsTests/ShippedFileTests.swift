@@ -1,16 +1,17 @@
 // The configuration file that is shipped says what there is, and nothing else.
 
 import Foundation
+import ModelFiles
 import Platform
+import TTNNSettings
+import TestSupport
 import Testing
 
-@testable import BatchDaemon
-@testable import ModelFiles
 @testable import Settings
-@testable import TTNNSettings
 
 @Suite struct ShippedFileTests {
-    private let shipped = try! String(contentsOfFile: repositoryFile("etc/ttbatch.yaml"), encoding: .utf8)
+    private let shipped = try! String(
+        contentsOf: Locations.repository.appending(path: "etc/ttbatch.yaml"), encoding: .utf8)
 
     /// The file with the mark of every key that is commented out removed.
     private var uncommented: String {
@@ -20,7 +21,7 @@ import Testing
     private func resolve(_ yaml: String) throws -> Configuration {
         let folder = try TemporaryFolder()
         return try Configuration(
-            ConfigurationSources(file: try folder.file("ttbatch.yaml", yaml), flags: [], environment: ["HOME": "/h"]))
+            ConfigurationSources(file: try folder.write("ttbatch.yaml", yaml), flags: [], environment: ["HOME": "/h"]))
     }
 
     @Test func itIsTheDefaults() throws {

@@ -1,22 +1,19 @@
 // Of a chat nothing is lost on its way into the prompt, or the chat is refused and what is lost is named: eighteen families of
 // templates on every mixture of messages.
 
+import FakeModel
 import Foundation
 import Jinja
-import ModelFiles
 import OpenAIFormats
-import PromptFiles
 import Runtime
-import StoreContract
+import TestSupport
 import Testing
-import Tokenizers
 
-@testable import BatchDaemon
 @testable import Prompts
 
 @Suite struct NothingLostTests {
     static let templates: [String] = {
-        let folder = repositoryFile("Tests/JinjaTests/golden/templates")
+        let folder = Locations.repository.appending(path: "Tests/JinjaTests/golden/templates").path
         return try! FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".jinja") }.sorted()
             .map { folder + "/" + $0 }
     }()

@@ -1,13 +1,14 @@
 // Perplexity against a direct computation: each prefix prefilled by itself.
 
+import FakeModel
 import Foundation
 import HostDevice
 import ModelFiles
 import Platform
+import TestSupport
 import Testing
 import Tokenizers
 
-@testable import BatchDaemon
 @testable import Benchmarks
 @testable import Settings
 
@@ -84,7 +85,7 @@ import Tokenizers
 
     @Test func bothModesSideBySide() throws {
         let folder = try TemporaryFolder()
-        let text = try folder.file("text.txt", String(repeating: "The quick brown fox. ", count: 20))
+        let text = try folder.write("text.txt", String(repeating: "The quick brown fox. ", count: 20))
         let tables = try benchmark().perplexity(path: text) { _ in }
         #expect(tables.map(\.name) == ["perplexity", "agreement"])
         #expect(tables[0].rows.map { $0[0] } == [.text("accuracy"), .text("performance")])
@@ -105,7 +106,7 @@ import Tokenizers
     @Test func textsThatCannotBeScored() throws {
         let folder = try TemporaryFolder()
         let benchmark = try benchmark()
-        let short = try folder.file("short.txt", "")
+        let short = try folder.write("short.txt", "")
         #expect(throws: BenchmarkError.tooShort(path: short, tokens: 0)) {
             try benchmark.perplexity(path: short) { _ in }
         }

@@ -2,10 +2,8 @@
 
 import Foundation
 import Runtime
-import StoreContract
 import Testing
 
-@testable import BatchDaemon
 @testable import Intake
 
 @Suite struct DeadlineTests {

@@ -1,15 +1,13 @@
 // `continue_final_message` as transformers renders it, for every family of templates.
 
+import FakeModel
 import Foundation
 import Jinja
 import OpenAIFormats
-import PromptFiles
 import Runtime
-import StoreContract
+import TestSupport
 import Testing
-import Tokenizers
 
-@testable import BatchDaemon
 @testable import Prompts
 
 /// What `make_continue_golden.py` has written.
@@ -19,7 +17,7 @@ private struct Golden: Decodable {
     let results: [String: [String: String?]]
 
     static func load() throws -> Golden {
-        let path = TinyModel.goldenFolder.appendingPathComponent("transformers/continue-final-message.json")
+        let path = Locations.golden("transformers/continue-final-message.json")
         return try JSONDecoder().decode(Golden.self, from: Data(contentsOf: path))
     }
 

@@ -1,21 +1,19 @@
 // What the model's file tells about a prompt is told with the prompt's line, and nothing is stored.
 
+import FakeModel
 import Foundation
-import OpenAIFormats
 import Platform
-import PromptFiles
-import StoreContract
+import QueueFixture
+import TestSupport
 import Testing
 
-@testable import BatchDaemon
 @testable import Intake
-@testable import Settings
 
 @Suite(.timeLimit(.minutes(1)))
 struct PromptCheckTests {
-    let fixture: DaemonFixture
+    let fixture: QueueFixture
 
-    init() throws { fixture = try DaemonFixture() }
+    init() throws { fixture = try QueueFixture() }
 
     /// Enqueues lines for a model; gives the errors without the file's name, and the report if something was stored.
     private func enqueue(
@@ -23,8 +21,8 @@ struct PromptCheckTests {
     ) throws -> (errors: [String], report: EnqueueReport?) {
         var options = Enqueuer.Options(defaultModel: model)
         options.engine = engine
-        let path = try fixture.folder.file("f.jsonl", lines.joined(separator: "\n"))
-        let enqueuer = Enqueuer(store: fixture.client, catalogue: fixture.configuration.catalogue, options: options)
+        let path = try fixture.folder.write("f.jsonl", lines.joined(separator: "\n"))
+        let enqueuer = Enqueuer(store: fixture.client, catalogue: fixture.catalogue, options: options)
         let errors = Reported()
         let report = try? enqueuer.enqueue(paths: [path]) { errors.all.append("\($0)") }[0]
         return (errors.all.map { $0.replacing(path + ":", with: "") }, report)

@@ -1,16 +1,11 @@
 // From a stored body to tokens and sampling parameters.
 
-import Foundation
-import Jinja
+import FakeModel
 import Platform
 import Runtime
-import StoreContract
 import Testing
 import Tokenizers
-import Worker
 
-@testable import BatchDaemon
-@testable import ModelFiles
 @testable import Prompts
 
 @Suite struct RequestPreparerTests {

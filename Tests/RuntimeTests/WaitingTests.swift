@@ -1,28 +1,11 @@
 // What threads use to talk to each other and to wait.
 
-import Foundation
 import Runtime
-import StoreContract
+import TestSupport
 import Testing
-
-@testable import BatchDaemon
-@testable import Platform
-@testable import Serving
-
-/// Runs `body` on a thread of its own; the event tells its end.
-func onThread(_ body: @escaping @Sendable () -> Void) -> Event {
-    let ended = Event()
-    Thread {
-        body()
-        ended.signal()
-    }.start()
-    return ended
-}
 
 @Suite(.timeLimit(.minutes(1)))
 struct WaitingTests {
-    private let ticket = ClaimTicket(job: JobID(rawValue: 1), batch: BatchID(rawValue: 1), attempt: 1)
-
     @Test func aMailboxKeepsTheOrderAndGivesEverythingOnce() {
         let mailbox = Mailbox<Int>()
         #expect(mailbox.receive().isEmpty)
@@ -54,22 +37,6 @@ struct WaitingTests {
         for sender in 0..<4 {
             #expect(received.filter { $0 / 1000 == sender } == (0..<500).map { sender * 1000 + $0 })
         }
-    }
-
-    @Test func inFlightWakesForEveryNewsSinceItsCount() {
-        let inFlight = InFlight<Int>(replicas: 1)
-        inFlight.add(RequestID(1), 7)
-        #expect(inFlight.count == 1 && inFlight.all == [7])
-        let seen = inFlight.newsCount
-        inFlight.remove([RequestID(1)])
-        // The news came before the wait, and is not slept over.
-        inFlight.waitForNews(since: seen, atMost: .seconds(3600))
-        #expect(inFlight.count == 0)
-        let waiting = inFlight.newsCount
-        let waiter = onThread { inFlight.waitForNews(since: waiting, atMost: .seconds(3600)) }
-        inFlight.nudge()
-        waiter.wait()
-        inFlight.waitForNews(since: inFlight.newsCount, atMost: .zero)
     }
 
     @Test func aStopSignalOnlyBecomesMoreUrgent() {

@@ -50,9 +50,4 @@ struct BridgeConfigurationTests {
             try BridgeConfiguration(parsing: ["pyton": .string("x")])
         }
     }
-
-    @Test func lengthsOfMinusOneFit() throws {
-        #expect(try EngineConfiguration(parsing: ["max_model_len": .integer(-1)]).maxModelLen == .fit)
-        #expect(throws: ConfigurationError.self) { try EngineConfiguration(parsing: ["max_model_len": .integer(0)]) }
-    }
 }

@@ -1,8 +1,6 @@
 // Output lines of jobs for every way in which they end.
 
-import BatchDaemon
 import OpenAIFormats
-import PromptFiles
 import Runtime
 import StoreContract
 import Testing

@@ -1,10 +1,10 @@
 // Where a text ends: stop strings wherever they fall, and characters that tokens cut.
 
+import FakeModel
 import Foundation
 import Testing
 import Tokenizers
 
-@testable import BatchDaemon
 @testable import Serving
 
 @Suite struct GeneratedTextTests {

@@ -1,24 +1,24 @@
 // Files that are handed in: stored as a whole, in part where that was asked for, or not at all.
 
+import FakeModel
 import Foundation
 import ModelFiles
 import OpenAIFormats
 import PromptFiles
+import QueueFixture
 import Runtime
 import StoreContract
+import TestSupport
 import Testing
 
-@testable import BatchDaemon
 @testable import Intake
 @testable import ResultExport
-@testable import SQLiteStore
-@testable import Settings
 
 @Suite(.timeLimit(.minutes(1)))
 struct EnqueuerTests {
-    let fixture: DaemonFixture
+    let fixture: QueueFixture
 
-    init() throws { fixture = try DaemonFixture() }
+    init() throws { fixture = try QueueFixture() }
 
     /// Enqueues `text`; gives what was reported, and the outcome.
     private func enqueue(
@@ -26,9 +26,9 @@ struct EnqueuerTests {
     ) throws -> (errors: [String], outcome: Result<EnqueueReport, any Error>) {
         var options = Enqueuer.Options(defaultModel: "tiny")
         configure(&options)
-        let path = try fixture.folder.file("f.jsonl", text)
+        let path = try fixture.folder.write("f.jsonl", text)
         let enqueuer = Enqueuer(
-            store: fixture.client, catalogue: fixture.configuration.catalogue, options: options,
+            store: fixture.client, catalogue: fixture.catalogue, options: options,
             clock: TimeSource { 42 })
         let errors = Reported()
         let outcome = Result { try enqueuer.enqueue(paths: [path]) { errors.all.append("\($0)") }[0] }
@@ -98,7 +98,7 @@ struct EnqueuerTests {
 
     /// A file that is no model is found now, and not by the daemon at night.
     @Test func anUnusableModelIsRefused() throws {
-        let file = try fixture.folder.file("empty.gguf", "")
+        let file = try fixture.folder.write("empty.gguf", "")
         #expect(throws: ModelFileError.self) {
             try enqueue("{\"prompt\":\"a\"}") { $0.requestedModel = file }.outcome.get()
         }
@@ -107,10 +107,10 @@ struct EnqueuerTests {
 
     /// Several files are stored together or not at all.
     @Test func oneBadFileKeepsTheOthersOut() throws {
-        let good = try fixture.folder.file("good.jsonl", "{\"prompt\":\"a\"}")
-        let bad = try fixture.folder.file("bad.jsonl", "{bad")
+        let good = try fixture.folder.write("good.jsonl", "{\"prompt\":\"a\"}")
+        let bad = try fixture.folder.write("bad.jsonl", "{bad")
         let enqueuer = Enqueuer(
-            store: fixture.client, catalogue: fixture.configuration.catalogue,
+            store: fixture.client, catalogue: fixture.catalogue,
             options: Enqueuer.Options(defaultModel: "tiny"))
         #expect(throws: EnqueueError.self) { try enqueuer.enqueue(paths: [good, bad, good]) { _ in } }
         try expectNothingStored()
@@ -220,10 +220,10 @@ struct EnqueuerTests {
 
     /// Every file's failure is told, not only the first's.
     @Test func everyUnfitFileIsTold() throws {
-        let bad = try fixture.folder.file("bad.jsonl", "{bad")
-        let text = try fixture.folder.file("text.jsonl", "hello")
+        let bad = try fixture.folder.write("bad.jsonl", "{bad")
+        let text = try fixture.folder.write("text.jsonl", "hello")
         let enqueuer = Enqueuer(
-            store: fixture.client, catalogue: fixture.configuration.catalogue,
+            store: fixture.client, catalogue: fixture.catalogue,
             options: Enqueuer.Options(defaultModel: "tiny"))
         var told: [any Error] = []
         let last = #expect(throws: PromptFileError.self) {
@@ -267,7 +267,7 @@ struct EnqueuerTests {
 
     @Test func aFileThatCannotBeReadIsAnError() throws {
         let enqueuer = Enqueuer(
-            store: fixture.client, catalogue: fixture.configuration.catalogue,
+            store: fixture.client, catalogue: fixture.catalogue,
             options: Enqueuer.Options(defaultModel: "tiny"))
         #expect(throws: PromptFileError.self) { try enqueuer.enqueue(paths: ["/no/such.jsonl"]) { _ in } }
         try expectNothingStored()
