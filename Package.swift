@@ -185,8 +185,8 @@ let package = Package(
         tests(
             "TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel", "TestSupport"],
             excluded: ["no-python"]),
-        tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel"]),
-        tests("Engine", ["Worker", "Platform", "FakeModel"]),
+        tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel", "TestSupport"]),
+        tests("Engine", ["Worker", "Platform", "FakeModel", "TestSupport"]),
         tests("OpenAIFormats", ["TestSupport"], excluded: ["openai"]),
         tests(
             "Prompts",
