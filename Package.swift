@@ -17,6 +17,11 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+/// A folder in Tests with what several of its neighbours use.
+func support(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Tests/" + name, swiftSettings: strict)
+}
+
 /// The tests of a room; `excluded` are golden data and the scripts that made them, which tests read where they lie.
 func tests(
     _ room: String, _ dependencies: [Target.Dependency] = [], excluded: [String] = [], resources: [Resource] = []
@@ -146,10 +151,12 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        // Tests, room by room, then the whole program.
-        .target(
-            name: "FakeModel", dependencies: ["Platform", "ModelFiles"], path: "Tests/FakeModel",
-            swiftSettings: strict),
+        // What tests share.
+        support("TestSupport"),
+        support("FakeModel", ["Platform", "ModelFiles", "Tokenizers", "TestSupport"]),
+        support(
+            "QueueFixture",
+            ["Intake", "SQLiteStore", "StoreContract", "ModelFiles", "Runtime", "FakeModel", "TestSupport"]),
         .target(name: "CFaultVFS", path: "Tests/CFaultVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
         // Optimised, so that a simulated night takes a millisecond.
         .target(
@@ -158,41 +165,67 @@ let package = Package(
         .executableTarget(
             name: "queue-simulation",
             dependencies: [
-                "MemoryStore", "BatchDaemon", "Serving", "Settings", "StoreContract", "Engine", "Worker", "Platform",
-                "Tokenizers", "ModelFiles", "Runtime", .product(name: "Logging", package: "swift-log"),
+                "MemoryStore", "TestSupport", "BatchDaemon", "Serving", "Prompts", "Settings", "StoreContract",
+                "Engine", "Worker", "Platform", "Tokenizers", "ModelFiles", "Runtime",
+                .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/QueueSimulation", swiftSettings: strict),
-        tests("ModelFiles"),
+
+        // Tests, room by room, then the whole program.
+        tests("Runtime", ["TestSupport"]),
+        tests("ModelFiles", ["TestSupport"]),
         tests(
-            "Jinja",
+            "Jinja", ["TestSupport"],
             excluded: ["golden/make_golden.py", "golden/templates", "golden/README.md", "golden/snippets.txt"],
             resources: [.copy("golden/snippets.json"), .copy("golden/chats.json")]),
-        tests("Tokenizers", ["ModelFiles", "Jinja"], excluded: ["Data"]),
-        tests("Platform", ["ModelFiles", "FakeModel", "TTNNSettings"]),
-        tests("HostDevice", ["CHostKernels", "ModelFiles", "Platform"], excluded: ["Golden", "neon"]),
-        tests("TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel"], excluded: ["no-python"]),
-        tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel"]),
-        tests("Engine", ["Worker", "Platform", "FakeModel"]),
-        tests("PromptFiles", ["OpenAIFormats"], excluded: ["openai", "packed"]),
+        tests("Tokenizers", ["ModelFiles", "Jinja", "TestSupport"], excluded: ["Data"]),
+        tests("Platform", ["ModelFiles", "FakeModel", "TestSupport"]),
+        tests("HostDevice", ["CHostKernels", "ModelFiles", "Platform", "TestSupport"], excluded: ["Golden", "neon"]),
+        tests("TTNNSettings", ["Platform"]),
+        tests(
+            "TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel", "TestSupport"],
+            excluded: ["no-python"]),
+        tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel", "TestSupport"]),
+        tests("Engine", ["Worker", "Platform", "FakeModel", "TestSupport"]),
+        tests("OpenAIFormats", ["TestSupport"], excluded: ["openai"]),
+        tests(
+            "Prompts",
+            [
+                "OpenAIFormats", "Platform", "Tokenizers", "Jinja", "ModelFiles", "Runtime", "FakeModel", "TestSupport",
+            ]),
+        tests(
+            "Serving",
+            ["Engine", "Worker", "Platform", "Tokenizers", "ModelFiles", "Runtime", "FakeModel", "TestSupport"]),
+        tests("PromptFiles", ["OpenAIFormats", "TestSupport"], excluded: ["openai", "packed"]),
         .testTarget(
             name: "StoreTests",
             dependencies: [
                 "StoreContract", "SQLiteStore", "Runtime", "MemoryStore", "Migrations", "CSQLiteShim", "CFaultVFS",
-                .product(name: "GRDB", package: "GRDB.swift"),
+                "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ], swiftSettings: strict),
+        tests("Settings", ["TTNNSettings", "Platform", "ModelFiles", "TestSupport"]),
+        tests(
+            "Intake",
+            [
+                "OpenAIFormats", "PromptFiles", "StoreContract", "ResultExport", "Platform", "ModelFiles", "Runtime",
+                "QueueFixture", "FakeModel", "TestSupport",
+            ]),
+        tests("ResultExport", ["StoreContract", "OpenAIFormats", "Runtime"]),
         tests(
             "BatchDaemon",
             [
-                "Serving", "Settings", "Intake", "ResultExport", "Prompts", "Benchmarks", "BuiltInPlatforms",
-                "StoreContract",
-                "SQLiteStore", "OpenAIFormats", "PromptFiles", "ModelFiles", "Tokenizers", "Jinja", "Platform",
-                "Worker", "Engine", "FakeModel", "Runtime", "TTNNSettings", "HostDevice",
-                .product(name: "Logging", package: "swift-log"),
+                "Serving", "Settings", "Intake", "Prompts", "StoreContract", "SQLiteStore", "ModelFiles", "Tokenizers",
+                "Platform", "Engine", "Runtime", "TTNNSettings", "HostDevice", "QueueFixture", "FakeModel",
+                "TestSupport", .product(name: "Logging", package: "swift-log"),
             ]),
+        tests(
+            "Benchmarks",
+            ["HostDevice", "Settings", "Platform", "Tokenizers", "ModelFiles", "FakeModel", "TestSupport"]),
         .testTarget(
-            name: "ProgramTests", dependencies: ["ModelFiles", .product(name: "GRDB", package: "GRDB.swift")],
-            exclude: ["Data"],
-            swiftSettings: strict),
+            name: "ProgramTests",
+            dependencies: ["ModelFiles", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],
+            exclude: ["Data"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

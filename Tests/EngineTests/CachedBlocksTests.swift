@@ -1,6 +1,7 @@
 // Blocks whose content is cached: found again, shared, kept while they are free, and never mistaken.
 
 import Platform
+import TestSupport
 import Testing
 
 @testable import Engine
@@ -129,7 +130,7 @@ import Testing
 
     @Test(arguments: 0..<200 as Range<UInt64>)
     func foundBlocksHoldTheTokensAndNoBlockIsLost(seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix64(seed: seed)
         let size = Int.random(in: 1...4, using: &random)
         var pool = KVBlockPool(KVCacheShape(blockCount: Int.random(in: 1...24, using: &random), blockSize: size))
         var sequences: [TestSequence] = []

@@ -1,6 +1,7 @@
 // One random schedule: a queue of jobs fed to an engine, with cancellations and device faults, judged by an oracle.
 
 import Platform
+import TestSupport
 import Testing
 
 @testable import Engine
@@ -20,7 +21,7 @@ private struct SimulatedJob {
 /// A run of random jobs through an engine, everything chosen by the seed.
 struct Simulation {
     private let seed: UInt64
-    private var random: SeededGenerator
+    private var random: SplitMix64
     private let limits: StepLimits
     private let runsStepsAsync: Bool
     private var jobs: [SimulatedJob] = []
@@ -48,7 +49,7 @@ struct Simulation {
     /// Draws sizes and jobs.
     init(seed: UInt64) {
         self.seed = seed
-        random = SeededGenerator(seed: seed)
+        random = SplitMix64(seed: seed)
         let blockSize = [1, 2, 4, 16].randomElement(using: &random)!
         let maxModelLen = Int.random(in: 8...96, using: &random)
         let least = max(1, 8 / blockSize)

@@ -2,6 +2,7 @@
 
 import FakeModel
 import Platform
+import TestSupport
 import Testing
 import Worker
 
@@ -63,14 +64,14 @@ private struct WorkerSimulation {
     private let limits: StepLimits
     private let language = FakeLanguage()
     private let seed: UInt64
-    private var random: SeededGenerator
+    private var random: SplitMix64
     private var ids = RequestIDs()
     private var jobs: [RequestID: Job] = [:]
 
     init(mode: SampleOnDeviceMode, capabilities: ModelCapabilities, seed: UInt64) throws {
         self.seed = seed
         device = FakeMeshDevice(capabilities: capabilities)
-        random = SeededGenerator(seed: seed)
+        random = SplitMix64(seed: seed)
         var configuration = EngineConfiguration()
         configuration.maxModelLen = 48
         configuration.maxNumSeqs = Int.random(in: 1...6, using: &random)

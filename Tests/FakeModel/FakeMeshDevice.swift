@@ -48,3 +48,8 @@ extension PlatformTraits {
     public static let fake = PlatformTraits(
         name: "fake", hasChips: true, computesOnProcessors: false, choosesKVCacheDType: false)
 }
+
+extension DeviceFault {
+    /// A fault for scripts.
+    public static let scripted = DeviceFault(operation: "step", reason: "scripted")
+}

@@ -1,14 +1,13 @@
 // The smallest GGUF file that has a model configuration, so that tests get one the way the program does.
 
-import Foundation
 public import ModelFiles
+import TestSupport
 
 extension FakeMeshDevice {
     /// The configuration of a model file whose only tensor is an embedding table of zeros.
     public static func modelConfig(contextLength: Int = 256, vocabularySize: Int = 61) throws -> ModelConfig {
-        let path = FileManager.default.temporaryDirectory.appendingPathComponent("fake-\(UUID().uuidString).gguf").path
-        try Data(fakeModelFile(contextLength, vocabularySize)).write(to: URL(fileURLWithPath: path))
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = try TemporaryFolder()
+        let path = try folder.write("fake.gguf", fakeModelFile(contextLength, vocabularySize))
         return try ModelConfig(gguf: GGUFFile(path: path))
     }
 

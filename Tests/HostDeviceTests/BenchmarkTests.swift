@@ -4,6 +4,7 @@ import CHostKernels
 import Foundation
 import ModelFiles
 import Platform
+import TestSupport
 import Testing
 
 @testable import HostDevice
@@ -106,7 +107,7 @@ import Testing
     @Test func aRunMeasuresEveryStepOfItsPlan() throws {
         let device = try HostMeshDevice(threads: 2)
         defer { device.close() }
-        let path = goldenFolder.appendingPathComponent("tiny/tiny-q4_1.gguf").path
+        let path = Locations.golden("tiny/tiny-q4_1.gguf").path
         let plan = HostBenchmark.Plan(
             optimizations: .performance, batchSizes: [1, 3], contexts: [20, 7], promptLengths: [16],
             rounds: 2)

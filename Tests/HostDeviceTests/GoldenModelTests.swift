@@ -3,6 +3,7 @@
 import Foundation
 import ModelFiles
 import Platform
+import TestSupport
 import Testing
 
 @testable import HostDevice
@@ -41,11 +42,11 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: ProcessInfo.processInfo.environment["TTBATCH_TEST_MODEL"] != nil))
+    @Test(.enabled(if: Locations.realModel != nil))
     func realModelAgreesWithTransformers() throws {
         struct Golden: Decodable { let rows: [GoldenRow] }
-        let path = try #require(ProcessInfo.processInfo.environment["TTBATCH_TEST_MODEL"])
-        let file = goldenFolder.appendingPathComponent("transformers/smollm2-135m-greedy-f32.json")
+        let path = try #require(Locations.realModel)
+        let file = Locations.golden("transformers/smollm2-135m-greedy-f32.json")
         let golden = try JSONDecoder().decode(Golden.self, from: Data(contentsOf: file))
         let loaded = try LoadedModel(path: path, threads: 2, blockCount: 64, maxSequenceLength: 512)
         for row in stride(from: 0, to: golden.rows.count, by: 8).map({ golden.rows[$0] }) {

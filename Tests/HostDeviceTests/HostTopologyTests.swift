@@ -4,6 +4,7 @@ import Foundation
 import ModelFiles
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HostDevice
@@ -13,7 +14,7 @@ import Testing
 
     /// Whichever: the host opens the same for all.
     private static func model() throws -> ModelConfig {
-        try ModelConfig(gguf: GGUFFile(path: goldenFolder.appendingPathComponent("tiny/tiny-q4_0.gguf").path))
+        try ModelConfig(gguf: GGUFFile(path: Locations.golden("tiny/tiny-q4_0.gguf").path))
     }
 
     @Test func countsWhatASyntheticMachineHas() throws {
@@ -63,14 +64,10 @@ import Testing
 
     /// The page cache counts as used and is given back when memory runs short.
     @Test func memoryOfCgroupsIsWhatTheLimitsLeave() throws {
-        let root = FileManager.default.temporaryDirectory.appendingPathComponent("cgroup-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: root) }
+        let folder = try TemporaryFolder()
+        let root = folder.path
         func write(_ group: String, _ files: [String: String]) throws {
-            let folder = root.appendingPathComponent(group)
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            for (name, text) in files {
-                try Data(text.utf8).write(to: folder.appendingPathComponent(name))
-            }
+            for (name, text) in files { try folder.write("\(group)/\(name)", text) }
         }
         try write("a", ["memory.max": "max\n", "memory.current": "5\n"])
         try write(
@@ -85,11 +82,11 @@ import Testing
                 "memory.limit_in_bytes": "3000\n", "memory.usage_in_bytes": "2500\n",
                 "memory.stat": "inactive_file 1\ntotal_inactive_file 700\ntotal_active_file 300\n",
             ])
-        #expect(AvailableMemory.groups("0::/a/b\n", root: root.path) == [800])
-        #expect(AvailableMemory.groups("4:cpu:/c\n7:freezer,memory:/c\n0::/a\n", root: root.path) == [1500])
-        #expect(AvailableMemory.groups("0::/\n", root: root.path).isEmpty)
+        #expect(AvailableMemory.groups("0::/a/b\n", root: root) == [800])
+        #expect(AvailableMemory.groups("4:cpu:/c\n7:freezer,memory:/c\n0::/a\n", root: root) == [1500])
+        #expect(AvailableMemory.groups("0::/\n", root: root).isEmpty)
         try write("full", ["memory.max": "100\n", "memory.current": "120\n"])
-        #expect(AvailableMemory.groups("0::/full\n", root: root.path) == [0])
+        #expect(AvailableMemory.groups("0::/full\n", root: root) == [0])
     }
 
     @Test func moreThreadsThanProcessorsAreLoweredWithAWarning() throws {

@@ -2,6 +2,7 @@
 
 import CHostKernels
 import Foundation
+import TestSupport
 import Testing
 
 @testable import HostDevice
@@ -51,8 +52,7 @@ struct BlockType: Sendable, CustomStringConvertible {
             let blocks: String
             let weights: String
         }
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-            .appendingPathComponent("Golden/gguf-blocks.json")
+        let file = Locations.beside("Golden/gguf-blocks.json")
         let entries = try JSONDecoder().decode([Entry].self, from: Data(contentsOf: file))
         #expect(entries.count == 10)
         for entry in entries {

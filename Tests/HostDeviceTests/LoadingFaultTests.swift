@@ -3,6 +3,7 @@
 import Foundation
 import ModelFiles
 import Platform
+import TestSupport
 import Testing
 
 @testable import HostDevice
@@ -12,13 +13,11 @@ import Testing
     private func changed(
         _ name: String, _ change: (GGUFFile, inout Data) throws -> Void, _ body: (String) throws -> Void
     ) throws {
-        let original = goldenFolder.appendingPathComponent("tiny/\(name).gguf")
+        let original = Locations.golden("tiny/\(name).gguf")
         var data = try Data(contentsOf: original)
         try change(GGUFFile(path: original.path), &data)
-        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("host-\(UUID().uuidString).gguf")
-        try data.write(to: copy)
-        defer { try? FileManager.default.removeItem(at: copy) }
-        try body(copy.path)
+        let folder = try TemporaryFolder()
+        try body(folder.write("changed.gguf", data))
     }
 
     private func offset(of tensor: String, in file: GGUFFile) throws -> Int {
@@ -193,7 +192,7 @@ import Testing
     @Test func aHugeContextIsLoadedAndOnlyItsMemoryIsRefused() async throws {
         // In a process of its own: here other tests take memory meanwhile.
         await #expect(processExitsWith: .success) {
-            let path = goldenFolder.appendingPathComponent("tiny/tiny-f32.gguf").path
+            let path = Locations.golden("tiny/tiny-f32.gguf").path
             let before = try Self.residentBytes()
             let loaded = try LoadedModel(path: path, blockCount: 16, maxSequenceLength: 1 << 24)
             #expect(try loaded.prefill([1, 2, 3]).allSatisfy(\.isFinite))
@@ -222,7 +221,7 @@ import Testing
     @Test func aModelIsMadeThroughTheRegistry() throws {
         let device = try HostMeshDevice(threads: 1)
         defer { device.close() }
-        let path = goldenFolder.appendingPathComponent("tiny/tiny-f32.gguf").path
+        let path = Locations.golden("tiny/tiny-f32.gguf").path
         let factory = try #require(device.models["TTLlamaForCausalLM"])
         var initialization = ModelInitialization(
             config: try ModelConfig(gguf: GGUFFile(path: path)), maxBatchSize: 2, maxSequenceLength: 64,

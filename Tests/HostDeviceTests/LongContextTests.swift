@@ -2,6 +2,7 @@
 
 import Foundation
 import Platform
+import TestSupport
 import Testing
 
 @testable import HostDevice
@@ -13,7 +14,7 @@ import Testing
         _ type: KVCacheDType?, _ optimizations: Optimizations, threads: Int = 1, blockSize: Int = 16
     ) throws -> LoadedModel {
         try LoadedModel(
-            path: goldenFolder.appendingPathComponent("tiny/tiny-q4_1.gguf").path, optimizations, threads: threads,
+            path: Locations.golden("tiny/tiny-q4_1.gguf").path, optimizations, threads: threads,
             blockSize: blockSize, maxSequenceLength: 1200, kvCacheDType: type)
     }
 

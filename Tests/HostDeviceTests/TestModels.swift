@@ -3,12 +3,10 @@
 import Foundation
 import ModelFiles
 import Platform
+import TestSupport
 import Testing
 
 @testable import HostDevice
-
-let goldenFolder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Golden")
 
 /// A loaded model with its cache, and the threads it runs on.
 final class LoadedModel {
@@ -40,7 +38,7 @@ final class LoadedModel {
         kernels: KernelSet = .available[0], kvCacheDType: KVCacheDType? = nil, prepare: (@Sendable () -> Void)? = nil
     ) throws {
         try self.init(
-            path: goldenFolder.appendingPathComponent("tiny/\(name).gguf").path, optimizations, threads: threads,
+            path: Locations.golden("tiny/\(name).gguf").path, optimizations, threads: threads,
             blockSize: blockSize, kernels: kernels, kvCacheDType: kvCacheDType, prepare: prepare)
     }
 
@@ -127,7 +125,7 @@ struct GoldenModels: Decodable {
     let models: [GoldenModel]
 
     static func tiny() throws -> [GoldenModel] {
-        let data = try Data(contentsOf: goldenFolder.appendingPathComponent("tiny/tiny-greedy.json"))
+        let data = try Data(contentsOf: Locations.golden("tiny/tiny-greedy.json"))
         return try JSONDecoder().decode(GoldenModels.self, from: data).models
     }
 }

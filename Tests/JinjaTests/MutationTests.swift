@@ -1,29 +1,17 @@
 // Mutated templates: whatever is done to the text of a template, it renders or throws, and never crashes or hangs.
 
 import Jinja
+import TestSupport
 import Testing
 
 @Suite struct MutationTests {
-    /// A small generator with a fixed seed, so that a failure repeats.
-    private struct SplitMix: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     private static let fragments = [
         "{%", "%}", "{{", "}}", "-", "(", ")", "[", "]", "'", "|", ".", " if ", " is ", "0", "-1", "none", "loop", "~",
         "{% endif %}", "{% else %}", "*", "**", ":", ",", "\u{E9}", "\n", "9223372036854775807", "messages", "|tojson",
         "%", "//", "{% for x in messages %}", "{% endfor %}", "[::-1]", "|list", "|first", "='", "{#",
     ]
 
-    private func mutated(_ source: [Unicode.Scalar], _ random: inout SplitMix) -> String {
+    private func mutated(_ source: [Unicode.Scalar], _ random: inout SplitMix64) -> String {
         var scalars = source
         for _ in 0..<Int.random(in: 1...4, using: &random) {
             let position = Int.random(in: 0...scalars.count, using: &random)
@@ -49,7 +37,7 @@ import Testing
         let context = snippets.context.variables.merging(chats.variables(of: "tool results")) { $1 }
         var environment = Golden.environment
         environment.limits.work = 1_000_000
-        var random = SplitMix(state: 42)
+        var random = SplitMix64(seed: 42)
         var rendered = 0
         for round in 0..<4_000 {
             let source = mutated(sources[round % sources.count], &random)

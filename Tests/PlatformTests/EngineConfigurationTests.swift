@@ -56,4 +56,9 @@ struct EngineConfigurationTests {
             try EngineConfiguration(parsing: ["max_num_seq": .integer(1)])
         }
     }
+
+    @Test func lengthsOfMinusOneFit() throws {
+        #expect(try EngineConfiguration(parsing: ["max_model_len": .integer(-1)]).maxModelLen == .fit)
+        #expect(throws: ConfigurationError.self) { try EngineConfiguration(parsing: ["max_model_len": .integer(0)]) }
+    }
 }

@@ -1,5 +1,6 @@
 // Sampling from summaries of tiles: against the definition, against the full logits, and what it looks at.
 
+import TestSupport
 import Testing
 
 @testable import Platform
@@ -7,7 +8,7 @@ import Testing
 struct TiledSamplingTests {
     @Test(arguments: 0..<30)
     func randomRowsAgreeWithTheDefinition(seed: UInt64) {
-        var random = SeededGenerator(state: seed &* 977)
+        var random = SplitMix64(seed: seed &* 977)
         let scratch = SamplerScratch()
         for position in 0..<100 {
             let logits = row(&random)
@@ -23,7 +24,7 @@ struct TiledSamplingTests {
 
     @Test(arguments: 0..<20)
     func whereTilesComeFromCannotMatter(seed: UInt64) {
-        var random = SeededGenerator(state: seed &* 1231 &+ 5)
+        var random = SplitMix64(seed: seed &* 1231 &+ 5)
         let scratch = SamplerScratch()
         for position in 0..<50 {
             let logits = row(&random).map { $0.isNaN ? 0 : $0 }
@@ -77,7 +78,7 @@ struct TiledSamplingTests {
     }
 
     /// A row of a random size and kind.
-    private func row(_ random: inout SeededGenerator) -> [Float] {
+    private func row(_ random: inout SplitMix64) -> [Float] {
         let count = [1, 5, 31, 32, 33, 64, 100, 257, 600].randomElement(using: &random)!
         let kind = Int.random(in: 0..<8, using: &random)
         let spread: Float = [8, 8, 3, 30, 0.01, 1e30, 8, 8][kind]
@@ -93,7 +94,7 @@ struct TiledSamplingTests {
         return logits
     }
 
-    private func parameters(_ random: inout SeededGenerator) -> TTSamplingParams {
+    private func parameters(_ random: inout SplitMix64) -> TTSamplingParams {
         TTSamplingParams(
             temperature: [0, 1e-30, 0.01, 0.6, 1, 1, 1, 2.5, 1e30].randomElement(using: &random)!,
             topK: [0, 0, 0, 1, 2, 7, 40, 300, .max].randomElement(using: &random)!,

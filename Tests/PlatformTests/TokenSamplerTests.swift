@@ -1,12 +1,13 @@
 // The sampling function against a naive one, its frequencies against exact probabilities, and its edges.
 
 import Platform
+import TestSupport
 import Testing
 
 struct TokenSamplerTests {
     @Test(arguments: 0..<60)
     func agreesWithANaiveReference(seed: Int) {
-        var random = SeededGenerator(state: UInt64(seed))
+        var random = SplitMix64(seed: UInt64(seed))
         let count = [1, 2, 7, 100, 999].randomElement(using: &random)!
         // Few different values, so that ties are common.
         let logits = (0..<count).map { _ in
@@ -40,7 +41,7 @@ struct TokenSamplerTests {
         TTSamplingParams(temperature: 1.3, topP: 0.8), TTSamplingParams(temperature: 0.9, topK: 60, topP: 0.9),
     ])
     func frequenciesAreTheExactProbabilitiesAcrossTiles(params: TTSamplingParams) {
-        var random = SeededGenerator(state: 11)
+        var random = SplitMix64(seed: 11)
         let logits = (0..<75).map { _ in Float.random(in: -1...1, using: &random) }
         // The 99.9 % point for 74 degrees of freedom.
         expectFrequencies(logits, params, chiSquareBelow: 117.4)
@@ -119,7 +120,7 @@ struct TokenSamplerTests {
     }
 
     @Test func aLargeVocabularyAgreesWithTheReference() {
-        var random = SeededGenerator(state: 5)
+        var random = SplitMix64(seed: 5)
         let logits = (0..<20_000).map { _ in Float.random(in: -6...12, using: &random) }
         for params in [
             TTSamplingParams(temperature: 0.8, topP: 0.95, seed: 1),

@@ -1,6 +1,7 @@
 // `ttbatch bench`: its tables as JSON, its usage errors, and perplexity on the real model.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("ttbatch bench")

@@ -1,6 +1,7 @@
 // Chats as people send them: what a message, a tool or a call says reaches the prompt, or the line is refused and says why.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Chats")

@@ -1,6 +1,7 @@
 // The sections and files that comments and documents cite exist in this repository.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// Finds citations in texts and reports those whose section or file does not exist.

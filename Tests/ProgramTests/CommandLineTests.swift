@@ -1,6 +1,7 @@
 // The verbs that look and act, their exit codes, and where the configuration comes from.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Command line")

@@ -2,6 +2,7 @@
 // as the classes of its time.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Contract model", .enabled(if: ContractModel.python != nil), .serialized)
@@ -93,7 +94,7 @@ struct ContractModelTests {
 
     /// A thousand random jobs: greedy and sampled, with seeds and without; half of them begin alike.
     private func thousandJobs() throws -> [String] {
-        var random = SeededGenerator(seed: 4)
+        var random = SplitMix64(seed: 4)
         let templates = [140, 70].map { length in (0..<length).map { _ in Int.random(in: 3..<250, using: &random) } }
         return try (0..<1000).map { (index: Int) -> String in
             var prompt = (0..<Int.random(in: 1...100, using: &random)).map { _ in

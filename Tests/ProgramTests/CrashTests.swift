@@ -1,6 +1,7 @@
 // kill -9 in the middle of a batch: every job ends exactly once, and the results are those of an undisturbed run.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Crashes", .enabled(if: Locations.realModel != nil))

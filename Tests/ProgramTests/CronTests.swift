@@ -1,6 +1,7 @@
 // etc/cron/ttbatch-nightly as cron runs it: with cron's environment and nothing else, at cron's hours.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// Debian's `faketime`; `etc/test` installs it.

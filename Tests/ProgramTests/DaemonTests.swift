@@ -1,6 +1,7 @@
 // The daemon as a process: its lock, its signals, and others who follow it.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("ttbatch daemon")

@@ -2,6 +2,7 @@
 // fault.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Device faults", .enabled(if: ContractModel.python != nil), .serialized)

@@ -1,6 +1,7 @@
 // What a person sees and gets while a batch runs: progress on terminals, results as they come, interruptions.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("following a batch")

@@ -1,6 +1,7 @@
 // Files that were made for other programs: packed, of another kind, or for models of other names.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Files made for others")

@@ -1,6 +1,7 @@
 // A disk that is really full: a small filesystem in memory, on which a daemon runs out of room.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("A full disk", .enabled(if: canMount, "a namespace of one's own in which to mount"))

@@ -1,6 +1,7 @@
 // The main job on the real model against Hugging Face transformers in float32.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Agreement with transformers", .enabled(if: Locations.realModel != nil))

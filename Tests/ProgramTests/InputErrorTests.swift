@@ -1,6 +1,7 @@
 // Bad input: every bad line is named with its remedy, and nothing is stored.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Input errors")

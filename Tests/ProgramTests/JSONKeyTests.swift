@@ -1,6 +1,7 @@
 // The keys of `--json` are those that docs/json.md names, neither more nor fewer.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("keys of --json")

@@ -1,6 +1,7 @@
 // Names, deadlines, pauses and priorities as people use them.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("life of a batch")

@@ -2,6 +2,7 @@
 
 import Foundation
 import GRDB
+import TestSupport
 import Testing
 
 @Suite("Model classes", .enabled(if: ContractModel.python != nil))
@@ -247,7 +248,7 @@ struct ModelClassTests {
     func beginningsAreSharedByTheClasssRules(modelClass: String, tracesPrefill: Bool) throws {
         let gguf = workspace.path("small.gguf")
         try PythonScript.makeSmallModel(gguf, python: try #require(ContractModel.python))
-        var random = SeededGenerator(seed: 9)
+        var random = SplitMix64(seed: 9)
         func draw(_ count: Int) -> [Int] { (0..<count).map { _ in Int.random(in: 3..<250, using: &random) } }
         let template = draw(300), long = draw(1300)
         let lines = try (0..<48).map { index in

@@ -3,6 +3,7 @@
 
 import Foundation
 import ModelFiles
+import TestSupport
 import Testing
 
 @Suite("broken models", .serialized)

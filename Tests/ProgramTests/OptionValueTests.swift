@@ -1,6 +1,7 @@
 // Values of options: whatever follows one is its value, also where it begins with a minus.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Values of options")

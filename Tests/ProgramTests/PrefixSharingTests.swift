@@ -1,6 +1,7 @@
 // Prompts that begin alike, through the whole program: the same results with and without sharing, and less work with it.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Prompts that begin alike")

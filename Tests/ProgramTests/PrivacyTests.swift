@@ -1,6 +1,7 @@
 // Prompts and outputs are in the database and in the results, and nowhere else; nothing of them becomes a path or SQL.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Privacy")

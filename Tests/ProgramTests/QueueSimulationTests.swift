@@ -3,6 +3,7 @@
 // The simulation is a program of its own (Tests/QueueSimulation), built for release beside the program under test.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("the daemon's simulation")

@@ -1,6 +1,7 @@
 // Reading a queue that one may only read: another user's, or a copy on a medium that cannot be written.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("reading another's queue")

@@ -1,6 +1,7 @@
 // README's transcripts are what the program prints, but for times and rates.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("README", .enabled(if: Locations.realModel != nil))

@@ -1,6 +1,7 @@
 // The main job through the real ttnn on mock clusters: real operations, with numbers beside them; and replicas' tensors.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite(
@@ -19,7 +20,7 @@ struct RealTTNNTests {
 
     /// Prompts of all padded lengths, half of them with one of two beginnings.
     private func prompts(_ workspace: Workspace) throws -> String {
-        var random = SeededGenerator(seed: 6)
+        var random = SplitMix64(seed: 6)
         func draw(_ count: Int) -> [Int] { (0..<count).map { _ in Int.random(in: 3..<250, using: &random) } }
         let beginnings = [draw(200), draw(1050)]
         let lines = try (0..<40).map { index in

@@ -1,6 +1,7 @@
 // Several replicas of the model behind one queue: on the host's cores, and on two bridges of which one is killed.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Replicas", .serialized)

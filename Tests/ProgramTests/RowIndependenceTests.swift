@@ -1,6 +1,7 @@
 // The host device's promise, end to end: a job's tokens depend on its prompt, parameters and seed, and on nothing else.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Same tokens in any company", .enabled(if: Locations.realModel != nil))

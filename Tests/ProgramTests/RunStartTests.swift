@@ -2,6 +2,7 @@
 
 import Foundation
 import ModelFiles
+import TestSupport
 import Testing
 
 @Suite("runs that cannot start")

@@ -1,6 +1,7 @@
 // `ttbatch run` and what it writes: OpenAI's output lines, usage, stops, refusals.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("ttbatch run")

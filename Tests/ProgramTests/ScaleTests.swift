@@ -1,6 +1,7 @@
 // A million prompts: memory stays flat, and the questions that people ask are answered.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("A million prompts")

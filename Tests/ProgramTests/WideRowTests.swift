@@ -1,6 +1,7 @@
 // Requests of many megabytes go in and out without being in memory all at once.
 
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Wide rows")

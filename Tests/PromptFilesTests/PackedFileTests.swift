@@ -3,12 +3,12 @@
 import Foundation
 import OpenAIFormats
 import PromptFiles
+import TestSupport
 import Testing
 
 @Suite struct PackedFileTests {
     private static func packed(_ name: String) throws -> [UInt8] {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "packed")
-        return Array(try Data(contentsOf: folder.appending(path: name)))
+        Array(try Data(contentsOf: Locations.beside("packed/" + name)))
     }
 
     private static let expected = (1...300).map { RequestBody.Prompt.text("line \($0): \($0 * $0 * 7919)") }

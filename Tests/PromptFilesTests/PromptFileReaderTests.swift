@@ -53,6 +53,13 @@ import Testing
         }
     }
 
+    @Test func arraysAmongLinesAreRefused() throws {
+        let complaint =
+            "[…] is not a JSON object; JSONL has one object on each line (jq -c '.[]' makes it from an array)"
+        let told = try read("[1]\n{\"prompt\":\"x\"}\n[2]\n").lines.compactMap(\.invalid).flatMap(\.errors)
+        #expect(told.map(\.description) == ["prompts.jsonl:1: \(complaint)", "prompts.jsonl:3: \(complaint)"])
+    }
+
     @Test func emptyFilesHaveNoLines() throws {
         for text in ["", "\n", "\r\n\n", "\u{FEFF}", " "] {
             #expect(try read(text).lines.isEmpty)

@@ -1,13 +1,19 @@
 // Requests as OpenAI's own client writes them (openai/make_requests.py), and broken ones as chance writes them.
 
+import Foundation
+import TestSupport
 import Testing
 
 @testable import OpenAIFormats
 @testable import PromptFiles
 
 @Suite struct RequestCompatibilityTests {
+    private static func requests() throws -> String {
+        try String(contentsOf: Locations.beside("openai/requests.jsonl"), encoding: .utf8)
+    }
+
     @Test func acceptsWhatOpenAIsClientSends() throws {
-        let (lines, summary) = try read(openAIFile("requests.jsonl"))
+        let (lines, summary) = try read(Self.requests())
         #expect(lines.compactMap(\.invalid).flatMap(\.errors) == [])
         #expect(summary.validLines == 13)
     }
@@ -32,8 +38,8 @@ import Testing
     }
 
     @Test(arguments: 0..<8) func mutatedLinesNeverCrashAndReadBackTheSame(_ seed: UInt64) throws {
-        let seeds = try openAIFile("requests.jsonl").split(separator: "\n").map { Array($0.utf8) } + shortForms
-        var random = SplitMix64(state: seed)
+        let seeds = try Self.requests().split(separator: "\n").map { Array($0.utf8) } + shortForms
+        var random = SplitMix64(seed: seed)
         var options = PromptFileReader.Options()
         options.readSize = 4096
         var validLines = 0
@@ -97,18 +103,5 @@ import Testing
             }
         }
         return line
-    }
-}
-
-/// A small seeded generator (Steele, Lea and Flood, 2014).
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

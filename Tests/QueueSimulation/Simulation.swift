@@ -11,6 +11,7 @@ import Platform
 import Runtime
 import Settings
 import StoreContract
+import TestSupport
 
 /// Something that must never happen has happened.
 struct Violation: Error, CustomStringConvertible {
@@ -21,7 +22,7 @@ struct Violation: Error, CustomStringConvertible {
 
 /// A schedule.
 final class Simulation {
-    var random: SeededGenerator
+    var random: SplitMix64
     let tells: Bool
     let time = SimulatedTime()
     let queue = MemoryQueue()
@@ -65,7 +66,7 @@ final class Simulation {
     }
 
     init(seed: UInt64, tells: Bool) {
-        random = SeededGenerator(state: seed)
+        random = SplitMix64(seed: seed)
         self.tells = tells
         client = MemoryJobStore(queue)
         oracle = Oracle(client)

@@ -9,21 +9,11 @@ import Prompts
 import Runtime
 import StoreContract
 import Synchronization
+import TestSupport
 import Tokenizers
 import Worker
 
-/// SplitMix64: the same numbers for a seed on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
+extension SplitMix64 {
     /// True once in `times`.
     mutating func oneIn(_ times: Int) -> Bool { Int.random(in: 0..<times, using: &self) == 0 }
 }
@@ -167,8 +157,7 @@ final class SimulatedDevice: StepExecutor {
 /// Text of the repository's tiny model. It is not checked, but producing it is part of the writer.
 enum SimulatedText {
     static let tokenizer: Tokenizer = {
-        let golden = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        let path = golden.appending(path: "Golden/tiny/tiny-f32.gguf").path
+        let path = Locations.golden("tiny/tiny-f32.gguf").path
         do {
             return try Tokenizer(try GGUFFile(path: path).metadata)
         } catch {

@@ -2,14 +2,12 @@
 
 import Foundation
 import Migrations
+import TestSupport
 import Testing
 
 @Suite struct MigrationsTests {
     /// `migrations/` beside `Tests/`.
-    private var folder: URL {
-        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("migrations")
-    }
+    private var folder: URL { Locations.repository.appending(path: "migrations") }
 
     @Test func everyFileOfTheFolderIsListedInOrder() throws {
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)

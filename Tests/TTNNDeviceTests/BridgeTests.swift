@@ -4,6 +4,7 @@ import FakeModel
 import Foundation
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import TTNNDevice
@@ -47,8 +48,7 @@ struct BridgeTests {
 
     /// SwiftPM embeds what the manifest lists, and the program sends what its dictionary lists.
     @Test func everyModuleIsSent() throws {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appending(path: "Sources/TTNNDevice/bridge/ttbatch_bridge")
+        let folder = Locations.repository.appending(path: "Sources/TTNNDevice/bridge/ttbatch_bridge")
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".py") }
         let modules = files.map { $0 == "__init__.py" ? "ttbatch_bridge" : "ttbatch_bridge." + $0.dropLast(3) }
         #expect(Set(BridgeProgram.modules.keys) == Set(modules))
@@ -84,7 +84,7 @@ struct BridgeTests {
     private func openingError(_ script: String, _ user: DeviceUser, seconds: Int) throws -> TTNNError {
         var settings = BridgeConfiguration()
         // A file of the repository: one just written may still be open in a child of another test, and is "busy" then.
-        let program = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "no-python")
+        let program = Locations.beside("no-python")
         settings.python = program.path
         settings.openDeadline = seconds
         settings.stopGrace = 0

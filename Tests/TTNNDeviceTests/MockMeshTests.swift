@@ -5,6 +5,7 @@ import Foundation
 import ModelFiles
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import TTNNDevice
@@ -15,7 +16,7 @@ private let interpreter = ProcessInfo.processInfo.environment["TTBATCH_TEST_TTNN
 
 @Suite("Mock meshes", .enabled(if: interpreter != nil), .serialized)
 struct MockMeshTests {
-    private static let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    private static let clusters = Locations.repository.appending(path: "Tests/MockMesh")
     private let lines = Lines()
 
     /// What the bridge and ttnn said.
@@ -35,8 +36,8 @@ struct MockMeshTests {
         settings.stopGrace = 20
         settings.visibleDevices = chips
         var environment = ProcessInfo.processInfo.environment
-        environment["TT_METAL_MOCK_CLUSTER_DESC_PATH"] = Self.tests.appending(path: "MockMesh/\(cluster).yaml").path
-        environment["PYTHONPATH"] = Self.tests.appending(path: "MockMesh").path
+        environment["TT_METAL_MOCK_CLUSTER_DESC_PATH"] = Self.clusters.appending(path: cluster + ".yaml").path
+        environment["PYTHONPATH"] = Self.clusters.path
         environment["PYTHONDONTWRITEBYTECODE"] = "1"
         environment.merge(variables) { $1 }
         let user = DeviceUser(log: { [lines] level, line in lines.all.withLock { $0.append("\(level): \(line)") } })

@@ -1,6 +1,7 @@
 // How a step's rows are divided into calls: what runs together, in which slots, and what that costs in padded tokens.
 
 import Platform
+import TestSupport
 import Testing
 
 @testable import TTNNDevice
@@ -74,7 +75,7 @@ import Testing
 
     /// Whatever the rows, each is in one call, no call is too large, and no slot is named twice or outside.
     @Test(arguments: 0..<300 as Range<UInt64>) func everyRowIsInOneCall(seed: UInt64) {
-        var random = SeededGenerator(state: seed &* 0x9E37_79B9_7F4A_7C15 | 1)
+        var random = XorShift64(state: seed &* 0x9E37_79B9_7F4A_7C15 | 1)
         let count = Int.random(in: 1...32, using: &random)
         let lengths = (0..<count).map { _ in Int.random(in: 1...2500, using: &random) }
         let slots = Array((0..<32).shuffled(using: &random).prefix(count))
@@ -96,17 +97,5 @@ import Testing
                 #expect(Set(call.rows.map { rules.padding.length(of: lengths[$0], from: 0) }).count == 1)
             }
         }
-    }
-}
-
-/// xorshift64: the same rows for a seed each time.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return state
     }
 }

@@ -3,6 +3,7 @@
 import Foundation
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import TTNNDevice
@@ -36,10 +37,8 @@ import Testing
 
     /// A reset affects every card: it waits for the last bridge, also when another one ended badly, and runs once.
     @Test func theLastBridgeResetsTheCards() throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "recovery-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: folder) }
-        let file = folder.appending(path: "resets").path
+        let folder = try TemporaryFolder()
+        let file = folder.file("resets")
         var configuration = BridgeConfiguration()
         configuration.resetCommand = ["sh", "-c", "echo reset >> \(file)"]
         configuration.resetWait = 0

@@ -2,6 +2,7 @@
 
 import Foundation
 import Platform
+import TestSupport
 import Testing
 
 @testable import TTNNDevice
@@ -10,26 +11,21 @@ import Testing
 @Suite("Tenstorrent platform")
 struct TTNNPlatformTests {
     /// A machine with two cards, of which only the first has a node.
-    private let machine: URL
+    private let machine: TemporaryFolder
     private let paths: SystemPaths
 
     init() throws {
-        machine = FileManager.default.temporaryDirectory.appending(path: "machine-" + UUID().uuidString)
+        machine = try TemporaryFolder()
         var paths = SystemPaths()
-        paths.deviceNodes = machine.appending(path: "dev/tenstorrent").path
-        paths.sysfs = machine.appending(path: "sys").path
-        paths.processes = machine.appending(path: "proc").path
-        paths.topologyXML = machine.appending(path: "topology.xml").path
+        paths.deviceNodes = machine.file("dev/tenstorrent")
+        paths.sysfs = machine.file("sys")
+        paths.processes = machine.file("proc")
+        paths.topologyXML = machine.file("topology.xml")
         self.paths = paths
         try write("topology.xml", Self.topology)
     }
 
-    private func write(_ path: String, _ text: String) throws {
-        let file = machine.appending(path: path)
-        try FileManager.default.createDirectory(
-            at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-        try Data(text.utf8).write(to: file)
-    }
+    private func write(_ path: String, _ text: String) throws { try machine.write(path, text) }
 
     /// The driver's view of the card at `address`.
     private func add(card index: Int, at address: String) throws {
@@ -37,7 +33,7 @@ struct TTNNPlatformTests {
         try write(folder + "/tt_card_type", "n150\n")
         try write(folder + "/tt_fw_bundle_ver", "18.6.0.0\n")
         try FileManager.default.createSymbolicLink(
-            atPath: machine.appending(path: folder + "/device").path,
+            atPath: machine.file(folder + "/device"),
             withDestinationPath: "../../../devices/pci0000:00/\(address)")
         try write("dev/tenstorrent/\(index)", "")
     }
@@ -98,7 +94,7 @@ struct TTNNPlatformTests {
     @Test func theModelClassesOfAnInterpreter() throws {
         try write("site/ttnn.py", "")
         let mock = [
-            "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.appending(path: "site").path,
+            "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.file("site"),
             "PATH": searchPath,
         ]
         let without = discover("python3", mock)
@@ -145,7 +141,7 @@ struct TTNNPlatformTests {
         let discovery = discover(
             "python3",
             [
-                "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.appending(path: "site").path,
+                "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.file("site"),
                 "PATH": searchPath,
             ])
         guard discovery.reason?.contains("numpy") != true else { return }
@@ -157,7 +153,7 @@ struct TTNNPlatformTests {
         try write("site/ttnn.py", "")
         try write("site/mine.py", "class Llama:\n    initialize_vllm_model = None\n")
         let variables = [
-            "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.appending(path: "site").path,
+            "TT_METAL_MOCK_CLUSTER_DESC_PATH": "/c.yaml", "PYTHONPATH": machine.file("site"),
             "PATH": searchPath, "TT_MODEL_CLASS_OVERRIDES": "LlamaForCausalLM=mine:Llama",
             "TT_VLLM_BUILTIN_MODELS": "0",
         ]
@@ -177,7 +173,7 @@ struct TTNNPlatformTests {
         try write("proc/18/comm", "bash\n")
         try write("proc/18/fd/none", "")
         try FileManager.default.createSymbolicLink(
-            atPath: machine.appending(path: "proc/17/fd/5").path, withDestinationPath: paths.deviceNodes + "/0")
+            atPath: machine.file("proc/17/fd/5"), withDestinationPath: paths.deviceNodes + "/0")
         let recovery = DeviceRecovery(paths: paths)
         #expect(recovery.holders() == [DeviceRecovery.Holder(pid: 17, name: "python3")])
     }

@@ -1,5 +1,6 @@
 // The merge order against the definition, and its cost on long runs.
 
+import TestSupport
 import Testing
 
 @testable import Tokenizers
@@ -20,7 +21,7 @@ struct BytePairMergerTests {
 
     @Test(arguments: 0..<UInt64(200))
     func mergesByRankThenFromTheLeft(seed: UInt64) {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         var listed: [(left: Int32, right: Int32, merge: Merge)] = []
         for rank in 0..<40 {
             let left = generator.next() % 2 == 0 ? Int32.random(in: 97...100, using: &generator) : 256 + Int32(rank) / 2

@@ -1,5 +1,6 @@
 // Incremental text against the text of all tokens at once, and round trips.
 
+import TestSupport
 import Testing
 
 @testable import Tokenizers
@@ -35,7 +36,7 @@ struct DetokenizerTests {
 
     @Test(arguments: 0..<UInt64(300))
     func piecesJoinedAreTheWhole(seed: UInt64) {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         let ids = (0..<200).map { _ in
             // Lead and continuation bytes more often than chance would have them.
             generator.next() % 3 == 0
@@ -56,7 +57,7 @@ struct DetokenizerTests {
 
     @Test(arguments: 0..<UInt64(100))
     func everyTextComesBack(seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         for text in [generator.text(length: 80), generator.brokenText(length: 80)] {
             let ids = try tokenizer.encode(text, specials: .text)
             #expect(tokenizer.bytes(of: ids, skipSpecial: false) == Array(text.utf8))

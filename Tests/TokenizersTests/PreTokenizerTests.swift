@@ -1,6 +1,7 @@
 // Pieces and Unicode classes against Hugging Face `tokenizers`; Data/ has the golden files and what made them.
 
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Tokenizers
@@ -14,9 +15,7 @@ private func pieces(of text: String, _ preTokenizer: PreTokenizer) throws -> [St
     return pieces
 }
 
-private func data(_ name: String, from here: String = #filePath) throws -> Data {
-    try Data(contentsOf: URL(fileURLWithPath: here).deletingLastPathComponent().appendingPathComponent("Data/\(name)"))
-}
+private func data(_ name: String) throws -> Data { try Data(contentsOf: Locations.beside("Data/" + name)) }
 
 struct PreTokenizerTests {
     private struct Golden: Decodable {
@@ -38,7 +37,7 @@ struct PreTokenizerTests {
     }
 
     @Test func everyNameHasPatternsThatLoseNothing() throws {
-        var generator = SeededGenerator(seed: 1)
+        var generator = SplitMix64(seed: 1)
         let texts = (0..<20).map { _ in generator.text(length: 40) }
         for (_, rules) in PreTokenizerRules.named {
             let preTokenizer = PreTokenizer(rules)

@@ -1,6 +1,7 @@
 // What the tests share: the real model's tokenizer, and the golden files.
 
 import Foundation
+import TestSupport
 import Testing
 
 @testable import ModelFiles
@@ -8,7 +9,7 @@ import Testing
 
 enum TestModel {
     /// The model file named by the environment, if any.
-    static let path = ProcessInfo.processInfo.environment["TTBATCH_TEST_MODEL"]
+    static let path = Locations.realModel
     /// The model's metadata; used by tests that are enabled only with a model.
     static let metadata = try! GGUFFile(path: path!).metadata
     /// The model's own tokenizer.
@@ -30,10 +31,7 @@ extension GGUFMetadata {
 }
 
 /// A file of Tests/Golden.
-func golden(_ path: String, from here: String = #filePath) throws -> Data {
-    let tests = URL(fileURLWithPath: here).deletingLastPathComponent().deletingLastPathComponent()
-    return try Data(contentsOf: tests.appendingPathComponent("Golden/\(path)"))
-}
+func golden(_ path: String) throws -> Data { try Data(contentsOf: Locations.golden(path)) }
 
 /// A file of golden data, one JSON object on each line.
 func goldenRows<Row: Decodable>(_ file: String, as type: Row.Type) throws -> [Row] {

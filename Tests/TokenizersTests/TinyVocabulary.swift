@@ -1,5 +1,7 @@
 // A vocabulary small enough to reason about: the 256 bytes, a few merges, and special tokens.
 
+import TestSupport
+
 @testable import ModelFiles
 @testable import Tokenizers
 
@@ -54,20 +56,8 @@ enum TinyVocabulary {
     }()
 }
 
-/// Deterministic random numbers (SplitMix64), so that a failure can be run again.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
+// Texts made of random numbers.
+extension SplitMix64 {
     /// A string of random code points, from ASCII to the astral planes.
     mutating func text(length: Int) -> String {
         var scalars = String.UnicodeScalarView()

@@ -4,6 +4,7 @@ import Foundation
 import HostDevice
 import ModelFiles
 import Platform
+import TestSupport
 import Testing
 import Worker
 
@@ -61,8 +62,7 @@ struct HostDeviceScheduleTests {
     }
 
     private static func model() throws -> ModelConfig {
-        let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        return try ModelConfig(gguf: GGUFFile(path: tests.appendingPathComponent("Golden/tiny/tiny-q4_0.gguf").path))
+        try ModelConfig(gguf: GGUFFile(path: Locations.golden("tiny/tiny-q4_0.gguf").path))
     }
 
     private static func worker() throws -> TTWorker {

@@ -2,6 +2,7 @@
 
 import FakeModel
 import Platform
+import TestSupport
 import Testing
 import Worker
 
@@ -43,7 +44,7 @@ private struct Simulation {
 
     init(_ fixture: WorkerFixture, seed: UInt64) {
         self.fixture = fixture
-        random = SplitMix64(state: seed)
+        random = SplitMix64(seed: seed)
         freeBlocks = (0..<Int32(fixture.worker.limits.kvCache.blockCount)).shuffled(using: &random)
     }
 
@@ -152,18 +153,5 @@ private struct Simulation {
             freeBlocks.append(contentsOf: request.blocks)
         }
         running.removeAll { $0.generated.count == $0.expected.count }
-    }
-}
-
-/// A small generator with a seed, so that a failing schedule can be run again.
-private struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -1,13 +1,15 @@
 // Devices that fail: now and then, under one job, or always.
 
+import FakeModel
 import Platform
+import QueueFixture
 import Runtime
 import StoreContract
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import BatchDaemon
-@testable import SQLiteStore
 
 @Suite(.timeLimit(.minutes(2)))
 struct DeviceFaultTests {

@@ -1,16 +1,18 @@
 // A daemon that works its queue off: results, order, scope, models, metrics.
 
+import FakeModel
 import Foundation
 import HostDevice
 import Platform
+import QueueFixture
 import Runtime
 import StoreContract
 import Synchronization
+import TestSupport
 import Testing
 import Tokenizers
 
 @testable import BatchDaemon
-@testable import SQLiteStore
 @testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))
@@ -90,7 +92,7 @@ struct DrainingTests {
             }
             let models: [Model]
         }
-        let golden = TinyModel.goldenFolder.appendingPathComponent("tiny/tiny-greedy.json")
+        let golden = Locations.golden("tiny/tiny-greedy.json")
         let models = try JSONDecoder().decode(Golden.self, from: Data(contentsOf: golden)).models
         let rows = try #require(models.first { $0.file == "tiny-f32.gguf" }).rows
         let batch = try fixture.enqueue(

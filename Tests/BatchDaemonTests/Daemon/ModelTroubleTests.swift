@@ -4,13 +4,14 @@ import FakeModel
 import Foundation
 import ModelFiles
 import Platform
+import QueueFixture
 import Runtime
 import StoreContract
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import BatchDaemon
-@testable import SQLiteStore
 @testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))

@@ -1,15 +1,17 @@
 // In which order a daemon works: priorities, fair shares, turns of models, deadlines and pauses.
 
+import FakeModel
 import Foundation
 import Platform
+import QueueFixture
 import Runtime
 import StoreContract
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import BatchDaemon
 @testable import Intake
-@testable import SQLiteStore
 @testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))
@@ -21,7 +23,7 @@ struct OrderTests {
     private func enqueue(_ prompts: [Prompt], _ change: (inout Enqueuer.Options) -> Void = { _ in }) throws -> BatchID {
         var options = Enqueuer.Options(defaultModel: fixture.configuration.model)
         change(&options)
-        let path = try fixture.folder.file("prompts.jsonl", prompts.lines.joined(separator: "\n"))
+        let path = try fixture.folder.write("prompts.jsonl", prompts.lines.joined(separator: "\n"))
         return try Enqueuer(store: fixture.client, catalogue: fixture.configuration.catalogue, options: options)
             .enqueue(paths: [path]) { _ in }[0].batch
     }
@@ -73,7 +75,7 @@ struct OrderTests {
         let prompts = [Prompt].some(30)
         var options = Enqueuer.Options(defaultModel: "tiny")
         options.deadline = 5000
-        let path = try fixture.folder.file("prompts.jsonl", prompts.lines.joined(separator: "\n"))
+        let path = try fixture.folder.write("prompts.jsonl", prompts.lines.joined(separator: "\n"))
         let batch = try Enqueuer(
             store: fixture.client, catalogue: fixture.configuration.catalogue, options: options, clock: clock
         ).enqueue(paths: [path]) { _ in }[0].batch

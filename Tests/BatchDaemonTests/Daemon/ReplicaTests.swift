@@ -1,13 +1,15 @@
 // Several replicas behind one queue: who gets which job, and what one's fault does to the others.
 
+import FakeModel
 import Platform
+import QueueFixture
 import Runtime
 import StoreContract
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import BatchDaemon
-@testable import SQLiteStore
 @testable import Serving
 @testable import Settings
 

@@ -2,13 +2,14 @@
 
 import Glibc
 import Platform
+import QueueFixture
 import Runtime
 import StoreContract
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import BatchDaemon
-@testable import SQLiteStore
 @testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))

@@ -1,14 +1,16 @@
 // Full disks, busy databases and clocks that are set back.
 
+import FakeModel
 import Foundation
 import Platform
+import QueueFixture
 import Runtime
 import StoreContract
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import BatchDaemon
-@testable import SQLiteStore
 @testable import Settings
 
 @Suite(.timeLimit(.minutes(2)))

@@ -6,7 +6,6 @@ import Synchronization
 import Testing
 
 @testable import BatchDaemon
-@testable import SQLiteStore
 
 @Suite struct WorkQueueTests {
     /// Found by the simulation: time was kept while a device was busy, and what that brought was not looked at afterwards.

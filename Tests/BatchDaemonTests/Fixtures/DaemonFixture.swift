@@ -1,37 +1,33 @@
-// A database with a daemon for it, and the daemon on a thread of its own where a test does something meanwhile.
+// A queue with a daemon for it, and the daemon on a thread of its own where a test does something meanwhile.
 
 import FakeModel
 import Foundation
 import Logging
 import Platform
+import QueueFixture
 import Runtime
 import SQLiteStore
 import StoreContract
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import BatchDaemon
-@testable import Intake
-@testable import ModelFiles
 @testable import Settings
 @testable import TTNNSettings
 
-/// A database, a configuration for a fake device with four slots, and short ways to use them.
+/// A queue, a configuration for a fake device with four slots, and short ways to use them.
 final class DaemonFixture {
-    let folder: TemporaryFolder
+    private let queue: QueueFixture
     /// The daemon's.
-    let store: SQLiteJobStore
-    /// What other processes use.
-    let client: SQLiteJobStore
+    let store: any JobStore
     var configuration: Configuration
     let stop = StopSignal()
     let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     init() throws {
-        folder = try TemporaryFolder()
-        let path = try folder.file("jobs.db")
-        store = try SQLiteJobStore(path: path, at: 0)
-        client = try SQLiteJobStore(path: path, at: 0)
+        queue = try QueueFixture()
+        store = try SQLiteJobStore(path: queue.path, at: 0)
         var daemon = DaemonSettings()
         daemon.pollIntervalMS = 2
         daemon.commitIntervalMS = 2
@@ -41,24 +37,26 @@ final class DaemonFixture {
         var engine = EngineConfiguration()
         engine.maxNumSeqs = 4
         configuration = Configuration(
-            databasePath: path, model: "tiny",
-            catalogue: ModelCatalogue(
-                directory: folder.path, named: ["tiny": TinyModel.path, "other": TinyModel.path]),
-            engine: engine, bridge: BridgeConfiguration(), daemon: daemon)
+            databasePath: queue.path, model: "tiny", catalogue: queue.catalogue, engine: engine,
+            bridge: BridgeConfiguration(), daemon: daemon)
     }
+
+    var folder: TemporaryFolder { queue.folder }
+    /// What other processes use.
+    var client: any JobStore { queue.client }
 
     /// Enqueues lines as a client does.
     func enqueue(
         _ lines: [String], model: String? = nil, priority: Int64 = 0, skipsInvalid: Bool = false
     ) throws -> BatchID {
-        var options = Enqueuer.Options(defaultModel: configuration.model)
-        options.requestedModel = model
-        options.priority = try #require(BatchPriority(rawValue: priority))
-        options.skipsInvalid = skipsInvalid
-        let path = try folder.file("prompts.jsonl", lines.joined(separator: "\n"))
-        return try Enqueuer(store: client, catalogue: configuration.catalogue, options: options)
-            .enqueue(paths: [path]) { _ in }[0].batch
+        try queue.enqueue(lines, model: model, priority: priority, skipsInvalid: skipsInvalid)
     }
+
+    /// All results that there are, in order of input.
+    func results(_ batch: BatchID) throws -> [JobResult] { try queue.results(batch) }
+
+    /// Every job of the batch as it stands.
+    func jobs(_ batch: BatchID) throws -> [JobResult] { try queue.jobs(batch) }
 
     func daemon(
         _ platform: any DevicePlatform, store: (any JobStore)? = nil, scope: WorkScope = .everything,
@@ -67,17 +65,6 @@ final class DaemonFixture {
         DaemonService(
             store: store ?? self.store, configuration: configuration, platforms: PlatformCatalogue([platform]),
             scope: scope, drains: drains, stop: stop, log: log)
-    }
-
-    /// All results that there are, in order of input.
-    func results(_ batch: BatchID) throws -> [JobResult] {
-        try client.results(ResultQuery(batch: batch), after: 0, limit: 10_000)
-    }
-
-    /// Every job of the batch as it stands.
-    func jobs(_ batch: BatchID) throws -> [JobResult] {
-        try client.results(
-            ResultQuery(batch: batch, states: Set(JobState.allCases)), after: 0, limit: 10_000)
     }
 
     /// Expects that `batch` ended with what the model says to each of `prompts`.
@@ -100,20 +87,6 @@ final class RunningDaemon: Sendable {
 
     /// Waits for its end, and throws what it threw.
     func end() throws { try outcome.receiveWaiting()[0].get() }
-}
-
-/// Something that happens once, for which another thread waits.
-final class Event: @unchecked Sendable {
-    private let lock = WaitingLock()
-    private var count = 0
-
-    /// Signals so far.
-    var current: Int { lock.withLock { count } }
-
-    func signal() { lock.change { count += 1 } }
-
-    /// Waits for the `times`-th signal; a test that waits for ever is ended by its time limit.
-    func wait(times: Int = 1) { lock.wait(until: { count >= times }, then: {}) }
 }
 
 /// A prompt whose last three tokens no other number has, and what the fake language answers to it.
@@ -149,16 +122,4 @@ extension [Prompt] {
     }
 
     var lines: [String] { map(\.line) }
-}
-
-extension JobResult {
-    /// The tokens of a success.
-    var generated: [Int32]? {
-        if case .succeeded(let generation) = outcome { generation.tokenIDs } else { nil }
-    }
-
-    /// The error of a failure.
-    var error: JobError? {
-        if case .failed(let error) = outcome { error } else { nil }
-    }
 }

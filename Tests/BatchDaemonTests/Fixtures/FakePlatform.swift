@@ -69,8 +69,3 @@ final class FakePlatform: DevicePlatform {
         }
     }
 }
-
-extension DeviceFault {
-    /// A fault for scripts.
-    static let scripted = DeviceFault(operation: "step", reason: "scripted")
-}

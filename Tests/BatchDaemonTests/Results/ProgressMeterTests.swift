@@ -1,5 +1,6 @@
 // What is said of jobs in flight: tokens, batch slots, and a rate that is that of the last half minute.
 
+import FakeModel
 import Platform
 import Runtime
 import StoreContract

@@ -1,6 +1,7 @@
 // A database to which things are done, most of which are killed, and the oracle beside it.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// What is done to a database.
@@ -11,7 +12,7 @@ enum Deed: CaseIterable {
 /// Deeds on one database, and the log of what was acknowledged.
 final class History {
     private let workspace: Workspace
-    private var random: SplitMix
+    private var random: SplitMix64
     private let reproduction: String
     private var fileNumber = 0
     /// Batches whose id was printed, and their custom_ids.
@@ -25,7 +26,7 @@ final class History {
 
     init(seed: UInt64, reproduction: String) throws {
         workspace = try Workspace()
-        random = SplitMix(state: seed)
+        random = SplitMix64(seed: seed)
         self.reproduction = reproduction
     }
 
@@ -241,18 +242,5 @@ enum Pool {
         let workspace = try Workspace()
         let file = try workspace.write("pool.jsonl", lines: try (ids + ["refused"]).map(line))
         return try ResultLine.byID(try workspace.run("run", file).lines)
-    }
-}
-
-/// A small random generator whose numbers are the same everywhere.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

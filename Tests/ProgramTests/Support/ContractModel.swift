@@ -1,6 +1,7 @@
 // The numpy models of the TT contract, as devices for the program: Tests/ContractModel behind the real bridge.
 
 import Foundation
+import TestSupport
 import Testing
 
 /// How the program is run on the contract model.
@@ -9,13 +10,12 @@ struct ContractModel {
     static let python: String? = {
         let given = ProcessInfo.processInfo.environment["TTBATCH_TEST_PYTHON"]
         return [given, "python3", "/usr/bin/python3"].compactMap { $0 }.first { python in
-            let process = Process()
-            process.executableURL = URL(filePath: "/usr/bin/env")
-            process.arguments = [python, "-c", "import sys, numpy; sys.exit(sys.version_info < (3, 10))"]
-            process.standardError = FileHandle.nullDevice
-            guard (try? process.run()) != nil else { return false }
-            process.waitUntilExit()
-            return process.terminationStatus == 0
+            guard let folder = try? TemporaryFolder() else { return false }
+            let outcome = try? RunningProgram(
+                ["-c", "import sys, numpy; sys.exit(sys.version_info < (3, 10))"], program: python,
+                environment: ProcessInfo.processInfo.environment, in: folder.url
+            ).outcome()
+            return outcome?.status == 0
         }
     }()
 

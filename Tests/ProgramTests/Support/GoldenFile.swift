@@ -1,6 +1,7 @@
 // What transformers answers in float32 (Tests/Golden/transformers).
 
 import Foundation
+import TestSupport
 
 /// A row of the golden file.
 struct GoldenRow: Decodable {

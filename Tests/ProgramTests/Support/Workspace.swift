@@ -1,59 +1,24 @@
 // A directory of its own for a test, with a database in it, and the built program run on it as a user would.
 
 import Foundation
+import TestSupport
 import Testing
-
-/// Where things are.
-enum Locations {
-    static let repository = URL(filePath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
-    /// The release binary; `etc/test` builds it and says where it is.
-    static let program: URL = {
-        if let path = ProcessInfo.processInfo.environment["TTBATCH_TEST_BINARY"] { return URL(filePath: path) }
-        return repository.appending(path: ".build/release/ttbatch")
-    }()
-
-    /// The real small model; `etc/test` fetches it.
-    static let realModel = ProcessInfo.processInfo.environment["TTBATCH_TEST_MODEL"]
-
-    static func golden(_ path: String) -> URL { repository.appending(path: "Tests/Golden/" + path) }
-
-    /// A random model of 100 kB, which runs in milliseconds.
-    static let tinyModel = golden("tiny/tiny-f16.gguf").path
-}
-
-/// What a finished program left.
-struct Outcome {
-    let status: Int32
-    let output: String
-    let errors: String
-
-    /// The lines of the output.
-    var lines: [String] { output.split(separator: "\n", omittingEmptySubsequences: true).map(String.init) }
-}
 
 /// A temporary directory that is gone when the test is over.
 final class Workspace: Sendable {
-    let directory: URL
+    private let folder: TemporaryFolder
 
-    init() throws {
-        directory = FileManager.default.temporaryDirectory.appending(path: "ttbatch-test-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    }
+    init() throws { folder = try TemporaryFolder() }
 
-    deinit { try? FileManager.default.removeItem(at: directory) }
+    var directory: URL { folder.url }
 
     var database: String { path("queue.db") }
 
-    func path(_ name: String) -> String { directory.appending(path: name).path }
+    func path(_ name: String) -> String { folder.file(name) }
 
     /// Writes a file and returns its path.
     @discardableResult
-    func write(_ name: String, _ text: String) throws -> String {
-        try Data(text.utf8).write(to: directory.appending(path: name))
-        return path(name)
-    }
+    func write(_ name: String, _ text: String) throws -> String { try folder.write(name, text) }
 
     /// Writes one line for each element.
     func write(_ name: String, lines: [String]) throws -> String {

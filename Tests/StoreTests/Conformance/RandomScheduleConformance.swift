@@ -3,6 +3,7 @@
 
 import Runtime
 import StoreContract
+import TestSupport
 import Testing
 
 @Suite(.timeLimit(.minutes(5)))
@@ -20,19 +21,6 @@ struct RandomScheduleConformance {
         #expect(schedule.model.values.contains { $0.status == .cancelled }, "seed \(seed) never cancelled")
         #expect(schedule.staleSeen > 0 && schedule.poisoned > 0, "seed \(seed) met no stale result or poison")
         #expect(schedule.expired > 0 && schedule.delayed > 0, "seed \(seed) met no deadline or delay")
-    }
-}
-
-/// SplitMix64: the same numbers for a seed on every machine.
-private struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }
 
@@ -77,7 +65,7 @@ private struct ModelBatch {
 private struct Schedule {
     let store: any JobStore
     let lease: any DaemonLease
-    var random: SeededGenerator
+    var random: SplitMix64
     var now: Int64 = 100
     var incarnation: Incarnation
     var model: [BatchID: ModelBatch] = [:]
@@ -93,7 +81,7 @@ private struct Schedule {
 
     init(store: any JobStore, seed: UInt64) throws {
         self.store = store
-        self.random = SeededGenerator(state: seed)
+        self.random = SplitMix64(seed: seed)
         self.lease = try store.acquireLease()
         self.incarnation = try store.openIncarnation(lease: lease, maxCrashes: maxCrashes).incarnation
     }

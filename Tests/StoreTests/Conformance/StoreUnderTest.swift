@@ -5,6 +5,7 @@ import MemoryStore
 import Runtime
 import SQLiteStore
 import StoreContract
+import TestSupport
 import Testing
 
 /// A kind of store. A PostgreSQL store becomes a further case, and every test of the suite runs on it.
@@ -33,22 +34,6 @@ struct StoreUnderTest {
         self.store = store
         self.resources = resources
     }
-}
-
-/// A folder that is deleted with the object.
-final class TemporaryFolder {
-    let path: String
-
-    init(in parent: String = FileManager.default.temporaryDirectory.path) throws {
-        path = parent + "/jobstore-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-    }
-
-    deinit {
-        try? FileManager.default.removeItem(atPath: path)
-    }
-
-    func file(_ name: String) -> String { path + "/" + name }
 }
 
 extension NewJob {

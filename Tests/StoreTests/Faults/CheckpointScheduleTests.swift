@@ -76,7 +76,7 @@ struct CheckpointScheduleTests {
         var client: EnqueuingProcess?
         let enqueued = try enqueueAround { _ in
             try checkpoint {
-                client = try? EnqueuingProcess(into: path, file: disk.folder.file("prompt.jsonl"))
+                client = try? EnqueuingProcess(into: path, in: disk.folder)
                 // Where nothing keeps it out, it is done long before.
                 client?.wait(seconds: 2)
             }

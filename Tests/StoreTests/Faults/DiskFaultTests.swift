@@ -2,6 +2,7 @@
 
 import CFaultVFS
 import GRDBSQLite
+import TestSupport
 import Testing
 
 @testable import StoreContract

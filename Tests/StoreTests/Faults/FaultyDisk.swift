@@ -2,6 +2,7 @@
 
 import CFaultVFS
 import Foundation
+import TestSupport
 import Testing
 
 /// A disk that fails on demand. Syncs cost nothing there, so that thousands of runs are possible.

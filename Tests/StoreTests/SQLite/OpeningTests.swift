@@ -6,6 +6,7 @@ import GRDB
 import Migrations
 import Runtime
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import SQLiteStore

@@ -2,6 +2,7 @@
 
 import GRDB
 import Runtime
+import TestSupport
 import Testing
 
 @testable import SQLiteStore

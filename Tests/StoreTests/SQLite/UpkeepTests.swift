@@ -3,6 +3,7 @@
 import Foundation
 import GRDB
 import Runtime
+import TestSupport
 import Testing
 
 @testable import SQLiteStore

@@ -14,7 +14,7 @@ from pathlib import Path
 from tokenizers import Regex, pre_tokenizers
 
 HERE = Path(__file__).resolve().parent
-SWIFT = HERE.parent.parent.parent / "Sources" / "Tokenizer" / "UnicodeSupplement.swift"
+SWIFT = HERE.parent.parent.parent / "Sources" / "Tokenizers" / "UnicodeSupplement.swift"
 CLASSES = ["L", "Lu", "Ll", "Lt", "Lm", "Lo", "M", "N", "P", "S"]
 CHARACTERS = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
 

@@ -1,0 +1,97 @@
+// Output lines, byte by byte against a file that OpenAI's own Python types have accepted (openai/check_objects.py), and
+// the CSV and text formats.
+
+import OpenAIFormats
+import Testing
+
+@Suite struct OutputLineTests {
+    private static let timings = OutputLine.Timings(queued: 1204, prefill: 35, decode: 410, total: 1649, attempt: 2)
+
+    private static func completion(
+        _ endpoint: Endpoint, _ text: String, stopReason: Completion.StopReason? = nil,
+        tokenIDs: Completion.TokenIDs? = nil
+    ) -> Completion {
+        Completion(
+            endpoint: endpoint, requestID: "req_7", id: endpoint == .completions ? "cmpl-7" : "chatcmpl-7",
+            created: 1_790_000_000, model: "smollm2-135m-instruct", text: text,
+            finishReason: tokenIDs == nil ? .stop : .length, stopReason: stopReason, promptTokens: 12,
+            cachedTokens: tokenIDs?.prompt.count == 2 ? 8 : 0,
+            completionTokens: 5, tokenIDs: tokenIDs)
+    }
+
+    static let lines = [
+        OutputLine(
+            id: "batch_req_1", customID: "chat",
+            outcome: .completed(completion(.chatCompletions, "Hello.", stopReason: .token(128_009))),
+            timings: timings),
+        OutputLine(
+            id: "batch_req_2", customID: "text \"é😀\"",
+            outcome: .completed(
+                completion(.completions, " a\n\"b\"\\\t\u{1}\u{2028}", stopReason: .string("\"\n")))),
+        OutputLine(
+            id: "batch_req_3", customID: "tokens",
+            outcome: .completed(
+                completion(.completions, "", tokenIDs: .init(prompt: [1, 2], completion: [0, 2_147_483_647]))),
+            timings: timings),
+        OutputLine(
+            id: "batch_req_4", customID: "chat tokens",
+            outcome: .completed(completion(.chatCompletions, "x", tokenIDs: .init(prompt: [9], completion: [])))),
+        OutputLine(
+            id: "batch_req_5", customID: "long",
+            outcome: .refused(
+                Refusal(
+                    requestID: "req_5", status: 400, code: "context_length_exceeded",
+                    message: "The prompt has 9000 tokens; the model's context has 8192.", param: "messages")),
+            timings: timings),
+        OutputLine(
+            id: "batch_req_6", customID: "broken",
+            outcome: .refused(Refusal(requestID: "req_6", status: 500, code: nil, message: "The device failed."))),
+        OutputLine(
+            id: "batch_req_7", customID: "late",
+            outcome: .notRun(
+                .expired, message: "This request could not be executed before the completion window expired.")),
+        OutputLine(
+            id: "batch_req_8", customID: "cancelled", outcome: .notRun(.cancelled, message: "The batch was cancelled.")),
+        OutputLine(id: "batch_req_9", customID: "failed", outcome: .notRun(.failed, message: "The batch failed.")),
+    ]
+
+    private func encoded(_ lines: [OutputLine], as format: ResultFormat) -> String {
+        var bytes: [UInt8] = []
+        format.encodeHeader(into: &bytes)
+        for line in lines { line.encode(as: format, into: &bytes) }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    @Test func linesAreWhatOpenAIsTypesAccept() throws {
+        try expectOpenAIFile("output.jsonl", holds: encoded(Self.lines, as: .jsonl))
+    }
+
+    @Test func csvQuotesWhatItMust() {
+        let csv = encoded([Self.lines[0], Self.lines[1], Self.lines[4], Self.lines[7]], as: .csv)
+        let expected = [
+            "custom_id,state,finish_reason,text,prompt_tokens,completion_tokens,total_ms,error",
+            "chat,succeeded,stop,Hello.,12,5,1649,",
+            "\"text \"\"é😀\"\"\",succeeded,stop,\" a\n\"\"b\"\"\\\t\u{1}\u{2028}\",12,5,,",
+            "long,failed,,,,,1649,context_length_exceeded: The prompt has 9000 tokens; the model's context has 8192.",
+            "cancelled,cancelled,,,,,,batch_cancelled: The batch was cancelled.",
+        ]
+        #expect(csv == expected.map { $0 + "\r\n" }.joined())
+    }
+
+    @Test func textIsForReading() {
+        let text = encoded([Self.lines[0], Self.lines[5], Self.lines[6]], as: .text)
+        #expect(
+            text == """
+                # chat
+                Hello.
+
+                # broken
+                [failed] 500: The device failed.
+
+                # late
+                [expired] batch_expired: This request could not be executed before the completion window expired.
+
+
+                """)
+    }
+}

@@ -1,0 +1,187 @@
+// Where settings come from, which of them wins, and what is said about wrong ones.
+
+import Foundation
+import Platform
+import TestSupport
+import Testing
+
+@testable import ModelFiles
+@testable import Settings
+
+@Suite struct ConfigurationTests {
+    let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    /// Resolves with a file of `yaml`, called `t.yaml`.
+    private func resolve(
+        _ yaml: String? = nil, flags: [(String, String, String)] = [], _ environment: [String: String] = [:]
+    ) throws -> Configuration {
+        let file = try yaml.map { try folder.write("t.yaml", $0) }
+        var environment = environment
+        if environment["HOME"] == nil { environment["HOME"] = folder.path }
+        return try Configuration(
+            ConfigurationSources(
+                file: file, flags: flags.map { (key: $0.0, value: $0.1, flag: $0.2) }, environment: environment))
+    }
+
+    /// What is said about a wrong configuration, the folder's path left out.
+    private func complaint(
+        _ yaml: String? = nil, flags: [(String, String, String)] = [], _ environment: [String: String] = [:]
+    ) -> String {
+        let error = #expect(throws: InvalidConfiguration.self) { try resolve(yaml, flags: flags, environment) }
+        return (error?.description ?? "").replacing(folder.path + "/", with: "")
+    }
+
+    @Test func theDefaults() throws {
+        let configuration = try resolve()
+        #expect(configuration.databasePath == folder.path + "/.local/share/ttbatch/ttbatch.db")
+        #expect(configuration.catalogue.directory == folder.path + "/.cache/ttbatch/models")
+        #expect(configuration.model == "smollm2-135m-instruct")
+        #expect(configuration.engine == EngineConfiguration())
+        #expect(configuration.daemon == DaemonSettings())
+    }
+
+    @Test func flagsWinOverTheEnvironmentAndThatOverTheFile() throws {
+        let yaml = "model: file\nengine:\n  max_num_seqs: 1\n"
+        let environment = ["TTBATCH_MODEL": "environment", "TTBATCH_ENGINE_MAX_NUM_SEQS": "2"]
+        let flags = [("model", "flag", "--model"), ("engine.max_num_seqs", "3", "--set engine.max_num_seqs")]
+        let file = try resolve(yaml)
+        #expect(file.model == "file" && file.engine.maxNumSeqs == 1)
+        let variable = try resolve(yaml, environment)
+        #expect(variable.model == "environment" && variable.engine.maxNumSeqs == 2)
+        let flag = try resolve(yaml, flags: flags, environment)
+        #expect(flag.model == "flag" && flag.engine.maxNumSeqs == 3)
+    }
+
+    @Test func everySectionCanBeSetFromEverywhere() throws {
+        let environment = [
+            "TTBATCH_DB": "7", "TTBATCH_MODELS_DIRECTORY": "/m", "TTBATCH_TT_TRACE_MODE": "none",
+            "TTBATCH_DAEMON_GRACE_S": "5",
+        ]
+        let set = try resolve(flags: [("models.mine", "/x/1.gguf", "--set models.mine")], environment)
+        #expect(set.databasePath == "7", "a path is text, whatever it looks like")
+        #expect(set.catalogue.directory == "/m" && set.engine.tt.traceMode == .none && set.daemon.graceMS == 5000)
+        #expect(set.catalogue.entries == [CatalogueEntry(name: "mine", path: "/x/1.gguf")])
+    }
+
+    @Test func pathsMayBeginAtHome() throws {
+        let yaml = "db: ~/a.db\nmodel: ~/m.gguf\nmodels_directory: ~/models\nmodels:\n  a.b: ~/x.gguf\n"
+        let configuration = try resolve(yaml, ["HOME": "/h"])
+        #expect(configuration.databasePath == "/h/a.db" && configuration.model == "/h/m.gguf")
+        #expect(configuration.catalogue.directory == "/h/models")
+        #expect(configuration.catalogue.entries == [CatalogueEntry(name: "a.b", path: "/h/x.gguf")])
+    }
+
+    @Test func baseDirectoriesCount() throws {
+        let given = ["HOME": "/h", "XDG_DATA_HOME": "/d", "XDG_CACHE_HOME": "/c", "XDG_CONFIG_HOME": folder.path]
+        try FileManager.default.createDirectory(
+            atPath: folder.path + "/ttbatch", withIntermediateDirectories: true)
+        try folder.write("ttbatch/ttbatch.yaml", "model: found")
+        let configuration = try resolve(nil, given)
+        #expect(configuration.databasePath == "/d/ttbatch/ttbatch.db")
+        #expect(configuration.catalogue.directory == "/c/ttbatch/models" && configuration.model == "found")
+        let useless = try resolve(nil, ["HOME": "/h", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": "relative"])
+        #expect(useless.databasePath == "/h/.local/share/ttbatch/ttbatch.db")
+        #expect(useless.catalogue.directory == "/h/.cache/ttbatch/models")
+    }
+
+    @Test func theFileIsNamedByFlagOrVariable() throws {
+        let named = try folder.write("named.yaml", "model: by-variable")
+        #expect(try resolve(nil, ["TTBATCH_CONFIG": named]).model == "by-variable")
+        #expect(try resolve("model: by-flag", ["TTBATCH_CONFIG": named]).model == "by-flag")
+        #expect(complaint(nil, ["TTBATCH_CONFIG": "/no/such.yaml"]).hasPrefix("/no/such.yaml: cannot be read"))
+    }
+
+    @Test(arguments: ["", "# nothing\n", "engine:\n", "engine: {}\nmodels:\ntt: ~\n", "---\n", "db:\nmodel: ~\n"])
+    func emptySectionsAndFilesAreDefaults(yaml: String) throws {
+        let configuration = try resolve(yaml)
+        #expect(configuration.engine == EngineConfiguration() && configuration.model == "smollm2-135m-instruct")
+    }
+
+    @Test func quotedValuesAreText() throws {
+        #expect(try resolve("model: '7'\ndb: \"true\"").databasePath == "true")
+        #expect(try resolve("model: '7'").model == "7")
+    }
+
+    @Test(arguments: [
+        (
+            "modle: x",
+            "t.yaml:1: unknown key modle; did you mean model?"
+        ),
+        ("max_num_seqs: 3", "t.yaml:1: unknown key max_num_seqs; did you mean engine.max_num_seqs?"),
+        ("grace_s: 3", "t.yaml:1: unknown key grace_s; did you mean daemon.grace_s?"),
+        ("engin:\n  threads: 3", "t.yaml:2: unknown key engin.threads; did you mean engine.threads?"),
+        (
+            "xyzzy: 3",
+            "t.yaml:1: unknown key xyzzy; known: db, model, models_directory, models, engine, tt, bridge, daemon"
+        ),
+        ("bridge:\n  pyton: x", "t.yaml:2: bridge: unknown key pyton; did you mean python?"),
+        ("tt:\n  tracemode: all", "t.yaml:2: tt: unknown key tracemode; did you mean trace_mode?"),
+        (
+            "models:\n  \"*\": x",
+            "t.yaml:2: models.*: one model for all names is said with --map-model '*=NAME'"
+        ),
+        ("models:\n  a: x\n  A: y", "t.yaml:2: models.a and models.A are the same name; keep one"),
+        ("\nengine:\n  max_num_seq: 3", "t.yaml:3: engine: unknown key max_num_seq; did you mean max_num_seqs?"),
+        (
+            "engine:\n  device: host\n  max_num_seqs: none",
+            "t.yaml:3: engine: max_num_seqs: \"none\" is not valid; expected a whole number, between 1 and 65536"
+        ),
+        (
+            "tt:\n  trace_mode: some",
+            "t.yaml:2: tt: trace_mode: \"some\" is not valid; expected true, false or one of: all, decode_only, none"
+        ),
+        (
+            "daemon:\n  xyzzy: 3",
+            "t.yaml:2: daemon: unknown key xyzzy; known: poll_interval_ms, commit_interval_ms, metrics_interval_s, "
+                + "grace_s, max_crashes, max_device_failures, max_bad_outputs, max_model_errors, backoff_ms, max_backoff_s, "
+                + "model_turn_s, commit_group_size"
+        ),
+        (
+            "daemon:\n  grace_s: -1",
+            "t.yaml:2: daemon: grace_s: -1 is not valid; expected a whole number, between 0 and 86400000"
+        ),
+        ("daemon:\n  grace: 3", "t.yaml:2: daemon: unknown key grace; did you mean grace_s?"),
+        ("model: 7", "t.yaml:1: model: 7 is not a text; quote a number that is meant as one"),
+        ("model: [a, b]", "t.yaml:1: model: [\"a\", \"b\"] is not a text; quote a number that is meant as one"),
+        ("models:\n  mine:", "t.yaml:2: models.mine needs the path of a GGUF file, or the name of a model"),
+        ("engine: 5", "t.yaml:1: engine must have keys under it, not a value"),
+        ("models: []", "t.yaml:1: models must have keys under it, not a value"),
+        ("- a", "t.yaml:1: the document must be keys with values"),
+        ("just text", "t.yaml:1: the document must be keys with values"),
+        (
+            "db:\n  path: x",
+            "t.yaml:2: unknown key db.path; db takes a value, not keys"
+        ),
+        ("engine.threads: 1\nengine:\n  threads: 2", "t.yaml:3: engine.threads is given twice"),
+    ])
+    func mistakesInTheFileAreNamedWithTheirLine(yaml: String, message: String) {
+        #expect(complaint(yaml) == message)
+    }
+
+    @Test func whatIsNotYAMLIsToldWithItsPlace() {
+        #expect(complaint("a: [1").hasPrefix("t.yaml: is not YAML: "))
+        #expect(complaint("model: a\nmodel: b").hasPrefix("t.yaml: is not YAML: "))
+    }
+
+    @Test func mistakesElsewhereAreNamedWithVariableAndFlag() {
+        #expect(complaint(nil, ["TTBATCH_XYZZY": "x"]).hasPrefix("TTBATCH_XYZZY: no such setting; known: "))
+        #expect(complaint(nil, ["TTBATCH_MODLE": "x"]) == "TTBATCH_MODLE: no such setting; did you mean TTBATCH_MODEL?")
+        #expect(
+            complaint(nil, ["TTBATCH_ENGIN_THREADS": "1"])
+                == "TTBATCH_ENGIN_THREADS: no such setting; did you mean TTBATCH_ENGINE_THREADS?")
+        #expect(
+            complaint(nil, ["TTBATCH_ENGINE_THREADS": "0"]).hasPrefix("TTBATCH_ENGINE_THREADS: engine: threads: 0 "))
+        #expect(complaint(nil, ["TTBATCH_DB": ""]).hasPrefix("TTBATCH_DB: db: "))
+        #expect(complaint(nil, ["TTBATCH_DAEMON_X": "1"]).hasPrefix("TTBATCH_DAEMON_X: daemon: unknown key x; "))
+        let threads = complaint(flags: [("engine.threads", "many", "--set engine.threads")])
+        #expect(threads.hasPrefix("--set engine.threads: engine: threads: \"many\""))
+        #expect(complaint(flags: [("nothing", "1", "--set nothing")]).hasPrefix("--set nothing: unknown key nothing"))
+        #expect(complaint(flags: [("db", "", "--db")]).hasPrefix("--db: db: "))
+    }
+
+    @Test func variablesOfTestsAreLeftAlone() throws {
+        _ = try resolve(nil, ["TTBATCH_TEST_MODEL": "x", "TTBATCH_ISA": "scalar", "TTBATCHING": "y"])
+    }
+}

@@ -1,0 +1,29 @@
+// Where the repository, the built program and the models are.
+
+package import Foundation
+
+/// Where things are.
+package enum Locations {
+    package static let repository = URL(filePath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// What other people's software answered: a file of Tests/Golden.
+    package static func golden(_ path: String) -> URL { repository.appending(path: "Tests/Golden/" + path) }
+
+    /// A file or folder that lies beside the test that asks.
+    package static func beside(_ name: String, test: String = #filePath) -> URL {
+        URL(filePath: test).deletingLastPathComponent().appending(path: name)
+    }
+
+    /// The release binary; `etc/test` builds it and says where it is.
+    package static let program: URL = {
+        if let path = ProcessInfo.processInfo.environment["TTBATCH_TEST_BINARY"] { return URL(filePath: path) }
+        return repository.appending(path: ".build/release/ttbatch")
+    }()
+
+    /// A random model of 100 kB, which runs in milliseconds.
+    package static let tinyModel = golden("tiny/tiny-f16.gguf").path
+
+    /// The real small model; `etc/test` fetches it.
+    package static let realModel = ProcessInfo.processInfo.environment["TTBATCH_TEST_MODEL"]
+}
