@@ -71,7 +71,7 @@ struct BridgeTests {
         // With a header that is no JSON.
         (
             "printf 'TTBB\\001\\200\\000\\000\\002\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000\\000][' >&3; sleep 5",
-            "nonsense"
+            "invalid answer"
         ),
         ("sleep 20", "no progress within 1 s"),
     ])
