@@ -26,11 +26,11 @@ package final class QueueFixture {
 
     /// Enqueues lines as a client does.
     package func enqueue(
-        _ lines: [String], model: String? = nil, priority: Int64 = 0, skipsInvalid: Bool = false
+        _ lines: [String], model: String? = nil, priority: BatchPriority = .normal, skipsInvalid: Bool = false
     ) throws -> BatchID {
         var options = Enqueuer.Options(defaultModel: "tiny")
         options.requestedModel = model
-        options.priority = BatchPriority(rawValue: priority) ?? .normal
+        options.priority = priority
         options.skipsInvalid = skipsInvalid
         let path = try folder.write("prompts.jsonl", lines.joined(separator: "\n"))
         return try Enqueuer(store: client, catalogue: catalogue, options: options)

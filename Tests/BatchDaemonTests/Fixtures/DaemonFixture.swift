@@ -49,7 +49,8 @@ final class DaemonFixture {
     func enqueue(
         _ lines: [String], model: String? = nil, priority: Int64 = 0, skipsInvalid: Bool = false
     ) throws -> BatchID {
-        try queue.enqueue(lines, model: model, priority: priority, skipsInvalid: skipsInvalid)
+        try queue.enqueue(
+            lines, model: model, priority: #require(BatchPriority(rawValue: priority)), skipsInvalid: skipsInvalid)
     }
 
     /// All results that there are, in order of input.
