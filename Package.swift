@@ -195,7 +195,10 @@ let package = Package(
             ]),
         tests(
             "Serving",
-            ["Engine", "Worker", "Platform", "Tokenizers", "ModelFiles", "Runtime", "FakeModel", "TestSupport"]),
+            [
+                "Engine", "Worker", "Prompts", "Platform", "Tokenizers", "ModelFiles", "Runtime", "FakeModel",
+                "TestSupport",
+            ]),
         tests("PromptFiles", ["OpenAIFormats", "TestSupport"], excluded: ["openai", "packed"]),
         .testTarget(
             name: "StoreTests",

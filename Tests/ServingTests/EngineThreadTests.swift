@@ -4,6 +4,7 @@ import Engine
 import FakeModel
 import ModelFiles
 import Platform
+import Prompts
 import Runtime
 import TestSupport
 import Testing
@@ -43,8 +44,9 @@ struct EngineThreadTests {
 
     private func request(_ number: Int, of client: ClientID = .only, maxTokens: Int = 2) -> EngineCommand {
         .run(
-            ServingRequest(
-                id: RequestID(number, of: client), promptTokens: [40, 41],
+            RequestID(number, of: client),
+            PreparedRequest(
+                promptTokens: [40, 41],
                 sampling: SamplingParams(token: .greedy, maxTokens: maxTokens, ignoreEOS: true)))
     }
 

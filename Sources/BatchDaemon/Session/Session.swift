@@ -214,8 +214,7 @@ extension Session {
             let request = try prepare(job)
             // The writer must know the job before the engine's first report on it.
             writer.mailbox.send(.admitted(id, job.ticket, request, created: job.created))
-            replicas.run(
-                ServingRequest(id: id, promptTokens: request.promptTokens, sampling: request.sampling), on: replica)
+            replicas.run(id, request, on: replica)
         } catch {
             let error = JobError(
                 code: "invalid_request", message: error.description, status: 400, param: error.param)

@@ -2,6 +2,7 @@
 
 package import Engine
 import Platform
+import Prompts
 package import Runtime
 
 /// Drives an engine for its clients.
@@ -42,11 +43,11 @@ package struct EngineLoop {
     private mutating func obey(_ command: EngineCommand) {
         switch command {
         case .connect(let client, let sink): sinks[client] = sink
-        case .run(let request):
+        case .run(let id, let request):
             do throws(RequestRefusal) {
-                try engine.add(request.id, prompt: request.promptTokens, sampling: request.sampling)
+                try engine.add(id, prompt: request.promptTokens, sampling: request.sampling)
             } catch {
-                sinks[request.id.client]?(.refused(request.id, error))
+                sinks[id.client]?(.refused(id, error))
             }
         case .cancel(let id): engine.cancel(id)
         case .disconnect(let client):

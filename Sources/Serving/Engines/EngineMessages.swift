@@ -2,24 +2,8 @@
 
 package import Engine
 package import Platform
+package import Prompts
 package import Runtime
-
-/// A request for an engine.
-package struct ServingRequest: Sendable {
-    /// The client's key for it.
-    package let id: RequestID
-    /// The whole prompt.
-    package let promptTokens: [Int32]
-    /// How tokens are chosen and when the request ends.
-    package let sampling: SamplingParams
-
-    /// A request with the client's key `id`.
-    package init(id: RequestID, promptTokens: [Int32], sampling: SamplingParams) {
-        self.id = id
-        self.promptTokens = promptTokens
-        self.sampling = sampling
-    }
-}
 
 /// Receives an engine's reports to one client. It is called on the engine's thread and must not block.
 package typealias EngineSink = @Sendable (EngineReport) -> Void
@@ -28,8 +12,8 @@ package typealias EngineSink = @Sendable (EngineReport) -> Void
 package enum EngineCommand: Sendable {
     /// Connects a client, which receives the reports on its requests through the sink.
     case connect(ClientID, EngineSink)
-    /// Run this request.
-    case run(ServingRequest)
+    /// Run this request, under the client's key for it.
+    case run(RequestID, PreparedRequest)
     /// End the request: it has ended by its text, or its result is no longer needed.
     case cancel(RequestID)
     /// Return the client's requests in flight, and send it no more reports.
@@ -39,7 +23,7 @@ package enum EngineCommand: Sendable {
 
     /// The request of a `run` command.
     package var requestToRun: RequestID? {
-        if case .run(let request) = self { request.id } else { nil }
+        if case .run(let id, _) = self { id } else { nil }
     }
 }
 

@@ -1,6 +1,7 @@
 // Divides one client's requests among the engines of a model.
 
 package import Platform
+package import Prompts
 package import Runtime
 
 /// A client's access to the replicas of a model.
@@ -49,7 +50,9 @@ package struct Replicas<Ticket: Sendable>: Sendable {
     package func id(_ number: Int) -> RequestID { RequestID(number, of: client) }
 
     /// Runs a request on the replica that it was added to.
-    package func run(_ request: ServingRequest, on replica: Int) { commands[replica].send(.run(request)) }
+    package func run(_ id: RequestID, _ request: PreparedRequest, on replica: Int) {
+        commands[replica].send(.run(id, request))
+    }
 
     /// Cancels a request, if it has not ended.
     package func cancel(_ id: RequestID) {
