@@ -38,4 +38,18 @@ public struct EngineStatistics: Sendable, Equatable {
         self.slots = slots
         self.kvBlocksTotal = kvBlocksTotal
     }
+
+    /// The counters since `earlier`, and the state as it is now.
+    public func since(_ earlier: EngineStatistics) -> EngineStatistics {
+        var statistics = self
+        statistics.prefillSteps -= earlier.prefillSteps
+        statistics.decodeSteps -= earlier.decodeSteps
+        statistics.prefilledTokens -= earlier.prefilledTokens
+        statistics.cachedTokens -= earlier.cachedTokens
+        statistics.recomputedTokens -= earlier.recomputedTokens
+        statistics.decodedRows -= earlier.decodedRows
+        statistics.generatedTokens -= earlier.generatedTokens
+        statistics.preemptions -= earlier.preemptions
+        return statistics
+    }
 }

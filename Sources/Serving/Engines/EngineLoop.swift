@@ -9,11 +9,18 @@ package import Runtime
 package struct EngineLoop {
     private let engine: TTEngine
     private let clock: TimeSource
-    private var sinks: [ClientID: EngineSink] = [:]
+    private var clients: [ClientID: Client] = [:]
     /// Whether the loop is over and must not be polled again.
     package private(set) var isOver = false
     /// When the last step ended, which is also when an async step that was begun at once started.
     private var lastEnded: Milliseconds = 0
+
+    /// Who is connected.
+    private struct Client {
+        let sink: EngineSink
+        /// The engine's counters when it connected.
+        let statistics: EngineStatistics
+    }
 
     /// A loop without clients.
     package init(engine: TTEngine, clock: TimeSource) {
@@ -29,7 +36,7 @@ package struct EngineLoop {
         for command in commands { obey(command) }
         if isOver {
             _ = engine.takeBackAll().reduce(into: [:]) { $0[$1.client, default: []].append($1) }
-                .map { sinks[$0]?(.putBack($1)) }
+                .map { clients[$0]?.sink(.putBack($1)) }
             return
         }
         guard engine.hasWork else { return }
@@ -42,17 +49,18 @@ package struct EngineLoop {
 
     private mutating func obey(_ command: EngineCommand) {
         switch command {
-        case .connect(let client, let sink): sinks[client] = sink
+        case .connect(let client, let sink):
+            clients[client] = Client(sink: sink, statistics: engine.statistics)
         case .run(let id, let request):
             do throws(RequestRefusal) {
                 try engine.add(id, prompt: request.promptTokens, sampling: request.sampling)
             } catch {
-                sinks[id.client]?(.refused(id, error))
+                clients[id.client]?.sink(.refused(id, error))
             }
         case .cancel(let id): engine.cancel(id)
         case .disconnect(let client):
-            let sink = sinks.removeValue(forKey: client)
-            sink?(.putBack(engine.takeBack(of: client)))
+            let own = engine.takeBack(of: client)
+            clients.removeValue(forKey: client)?.sink(.putBack(own))
         case .end: isOver = true
         }
     }
@@ -61,11 +69,13 @@ package struct EngineLoop {
         let started = engine.hasBegun ? lastEnded : clock.now
         guard let report = try engine.step() else { return }
         lastEnded = clock.now
-        var step = EngineStep(
-            report: report, started: started, ended: lastEnded, statistics: engine.statistics)
-        for (client, sink) in sinks {
-            if sinks.count > 1 { step.report = report.part(of: client) }
-            sink(.step(step))
+        let statistics = engine.statistics
+        for (id, client) in clients {
+            client.sink(
+                .step(
+                    EngineStep(
+                        report: clients.count == 1 ? report : report.part(of: id), started: started, ended: lastEnded,
+                        statistics: statistics.since(client.statistics))))
         }
     }
 
@@ -74,10 +84,10 @@ package struct EngineLoop {
         isOver = true
         let inBatch = Set(engine.runningRequests)
         let all = engine.takeBackAll()
-        for (client, sink) in sinks {
-            let own = all.filter { $0.client == client }
-            sink(.fault(fault, own.filter(inBatch.contains)))
-            sink(.putBack(own.filter { !inBatch.contains($0) }))
+        for (id, client) in clients {
+            let own = all.filter { $0.client == id }
+            client.sink(.fault(fault, own.filter(inBatch.contains)))
+            client.sink(.putBack(own.filter { !inBatch.contains($0) }))
         }
     }
 }

@@ -47,7 +47,7 @@ package struct EngineStep: Sendable {
     package var started: Milliseconds
     /// When the step ended.
     package var ended: Milliseconds
-    /// The engine's counters after the step.
+    /// The engine's counters after the step, from when the client connected.
     package var statistics: EngineStatistics
 
     /// A step with its times.

@@ -76,6 +76,10 @@ struct ModelTroubleTests {
         for batch in [first, last] { try fixture.expectAllSucceeded(batch, prompts) }
         try expectFailed(lost, times: limit, gone)
         #expect(platform.openings == 1)
+        // Each session counts what the engine did for it, and not what it had done before.
+        let generated = try [first, last].reduce(0) { try $0 + fixture.client.batch($1).usage.completionTokens }
+        let intervals = try fixture.client.metrics(.period(from: 0, to: .init(rawValue: .max)), limit: 100_000)
+        #expect(intervals.reduce(0) { $0 + $1.generatedTokens } == Int64(generated))
     }
 
     /// What only loading shows: the same, for every error that is the model's.

@@ -27,6 +27,8 @@ struct ReplicaTests {
         let batch = try fixture.enqueue(prompts.lines)
         let steps = Mutex([0, 0, 0])
         let prefilled = Mutex([[Int32]: Int]())
+        // One interval, which covers the whole batch.
+        fixture.configuration.daemon.metricsIntervalMS = 3_600_000
         let platform = FakePlatform { step throws(DeviceFault) in
             steps.withLock { $0[step.replica] += 1 }
             prefilled.withLock { counts in for row in step.prefilled { counts[row, default: 0] += 1 } }
