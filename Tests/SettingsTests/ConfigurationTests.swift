@@ -134,9 +134,8 @@ import Testing
         ),
         (
             "daemon:\n  xyzzy: 3",
-            "t.yaml:2: daemon: unknown key xyzzy; known: poll_interval_ms, commit_interval_ms, metrics_interval_s, "
-                + "grace_s, max_crashes, max_device_failures, max_bad_outputs, max_model_errors, backoff_ms, max_backoff_s, "
-                + "model_turn_s, commit_group_size"
+            "t.yaml:2: daemon: unknown key xyzzy; known: "
+                + DaemonSettings.sectionKeys.joined(separator: ", ")
         ),
         (
             "daemon:\n  grace_s: -1",
