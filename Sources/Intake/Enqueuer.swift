@@ -83,7 +83,7 @@ extension EnqueueError {
 /// Stores prompt files as batches, in one pass with bounded memory.
 public struct Enqueuer {
     /// Throws if the model cannot be run.
-    public typealias ModelCheck = (ModelConfig) throws -> Void
+    public typealias ModelCheck = Platform.ModelCheck
 
     /// Options of an enqueue.
     public struct Options {

@@ -7,11 +7,7 @@ import SQLiteStore
 public import StoreContract
 import Terminal
 
-extension OutputFile: ResultSink {
-    package func append(isText: Bool, _ encode: (inout [UInt8]) -> Void) throws {
-        try write(isText: isText, encode)
-    }
-}
+extension OutputFile: ResultSink {}
 
 extension ResultFormat: ExpressibleByArgument {}
 extension ResultOrder: ExpressibleByArgument {}

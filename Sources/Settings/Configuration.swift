@@ -132,7 +132,7 @@ extension Configuration {
     /// The known keys of each section. `models` has none, since its keys are names.
     private static let keys: [(section: String, keys: [String])] = [
         ("engine", EngineConfiguration.keys), ("tt", TTConfig.keys), ("bridge", BridgeConfiguration.keys),
-        ("daemon", DaemonSettings.sectionKeys),
+        ("daemon", DaemonSettings.keys),
     ]
 
     /// A suggestion for an unknown key outside of the sections: a similar key, a key that belongs in a section, or a

@@ -38,9 +38,6 @@ public struct BridgeConfiguration: Sendable, Equatable {
 }
 
 extension BridgeConfiguration: ConfigurationSection {
-    /// Keys of the section.
-    public static var keys: [String] { sectionKeys }
-
     /// Reads the section.
     ///
     /// - Throws: `ConfigurationError` with the key, the value and the allowed values.

@@ -97,7 +97,7 @@ package final class OutputFile {
     /// Appends the bytes that `encode` writes. The buffer is written when it is large enough.
     ///
     /// - Parameter isText: whether it is meant for reading. Then characters that control a terminal are made visible.
-    package func write(isText: Bool, _ encode: (inout [UInt8]) -> Void) throws(Failure) {
+    package func append(isText: Bool, _ encode: (inout [UInt8]) -> Void) throws(Failure) {
         if isText, isTerminal {
             var text: [UInt8] = []
             encode(&text)

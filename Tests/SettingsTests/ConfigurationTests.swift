@@ -135,7 +135,7 @@ import Testing
         (
             "daemon:\n  xyzzy: 3",
             "t.yaml:2: daemon: unknown key xyzzy; known: "
-                + DaemonSettings.sectionKeys.joined(separator: ", ")
+                + DaemonSettings.keys.joined(separator: ", ")
         ),
         (
             "daemon:\n  grace_s: -1",

@@ -47,7 +47,7 @@ import Testing
             "enable_lora", "always_compat_sampling", "data_parallel",
         ]
         let keys =
-            EngineConfiguration.keys + TTConfig.keys + BridgeConfiguration.keys + DaemonSettings.sectionKeys
+            EngineConfiguration.keys + TTConfig.keys + BridgeConfiguration.keys + DaemonSettings.keys
             + Configuration.topLevelKeys
         let lines = uncommented.split(separator: "\n").map { $0.drop { $0 == " " } }
         for key in keys where !refused.contains(key) {

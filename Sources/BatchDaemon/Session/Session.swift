@@ -122,7 +122,8 @@ struct Session {
 
     /// Does what there is to do, once.
     mutating func poll() throws(JobStoreError) -> Step {
-        guard writer.outcome.engineFailure == nil, writer.outcome.storeFailure == nil else { return .over(.outOfWork) }
+        let outcome = writer.outcome
+        guard outcome.engineFailure == nil, outcome.storeFailure == nil else { return .over(.outOfWork) }
         if mustStop { return .over(.stopped) }
         do throws(JobStoreError) {
             try dropRevoked()
@@ -207,8 +208,11 @@ extension Session {
         return .claimed
     }
 
+    /// The key of a job's request: a job is submitted once at a time, so the job's number serves.
+    private func id(of ticket: ClaimTicket) -> RequestID { replicas.id(Int(ticket.job.rawValue)) }
+
     private func submit(_ job: ClaimedJob) {
-        let id = replicas.id(Int(job.ticket.job.rawValue))
+        let id = id(of: job.ticket)
         let replica = inFlight.add(id, job.ticket)
         do throws(UnfitRequest) {
             let request = try prepare(job)
@@ -230,7 +234,7 @@ extension Session {
         seenVersion = version
         suspects.removeAll { revoked.contains($0.ticket) }
         for ticket in revoked {
-            let id = replicas.id(Int(ticket.job.rawValue))
+            let id = id(of: ticket)
             replicas.cancel(id)
             writer.mailbox.send(.revoked(id))
         }

@@ -13,22 +13,26 @@ package protocol ConfigurationSection {
 
 extension ConfigurationSection {
     /// The keys of the section, in the order in which they are read, without those that are only refused.
-    package static var sectionKeys: [String] {
+    package static var keys: [String] { emptyReader.keysRead }
+
+    /// A reader without values from which the section has read: it knows the section's keys.
+    private static var emptyReader: ConfigurationReader {
         let reader = ConfigurationReader([:])
         var section = Self()
         // No key is set, so no value can be wrong.
         try? section.read(reader)
-        return reader.keysRead
+        return reader
     }
 
     /// Reads the section.
     ///
     /// - Throws: `ConfigurationError.unknownKey` for a key that is never read, and the errors of `read`.
     package init(section values: [String: ConfigurationValue]) throws(ConfigurationError) {
-        let reader = ConfigurationReader(values)
-        try reader.checkKeys(of: Self.self)
+        let empty = Self.emptyReader
+        let known = empty.keysRead + empty.refusedKeys
+        for key in values.keys.sorted() where !known.contains(key) { throw .unknownKey(key, known: known) }
         self.init()
-        try read(reader)
+        try read(ConfigurationReader(values))
     }
 }
 
@@ -36,20 +40,11 @@ extension ConfigurationSection {
 package final class ConfigurationReader {
     private let values: [String: ConfigurationValue]
     /// The keys that were read, in order.
-    private(set) var keysRead: [String] = []
-    private var refusedKeys: [String] = []
+    fileprivate private(set) var keysRead: [String] = []
+    fileprivate private(set) var refusedKeys: [String] = []
 
     /// A reader of `values`.
     init(_ values: [String: ConfigurationValue]) { self.values = values }
-
-    /// Throws if there is a key that the section does not read.
-    fileprivate func checkKeys<Section: ConfigurationSection>(of type: Section.Type) throws(ConfigurationError) {
-        let empty = ConfigurationReader([:])
-        var section = Section()
-        try? section.read(empty)
-        let known = empty.keysRead + empty.refusedKeys
-        for key in values.keys.sorted() where !known.contains(key) { throw .unknownKey(key, known: known) }
-    }
 
     /// The keys that are set.
     package var givenKeys: Set<String> { Set(values.keys) }

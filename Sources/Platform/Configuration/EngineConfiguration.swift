@@ -91,9 +91,6 @@ public enum MaxModelLength: Sendable, Equatable, ExpressibleByIntegerLiteral {
 }
 
 extension EngineConfiguration: ConfigurationSection {
-    /// Keys of the section, besides those under `tt`.
-    public static var keys: [String] { sectionKeys }
-
     /// Reads the engine's keys, and those of the `tt:` section.
     ///
     /// - Throws: `ConfigurationError` that names the key, the value and what is allowed.

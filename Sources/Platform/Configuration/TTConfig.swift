@@ -41,9 +41,6 @@ public struct TTConfig: Sendable, Equatable {
 }
 
 extension TTConfig: ConfigurationSection {
-    /// Keys of the section that this program supports.
-    public static var keys: [String] { sectionKeys }
-
     /// Keys that have an effect on Tenstorrent hardware only.
     public static let hardwareKeys: Set<String> = [
         "trace_region_size", "worker_l1_size", "l1_small_size", "num_command_queues", "dispatch_core_axis",

@@ -35,8 +35,8 @@ package struct EngineLoop {
     package mutating func poll(_ commands: [EngineCommand]) {
         for command in commands { obey(command) }
         if isOver {
-            _ = engine.takeBackAll().reduce(into: [:]) { $0[$1.client, default: []].append($1) }
-                .map { clients[$0]?.sink(.putBack($1)) }
+            let all = engine.takeBackAll()
+            for (id, client) in clients { client.sink(.putBack(all.filter { $0.client == id })) }
             return
         }
         guard engine.hasWork else { return }

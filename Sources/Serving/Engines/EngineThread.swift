@@ -63,7 +63,10 @@ package final class EngineThread: Sendable {
         return threads.flatMap { thread in
             let hasEnded = thread.state.lock.wait(
                 until: { [state = thread.state] in state.hasEnded || state.disconnected.contains(client) },
-                then: { thread.state.hasEnded })
+                then: {
+                    thread.state.disconnected.remove(client)
+                    return thread.state.hasEnded
+                })
             return hasEnded ? thread.commands.receive().compactMap(\.requestToRun) : []
         }
     }
