@@ -25,7 +25,7 @@ package struct DatabaseCheck: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        let store = try shared.storeForReading()
+        let store = try shared.databaseForReading()
         let check = try store.check()
         if json {
             StandardOutput.print(object(check, store))
@@ -40,7 +40,7 @@ package struct DatabaseCheck: ParsableCommand {
         }
     }
 
-    private func facts(_ check: StoreCheck, _ store: any JobStore & DatabaseUpkeep) -> [(String, String)] {
+    private func facts(_ check: StoreCheck, _ store: any JobStore) -> [(String, String)] {
         let guarding = check.needsCheckpointGuard ? " (can lose commits in a checkpoint; ttbatch guards its own)" : ""
         var facts = [
             (
@@ -58,7 +58,7 @@ package struct DatabaseCheck: ParsableCommand {
         return facts
     }
 
-    private func object(_ check: StoreCheck, _ store: any JobStore & DatabaseUpkeep) -> JSONValue {
+    private func object(_ check: StoreCheck, _ store: any JobStore) -> JSONValue {
         [
             "database": .string(store.location), "ok": .bool(check.problems.isEmpty),
             "problems": .array(check.problems.map { .string($0) }),
@@ -90,7 +90,7 @@ package struct DatabaseBackup: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        try shared.storeForReading().backup(to: file)
+        try shared.databaseForReading().backup(to: file)
     }
 }
 
@@ -109,8 +109,8 @@ package struct DatabaseVacuum: ParsableCommand {
 
     package func run() throws {
         let configuration = try shared.configuration()
-        _ = try shared.storeForReading()
-        let report = try shared.storeForWriting(configuration).vacuum()
+        _ = try shared.databaseForReading()
+        let report = try shared.databaseForWriting(configuration).vacuum()
         StandardError.print("from \(Quantity.bytes(report.bytesBefore)) to \(Quantity.bytes(report.bytesAfter))")
     }
 }
@@ -138,8 +138,8 @@ package struct DatabasePrune: ParsableCommand {
     package func run() throws {
         let configuration = try shared.configuration()
         let limit = Milliseconds(rawValue: TimeSource.system.now.rawValue - olderThan.milliseconds)
-        _ = try shared.storeForReading()
-        let store = try shared.storeForWriting(configuration)
+        _ = try shared.databaseForReading()
+        let store = try shared.databaseForWriting(configuration)
         if dryRun {
             for batch in try store.prunable(finishedBefore: limit) {
                 StandardOutput.print("\(batch.id) \(batch.counts.total)")

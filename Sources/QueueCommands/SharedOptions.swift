@@ -58,19 +58,27 @@ package struct SharedOptions: ParsableArguments {
     }
 
     /// The store, read-only.
-    package func storeForReading() throws -> any JobStore & DatabaseUpkeep {
-        warned(try SQLiteJobStore(readingFrom: try configuration().databasePath))
-    }
+    package func storeForReading() throws -> any JobStore { try databaseForReading() }
 
     /// The store; created or migrated if necessary.
-    package func storeForWriting(_ configuration: Configuration) throws -> any JobStore & DatabaseUpkeep {
-        warned(try SQLiteJobStore(path: configuration.databasePath, at: TimeSource.system.now))
+    package func storeForWriting(_ configuration: Configuration) throws -> any JobStore {
+        try databaseForWriting(configuration)
     }
 
     /// A store for writing, which must exist.
-    package func storeForExisting() throws -> any JobStore & DatabaseUpkeep {
+    package func storeForExisting() throws -> any JobStore {
         _ = try storeForReading()
         return try storeForWriting(configuration())
+    }
+
+    /// The store as a database file, read-only.
+    package func databaseForReading() throws -> any JobStore & DatabaseUpkeep {
+        warned(try SQLiteJobStore(readingFrom: try configuration().databasePath))
+    }
+
+    /// The store as a database file; created or migrated if necessary.
+    package func databaseForWriting(_ configuration: Configuration) throws -> any JobStore & DatabaseUpkeep {
+        warned(try SQLiteJobStore(path: configuration.databasePath, at: TimeSource.system.now))
     }
 
     /// A new database for measurements.
