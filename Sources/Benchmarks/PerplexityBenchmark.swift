@@ -21,9 +21,9 @@ extension MachineBenchmark {
         guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8)
         else { throw BenchmarkError.unreadable(path: path) }
         let entry = try self.entry
-        let file = try GGUFFile(path: entry.path)
-        let config = try ModelConfig(gguf: file)
-        let tokens = try Tokenizer(file.metadata).encode(text, specials: .parsed)
+        let bundle = try ModelBundle(path: entry.path)
+        let config = bundle.config
+        let tokens = try Tokenizer(bundle.metadata).encode(text, specials: .parsed)
         guard tokens.count > 1 else { throw BenchmarkError.tooShort(path: path, tokens: tokens.count) }
         let length = min(Self.window, config.contextLength)
         let windows = stride(from: 0, to: tokens.count, by: length).map {

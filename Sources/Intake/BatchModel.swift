@@ -48,10 +48,9 @@ struct BatchModel {
             throw EnqueueError.unknownModel(
                 LineError(file: file, line: line.lineNumber, problem: Self.unknown(asked, in: line, error)))
         }
-        let gguf = try GGUFFile(path: path)
-        let config = try ModelConfig(gguf: gguf)
-        try options.check(config)
-        check = try PromptCheck(gguf, config, options.engine, now: now)
+        let bundle = try ModelBundle(path: path)
+        try options.check(bundle.config)
+        check = try PromptCheck(bundle, options.engine, now: now)
         var asked = line?.model
         if let other = asked, (try? catalogue.resolve(map[other] ?? other).path) != path { asked = nil }
         shownName = ModelCatalogue.shown(asked ?? name)

@@ -16,11 +16,10 @@ struct PromptCheck: Sendable {
     private let now: Milliseconds
 
     /// - Parameter now: the time of the enqueue, which templates print.
-    /// - Throws: if the file has no usable tokenizer.
-    init(
-        _ file: GGUFFile, _ model: ModelConfig, _ engine: EngineConfiguration, now: Milliseconds
-    ) throws {
-        encoder = try PromptEncoder(file.metadata)
+    /// - Throws: if the model has no usable tokenizer.
+    init(_ bundle: ModelBundle, _ engine: EngineConfiguration, now: Milliseconds) throws {
+        encoder = try PromptEncoder(bundle)
+        let model = bundle.config
         bounds = PromptBounds(
             maxModelLen: min(engine.longestModelLen(of: model), model.contextLength),
             canRaiseMaxModelLen: engine.canRaiseMaxModelLen(for: model), vocabularySize: model.vocabularySize)

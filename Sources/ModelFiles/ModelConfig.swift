@@ -28,6 +28,10 @@ public struct ModelConfig: Sendable, Equatable {
     public var vocabularySize: Int
     /// Longest sequence the model was trained for, tokens.
     public var contextLength: Int
+    /// Epsilon of the norms.
+    public var normEpsilon: Float
+    /// Base of the rotary embedding's frequencies.
+    public var ropeTheta: Float
 }
 
 extension ModelConfig {
@@ -40,6 +44,7 @@ extension ModelConfig {
         func size(_ key: String) throws(ModelFileError) -> Int? {
             try metadata.largestSize("\(architecture).\(key)")
         }
+        func number(_ key: String) -> Float? { metadata.number("\(architecture).\(key)").map { Float($0) } }
         func required(_ key: String) throws(ModelFileError) -> Int {
             guard let size = try size(key) else {
                 throw .missingKey(path: gguf.path, key: "\(architecture).\(key)", expected: "an integer")
@@ -61,7 +66,9 @@ extension ModelConfig {
             intermediateSize: try size("feed_forward_length") ?? 0, layerCount: try required("block_count"),
             attentionHeadCount: heads, keyValueHeadCount: try size("attention.head_count_kv") ?? heads,
             headSize: try size("attention.key_length") ?? hidden / heads, vocabularySize: embedding.shape[1],
-            contextLength: try required("context_length"))
+            contextLength: try required("context_length"),
+            normEpsilon: number("attention.layer_norm_rms_epsilon") ?? number("attention.layer_norm_epsilon") ?? 1e-5,
+            ropeTheta: number("rope.freq_base") ?? 10_000)
     }
 
     /// The name that a file gives its model.

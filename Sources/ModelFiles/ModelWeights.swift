@@ -38,3 +38,14 @@ public struct ModelWeights: Sendable {
         for file in files { try file.checkUnchanged() }
     }
 }
+
+extension MappedTensor {
+    /// The part of the tensor with these indices of its outermost dimension, for example some outputs of a matrix.
+    public func slice(_ range: Range<Int>) -> MappedTensor {
+        let count = shape[shape.count - 1]
+        precondition(range.lowerBound >= 0 && range.upperBound <= count && bytes.count % count == 0)
+        let each = bytes.count / count
+        let part = UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound * each..<range.upperBound * each])
+        return MappedTensor(name: name, type: type, shape: shape.dropLast() + [range.count], bytes: part, file: file)
+    }
+}

@@ -17,12 +17,12 @@ public struct PromptEncoder: Sendable {
         self.template = template
     }
 
-    /// Makes an encoder with the tokenizer and chat template of a model file.
+    /// Makes an encoder with the tokenizer and chat template of a model.
     ///
     /// - Throws: `TokenizerError`.
-    public init(_ metadata: GGUFMetadata) throws(TokenizerError) {
-        tokenizer = try Tokenizer(metadata)
-        template = ChatTemplateState(metadata, tokenizer)
+    public init(_ model: ModelBundle) throws(TokenizerError) {
+        tokenizer = try Tokenizer(model.metadata)
+        template = ChatTemplateState(model.metadata, tokenizer)
     }
 
     /// The tokens of a prompt, including those that the model needs before and after it.

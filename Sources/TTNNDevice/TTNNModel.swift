@@ -181,8 +181,8 @@ extension LoadHeader {
                 hiddenSize: model.hiddenSize, intermediateSize: model.intermediateSize,
                 numHiddenLayers: model.layerCount, numAttentionHeads: model.attentionHeadCount,
                 numKeyValueHeads: model.keyValueHeadCount, headDim: model.headSize,
-                maxPositionEmbeddings: model.contextLength, rmsNormEps: model.rmsNormEpsilon,
-                ropeTheta: model.rope.theta),
+                maxPositionEmbeddings: model.contextLength, rmsNormEps: model.normEpsilon,
+                ropeTheta: model.ropeTheta),
             maxBatchSize: initialization.maxBatchSize, maxSeqLen: initialization.maxSequenceLength,
             blockSize: initialization.blockSize, traceMode: initialization.traceMode.rawValue,
             optimizations: initialization.optimizations?.rawValue)

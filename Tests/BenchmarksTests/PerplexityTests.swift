@@ -26,7 +26,7 @@ import Tokenizers
         return model
     }
 
-    private func config() throws -> ModelConfig { try ModelConfig(gguf: GGUFFile(path: TinyModel.path)) }
+    private func config() throws -> ModelConfig { try ModelBundle(path: TinyModel.path).config }
 
     private func host() throws -> any MeshDevice {
         var engine = EngineConfiguration()

@@ -8,7 +8,7 @@ extension FakeMeshDevice {
     public static func modelConfig(contextLength: Int = 256, vocabularySize: Int = 61) throws -> ModelConfig {
         let folder = try TemporaryFolder()
         let path = try folder.write("fake.gguf", fakeModelFile(contextLength, vocabularySize))
-        return try ModelConfig(gguf: GGUFFile(path: path))
+        return try ModelBundle(path: path).config
     }
 
     private static func fakeModelFile(_ contextLength: Int, _ vocabularySize: Int) -> [UInt8] {

@@ -14,7 +14,7 @@ private struct FilledCache {
     let keys: [Float]
     let values: [Float]
     private let memory: DeviceBuffer<UInt8>
-    private let blocks: [Int32]
+    private var blocks: [Int32]
     private var cache: hk_cache
 
     /// Of random keys and values.
@@ -44,13 +44,18 @@ private struct FilledCache {
         }
     }
 
-    /// The outputs of `queries`, `group` heads a token, whose first token attends to `length` positions: in the given pieces
+    /// Lets the first `count` entries of the page table name a block that does not exist.
+    mutating func forgetBlocks(_ count: Int) { for index in 0..<count { blocks[index] = .max } }
+
+    /// The outputs of `queries`, `group` heads a token, whose first token is at position `length` − 1: in the given pieces
     /// of spans, joined where there are several.
     mutating func attend(
-        _ queries: [Float], group: Int, length: Int, scale: Float = 2, pieces: [Range<Int>]? = nil
+        _ queries: [Float], group: Int, length: Int, scale: Float = 2, window: Int = .max, cap: Float = 0,
+        pieces: [Range<Int>]? = nil
     ) throws -> [Float] {
         let tokens = queries.count / (group * headSize)
         let spans = (length + Int(HK_SPAN) - 1) / Int(HK_SPAN)
+        let origin = window < length ? (length - window) / Int(HK_SPAN) : 0
         let output = try DeviceBuffer<Float>(count: queries.count)
         let scores = try DeviceBuffer<Float>(count: tokens * group * Int(HK_SPAN_SCORES))
         let partials = try DeviceBuffer<Float>(
@@ -59,12 +64,14 @@ private struct FilledCache {
         queries.withUnsafeBufferPointer { queries in
             blocks.withUnsafeBufferPointer { blocks in
                 var work = hk_attention(
-                    tokens: tokens, group: group, length: length, first_span: 0, end_span: spans,
+                    tokens: tokens, group: group, length: length, window: window, origin_span: origin, first_span: 0,
+                    end_span: spans,
                     blocks: blocks.baseAddress!, queries: queries.baseAddress!, query_stride: group * headSize,
                     output: output.base, output_stride: group * headSize, scores: scores.base,
-                    partials: pieces == nil ? nil : partials.base, scale: scale, next_head: 0, next_length: length,
+                    partials: pieces == nil ? nil : partials.base, scale: scale, cap: cap, next_head: 0,
+                    next_length: length,
                     next_blocks: blocks.baseAddress!)
-                for piece in pieces ?? [0..<spans] {
+                for piece in pieces ?? [origin..<spans] {
                     (work.first_span, work.end_span) = (piece.lowerBound, piece.upperBound)
                     table.attend(&cache, 0, &work)
                 }
@@ -75,11 +82,15 @@ private struct FilledCache {
     }
 
     /// Softmax attention of one token in double precision.
-    func expected(_ queries: [Float], group: Int, length: Int) -> [Double] {
+    func expected(
+        _ queries: [Float], group: Int, length: Int, window: Int = .max, cap: Double = 0
+    ) -> [Double] {
         (0..<group).flatMap { head in
             let query = queries[head * headSize..<(head + 1) * headSize]
             let weights = (0..<length).map { position in
-                exp(2 * zip(query, keys[(position * headSize)...]).reduce(0.0) { $0 + Double($1.0) * Double($1.1) })
+                let score =
+                    2 * zip(query, keys[(position * headSize)...]).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+                return length - position > window ? 0 : exp(cap > 0 ? cap * tanh(score / cap) : score)
             }
             let total = weights.reduce(0, +)
             return (0..<headSize).map { d in
@@ -112,11 +123,43 @@ private struct FilledCache {
         }
     }
 
-    /// Tokens, query heads of the group, first length; no further token begins a span.
+    /// Head size, query heads of the group, positions, block size, window.
     @Test(arguments: [
-        (2, 3, 1), (4, 3, 15), (4, 3, 16), (4, 1, 30), (3, 5, 31), (4, 2, 100), (4, 3, 509), (2, 1, 513), (4, 2, 1021),
+        (64, 3, 130, 16, 1), (16, 2, 40, 7, 16), (64, 4, 700, 16, 512), (80, 9, 1500, 64, 100), (20, 1, 1200, 31, 700),
+        (48, 3, 1025, 24, 513), (64, 2, 30, 16, 64),
     ])
-    func neighbouringTokensGetTheBitsThatTheyGetAlone(_ tokens: Int, _ group: Int, _ length: Int) throws {
+    func aWindowIsThePositionsThatCount(
+        _ headSize: Int, _ group: Int, _ length: Int, _ blockSize: Int, _ window: Int
+    ) throws {
+        for set in KernelSet.available {
+            for (type, tolerance) in Self.tolerances {
+                var random = SmallRandom(seed: 3)
+                let queries = random.floats(group * headSize)
+                var cache = try FilledCache(set, type, headSize: headSize, blockSize: blockSize, positions: length)
+                // What lies behind the window may belong to others by now.
+                cache.forgetBlocks(max(0, length - window) / blockSize)
+                let output = try cache.attend(queries, group: group, length: length, window: window, cap: 1.5)
+                let expected = cache.expected(queries, group: group, length: length, window: window, cap: 1.5)
+                let worst = zip(output, expected).map { abs(Double($0) - $1) }.max()!
+                #expect(worst < tolerance, "\(set.name), \(type)")
+                let spans = max(0, length - window) / Int(HK_SPAN)..<(length + Int(HK_SPAN) - 1) / Int(HK_SPAN)
+                let joined = try cache.attend(
+                    queries, group: group, length: length, window: window, cap: 1.5,
+                    pieces: spans.reversed().map { $0..<$0 + 1 })
+                #expect(joined.map(\.bitPattern) == output.map(\.bitPattern), "\(set.name), \(type)")
+            }
+        }
+    }
+
+    /// Tokens, query heads of the group, first length, window; no further token begins a span or ends one.
+    @Test(arguments: [
+        (2, 3, 1, Int.max), (4, 3, 15, .max), (4, 3, 16, .max), (4, 1, 30, .max), (3, 5, 31, .max), (4, 2, 100, .max),
+        (4, 3, 509, .max), (2, 1, 513, .max), (4, 2, 1021, .max), (4, 2, 100, 40), (4, 3, 14, 15), (4, 2, 1021, 300),
+        (3, 1, 700, 33), (4, 2, 20, 1),
+    ])
+    func neighbouringTokensGetTheBitsThatTheyGetAlone(
+        _ tokens: Int, _ group: Int, _ length: Int, _ window: Int
+    ) throws {
         let (headSize, width) = (24, 24 * group)
         for set in KernelSet.available {
             for type in KVCacheDType.allCases {
@@ -124,10 +167,11 @@ private struct FilledCache {
                 let queries = random.floats(tokens * width)
                 var cache = try FilledCache(
                     set, type, headSize: headSize, blockSize: 16, positions: length + tokens - 1)
-                let together = try cache.attend(queries, group: group, length: length)
+                let together = try cache.attend(queries, group: group, length: length, window: window)
                 let alone = try (0..<tokens).flatMap { token in
                     try cache.attend(
-                        Array(queries[token * width..<(token + 1) * width]), group: group, length: length + token)
+                        Array(queries[token * width..<(token + 1) * width]), group: group, length: length + token,
+                        window: window)
                 }
                 #expect(together.map(\.bitPattern) == alone.map(\.bitPattern), "\(set.name), \(type)")
             }
@@ -199,12 +243,61 @@ private struct FilledCache {
         let sums = zip(start, delta).map { Double($0 + $1) }
         let inverse = 1 / (sums.map { $0 * $0 }.reduce(0, +) / Double(count) + 1e-5).squareRoot()
         for i in 0..<count { #expect(abs(sums[i] * inverse * Double(weight[i]) - Double(normed[i])) < 1e-6) }
-        let gate = start.map { $0 * 90 }
-        var activated = gate
-        KernelSet.portable.table.silu_multiply(gate, weight, 0, 1, count, &activated, 0)
+        // The mean is far from zero, and the bias is added last.
+        let far = sums.map { Float($0) + 3 }
+        KernelSet.portable.table.normalise(far, 1, weight, delta, 1e-5, count, &normed)
+        let mean = far.reduce(0.0) { $0 + Double($1) } / Double(count)
+        let variance = far.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(count)
         for i in 0..<count {
-            let expected = Double(gate[i]) / (1 + exp(-Double(gate[i]))) * Double(weight[i])
-            #expect(abs(expected - Double(activated[i])) <= 1e-6 * max(1, abs(expected)))
+            let expected =
+                (Double(far[i]) - mean) / (variance + 1e-5).squareRoot() * Double(weight[i]) + Double(delta[i])
+            #expect(abs(expected - Double(normed[i])) < 5e-6)
+        }
+        let gate = start.map { $0 * 90 } + start.map { $0 * 4 } + start.map { $0 / 4 }
+        let definitions: [(Int, (Double) -> Double)] = [
+            (HK_SILU, { $0 / (1 + exp(-$0)) }),
+            (HK_GELU, { 0.5 * $0 * (1 + tanh((2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0))) }),
+            (HK_SQUARED_RELU, { max($0, 0) * max($0, 0) }),
+        ]
+        for (activation, definition) in definitions {
+            let up = weight + delta + weight
+            var (product, alone) = (gate, gate)
+            KernelSet.portable.table.activate(Int32(activation), gate, up, 0, 1, gate.count, &product, 0)
+            KernelSet.portable.table.activate(Int32(activation), gate, nil, 0, 1, gate.count, &alone, 0)
+            for i in gate.indices {
+                let expected = definition(Double(gate[i]))
+                #expect(
+                    abs(expected - Double(alone[i])) <= 1e-6 * max(0.25, abs(expected)), "\(activation) of \(gate[i])")
+                let multiplied = expected * Double(up[i])
+                #expect(abs(multiplied - Double(product[i])) <= 1e-6 * max(0.25, abs(multiplied)))
+            }
+        }
+        var logits = gate
+        KernelSet.portable.table.scale_and_cap(&logits, 0, 1, gate.count, 0.25, 30)
+        for i in gate.indices {
+            #expect(abs(30 * tanh(Double(gate[i]) * 0.25 / 30) - Double(logits[i])) <= 4e-6)
+        }
+    }
+
+    @Test func pairsAreRotatedWhereTheyLie() {
+        var random = SmallRandom(seed: 14)
+        let (heads, size, pairs) = (3, 20, 7)
+        let start = random.floats(heads * size)
+        let angles = random.floats(pairs).map { $0 * 3 }
+        let (cosines, sines) = (angles.map { cos($0) }, angles.map { sin($0) })
+        for isHalves in [false, true] {
+            var (rotated, expected) = (start, start)
+            let rotate = isHalves ? KernelSet.portable.table.rotate_halves : KernelSet.portable.table.rotate
+            rotate(&rotated, heads, size, cosines, sines, pairs)
+            for head in 0..<heads {
+                for pair in 0..<pairs {
+                    let first = head * size + (isHalves ? pair : 2 * pair)
+                    let second = first + (isHalves ? pairs : 1)
+                    expected[first] = start[first] * cosines[pair] - start[second] * sines[pair]
+                    expected[second] = start[first] * sines[pair] + start[second] * cosines[pair]
+                }
+            }
+            #expect(rotated == expected)
         }
     }
 }

@@ -15,12 +15,13 @@ import Testing
         /// Each item's units with their spans.
         let items: [[(unit: AttentionUnit, part: Range<Int>)]]
 
-        init(_ sequences: [(start: Int, tokens: Int)], neighbours: Int = 4) throws {
+        init(_ sequences: [(start: Int, tokens: Int)], neighbours: Int = 4, window: Int? = nil) throws {
             let rows = sequences.map(\.tokens).reduce(0, +)
-            let geometry = LlamaGeometry(
+            let geometry = DecoderGeometry(
                 hidden: 64, feedForward: 64, headSize: 16, queryHeads: 6, keyValueHeads: 3, vocabulary: 8)
             plan = try AttentionPlan(
-                tokens: rows, neighbours: neighbours, longest: 1 << 16, threads: AttentionPlanTests.threads,
+                tokens: rows, neighbours: neighbours, longest: 1 << 16, window: window,
+                threads: AttentionPlanTests.threads,
                 geometry: geometry)
             let tokens = try DeviceBuffer<StepToken>(count: rows)
             var row = 0
@@ -51,20 +52,22 @@ import Testing
             [(0, 1)], [(0, 128)], [(500, 100)], [(40_000, 1)], [(40_000, 7), (3, 2), (509, 9)],
             [(600, 1), (20_000, 1), (5, 1)],
             (0..<64).map { ($0 * 37, 1 + $0 % 3) }, (0..<32).map { _ in (1400, 1) },
-        ] as [[(start: Int, tokens: Int)]])
-    func everySpanOfEveryTokenAndHeadIsOneItems(_ sequences: [(start: Int, tokens: Int)]) throws {
-        let planned = try Planned(sequences)
+        ] as [[(start: Int, tokens: Int)]], [nil, 1, 16, 512, 4100])
+    func everySpanOfEveryTokenAndHeadIsOneItems(_ sequences: [(start: Int, tokens: Int)], window: Int?) throws {
+        let planned = try Planned(sequences, window: window)
         var seen: [[Int]] = []
         for (unit, part) in planned.items.joined() {
             let last = unit.length + unit.tokens - 1
-            #expect((last + Self.span - 1) / Self.span == unit.spans)
+            #expect((last + Self.span - 1) / Self.span == unit.spans.upperBound)
+            if let window { #expect(max(0, last - window) / Self.span == unit.spans.lowerBound) }
             for token in 0..<unit.tokens { for span in part { seen.append([unit.row + token, unit.head, span]) } }
         }
         var expected: [[Int]] = []
         var row = 0
         for sequence in sequences {
             for position in sequence.start..<sequence.start + sequence.tokens {
-                for head in 0..<3 { for span in 0...position / Self.span { expected.append([row, head, span]) } }
+                let first = window.map { max(0, position + 1 - $0) / Self.span } ?? 0
+                for head in 0..<3 { for span in first...position / Self.span { expected.append([row, head, span]) } }
                 row += 1
             }
         }
@@ -76,7 +79,7 @@ import Testing
         var holders: [Int: Int] = [:]
         for item in planned.items {
             for (unit, part) in item {
-                #expect((unit.division != nil) == (part != 0..<unit.spans))
+                #expect((unit.division != nil) == (part != unit.spans))
                 if let division = unit.division { holders[division, default: 0] += 1 }
             }
         }

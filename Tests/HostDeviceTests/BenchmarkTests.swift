@@ -111,7 +111,7 @@ import Testing
         let plan = HostBenchmark.Plan(
             optimizations: .performance, batchSizes: [1, 3], contexts: [20, 7], promptLengths: [16],
             rounds: 2)
-        let report = try HostBenchmark(of: ModelConfig(gguf: GGUFFile(path: path)), on: device, plan: plan).run { _ in }
+        let report = try HostBenchmark(of: try ModelBundle(path: path).config, on: device, plan: plan).run { _ in }
         #expect(report.prefills.map(\.shape) == [.prefill(prompts: 1, length: 16), .prefill(prompts: 64, length: 16)])
         #expect(
             report.decodes.map(\.shape) == [

@@ -22,7 +22,7 @@ import Testing
         let rows = sequences.map(\.tokens).reduce(0, +)
         let plan = try AttentionPlan(
             tokens: rows, neighbours: 4, longest: 1 << 16, threads: Self.threads,
-            geometry: LlamaGeometry(
+            geometry: DecoderGeometry(
                 hidden: 64, feedForward: 64, headSize: 20, queryHeads: 6, keyValueHeads: 3, vocabulary: 8))
         let tokens = sequences.enumerated().flatMap { index, sequence in
             (sequence.start..<sequence.start + sequence.tokens).map {

@@ -190,14 +190,14 @@ struct BlockType: Sendable, CustomStringConvertible {
     }
 
     /// Whole tiles and single rows, whole blocks and one that ends with its first group.
-    @Test(arguments: KernelSet.available.map(\.name))
-    func gateAndUpBecomeTheInt8FormOfTheirProduct(name: String) throws {
+    @Test(arguments: KernelSet.available.map(\.name), [HK_SILU, HK_GELU, HK_SQUARED_RELU].map { Int32($0) })
+    func gateAndUpBecomeTheInt8FormOfTheirProduct(name: String, activation: Int32) throws {
         let set = try KernelSet.choose(named: name)
         let (rows, width, stride) = (11, 96, 101)
         var random = SmallRandom(seed: 17)
         let (gate, up) = (random.floats(rows * stride), random.floats(rows * stride))
         var product = gate
-        set.table.silu_multiply(gate, up, stride, rows, width, &product, stride)
+        set.table.activate(activation, gate, up, stride, rows, width, &product, stride)
         let (expected, found) = (
             try QuantizedBuffer(rows: rows + 1, width: 192), try QuantizedBuffer(rows: rows + 1, width: 192)
         )
@@ -205,7 +205,7 @@ struct BlockType: Sendable, CustomStringConvertible {
             expected.view(width: 192, peak: HK_INT8_PEAK), found.view(width: 192, peak: HK_INT8_PEAK)
         )
         set.table.quantize(product, stride, rows, width, &separate, 1, 64)
-        set.table.silu_quantize(gate, up, stride, rows, width, &fused, 1, 64)
+        set.table.activate_quantize(activation, gate, up, stride, rows, width, &fused, 1, 64)
         let groups = 12 * 6
         #expect((0..<groups * 32).allSatisfy { separate.values[$0] == fused.values[$0] })
         #expect((0..<groups).allSatisfy { separate.scales[$0].bitPattern == fused.scales[$0].bitPattern })

@@ -138,11 +138,12 @@ import Testing
     /// What it looks like by then says nothing about the file: that it was changed does.
     @Test func aFileThatIsCutShortWhileItIsLoadedIsChangedAndNotDamaged() throws {
         try changed("tiny-f32", { _, _ in }) { path in
-            let file = try GGUFFile(path: path)
-            let config = try ModelConfig(gguf: file)
+            let bundle = try ModelBundle(path: path)
+            let description = try bundle.description()
             #expect(truncate(path, 100) == 0)
             let error = #expect(throws: ModelFileError.self) {
-                _ = try LlamaWeights(file, config, int8: false, pool: ThreadPool(threadCount: 2))
+                _ = try DecoderWeights(
+                    bundle.weights, description, int8: false, pool: ThreadPool(threadCount: 2))
             }
             guard case .changed = error else {
                 Issue.record("\(String(describing: error))")
@@ -175,7 +176,7 @@ import Testing
             #expect(throws: error) { try LoadedModel(path: path) }
             // And before anything is loaded.
             #expect(throws: error) {
-                try HostPlatform().check(EngineConfiguration(), for: ModelConfig(gguf: GGUFFile(path: path)))
+                try HostPlatform().check(EngineConfiguration(), for: try ModelBundle(path: path).config)
             }
         }
     }
@@ -224,7 +225,7 @@ import Testing
         let path = Locations.golden("tiny/tiny-f32.gguf").path
         let factory = try #require(device.models["TTLlamaForCausalLM"])
         var initialization = ModelInitialization(
-            config: try ModelConfig(gguf: GGUFFile(path: path)), maxBatchSize: 2, maxSequenceLength: 64,
+            config: try ModelBundle(path: path).config, maxBatchSize: 2, maxSequenceLength: 64,
             optimizations: .accuracy)
         let model = try factory(initialization, device)
         #expect(model.capabilities.supportsSampleOnDevice)

@@ -11,7 +11,7 @@ import Testing
 /// A loaded model with its cache, and the threads it runs on.
 final class LoadedModel {
     let config: ModelConfig
-    let model: HostLlamaModel
+    let model: HostModel
     let blockSize: Int
     private let maxSequenceLength: Int
     private let pool: ThreadPool
@@ -21,9 +21,9 @@ final class LoadedModel {
         blockCount: Int = 256, maxSequenceLength: Int = 256, kernels: KernelSet = .available[0],
         kvCacheDType: KVCacheDType? = nil, prepare: (@Sendable () -> Void)? = nil
     ) throws {
-        config = try ModelConfig(gguf: GGUFFile(path: path))
+        config = try ModelBundle(path: path).config
         pool = ThreadPool(threadCount: threads) { _ in prepare?() }
-        model = try HostLlamaModel(
+        model = try HostModel(
             ModelInitialization(
                 config: config, maxBatchSize: 8, maxSequenceLength: maxSequenceLength, optimizations: optimizations,
                 kvCacheDType: kvCacheDType),

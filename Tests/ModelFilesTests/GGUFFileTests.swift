@@ -44,7 +44,7 @@ import Testing
                     bytes[place] ^= change
                     guard let file = try? GGUFFile(path: path) else { continue }
                     readable += 1
-                    _ = try? ModelConfig(gguf: file)
+                    _ = try? ModelBundle(path: path).description()
                     let last = UnsafeRawPointer(file.file.bytes.baseAddress!) + file.file.bytes.count
                     if file.tensors.values.contains(where: { $0.bytes.baseAddress! + $0.bytes.count > last }) {
                         Issue.record("byte \(place) changed by \(change): a tensor lies outside the file")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import ttnn
 
-from llama_weights import TILE, LlamaWeights, turning_tile
+from llama_weights import TILE, DecoderWeights, turning_tile
 
 Cache = list[list[Any]]
 
@@ -15,7 +15,7 @@ Cache = list[list[Any]]
 class LlamaGraph:
     """What runs on the device. Nothing here goes up or comes down, so that all of it can be captured in traces."""
 
-    def __init__(self, weights: LlamaWeights, rows: int) -> None:
+    def __init__(self, weights: DecoderWeights, rows: int) -> None:
         self.weights, self.rows = weights, rows
         self.mesh_device = weights.mesh_device
         # ttnn's chunked attention refuses a scale that is no float32.

@@ -16,7 +16,7 @@ import gguf_weights  # noqa: E402
 TILE = 32
 
 
-class LlamaWeights:
+class DecoderWeights:
     """Sizes and tensors. `dtype` is the matrices' type on the device."""
 
     def __init__(self, path: str, mesh_device: Any, dtype: Any, longest: int) -> None:

@@ -16,7 +16,7 @@ import ttnn_values  # noqa: F401  # gives the mock its numbers
 from decode_batch import BEST, DRAWN, LOGITS, DecodeBatch
 from device_choice import MAX_TOP_K, DeviceChoice
 from llama_graph import LlamaGraph
-from llama_weights import TILE, LlamaWeights
+from llama_weights import TILE, DecoderWeights
 from prefill_rows import PrefillRows, padded_length
 
 
@@ -57,7 +57,7 @@ class _Operations:
         self.mesh_device, self.rows, self.longest = mesh_device, rows, longest
         self.cache_dtype = ttnn.bfloat16 if optimizations == "accuracy" else ttnn.bfloat8_b
         # Behind cached tokens a padded prefill can reach beyond the longest.
-        weights = LlamaWeights(path, mesh_device, self.cache_dtype, longest + padded_length(longest))
+        weights = DecoderWeights(path, mesh_device, self.cache_dtype, longest + padded_length(longest))
         self.graph = LlamaGraph(weights, rows)
         self.choice = DeviceChoice(mesh_device, weights.vocabulary)
         self.already_warmed_up_prefill = False

@@ -29,7 +29,7 @@ struct EngineThreadTests {
                 let ending = TinyModel.tokenizer.endOfGenerationTokens
                 let worker = try TTWorker(
                     device: device, configuration: EngineConfiguration(),
-                    model: ModelConfig(gguf: GGUFFile(path: TinyModel.path)), endOfGenerationTokens: ending)
+                    model: try ModelBundle(path: TinyModel.path).config, endOfGenerationTokens: ending)
                 return OpenedEngine(
                     engine: TTEngine(executor: worker, endOfGeneration: ending), limits: worker.limits,
                     close: { worker.close() })

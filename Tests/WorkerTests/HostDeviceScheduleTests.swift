@@ -62,7 +62,7 @@ struct HostDeviceScheduleTests {
     }
 
     private static func model() throws -> ModelConfig {
-        try ModelConfig(gguf: GGUFFile(path: Locations.golden("tiny/tiny-q4_0.gguf").path))
+        try ModelBundle(path: Locations.golden("tiny/tiny-q4_0.gguf").path).config
     }
 
     private static func worker() throws -> TTWorker {

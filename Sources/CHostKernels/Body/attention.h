@@ -18,9 +18,10 @@ typedef struct {
     // The outputs, to which the weighted values are added, and their totals.
     float *output[HK_TILE];
     float *totals[HK_TILE];
-    // Positions of the span that the row attends to.
+    // Positions of the span that the row attends to: from `starts` to `lengths` − 1; later rows have greater ones.
+    size_t starts[HK_TILE];
     size_t lengths[HK_TILE];
-    float scale;
+    float scale, cap;
     // Whether this span is the first, and whether it is the last.
     int is_first, is_last;
 } tile_rows;
@@ -37,6 +38,18 @@ typedef struct {
     const int32_t *next_blocks;
     size_t next_length;
 } span_pages;
+
+// A block of a span: its number, the span's position at which it begins, and the first block offset that counts.
+typedef struct {
+    size_t block, start, first;
+} span_block;
+
+// The block of the first position that any of the rows attends to. Blocks before it are not read.
+HK_INLINE span_block first_block(const span_pages *s, const tile_rows *t) {
+    size_t block = (s->offset + t->starts[0]) / s->cache->block_size;
+    if (block == 0) return (span_block){0, 0, s->offset};
+    return (span_block){block, block * s->cache->block_size - s->offset, 0};
+}
 
 HK_INLINE void score_dimension(const int rows, const int vectors, const int format, const hk_cache *c, const size_t *keys,
                                size_t d, const tile_rows *t, vf sums[][4]) {
@@ -85,7 +98,8 @@ HK_INLINE void score_span(const int rows, const int format, const span_pages *s,
     const hk_cache *c = s->cache;
     size_t keys[4], values[4], scales[4], places[4], count;
     int pending = 0;
-    for (size_t start = 0, b = 0, first = s->offset; start < length; start += count, b++, first = 0) {
+    const span_block from = first_block(s, t);
+    for (size_t start = from.start, b = from.block, first = from.first; start < length; start += count, b++, first = 0) {
         size_t page = cache_page(c, (size_t)s->blocks[b], s->head);
         count = c->block_size - first < length - start ? c->block_size - first : length - start;
         for (size_t offset = first; offset < first + count; offset += HK_LANES) {
@@ -113,7 +127,8 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int format, c
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int v = 0; v < vectors; v++) sums[r][v] = (vf){};
     size_t count;
-    for (size_t start = 0, b = 0, skipped = s->offset; start < length; start += count, b++, skipped = 0) {
+    const span_block from = first_block(s, t);
+    for (size_t start = from.start, b = from.block, skipped = from.first; start < length; start += count, b++, skipped = 0) {
         size_t base = (cache_page(c, (size_t)s->blocks[b], s->head) * c->block_size + skipped) * c->padded_head + first;
         count = c->block_size - skipped < length - start ? c->block_size - skipped : length - start;
         // These dimensions of a page: for each offset, as many bytes as are read.
@@ -154,7 +169,8 @@ HK_INLINE void value_tile(const int rows, const int vectors, const int format, c
 HK_INLINE void scale_weights(const int rows, const span_pages *s, size_t length, const tile_rows *t) {
     const hk_cache *c = s->cache;
     size_t count;
-    for (size_t start = 0, b = 0, first = s->offset; start < length; start += count, b++, first = 0) {
+    const span_block from = first_block(s, t);
+    for (size_t start = from.start, b = from.block, first = from.first; start < length; start += count, b++, first = 0) {
         count = c->block_size - first < length - start ? c->block_size - first : length - start;
         const float *scales = c->value_scales + cache_page(c, (size_t)s->blocks[b], s->head) * c->padded_block + first;
         HK_UNROLL for (int r = 0; r < rows; r++)
@@ -167,9 +183,10 @@ HK_INLINE void attend_rows(const int rows, const int format, const span_pages *s
     size_t length = t->lengths[rows - 1], d = 0;
     float before[HK_TILE], now[HK_TILE];
     score_span(rows, format, s, length, t);
+    const size_t base = first_block(s, t).start;
     for (int r = 0; r < rows; r++) {
         float totals[2];
-        softmax(t->scores[r], t->lengths[r], length, t->scale, totals);
+        softmax(t->scores[r], base, t->starts[r], t->lengths[r], length, t->scale, t->cap, totals);
         join_totals(t->totals[r], totals, t->is_first, t->is_last, before + r, now + r);
     }
     if (format == HK_CACHE_INT8) scale_weights(rows, s, length, t);
@@ -196,15 +213,17 @@ HK_INLINE void attend_span(const hk_attention *a, size_t span, const span_pages 
             t.output[i] = a->output + token * a->output_stride + query;
             t.scores[i] = a->scores + row * HK_SPAN_SCORES;
             t.totals[i] = t.scores[i] + HK_SPAN + 16;
-            size_t length = a->length + token - begin;
+            size_t end = a->length + token, length = end - begin;
             t.lengths[i] = length < HK_SPAN ? length : HK_SPAN;
+            t.starts[i] = a->window < end && end - a->window > begin ? end - a->window - begin : 0;
             if (!a->partials) continue;
-            t.output[i] = a->partials + (span * rows + row) * (c->padded_head + HK_PARTIAL_TOTALS);
+            t.output[i] = a->partials + ((span - a->origin_span) * rows + row) * (c->padded_head + HK_PARTIAL_TOTALS);
             t.totals[i] = t.output[i] + c->padded_head;
         }
         t.scale = a->scale;
+        t.cap = a->cap;
         // A partial result does not include earlier spans.
-        t.is_first = span == 0 || a->partials;
+        t.is_first = span == a->origin_span || a->partials;
         t.is_last = (span + 1) * HK_SPAN >= a->length && !a->partials;
         switch (count * 3 + (size_t)c->format) {
 #define HK_CASE(n) \
@@ -236,7 +255,7 @@ static void attend(const hk_cache *c, size_t head, const hk_attention *a) {
 
 static void join(const hk_cache *c, const hk_attention *a) {
     size_t rows = a->tokens * a->group, stride = c->padded_head + HK_PARTIAL_TOTALS;
-    size_t spans = (a->length + HK_SPAN - 1) / HK_SPAN;
+    size_t spans = (a->length + HK_SPAN - 1) / HK_SPAN - a->origin_span;
     for (size_t row = 0; row < rows; row++) {
         float *out = a->output + row / a->group * a->output_stride + row % a->group * c->head_size, totals[2];
         for (size_t span = 0; span < spans; span++) {

@@ -20,12 +20,16 @@ HK_INLINE float int8_scale(int32_t magnitude, float limit, float *inverse) {
 
 typedef int8_t v16b __attribute__((vector_size(16)));
 
-// Rows of floats; of gates if there is `up`.
+// Rows of floats, of gates if there is an activation, with ups unless `up` is null.
 typedef struct {
     const float *x;
     const float *up;
     size_t stride;
+    int activation;
 } block_source;
+
+// Values as they are.
+#define HK_NO_ACTIVATION -1
 
 // Loads a row's `count` floats from `column` on, at most a block; zeros for a missing second group.
 HK_INLINE void load_block(const block_source *from, size_t row, size_t column, size_t count, v16 parts[4]) {
@@ -34,7 +38,9 @@ HK_INLINE void load_block(const block_source *from, size_t row, size_t column, s
         parts[i] = splat16(0);
         if (i >= 2 && count <= HK_GROUP) continue;
         parts[i] = load16(from->x + first + 16 * i);
-        if (from->up) parts[i] = silu_product(parts[i], load16(from->up + first + 16 * i));
+        if (from->activation == HK_NO_ACTIVATION) continue;
+        parts[i] = activated(from->activation, parts[i]);
+        if (from->up) parts[i] *= load16(from->up + first + 16 * i);
     }
 }
 
@@ -161,10 +167,16 @@ HK_INLINE void quantize_rows(block_source from, size_t rows, size_t count, hk_qu
 
 static void quantize(const float *x, size_t stride, size_t rows, size_t count, const hk_quantized *out, size_t row,
                      size_t column) {
-    quantize_rows((block_source){x, 0, stride}, rows, count, *out, row, column);
+    quantize_rows((block_source){x, 0, stride, HK_NO_ACTIVATION}, rows, count, *out, row, column);
 }
 
-static void silu_quantize(const float *gate, const float *up, size_t stride, size_t rows, size_t count,
-                          const hk_quantized *out, size_t row, size_t column) {
-    quantize_rows((block_source){gate, up, stride}, rows, count, *out, row, column);
+static void activate_quantize(int32_t activation, const float *gate, const float *up, size_t stride, size_t rows,
+                              size_t count, const hk_quantized *out, size_t row, size_t column) {
+    switch (activation) {
+    case HK_GELU: quantize_rows((block_source){gate, up, stride, HK_GELU}, rows, count, *out, row, column); break;
+    case HK_SQUARED_RELU:
+        quantize_rows((block_source){gate, up, stride, HK_SQUARED_RELU}, rows, count, *out, row, column);
+        break;
+    default: quantize_rows((block_source){gate, up, stride, HK_SILU}, rows, count, *out, row, column); break;
+    }
 }

@@ -6,25 +6,31 @@ HK_INLINE v16i lanes_before(size_t length, size_t first) {
     return lanes < (int32_t)(length - first);
 }
 
-// Converts scores to unnormalised weights, with zeros up to `end`; returns the greatest score and the weights' sum.
-static void softmax(float *scores, size_t length, size_t end, float scale, float totals[2]) {
-    const size_t last = (length - 1) / 16 * 16;
-    const v16i valid = lanes_before(length, last);
+// Converts scores to unnormalised weights: those from `start` to `length`, with zeros from `base` on and up to `end`.
+// Returns the greatest score and the weights' sum.
+static void softmax(float *scores, size_t base, size_t start, size_t length, size_t end, float scale, float cap,
+                    float totals[2]) {
+    const size_t first = start / 16 * 16, last = (length - 1) / 16 * 16;
+    const v16i before_end = lanes_before(length, last), from_start = ~lanes_before(start, first);
     v16 greatest = splat16(-0x1p126f);
-    for (size_t i = 0; i <= last; i += 16) {
+    for (size_t i = first; i <= last; i += 16) {
         v16 s = load16(scores + i) * splat16(scale);
-        if (i == last) s = (v16)(((v16i)s & valid) | ((v16i)splat16(-0x1p100f) & ~valid));
+        if (cap > 0) s = capped(s, cap);
+        if (i == last) s = (v16)(((v16i)s & before_end) | ((v16i)splat16(-0x1p100f) & ~before_end));
+        if (i < start) s = (v16)(((v16i)s & from_start) | ((v16i)splat16(-0x1p100f) & ~from_start));
         save16(scores + i, s);
         greatest = __builtin_elementwise_max(greatest, s);
     }
     totals[0] = max16(greatest);
     v16 peak = splat16(totals[0]), sum = splat16(0);
-    for (size_t i = 0; i <= last; i += 16) {
+    for (size_t i = first; i <= last; i += 16) {
         v16 e = exponential(load16(scores + i) - peak);
-        if (i == last) e = (v16)((v16i)e & valid);
+        if (i == last) e = (v16)((v16i)e & before_end);
+        if (i < start) e = (v16)((v16i)e & from_start);
         save16(scores + i, e);
         sum += e;
     }
+    for (size_t i = base; i < first; i++) scores[i] = 0;
     for (size_t i = last + 16; i < end; i++) scores[i] = 0;
     totals[1] = sum16(sum);
 }

@@ -131,3 +131,21 @@ HK_INLINE v16 exponential(v16 x) {
     v16 power = (v16)((__builtin_convertvector(n, v16i) + 127) << 23);
     return fused16(x, splat16(0.0f), p * power);
 }
+
+// tanh x to about 2 ulp; NaN stays NaN. Near zero Cephes' polynomial, since 1 − 2/(e^2x + 1) cancels there.
+HK_INLINE v16 hyperbolic_tangent(v16 x) {
+    v16 magnitude = (v16)((v16i)x & 0x7fffffff), square = x * x;
+    v16 far = splat16(1) - splat16(2) / (exponential(magnitude + magnitude) + splat16(1));
+    far = (v16)((v16i)far | ((v16i)x & (int32_t)0x80000000));
+    v16 p = splat16(-5.70498872745e-3f);
+    p = fused16(p, square, splat16(2.06390887954e-2f));
+    p = fused16(p, square, splat16(-5.37397155531e-2f));
+    p = fused16(p, square, splat16(1.33314422036e-1f));
+    p = fused16(p, square, splat16(-3.33332819422e-1f));
+    v16 near = fused16(p * square, x, x);
+    v16i is_near = magnitude < splat16(0.625f);
+    return (v16)(((v16i)near & is_near) | ((v16i)far & ~is_near));
+}
+
+// c·tanh(x / c).
+HK_INLINE v16 capped(v16 x, float cap) { return splat16(cap) * hyperbolic_tangent(x / splat16(cap)); }

@@ -82,6 +82,9 @@ typedef struct {
     int32_t peak;
 } hk_quantized;
 
+/// The activation functions of a feed-forward: x·σ(x), GELU by the tanh approximation, max(x, 0)².
+enum { HK_SILU = 0, HK_GELU = 1, HK_SQUARED_RELU = 2 };
+
 /// The data types of a cache's elements.
 enum { HK_CACHE_F32 = 0, HK_CACHE_F16 = 1, HK_CACHE_INT8 = 2 };
 
@@ -135,8 +138,12 @@ typedef struct {
     size_t tokens;
     /// Query heads that share the KV head.
     size_t group;
-    /// Positions that the first token attends to; each further token attends to one more, in as many spans.
+    /// Positions up to the first token's, itself included; each further token has one more, in as many spans.
     size_t length;
+    /// Of them, a token attends to this many at the end, or to all if it has fewer; SIZE_MAX for all.
+    size_t window;
+    /// The first span that any token attends to; the same for all.
+    size_t origin_span;
     /// The spans to attend to: `first_span` to `end_span` − 1.
     size_t first_span;
     size_t end_span;
@@ -150,10 +157,12 @@ typedef struct {
     size_t output_stride;
     /// [tokens · group][HK_SPAN_SCORES]
     float *scores;
-    /// If the spans are divided: [span][tokens · group][padded_head + HK_PARTIAL_TOTALS], to which `attend` writes its
+    /// If the spans are divided: [span from `origin_span` on][tokens · group][padded_head + HK_PARTIAL_TOTALS], to which `attend` writes its
     /// spans' results, and from which `join` computes the output. Null if all spans are attended to at once.
     float *_Nullable partials;
+    /// A score is scale · query · key, and cap · tanh(score / cap) of that if the cap is positive.
     float scale;
+    float cap;
     /// Head, blocks and positions of the next work, which are prefetched meanwhile; 0 positions for none.
     size_t next_head;
     size_t next_length;
@@ -183,20 +192,32 @@ typedef struct {
                         float *y, size_t y_stride, const void *_Nullable next, hk_read_ahead *_Nullable ahead);
     /// residual += delta (unless null); out = residual / rms(residual) · weight.
     void (*add_norm)(float *residual, const float *_Nullable delta, const float *weight, float epsilon, size_t count, float *out);
+    /// out = x / rms(x) · weight, of x less its mean if `centred`, plus the bias if there is one. `out` may be `x`.
+    void (*normalise)(const float *x, int32_t centred, const float *weight, const float *_Nullable bias, float epsilon,
+                      size_t count, float *out);
+    /// Adds the bias to each of `rows` rows of `count`.
+    void (*add_bias)(float *x, size_t stride, size_t rows, size_t count, const float *bias);
+    /// residual += delta · scale.
+    void (*add_scaled)(float *residual, const float *delta, float scale, size_t count);
     /// Converts `rows` rows of `count` floats, a multiple of HK_GROUP, to int8 from `row` and `column`, a multiple of
     /// HK_BLOCK, on; the last block is filled with zeros. A block with NaN or infinity gets the scale NaN, so that the
     /// fault stays visible.
     void (*quantize)(const float *x, size_t x_stride, size_t rows, size_t count, const hk_quantized *out, size_t row,
                      size_t column);
-    /// out = gate · sigmoid(gate) · up, for `rows` rows of `count`.
-    void (*silu_multiply)(const float *gate, const float *up, size_t stride, size_t rows, size_t count, float *out,
-                          size_t out_stride);
-    /// The int8 form of `silu_multiply`'s results, as `quantize` makes it.
-    void (*silu_quantize)(const float *gate, const float *up, size_t stride, size_t rows, size_t count,
-                          const hk_quantized *out, size_t row, size_t column);
+    /// out = activation(gate) · up, for `rows` rows of `count`; without `up` the activation alone.
+    void (*activate)(int32_t activation, const float *gate, const float *_Nullable up, size_t stride, size_t rows,
+                     size_t count, float *out, size_t out_stride);
+    /// The int8 form of `activate`'s results, as `quantize` makes it.
+    void (*activate_quantize)(int32_t activation, const float *gate, const float *_Nullable up, size_t stride, size_t rows,
+                              size_t count, const hk_quantized *out, size_t row, size_t column);
+    /// x = scale · x, and cap · tanh(x / cap) of that if the cap is positive, for `rows` rows of `count`.
+    void (*scale_and_cap)(float *x, size_t stride, size_t rows, size_t count, float scale, float cap);
     /// Rotates the pairs (0,1), (2,3) … of each head by the angles whose cosines and sines are given.
     void (*rotate)(float *heads, size_t head_count, size_t head_size, const float *cosines, const float *sines,
                    size_t pairs);
+    /// The same for the pairs (0,pairs), (1,pairs+1) ….
+    void (*rotate_halves)(float *heads, size_t head_count, size_t head_size, const float *cosines, const float *sines,
+                          size_t pairs);
     /// Writes a token's key and value of a head to a block offset.
     void (*store)(const hk_cache *cache, size_t head, size_t block, size_t offset, const float *key, const float *value);
     /// Softmax attention of adjacent tokens over one KV head.

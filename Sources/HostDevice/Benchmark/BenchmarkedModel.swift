@@ -38,7 +38,7 @@ final class BenchmarkedModel {
     static var decodePositions: Int { warmUpSteps + decodeSteps }
 
     let loadSeconds: Double
-    let model: HostLlamaModel
+    let model: HostModel
     private let profile: StepProfile?
     private let vocabulary: Int
 
@@ -47,12 +47,12 @@ final class BenchmarkedModel {
     /// - Throws: `ModelFileError`, `HostDeviceError.outOfMemory`, `DeviceFault`.
     init(
         _ plan: HostBenchmark.Plan, config: ModelConfig, kernels: KernelSet, pool: ThreadPool,
-        packed: LlamaWeights? = nil, profiles: Bool = false
+        packed: DecoderWeights? = nil, profiles: Bool = false
     ) throws {
         let profile = profiles ? StepProfile(threads: pool.threadCount) : nil
-        var loaded: HostLlamaModel?
+        var loaded: HostModel?
         loadSeconds = try seconds {
-            loaded = try HostLlamaModel(
+            loaded = try HostModel(
                 ModelInitialization(
                     config: config, maxBatchSize: plan.mostRows, maxSequenceLength: plan.longestSequence,
                     optimizations: plan.optimizations, kvCacheDType: plan.kvCacheDType),

@@ -159,7 +159,7 @@ extension HostBenchmark.Plan {
 
 extension HostBenchmark {
     private func load(
-        _ pool: ThreadPool, _ packed: LlamaWeights? = nil, profiles: Bool = false
+        _ pool: ThreadPool, _ packed: DecoderWeights? = nil, profiles: Bool = false
     ) throws -> BenchmarkedModel {
         try BenchmarkedModel(
             plan, config: config, kernels: device.kernels, pool: pool, packed: packed, profiles: profiles)

@@ -44,7 +44,7 @@ public struct ModelCost: Sendable, Equatable {
     /// Bytes of a position's keys and values over all layers, which the row's later tokens read.
     public let positionBytes: Int
 
-    init(_ loaded: HostLlamaModel) {
+    init(_ loaded: HostModel) {
         let model = loaded.parts
         var (layers, spared) = (ProductCost(), ProductCost())
         var bytes = model.weights.output.byteCount
@@ -79,8 +79,7 @@ extension ProductCost {
     }
 }
 
-extension LlamaWeights.Layer {
-    fileprivate var matrices: [PackedMatrix] { [key, value] + outputMatrices }
+extension DecoderWeights.Layer {
     /// The matrices that a token's output needs but its keys and values do not.
-    fileprivate var outputMatrices: [PackedMatrix] { [query, attentionOutput, gate, up, down] }
+    fileprivate var outputMatrices: [PackedMatrix] { matrices.filter { $0 !== key.matrix && $0 !== value.matrix } }
 }

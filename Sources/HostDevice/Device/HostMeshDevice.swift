@@ -1,6 +1,7 @@
 // The CPU as a mesh of one device.
 
 import Glibc
+import ModelFiles
 public import Platform
 
 /// The opened host device: threads, kernels, and the models that run on them.
@@ -70,11 +71,13 @@ public final class HostMeshDevice: MeshDevice {
             + kernels.name
     }
 
-    /// `TTLlamaForCausalLM`.
+    /// One model for every family that can be described.
     public var models: ModelRegistry<HostMeshDevice> {
         var registry = ModelRegistry<HostMeshDevice>()
-        registry.register("TTLlamaForCausalLM") { initialization, host in
-            try HostLlamaModel(initialization, kernels: host.kernels, pool: host.pool)
+        for name in ModelDescription.classes {
+            registry.register("TT" + name) { initialization, host in
+                try HostModel(initialization, kernels: host.kernels, pool: host.pool)
+            }
         }
         return registry
     }

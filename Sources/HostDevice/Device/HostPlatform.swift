@@ -36,10 +36,11 @@ public struct HostPlatform: DevicePlatform {
         let checked = try TTPlatform.checkAndUpdateConfig(configuration, model: model, platform: traits)
         _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)
         _ = try KernelSet.fromEnvironment()
-        _ = try LlamaTensors(GGUFFile(path: model.path), model)
+        let bundle = try ModelBundle(path: model.path)
+        _ = try DecoderTensors(bundle.weights, bundle.description())
         let block = KVCacheGeometry(
             model, KVCacheShape(blockCount: 1, blockSize: checked.blockSize),
-            type: HostLlamaModel.cacheType(checked.kvCacheDType, checked.tt.optimizations))
+            type: HostModel.cacheType(checked.kvCacheDType, checked.tt.optimizations))
         _ = try KVBlockCount.pool(
             checked, model: model.name, bytesPerBlock: block.blockBytes,
             availableBytes: AvailableMemory.forCache())

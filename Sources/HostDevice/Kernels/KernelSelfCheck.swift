@@ -60,7 +60,7 @@ enum KernelSelfCheck {
             }
         }
         var activated = activations.view(width: inputs, peak: HK_INT8_PEAK)
-        set.table.silu_quantize(x, x, inputs, rows, inputs, &activated, 0, 0)
+        set.table.activate_quantize(Int32(HK_SILU), x, x, inputs, rows, inputs, &activated, 0, 0)
         set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &activated, 0, rows, &y, stride, nil, nil)
         bits += y.map(\.bitPattern)
         return bits
@@ -73,18 +73,34 @@ enum KernelSelfCheck {
         let (delta, weight) = (random.floats(count), random.floats(count))
         var normed = residual
         set.table.add_norm(&residual, delta, weight, 1e-5, count, &normed)
-        var activated = residual
-        set.table.silu_multiply(residual, weight, 0, 1, count, &activated, 0)
+        set.table.normalise(normed, 1, weight, delta, 1e-5, count, &normed)
+        set.table.add_bias(&normed, 0, 1, count, delta)
+        set.table.add_scaled(&normed, delta, 0.22, count)
+        var activated = [Float](repeating: 0, count: 3 * count)
+        for (index, activation) in [HK_SILU, HK_GELU, HK_SQUARED_RELU].enumerated() {
+            activated.withUnsafeMutableBufferPointer {
+                let place = $0.baseAddress! + index * count
+                set.table.activate(Int32(activation), residual, index == 2 ? nil : weight, 0, 1, count, place, 0)
+            }
+        }
+        set.table.scale_and_cap(&activated, 0, 1, count, 3, 2)
         var rotated = random.floats(96)
         set.table.rotate(&rotated, 3, 32, delta, weight, 12)
+        set.table.rotate_halves(&rotated, 3, 32, delta, weight, 12)
         var tiles = [hk_logit_tile](repeating: hk_logit_tile(), count: 2)
         set.table.summarise(residual, 32, 2, 29, [0, 1.7], &tiles, 1)
         let summaries = tiles.flatMap { [$0.highest, $0.weight] }
         return (residual + normed + activated + rotated + summaries).map(\.bitPattern)
     }
 
-    /// Attention of three tokens over two spans, at once and span by span.
+    /// Attention of three tokens over two spans, at once and span by span, without a window and with one.
     private static func attention(_ set: KernelSet, _ type: KVCacheDType) throws -> [UInt32] {
+        try attention(set, type, window: Int.max, cap: 0) + attention(set, type, window: 100, cap: 1.5)
+    }
+
+    private static func attention(
+        _ set: KernelSet, _ type: KVCacheDType, window: Int, cap: Float
+    ) throws -> [UInt32] {
         let length = Int(HK_SPAN) + 59
         let (heads, size, group, blockSize) = (2, 48, 5, 24)
         let blockCount = length / blockSize + 2
@@ -110,9 +126,11 @@ enum KernelSelfCheck {
         queries.withUnsafeBufferPointer { queries in
             blocks.withUnsafeBufferPointer { blocks in
                 var work = hk_attention(
-                    tokens: tokens, group: group, length: length, first_span: 0, end_span: 2,
+                    tokens: tokens, group: group, length: length, window: window, origin_span: 0, first_span: 0,
+                    end_span: 2,
                     blocks: blocks.baseAddress!, queries: queries.baseAddress!, query_stride: width, output: whole.base,
-                    output_stride: width, scores: scores.base, partials: nil, scale: 0.3, next_head: 0, next_length: 0,
+                    output_stride: width, scores: scores.base, partials: nil, scale: 0.3, cap: cap, next_head: 0,
+                    next_length: 0,
                     next_blocks: blocks.baseAddress!)
                 set.table.attend(&cache, 1, &work)
                 work.output = joined.base

@@ -31,6 +31,9 @@ struct ModelFamily: Sendable {
 }
 
 extension ModelDescription {
+    /// Class names of Hugging Face transformers that can be described.
+    public static var classes: [String] { ModelFamily.all.flatMap(\.classes) }
+
     /// Describes a model by its keys. What describes the computation and is not understood is refused.
     ///
     /// - Throws: `ModelFileError`, if the family is not known, or a key is missing, contradicts another or is not supported.
@@ -52,7 +55,7 @@ extension ModelDescription {
         let layerCount = try keys.requiredSize("block_count")
         let hidden = try keys.requiredSize("embedding_length")
         guard let heads = try keys.layerSize("attention.head_count", layers: layerCount) else {
-            throw .missingKey(path: keys.path, key: "attention.head_count", expected: "a whole number")
+            throw keys.missing("attention.head_count", "a whole number")
         }
         let keyValueHeads = try keys.layerSize("attention.head_count_kv", layers: layerCount) ?? heads
         guard heads % keyValueHeads == 0 else {
@@ -67,7 +70,7 @@ extension ModelDescription {
             throw .unsupported(path: keys.path, what: "key/value width \(headSize)/\(valueSize), rotated \(rotated)")
         }
         guard let width = try keys.layerSize("feed_forward_length", layers: layerCount) else {
-            throw .missingKey(path: keys.path, key: "feed_forward_length", expected: "a whole number")
+            throw keys.missing("feed_forward_length", "a whole number")
         }
         let full = try RotaryEmbedding(keys, dimensions: rotated, family)
         let local = RotaryEmbedding(
@@ -75,7 +78,7 @@ extension ModelDescription {
         let windows = try Self.windows(keys, family, layers: layerCount)
         let epsilon = try keys.number("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon")
         guard let epsilon, epsilon >= 0, epsilon < 1 else {
-            throw .missingKey(path: keys.path, key: "attention.layer_norm_rms_epsilon", expected: "a number below 1")
+            throw keys.missing("attention.layer_norm_rms_epsilon", "a number below 1")
         }
         self.init(
             hiddenSize: hidden, vocabularySize: vocabularySize,

@@ -69,7 +69,7 @@ final class ModelKeys {
             case nil: break
             case .float(let number)?: first = first ?? Float(number)
             case .integer(let number)?: first = first ?? Float(number)
-            default: throw wrongKind(name, "a number")
+            default: throw missing(name, "a number")
             }
         }
         return first
@@ -77,7 +77,7 @@ final class ModelKeys {
 
     /// The number at `name`.
     func requiredNumber(_ name: String) throws(ModelFileError) -> Float {
-        guard let number = try number(name) else { throw wrongKind(name, "a number") }
+        guard let number = try number(name) else { throw missing(name, "a number") }
         return number
     }
 
@@ -87,7 +87,7 @@ final class ModelKeys {
         case nil: return nil
         case .integer(let number)?: return Int(number)
         case .float(let number)? where number == number.rounded() && abs(number) < 0x1p53: return Int(number)
-        default: throw wrongKind(name, "a whole number")
+        default: throw missing(name, "a whole number")
         }
     }
 
@@ -100,7 +100,7 @@ final class ModelKeys {
 
     /// The size at `name`.
     func requiredSize(_ name: String) throws(ModelFileError) -> Int {
-        guard let size = try size(name) else { throw wrongKind(name, "a whole number") }
+        guard let size = try size(name) else { throw missing(name, "a whole number") }
         return size
     }
 
@@ -119,7 +119,7 @@ final class ModelKeys {
         switch self[name] {
         case nil: nil
         case .bool(let flag)?: flag
-        default: throw wrongKind(name, "true or false")
+        default: throw missing(name, "true or false")
         }
     }
 
@@ -128,7 +128,7 @@ final class ModelKeys {
         switch self[name] {
         case nil: nil
         case .string(let bytes)?: String(decoding: bytes, as: UTF8.self)
-        default: throw wrongKind(name, "a string")
+        default: throw missing(name, "a string")
         }
     }
 
@@ -138,7 +138,7 @@ final class ModelKeys {
         case nil: nil
         case .floats(let numbers)?: numbers.map { Float($0) }
         case .integers(let numbers)?: numbers.map { Float($0) }
-        default: throw wrongKind(name, "an array of numbers")
+        default: throw missing(name, "an array of numbers")
         }
     }
 
@@ -164,7 +164,8 @@ final class ModelKeys {
         .unsupported(path: path, what: "\(spelling(name)) of \(value)")
     }
 
-    private func wrongKind(_ name: String, _ expected: String) -> ModelFileError {
+    /// The error that there is no such value at `name`.
+    func missing(_ name: String, _ expected: String) -> ModelFileError {
         .missingKey(path: path, key: spelling(name), expected: expected)
     }
 }

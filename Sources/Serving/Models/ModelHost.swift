@@ -21,10 +21,10 @@ package struct OpenedModel: Sendable {
     /// - Throws: `ModelFailure`.
     package init(_ name: String, in catalogue: ModelCatalogue) throws(ModelFailure) {
         do {
-            let file = try GGUFFile(path: try catalogue.resolve(name).path)
+            let bundle = try ModelBundle(path: try catalogue.resolve(name).path)
             self.name = name
-            config = try ModelConfig(gguf: file)
-            encoder = try PromptEncoder(file.metadata)
+            config = bundle.config
+            encoder = try PromptEncoder(bundle)
         } catch {
             throw ModelFailure(error)
         }

@@ -62,7 +62,7 @@ static void run_store(const hk_kernels *k, results *r, int32_t format) {
 }
 
 static void run_shape(const hk_kernels *k, results *r, int32_t format, size_t head_size, size_t block_size, size_t tokens,
-                      size_t group, size_t length) {
+                      size_t group, size_t length, size_t window) {
     size_t blocks = (length + tokens) / block_size + 2;
     sized_cache c = make_cache(format, head_size, block_size, blocks);
     int32_t ids[blocks];
@@ -72,11 +72,14 @@ static void run_shape(const hk_kernels *k, results *r, int32_t format, size_t he
             k->store(&c.view, head, (size_t)ids[p / block_size], p % block_size, random_floats(head_size),
                      random_floats(head_size));
     size_t width = group * head_size + 7, spans = (length + HK_SPAN - 1) / HK_SPAN, rows = tokens * group;
+    size_t origin = window < length ? (length - window) / HK_SPAN : 0;
     float *output = random_floats(tokens * width);
     hk_attention work = {
-        .tokens = tokens, .group = group, .length = length, .end_span = spans, .blocks = ids,
+        .tokens = tokens, .group = group, .length = length, .window = window, .origin_span = origin,
+        .first_span = origin, .end_span = spans, .blocks = ids,
         .queries = random_floats(tokens * width), .query_stride = width, .output = output, .output_stride = width,
-        .scores = random_floats(rows * HK_SPAN_SCORES), .scale = 1.7f, .next_length = length, .next_blocks = ids,
+        .scores = random_floats(rows * HK_SPAN_SCORES), .scale = 1.7f, .cap = window < length ? 2.5f : 0,
+        .next_length = length, .next_blocks = ids,
     };
     k->attend(&c.view, 1, &work);
     keep_floats(r, formats[format], output, tokens * width);
@@ -94,9 +97,12 @@ void run_attention(const hk_kernels *k, results *r) {
             for (size_t b = 0; b < 3; b++)
                 for (size_t tokens = 1; tokens <= 4; tokens++) {
                     size_t group = 1 + (h + b + tokens) % 5, length = 1 + next_random() % 70;
-                    run_shape(k, r, format, head_sizes[h], block_sizes[b], tokens, group, length);
+                    run_shape(k, r, format, head_sizes[h], block_sizes[b], tokens, group, length, SIZE_MAX);
+                    run_shape(k, r, format, head_sizes[h], block_sizes[b], tokens, group, length, 1 + next_random() % 70);
                 }
-        run_shape(k, r, format, 20, 5, 3, 2, HK_SPAN + 1 + next_random() % 300);
-        run_shape(k, r, format, 64, 24, 1, 3, 3 * HK_SPAN);
+        run_shape(k, r, format, 20, 5, 3, 2, HK_SPAN + 1 + next_random() % 300, SIZE_MAX);
+        run_shape(k, r, format, 64, 24, 1, 3, 3 * HK_SPAN, SIZE_MAX);
+        run_shape(k, r, format, 64, 24, 1, 3, 3 * HK_SPAN, 700);
+        run_shape(k, r, format, 48, 16, 1, 2, 2 * HK_SPAN + 9, 100);
     }
 }

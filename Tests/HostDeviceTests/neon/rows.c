@@ -38,16 +38,27 @@ static void run_quantize(const hk_kernels *k, results *r, int32_t peak) {
     hk_quantized q = quantized_rows(rows, width, peak);
     k->quantize(x, width, rows - 1, count, &q, 1, HK_BLOCK);
     keep_quantized(r, &q, k->row_tile, rows, "quantize values", "quantize scales", "quantize sums", "quantize pairs");
-    k->silu_quantize(x, random_floats(rows * width), width, rows - 1, count, &q, 1, HK_BLOCK);
-    keep_quantized(r, &q, k->row_tile, rows, "silu_quantize values", "silu_quantize scales", "silu_quantize sums",
-                   "silu_quantize pairs");
+    for (int32_t activation = HK_SILU; activation <= HK_SQUARED_RELU; activation++) {
+        float *up = activation == HK_SQUARED_RELU ? 0 : random_floats(rows * width);
+        k->activate_quantize(activation, x, up, width, rows - 1, count, &q, 1, HK_BLOCK);
+        keep_quantized(r, &q, k->row_tile, rows, "activate_quantize values", "activate_quantize scales",
+                       "activate_quantize sums", "activate_quantize pairs");
+    }
 }
 
 static void run_lengths(const hk_kernels *k, results *r, size_t count, int odd) {
     float *a = odd ? odd_floats(3 * count) : random_floats(3 * count), *b = random_floats(3 * count);
     float *out = random_floats(3 * count + 20);
-    k->silu_multiply(a, b, count, 3, count, out, count + 5);
-    keep_floats(r, "silu_multiply", out, 3 * count + 20);
+    for (int32_t activation = HK_SILU; activation <= HK_SQUARED_RELU; activation++) {
+        k->activate(activation, a, activation == HK_SQUARED_RELU ? 0 : b, count, 3, count, out, count + 5);
+        keep_floats(r, "activate", out, 3 * count + 20);
+    }
+    k->normalise(a, count % 2, b, count % 3 ? b + count : 0, 1e-5f, count, out);
+    keep_floats(r, "normalise", out, count);
+    k->add_bias(out, count, 2, count, b);
+    k->add_scaled(out, b, 0.22f, count);
+    k->scale_and_cap(out, count, 2, count, 0.3f, count % 2 ? 30 : 0);
+    keep_floats(r, "bias, scale and cap", out, 2 * count);
     k->add_norm(a, count % 2 ? b : 0, b + count, 1e-5f, count, out);
     keep_floats(r, "add_norm residual", a, count);
     keep_floats(r, "add_norm", out, count);
@@ -77,12 +88,16 @@ void run_rows(const hk_kernels *k, results *r) {
     // All of the exponential's range.
     float *gate = random_floats(40000), *out = random_floats(40000);
     for (size_t i = 0; i < 40000; i++) gate[i] *= 110;
-    k->silu_multiply(gate, gate, 0, 1, 40000, out, 0);
-    keep_floats(r, "silu_multiply of great numbers", out, 40000);
+    for (int32_t activation = HK_SILU; activation <= HK_SQUARED_RELU; activation++) {
+        k->activate(activation, gate, gate, 0, 1, 40000, out, 0);
+        keep_floats(r, "activate of great numbers", out, 40000);
+    }
     for (size_t pairs = 0; pairs <= 20; pairs++) {
         float *heads = random_floats(3 * 40), *angles = random_floats(40);
         k->rotate(heads, 3, 40, angles, angles + 20, pairs);
         keep_floats(r, "rotate", heads, 3 * 40);
+        k->rotate_halves(heads, 3, 40, angles, angles + 20, pairs);
+        keep_floats(r, "rotate_halves", heads, 3 * 40);
     }
     uint32_t *words = (uint32_t *)random_floats(1280), sum = k->read_all(words, 1280);
     keep_bytes(r, "read_all", &sum, sizeof sum);

@@ -11,15 +11,17 @@ enum StageOperation: BitwiseCopyable {
     case norm(NormStage)
     /// Items: panels. Products of the same activations.
     case products(ProductStage)
-    /// Items: tokens. Rotary angles, and the embedding of queries alone.
-    case rotate(RotateStage)
-    /// Items: KV heads of tokens. Rotary embedding of their keys and queries; keys and values to the cache.
+    /// Items: tokens. The norm of queries or keys over all heads.
+    case normHeads(NormHeadsStage)
+    /// Items: tokens. Rotary angles, and the preparation of queries alone.
+    case prepareQueries(PrepareQueriesStage)
+    /// Items: KV heads of tokens. The preparation of their keys and queries; keys and values to the cache.
     case store(StoreStage)
     /// Items: parts of the step's attention plan.
     case attend(AttendStage)
     /// Items: tokens. The int8 form alone, where no other stage makes it.
     case quantize(QuantizeStage)
-    /// Items: some rows of a pair of panels. Gate, up and SiLU.
+    /// Items: some rows of a pair of panels. Gate, up and activation.
     case feedForward(FeedForwardStage)
     /// Items: panels of the vocabulary.
     case logits(LogitsStage)
@@ -31,7 +33,7 @@ enum StageOperation: BitwiseCopyable {
         switch self {
         case .embed, .norm, .quantize: .rows
         case .products, .feedForward: .products
-        case .rotate, .store, .attend: .attention
+        case .normHeads, .prepareQueries, .store, .attend: .attention
         case .logits: .logits
         case .sample: .sampling
         }
@@ -42,7 +44,7 @@ enum StageOperation: BitwiseCopyable {
 public enum KernelKind: Int, CaseIterable, Sendable {
     /// Embedding, norms and quantisation: one token at a time.
     case rows
-    /// The layers' matrix products, with SiLU.
+    /// The layers' matrix products, with activation functions.
     case products
     /// Rotary embedding, cache writes, attention.
     case attention
@@ -120,12 +122,19 @@ struct EmbedStage: BitwiseCopyable {
     let rowBytes: Int
     let hidden: UnsafeMutablePointer<Float>
     let width: Int
-    let angles: RotaryAngles
+    /// Factor of the embeddings.
+    let scale: Float
+    /// The angles of every rotary embedding of the model.
+    let angles: UnsafeBufferPointer<RotaryAngles>
 }
 
 /// The cosines and sines of each row's angles, `[rows, pairs]`.
 struct RotaryAngles: BitwiseCopyable {
     let frequencies: UnsafeBufferPointer<Float>
+    /// Factor of cosines and sines.
+    let magnitude: Float
+    /// Whether element i of a head makes a pair with element i + `pairs`, not with its neighbour.
+    let isHalves: Bool
     let cosines: UnsafeMutablePointer<Float>
     let sines: UnsafeMutablePointer<Float>
 
@@ -133,16 +142,68 @@ struct RotaryAngles: BitwiseCopyable {
     var pairs: Int { frequencies.count }
 }
 
+/// A norm of rows of floats.
+struct RowNorm: BitwiseCopyable {
+    let scale: UnsafePointer<Float>
+    let bias: UnsafePointer<Float>?
+    let epsilon: Float
+    /// Whether the mean is subtracted first.
+    let isCentred: Bool
+}
+
+/// What is added to the residual stream.
+struct ResidualDelta: BitwiseCopyable {
+    let values: UnsafeMutablePointer<Float>
+    /// Floats from one row to the next.
+    let stride: Int
+    /// Added to the values first.
+    let bias: UnsafePointer<Float>?
+    /// Then they are normalised.
+    let norm: RowNorm?
+    /// Their factor.
+    let scale: Float
+
+    /// Whether the values are added as they are.
+    var isPlain: Bool { bias == nil && norm == nil && scale == 1 }
+}
+
 struct NormStage: BitwiseCopyable {
     let hidden: UnsafeMutablePointer<Float>
-    /// Added to the residual first.
-    let delta: UnsafePointer<Float>?
-    let deltaStride: Int
-    let weight: UnsafePointer<Float>
-    let epsilon: Float
+    /// Added to the residual.
+    let delta: ResidualDelta?
+    /// Whether it is added after the norm has been computed, not before.
+    let addsLast: Bool
+    /// `nil` for the residual itself.
+    let norm: RowNorm?
     let output: Activations
     /// Each thread's memory for rows of floats that are not kept.
     let passing: ThreadPlaces
+}
+
+/// What is done to heads of queries or keys before attention.
+struct HeadPreparation: BitwiseCopyable {
+    /// Added first; for all heads.
+    let bias: UnsafePointer<Float>?
+    /// The norm of each head.
+    let norm: RowNorm?
+    let normalisesAfterRope: Bool
+    /// `nil` if positions are not encoded.
+    let angles: RotaryAngles?
+    /// The factor 1 + β·ln(1 + ⌊position / interval⌋); no factor if β is 0.
+    let beta: Float
+    let interval: Int
+
+    /// Whether there is nothing to do.
+    var isEmpty: Bool { bias == nil && norm == nil && angles == nil && beta == 0 }
+}
+
+struct NormHeadsStage: BitwiseCopyable {
+    let heads: UnsafeMutablePointer<Float>
+    let stride: Int
+    let width: Int
+    /// Added first.
+    let bias: UnsafePointer<Float>?
+    let norm: RowNorm
 }
 
 struct ProductStage: BitwiseCopyable {
@@ -155,13 +216,13 @@ struct ProductStage: BitwiseCopyable {
     let expansions: ThreadPlaces
 }
 
-struct RotateStage: BitwiseCopyable {
+struct PrepareQueriesStage: BitwiseCopyable {
     let tokens: UnsafePointer<StepToken>
-    let heads: UnsafeMutablePointer<Float>
+    let queries: UnsafeMutablePointer<Float>
     let stride: Int
     let count: Int
     let headSize: Int
-    let angles: RotaryAngles
+    let preparation: HeadPreparation
 }
 
 struct StoreStage: BitwiseCopyable {
@@ -172,9 +233,12 @@ struct StoreStage: BitwiseCopyable {
     let keys: UnsafeMutablePointer<Float>
     let values: UnsafeMutablePointer<Float>
     let stride: Int
-    /// Query heads of each KV head, which are also rotated.
+    /// Query heads of each KV head, which are also prepared.
     let group: Int
-    let angles: RotaryAngles
+    let query: HeadPreparation
+    let key: HeadPreparation
+    /// Added to the values; for all heads.
+    let valueBias: UnsafePointer<Float>?
 }
 
 struct AttendStage: BitwiseCopyable {
@@ -186,6 +250,10 @@ struct AttendStage: BitwiseCopyable {
     let queries: UnsafePointer<Float>
     let queryStride: Int
     let scale: Float
+    /// 0 for none.
+    let cap: Float
+    /// Positions that a token attends to; `Int.max` for all before it.
+    let window: Int
     let scores: ThreadPlaces
     /// The heads' outputs; `quantized` is written here if a head group's width is whole blocks of the int8 form.
     let output: Activations
@@ -205,8 +273,14 @@ struct FeedForwardStage: BitwiseCopyable {
 
     let rows: Int
     let input: Activations
+    /// The gate, or up in a feed-forward without one: what the activation function is applied to.
     let gate: Projections
-    let up: Projection
+    /// `nil` without a gate.
+    let up: Projection?
+    let gateBias: UnsafePointer<Float>?
+    let upBias: UnsafePointer<Float>?
+    /// The kernels' constant of the activation function.
+    let activation: Int32
     let following: Projections
     let readAhead: ReadAhead?
     /// Outputs of `gate` and `up` without padding.
@@ -228,6 +302,10 @@ struct LogitsStage: BitwiseCopyable {
     let head: Projections
     let following: Projections
     let vocabulary: Int
+    /// Factor of the logits.
+    let scale: Float
+    /// If positive: logits become cap·tanh(logit / cap).
+    let cap: Float
     let wantsLogits: UnsafePointer<Bool>
     let weightScales: UnsafePointer<Float>
     /// `[rows, panels]`

@@ -39,8 +39,10 @@ final class CacheReadAhead {
                 sequence = tokens[row].tableOffset
                 var first = row
                 while first > 0, tokens[first - 1].tableOffset == sequence { first -= 1 }
-                let before = min((Int(tokens[first].position) + blockSize - 1) / blockSize, most - count)
-                (list + count).update(from: pageTable + Int(sequence), count: before)
+                let position = Int(tokens[first].position)
+                let start = plan.window.map { max(0, position + 1 - $0) / blockSize } ?? 0
+                let before = max(min((position + blockSize - 1) / blockSize - start, most - count), 0)
+                (list + count).update(from: pageTable + Int(sequence) + start, count: before)
                 count += before
             }
             states.base[worker * ReadAheadPlaces.stride] = hk_read_ahead(

@@ -12,7 +12,8 @@ extension StageOperation {
         case .embed(let stage): stage.run(part)
         case .norm(let stage): stage.run(kernels, worker, part)
         case .products(let stage): stage.run(kernels, worker, part)
-        case .rotate(let stage): for row in part { stage.run(kernels, row) }
+        case .normHeads(let stage): for row in part { stage.run(kernels, row) }
+        case .prepareQueries(let stage): for row in part { stage.run(kernels, row) }
         case .store(let stage): for item in part { stage.run(kernels, item) }
         case .attend(let stage): for item in part { stage.run(kernels, worker, item) }
         case .quantize(let stage): stage.run(kernels, part)
@@ -63,8 +64,10 @@ extension EmbedStage {
     fileprivate func run(_ part: Range<Int>) {
         for row in part {
             let token = tokens[row]
-            hk_gguf_row(tensorType, table + Int(token.token) * rowBytes, width, hidden + row * width)
-            angles.fill(row, position: token.position)
+            let place = hidden + row * width
+            hk_gguf_row(tensorType, table + Int(token.token) * rowBytes, width, place)
+            if scale != 1 { for index in 0..<width { place[index] *= scale } }
+            for rope in angles { rope.fill(row, position: token.position) }
         }
     }
 }
@@ -74,8 +77,8 @@ extension RotaryAngles {
     fileprivate func fill(_ row: Int, position: Int32) {
         for (pair, frequency) in frequencies.enumerated() {
             let angle = Double(Float(position) * frequency)
-            cosines[row * pairs + pair] = Float(cos(angle))
-            sines[row * pairs + pair] = Float(sin(angle))
+            cosines[row * pairs + pair] = Float(cos(angle)) * magnitude
+            sines[row * pairs + pair] = Float(sin(angle)) * magnitude
         }
     }
 
@@ -83,7 +86,35 @@ extension RotaryAngles {
     fileprivate func rotate(
         _ kernels: UnsafePointer<hk_kernels>, _ row: Int, _ heads: UnsafeMutablePointer<Float>, count: Int, size: Int
     ) {
-        kernels.pointee.rotate(heads, count, size, cosines + row * pairs, sines + row * pairs, pairs)
+        let (cosines, sines) = (cosines + row * pairs, sines + row * pairs)
+        if isHalves {
+            kernels.pointee.rotate_halves(heads, count, size, cosines, sines, pairs)
+        } else {
+            kernels.pointee.rotate(heads, count, size, cosines, sines, pairs)
+        }
+    }
+}
+
+extension RowNorm {
+    @inline(__always)
+    fileprivate func run(
+        _ kernels: UnsafePointer<hk_kernels>, _ values: UnsafePointer<Float>, count: Int,
+        to output: UnsafeMutablePointer<Float>
+    ) {
+        kernels.pointee.normalise(values, isCentred ? 1 : 0, scale, bias, epsilon, count, output)
+    }
+}
+
+extension ResidualDelta {
+    /// Adds row `row` to the residual stream's.
+    @inline(__always)
+    fileprivate func add(
+        _ kernels: UnsafePointer<hk_kernels>, row: Int, to residual: UnsafeMutablePointer<Float>, width: Int
+    ) {
+        let place = values + row * stride
+        if let bias { kernels.pointee.add_bias(place, 0, 1, width, bias) }
+        if let norm { norm.run(kernels, place, count: width, to: place) }
+        kernels.pointee.add_scaled(residual, place, scale, width)
     }
 }
 
@@ -94,13 +125,64 @@ extension NormStage {
         let width = output.width
         let normed = output.values.map { $0 + part.lowerBound * width } ?? passing[worker]
         for (index, row) in part.enumerated() {
-            kernels.pointee.add_norm(
-                hidden + row * width, delta.map { $0 + row * deltaStride }, weight, epsilon, width,
-                normed + index * width)
+            run(kernels, row, hidden + row * width, to: normed + index * width)
         }
         if var quantized = output.quantized {
             kernels.pointee.quantize(normed, width, part.count, width, &quantized, part.lowerBound, 0)
         }
+    }
+
+    @inline(__always)
+    private func run(
+        _ kernels: UnsafePointer<hk_kernels>, _ row: Int, _ residual: UnsafeMutablePointer<Float>,
+        to normed: UnsafeMutablePointer<Float>
+    ) {
+        let width = output.width
+        if let norm, !norm.isCentred, norm.bias == nil, !addsLast, delta?.isPlain ?? true {
+            let values = delta.map { UnsafePointer($0.values + row * $0.stride) }
+            return kernels.pointee.add_norm(residual, values, norm.scale, norm.epsilon, width, normed)
+        }
+        if let delta, !addsLast { delta.add(kernels, row: row, to: residual, width: width) }
+        if let norm {
+            norm.run(kernels, residual, count: width, to: normed)
+        } else {
+            normed.update(from: residual, count: width)
+        }
+        if let delta, addsLast { delta.add(kernels, row: row, to: residual, width: width) }
+    }
+}
+
+extension HeadPreparation {
+    /// Prepares `count` adjacent heads of a row, the first of which is head `first` of the bias.
+    @inline(__always)
+    fileprivate func run(
+        _ kernels: UnsafePointer<hk_kernels>, _ row: Int, position: Int32, _ heads: UnsafeMutablePointer<Float>,
+        first: Int, count: Int, size: Int
+    ) {
+        if let bias { kernels.pointee.add_bias(heads, 0, 1, count * size, bias + first * size) }
+        if let norm, !normalisesAfterRope { normalise(kernels, norm, heads, count, size) }
+        if let angles { angles.rotate(kernels, row, heads, count: count, size: size) }
+        if let norm, normalisesAfterRope { normalise(kernels, norm, heads, count, size) }
+        if beta != 0 {
+            let factor = 1 + beta * Float(log(Double(1 + Int(position) / interval)))
+            for index in 0..<count * size { heads[index] *= factor }
+        }
+    }
+
+    @inline(__always)
+    private func normalise(
+        _ kernels: UnsafePointer<hk_kernels>, _ norm: RowNorm, _ heads: UnsafeMutablePointer<Float>, _ count: Int,
+        _ size: Int
+    ) {
+        for head in 0..<count { norm.run(kernels, heads + head * size, count: size, to: heads + head * size) }
+    }
+}
+
+extension NormHeadsStage {
+    fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
+        let place = heads + row * stride
+        if let bias { kernels.pointee.add_bias(place, 0, 1, width, bias) }
+        norm.run(kernels, place, count: width, to: place)
     }
 }
 
@@ -129,11 +211,13 @@ extension ProductStage {
     }
 }
 
-extension RotateStage {
+extension PrepareQueriesStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ row: Int) {
-        angles.fill(row, position: tokens[row].position)
-        angles.rotate(kernels, row, heads + row * stride, count: count, size: headSize)
+        let position = tokens[row].position
+        preparation.angles?.fill(row, position: position)
+        preparation.run(
+            kernels, row, position: position, queries + row * stride, first: 0, count: count, size: headSize)
     }
 }
 
@@ -144,8 +228,13 @@ extension StoreStage {
         let token = tokens[row]
         let size = cache.pointee.head_size
         let offset = row * stride + head * size
-        angles.rotate(kernels, row, queries + row * stride + head * group * size, count: group, size: size)
-        angles.rotate(kernels, row, keys + offset, count: 1, size: size)
+        if group > 0 {
+            query.run(
+                kernels, row, position: token.position, queries + row * stride + head * group * size,
+                first: head * group, count: group, size: size)
+        }
+        key.run(kernels, row, position: token.position, keys + offset, first: head, count: 1, size: size)
+        if let valueBias { kernels.pointee.add_bias(values + offset, 0, 1, size, valueBias + head * size) }
         let (block, blockOffset) = Int(token.position).quotientAndRemainder(dividingBy: cache.pointee.block_size)
         let table = pageTable.pointee! + Int(token.tableOffset)
         kernels.pointee.store(cache, head, Int(table[block]), blockOffset, keys + offset, values + offset)
@@ -162,11 +251,12 @@ extension AttendStage {
             let place = output.values.map { $0 + unit.row * output.width + column } ?? passing[worker]
             let stride = output.values == nil ? width : output.width
             var work = hk_attention(
-                tokens: unit.tokens, group: group, length: unit.length, first_span: part.lowerBound,
-                end_span: part.upperBound, blocks: blocks(unit, 0),
+                tokens: unit.tokens, group: group, length: unit.length, window: window,
+                origin_span: unit.spans.lowerBound, first_span: part.lowerBound, end_span: part.upperBound,
+                blocks: blocks(unit, 0),
                 queries: queries + unit.row * queryStride + column, query_stride: queryStride,
                 output: place, output_stride: stride, scores: scores[worker],
-                partials: unit.division.map(items.partials), scale: scale, next_head: following.head,
+                partials: unit.division.map(items.partials), scale: scale, cap: cap, next_head: following.head,
                 next_length: following.length - next.span * Int(HK_SPAN), next_blocks: blocks(following, next.span))
             kernels.pointee.attend(cache, unit.head, &work)
             if let division = unit.division {
@@ -199,27 +289,34 @@ extension FeedForwardStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ item: Int) {
         let (pair, tile) = item.quotientAndRemainder(dividingBy: rowTiles)
-        let panels = pair * Self.panels..<min((pair + 1) * Self.panels, up.panels)
+        let panels = pair * Self.panels..<min((pair + 1) * Self.panels, gate.first.panels)
         let row = tile * StepScratch.tileRows
         let count = min(StepScratch.tileRows, rows - row)
         let lanes = Self.panels * Int(HK_PANEL)
         let (gates, expansion) = (tiles[worker], expansions[worker])
-        let ups = gates + StepScratch.tileRows * lanes
         let ahead = readAhead.state(of: worker)
+        let next = gate.next(pair + 1, worker, following: following)
         gate.first.multiply(
             kernels, input, row: row, rows: count, panels: panels, to: gates, stride: lanes,
-            next: up.weights(panel: panels.lowerBound), ahead: ahead, expansion: expansion)
-        up.multiply(
-            kernels, input, row: row, rows: count, panels: panels, to: ups, stride: lanes,
-            next: gate.next(pair + 1, worker, following: following), ahead: ahead, expansion: expansion)
+            next: up?.weights(panel: panels.lowerBound) ?? next, ahead: ahead, expansion: expansion)
         let first = pair * lanes
+        let width = min(lanes, width - first)
+        if let gateBias { kernels.pointee.add_bias(gates, lanes, count, width, gateBias + first) }
+        var ups: UnsafeMutablePointer<Float>?
+        if let up {
+            let place = gates + StepScratch.tileRows * lanes
+            up.multiply(
+                kernels, input, row: row, rows: count, panels: panels, to: place, stride: lanes, next: next,
+                ahead: ahead, expansion: expansion)
+            if let upBias { kernels.pointee.add_bias(place, lanes, count, width, upBias + first) }
+            ups = place
+        }
         if var quantized = output.quantized {
-            let width = panels.count * Int(HK_PANEL)
-            kernels.pointee.silu_quantize(gates, ups, lanes, count, width, &quantized, row, first)
+            let whole = panels.count * Int(HK_PANEL)
+            kernels.pointee.activate_quantize(activation, gates, ups, lanes, count, whole, &quantized, row, first)
         } else {
-            kernels.pointee.silu_multiply(
-                gates, ups, lanes, count, min(lanes, width - first), output.values! + row * output.width + first,
-                output.width)
+            kernels.pointee.activate(
+                activation, gates, ups, lanes, count, width, output.values! + row * output.width + first, output.width)
         }
     }
 }
@@ -239,6 +336,7 @@ extension LogitsStage {
             head.first.multiply(
                 kernels, input, row: row, rows: count, panels: panel..<panel + 1, to: place, stride: width,
                 next: next, ahead: nil, expansion: expansions[worker])
+            finish(kernels, place, stride: width, rows: count)
             kernels.pointee.summarise(
                 place, width, count, min(lanes, vocabulary - panel * lanes), weightScales + row,
                 summaries + row * head.count + panel, head.count)
@@ -253,7 +351,16 @@ extension LogitsStage {
         head.first.multiply(
             kernels, input, row: row, rows: 1, panels: panel..<panel + 1, to: tiles[worker], stride: Int(HK_PANEL),
             next: head.weights(item: panel), ahead: nil, expansion: expansions[worker])
+        finish(kernels, tiles[worker], stride: Int(HK_PANEL), rows: 1)
         return UnsafePointer(tiles[worker])
+    }
+
+    /// Scales and caps a panel's logits.
+    @inline(__always)
+    private func finish(
+        _ kernels: UnsafePointer<hk_kernels>, _ logits: UnsafeMutablePointer<Float>, stride: Int, rows: Int
+    ) {
+        if scale != 1 || cap > 0 { kernels.pointee.scale_and_cap(logits, stride, rows, Int(HK_PANEL), scale, cap) }
     }
 }
 

@@ -4,9 +4,9 @@ import CHostKernels
 import ModelFiles
 import Platform
 
-/// Runs tiles of tokens through a llama model. A token's result depends on the token and its context alone: prefill and
+/// Runs tiles of tokens through a model. A token's result depends on the token and its context alone: prefill and
 /// decode, tiles of any size, and any number of threads use the same sequence of operations.
-final class LlamaForward {
+final class DecoderForward {
     /// The tile's tokens, set before `run`.
     let inputs: StepInputs
     /// Maximum number of tokens that go through the layers together.
@@ -23,8 +23,10 @@ final class LlamaForward {
     private let profile: StepProfile?
     private let capture: TraceCapture
     private let scratch: StepScratch
-    private let plan: AttentionPlan
-    private let readAhead: CacheReadAhead
+    private let plans: [PlannedAttention]
+    /// The one of the last layer.
+    private let lastPlan: AttentionPlan
+    private let ropes: [RotaryTable]
     private let kernels: KernelSet
     private let pool: ThreadPool
     private let cacheGeometry: KVCacheGeometry
@@ -36,7 +38,7 @@ final class LlamaForward {
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
     init(
-        model: HostLlamaModel.Parts, cacheGeometry: KVCacheGeometry, tileTokens: Int, outputRows: Int
+        model: HostModel.Parts, cacheGeometry: KVCacheGeometry, tileTokens: Int, outputRows: Int
     ) throws(HostDeviceError) {
         kernels = model.kernels
         pool = model.pool
@@ -46,21 +48,34 @@ final class LlamaForward {
         cacheMemory = try DeviceBuffer(count: cacheGeometry.totalBytes)
         let caches = try DeviceBuffer<hk_cache>(count: cacheGeometry.layers)
         for layer in 0..<cacheGeometry.layers { caches.base[layer] = cacheGeometry.layer(layer, in: cacheMemory) }
+        let longest = model.maxSequenceLength
         scratch = try StepScratch(
-            tokens: tileTokens, outputRows: outputRows, threads: pool.threadCount, weights: model.weights,
-            geometry: model.geometry, rotatedPairs: model.rotary.pairs)
-        plan = try AttentionPlan(
-            tokens: max(tileTokens, outputRows), neighbours: StepScratch.attendedTokens,
-            longest: model.maxSequenceLength, threads: pool.threadCount, geometry: model.geometry)
-        readAhead = try CacheReadAhead(cache: cacheGeometry, threads: pool.threadCount)
+            tokens: tileTokens, outputRows: outputRows, threads: pool.threadCount, weights: model.weights)
+        let most = max(tileTokens, outputRows)
+        var plans: [PlannedAttention] = []
+        for window in model.description.windows {
+            let plan = try AttentionPlan(
+                tokens: most, neighbours: StepScratch.attendedTokens, longest: longest, window: window,
+                threads: pool.threadCount, geometry: model.weights.geometry)
+            plans.append(
+                PlannedAttention(
+                    plan: plan, readAhead: try CacheReadAhead(cache: cacheGeometry, threads: pool.threadCount)))
+        }
+        self.plans = plans
+        lastPlan = plans[plans.count - 1].plan
+        let embeddings = model.description.ropes
+        var ropes: [RotaryTable] = []
+        for rope in embeddings { ropes.append(try RotaryTable(rope, tokens: most, longest: longest)) }
+        self.ropes = ropes
+        let angles = try DeviceBuffer<RotaryAngles>(count: ropes.count)
+        for (index, rope) in ropes.enumerated() { angles.base[index] = rope.angles }
         inputs = try StepInputs(tokens: tileTokens, outputRows: outputRows)
         logitStride = model.weights.output.paddedOutputs
         logits = try DeviceBuffer(count: outputRows * logitStride)
         capture = TraceCapture(
-            geometry: model.geometry, weights: model.weights, scratch: scratch, inputs: inputs, plan: plan,
-            rotary: model.rotary,
-            epsilon: model.epsilon, threads: pool.threadCount,
-            caches: caches, readAheads: readAhead.places, logits: logits)
+            description: model.description, weights: model.weights, scratch: scratch, inputs: inputs,
+            ropes: embeddings, angles: angles, plans: plans, threads: pool.threadCount, caches: caches,
+            logits: logits)
         layerTraces = Array(repeating: nil, count: tileTokens + 1)
         outputTraces = Array(repeating: nil, count: outputRows + 1)
     }
@@ -82,8 +97,10 @@ final class LlamaForward {
     /// Runs the first `rows` tokens of the inputs through the layers, without the last layer's outputs.
     func run(rows: Int, pageTable: UnsafePointer<Int32>) {
         inputs.pageTable.base.pointee = pageTable
-        plan.prepare(inputs.tokens.base, rows: rows)
-        readAhead.prepare(plan, inputs.tokens.base, pageTable: pageTable)
+        for planned in plans {
+            planned.plan.prepare(inputs.tokens.base, rows: rows)
+            planned.readAhead.prepare(planned.plan, inputs.tokens.base, pageTable: pageTable)
+        }
         replay(&layerTraces[rows]) { capture.layers(rows: rows) }
     }
 
@@ -100,7 +117,7 @@ final class LlamaForward {
     func output(rows: Int, pageTable: UnsafePointer<Int32>) {
         inputs.pageTable.base.pointee = pageTable
         inputs.prepareOutput(rows: rows, vocabulary: capture.geometry.vocabulary)
-        plan.prepare(inputs.outputTokens.base, rows: rows)
+        lastPlan.prepare(inputs.outputTokens.base, rows: rows)
         replay(&outputTraces[rows]) { capture.output(rows: rows) }
     }
 
@@ -121,5 +138,23 @@ final class LlamaForward {
         let new = trace(stages())
         if keepsTraces { kept = new }
         new.replay()
+    }
+}
+
+extension ModelDescription {
+    /// The windows of its attentions, each once, that of the last layer last; `nil` for none.
+    fileprivate var windows: [Int?] { distinct { $0.window }.reversed() }
+
+    /// Its rotary embeddings, each once.
+    fileprivate var ropes: [RotaryEmbedding] { distinct { $0.rope }.compactMap(\.self) }
+
+    /// The values of all attentions, each once, that of the last layer first.
+    private func distinct<Value: Equatable>(_ value: (Attention) -> Value) -> [Value] {
+        var values: [Value] = []
+        for layer in layers.reversed() {
+            guard case .attention(let attention) = layer.mixer else { continue }
+            if !values.contains(value(attention)) { values.append(value(attention)) }
+        }
+        return values
     }
 }

@@ -1,24 +1,22 @@
-// A llama model on the CPU, which implements the model contract (TT contract §1).
+// A decoder on the CPU, which implements the model contract (TT contract §1).
 
 import CHostKernels
 import ModelFiles
 public import Platform
 
-/// A model of the llama architecture on the host device.
+/// A described decoder on the host device.
 ///
 /// A row's keys, values and logits are bitwise the same for any other rows in the batch, any batch slot, any number of
 /// threads, and whether its tokens were prefilled or decoded. `accuracy` computes with the file's weights and float
 /// activations and keeps the cache in f32; `performance` quantises activations to int8 in blocks of 64 for the products
 /// with 4- and 8-bit weights and keeps the cache in f16. `kv_cache_dtype` can choose another data type of the cache.
-public final class HostLlamaModel: TTModel {
+public final class HostModel: TTModel {
     /// The parts that do not change after loading.
     struct Parts {
-        let geometry: LlamaGeometry
-        let weights: LlamaWeights
+        let description: ModelDescription
+        let weights: DecoderWeights
         let kernels: KernelSet
         let pool: ThreadPool
-        let rotary: RotaryFrequencies
-        let epsilon: Float
         let kvCacheDType: KVCacheDType
         let maxSequenceLength: Int
         let profile: StepProfile?
@@ -34,7 +32,7 @@ public final class HostLlamaModel: TTModel {
     let parts: Parts
     private let config: ModelConfig
     private let maxBatchSize: Int
-    private var forward: LlamaForward?
+    private var forward: DecoderForward?
     private var blockCount = 0
     private var blockSize = 0
     private var state = DecodeState()
@@ -49,20 +47,16 @@ public final class HostLlamaModel: TTModel {
     ///   - profile: counts the steps' time by kind of kernel.
     /// - Throws: `ModelFileError`; `HostDeviceError.outOfMemory`.
     init(
-        _ initialization: ModelInitialization, kernels: KernelSet, pool: ThreadPool, packed: LlamaWeights? = nil,
+        _ initialization: ModelInitialization, kernels: KernelSet, pool: ThreadPool, packed: DecoderWeights? = nil,
         profile: StepProfile? = nil
     ) throws {
         let config = initialization.config
+        let bundle = try ModelBundle(path: config.path)
+        let description = try bundle.description()
         let int8 = initialization.optimizations != .accuracy
-        let weights = try packed ?? LlamaWeights(GGUFFile(path: config.path), config, int8: int8, pool: pool)
+        let weights = try packed ?? DecoderWeights(bundle.weights, description, int8: int8, pool: pool)
         parts = Parts(
-            geometry: LlamaGeometry(
-                hidden: config.hiddenSize, feedForward: config.intermediateSize, headSize: config.headSize,
-                queryHeads: config.attentionHeadCount, keyValueHeads: config.keyValueHeadCount,
-                vocabulary: config.vocabularySize),
-            weights: weights, kernels: kernels, pool: pool,
-            rotary: try RotaryFrequencies(config.rope),
-            epsilon: config.rmsNormEpsilon,
+            description: description, weights: weights, kernels: kernels, pool: pool,
             kvCacheDType: Self.cacheType(initialization.kvCacheDType, initialization.optimizations),
             maxSequenceLength: initialization.maxSequenceLength, profile: profile)
         self.config = config
@@ -84,7 +78,7 @@ public final class HostLlamaModel: TTModel {
     /// used.
     public func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault) {
         do throws(HostDeviceError) {
-            forward = try LlamaForward(
+            forward = try DecoderForward(
                 model: parts, cacheGeometry: cacheGeometry(shape), tileTokens: max(Self.tileTokens, maxBatchSize),
                 outputRows: max(Self.outputRows, maxBatchSize))
         } catch {
@@ -117,7 +111,7 @@ public final class HostLlamaModel: TTModel {
     /// Throws if none of a few test tokens gives usable logits. A single token may fail: the embedding of a token that
     /// was never trained may be zeros.
     private func checkAnswers(pageTableWidth: Int) throws(DeviceFault) {
-        let last = Int32(parts.geometry.vocabulary - 1)
+        let last = Int32(parts.weights.geometry.vocabulary - 1)
         var complaint = ""
         for token in [0, min(1, last), last / 2, last] {
             let output = try prefillForward(
@@ -236,7 +230,7 @@ private struct PrefillTile {
     var ended: [Int] = []
 }
 
-extension HostLlamaModel {
+extension HostModel {
     private func cacheGeometry(_ shape: KVCacheShape) -> KVCacheGeometry {
         KVCacheGeometry(config, shape, type: parts.kvCacheDType)
     }
@@ -255,7 +249,7 @@ extension HostLlamaModel {
         }
     }
 
-    private func readyForward(_ operation: String) throws(DeviceFault) -> LlamaForward {
+    private func readyForward(_ operation: String) throws(DeviceFault) -> DecoderForward {
         guard let forward else { throw DeviceFault(operation: operation, reason: "no KV cache has been allocated") }
         return forward
     }
@@ -263,7 +257,7 @@ extension HostLlamaModel {
     /// Runs the tile and empties it. The outputs of rows that end in it are deferred, so that many are computed
     /// together.
     private func run(
-        _ tile: inout PrefillTile, _ forward: LlamaForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
+        _ tile: inout PrefillTile, _ forward: DecoderForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
     ) {
         if tile.count == 0 { return }
         batch.pageTable.blocks.withUnsafeBufferPointer {
@@ -280,7 +274,7 @@ extension HostLlamaModel {
 
     /// Computes the outputs of the rows that have ended.
     private func output(
-        _ tile: inout PrefillTile, _ forward: LlamaForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
+        _ tile: inout PrefillTile, _ forward: DecoderForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
     ) {
         if tile.ended.isEmpty { return }
         batch.pageTable.blocks.withUnsafeBufferPointer {
@@ -293,17 +287,17 @@ extension HostLlamaModel {
     }
 
     /// The output of output row `index`.
-    private func output(_ forward: LlamaForward, _ index: Int) -> RowOutput {
+    private func output(_ forward: DecoderForward, _ index: Int) -> RowOutput {
         let token = forward.inputs.chosen.base[index]
         guard token >= 0 else { return .notNumbers }
         guard forward.inputs.outputRows.base[index].sampling == nil else { return .token(token) }
         let logits = UnsafeBufferPointer(
-            start: forward.logits.base + index * forward.logitStride, count: parts.geometry.vocabulary)
+            start: forward.logits.base + index * forward.logitStride, count: parts.weights.geometry.vocabulary)
         return .logits(Array(logits))
     }
 
     private func check(_ operation: String, _ row: Int, token: Int32) throws(DeviceFault) {
-        guard token >= 0, token < parts.geometry.vocabulary else {
+        guard token >= 0, token < parts.weights.geometry.vocabulary else {
             throw DeviceFault(operation: operation, reason: "row \(row): token \(token) is outside the vocabulary")
         }
     }

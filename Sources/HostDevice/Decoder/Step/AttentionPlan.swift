@@ -9,20 +9,22 @@ struct AttentionUnit: BitwiseCopyable {
     let row: Int
     let tokens: Int
     let head: Int
-    /// Positions that the first token attends to.
+    /// Positions up to the first token's, itself included.
     let length: Int
+    /// The first of them that it attends to.
+    let start: Int
     /// The number of its partial results, if several items share it.
     var division: Int?
 
     /// The end of the units.
-    static let none = AttentionUnit(row: 0, tokens: 0, head: 0, length: 0)
+    static let none = AttentionUnit(row: 0, tokens: 0, head: 0, length: 0, start: 0)
 
     /// Spans of positions; see `HK_SPAN`.
-    var spans: Int { (length + Int(HK_SPAN) - 1) / Int(HK_SPAN) }
+    var spans: Range<Int> { start / Int(HK_SPAN)..<(length + Int(HK_SPAN) - 1) / Int(HK_SPAN) }
 
     /// The approximate cost of spans `part`, in positions of one token.
     fileprivate func cost(_ part: Range<Int>) -> Int {
-        let positions = min(part.upperBound * Int(HK_SPAN), length) - part.lowerBound * Int(HK_SPAN)
+        let positions = min(part.upperBound * Int(HK_SPAN), length) - max(part.lowerBound * Int(HK_SPAN), start)
         return tokens * (positions + 32 * part.count)
     }
 }
@@ -47,6 +49,8 @@ final class AttentionPlan {
     let itemCount: Int
     /// The items, for the threads.
     let items: AttentionItems
+    /// Positions that a token attends to; `nil` for all before it.
+    let window: Int?
     private let heads: Int
     private let neighbours: Int
     private let units: DeviceBuffer<AttentionUnit>
@@ -55,12 +59,13 @@ final class AttentionPlan {
     private let divisions: UnsafeMutableBufferPointer<AttentionDivision>
 
     /// A plan for up to `tokens` tokens, of which up to `neighbours` share loads, in sequences of up to `longest`
-    /// tokens.
+    /// tokens, each of which attends to `window` positions.
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
     init(
-        tokens: Int, neighbours: Int, longest: Int, threads: Int, geometry: LlamaGeometry
+        tokens: Int, neighbours: Int, longest: Int, window: Int? = nil, threads: Int, geometry: DecoderGeometry
     ) throws(HostDeviceError) {
+        self.window = window
         itemCount = threads * Self.itemsOfThread
         heads = geometry.keyValueHeads
         self.neighbours = neighbours
@@ -70,7 +75,8 @@ final class AttentionPlan {
         let divided = itemCount / Self.undivided
         divisions = .allocate(capacity: divided)
         for index in 0..<divided { divisions.initializeElement(at: index, to: AttentionDivision()) }
-        let spans = (longest + Int(HK_SPAN) - 1) / Int(HK_SPAN)
+        // A window may begin and end within a span.
+        let spans = (min(longest, (window ?? longest) + Int(HK_SPAN)) + Int(HK_SPAN) - 1) / Int(HK_SPAN)
         let rowFloats = (geometry.headSize + 15) / 16 * 16 + Int(HK_PARTIAL_TOTALS)
         let floats = spans * neighbours * geometry.queryGroup * rowFloats
         partials = try DeviceBuffer(count: divided * floats)
@@ -89,7 +95,8 @@ final class AttentionPlan {
         let share = StagedWork.Stage(count: itemCount).share(of: worker, threads: threads)
         let (first, end) = (starts.base[share.lowerBound], starts.base[share.upperBound])
         guard first != end else { return 0..<0 }
-        let last = units.base[end.span > 0 ? end.unit : end.unit - 1]
+        let isDivided = end.span > units.base[end.unit].spans.lowerBound
+        let last = units.base[isDivided ? end.unit : end.unit - 1]
         return units.base[first.unit].row..<last.row + last.tokens
     }
 
@@ -98,14 +105,17 @@ final class AttentionPlan {
         var (count, total, row) = (0, 0, 0)
         while row < rows {
             let length = Int(tokens[row].position) + 1
-            let most = min(neighbours, rows - row, Int(HK_SPAN) - (length - 1) % Int(HK_SPAN))
+            let start = window.map { max(0, length - $0) } ?? 0
+            // All tokens of a unit attend to the same spans.
+            var most = min(neighbours, rows - row, Int(HK_SPAN) - (length - 1) % Int(HK_SPAN))
+            if let window { most = min(most, (start / Int(HK_SPAN) + 1) * Int(HK_SPAN) + window - length) }
             var together = 1
             while together < most, tokens[row + together].tableOffset == tokens[row].tableOffset { together += 1 }
             for head in 0..<heads {
-                let unit = AttentionUnit(row: row, tokens: together, head: head, length: length)
+                let unit = AttentionUnit(row: row, tokens: together, head: head, length: length, start: start)
                 units.base[count] = unit
                 count += 1
-                total += unit.cost(0..<unit.spans)
+                total += unit.cost(unit.spans)
             }
             row += together
         }
@@ -128,13 +138,13 @@ final class AttentionPlan {
         }
         for index in 0..<count {
             let unit = units.base[index]
-            let cost = unit.cost(0..<unit.spans)
-            guard unit.spans > 1, cost * itemCount > total * Self.undivided else {
-                _ = add(AttentionPlace(unit: index, span: 0), cost)
+            let cost = unit.cost(unit.spans)
+            guard unit.spans.count > 1, cost * itemCount > total * Self.undivided else {
+                _ = add(AttentionPlace(unit: index, span: unit.spans.lowerBound), cost)
                 continue
             }
             var (shares, last) = (0, -1)
-            for span in 0..<unit.spans {
+            for span in unit.spans {
                 let item = add(AttentionPlace(unit: index, span: span), unit.cost(span..<span + 1))
                 if item != last { shares += 1 }
                 last = item
@@ -170,11 +180,11 @@ struct AttentionItems: BitwiseCopyable {
         let end = starts[item + 1]
         while place != end {
             let unit = units[place.unit]
-            let part = place.span..<(place.unit < end.unit ? unit.spans : end.span)
+            let part = place.span..<(place.unit < end.unit ? unit.spans.upperBound : end.span)
             place =
-                part.upperBound < unit.spans
+                part.upperBound < unit.spans.upperBound
                 ? AttentionPlace(unit: place.unit, span: part.upperBound)
-                : AttentionPlace(unit: place.unit + 1, span: 0)
+                : AttentionPlace(unit: place.unit + 1, span: units[place.unit + 1].spans.lowerBound)
             body(unit, part, place)
         }
     }

@@ -28,10 +28,6 @@ final class StepScratch {
     /// The output of attention or feed-forward, which the next norm adds to the residual stream.
     let result: DeviceBuffer<Float>
     let resultStride: Int
-    /// `[tokens, pairs]` of the rotary embedding.
-    let cosines: DeviceBuffer<Float>
-    /// `[tokens, pairs]` of the rotary embedding.
-    let sines: DeviceBuffer<Float>
     /// The int8 form of `normed` and `attended`.
     let quantized: QuantizedBuffer
     /// The int8 form of `activated`.
@@ -51,12 +47,12 @@ final class StepScratch {
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
     init(
-        tokens: Int, outputRows: Int, threads: Int, weights: LlamaWeights, geometry: LlamaGeometry, rotatedPairs: Int
+        tokens: Int, outputRows: Int, threads: Int, weights: DecoderWeights
     ) throws(HostDeviceError) {
         self.tokens = tokens
-        let layer = weights.layers.first
-        projectionStride = (layer?.query.paddedOutputs ?? 0) + 2 * (layer?.key.paddedOutputs ?? 0)
-        resultStride = layer?.down.paddedOutputs ?? 0
+        let (layer, geometry) = (weights.layers[0], weights.geometry)
+        projectionStride = layer.query.matrix.paddedOutputs + 2 * layer.key.matrix.paddedOutputs
+        resultStride = layer.down.matrix.paddedOutputs
         hidden = try DeviceBuffer(count: tokens * geometry.hidden)
         ends = try DeviceBuffer(count: outputRows * geometry.hidden)
         normed = try DeviceBuffer(count: tokens * geometry.hidden)
@@ -64,8 +60,6 @@ final class StepScratch {
         attended = try DeviceBuffer(count: tokens * geometry.queryWidth)
         activated = try DeviceBuffer(count: tokens * geometry.feedForward)
         result = try DeviceBuffer(count: tokens * resultStride)
-        cosines = try DeviceBuffer(count: tokens * rotatedPairs)
-        sines = try DeviceBuffer(count: tokens * rotatedPairs)
         quantized = try QuantizedBuffer(rows: tokens, width: max(geometry.hidden, geometry.queryWidth))
         quantizedActivated = try QuantizedBuffer(rows: tokens, width: geometry.feedForward)
         expansions = try ThreadBuffer(threads: threads, each: Int(HK_SCRATCH_FLOATS))

@@ -1,0 +1,84 @@
+// The weights of a decoder, packed for the kernels.
+
+import CHostKernels
+import ModelFiles
+
+/// The weights of a decoder.
+struct DecoderWeights: Sendable {
+    typealias Layer = DecoderLayer<PackedMatrix, DeviceBuffer<Float>>
+    typealias Product = Layer.Product
+    typealias Norm = Layer.Norm
+
+    /// The token embeddings in the file's format, read row by row: `[hidden, vocabulary]`.
+    let embedding: MappedTensor
+    let layers: [Layer]
+    let outputNorm: NormWeights<DeviceBuffer<Float>>
+    /// The output head; the embedding's weights if the file has no separate one.
+    let output: PackedMatrix
+    /// The sizes of all layers.
+    let geometry: DecoderGeometry
+
+    /// Reads and packs all weights.
+    ///
+    /// - Parameter int8: packs each matrix for int8 activations if its element type supports them.
+    /// - Throws: `ModelFileError` for files that `DecoderTensors` refuses, that have an impossible norm, or that were
+    ///   changed meanwhile; `HostDeviceError.outOfMemory`.
+    init(_ weights: ModelWeights, _ description: ModelDescription, int8: Bool, pool: ThreadPool) throws {
+        let tensors = try DecoderTensors(weights, description)
+        embedding = tensors.embedding
+        geometry = tensors.geometry
+        do {
+            let vectors = VectorReader(path: weights.path, normOffset: description.norm.weightOffset)
+            outputNorm = try vectors.norm(tensors.outputNorm)
+            // Vectors are read first, so that damage in them is found before a large file is read for minutes.
+            let read = try tensors.layers.map { layer in
+                try layer.map(norm: vectors.norm, bias: vectors.values, matrix: { $0 })
+            }
+            // Matrices are stored in the order of their use.
+            let arena = DeviceArena()
+            layers = try read.map { layer in
+                try layer.map(
+                    norm: { $0 }, bias: { $0 },
+                    matrix: { try PackedMatrix($0, int8: int8, pool: pool, arena: arena) })
+            }
+            output = try PackedMatrix(tensors.output, int8: int8, pool: pool, arena: arena)
+        } catch {
+            // A file that is being changed may look damaged: report the change.
+            try weights.checkUnchanged()
+            throw error
+        }
+        try weights.checkUnchanged()
+    }
+}
+
+/// Reads vectors of floats from the files and checks them.
+private struct VectorReader {
+    let path: String
+    /// Added to the scales of norms.
+    let normOffset: Float
+
+    /// A norm. If a scale is not a number, or all are 0, the file is damaged.
+    func norm(_ norm: NormWeights<MappedTensor>) throws -> NormWeights<DeviceBuffer<Float>> {
+        let scale = try values(norm.scale)
+        for index in 0..<scale.count { scale.base[index] += normOffset }
+        guard UnsafeBufferPointer(start: scale.base, count: scale.count).contains(where: { $0 != 0 }) else {
+            throw damaged(norm.scale, "has no other values than 0")
+        }
+        return NormWeights(scale: scale, bias: try norm.bias.map { try values($0) })
+    }
+
+    /// The numbers of a vector.
+    func values(_ tensor: MappedTensor) throws -> DeviceBuffer<Float> {
+        let count = tensor.elementCount
+        let values = try DeviceBuffer<Float>(count: count)
+        hk_gguf_row(tensor.type.rawValue, tensor.bytes.baseAddress!, count, values.base)
+        guard UnsafeBufferPointer(start: values.base, count: count).allSatisfy(\.isFinite) else {
+            throw damaged(tensor, "has values that are not numbers")
+        }
+        return values
+    }
+
+    private func damaged(_ tensor: MappedTensor, _ how: String) -> ModelFileError {
+        .corrupt(path: path, offset: tensor.offset, reason: "tensor \(tensor.name) \(how)")
+    }
+}
