@@ -153,6 +153,7 @@ let package = Package(
 
         // What tests share.
         support("TestSupport"),
+        support("RandomModels", ["TestSupport", "CZstd"]),
         support("FakeModel", ["Platform", "ModelFiles", "Tokenizers", "TestSupport"]),
         support(
             "QueueFixture",
