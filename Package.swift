@@ -181,7 +181,9 @@ let package = Package(
             resources: [.copy("golden/snippets.json"), .copy("golden/chats.json")]),
         tests("Tokenizers", ["ModelFiles", "Jinja", "TestSupport"], excluded: ["Data"]),
         tests("Platform", ["ModelFiles", "FakeModel", "TestSupport"]),
-        tests("HostDevice", ["CHostKernels", "ModelFiles", "Platform", "TestSupport"], excluded: ["Golden", "neon"]),
+        tests(
+            "HostDevice", ["CHostKernels", "ModelFiles", "Platform", "RandomModels", "TestSupport"],
+            excluded: ["Golden", "neon"]),
         tests("TTNNSettings", ["Platform"]),
         tests(
             "TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel", "TestSupport"],
