@@ -65,6 +65,7 @@ let package = Package(
         // What every room may use.
         room("Runtime"),
         room("Failpoints"),
+        room("JSONText", ["CSimdJSON"]),
 
         // Models: files, text, the contract and the devices.
         room("ModelFiles", ["CMappedFile"]),
@@ -81,8 +82,8 @@ let package = Package(
         // The engine, and the engine as a service.
         room("Worker", ["Platform", "ModelFiles"]),
         room("Engine", ["Platform"]),
-        room("OpenAIFormats", ["CSimdJSON"]),
-        room("Prompts", ["OpenAIFormats", "Platform", "Tokenizers", "Jinja", "ModelFiles", "Runtime"]),
+        room("OpenAIFormats", ["JSONText"]),
+        room("Prompts", ["OpenAIFormats", "JSONText", "Platform", "Tokenizers", "Jinja", "ModelFiles", "Runtime"]),
         room(
             "Serving",
             [
@@ -91,7 +92,7 @@ let package = Package(
             ]),
 
         // The queue: files, rows, and the daemon.
-        room("PromptFiles", ["OpenAIFormats", "CZlib", "CZstd"]),
+        room("PromptFiles", ["OpenAIFormats", "JSONText", "CZlib", "CZstd"]),
         room("StoreContract", ["Runtime"]),
         .target(
             name: "Migrations", path: "migrations",
@@ -109,8 +110,11 @@ let package = Package(
         room("Settings", ["TTNNSettings", "Platform", "ModelFiles", .product(name: "Yams", package: "Yams")]),
         room(
             "Intake",
-            ["StoreContract", "PromptFiles", "OpenAIFormats", "Prompts", "Platform", "ModelFiles", "Runtime"]),
-        room("ResultExport", ["StoreContract", "OpenAIFormats", "ModelFiles", "Runtime"]),
+            [
+                "StoreContract", "PromptFiles", "OpenAIFormats", "JSONText", "Prompts", "Platform", "ModelFiles",
+                "Runtime",
+            ]),
+        room("ResultExport", ["StoreContract", "OpenAIFormats", "JSONText", "ModelFiles", "Runtime"]),
         room(
             "BatchDaemon",
             [
@@ -127,18 +131,17 @@ let package = Package(
         // The program: looking after the queue needs no device.
         room(
             "Terminal",
-            ["OpenAIFormats", "Failpoints", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            ["JSONText", "Failpoints", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         room(
             "QueueCommands",
             [
-                "Intake", "ResultExport", "SQLiteStore", "StoreContract", "Settings", "OpenAIFormats", "Terminal",
+                "Intake", "ResultExport", "SQLiteStore", "StoreContract", "Settings", "JSONText", "Terminal",
                 "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         room(
             "MachineCommands",
             [
-                "QueueCommands", "Benchmarks", "BuiltInPlatforms", "Platform", "ModelFiles", "Settings",
-                "OpenAIFormats",
+                "QueueCommands", "Benchmarks", "BuiltInPlatforms", "Platform", "ModelFiles", "Settings", "JSONText",
                 "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(
@@ -174,6 +177,7 @@ let package = Package(
 
         // Tests, room by room, then the whole program.
         tests("Runtime", ["TestSupport"]),
+        tests("JSONText"),
         tests("ModelFiles", ["TestSupport"]),
         tests(
             "Jinja", ["TestSupport"],
@@ -190,11 +194,12 @@ let package = Package(
             excluded: ["no-python"]),
         tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel", "TestSupport"]),
         tests("Engine", ["Worker", "Platform", "FakeModel", "TestSupport"]),
-        tests("OpenAIFormats", ["TestSupport"], excluded: ["openai"]),
+        tests("OpenAIFormats", ["JSONText", "TestSupport"], excluded: ["openai"]),
         tests(
             "Prompts",
             [
-                "OpenAIFormats", "Platform", "Tokenizers", "Jinja", "ModelFiles", "Runtime", "FakeModel", "TestSupport",
+                "OpenAIFormats", "JSONText", "Platform", "Tokenizers", "Jinja", "ModelFiles", "Runtime", "FakeModel",
+                "TestSupport",
             ]),
         tests(
             "Serving",
@@ -202,7 +207,7 @@ let package = Package(
                 "Engine", "Worker", "Prompts", "Platform", "Tokenizers", "ModelFiles", "Runtime", "FakeModel",
                 "TestSupport",
             ]),
-        tests("PromptFiles", ["OpenAIFormats", "TestSupport"], excluded: ["openai", "packed"]),
+        tests("PromptFiles", ["OpenAIFormats", "JSONText", "TestSupport"], excluded: ["openai", "packed"]),
         .testTarget(
             name: "StoreTests",
             dependencies: [

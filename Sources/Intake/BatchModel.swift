@@ -1,5 +1,6 @@
 // The model of a batch, and whether the `model` of a line refers to the same file.
 
+import JSONText
 import ModelFiles
 import OpenAIFormats
 import PromptFiles

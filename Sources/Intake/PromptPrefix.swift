@@ -1,5 +1,6 @@
 // Hashes of prompt prefixes, equal for prompts with a common prefix.
 
+import JSONText
 import OpenAIFormats
 import PromptFiles
 

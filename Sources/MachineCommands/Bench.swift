@@ -2,7 +2,7 @@
 
 package import ArgumentParser
 import Benchmarks
-import OpenAIFormats
+import JSONText
 import QueueCommands
 import Settings
 import Terminal

@@ -3,7 +3,7 @@
 package import ArgumentParser
 import Benchmarks
 import Foundation
-import OpenAIFormats
+import JSONText
 import QueueCommands
 import Settings
 import Terminal

@@ -2,7 +2,7 @@
 
 package import ArgumentParser
 import BuiltInPlatforms
-import OpenAIFormats
+import JSONText
 import Platform
 import QueueCommands
 import Settings

@@ -2,7 +2,7 @@
 
 package import Benchmarks
 import Foundation
-package import OpenAIFormats
+package import JSONText
 import Terminal
 
 package enum MeasurementDescription {

@@ -1,8 +1,8 @@
 // `ttbatch models`: prints the models with names, and their properties.
 
 package import ArgumentParser
+import JSONText
 import ModelFiles
-import OpenAIFormats
 import QueueCommands
 import Settings
 import Terminal

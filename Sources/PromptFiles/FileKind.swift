@@ -1,6 +1,7 @@
 // Files that are not JSONL but can be converted to it, and the command for that. They are reported once, not once per
 // line.
 
+import JSONText
 import OpenAIFormats
 
 /// The kind of a file that is not JSONL.
@@ -183,7 +184,7 @@ extension FileKind.FirstLine {
         case UInt8(ascii: "{"): self = isUnfinished ? .unfinishedObject : .other
         default:
             // A byte order mark before an object, or a text that is not UTF-8, is reported as that error of the line.
-            guard !line.starts(with: [0xEF, 0xBB, 0xBF]), fault.code != .invalidUTF8 else {
+            guard !line.starts(with: [0xEF, 0xBB, 0xBF]), fault.kind != .notUTF8 else {
                 self = .other
                 return
             }

@@ -1,6 +1,7 @@
 // Reads a prompt file line by line with bounded memory, for `enqueue` and `validate`.
 
 private import Glibc
+import JSONText
 import OpenAIFormats
 
 /// Reads the requests of a JSONL file or of standard input.
@@ -144,7 +145,7 @@ public final class PromptFileReader {
             let complaint = "memory ran out while the line was read"
             return invalid([RequestProblem(code: .lineTooLong, place: .wholeLine, complaint: complaint)])
         } catch {
-            let fault = JSONSyntaxScanner.fault(in: Array(text))
+            let fault = JSONSyntaxScanner.fault(in: Array(text), of: .line)
             let line = FileKind.FirstLine(text, fault: fault)
             if isFirst { try checkKind(line) }
             return invalid([line.isText ? Self.textProblem : fault.asProblem])

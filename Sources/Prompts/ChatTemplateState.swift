@@ -1,5 +1,6 @@
 // Renders chats with a model's template. A chat of which the template loses a text is rejected.
 
+import JSONText
 package import Jinja
 package import ModelFiles
 package import OpenAIFormats

@@ -1,6 +1,7 @@
 // A chat with marks on the texts that must reach the prompt, so that a text that a template silently leaves out is
 // reported.
 
+import JSONText
 import Jinja
 import OpenAIFormats
 import Tokenizers

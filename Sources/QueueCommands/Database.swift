@@ -1,7 +1,7 @@
 // `ttbatch db …`: maintenance of the database file.
 
 package import ArgumentParser
-import OpenAIFormats
+import JSONText
 import Runtime
 import SQLiteStore
 import StoreContract

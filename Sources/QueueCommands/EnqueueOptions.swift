@@ -2,7 +2,6 @@
 
 package import ArgumentParser
 package import Intake
-import OpenAIFormats
 import Runtime
 package import Settings
 package import StoreContract

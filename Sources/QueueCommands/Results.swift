@@ -1,8 +1,7 @@
 // `ttbatch results BATCH`: prints the results of a batch so far, even while it runs.
 
 public import ArgumentParser
-public import OpenAIFormats
-import ResultExport
+public import ResultExport
 import SQLiteStore
 public import StoreContract
 import Terminal

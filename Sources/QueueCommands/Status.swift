@@ -1,7 +1,7 @@
 // `ttbatch status`: prints the state of the whole system; with --metrics, the metrics of the night.
 
 package import ArgumentParser
-import OpenAIFormats
+import JSONText
 import Runtime
 import SQLiteStore
 import StoreContract

@@ -1,7 +1,8 @@
 // The state of a batch: what the store reports, values derived from it, and the batch object.
 
+package import JSONText
 import ModelFiles
-package import OpenAIFormats
+import OpenAIFormats
 import Runtime
 package import StoreContract
 

@@ -1,6 +1,6 @@
 // Writes results, once or repeatedly while batches run.
 
-package import OpenAIFormats
+import OpenAIFormats
 package import StoreContract
 
 /// The destination of results.

@@ -2,7 +2,7 @@
 
 import Failpoints
 import Glibc
-package import OpenAIFormats
+package import JSONText
 
 package enum StandardError {
     /// Prints a line for people.

@@ -1,5 +1,6 @@
 // Batch objects, byte by byte against a file that OpenAI's own Python types have accepted (openai/check_objects.py).
 
+import JSONText
 import OpenAIFormats
 import Testing
 

@@ -1,5 +1,6 @@
 // The two forms of a line, prompts, messages and tools: what is accepted and what is refused.
 
+import JSONText
 import OpenAIFormats
 import Testing
 

@@ -1,5 +1,4 @@
-// Output lines, byte by byte against a file that OpenAI's own Python types have accepted (openai/check_objects.py), and
-// the CSV and text formats.
+// Output lines, byte by byte against a file that OpenAI's own Python types have accepted (openai/check_objects.py).
 
 import OpenAIFormats
 import Testing
@@ -55,43 +54,9 @@ import Testing
         OutputLine(id: "batch_req_9", customID: "failed", outcome: .notRun(.failed, message: "The batch failed.")),
     ]
 
-    private func encoded(_ lines: [OutputLine], as format: ResultFormat) -> String {
-        var bytes: [UInt8] = []
-        format.encodeHeader(into: &bytes)
-        for line in lines { line.encode(as: format, into: &bytes) }
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
     @Test func linesAreWhatOpenAIsTypesAccept() throws {
-        try expectOpenAIFile("output.jsonl", holds: encoded(Self.lines, as: .jsonl))
-    }
-
-    @Test func csvQuotesWhatItMust() {
-        let csv = encoded([Self.lines[0], Self.lines[1], Self.lines[4], Self.lines[7]], as: .csv)
-        let expected = [
-            "custom_id,state,finish_reason,text,prompt_tokens,completion_tokens,total_ms,error",
-            "chat,succeeded,stop,Hello.,12,5,1649,",
-            "\"text \"\"é😀\"\"\",succeeded,stop,\" a\n\"\"b\"\"\\\t\u{1}\u{2028}\",12,5,,",
-            "long,failed,,,,,1649,context_length_exceeded: The prompt has 9000 tokens; the model's context has 8192.",
-            "cancelled,cancelled,,,,,,batch_cancelled: The batch was cancelled.",
-        ]
-        #expect(csv == expected.map { $0 + "\r\n" }.joined())
-    }
-
-    @Test func textIsForReading() {
-        let text = encoded([Self.lines[0], Self.lines[5], Self.lines[6]], as: .text)
-        #expect(
-            text == """
-                # chat
-                Hello.
-
-                # broken
-                [failed] 500: The device failed.
-
-                # late
-                [expired] batch_expired: This request could not be executed before the completion window expired.
-
-
-                """)
+        var bytes: [UInt8] = []
+        for line in Self.lines { line.encode(into: &bytes) }
+        try expectOpenAIFile("output.jsonl", holds: String(decoding: bytes, as: UTF8.self))
     }
 }

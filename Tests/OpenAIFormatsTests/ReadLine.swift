@@ -1,5 +1,6 @@
 // Reads request lines that tests hold as text.
 
+import JSONText
 import OpenAIFormats
 
 /// What a line holds.

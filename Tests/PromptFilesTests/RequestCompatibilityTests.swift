@@ -1,6 +1,7 @@
 // Requests as OpenAI's own client writes them (openai/make_requests.py), and broken ones as chance writes them.
 
 import Foundation
+import JSONText
 import TestSupport
 import Testing
 
@@ -34,7 +35,8 @@ import Testing
         let codes = lines[0].invalid?.errors.map(\.problem.code) ?? []
         let isRefused = codes.contains(.invalidJSON) || codes.contains(.invalidUTF8)
         #expect(
-            (JSONSyntaxScanner.firstFault(in: text) != nil) == isRefused, "\(String(decoding: text, as: UTF8.self))")
+            (JSONSyntaxScanner.firstFault(in: text, of: .line) != nil) == isRefused,
+            "\(String(decoding: text, as: UTF8.self))")
     }
 
     @Test(arguments: 0..<8) func mutatedLinesNeverCrashAndReadBackTheSame(_ seed: UInt64) throws {

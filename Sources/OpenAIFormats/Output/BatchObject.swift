@@ -1,5 +1,7 @@
 // OpenAI's Batch object (`openai.types.Batch` of its Python package), for `show --json` and later the HTTP API.
 
+public import JSONText
+
 /// A batch in the form of OpenAI's API. Times are Unix seconds.
 public struct BatchObject: Sendable, Hashable {
     /// The status of a batch.

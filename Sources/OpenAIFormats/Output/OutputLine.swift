@@ -163,15 +163,3 @@ public enum NotRunReason: String, Sendable, Hashable, CaseIterable {
     case cancelled = "batch_cancelled"
     case failed = "batch_failed"
 }
-
-extension OutputLine {
-    /// The job's final state: succeeded, failed, cancelled or expired.
-    var state: String {
-        switch outcome {
-        case .completed: "succeeded"
-        case .refused, .notRun(.failed, _): "failed"
-        case .notRun(.cancelled, _): "cancelled"
-        case .notRun(.expired, _): "expired"
-        }
-    }
-}

@@ -1,5 +1,7 @@
 // OpenAI's batch output line. ttbatch's own members are under one key, `ttbatch`.
 
+import JSONText
+
 extension OutputLine {
     /// Appends the line as an OpenAI batch output object and a line feed.
     public func encode(into output: inout [UInt8]) {

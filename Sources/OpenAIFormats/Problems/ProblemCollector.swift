@@ -1,5 +1,7 @@
 // The problems of one line. They are collected instead of thrown, so that a user sees all of them at once.
 
+package import JSONText
+
 /// Collects problems, up to a limit.
 package struct ProblemCollector {
     /// More problems than this in one line have one cause, so the others are dropped.

@@ -2,6 +2,8 @@
 // neutral values, and fields that only identify or hint. The names are those of OpenAI (completions and chat
 // completions) and vLLM; real clients send many of them with their default values.
 
+package import JSONText
+
 /// A field that ttbatch reads.
 package enum BodyField: String, CaseIterable {
     case model, prompt, messages, tools

@@ -1,6 +1,8 @@
 // Reads the JSON of a body into a `RequestBody`, or reports every problem in it. It is the only reader: both the
 // validation of a file and the run of a stored job use it.
 
+import JSONText
+
 /// Reads one body. The body is valid if `problems` is empty afterwards.
 struct BodyReader {
     let endpoint: Endpoint

@@ -1,5 +1,7 @@
 // Readers of single field values. Each returns nil for null, and for a value about which it has added a problem.
 
+import JSONText
+
 extension BodyReader {
     mutating func string(_ node: JSONNode, _ path: @autoclosure () -> String) -> String? {
         if node.isNull { return nil }

@@ -1,6 +1,8 @@
 // The messages and tools of a chat request. They are passed to the model's template unchanged. The checks here ensure
 // that a template can use them, and that they need nothing that ttbatch does not support (images, audio).
 
+import JSONText
+
 extension BodyReader {
     private static let roles = ["system", "developer", "user", "assistant", "tool"]
     private static let rolesRemedy = "use one of \(roles.joined(separator: ", "))"

@@ -1,5 +1,7 @@
 // The prompt of a completion request: one text, or one list of token ids.
 
+import JSONText
+
 extension BodyReader {
     mutating func readPrompt(_ node: JSONNode, _ path: @autoclosure () -> String) -> RequestBody.Prompt? {
         switch node.kind {

@@ -1,5 +1,7 @@
 // A request as Swift values. It is read once to validate a line, and again from the stored bytes to run it.
 
+public import JSONText
+
 /// The body of a completion or chat completion request, valid by construction.
 ///
 /// An optional field is nil if the request leaves it out or gives null. Then the default of the model or the daemon
@@ -72,7 +74,7 @@ public struct RequestBody: Sendable, Hashable {
         } catch let error as InvalidRequest {
             throw error
         } catch {
-            let fault = JSONSyntaxScanner.fault(in: Array(body))
+            let fault = JSONSyntaxScanner.fault(in: Array(body), of: .text)
             throw InvalidRequest(problems: [fault.asProblem])
         }
     }
@@ -80,6 +82,11 @@ public struct RequestBody: Sendable, Hashable {
 
 extension JSONSyntaxScanner.Fault {
     package var asProblem: RequestProblem {
-        RequestProblem(code: code, place: .column(offset + 1), complaint: problem, remedy: remedy)
+        let code: RequestProblem.Code =
+            switch kind {
+            case .notJSON: .invalidJSON
+            case .notUTF8: .invalidUTF8
+            }
+        return RequestProblem(code: code, place: .column(offset + 1), complaint: problem, remedy: remedy)
     }
 }

@@ -1,6 +1,8 @@
 // Reads the JSON of one line: an OpenAI batch request (`custom_id`, `method`, `url`, `body`), or the short form. In the
 // short form the body's fields are at the top level, and `prompt` or `messages` determines the endpoint.
 
+package import JSONText
+
 /// The contents of a line, valid or not.
 package struct RequestLineReader {
     package private(set) var problems = ProblemCollector()

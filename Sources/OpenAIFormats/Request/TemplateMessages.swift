@@ -2,6 +2,8 @@
 // the same way: text parts are joined into one string, a missing content becomes an empty one, and a tool call's
 // arguments, which are JSON in a string, become an object.
 
+public import JSONText
+
 /// The form of messages for a template. Most templates take the standard form. Some expect another one, and fail on the
 /// standard form or leave something out.
 public struct MessageForm: Sendable, Hashable {

@@ -2,6 +2,7 @@
 // only memory; it grows to the longest line, but not beyond the limit.
 
 private import Glibc
+import JSONText
 import OpenAIFormats
 
 /// Splits the bytes of a file into lines.

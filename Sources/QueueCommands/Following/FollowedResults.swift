@@ -1,8 +1,7 @@
 // Writes results while batches run.
 
 package import ArgumentParser
-package import OpenAIFormats
-import ResultExport
+package import ResultExport
 package import StoreContract
 package import Terminal
 

@@ -1,6 +1,6 @@
 // Metrics in words and as JSON.
 
-package import OpenAIFormats
+package import JSONText
 import Runtime
 package import StoreContract
 import Terminal

@@ -1,5 +1,8 @@
 // Results for people and spreadsheets: CSV as in RFC 4180, and plain text.
 
+import JSONText
+import OpenAIFormats
+
 extension OutputLine {
     static func encodeCSVHeader(into output: inout [UInt8]) {
         output.append(json: "custom_id,state,finish_reason,text,prompt_tokens,completion_tokens,total_ms,error\r\n")
@@ -37,6 +40,16 @@ extension OutputLine {
             output.append(contentsOf: "[\(state)] \(errorText ?? "")".utf8)
         }
         output.append(json: "\n\n")
+    }
+
+    /// The job's final state: succeeded, failed, cancelled or expired.
+    private var state: String {
+        switch outcome {
+        case .completed: "succeeded"
+        case .refused, .notRun(.failed, _): "failed"
+        case .notRun(.cancelled, _): "cancelled"
+        case .notRun(.expired, _): "expired"
+        }
     }
 
     /// `code: message` of a request without a text.

@@ -1,4 +1,4 @@
-// JSON values for chat templates. The order of keys is kept, and 1 and 1.0 are different.
+// JSON values that outlive their document, as chat templates need them. The order of keys is kept, and 1 and 1.0 are different.
 
 /// A JSON value whose objects keep the order of their members.
 public enum JSONValue: Sendable, Hashable {
@@ -59,7 +59,7 @@ public enum JSONValue: Sendable, Hashable {
         } catch let error as ReadError {
             throw error
         } catch {
-            let fault = JSONSyntaxScanner.fault(in: Array(text))
+            let fault = JSONSyntaxScanner.fault(in: Array(text), of: .text)
             throw .syntax(column: fault.offset + 1, problem: fault.problem)
         }
     }

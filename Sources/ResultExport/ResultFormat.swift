@@ -1,5 +1,7 @@
 // The formats of results, and the function that writes a line in any of them.
 
+public import OpenAIFormats
+
 /// A format of results.
 public enum ResultFormat: String, Sendable, CaseIterable {
     /// OpenAI's batch output objects, one per line.

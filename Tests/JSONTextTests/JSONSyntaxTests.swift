@@ -1,9 +1,8 @@
 // What is JSON and what is not: agreement with Foundation's parser, and of the scanner that locates faults with simdjson.
 
 import Foundation
+import JSONText
 import Testing
-
-@testable import OpenAIFormats
 
 @Suite struct JSONSyntaxTests {
     static let corpus: [(json: String, isValid: Bool)] = [
@@ -46,7 +45,7 @@ import Testing
     }
 
     @Test(arguments: corpus) func scannerFindsAFaultExactlyWhereThereIsOne(_ json: String, _ isValid: Bool) {
-        #expect((JSONSyntaxScanner.firstFault(in: Array(json.utf8)) == nil) == isValid)
+        #expect((JSONSyntaxScanner.firstFault(in: Array(json.utf8), of: .line) == nil) == isValid)
     }
 
     static let faults: [(String, String)] = [
@@ -90,8 +89,35 @@ import Testing
     ]
 
     @Test(arguments: faults) func saysWhereAndWhy(_ json: String, _ message: String) {
-        let fault = JSONSyntaxScanner.fault(in: Array(json.utf8))
-        #expect(fault.asProblem.description == message)
+        let fault = JSONSyntaxScanner.fault(in: Array(json.utf8), of: .line)
+        let text =
+            "column \(fault.offset + 1): \([fault.problem, fault.remedy].compactMap(\.self).joined(separator: "; "))"
+        #expect(text == message && fault.kind == .notJSON)
+    }
+
+    static let faultsOfTexts: [(String, String)] = [
+        ("{\n  \"a\": [1\n}\n", #"3:1: unexpected "}" where a comma or ] should be"#),
+        ("{\n  \"é\": 1,\r\n  \"b\": tru\n}", "3:8: unexpected word; put text in double quotes"),
+        ("{\n  \"a\": 1", "2:9: the text ends where a comma or } should be"),
+        ("{\n  \"a\": \"\\", "2:9: the text ends in the middle of an escape"),
+        ("{}\n{}\n", #"2:1: unexpected "{" after the end of the value"#),
+        ("\n", "2:1: the text ends where a value should be"),
+    ]
+
+    /// No remedy for a file of many lines is one for JSONL.
+    @Test(arguments: faultsOfTexts) func saysTheLineInATextOfMany(_ json: String, _ message: String) {
+        let bytes = Array(json.utf8)
+        let fault = JSONSyntaxScanner.fault(in: bytes, of: .text)
+        let place = fault.place(in: bytes)
+        let complaint = [fault.problem, fault.remedy].compactMap(\.self).joined(separator: "; ")
+        #expect("\(place.line):\(place.column): \(complaint)" == message)
+    }
+
+    @Test func findsTheFirstByteThatIsNotUTF8() {
+        let bytes = Array("{\"a\":\n\"".utf8) + [0xE9] + Array("\"}".utf8)
+        let fault = JSONSyntaxScanner.fault(in: bytes, of: .text)
+        #expect(fault.kind == .notUTF8 && fault.place(in: bytes) == (2, 2))
+        #expect(fault.problem == "the byte 0xE9 is not valid UTF-8")
     }
 
     @Test func keepsOrderAndKindsOfNumbers() throws {

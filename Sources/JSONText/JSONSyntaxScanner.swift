@@ -1,15 +1,34 @@
 // Finds where and why a text is not JSON. simdjson only reports that it is not; this slow, exact scan runs only on
-// rejected lines. It checks RFC 8259 without recursion: with a stack of open brackets and the set of tokens that may
+// rejected texts. It checks RFC 8259 without recursion: with a stack of open brackets and the set of tokens that may
 // follow.
 
 /// Finds the first fault of a text that is not JSON.
 package struct JSONSyntaxScanner {
+    /// What is scanned; messages name it, and remedies differ.
+    package enum Form: String {
+        /// A line of a JSONL file.
+        case line
+        /// A text of its own, of any number of lines.
+        case text
+    }
+
     /// A fault: the byte offset of the first error, what is wrong there, and what to do.
     package struct Fault: Error, Equatable {
+        package enum Kind {
+            case notJSON, notUTF8
+        }
+
+        package var kind = Kind.notJSON
         package var offset: Int
         package var problem: String
         package var remedy: String?
-        package var code: RequestProblem.Code = .invalidJSON
+
+        /// The place of the fault in the bytes that were scanned: line and byte of the line, both from 1.
+        package func place(in bytes: [UInt8]) -> (line: Int, column: Int) {
+            let before = bytes[..<offset]
+            let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+            return (before.count { $0 == UInt8(ascii: "\n") } + 1, offset - lineStart + 1)
+        }
     }
 
     private enum Expectation {
@@ -17,23 +36,25 @@ package struct JSONSyntaxScanner {
     }
 
     private let bytes: [UInt8]
+    private let form: Form
     private var position = 0
     private var open: [UInt8] = []
     private var expectation = Expectation.value
 
-    private init(_ bytes: [UInt8]) {
+    private init(_ bytes: [UInt8], _ form: Form) {
         self.bytes = bytes
+        self.form = form
     }
 
     /// The first fault of `bytes`, which the parser has rejected.
-    package static func fault(in bytes: [UInt8]) -> Fault {
-        firstFault(in: bytes) ?? Fault(offset: 0, problem: "is not a JSON text that can be read", remedy: nil)
+    package static func fault(in bytes: [UInt8], of form: Form) -> Fault {
+        firstFault(in: bytes, of: form) ?? Fault(offset: 0, problem: "is not a JSON text that can be read", remedy: nil)
     }
 
     /// The first fault of `bytes`; nil if they are JSON.
-    package static func firstFault(in bytes: [UInt8]) -> Fault? {
+    package static func firstFault(in bytes: [UInt8], of form: Form) -> Fault? {
         if let fault = utf8Fault(in: bytes) { return fault }
-        var scanner = JSONSyntaxScanner(bytes)
+        var scanner = JSONSyntaxScanner(bytes, form)
         do {
             try scanner.scan()
             return nil
@@ -50,8 +71,9 @@ package struct JSONSyntaxScanner {
             let offset = error.byteOffsets.lowerBound
             let byte = String(bytes[offset], radix: 16, uppercase: true)
             return Fault(
-                offset: offset, problem: "the byte 0x\(byte.count < 2 ? "0" : "")\(byte) is not valid UTF-8",
-                remedy: "convert the file to UTF-8, e.g. with iconv -f WINDOWS-1252 -t UTF-8", code: .invalidUTF8)
+                kind: .notUTF8, offset: offset,
+                problem: "the byte 0x\(byte.count < 2 ? "0" : "")\(byte) is not valid UTF-8",
+                remedy: "convert the file to UTF-8, e.g. with iconv -f WINDOWS-1252 -t UTF-8")
         }
     }
 
@@ -67,7 +89,9 @@ package struct JSONSyntaxScanner {
     private mutating func step(_ byte: UInt8) throws(Fault) {
         switch (expectation, byte) {
         case (.nothing, _):
-            throw fault("unexpected \(shown(byte)) after the end of the value", "put one JSON object on each line")
+            throw fault(
+                "unexpected \(shown(byte)) after the end of the value",
+                form == .line ? "put one JSON object on each line" : nil)
         case (.colon, UInt8(ascii: ":")):
             advance(to: .value)
         case (.commaOrEnd, UInt8(ascii: ",")):
@@ -172,7 +196,7 @@ package struct JSONSyntaxScanner {
         String(decoding: bytes[position...].prefix(4), as: UTF8.self).unicodeScalars.first
     }
 
-    private func shown(_ byte: UInt8) -> String { character.map(Excerpt.character) ?? "end of line" }
+    private func shown(_ byte: UInt8) -> String { character.map(Excerpt.character) ?? "end of \(form.rawValue)" }
 
     private func unexpected(_ byte: UInt8) -> Fault {
         if byte == UInt8(ascii: "'") {
@@ -190,8 +214,9 @@ package struct JSONSyntaxScanner {
     }
 
     private func unexpectedEnd() -> Fault {
-        let remedy = open.isEmpty ? nil : "put the whole object on one line (jq -c . writes it so)"
-        return fault("the line ends where \(wanted) should be", remedy, at: bytes.count)
+        let isCut = !open.isEmpty && form == .line
+        let remedy = isCut ? "put the whole object on one line (jq -c . writes it so)" : nil
+        return fault("the \(form.rawValue) ends where \(wanted) should be", remedy, at: bytes.count)
     }
 
     private var wanted: String {
@@ -202,7 +227,7 @@ package struct JSONSyntaxScanner {
         case .keyOrEnd: "a key in double quotes or }"
         case .colon: "a colon"
         case .commaOrEnd: open.last == UInt8(ascii: "{") ? "a comma or }" : "a comma or ]"
-        case .nothing: "the end of the line"
+        case .nothing: "the end of the \(form.rawValue)"
         }
     }
 }
@@ -231,7 +256,7 @@ extension JSONSyntaxScanner {
 
     private mutating func scanEscape() throws(Fault) {
         guard position + 1 < bytes.count else {
-            throw fault("the line ends in the middle of an escape")
+            throw fault("the \(form.rawValue) ends in the middle of an escape")
         }
         switch bytes[position + 1] {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
