@@ -46,6 +46,24 @@ import Testing
         #expect(sliced == [template("<"), data("hi"), template(">")])
     }
 
+    /// Escaped text is still the user's, and no markup makes a template's of it.
+    @Test func markupKeepsBothOrigins() throws {
+        let content = "messages[0].content"
+        let expected = [template("<b>"), data("&lt;|x|&gt;"), template("&amp;")]
+        for expression in [
+            "'<b>'|safe + \(content) + '&'", "'<b>%s%s'|safe % (\(content), '&')",
+            "('<b>{}{}'|safe).format(\(content), '&')",
+            "('<b>'|safe).join(['', \(content)]) + '&'", "('<b>x'|safe).replace('x', \(content)) + '&'",
+            "'<b>'|safe ~ \(content)|e ~ '&'|e", "('<b>%s'|safe|format(\(content)) + '&')[0:]",
+        ] {
+            #expect(try segments("{{ \(expression) }}", "<|x|>") == expected, "\(expression)")
+        }
+        for expression in ["\(content)|safe", "\(content)|safe|trim|upper|lower", "(\(content)|safe).split('z')[0]"] {
+            #expect(try segments("{{ \(expression) }}", "<|x|>") == [data("<|x|>")], "\(expression)")
+        }
+        #expect(try segments("{{ \(content)|e|forceescape }}", "<|x|>") == [data("&amp;lt;|x|&amp;gt;")])
+    }
+
     @Test func dataVariablesAreChosenByTheCaller() throws {
         var environment = RenderEnvironment()
         environment.dataVariables = ["notes"]

@@ -22,7 +22,7 @@ enum TestTable {
         "defined": simple("defined") { !$0.isUndefined },
         "undefined": simple("undefined") { $0.isUndefined },
         "none": simple("none") { $0.typeName == "NoneType" },
-        "string": simple("string") { $0.typeName == "str" },
+        "string": simple("string") { if case .string = $0 { true } else { false } },
         "number": simple("number") { $0.asDouble != nil },
         "integer": simple("integer") { $0.typeName == "int" },
         "float": simple("float") { $0.typeName == "float" },
@@ -33,7 +33,7 @@ enum TestTable {
         "iterable": simple("iterable") { $0.isIterable },
         "sequence": simple("sequence") { $0.isSequence },
         "callable": simple("callable") { if case .object(let object) = $0 { object.isCallable } else { false } },
-        "escaped": simple("escaped") { _ in false },
+        "escaped": simple("escaped") { $0.isMarkup },
     ]
 
     private static func comparison(_ comparison: Comparison) -> TestFunction {

@@ -31,7 +31,8 @@ enum NumberFilters {
         }
     }
 
-    private static func parseInteger(_ text: String, base: Int) -> Int? {
+    /// Python's `int(text, base)` without the white space; nil where it raises.
+    static func parseInteger(_ text: String, base: Int) -> Int? {
         guard (2...36).contains(base) else { return nil }
         var digits = text[...]
         let isNegative = digits.hasPrefix("-")
@@ -43,7 +44,8 @@ enum NumberFilters {
         return Int((isNegative ? "-" : "") + digits.filter { $0 != "_" }, radix: base)
     }
 
-    private static func parseFloat(_ text: String) -> Double? {
+    /// Python's `float(text)` without the white space; nil where it raises.
+    static func parseFloat(_ text: String) -> Double? {
         let lowered = text.lowercased()
         guard !lowered.contains("x"), !lowered.contains("p"), !lowered.hasPrefix("_"), !lowered.hasSuffix("_"),
             !lowered.contains("("), !lowered.contains("__")

@@ -39,7 +39,9 @@ enum SequenceFilters {
     ) throws(JinjaError) -> Value {
         _ = try arguments.bind("last")
         if case .iterator = value { throw JinjaError(.type, "'generator' object is not reversible") }
-        return try interpreter.elements(of: value).last
+        // Python iterates over markup forwards by plain characters, but backwards by its own slices.
+        let last = try interpreter.elements(of: value).last
+        return try (value.isMarkup ? last?.marked() : last)
             ?? .undefined(.missing("there is no last item, the sequence is empty"))
     }
 
@@ -59,7 +61,8 @@ enum SequenceFilters {
         let elements = try interpreter.elements(of: value)
         try interpreter.spend(elements: elements.count)
         if case .string = value {
-            return .string(try interpreter.join(try .list(elements.reversed()), separator: Text()))
+            let reversed = try interpreter.join(try .list(elements.reversed()), separator: Text())
+            return .string(reversed.marked(asMarkup: value.isMarkup))
         }
         return try .iterator(elements.reversed())
     }

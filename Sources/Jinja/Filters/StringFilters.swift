@@ -2,10 +2,10 @@
 
 enum StringFilters {
     static let functions: [String: FilterFunction] = [
-        "upper": plain("upper") { $0.uppercased() }, "lower": plain("lower") { $0.lowercased() },
-        "capitalize": plain("capitalize") { $0.capitalized() }, "title": plain("title") { $0.titlecasedByWord() },
-        "string": plain("string") { $0 }, "safe": plain("safe") { $0 },
-        "escape": escape, "e": escape, "forceescape": escape,
+        "upper": soft("upper") { $0.uppercased() }, "lower": soft("lower") { $0.lowercased() },
+        "capitalize": soft("capitalize") { $0.capitalized() }, "string": soft("string") { $0 },
+        "title": plain("title") { $0.titlecasedByWord() }, "safe": plain("safe") { $0.marked() },
+        "escape": escape, "e": escape, "forceescape": forceEscape,
         "trim": trim, "replace": replace, "indent": indent, "center": center, "format": format,
         "wordcount": wordCount, "truncate": truncate,
     ]
@@ -20,23 +20,28 @@ enum StringFilters {
         }
     }
 
+    /// Such a filter whose result is markup where its operand is.
+    private static func soft(_ name: String, _ transform: @escaping @Sendable (Text) -> Text) -> FilterFunction {
+        let filter = plain(name, transform)
+        return { interpreter, value, arguments throws(JinjaError) in
+            let result = try filter(interpreter, value, arguments)
+            return value.isMarkup ? try result.marked() : result
+        }
+    }
+
     @Sendable private static func escape(
         _ interpreter: Interpreter, _ value: Value, _ arguments: Arguments
     ) throws(JinjaError) -> Value {
         _ = try arguments.bind("escape")
-        let text = try interpreter.text(of: value)
-        try interpreter.spend(textBytes: text.utf8Count)
-        return .string(
-            text.mapScalars { scalar in
-                switch scalar {
-                case "&": "&amp;"
-                case "<": "&lt;"
-                case ">": "&gt;"
-                case "'": "&#39;"
-                case "\"": "&#34;"
-                default: String(scalar)
-                }
-            })
+        return .string(try interpreter.escaped(value))
+    }
+
+    /// Escapes markup, too.
+    @Sendable private static func forceEscape(
+        _ interpreter: Interpreter, _ value: Value, _ arguments: Arguments
+    ) throws(JinjaError) -> Value {
+        _ = try arguments.bind("forceescape")
+        return .string(try interpreter.escaped(try interpreter.text(of: value)))
     }
 
     @Sendable private static func trim(
@@ -44,7 +49,7 @@ enum StringFilters {
     ) throws(JinjaError) -> Value {
         let chars = try arguments.bind("trim", ["chars"])[0]
         let strip = chars.map { Arguments(positional: [$0]) } ?? Arguments()
-        return try interpreter.callStringMethod("strip", try interpreter.text(of: value), strip)
+        return try interpreter.callStringMethod("strip", try interpreter.softText(of: value), strip)
     }
 
     @Sendable private static func replace(
@@ -77,13 +82,20 @@ enum StringFilters {
         }
         let (growth, overflow) = lines.count.multipliedReportingOverflow(by: indentation.utf8Count + 1)
         try interpreter.spend(textBytes: overflow ? .max : growth + text.utf8Count)
-        var result = Text()
-        for (index, line) in lines.enumerated() {
-            if index > 0 { result.append(Text("\n")) }
-            let isIndented = index == 0 ? bound[1]?.isTrue ?? false : !line.isEmpty || bound[2]?.isTrue ?? false
-            if isIndented { result.append(indentation) }
-            result.append(line)
+        let newline = Text("\n").marked(asMarkup: text.isMarkup)
+        if text.isMarkup { indentation = indentation.marked() }
+        lines = lines.map { $0.marked(asMarkup: text.isMarkup) }
+        var result = lines[0]
+        if bound[2]?.isTrue ?? false {
+            result = try interpreter.join(lines, separator: try interpreter.sum(newline, indentation))
+        } else if lines.count > 1 {
+            let rest = try lines.dropFirst().map { line throws(JinjaError) in
+                line.isEmpty ? line : try interpreter.sum(indentation, line)
+            }
+            let body = try interpreter.join(rest, separator: newline)
+            result = try interpreter.sum(result, try interpreter.sum(newline, body))
         }
+        if bound[1]?.isTrue ?? false { result = try interpreter.sum(indentation, result) }
         return .string(result)
     }
 
@@ -92,13 +104,13 @@ enum StringFilters {
     ) throws(JinjaError) -> Value {
         let width = try arguments.bind("center", ["width"])[0] ?? .int(80)
         return try interpreter.callStringMethod(
-            "center", try interpreter.text(of: value), Arguments(positional: [width]))
+            "center", try interpreter.softText(of: value), Arguments(positional: [width]))
     }
 
     @Sendable private static func format(
         _ interpreter: Interpreter, _ value: Value, _ arguments: Arguments
     ) throws(JinjaError) -> Value {
-        let format = try interpreter.text(of: value)
+        let format = try interpreter.softText(of: value)
         if !arguments.positional.isEmpty, !arguments.named.isEmpty {
             throw JinjaError(.type, "format takes positional or keyword arguments, not both")
         }
@@ -130,20 +142,22 @@ enum StringFilters {
         _ interpreter: Interpreter, _ value: Value, _ arguments: Arguments
     ) throws(JinjaError) -> Value {
         let bound = try arguments.bind("truncate", ["length", "killwords", "end", "leeway"])
-        let text = try interpreter.string(value)
-        let end = try bound[2].map { value throws(JinjaError) in try interpreter.string(value) } ?? Text("...")
+        let end = bound[2] ?? .string("...")
+        let endLength = try interpreter.length(of: end)
         let length = try interpreter.optionalInteger(bound[0]) ?? 255
         let leeway = try interpreter.optionalInteger(bound[3]) ?? 5
-        guard length >= end.count, leeway >= 0 else {
-            throw JinjaError(.value, "truncate needs a length of at least \(end.count) and a leeway of at least 0")
+        guard length >= endLength, leeway >= 0 else {
+            throw JinjaError(.value, "truncate needs a length of at least \(endLength) and a leeway of at least 0")
         }
-        if text.count <= length || text.count - length <= leeway { return .string(text) }
-        var result = text.slice(0..<text.offset(ofCodePoint: length - end.count))
+        // As in jinja2, what is short enough need not be a string.
+        let count = try interpreter.length(of: value)
+        if count <= length || count - length <= leeway { return value }
+        let text = try interpreter.string(value)
+        var result = text.slice(0..<text.offset(ofCodePoint: length - endLength))
         if !(bound[1]?.isTrue ?? false), let space = result.offsetsFromRight(of: Text(" "), limit: 1).first {
             result = result.slice(0..<space)
         }
-        result.append(end)
-        return .string(result)
+        return .string(try interpreter.sum(result.marked(asMarkup: text.isMarkup), try interpreter.string(end)))
     }
 }
 

@@ -64,7 +64,8 @@ extension Interpreter {
             guard let index = key.asInteger, let position = position(index, in: text.count) else { return nil }
             try spend(text.utf8Count / 16)
             let start = text.offset(ofCodePoint: position)
-            return .string(text.slice(start..<start + text.widthOfCodePoint(at: start)))
+            let character = text.slice(start..<start + text.widthOfCodePoint(at: start))
+            return .string(character.marked(asMarkup: text.isMarkup))
         default: return nil
         }
     }
@@ -87,7 +88,7 @@ extension Interpreter {
         case .list(let items): return try .list(try slice(items.values, bounds))
         case .tuple(let items): return try .tuple(try slice(items.values, bounds))
         case .range(let range): return try .list(try slice(range.values, bounds))
-        case .string(let text): return .string(try slice(text, bounds))
+        case .string(let text): return .string(try slice(text, bounds).marked(asMarkup: text.isMarkup))
         default: return .undefined(.item("a slice", typeName: describe(value)))
         }
     }

@@ -20,10 +20,7 @@ extension Interpreter {
         if let left = left.asDouble, let right = right.asDouble { return .float(try apply(binary, left, right)) }
         switch (binary, left, right) {
         case (.add, .string(let left), .string(let right)):
-            try spend(textBytes: left.utf8Count + right.utf8Count)
-            var sum = left
-            sum.append(right)
-            return .string(sum)
+            return .string(try sum(left, right))
         case (.add, .list(let left), .list(let right)):
             try spend(elements: left.values.count + right.values.count)
             return try .list(left.values + right.values)
@@ -45,10 +42,11 @@ extension Interpreter {
         case .string(let text):
             let (bytes, overflow) = text.utf8Count.multipliedReportingOverflow(by: times)
             try spend(textBytes: overflow ? .max : bytes)
-            if text.isUniform {
-                return .string(Text(String(repeating: text.string, count: times), author: text.author))
-            }
-            return .string(Text().joining(Array(repeating: text, count: times)))
+            let product =
+                text.isUniform
+                ? Text(String(repeating: text.string, count: times), author: text.author)
+                : Text().joining(Array(repeating: text, count: times))
+            return .string(product.marked(asMarkup: text.isMarkup))
         case .list(let items): return try .list(try repeated(items, times))
         case .tuple(let items): return try .tuple(try repeated(items, times))
         default: return nil

@@ -1,10 +1,10 @@
 // Python's `str` and `repr`.
 
 extension Interpreter {
-    /// `str(value)`, which is what `{{ value }}` prints.
+    /// `str(value)`, which is what `{{ value }}` prints; never markup.
     func text(of value: Value) throws(JinjaError) -> Text {
         switch value {
-        case .string(let text): return text
+        case .string(let text): return text.plain
         case .undefined: return Text()
         default: return try representation(of: value)
         }
@@ -32,7 +32,9 @@ private struct Printer {
         case .float(let value): text += pythonText(value)
         case .string(let value):
             try interpreter.spend(textBytes: value.utf8Count)
+            if value.isMarkup { text += "Markup(" }
             addQuoted(value)
+            if value.isMarkup { text += ")" }
         case .list(let items): try addList(items.values, "[", "]")
         case .tuple(let items): try addList(items.values, "(", items.values.count == 1 ? ",)" : ")")
         case .dict(let dict): try addDict(dict)
@@ -83,16 +85,25 @@ private struct Printer {
             case "\r": text += "\\r"
             case "\t": text += "\\t"
             case _ where scalar.isPythonPrintable: text.unicodeScalars.append(scalar)
-            default:
-                let (prefix, width) = scalar.value < 0x100 ? ("x", 2) : scalar.value < 0x10000 ? ("u", 4) : ("U", 8)
-                text += "\\" + prefix + hexadecimal(scalar.value, width: width)
+            default: text += scalar.pythonEscape
             }
         }
         return text
     }
 }
 
+extension Unicode.Scalar {
+    /// The number of the character as an escape of a Python string.
+    fileprivate var pythonEscape: String {
+        let (prefix, width) = value < 0x100 ? ("x", 2) : value < 0x10000 ? ("u", 4) : ("U", 8)
+        return "\\" + prefix + hexadecimal(value, width: width)
+    }
+}
+
 extension Text {
+    /// A representation as Python's `ascii` makes it of one by `repr`.
+    var escapingAllButASCII: Text { mapScalars { $0.isASCII ? String($0) : $0.pythonEscape } }
+
     /// Appends the text that a serialiser writes between a value's strings.
     static func += (text: inout Text, syntax: String) { text.append(Text(syntax)) }
 }

@@ -1,4 +1,5 @@
-// `'…{}…'.format(...)` and `'…%s…' % value`. Literal text and inserted strings keep their origins.
+// `'…{}…'.format(...)` and `'…%s…' % value`. Literal text and inserted strings keep their origins. Markup as the format
+// escapes what is inserted.
 
 extension Interpreter {
     /// Python's `str.format`, with attributes and items in fields but no nested fields.
@@ -25,16 +26,17 @@ extension Interpreter {
                 throw JinjaError(.value, "a single '\(scalar)' in a format string")
             }
             let field = String(String.UnicodeScalarView(scalars[index + 1..<end]))
-            result.append(try formatField(field, arguments, &automatic))
+            let value = try formatField(field, arguments, &automatic, isMarkup: template.isMarkup)
+            result.append(value)
             try spend(textBytes: result.utf8Count / 16 + 16)
             index = end + 1
         }
-        return result
+        return result.marked(asMarkup: template.isMarkup)
     }
 
     /// `name!conversion:specification`
     private func formatField(
-        _ field: String, _ arguments: Arguments, _ automatic: inout Int
+        _ field: String, _ arguments: Arguments, _ automatic: inout Int, isMarkup: Bool
     ) throws(JinjaError) -> Text {
         if field.contains("{") { throw JinjaError(.unsupported, "nested fields in a format string") }
         let parts = field.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -47,7 +49,13 @@ extension Interpreter {
             default: throw JinjaError(.value, "unknown conversion '\(head[1])' in a format string")
             }
         }
-        return try format(value, try FormatSpecification(parts.count > 1 ? String(parts[1]) : ""))
+        let specification = parts.count > 1 ? String(parts[1]) : ""
+        guard isMarkup else { return try format(value, try FormatSpecification(specification)) }
+        guard case .string(let text) = value, text.isMarkup else {
+            return try escaped(try format(value, try FormatSpecification(specification)))
+        }
+        if !specification.isEmpty { throw JinjaError(.value, "a format specification for markup, '\(specification)'") }
+        return text
     }
 
     private func fieldValue(
@@ -97,6 +105,12 @@ extension Interpreter {
         if case .tuple(let items) = value { values = items.values }
         var named: Dict?
         if case .dict(let dict) = value { named = dict }
+        // As in Python, none of what can be indexed needs to be used, except by position.
+        let mustBeUsed =
+            switch value {
+            case .dict, .list, .range, .undefined: false
+            default: true
+            }
         let scalars = Array(format.string.unicodeScalars)
         let offsets = format.offsets
         var result = Text()
@@ -125,13 +139,13 @@ extension Interpreter {
                 argument = values[next]
                 next += 1
             }
-            result.append(try formatPercent(argument, specification))
+            result.append(try formatPercent(argument, specification, isMarkup: format.isMarkup))
             try spend(textBytes: result.utf8Count / 16 + 16)
         }
-        if next < values.count, named == nil {
+        if next < values.count, mustBeUsed {
             throw JinjaError(.type, "not all arguments converted during string formatting")
         }
-        return result
+        return result.marked(asMarkup: format.isMarkup)
     }
 
     private static func percentKey(_ rest: inout ArraySlice<Unicode.Scalar>) throws(JinjaError) -> String? {
@@ -168,8 +182,11 @@ extension Interpreter {
         return specification
     }
 
-    private func formatPercent(_ value: Value, _ given: FormatSpecification) throws(JinjaError) -> Text {
+    private func formatPercent(
+        _ value: Value, _ given: FormatSpecification, isMarkup: Bool
+    ) throws(JinjaError) -> Text {
         var specification = given
+        let value = isMarkup ? numberForMarkup(value, given.type) : value
         switch given.type {
         case "s", "r", "a":
             specification.type = "s"
@@ -177,15 +194,25 @@ extension Interpreter {
                 specification.alignment = ">"
                 specification.fill = " "
             }
-            return try specification.format(given.type == "s" ? text(of: value) : representation(of: value))
+            var text = given.type == "s" ? try softText(of: value) : try representation(of: value)
+            if isMarkup { text = try escaped(text) }
+            if given.type == "a" { text = text.escapingAllButASCII }
+            return try specification.format(text.plain)
         case "d", "i", "u":
             specification.type = "d"
             specification.precision = nil
             guard let number = value.asDouble else { break }
             if let integer = value.asInteger { return try specification.format(integer) }
             return try specification.format(try truncated(number))
-        case "x", "X", "o", "c":
-            guard let number = value.asInteger else { break }
+        case "c":
+            if case .string(let text) = value, text.count == 1, !isMarkup {
+                specification.type = "s"
+                return try specification.format(text.plain)
+            }
+            guard !isMarkup, let number = value.asInteger else { break }
+            return try specification.format(number)
+        case "x", "X", "o":
+            guard !isMarkup, let number = value.asInteger else { break }
             return try specification.format(number)
         case "f", "F", "e", "E", "g", "G":
             guard let number = value.asDouble else { break }
@@ -194,6 +221,18 @@ extension Interpreter {
         }
         if case .undefined(let undefined) = value { throw undefined.error }
         throw JinjaError(.type, "%\(given.type!) format: a number is required, not \(value.typeName)")
+    }
+
+    /// Markup converts what it formats by `int()` and `float()`, which read strings.
+    private func numberForMarkup(_ value: Value, _ type: Unicode.Scalar?) -> Value {
+        guard let type, case .string(let text) = value else { return value }
+        var number: Value?
+        if "diu".unicodeScalars.contains(type) {
+            number = NumberFilters.parseInteger(text.trimmed().string, base: 10).map { .int($0) }
+        } else if "fFeEgG".unicodeScalars.contains(type) {
+            number = NumberFilters.parseFloat(text.trimmed().string).map { .float($0) }
+        }
+        return number ?? value
     }
 
     /// A float, truncated towards 0.

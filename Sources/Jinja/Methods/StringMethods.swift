@@ -3,6 +3,7 @@
 
 extension Interpreter {
     func callStringMethod(_ name: String, _ text: Text, _ arguments: Arguments) throws(JinjaError) -> Value {
+        if text.isMarkup { return try callMarkupMethod(name, text, arguments) }
         try spend(text.utf8Count / 8)
         switch name {
         case "strip", "lstrip", "rstrip": return .string(try strip(name, text, arguments))
@@ -29,6 +30,24 @@ extension Interpreter {
             _ = try arguments.bind(name)
             return try callCaseMethod(name, text)
         }
+    }
+
+    /// A method of Python's `Markup`: that of `str`, with a result that is markup, and what is put into the text escaped.
+    private func callMarkupMethod(_ name: String, _ text: Text, _ arguments: Arguments) throws(JinjaError) -> Value {
+        var arguments = arguments
+        switch name {
+        case "format": return .string(try format(text, arguments))
+        case "join":
+            let values = try elements(of: try arguments.bind(name, ["iterable"], required: 1)[0]!)
+            let pieces = try values.map { value throws(JinjaError) in try escaped(value) }
+            return .string(try join(pieces, separator: text))
+        case "replace", "center", "ljust", "rjust":
+            if arguments.positional.count > 1 {
+                arguments.positional[1] = .string(try escaped(arguments.positional[1]))
+            }
+        default: break
+        }
+        return try callStringMethod(name, text.plain, arguments).marked()
     }
 
     /// The rest of `text` when the template named the characters to remove.
@@ -155,16 +174,21 @@ extension Interpreter {
     /// `separator.join(values)`. All values must be strings.
     func join(_ values: Value, separator: Text) throws(JinjaError) -> Text {
         var pieces: [Text] = []
-        var bytes = 0
         for value in try elements(of: values) {
             guard case .string(let piece) = value else {
                 throw JinjaError(.type, "join() needs strings, found '\(value.typeName)'")
             }
-            bytes += piece.utf8Count + separator.utf8Count
-            try spend(textBytes: bytes)
             pieces.append(piece)
         }
-        return separator.joining(pieces)
+        return try join(pieces, separator: separator)
+    }
+
+    /// `separator.join(pieces)`; markup escapes the pieces.
+    func join(_ pieces: [Text], separator: Text) throws(JinjaError) -> Text {
+        var pieces = pieces
+        if separator.isMarkup { pieces = try pieces.map { piece throws(JinjaError) in try escaped(piece) } }
+        try spend(textBytes: pieces.reduce(0) { $0 + $1.utf8Count + separator.utf8Count })
+        return separator.joining(pieces).marked(asMarkup: separator.isMarkup)
     }
 
     private func partition(_ name: String, _ text: Text, _ arguments: Arguments) throws(JinjaError) -> Value {
@@ -177,8 +201,10 @@ extension Interpreter {
             return try .tuple(parts.map { .string($0) })
         }
         let after = hit + separator.utf8Count
+        // Python puts the separator that it was given in the middle, markup or not.
+        let middle = text.slice(hit..<after).marked(asMarkup: separator.isMarkup)
         return try .tuple([
-            .string(text.slice(0..<hit)), .string(text.slice(hit..<after)),
+            .string(text.slice(0..<hit)), .string(middle),
             .string(text.slice(after..<text.utf8Count)),
         ])
     }
@@ -186,12 +212,12 @@ extension Interpreter {
     private func pad(_ name: String, _ text: Text, _ arguments: Arguments) throws(JinjaError) -> Text {
         let bound = try arguments.bind(name, ["width", "fill"], required: 1)
         let width = try integer(bound[0]!)
-        let missing = width - min(text.count, max(width, 0))
-        if missing <= 0 { return text }
-        try spend(textBytes: missing)
         let fill =
             try bound[1].map { value throws(JinjaError) in try string(value) } ?? Text(name == "zfill" ? "0" : " ")
         guard fill.count == 1 else { throw JinjaError(.type, "the fill character must be exactly one character") }
+        let missing = width - min(text.count, max(width, 0))
+        if missing <= 0 { return text }
+        try spend(textBytes: missing)
         if name == "zfill", text.hasPrefix(Text("-")) || text.hasPrefix(Text("+")) {
             var result = text.slice(0..<1)
             result.append(padding(fill, missing))

@@ -23,6 +23,9 @@ struct Text: Sendable {
     /// Empty if the string has one author; else at least two runs that cover the string, neighbours with different
     /// authors.
     private var runs: [Run]
+    /// Whether this is Python's `Markup` rather than a plain `str`; see `Markup.swift`. What is made of a text is plain,
+    /// whatever the text was.
+    private(set) var isMarkup = false
 
     init(_ string: String = "", author: Author = .template) {
         self.string = string
@@ -121,10 +124,20 @@ struct Text: Sendable {
         return copy
     }
 
+    /// This text as a plain one: Python's `str(value)`.
+    var plain: Text { marked(asMarkup: false) }
+
+    /// This text as markup, or as a plain one; nothing is escaped.
+    func marked(asMarkup isMarkup: Bool = true) -> Text {
+        var copy = self
+        copy.isMarkup = isMarkup
+        return copy
+    }
+
     /// The text of a UTF-8 byte range, whose bounds must be code point boundaries.
     func slice(_ range: Range<Int>) -> Text {
         if range.isEmpty { return Text() }
-        if range.count == utf8Count { return self }
+        if range.count == utf8Count { return plain }
         if runs.isEmpty { return Text(String(substring(range)), author: uniformAuthor) }
         var result = Text()
         var start = firstRun(endingAfter: range.lowerBound).map { $0 == 0 ? 0 : runs[$0 - 1].end } ?? 0

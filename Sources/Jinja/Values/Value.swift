@@ -161,7 +161,7 @@ extension Value {
         case .bool: "bool"
         case .int: "int"
         case .float: "float"
-        case .string: "str"
+        case .string(let text): text.isMarkup ? "Markup" : "str"
         case .list: "list"
         case .tuple: "tuple"
         case .dict: "dict"
