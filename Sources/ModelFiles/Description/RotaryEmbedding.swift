@@ -4,7 +4,7 @@ import Foundation
 
 /// How positions are encoded: pairs of a head's elements are rotated by angles that grow with the position.
 ///
-/// Numbers are rounded to float where Hugging Face transformers rounds them (`modeling_rope_utils.py`), so that the results
+/// Numbers are rounded to float where Hugging Face transformers rounds them, so that the results
 /// agree at large positions.
 public struct RotaryEmbedding: Sendable, Equatable {
     /// Which elements of a head make a pair.
@@ -136,7 +136,7 @@ extension RotaryEmbedding.YaRN {
         }
     }
 
-    /// The magnitude where a file names none: 0.1·ln(factor) + 1 (arXiv 2309.00071, §3.4).
+    /// The magnitude where a file names none: 0.1·ln(factor) + 1 (YaRN, arXiv 2309.00071).
     static func standardMagnitude(factor: Float, weight: Float = 1) -> Float {
         factor <= 1 ? 1 : Float(0.1 * Double(weight) * log(Double(factor)) + 1)
     }
