@@ -68,7 +68,7 @@ let package = Package(
         room("JSONText", ["CSimdJSON"]),
 
         // Models: files, text, the contract and the devices.
-        room("ModelFiles", ["CMappedFile"]),
+        room("ModelFiles", ["CMappedFile", "JSONText"]),
         room("Jinja"),
         room("Tokenizers", ["ModelFiles", "Jinja", "CPCRE2"]),
         room("Platform", ["ModelFiles"]),

@@ -80,7 +80,7 @@ struct BatchModel {
             case .unknown(_, let known, let directory) where known.isEmpty:
                 ("is not a model here", "there is none in \(directory): etc/fetch-model fetches the small one")
             case .unknown(_, let known, _): ("is not a model here", "known: \(known.joined(separator: ", "))")
-            case .noFile: ("is not a model here", "`ttbatch models` shows those that are")
+            case .noFile, .notInHubCache: ("is not a model here", "`ttbatch models` shows those that are")
             case .ambiguous(_, let candidates): ("fits several files", candidates.joined(separator: ", "))
             case .circular, .behind: ("leads to no model", "\(error)")
             }

@@ -46,6 +46,15 @@ public final class MappedFile: @unchecked Sendable {
         self.descriptor = descriptor
     }
 
+    /// Whether there is something at `path`.
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// Whether there is a folder at `path`.
+    static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
     deinit {
         mapped_file_unwatch(watch)
         munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count)

@@ -1,22 +1,64 @@
 // Everything that a model's files hold, whatever the container.
 
+import Foundation
+
 /// A model: its configuration, weights, and what its tokenizer and chat template are made of. Opening it reads headers only.
 public struct ModelBundle: Sendable {
     /// Sizes and limits, for the rooms above.
     public let config: ModelConfig
     /// The tensors.
     public let weights: ModelWeights
-    /// The metadata of the GGUF file, with the tokenizer and the chat template.
-    public let metadata: GGUFMetadata
+    /// How the model's makers recommend to sample.
+    public let generationDefaults: GenerationDefaults
+    private let container: Container
 
-    /// Opens and checks a GGUF file.
+    private enum Container {
+        case gguf(GGUFModel)
+        case huggingFace(HuggingFaceFolder)
+    }
+
+    /// Opens and checks a GGUF file, any part of a split one, or a Hugging Face folder.
+    ///
+    /// A folder's model may be one that `description()` refuses, or have weights that only other devices read: then
+    /// `weights` lacks them.
     ///
     /// - Throws: `ModelFileError` naming the file, the place and what is wrong.
     public init(path: String) throws(ModelFileError) {
-        let file = try GGUFFile(path: path)
-        metadata = file.metadata
-        weights = try file.weights()
-        config = try ModelConfig(gguf: file, weights)
+        guard MappedFile.isFolder(path) else {
+            let model = try GGUFModel(path: path)
+            container = .gguf(model)
+            weights = model.weights
+            config = try ModelConfig(model.metadata, weights)
+            generationDefaults = GenerationDefaults(model.metadata)
+            return
+        }
+        let folder = try HuggingFaceFolder(path: path)
+        container = .huggingFace(folder)
+        weights = folder.weights
+        config = try ModelConfig(folder: path, folder.config, weights)
+        generationDefaults = try GenerationDefaults(folder: path, folder.config)
+    }
+
+    /// What the tokenizer and the chat template are made of. Files of a folder are read anew.
+    ///
+    /// - Throws: `ModelFileError` if a file cannot be read.
+    public func tokenizerFiles() throws(ModelFileError) -> TokenizerFiles {
+        switch container {
+        case .gguf(let model): .gguf(model.metadata)
+        case .huggingFace(let folder): .huggingFace(try HuggingFaceTokenizerFiles(folder: folder.path))
+        }
+    }
+
+    /// The metadata of the GGUF file, with the tokenizer and the chat template.
+    ///
+    /// - Throws: `ModelFileError.unsupported` for a folder.
+    public var metadata: GGUFMetadata {
+        get throws(ModelFileError) {
+            guard case .gguf(let model) = container else {
+                throw .unsupported(path: config.path, what: "the tokenizer of a Hugging Face folder")
+            }
+            return model.metadata
+        }
     }
 
     /// What the model computes.
@@ -31,7 +73,11 @@ public struct ModelBundle: Sendable {
     ///
     /// - Throws: `ModelFileError` if the architecture, or something in the configuration, is not supported.
     public func description(warnings: inout [String]) throws(ModelFileError) -> ModelDescription {
-        try ModelDescription(
-            metadata.modelKeys(weights), vocabularySize: config.vocabularySize, warnings: &warnings)
+        let keys =
+            switch container {
+            case .gguf(let model): try model.keys()
+            case .huggingFace(let folder): try folder.keys(warnings: &warnings)
+            }
+        return try ModelDescription(keys, vocabularySize: config.vocabularySize, warnings: &warnings)
     }
 }

@@ -38,8 +38,7 @@ extension ModelConfig {
     /// Reads the configuration of a GGUF file. Sizes that a mixture or hybrid has in several values are the largest.
     ///
     /// - Throws: `ModelFileError` if a key is missing or contradicts another.
-    init(gguf: GGUFFile, _ weights: ModelWeights) throws(ModelFileError) {
-        let metadata = gguf.metadata
+    init(_ metadata: GGUFMetadata, _ weights: ModelWeights) throws(ModelFileError) {
         let architecture = try metadata.requiredString("general.architecture")
         func size(_ key: String) throws(ModelFileError) -> Int? {
             try metadata.largestSize("\(architecture).\(key)")
@@ -47,22 +46,23 @@ extension ModelConfig {
         func number(_ key: String) -> Float? { metadata.number("\(architecture).\(key)").map { Float($0) } }
         func required(_ key: String) throws(ModelFileError) -> Int {
             guard let size = try size(key) else {
-                throw .missingKey(path: gguf.path, key: "\(architecture).\(key)", expected: "an integer")
+                throw .missingKey(path: metadata.path, key: "\(architecture).\(key)", expected: "an integer")
             }
             return size
         }
         let heads = try required("attention.head_count")
         let hidden = try required("embedding_length")
         guard let embedding = weights["token_embd.weight"] else {
-            throw .missingTensor(path: gguf.path, name: "token_embd.weight")
+            throw .missingTensor(path: metadata.path, name: "token_embd.weight")
         }
         guard embedding.shape.count == 2, embedding.shape[0] == hidden else {
-            throw .wrongShape(path: gguf.path, name: embedding.name, expected: [hidden], found: embedding.shape)
+            throw .wrongShape(path: metadata.path, name: embedding.name, expected: [hidden], found: embedding.shape)
         }
         self.init(
-            name: Self.name(of: gguf.path), path: gguf.path,
+            name: Self.name(of: metadata.path), path: metadata.path,
             architectures: [ModelFamily.named(architecture)?.classes.first ?? architecture],
-            weightType: weights.commonType.name, parameterCount: weights.parameterCount, hiddenSize: hidden,
+            weightType: weights.commonTypeName ?? TensorType.f32.name, parameterCount: weights.parameterCount,
+            hiddenSize: hidden,
             intermediateSize: try size("feed_forward_length") ?? 0, layerCount: try required("block_count"),
             attentionHeadCount: heads, keyValueHeadCount: try size("attention.head_count_kv") ?? heads,
             headSize: try size("attention.key_length") ?? hidden / heads, vocabularySize: embedding.shape[1],
@@ -71,9 +71,11 @@ extension ModelConfig {
             ropeTheta: number("rope.freq_base") ?? 10_000)
     }
 
-    /// The name that a file gives its model.
+    /// The name that a file or folder gives its model: without its ending, or `org/name` in a cache of the Hugging Face hub.
     static func name(of path: String) -> String {
+        if let name = HubCache.modelName(ofSnapshot: path) { return name }
         let file = path.split(separator: "/").last.map(String.init) ?? path
+        if let part = SplitName(file) { return part.prefix }
         return file.hasSuffix(".gguf") ? String(file.dropLast(5)) : file
     }
 }

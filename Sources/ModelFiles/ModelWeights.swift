@@ -1,18 +1,39 @@
 // A model's tensors by one set of names, whatever the container.
 
+private import JSONText
+
 /// The tensors of a model. Names are those of GGUF files: `token_embd.weight`, `blk.0.attn_q.weight`.
 public struct ModelWeights: Sendable {
     /// The file or folder, for messages.
     public let path: String
     /// All tensors by name. A tensor's own `name` is the one in its file.
     public let tensors: [String: MappedTensor]
+    /// Tensors of the files that cannot be read: of another type, or with a name that is not known.
+    let others: [OtherTensor]
     /// The files that the tensors lie in.
     let files: [MappedFile]
 
+    /// A tensor that cannot be read.
+    struct OtherTensor: Sendable {
+        /// Its file.
+        let path: String
+        /// Its name in the file.
+        let name: String
+        /// The name of its element type.
+        let type: String
+        /// Whether weights can be read from the type, so that only the name is not known.
+        let isReadable: Bool
+        /// The number of dimensions.
+        let rank: Int
+        /// The number of elements.
+        let elementCount: Int
+    }
+
     /// The tensors of a file or folder.
-    init(path: String, tensors: [String: MappedTensor], files: [MappedFile]) {
+    init(path: String, tensors: [String: MappedTensor], others: [OtherTensor] = [], files: [MappedFile]) {
         self.path = path
         self.tensors = tensors
+        self.others = others
         self.files = files
     }
 
@@ -20,15 +41,38 @@ public struct ModelWeights: Sendable {
     public subscript(name: String) -> MappedTensor? { tensors[name] }
 
     /// Number of weights.
-    public var parameterCount: Int { tensors.values.reduce(0) { $0 + $1.elementCount } }
+    public var parameterCount: Int {
+        tensors.values.reduce(0) { $0 + $1.elementCount } + others.reduce(0) { $0 + $1.elementCount }
+    }
 
-    /// The most frequent element type of the matrices.
-    public var commonType: TensorType {
-        var elements: [TensorType: Int] = [:]
+    /// The name of the most frequent element type of the matrices; `nil` if there are none.
+    public var commonTypeName: String? {
+        var elements: [String: Int] = [:]
         for tensor in tensors.values where tensor.shape.count == 2 {
-            elements[tensor.type, default: 0] += tensor.elementCount
+            elements[tensor.type.name, default: 0] += tensor.elementCount
         }
-        return elements.max { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }?.key ?? .f32
+        for tensor in others where tensor.rank == 2 { elements[tensor.type, default: 0] += tensor.elementCount }
+        return elements.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key
+    }
+
+    /// Throws if there are fewer tensors than layers, so that nothing is made for layers that cannot be there.
+    func checkLayerCount(_ count: Int, key: String) throws(ModelFileError) {
+        guard count > tensors.count else { return }
+        throw .unsupported(path: path, what: "\(key) of \(count) with \(tensors.count) tensors")
+    }
+
+    /// Throws if some tensors cannot be read: what the model would compute with them is not known.
+    ///
+    /// - Throws: `ModelFileError.unsupported`.
+    func refuseOthers() throws(ModelFileError) {
+        if let tensor = others.first(where: { !$0.isReadable }) {
+            throw .unsupported(
+                path: tensor.path,
+                what: "the type \(tensor.type) of tensor \(Excerpt.quoted(tensor.name)) (supported: F32, F16, BF16)")
+        }
+        if let tensor = others.first {
+            throw .unsupported(path: tensor.path, what: "tensor \(Excerpt.quoted(tensor.name))")
+        }
     }
 
     /// Throws if a file is not the one that was opened any more; see `MappedFile.checkUnchanged`.

@@ -20,9 +20,10 @@ public struct PromptEncoder: Sendable {
     /// Makes an encoder with the tokenizer and chat template of a model.
     ///
     /// - Throws: `TokenizerError`.
-    public init(_ model: ModelBundle) throws(TokenizerError) {
-        tokenizer = try Tokenizer(model.metadata)
-        template = ChatTemplateState(model.metadata, tokenizer)
+    public init(_ model: ModelBundle) throws {
+        let files = try model.tokenizerFiles().metadata()
+        tokenizer = try Tokenizer(files)
+        template = ChatTemplateState(files, tokenizer)
     }
 
     /// The tokens of a prompt, including those that the model needs before and after it.

@@ -7,7 +7,9 @@ import ModelFiles
 struct GGUFBuilder {
     /// A metadata value as it is written.
     enum Value {
+        case uint16(UInt16)
         case uint32(UInt32)
+        case int32(Int32)
         case uint64(UInt64)
         case float32(Float)
         case bool(Bool)
@@ -85,6 +87,8 @@ struct GGUFBuilder {
 
     private func append(_ value: Value, _ out: inout [UInt8]) {
         switch value {
+        case .uint16(let number): append(UInt32(2), &out); append(number, &out)
+        case .int32(let number): append(UInt32(5), &out); append(number, &out)
         case .uint32(let number): append(UInt32(4), &out); append(number, &out)
         case .uint64(let number): append(UInt32(10), &out); append(number, &out)
         case .float32(let number): append(UInt32(6), &out); append(number.bitPattern, &out)

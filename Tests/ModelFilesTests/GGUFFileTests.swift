@@ -55,14 +55,25 @@ import Testing
         #expect(readable > 0)
     }
 
-    @Test(arguments: [UInt32(1), 2, 4])
-    func otherVersionsAreRefused(version: UInt32) throws {
+    @Test(arguments: [
+        (UInt32(1), "version 1 instead of 2 or 3"), (4, "version 4 instead of 2 or 3"), (0, "version 0 instead of 2 or 3"),
+        (UInt32(3).byteSwapped, "it is big-endian"),
+    ])
+    func otherVersionsAreRefused(version: UInt32, reason: String) throws {
         var builder = GGUFBuilder.llama
         builder.version = version
         try withFile(builder.build()) { path in
-            #expect(throws: ModelFileError.notGGUF(path: path, reason: "version \(version) instead of 3")) {
-                try GGUFFile(path: path)
-            }
+            #expect(throws: ModelFileError.notGGUF(path: path, reason: reason)) { try GGUFFile(path: path) }
+        }
+    }
+
+    @Test func version2IsReadAsVersion3() throws {
+        var builder = GGUFBuilder.llama
+        let wanted = try withFile(builder.build()) { try GGUFFile(path: $0).metadata.values }
+        builder.version = 2
+        try withFile(builder.build()) { path in
+            let file = try GGUFFile(path: path)
+            #expect(file.metadata.values == wanted && file.tensors.count == 1)
         }
     }
 

@@ -57,6 +57,16 @@ package struct RandomModel: Sendable {
         files.contains { $0.hasPrefix(name + "/") } ? unpacked.file(name) : nil
     }
 
+    /// Every file and folder that holds the model: a folder below that has GGUF files is named by the first of them.
+    package var containers: [String] {
+        let below = Set(
+            files.compactMap { $0.split(separator: "/").count > 1 ? String($0.split(separator: "/")[0]) : nil })
+        let others = below.sorted().map { name in
+            unpacked.file(files.filter { $0.hasPrefix(name + "/") && $0.hasSuffix(".gguf") }.min() ?? name)
+        }
+        return (gguf.map { [$0] } ?? []) + [folder] + others
+    }
+
     private static func unpack(_ packed: Data, count: Int) throws -> Data {
         var content = Data(count: count)
         let result = content.withUnsafeMutableBytes { to in

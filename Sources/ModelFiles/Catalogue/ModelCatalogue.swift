@@ -1,12 +1,12 @@
-// Finds a model file by the name in requests and configuration.
+// Finds a model's files by the name in requests and configuration.
 
 import Foundation
 
-/// A model that can be run: a name and a file.
+/// A model that can be run: a name, and a file or folder.
 public struct CatalogueEntry: Sendable, Hashable {
     /// The name to use in requests.
     public let name: String
-    /// The GGUF file.
+    /// The GGUF file, the first one of several, or the Hugging Face folder.
     public let path: String
 }
 
@@ -16,8 +16,10 @@ public enum ModelLookupError: Error, Equatable, CustomStringConvertible {
     case unknown(name: String, known: [String], directory: String)
     /// The name matches several files.
     case ambiguous(name: String, candidates: [String])
-    /// There is no file at the path.
+    /// There is no file or folder at the path.
     case noFile(path: String)
+    /// A name of the Hugging Face hub, of whose cache `cache` no model has it.
+    case notInHubCache(name: String, cache: String)
     /// Two names of the configuration refer to each other.
     case circular(name: String)
     /// A name of the configuration refers to a name that leads to no file.
@@ -30,11 +32,14 @@ public enum ModelLookupError: Error, Equatable, CustomStringConvertible {
             "model \"\(name)\" is not known; "
                 + (known.isEmpty
                     ? "there is no model in \(directory): etc/fetch-model fetches the small one"
-                    : "known: \(known.joined(separator: ", ")); or give the path of a GGUF file")
+                    : "known: \(known.joined(separator: ", ")); or give the path of a GGUF file or Hugging Face folder")
         case .ambiguous(let name, let candidates):
             "model \"\(name)\" fits several files: \(candidates.joined(separator: ", ")); give one of these names"
         case .noFile(let path):
             "model file \(path) does not exist"
+        case .notInHubCache(let name, let cache):
+            "model \(name) is not in the hub cache \(cache); fetch it where the hub can be reached (hf download \(name)), set "
+                + "HF_HUB_CACHE to the cache that has it, or give the path of a file or folder"
         case .circular(let name):
             "models.\(name) in the configuration leads back to itself; give it a file, or the name of one"
         case .behind(let name, let reason):
@@ -43,20 +48,23 @@ public enum ModelLookupError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// The models with names: those of the configuration, then the files of the models directory.
+/// The models with names: those of the configuration, then the files and folders of the models directory.
 ///
 /// A file `SmolLM2-135M-Instruct.Q4_1.gguf` has the names `SmolLM2-135M-Instruct.Q4_1` and, if no other file begins so,
-/// `SmolLM2-135M-Instruct`. Names are case-insensitive. A name of the configuration refers to a file or to another
-/// name.
+/// `SmolLM2-135M-Instruct`. A split one is called without the numbers of its parts, and a folder by its name. Names are
+/// case-insensitive. A name of the configuration refers to a file, a folder or another name. `org/name` is a model in the
+/// cache of the Hugging Face hub, unless there is a file or folder at that path.
 public struct ModelCatalogue: Sendable {
     /// The models directory.
     public let directory: String
     /// The configuration's entries, by lower-case name.
     private let named: [String: (name: String, meaning: String)]
+    private let hub: HubCache
 
-    /// Makes a catalogue of the files in `directory`, and of `named`, which maps names to paths or other names.
-    public init(directory: String, named: [String: String]) {
+    /// Makes a catalogue of what is in `directory`, and of `named`, which maps names to paths or other names.
+    public init(directory: String, named: [String: String], hub: HubCache = HubCache()) {
         self.directory = directory
+        self.hub = hub
         self.named = Dictionary(
             named.map { ($0.key.lowercased(), (name: $0.key, meaning: $0.value)) },
             uniquingKeysWith: { first, _ in first })
@@ -65,18 +73,34 @@ public struct ModelCatalogue: Sendable {
     /// Every known model with its file, sorted by name.
     public var entries: [CatalogueEntry] {
         let files = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        let found = files.filter { $0.hasSuffix(".gguf") }.map {
-            CatalogueEntry(name: String($0.dropLast(5)), path: directory + "/" + $0)
-        }
+        let found = files.compactMap { entry(inDirectory: $0) }
         let configured = named.values.filter { Self.isPath($0.meaning) }
-            .map { CatalogueEntry(name: $0.name, path: $0.meaning) }
+            .map { CatalogueEntry(name: $0.name, path: fetched($0.meaning) ?? $0.meaning) }
         return (configured + found).sorted { $0.name < $1.name }
+    }
+
+    /// The model that a file or folder of the models directory is; of a split one only its first part is one.
+    private func entry(inDirectory file: String) -> CatalogueEntry? {
+        let path = directory + "/" + file
+        if let part = SplitName(file) { return part.index == 0 ? CatalogueEntry(name: part.prefix, path: path) : nil }
+        if file.hasSuffix(".gguf") { return CatalogueEntry(name: String(file.dropLast(5)), path: path) }
+        return HuggingFaceFolder.holdsModel(path) ? CatalogueEntry(name: file, path: path) : nil
+    }
+
+    /// The path at which `path` is, which may be a name of the hub; `nil` if there is nothing.
+    private func fetched(_ path: String) -> String? {
+        MappedFile.exists(path) ? path : hub.folder(of: path)
+    }
+
+    /// The error that there is nothing at `path`, or that the hub's cache lacks it.
+    private func absent(_ path: String) -> ModelLookupError {
+        HubCache.isModelName(path) ? .notInHubCache(name: path, cache: hub.path) : .noFile(path: path)
     }
 
     /// The names of the configuration that refer to other names, sorted.
     public var aliases: [String] { named.values.filter { !Self.isPath($0.meaning) }.map(\.name).sorted() }
 
-    /// The model called `name`, or at the path `name` if that contains a slash or ends in `.gguf`.
+    /// The model called `name`, or at the path `name` if that contains a slash or ends in `.gguf`, or in the hub's cache.
     ///
     /// - Throws: `ModelLookupError`.
     public func resolve(_ name: String) throws(ModelLookupError) -> CatalogueEntry {
@@ -91,16 +115,22 @@ public struct ModelCatalogue: Sendable {
     private func entry(_ name: String) throws(ModelLookupError) -> CatalogueEntry {
         let wanted = name.lowercased()
         if named[wanted] == nil, Self.isPath(name) {
-            guard FileManager.default.fileExists(atPath: name) else { throw .noFile(path: name) }
-            return CatalogueEntry(name: name, path: name)
+            guard let path = fetched(name) else { throw absent(name) }
+            return CatalogueEntry(name: name, path: path)
         }
         let entries = entries
         let exact = entries.filter { $0.name.lowercased() == wanted }
         let candidates = exact.isEmpty ? entries.filter { $0.name.lowercased().hasPrefix(wanted + ".") } : exact
         switch candidates.count {
-        case 1: return candidates[0]
+        case 1:
+            let found = candidates[0]
+            if HubCache.isModelName(found.path), fetched(found.path) == nil { throw absent(found.path) }
+            return found
         case 0: throw .unknown(name: name, known: entries.map(\.name), directory: directory)
-        default: throw .ambiguous(name: name, candidates: candidates.map(\.name))
+        default:
+            let names = Set(candidates.map(\.name))
+            throw .ambiguous(
+                name: name, candidates: candidates.map { names.count == candidates.count ? $0.name : $0.path })
         }
     }
 
@@ -120,6 +150,7 @@ public struct ModelCatalogue: Sendable {
     public func remembered(_ name: String) throws(ModelLookupError) -> String {
         let meant = try meaning(of: name)
         guard named[meant.lowercased()] == nil, Self.isPath(meant) else { return meant }
+        if HubCache.isModelName(meant), !MappedFile.exists(meant) { return meant }
         return URL(fileURLWithPath: meant).standardizedFileURL.path
     }
 
@@ -127,8 +158,8 @@ public struct ModelCatalogue: Sendable {
     /// the name.
     public static func shown(_ name: String) -> String {
         let isPath = name.hasSuffix(".gguf") || ["/", "./", "../", "~/"].contains { name.hasPrefix($0) }
-        guard isPath, let file = name.split(separator: "/").last else { return name }
-        return String(file.hasSuffix(".gguf") ? file.dropLast(5) : file)
+        guard isPath, name.contains(where: { $0 != "/" }) else { return name }
+        return ModelConfig.name(of: name)
     }
 
     private static func isPath(_ name: String) -> Bool {

@@ -58,7 +58,8 @@ extension ModelFamily {
     }
 
     private static let gemma2 = ModelFamily(
-        name: "gemma2", classes: ["Gemma2ForCausalLM"], fullLayerInterval: 2, normAddsOne: true
+        name: "gemma2", classes: ["Gemma2ForCausalLM"], fullLayerInterval: 2, normAddsOne: true,
+        tensorNames: ["post_attention_layernorm": "post_attention_norm"]
     ) { keys, description throws(ModelFileError) in
         description.scaleAsGemma()
         description.logitCap = try keys.number("final_logit_softcapping")
@@ -69,7 +70,7 @@ extension ModelFamily {
 
     private static let gemma3 = ModelFamily(
         name: "gemma3", classes: ["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"], fullLayerInterval: 6,
-        normAddsOne: true
+        scalesFullLayersOnly: true, normAddsOne: true, tensorNames: ["post_attention_layernorm": "post_attention_norm"]
     ) { keys, description throws(ModelFileError) in
         description.scaleAsGemma()
         description.logitCap = try keys.number("final_logit_softcapping").flatMap { $0 > 0 ? $0 : nil }
@@ -81,7 +82,8 @@ extension ModelFamily {
     }
 
     private static let olmo2 = ModelFamily(
-        name: "olmo2", classes: ["Olmo2ForCausalLM", "Olmo3ForCausalLM"], fullLayerInterval: 4)
+        name: "olmo2", classes: ["Olmo2ForCausalLM", "Olmo3ForCausalLM"], fullLayerInterval: 4,
+        scalesFullLayersOnly: true, tensorNames: ["post_attention_layernorm": "post_attention_norm"])
 
     private static let glm4 = ModelFamily(
         name: "glm4", classes: ["Glm4ForCausalLM"], pairs: .neighbours, pairsInGGUF: .neighbours)
@@ -90,7 +92,8 @@ extension ModelFamily {
         name: "seed_oss", classes: ["SeedOssForCausalLM"], renamed: ["ffn_norm": "post_attention_norm"])
 
     private static let exaone4 = ModelFamily(
-        name: "exaone4", classes: ["Exaone4ForCausalLM"], fullLayerInterval: 4
+        name: "exaone4", classes: ["Exaone4ForCausalLM"], fullLayerInterval: 4,
+        tensorNames: ["post_attention_layernorm": "post_attention_norm"]
     ) { _, description in
         description.leaveFullLayersUnrotated()
     }

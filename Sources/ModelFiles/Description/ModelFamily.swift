@@ -14,12 +14,16 @@ struct ModelFamily: Sendable {
     var pairsInGGUF = RotaryEmbedding.Pairs.halves
     /// If some layers have a window and the file does not say which: every n-th layer has none.
     var fullLayerInterval: Int?
+    /// Scaling of the rotary embedding changes only the layers without a window.
+    var scalesFullLayersOnly = false
     /// The norm of the residual stream.
     var norm = ModelDescription.Norm.Kind.rms
     /// Norms multiply by 1 + w. GGUF files contain the sum.
     var normAddsOne = false
     /// Tensors of GGUF files with another meaning than usual: the usual name to the file's, without the layer.
     var renamed: [String: String] = [:]
+    /// Modules of a layer in Hugging Face folders with another meaning than in most families: the module to the usual name.
+    var tensorNames: [String: String] = [:]
     /// Changes the description where the family differs from what `ModelDescription(base:)` makes of the keys.
     var describe: @Sendable (ModelKeys, inout ModelDescription) throws(ModelFileError) -> Void = { _, _ in }
 
@@ -52,7 +56,7 @@ extension ModelDescription {
 
     /// What the keys say for most families: attention with a rotary embedding, and a dense feed-forward with a gate.
     private init(base keys: ModelKeys, _ family: ModelFamily, vocabularySize: Int) throws(ModelFileError) {
-        let layerCount = try keys.requiredSize("block_count")
+        let layerCount = try keys.layerCount()
         let hidden = try keys.requiredSize("embedding_length")
         guard let heads = try keys.layerSize("attention.head_count", layers: layerCount) else {
             throw keys.missing("attention.head_count", "a whole number")
@@ -74,7 +78,8 @@ extension ModelDescription {
         }
         let full = try RotaryEmbedding(keys, dimensions: rotated, family)
         let local = RotaryEmbedding(
-            theta: try keys.number("rope.freq_base_swa") ?? full.theta, dimensions: rotated, pairs: full.pairs)
+            theta: try keys.number("rope.freq_base_swa") ?? full.theta, dimensions: rotated, pairs: full.pairs,
+            scaling: family.scalesFullLayersOnly ? .none : full.scaling)
         let windows = try Self.windows(keys, family, layers: layerCount)
         let epsilon = try keys.number("attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon")
         guard let epsilon, epsilon >= 0, epsilon < 1 else {

@@ -67,7 +67,7 @@ final class ModelKeys {
         for name in names {
             switch self[name] {
             case nil: break
-            case .float(let number)?: first = first ?? Float(number)
+            case .float(let number)? where Float(number).isFinite: first = first ?? Float(number)
             case .integer(let number)?: first = first ?? Float(number)
             default: throw missing(name, "a number")
             }
@@ -96,6 +96,13 @@ final class ModelKeys {
         guard let number = try integer(name) else { return nil }
         guard (1...1 << 28).contains(number) else { throw unsupported(name, "\(number)") }
         return number
+    }
+
+    /// The number of layers, of which each has a tensor at least.
+    func layerCount() throws(ModelFileError) -> Int {
+        let count = try requiredSize("block_count")
+        try weights.checkLayerCount(count, key: spelling("block_count"))
+        return count
     }
 
     /// The size at `name`.
@@ -164,8 +171,9 @@ final class ModelKeys {
         .unsupported(path: path, what: "\(spelling(name)) of \(value)")
     }
 
-    /// The error that there is no such value at `name`.
+    /// The error that the value at `name` is absent, of another kind, or impossible.
     func missing(_ name: String, _ expected: String) -> ModelFileError {
-        .missingKey(path: path, key: spelling(name), expected: expected)
+        guard let value = values[name] else { return .missingKey(path: path, key: spelling(name), expected: expected) }
+        return .wrongValue(path: path, key: spelling(name), found: value.excerpt, expected: expected)
     }
 }

@@ -109,7 +109,7 @@ public struct RotaryEmbedding: Sendable, Equatable {
 
 extension RotaryEmbedding.Llama3 {
     fileprivate func scaled(_ frequency: Float) -> Float {
-        let wavelength = 2 * Float.pi / frequency
+        let wavelength = Float(2 * Double.pi) / frequency
         let context = Float(originalContext)
         if wavelength < context / highFrequencyFactor { return frequency }
         if wavelength > context / lowFrequencyFactor { return frequency / factor }

@@ -60,17 +60,26 @@ struct GGUFCursor {
         }
     }
 
+    private static func bytes(ofIntegerType type: UInt32) -> Int {
+        switch type {
+        case 0, 1, 7: 1
+        case 2, 3: 2
+        case 4, 5: 4
+        default: 8
+        }
+    }
+
     private mutating func array() throws(ModelFileError) -> GGUFValue {
         let type = try read(UInt32.self)
         switch type {
         case 0...5, 7, 10, 11:
-            let count = try count(minimumBytes: 1)
+            let count = try count(minimumBytes: Self.bytes(ofIntegerType: type))
             var items: [Int64] = []
             items.reserveCapacity(count)
             for _ in 0..<count { items.append(try integer(ofType: type)) }
             return .integers(items)
         case 6, 12:
-            let count = try count(minimumBytes: 4)
+            let count = try count(minimumBytes: type == 6 ? 4 : 8)
             var items: [Double] = []
             items.reserveCapacity(count)
             for _ in 0..<count { items.append(type == 6 ? Double(try read(Float.self)) : try read(Double.self)) }

@@ -1,6 +1,6 @@
 // A GGUF file: metadata and mapped tensors. Opening it checks every offset.
 
-/// A GGUF version 3 model file.
+/// A GGUF file of version 2 or 3, which differ in nothing that a little-endian file shows.
 ///
 /// Source: the GGUF specification. Opening reads the header only; tensor bytes stay in the mapping.
 public final class GGUFFile: Sendable {
@@ -47,7 +47,11 @@ public final class GGUFFile: Sendable {
             throw .notGGUF(path: path, reason: "it does not begin with \"GGUF\"")
         }
         let version = try cursor.read(UInt32.self)
-        guard version == 3 else { throw .notGGUF(path: path, reason: "version \(version) instead of 3") }
+        guard (2...3).contains(version) else {
+            let isBigEndian = (1...3).contains(version.byteSwapped)
+            throw .notGGUF(
+                path: path, reason: isBigEndian ? "it is big-endian" : "version \(version) instead of 2 or 3")
+        }
         return (try cursor.count(minimumBytes: 24), try cursor.count(minimumBytes: 13))
     }
 

@@ -1,5 +1,7 @@
 // A metadata value of a GGUF file.
 
+private import JSONText
+
 /// A metadata value. Integers of every width are one case, since writers choose different widths.
 public enum GGUFValue: Sendable, Equatable {
     /// Any integer type of the file.
@@ -16,6 +18,19 @@ public enum GGUFValue: Sendable, Equatable {
     case floats([Double])
     /// An array of strings, as bytes.
     case strings([[UInt8]])
+
+    /// The value for a message: shortened, and arrays only counted.
+    var excerpt: String {
+        switch self {
+        case .integer(let number): "\(number)"
+        case .float(let number): "\(number)"
+        case .bool(let flag): "\(flag)"
+        case .string(let bytes): Excerpt.quoted(String(decoding: bytes.prefix(300), as: UTF8.self))
+        case .integers(let numbers): "an array of \(numbers.count) integers"
+        case .floats(let numbers): "an array of \(numbers.count) numbers"
+        case .strings(let strings): "an array of \(strings.count) strings"
+        }
+    }
 }
 
 /// The metadata of a GGUF file: keys to values, with typed access that reports what is missing.
