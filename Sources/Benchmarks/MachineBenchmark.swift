@@ -88,7 +88,7 @@ public struct MachineBenchmark {
     /// - Throws: `ModelLookupError`, `ModelFileError`, `BenchmarkError.tooLong`, `HostDeviceError`, `DeviceFault`.
     public func measure(_ steps: Steps, progress: (String) -> Void) throws -> [MeasuredTable] {
         let entry = try entry
-        let config = try ModelBundle(path: entry.path).config
+        let config = try ModelBundle(entry).config
         let optimizations = engine.tt.optimizations ?? .performance
         let plan = HostBenchmark.Plan(
             optimizations: optimizations, kvCacheDType: engine.kvCacheDType,

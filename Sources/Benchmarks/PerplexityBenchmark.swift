@@ -21,7 +21,7 @@ extension MachineBenchmark {
         guard let data = FileManager.default.contents(atPath: path), let text = String(data: data, encoding: .utf8)
         else { throw BenchmarkError.unreadable(path: path) }
         let entry = try self.entry
-        let bundle = try ModelBundle(path: entry.path)
+        let bundle = try ModelBundle(entry)
         let config = bundle.config
         let tokens = try Tokenizer(bundle.tokenizerFiles().metadata()).encode(text, specials: .parsed)
         guard tokens.count > 1 else { throw BenchmarkError.tooShort(path: path, tokens: tokens.count) }

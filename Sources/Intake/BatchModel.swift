@@ -13,7 +13,7 @@ struct BatchModel {
     let name: String
     /// The model name in results, unless a line uses another one.
     let shownName: String
-    private let path: String
+    private let entry: CatalogueEntry
     private let catalogue: ModelCatalogue
     private let map: ModelMap
     private var verdicts: [String: Bool] = [:]
@@ -42,18 +42,18 @@ struct BatchModel {
         let written = options.requestedModel ?? line?.model.map { options.modelMap[$0] ?? $0 }
         do throws(ModelLookupError) {
             name = try catalogue.remembered(written ?? map.standard ?? options.defaultModel)
-            path = try catalogue.resolve(name).path
+            entry = try catalogue.resolve(name)
         } catch {
             // If the name comes from a line, the error names the line and how to run it.
             guard options.requestedModel == nil, let line, let asked = line.model else { throw error }
             throw EnqueueError.unknownModel(
                 LineError(file: file, line: line.lineNumber, problem: Self.unknown(asked, in: line, error)))
         }
-        let bundle = try ModelBundle(path: path)
+        let bundle = try ModelBundle(entry)
         try options.check(bundle.config)
         check = try PromptCheck(bundle, options.engine, now: now)
         var asked = line?.model
-        if let other = asked, (try? catalogue.resolve(map[other] ?? other).path) != path { asked = nil }
+        if let other = asked, !Self.isCalled(map[other] ?? other, entry, in: catalogue) { asked = nil }
         shownName = ModelCatalogue.shown(asked ?? name)
         let own = ModelCatalogue.shown(name)
         unnamed = own == shownName ? nil : own
@@ -62,9 +62,13 @@ struct BatchModel {
     /// Whether a line may call the model `other`, which may be another name of the same file.
     mutating func isCalled(_ other: String) -> Bool {
         if let verdict = verdicts[other] { return verdict }
-        let verdict = (try? catalogue.resolve(map[other] ?? other).path) == path
+        let verdict = Self.isCalled(map[other] ?? other, entry, in: catalogue)
         verdicts[other] = verdict
         return verdict
+    }
+
+    private static func isCalled(_ name: String, _ entry: CatalogueEntry, in catalogue: ModelCatalogue) -> Bool {
+        (try? catalogue.resolve(name))?.isSameModel(as: entry) ?? false
     }
 
     /// The model name in the result of a line that asks for `asked`, if it differs from `shownName`.

@@ -26,7 +26,7 @@ package struct Models: ParsableCommand {
         if let standard, !entries.contains(where: { $0.path == standard.path }) { entries.append(standard) }
         let aliases = names(catalogue)
         for entry in entries {
-            let facts = Result { try ModelBundle(path: entry.path).config }
+            let facts = Result { try ModelBundle(entry).config }
             if json {
                 StandardOutput.print(object(entry, aliases[entry.path], facts, isDefault: entry.path == standard?.path))
             } else {

@@ -5,7 +5,9 @@ import Foundation
 /// A model: its configuration, weights, and what its tokenizer and chat template are made of. Opening it reads headers only.
 public struct ModelBundle: Sendable {
     /// Sizes and limits, for the rooms above.
-    public let config: ModelConfig
+    public private(set) var config: ModelConfig
+    /// What the configuration says of the model.
+    public private(set) var options = ModelOptions()
     /// The tensors.
     public let weights: ModelWeights
     /// How the model's makers recommend to sample.
@@ -38,6 +40,19 @@ public struct ModelBundle: Sendable {
         config = try ModelConfig(folder: path, folder.config, weights)
         generationDefaults = try GenerationDefaults(folder: path, folder.config)
     }
+
+    /// Opens a model of the catalogue, with its settings.
+    ///
+    /// - Throws: `ModelFileError` naming the file, the place and what is wrong.
+    public init(_ entry: CatalogueEntry) throws(ModelFileError) {
+        try self.init(path: entry.path)
+        options = entry.options
+        config.maxModelLen = options.maxModelLen
+        config.quantize = options.quantize
+    }
+
+    /// Sampling of requests that do not say.
+    public var samplingDefaults: SamplingDefaults { options.defaults.completed(by: generationDefaults) }
 
     /// What the tokenizer and the chat template are made of. Files of a folder are read anew.
     ///

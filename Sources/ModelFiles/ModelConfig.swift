@@ -32,6 +32,13 @@ public struct ModelConfig: Sendable, Equatable {
     public var normEpsilon: Float
     /// Base of the rotary embedding's frequencies.
     public var ropeTheta: Float
+    /// Longest sequence in tokens, instead of the engine's setting.
+    public var maxModelLen: Int?
+    /// What float weights are quantised to when they are loaded.
+    public var quantize = Quantization.none
+
+    /// The Hugging Face folder, if the model is one.
+    public var folder: String? { MappedFile.isFolder(path) ? path : nil }
 }
 
 extension ModelConfig {

@@ -35,7 +35,7 @@ public enum TTPlatform {
         if let defaultTraceMode, !tt.givenKeys.contains("trace_mode") { tt.traceMode = defaultTraceMode }
         return CheckedConfiguration(
             architectures: architectures, maxModelLen: maxModelLen,
-            fitsModelLenToPool: configuration.maxModelLen == .fit, maxNumSeqs: configuration.maxNumSeqs,
+            fitsModelLenToPool: configuration.maxModelLen(of: model) == .fit, maxNumSeqs: configuration.maxNumSeqs,
             maxNumBatchedTokens: budget.tokens, blockSize: configuration.blockSize ?? defaultBlockSize,
             blockSource: blockSource(configuration), kvCacheDType: configuration.kvCacheDType,
             deviceCount: deviceCount, chipArchitecture: chipArchitecture,
@@ -134,7 +134,7 @@ extension TTPlatform {
         _ configuration: EngineConfiguration, model: ModelConfig, maxTokensAllUsers: Int?
     ) throws(ConfigurationError) -> Int {
         let length: Int
-        switch configuration.maxModelLen {
+        switch configuration.maxModelLen(of: model) {
         case .model: length = model.contextLength
         case .tokens(let tokens), .fitted(let tokens): length = tokens
         case .fit:

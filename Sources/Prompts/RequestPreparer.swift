@@ -1,5 +1,6 @@
 // Converts the body of a request to tokens and sampling parameters.
 
+public import ModelFiles
 import OpenAIFormats
 import Platform
 public import Runtime
@@ -8,13 +9,17 @@ public import Runtime
 public struct RequestPreparer: Sendable {
     private let encoder: PromptEncoder
     private let maxModelLen: Int
+    private let defaults: SamplingDefaults
 
     /// Makes a preparer for a model.
     ///
-    /// - Parameter maxModelLen: the longest sequence of the engines, in tokens.
-    public init(encoder: PromptEncoder, maxModelLen: Int) {
+    /// - Parameters:
+    ///   - maxModelLen: the longest sequence of the engines, in tokens.
+    ///   - defaults: sampling of requests that do not say.
+    public init(encoder: PromptEncoder, maxModelLen: Int, defaults: SamplingDefaults = SamplingDefaults()) {
         self.encoder = encoder
         self.maxModelLen = maxModelLen
+        self.defaults = defaults
     }
 
     /// Reads the body, applies the chat template and tokenises.
@@ -46,19 +51,20 @@ public struct RequestPreparer: Sendable {
         }
     }
 
-    /// Defaults are those of OpenAI's API: temperature 1, 16 tokens for a completion, and for a chat all tokens that
-    /// fit.
+    /// What neither the request nor the model says is as in OpenAI's API: temperature 1, 16 tokens for a completion, and for
+    /// a chat all tokens that fit.
     private func sampling(
         _ body: RequestBody, endpoint: Endpoint, promptLength: Int, seed: UInt64
     ) -> SamplingParams {
         let room = max(1, maxModelLen - promptLength)
         let minTokens = body.minTokens ?? 0
-        let standard = endpoint == .completions ? max(16, minTokens) : max(room, minTokens)
+        let standard = max(defaults.maxTokens ?? (endpoint == .completions ? 16 : room), minTokens)
         return SamplingParams(
             token: TTSamplingParams(
-                temperature: Float(body.temperature ?? 1), topK: Int32(clamping: max(0, body.topK ?? 0)),
+                temperature: Float(body.temperature ?? defaults.temperature ?? 1),
+                topK: Int32(clamping: max(0, body.topK ?? defaults.topK ?? 0)),
                 // A value that is too small for a Float must stay above 0.
-                topP: max(Float(body.topP ?? 1), .leastNormalMagnitude), seed: seed),
+                topP: max(Float(body.topP ?? defaults.topP ?? 1), .leastNormalMagnitude), seed: seed),
             // The limit is reduced to the tokens that fit, because the progress report uses it.
             maxTokens: min(body.maxTokens ?? standard, max(room, minTokens)), minTokens: minTokens,
             stopTokenIDs: Set(body.stopTokenIDs),

@@ -55,9 +55,14 @@ extension Configuration {
         values.merge(try Self.environmentValues(sources.environment)) { _, new in new }
         for (key, value, flag) in sources.flags {
             // Paths and names are used as they are written, even if YAML would read them as another type.
-            values[key] =
+            let placed =
                 Self.topLevelKeys.contains(key)
                 ? PlacedValue(value: .string(value), place: flag) : try ConfigurationFile.scalar(value, place: flag)
+            if let (model, member) = Self.modelKey(key, values) {
+                values[model, default: PlacedValue(value: .null, place: flag)].members?[member] = placed
+            } else {
+                values[key] = placed
+            }
         }
         try self.init(values: values, environment: sources.environment, home: home)
     }
@@ -74,10 +79,19 @@ extension Configuration {
         }
         databasePath = try path("db", default: data + "/ttbatch/ttbatch.db")
         model = try path("model", default: "smollm2-135m-instruct")
-        var named: [String: String] = [:]
+        var named: [String: NamedModel] = [:]
         for (name, placed) in (sections["models"] ?? [:]).sorted(by: { $0.key < $1.key }) {
             try Self.checkModelName(name, placed, among: named.keys)
-            named[name] = try path("models.\(name)", default: "")
+            guard let members = placed.members else {
+                named[name] = NamedModel(try path("models.\(name)", default: ""))
+                continue
+            }
+            let settings = try Self.modelSettings(name, members, at: placed.place, home: home)
+            named[name] = NamedModel(settings.path, options: settings.options)
+            for alias in settings.aliases {
+                try Self.checkModelName(alias, placed, among: named.keys)
+                named[alias] = NamedModel(name)
+            }
         }
         catalogue = ModelCatalogue(
             directory: try path("models_directory", default: cache + "/ttbatch/models"), named: named)
@@ -94,12 +108,39 @@ extension Configuration {
         }
     }
 
+    /// The model and the key of `models.NAME.KEY`, if the configuration has keys for NAME; names may have dots.
+    private static func modelKey(_ key: String, _ values: [String: PlacedValue]) -> (model: String, key: String)? {
+        guard key.hasPrefix("models.") else { return nil }
+        for member in ModelSettings.keys where key.hasSuffix("." + member) {
+            let model = String(key.dropLast(member.count + 1))
+            if values[model]?.members != nil { return (model, member) }
+        }
+        return nil
+    }
+
+    private static func modelSettings(
+        _ name: String, _ members: [String: PlacedValue], at place: String, home: String
+    ) throws(InvalidConfiguration) -> ModelSettings {
+        var settings = try locating(["models.\(name)": members], in: ["models.\(name)"]) {
+            () throws(ConfigurationError) in
+            try ModelSettings(section: members.mapValues(\.value).filter { $0.value != .null })
+        }
+        guard !settings.path.isEmpty else {
+            throw InvalidConfiguration(
+                place: place, reason: "models.\(name) needs path: a GGUF file, a Hugging Face folder, or a name")
+        }
+        func expanded(_ path: String) -> String { path.hasPrefix("~/") ? home + path.dropFirst(1) : path }
+        settings.path = expanded(settings.path)
+        settings.options.templatePath = settings.options.templatePath.map(expanded)
+        return settings
+    }
+
     private static func checkModelName(
         _ name: String, _ placed: PlacedValue, among others: some Sequence<String>
     ) throws(InvalidConfiguration) {
-        guard placed.value != .null else {
+        guard placed.value != .null || placed.members != nil else {
             throw InvalidConfiguration(
-                place: placed.place, reason: "models.\(name) needs the path of a GGUF file, or the name of a model")
+                place: placed.place, reason: "models.\(name) needs a path, or the name of a model")
         }
         guard name != "*" else {
             throw InvalidConfiguration(

@@ -7,6 +7,8 @@ import Yams
 struct PlacedValue {
     var value: ConfigurationValue
     var place: String
+    /// The keys under a model's name, which may have dots itself; `nil` for a value.
+    var members: [String: PlacedValue]?
 }
 
 /// Reads YAML: sections become key prefixes (`engine.max_num_seqs`).
@@ -48,16 +50,28 @@ enum ConfigurationFile {
             let key = prefix.isEmpty ? name : "\(prefix).\(name)"
             let place = "\(path):\(keyNode.mark?.line ?? 1)"
             if case .mapping = child {
-                try flatten(child, prefix: key, path: path, into: &values)
+                if prefix == "models" {
+                    var members: [String: PlacedValue] = [:]
+                    try flatten(child, prefix: "", path: path, into: &members)
+                    try insert(PlacedValue(value: .null, place: place, members: members), at: key, into: &values)
+                } else {
+                    try flatten(child, prefix: key, path: path, into: &values)
+                }
                 continue
             }
             if Configuration.sections.contains(key), child.null != nil { continue }
             guard let value = value(of: child) else {
                 throw InvalidConfiguration(place: place, reason: "\(key) has a value of a kind that is not used here")
             }
-            guard values.updateValue(PlacedValue(value: value, place: place), forKey: key) == nil else {
-                throw InvalidConfiguration(place: place, reason: "\(key) is given twice")
-            }
+            try insert(PlacedValue(value: value, place: place), at: key, into: &values)
+        }
+    }
+
+    private static func insert(
+        _ value: PlacedValue, at key: String, into values: inout [String: PlacedValue]
+    ) throws(InvalidConfiguration) {
+        guard values.updateValue(value, forKey: key) == nil else {
+            throw InvalidConfiguration(place: value.place, reason: "\(key) is given twice")
         }
     }
 

@@ -144,7 +144,7 @@ import Testing
         ("daemon:\n  grace: 3", "t.yaml:2: daemon: unknown key grace; did you mean grace_s?"),
         ("model: 7", "t.yaml:1: model: 7 is not a text; quote a number that is meant as one"),
         ("model: [a, b]", "t.yaml:1: model: [\"a\", \"b\"] is not a text; quote a number that is meant as one"),
-        ("models:\n  mine:", "t.yaml:2: models.mine needs the path of a GGUF file, or the name of a model"),
+        ("models:\n  mine:", "t.yaml:2: models.mine needs a path, or the name of a model"),
         ("engine: 5", "t.yaml:1: engine must have keys under it, not a value"),
         ("models: []", "t.yaml:1: models must have keys under it, not a value"),
         ("- a", "t.yaml:1: the document must be keys with values"),

@@ -2,12 +2,41 @@
 
 import Foundation
 
-/// A model that can be run: a name, and a file or folder.
+/// A model that can be run: a name, a file or folder, and what the configuration says of it.
 public struct CatalogueEntry: Sendable, Hashable {
     /// The name to use in requests.
     public let name: String
     /// The GGUF file, the first one of several, or the Hugging Face folder.
     public let path: String
+    /// The model's settings.
+    public let options: ModelOptions
+
+    /// An entry, by default without settings of its own.
+    public init(name: String, path: String, options: ModelOptions = ModelOptions()) {
+        self.name = name
+        self.path = path
+        self.options = options
+    }
+
+    /// Whether another entry is the same model under another name: the same files with the same settings.
+    public func isSameModel(as other: CatalogueEntry) -> Bool { path == other.path && options == other.options }
+}
+
+/// A name of the configuration.
+public struct NamedModel: Sendable {
+    /// A path, a name of the hub, or another name.
+    public var meaning: String
+    /// The model's settings; `nil` for a mere name.
+    public var options: ModelOptions?
+
+    /// A name for a path or another name; with options, a model of its own.
+    public init(_ meaning: String, options: ModelOptions? = nil) {
+        self.meaning = meaning
+        self.options = options
+    }
+
+    /// Whether it is only another name of a model.
+    fileprivate var isAlias: Bool { options == nil && !ModelCatalogue.isPath(meaning) }
 }
 
 /// Why a model name does not lead to exactly one file.
@@ -52,30 +81,40 @@ public enum ModelLookupError: Error, Equatable, CustomStringConvertible {
 ///
 /// A file `SmolLM2-135M-Instruct.Q4_1.gguf` has the names `SmolLM2-135M-Instruct.Q4_1` and, if no other file begins so,
 /// `SmolLM2-135M-Instruct`. A split one is called without the numbers of its parts, and a folder by its name. Names are
-/// case-insensitive. A name of the configuration refers to a file, a folder or another name. `org/name` is a model in the
+/// case-insensitive. A name of the configuration refers to a file, a folder or another name; with settings it is a model of
+/// its own, whatever it refers to. `org/name` is a model in the
 /// cache of the Hugging Face hub, unless there is a file or folder at that path.
 public struct ModelCatalogue: Sendable {
     /// The models directory.
     public let directory: String
     /// The configuration's entries, by lower-case name.
-    private let named: [String: (name: String, meaning: String)]
+    private let named: [String: (name: String, model: NamedModel)]
     private let hub: HubCache
 
-    /// Makes a catalogue of what is in `directory`, and of `named`, which maps names to paths or other names.
-    public init(directory: String, named: [String: String], hub: HubCache = HubCache()) {
+    /// Makes a catalogue of what is in `directory`, and of the configuration's names.
+    public init(directory: String, named: [String: NamedModel], hub: HubCache = HubCache()) {
         self.directory = directory
         self.hub = hub
         self.named = Dictionary(
-            named.map { ($0.key.lowercased(), (name: $0.key, meaning: $0.value)) },
+            named.map { ($0.key.lowercased(), (name: $0.key, model: $0.value)) },
             uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Makes a catalogue of what is in `directory`, and of `named`, which maps names to paths or other names.
+    public init(directory: String, named: [String: String], hub: HubCache = HubCache()) {
+        self.init(directory: directory, named: named.mapValues { NamedModel($0) }, hub: hub)
     }
 
     /// Every known model with its file, sorted by name.
     public var entries: [CatalogueEntry] {
         let files = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
         let found = files.compactMap { entry(inDirectory: $0) }
-        let configured = named.values.filter { Self.isPath($0.meaning) }
-            .map { CatalogueEntry(name: $0.name, path: fetched($0.meaning) ?? $0.meaning) }
+        let configured = named.values.filter { !$0.model.isAlias }.map { name, model in
+            let meant = Self.isPath(model.meaning) ? nil : try? entry(model.meaning, among: found).path
+            return CatalogueEntry(
+                name: name, path: meant ?? fetched(model.meaning) ?? model.meaning,
+                options: model.options ?? ModelOptions())
+        }
         return (configured + found).sorted { $0.name < $1.name }
     }
 
@@ -98,7 +137,7 @@ public struct ModelCatalogue: Sendable {
     }
 
     /// The names of the configuration that refer to other names, sorted.
-    public var aliases: [String] { named.values.filter { !Self.isPath($0.meaning) }.map(\.name).sorted() }
+    public var aliases: [String] { named.values.filter(\.model.isAlias).map(\.name).sorted() }
 
     /// The model called `name`, or at the path `name` if that contains a slash or ends in `.gguf`, or in the hub's cache.
     ///
@@ -118,13 +157,20 @@ public struct ModelCatalogue: Sendable {
             guard let path = fetched(name) else { throw absent(name) }
             return CatalogueEntry(name: name, path: path)
         }
-        let entries = entries
+        return try entry(name, among: entries)
+    }
+
+    /// The model of `entries` that `name` means: it may lack what follows a dot.
+    private func entry(_ name: String, among entries: [CatalogueEntry]) throws(ModelLookupError) -> CatalogueEntry {
+        let wanted = name.lowercased()
         let exact = entries.filter { $0.name.lowercased() == wanted }
         let candidates = exact.isEmpty ? entries.filter { $0.name.lowercased().hasPrefix(wanted + ".") } : exact
         switch candidates.count {
         case 1:
             let found = candidates[0]
+            // The entry of a name that leads nowhere has that as its path.
             if HubCache.isModelName(found.path), fetched(found.path) == nil { throw absent(found.path) }
+            guard Self.isPath(found.path) else { return try entry(found.path, among: entries.filter { $0 != found }) }
             return found
         case 0: throw .unknown(name: name, known: entries.map(\.name), directory: directory)
         default:
@@ -138,9 +184,9 @@ public struct ModelCatalogue: Sendable {
     private func meaning(of name: String) throws(ModelLookupError) -> String {
         var meant = name
         var passed: Set<String> = []
-        while let next = named[meant.lowercased()], !Self.isPath(next.meaning) {
+        while let next = named[meant.lowercased()], next.model.isAlias {
             guard passed.insert(meant.lowercased()).inserted else { throw .circular(name: next.name) }
-            meant = next.meaning
+            meant = next.model.meaning
         }
         return meant
     }
@@ -162,7 +208,7 @@ public struct ModelCatalogue: Sendable {
         return ModelConfig.name(of: name)
     }
 
-    private static func isPath(_ name: String) -> Bool {
+    fileprivate static func isPath(_ name: String) -> Bool {
         name.contains("/") || name.hasSuffix(".gguf")
     }
 }

@@ -85,6 +85,34 @@ package final class ConfigurationReader {
         return number
     }
 
+    /// A number within `range`; nil if it is not set.
+    package func number(_ key: String, in range: ClosedRange<Double>) throws(ConfigurationError) -> Double? {
+        let number: Double
+        switch value(key) {
+        case nil: return nil
+        case .integer(let whole): number = Double(whole)
+        case .number(let given): number = given
+        case .some(let other): throw .invalidValue(key: key, value: other, expected: "a number")
+        }
+        guard range.contains(number) else {
+            throw .invalidValue(
+                key: key, value: .number(number),
+                expected: "a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    /// A list of texts, or one text; empty if it is not set.
+    package func strings(_ key: String) throws(ConfigurationError) -> [String] {
+        guard let value = value(key) else { return [] }
+        let items = if case .list(let items) = value { items } else { [value] }
+        let texts = items.compactMap { if case .string(let text) = $0, !text.isEmpty { text } else { nil } }
+        guard texts.count == items.count else {
+            throw .invalidValue(key: key, value: value, expected: "a list of texts")
+        }
+        return texts
+    }
+
     package func string(_ key: String) throws(ConfigurationError) -> String? {
         guard let value = value(key) else { return nil }
         guard case .string(let text) = value, !text.isEmpty else {

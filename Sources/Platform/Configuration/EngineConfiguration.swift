@@ -52,7 +52,7 @@ public struct EngineConfiguration: Sendable, Equatable {
 
     /// The longest sequence that may be requested, in tokens; fitting it to the KV cache can only make it shorter.
     public func longestModelLen(of model: ModelConfig) -> Int {
-        switch maxModelLen {
+        switch maxModelLen(of: model) {
         case .tokens(let tokens), .fitted(let tokens): tokens
         case .model, .fit: model.contextLength
         }
@@ -60,8 +60,11 @@ public struct EngineConfiguration: Sendable, Equatable {
 
     /// Whether raising `max_model_len` alone would allow longer sequences.
     public func canRaiseMaxModelLen(for model: ModelConfig) -> Bool {
-        if case .tokens(let tokens) = maxModelLen { tokens < model.contextLength } else { false }
+        if case .tokens(let tokens) = maxModelLen(of: model) { tokens < model.contextLength } else { false }
     }
+
+    /// What decides the longest sequence of a model: its own setting, or this one.
+    func maxModelLen(of model: ModelConfig) -> MaxModelLength { model.maxModelLen.map { .tokens($0) } ?? maxModelLen }
 }
 
 /// What decides the longest sequence.

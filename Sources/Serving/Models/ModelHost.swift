@@ -15,16 +15,18 @@ package struct OpenedModel: Sendable {
     package let name: String
     let config: ModelConfig
     let encoder: PromptEncoder
+    let defaults: SamplingDefaults
 
     /// Opens the model's file and reads its configuration, tokenizer and chat template.
     ///
     /// - Throws: `ModelFailure`.
     package init(_ name: String, in catalogue: ModelCatalogue) throws(ModelFailure) {
         do {
-            let bundle = try ModelBundle(path: try catalogue.resolve(name).path)
+            let bundle = try ModelBundle(try catalogue.resolve(name))
             self.name = name
             config = bundle.config
             encoder = try PromptEncoder(bundle)
+            defaults = bundle.samplingDefaults
         } catch {
             throw ModelFailure(error)
         }
@@ -85,7 +87,8 @@ package final class ModelHost {
         let limits = engines[0].limits
         let loaded = Loaded(
             name: model.name, limits: limits,
-            preparer: RequestPreparer(encoder: model.encoder, maxModelLen: limits.maxModelLen),
+            preparer: RequestPreparer(
+                encoder: model.encoder, maxModelLen: limits.maxModelLen, defaults: model.defaults),
             tokenizer: model.encoder.tokenizer, engines: engines)
         self.loaded = loaded
         return loaded

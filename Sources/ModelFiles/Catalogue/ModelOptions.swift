@@ -1,0 +1,61 @@
+// What the configuration says of one model, besides where it lies.
+
+/// Settings of one model; `nil` leaves it to the model's files.
+public struct ModelOptions: Sendable, Hashable {
+    /// The name of the pre-tokeniser, where the file names none or an unknown one.
+    public var preTokenizer: String?
+    /// A file with the chat template to use instead of the model's own.
+    public var templatePath: String?
+    /// Longest sequence in tokens, instead of the engine's setting.
+    public var maxModelLen: Int?
+    /// What float weights are quantised to when they are loaded.
+    public var quantize = Quantization.none
+    /// Sampling of requests that do not say.
+    public var defaults = SamplingDefaults()
+
+    /// Everything as in the model's files.
+    public init() {}
+}
+
+/// A format that float weights can be quantised to when they are loaded.
+public enum Quantization: String, Sendable, Hashable, CaseIterable {
+    /// Weights stay as they are.
+    case none
+    /// 8 bits and a scale for 32 weights.
+    case q8_0
+    /// 4 bits and a scale for 32 weights.
+    case q4_0
+}
+
+/// Sampling of requests that do not say.
+public struct SamplingDefaults: Sendable, Hashable {
+    /// Temperature.
+    public var temperature: Double?
+    /// The number of most probable tokens that are sampled from; 0 for all.
+    public var topK: Int?
+    /// The probability that the sampled tokens have together.
+    public var topP: Double?
+    /// The most tokens to generate.
+    public var maxTokens: Int?
+
+    /// No defaults.
+    public init() {}
+}
+
+extension SamplingDefaults {
+    /// These, and what they do not say from a model's files.
+    ///
+    /// A model that its makers do not sample from at all is sampled greedily. Their limit of tokens is not taken: it is an
+    /// example's, not the model's.
+    func completed(by files: GenerationDefaults) -> SamplingDefaults {
+        var completed = self
+        if files.samples == false {
+            completed.temperature = temperature ?? 0
+            return completed
+        }
+        completed.temperature = temperature ?? files.temperature
+        completed.topK = topK ?? files.topK
+        completed.topP = topP ?? files.topP
+        return completed
+    }
+}

@@ -1,0 +1,26 @@
+// The `models:` section of the configuration: names of models, and what belongs to each.
+
+import ModelFiles
+import Platform
+
+/// The keys of a model under `models:` in the configuration.
+struct ModelSettings {
+    var path = ""
+    var aliases: [String] = []
+    var options = ModelOptions()
+}
+
+extension ModelSettings: ConfigurationSection {
+    mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        path = try reader.string("path") ?? ""
+        aliases = try reader.strings("aliases")
+        options.preTokenizer = try reader.string("tokenizer.pre")
+        options.templatePath = try reader.string("template")
+        options.maxModelLen = try reader.integer("max_model_len", in: 2...Int.max)
+        options.quantize = try reader.choice("quantize") ?? .none
+        options.defaults.temperature = try reader.number("defaults.temperature", in: 0...2)
+        options.defaults.topP = try reader.number("defaults.top_p", in: .leastNonzeroMagnitude...1)
+        options.defaults.topK = try reader.integer("defaults.top_k", in: 0...Int(Int32.max))
+        options.defaults.maxTokens = try reader.integer("defaults.max_tokens", in: 1...Int(Int32.max))
+    }
+}
