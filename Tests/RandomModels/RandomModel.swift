@@ -52,7 +52,7 @@ package struct RandomModel: Sendable {
     /// The GGUF file, if the format can express the model.
     package var gguf: String? { files.contains("model.gguf") ? unpacked.file("model.gguf") : nil }
 
-    /// The same model in another container: `sharded`, `split`, `multimodal`, `transformers-4` …
+    /// The same model in another container: `sharded`, `split`, `multimodal`, `transformers-4.51` …
     package func container(_ name: String) -> String? {
         files.contains { $0.hasPrefix(name + "/") } ? unpacked.file(name) : nil
     }

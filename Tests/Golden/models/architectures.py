@@ -51,16 +51,16 @@ LLAMA_3 = rope(500_000.0, "llama3", factor=8.0, low_freq_factor=1.0, high_freq_f
                original_max_position_embeddings=32)  # fmt: skip
 GEMMA_2 = dict(
     head_dim=32, sliding_window=WINDOW, query_pre_attn_scalar=32, attn_logit_softcapping=10.0,
-    final_logit_softcapping=8.0, tie_word_embeddings=True, rope_parameters=rope(),
+    final_logit_softcapping=8.0, tie_word_embeddings=True, rms_norm_eps=1e-3, rope_parameters=rope(),
 )  # fmt: skip
 GEMMA_3 = dict(
     num_hidden_layers=8, head_dim=32, sliding_window=WINDOW, query_pre_attn_scalar=32, tie_word_embeddings=True,
-    layer_types=pattern(6, layers=8),
+    rms_norm_eps=1e-3, layer_types=pattern(6, layers=8),
     rope_parameters=dict(full_attention=rope(1e6, "linear", factor=8.0), sliding_attention=rope(1e4)),
 )  # fmt: skip
 GRANITE = dict(
     embedding_multiplier=6.0, attention_multiplier=0.375, residual_multiplier=0.5, logits_scaling=2.0,
-    tie_word_embeddings=True, rope_parameters=rope(),
+    tie_word_embeddings=True, rms_norm_eps=1e-3, rope_parameters=rope(),
 )  # fmt: skip
 PHI_LONG = dict(
     num_key_value_heads=4, sliding_window=None, original_max_position_embeddings=128,
@@ -122,7 +122,8 @@ ARCHITECTURES = {
     "phi4": Architecture("phi3", phi3(num_key_value_heads=1, rope_parameters=rope(250_000.0, partial_rotary_factor=1.0))),
     "phi4_mini": Architecture("phi3", PHI_4_MINI),
     "gemma": Architecture(
-        "gemma", dict(head_dim=32, num_key_value_heads=1, tie_word_embeddings=True, rope_parameters=rope())
+        "gemma",
+        dict(head_dim=32, num_key_value_heads=1, tie_word_embeddings=True, rms_norm_eps=1e-3, rope_parameters=rope()),
     ),
     "gemma2": Architecture("gemma2", GEMMA_2),
     # A GGUF file cannot tell the scale of this family's scores.
@@ -133,7 +134,10 @@ ARCHITECTURES = {
         "olmo3",
         dict(
             sliding_window=WINDOW, layer_types=pattern(4),
-            rope_parameters=yarn(5e5, 8.0, 32, **YARN_LIMITS, attention_factor=1.2079441541679836),
+            rope_parameters=dict(
+                full_attention=yarn(5e5, 8.0, 32, **YARN_LIMITS, attention_factor=1.2079441541679836),
+                sliding_attention=rope(5e5),
+            ),
         ),  # fmt: skip
     ),
     "glm4": Architecture("glm4", dict(head_dim=16, attention_bias=True, rope_parameters=rope(partial_rotary_factor=0.5))),
@@ -142,7 +146,10 @@ ARCHITECTURES = {
     ),
     "exaone4": Architecture(
         "exaone4",
-        dict(sliding_window=WINDOW, sliding_window_pattern=4, layer_types=pattern(4), rope_parameters=rope(1e6)),
+        dict(sliding_window=WINDOW, sliding_window_pattern=4, layer_types=pattern(4), rope_parameters=LLAMA_3),
+    ),
+    "exaone4_full": Architecture(
+        "exaone4", dict(sliding_window=None, layer_types=["full_attention"] * 4, rope_parameters=LLAMA_3)
     ),
     "cohere2": Architecture(
         "cohere2",
@@ -154,12 +161,22 @@ ARCHITECTURES = {
     "ernie45": Architecture(
         "ernie4_5", dict(head_dim=32, use_bias=False, tie_word_embeddings=True, rope_parameters=rope(5e5))
     ),
-    "hunyuan_dense": Architecture("hunyuan_v1_dense", dict(head_dim=32, rope_parameters=rope(1e4))),
+    # llama.cpp's converter wants this context.
+    "hunyuan_dense": Architecture(
+        "hunyuan_v1_dense",
+        dict(head_dim=32, max_position_embeddings=32_768, rope_parameters=rope(kind="dynamic", alpha=50.0, factor=1.0)),
+    ),
     "nemotron": Architecture(
         "nemotron",
         dict(
             head_dim=16, partial_rotary_factor=0.5, norm_eps=1e-5, rope_parameters=rope(partial_rotary_factor=0.5)
         ),  # fmt: skip
+    ),
+    # llama.cpp's converter leaves the window of this family out of the file.
+    "starcoder2_window": Architecture(
+        "starcoder2",
+        dict(use_bias=True, sliding_window=WINDOW, norm_epsilon=1e-5, rope_parameters=rope(1e5)),
+        has_gguf=False,
     ),
     "starcoder2": Architecture(
         "starcoder2",
