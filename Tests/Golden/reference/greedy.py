@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from transformers import LlamaForCausalLM
+from transformers import PreTrainedModel
 
 
 @dataclass
@@ -15,7 +15,7 @@ class Greedy:
 
 
 @torch.inference_mode()
-def generate(model: LlamaForCausalLM, prompt: list[int], steps: int) -> Greedy:
+def generate(model: PreTrainedModel, prompt: list[int], steps: int) -> Greedy:
     """Goes on past the end-of-text token. A tie goes to the lowest token id."""
     result = Greedy([], [], [], torch.empty(0))
     inputs, cache = torch.tensor([prompt]), None
@@ -33,10 +33,11 @@ def generate(model: LlamaForCausalLM, prompt: list[int], steps: int) -> Greedy:
 
 
 @torch.inference_mode()
-def rescore(model: LlamaForCausalLM, prompt: list[int], generated: list[int]) -> list[tuple[int, int, float]]:
+def rescore(model: PreTrainedModel, prompt: list[int], generated: list[int]) -> list[tuple[int, int, float]]:
     """The (best, runner-up, gap) of every step again, from one pass over prompt and answer together."""
-    logits = model(input_ids=torch.tensor([prompt + generated[:-1]]), use_cache=False).logits[0]
-    return [_two_best(row) for row in logits[len(prompt) - 1 :]]
+    tokens = torch.tensor([prompt + generated[:-1]])
+    logits = model(input_ids=tokens, use_cache=False, logits_to_keep=len(generated)).logits[0]
+    return [_two_best(row) for row in logits]
 
 
 def _two_best(logits: torch.Tensor) -> tuple[int, int, float]:

@@ -3,6 +3,8 @@
 A string is a plain completion, a list of (role, content) pairs a chat. Kinds are for people who read a failing row.
 """
 
+from pathlib import Path
+
 LONG_STORY = (
     "The harbour master kept three books. In the first he wrote the name of every ship that came in, its flag and "
     "its cargo: timber, salt, oranges, once an elephant. In the second he wrote the weather, four times a day, in a "
@@ -144,3 +146,31 @@ def requests() -> list[tuple[str, str, dict]]:
         for kind, turns in CHAT
     ]
     return [(f"g{number:02}", kind, body) for number, (kind, body) in enumerate(rows)]
+
+
+# For a base model without a chat template. The first two are longer than Gemma's window of 512 tokens.
+GEMMA_CONTROL_TOKENS = {
+    "<|im_start|>": "<start_of_turn>",
+    "<|im_end|>": "<end_of_turn>",
+    "<|endoftext|>": "<eos>",
+}
+NO_TRANSCRIPT = ["one-word", "empty-content"]
+
+
+def plain_requests() -> list[tuple[str, str, dict]]:
+    """(id, kind, body) of 64 plain prompts: texts as above, with chats written as transcripts."""
+    rows = [("plain-window", long_text(characters)) for characters in (2_600, 4_400)]
+    for kind, text in PLAIN:
+        for other, gemma in GEMMA_CONTROL_TOKENS.items():
+            text = text.replace(other, gemma)
+        rows.append((f"plain-{kind}", text))
+    rows += [(f"transcript-{kind}", transcript(turns)) for kind, turns in CHAT if kind not in NO_TRANSCRIPT]
+    return [(f"g{number:02}", kind, {"prompt": text}) for number, (kind, text) in enumerate(rows)]
+
+
+def transcript(turns: list[tuple[str, str]]) -> str:
+    return "".join(f"{role.capitalize()}: {content}\n" for role, content in turns) + "Assistant:"
+
+
+def long_text(characters: int) -> str:
+    return (Path(__file__).resolve().parents[3] / "etc/bench/perplexity.txt").read_text()[:characters]
