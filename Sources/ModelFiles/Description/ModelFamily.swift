@@ -93,7 +93,7 @@ extension ModelDescription {
             layers: windows.map { window in
                 var attention = Attention(
                     heads: heads, keyValueHeads: keyValueHeads, headSize: headSize,
-                    rope: window == nil || family.fullLayerInterval == nil ? full : local)
+                    rope: window == nil ? full : local)
                 attention.window = window
                 return Layer(
                     mixer: .attention(attention), feedForward: .dense(Dense(width: width, activation: .silu)))
@@ -190,13 +190,14 @@ extension RotaryEmbedding.YaRN {
         let one = try keys.number("rope.scaling.mscale") ?? 1
         let standard = Self.standardMagnitude(factor: factor, weight: one)
         let magnitude = all == 0 ? standard : standard / Self.standardMagnitude(factor: factor, weight: all)
-        let factorOfMagnitude = try keys.number("rope.scaling.yarn_attn_factor") ?? 1
+        // GGUF files have transformers' `attention_factor`, which is the whole magnitude, under `yarn_attn_factor`.
+        let given = try keys.number("rope.scaling.attention_factor", "rope.scaling.yarn_attn_factor")
         self.init(
             factor: factor, originalContext: original,
             betaFast: try keys.number("rope.scaling.yarn_beta_fast") ?? 32,
             betaSlow: try keys.number("rope.scaling.yarn_beta_slow") ?? 1,
             truncates: try keys.flag("rope.scaling.truncate") ?? true,
-            magnitude: try keys.number("rope.scaling.attention_factor") ?? magnitude * factorOfMagnitude)
+            magnitude: given ?? magnitude)
     }
 }
 
