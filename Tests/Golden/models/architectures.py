@@ -119,7 +119,9 @@ ARCHITECTURES = {
     ),
     "phi3_longrope": Architecture("phi3", PHI_LONG),
     "phi3_longrope_short": Architecture("phi3", PHI_LONG, max_model_len=128, weights_of="phi3_longrope"),
-    "phi4": Architecture("phi3", phi3(num_key_value_heads=1, rope_parameters=rope(250_000.0, partial_rotary_factor=1.0))),
+    "phi4": Architecture(
+        "phi3", phi3(num_key_value_heads=1, rope_parameters=rope(250_000.0, partial_rotary_factor=1.0))
+    ),
     "phi4_mini": Architecture("phi3", PHI_4_MINI),
     "gemma": Architecture(
         "gemma",
@@ -140,7 +142,9 @@ ARCHITECTURES = {
             ),
         ),  # fmt: skip
     ),
-    "glm4": Architecture("glm4", dict(head_dim=16, attention_bias=True, rope_parameters=rope(partial_rotary_factor=0.5))),
+    "glm4": Architecture(
+        "glm4", dict(head_dim=16, attention_bias=True, rope_parameters=rope(partial_rotary_factor=0.5))
+    ),
     "seed_oss": Architecture(
         "seed_oss", dict(head_dim=32, attention_bias=True, attention_out_bias=False, rope_parameters=rope(1e7))
     ),

@@ -79,8 +79,8 @@ def split_gguf(source: Path, folder: Path) -> None:
 def write_multimodal(source: Path, folder: Path) -> None:
     text = load(source, torch.float32)
     config = Gemma3Config(
-        text_config=json.loads((source / "config.json").read_text()), vision_config=VISION, mm_tokens_per_image=4, image_token_index=260,
-        boi_token_index=261, eoi_token_index=262,
+        text_config=json.loads((source / "config.json").read_text()), vision_config=VISION,
+        mm_tokens_per_image=4, image_token_index=260, boi_token_index=261, eoi_token_index=262,
     )  # fmt: skip
     model = Gemma3ForConditionalGeneration._from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
     randomize(model, torch.Generator().manual_seed(0))

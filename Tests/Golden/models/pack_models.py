@@ -34,8 +34,8 @@ def pack(folder: Path) -> int:
     packed = zstandard.ZstdCompressor(compression_params=parameters).compress(content)
     index = json.loads((folder / INDEX).read_text())
     index["files"] = [{"name": str(path.relative_to(folder)), "bytes": path.stat().st_size} for path in files]
-    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value, separators=(',', ':'))}" for key, value in index.items())
-    text = "{\n" + lines + "\n}\n"
+    lines = [f" {json.dumps(key)}: {json.dumps(value, separators=(',', ':'))}" for key, value in index.items()]
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
     (HERE / f"{folder.name}.zst").write_bytes(packed)
     (HERE / f"{folder.name}.json").write_text(text)
     print(f"{folder.name:20s} {len(content):8d} -> {len(packed):7d} + {len(text)}")

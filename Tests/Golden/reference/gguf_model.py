@@ -1,4 +1,4 @@
-"""A GGUF file of the llama or gemma3 architecture as a transformers model, its weights dequantised by the gguf package."""
+"""A llama or gemma3 GGUF file as a transformers model, its weights dequantised by the gguf package."""
 
 from pathlib import Path
 
