@@ -18,8 +18,12 @@ extension ModelSettings: ConfigurationSection {
         options.templatePath = try reader.string("template")
         options.maxModelLen = try reader.integer("max_model_len", in: 2...Int.max)
         options.quantize = try reader.choice("quantize") ?? .none
-        options.defaults.temperature = try reader.number("defaults.temperature", in: 0...2)
-        options.defaults.topP = try reader.number("defaults.top_p", in: .leastNonzeroMagnitude...1)
+        options.defaults.temperature = try reader.number("defaults.temperature", "a number from 0 to 2") {
+            (0...2).contains($0)
+        }
+        options.defaults.topP = try reader.number("defaults.top_p", "a number above 0, at most 1") {
+            $0 > 0 && $0 <= 1
+        }
         options.defaults.topK = try reader.integer("defaults.top_k", in: 0...Int(Int32.max))
         options.defaults.maxTokens = try reader.integer("defaults.max_tokens", in: 1...Int(Int32.max))
     }

@@ -56,7 +56,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (UInt32(1), "version 1 instead of 2 or 3"), (4, "version 4 instead of 2 or 3"), (0, "version 0 instead of 2 or 3"),
+        (UInt32(1), "version 1 instead of 2 or 3"), (4, "version 4 instead of 2 or 3"),
+        (0, "version 0 instead of 2 or 3"),
         (UInt32(3).byteSwapped, "it is big-endian"),
     ])
     func otherVersionsAreRefused(version: UInt32, reason: String) throws {

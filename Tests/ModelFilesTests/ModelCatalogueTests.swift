@@ -43,7 +43,7 @@ import Testing
     }
 
     @Test func withoutModelsTheRemedyIsTold() {
-        let empty = ModelCatalogue(directory: folder.path + "/none", named: [:])
+        let empty = ModelCatalogue(directory: folder.path + "/none", named: [String: String]())
         let error = #expect(throws: ModelLookupError.self) { try empty.resolve("x") }
         #expect(error?.description.contains("etc/fetch-model") == true)
     }
@@ -81,6 +81,28 @@ import Testing
         #expect(try names.resolve("yours").path == "/x/y.gguf" && names.remembered("yours") == "mine")
         #expect(names.entries.map(\.name) == catalogue.entries.map(\.name))
         #expect(names.aliases == ["gpt", "gpt-4o-mini", "meta-llama/Llama-3", "yours"])
+    }
+
+    /// With settings, a name is a model of its own, even if its files are another's.
+    @Test func namesWithSettingsAreModelsOfTheirOwn() throws {
+        var short = ModelOptions()
+        short.maxModelLen = 64
+        let named = ModelCatalogue(
+            directory: folder.path,
+            named: [
+                "short": NamedModel("smollm2", options: short), "brief": NamedModel("short"),
+                "far": NamedModel("nowhere", options: short), "plain": NamedModel("/x/y.gguf", options: ModelOptions()),
+            ])
+        let entry = CatalogueEntry(name: "short", path: folder.path + "/SmolLM2.Q4_1.gguf", options: short)
+        for name in ["short", "SHORT", "brief"] {
+            #expect(try named.resolve(name) == entry && named.remembered(name).lowercased() == "short")
+        }
+        let smollm2 = try named.resolve("smollm2")
+        #expect(smollm2.path == entry.path && !smollm2.isSameModel(as: entry))
+        #expect(try named.resolve("plain").isSameModel(as: CatalogueEntry(name: "x", path: "/x/y.gguf")))
+        #expect(named.aliases == ["brief"])
+        let error = #expect(throws: ModelLookupError.self) { try named.resolve("far") }
+        #expect(error?.description.hasPrefix("model \"nowhere\" is not known") == true)
     }
 
     @Test func namesThatLeadNowhereAreTold() throws {

@@ -1,6 +1,7 @@
 // From a stored body to tokens and sampling parameters.
 
 import FakeModel
+import ModelFiles
 import Platform
 import Runtime
 import Testing
@@ -35,6 +36,26 @@ import Tokenizers
         #expect(sampling.token.temperature == 1 && sampling.token.topK == 0 && sampling.token.topP == 1)
         #expect(sampling.maxTokens == 16 && sampling.minTokens == 0 && !sampling.ignoreEOS)
         #expect(job.stopStrings.isEmpty && !job.returnTokenIDs && sampling.stopTokenIDs.isEmpty)
+    }
+
+    /// A request's own values come first, then the model's.
+    @Test func theModelsDefaultsComeBeforeOpenAIs() throws {
+        var defaults = SamplingDefaults()
+        defaults.temperature = 0.5
+        defaults.topK = 20
+        defaults.topP = 0.75
+        defaults.maxTokens = 40
+        let preparer = RequestPreparer(
+            encoder: PromptEncoder(
+                tokenizer: tokenizer, template: ChatTemplateState(TinyModel.metadata, tokenizer)),
+            maxModelLen: 100, defaults: defaults)
+        let silent = try prepared(chat("hi"), endpoint: "/v1/chat/completions", by: preparer).sampling
+        #expect(silent.token.temperature == 0.5 && silent.token.topK == 20 && silent.token.topP == 0.75)
+        #expect(silent.maxTokens == 40)
+        let body = #"{"prompt":"the","temperature":1,"top_k":0,"top_p":1,"max_tokens":3}"#
+        let explicit = try prepared(body, by: preparer).sampling
+        #expect(explicit.token.temperature == 1 && explicit.token.topK == 0 && explicit.token.topP == 1)
+        #expect(explicit.maxTokens == 3)
     }
 
     @Test func aChatFillsTheContext() throws {

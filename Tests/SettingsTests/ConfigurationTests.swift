@@ -73,6 +73,40 @@ import Testing
         #expect(configuration.catalogue.entries == [CatalogueEntry(name: "a.b", path: "/h/x.gguf")])
     }
 
+    @Test func aModelMayHaveSettingsOfItsOwn() throws {
+        let yaml = """
+            models:
+              Qwen2.5-7B:
+                path: ~/qwen
+                aliases: [gpt-4o, gpt-4.1]
+                max_model_len: 4096
+                quantize: q8_0
+                template: ~/t.jinja
+                tokenizer:
+                  pre: qwen2
+                defaults: {temperature: 0, top_p: 0.5, top_k: 7, max_tokens: 99}
+              plain: /x.gguf
+            """
+        let set = [("models.Qwen2.5-7B.max_model_len", "512", "--set"), ("models.other", "plain", "--set")]
+        let catalogue = try resolve(yaml, flags: set, ["HOME": "/h"]).catalogue
+        var options = ModelOptions()
+        options.preTokenizer = "qwen2"
+        options.templatePath = "/h/t.jinja"
+        options.maxModelLen = 512
+        options.quantize = .q8_0
+        options.defaults.temperature = 0
+        options.defaults.topP = 0.5
+        options.defaults.topK = 7
+        options.defaults.maxTokens = 99
+        #expect(
+            catalogue.entries == [
+                CatalogueEntry(name: "Qwen2.5-7B", path: "/h/qwen", options: options),
+                CatalogueEntry(name: "plain", path: "/x.gguf"),
+            ])
+        #expect(catalogue.aliases == ["gpt-4.1", "gpt-4o", "other"])
+        #expect(try catalogue.remembered("gpt-4.1") == "Qwen2.5-7B")
+    }
+
     @Test func baseDirectoriesCount() throws {
         let given = ["HOME": "/h", "XDG_DATA_HOME": "/d", "XDG_CACHE_HOME": "/c", "XDG_CONFIG_HOME": folder.path]
         try FileManager.default.createDirectory(
@@ -146,6 +180,23 @@ import Testing
         ("model: [a, b]", "t.yaml:1: model: [\"a\", \"b\"] is not a text; quote a number that is meant as one"),
         ("models:\n  mine:", "t.yaml:2: models.mine needs a path, or the name of a model"),
         ("engine: 5", "t.yaml:1: engine must have keys under it, not a value"),
+        (
+            "models:\n  m:\n    max_model_len: 8",
+            "t.yaml:2: models.m needs path: a GGUF file, a Hugging Face folder, or a name"
+        ),
+        ("models:\n  m:\n    pth: x", "t.yaml:3: models.m: unknown key pth; did you mean path?"),
+        (
+            "models:\n  m:\n    path: x\n    quantize: q3",
+            "t.yaml:4: models.m: quantize: \"q3\" is not valid; expected one of: none, q8_0, q4_0"
+        ),
+        (
+            "models:\n  m:\n    path: x\n    defaults:\n      top_p: 0",
+            "t.yaml:5: models.m: defaults.top_p: 0 is not valid; expected a number above 0, at most 1"
+        ),
+        (
+            "models:\n  m: x\n  n:\n    path: x\n    aliases: M",
+            "t.yaml:3: models.M and models.m are the same name; keep one"
+        ),
         ("models: []", "t.yaml:1: models must have keys under it, not a value"),
         ("- a", "t.yaml:1: the document must be keys with values"),
         ("just text", "t.yaml:1: the document must be keys with values"),

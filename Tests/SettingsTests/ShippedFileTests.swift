@@ -37,7 +37,7 @@ import Testing
         let all = try resolve(uncommented)
         #expect(all.databasePath == "/var/lib/ttbatch/ttbatch.db" && all.engine.maxModelLen == 2048)
         #expect(all.engine.meshDevice != nil && all.engine.tt.numCommandQueues == 1)
-        #expect(all.catalogue.entries.map(\.name) == ["my-model"])
+        #expect(all.catalogue.entries.map(\.name) == ["my-model", "qwen"])
     }
 
     @Test func everyUsefulKeyIsInIt() throws {
@@ -49,6 +49,7 @@ import Testing
         let keys =
             EngineConfiguration.keys + TTConfig.keys + BridgeConfiguration.keys + DaemonSettings.keys
             + Configuration.topLevelKeys
+            + ModelSettings.keys.compactMap { $0.split(separator: ".").last.map(String.init) }
         let lines = uncommented.split(separator: "\n").map { $0.drop { $0 == " " } }
         for key in keys where !refused.contains(key) {
             #expect(lines.contains { $0.hasPrefix(key + ":") }, "\(key) is missing")

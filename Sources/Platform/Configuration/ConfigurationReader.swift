@@ -85,21 +85,16 @@ package final class ConfigurationReader {
         return number
     }
 
-    /// A number within `range`; nil if it is not set.
-    package func number(_ key: String, in range: ClosedRange<Double>) throws(ConfigurationError) -> Double? {
-        let number: Double
-        switch value(key) {
-        case nil: return nil
-        case .integer(let whole): number = Double(whole)
-        case .number(let given): number = given
-        case .some(let other): throw .invalidValue(key: key, value: other, expected: "a number")
+    /// A number for which `isValid`, as `expected` says; nil if it is not set.
+    package func number(
+        _ key: String, _ expected: String, where isValid: (Double) -> Bool
+    ) throws(ConfigurationError) -> Double? {
+        guard let value = value(key) else { return nil }
+        switch value {
+        case .integer(let number) where isValid(Double(number)): return Double(number)
+        case .number(let number) where isValid(number): return number
+        default: throw .invalidValue(key: key, value: value, expected: expected)
         }
-        guard range.contains(number) else {
-            throw .invalidValue(
-                key: key, value: .number(number),
-                expected: "a number from \(range.lowerBound) to \(range.upperBound)")
-        }
-        return number
     }
 
     /// A list of texts, or one text; empty if it is not set.
