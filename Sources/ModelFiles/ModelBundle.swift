@@ -54,6 +54,14 @@ public struct ModelBundle: Sendable {
     /// Sampling of requests that do not say.
     public var samplingDefaults: SamplingDefaults { options.defaults.completed(by: generationDefaults) }
 
+    /// What the files say and this program does not do, though nothing is refused for it.
+    public var warnings: [String] {
+        var warnings: [String] = []
+        // What is refused is the device's matter.
+        _ = try? description(warnings: &warnings)
+        return warnings + generationDefaults.notApplied.map { "recommended \($0) is not applied" }
+    }
+
     /// What the tokenizer and the chat template are made of. Files of a folder are read anew.
     ///
     /// - Throws: `ModelFileError` if a file cannot be read.

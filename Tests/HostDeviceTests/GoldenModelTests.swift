@@ -44,11 +44,22 @@ import Testing
 
     @Test(.enabled(if: Locations.realModel != nil))
     func realModelAgreesWithTransformers() throws {
+        try expectAgreement(of: try #require(Locations.realModel), with: "smollm2-135m-greedy-f32.json")
+    }
+
+    /// Windows of 512 tokens, five of them for one layer without; matrices of four types, two of them K-quants.
+    @Test(.enabled(if: Locations.gemma != nil))
+    func gemmaAgreesWithTransformers() throws {
+        try expectAgreement(of: try #require(Locations.gemma), with: "gemma3-270m-greedy-f32.json")
+    }
+
+    private func expectAgreement(of path: String, with name: String) throws {
         struct Golden: Decodable { let rows: [GoldenRow] }
-        let path = try #require(Locations.realModel)
-        let file = Locations.golden("transformers/smollm2-135m-greedy-f32.json")
-        let golden = try JSONDecoder().decode(Golden.self, from: Data(contentsOf: file))
-        let loaded = try LoadedModel(path: path, threads: 2, blockCount: 64, maxSequenceLength: 512)
+        let golden = try JSONDecoder().decode(
+            Golden.self, from: Data(contentsOf: Locations.golden("transformers/" + name)))
+        let longest = golden.rows.map(\.prompt_token_ids.count).max() ?? 0
+        let loaded = try LoadedModel(
+            path: path, threads: 2, blockCount: 96, maxSequenceLength: max(512, longest + 48))
         for row in stride(from: 0, to: golden.rows.count, by: 8).map({ golden.rows[$0] }) {
             let tokens = try loaded.generate(row.prompt_token_ids, count: 32)
             let same = zip(tokens, row.token_ids).prefix { $0 == $1 }.count

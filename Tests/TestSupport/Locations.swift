@@ -26,4 +26,7 @@ package enum Locations {
 
     /// The real small model; `etc/test` fetches it.
     package static let realModel = ProcessInfo.processInfo.environment["TTBATCH_TEST_MODEL"]
+
+    /// Gemma 3 of 270 million weights; `etc/test` fetches it.
+    package static let gemma = ProcessInfo.processInfo.environment["TTBATCH_TEST_GEMMA"]
 }

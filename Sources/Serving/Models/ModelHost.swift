@@ -16,6 +16,7 @@ package struct OpenedModel: Sendable {
     let config: ModelConfig
     let encoder: PromptEncoder
     let defaults: SamplingDefaults
+    let warnings: [String]
 
     /// Opens the model's file and reads its configuration, tokenizer and chat template.
     ///
@@ -27,6 +28,7 @@ package struct OpenedModel: Sendable {
             config = bundle.config
             encoder = try PromptEncoder(bundle)
             defaults = bundle.samplingDefaults
+            warnings = bundle.warnings
         } catch {
             throw ModelFailure(error)
         }
@@ -80,6 +82,7 @@ package final class ModelHost {
     /// - Throws: `ModelFailure`; no model is loaded then.
     package func load(_ model: OpenedModel) throws(ModelFailure) -> Loaded {
         close()
+        for warning in model.warnings { log.warning("\(model.name): \(warning)") }
         let began = ContinuousClock.now
         let engines = try startEngines(model)
         log.info("\(model.name) is ready after \(Int((ContinuousClock.now - began) / .milliseconds(1))) ms")
