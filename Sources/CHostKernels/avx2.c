@@ -16,6 +16,7 @@
 #define HK_VALUE_VECTORS 2
 #define HK_NIBBLE_SUMS
 #define HK_PAIR_PRODUCTS
+#define HK_SCALED_PAIRS
 #define HK_SIGNED_BYTES(seven) !(seven)
 #define HK_LOAD_F16
 #define HK_SAVE_F16
@@ -58,6 +59,24 @@ static inline __attribute__((always_inline)) hk_words dot4_signed(hk_words sum, 
 static inline __attribute__((always_inline)) hk_words dot4(hk_words sum, hk_words u, hk_words x) {
     __m256i pairs = _mm256_maddubs_epi16((__m256i)u, (__m256i)x);
     return sum + (hk_words)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+// Weights of 7 bits: no pair of products overflows 16 bits (2 × 127 × 127 < 2¹⁵), and multiplying the pairs' sums costs no
+// more than widening them. A factor is in both halves of its word.
+static inline __attribute__((always_inline)) hk_words high_bytes(hk_words four, int first, int second) {
+    const int both = (0x80 | first << 8 | 0x80 << 16 | second << 24), four_more = 0x04000400;
+    __m256i places = _mm256_set_epi32(both + 3 * four_more, both + 2 * four_more, both + four_more, both,
+                                      both + 3 * four_more, both + 2 * four_more, both + four_more, both);
+    return (hk_words)_mm256_srai_epi16(_mm256_shuffle_epi8((__m256i)four, places), 8);
+}
+static inline __attribute__((always_inline)) hk_words factor_of(hk_words four, int quarter) {
+    return high_bytes(four, quarter, quarter);
+}
+static inline __attribute__((always_inline)) hk_words factor_pair(hk_words four, int second) {
+    return high_bytes(four, 2 * second, 2 * second + 1);
+}
+static inline __attribute__((always_inline)) hk_words add_scaled(hk_words sum, hk_words u, hk_words x, hk_words factor) {
+    return sum + (hk_words)_mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)u, (__m256i)x), (__m256i)factor);
 }
 
 static inline __attribute__((always_inline)) hk_floats load_f16(const uint16_t *p) {

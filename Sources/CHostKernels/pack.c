@@ -2,64 +2,88 @@
 
 #include "gguf_blocks.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 // Bytes of a group's words in a record.
 static size_t word_bytes(int32_t format) { return (format == HK_U8 ? 32 : 16) * HK_PANEL; }
 
 static size_t group_count(size_t inputs) { return inputs / HK_GROUP; }
 static size_t block_count(size_t inputs) { return (inputs + HK_BLOCK - 1) / HK_BLOCK; }
 
-// Words per lane in the records of two groups: the weights, and two of scales and offsets.
-enum { I4_WORDS = 8, I4_RECORD = I4_WORDS + 2, S8_WORDS = 16, S8_RECORD = S8_WORDS + 2 };
+// Words per lane in the records of two groups: the weights, and two of scales, offsets or units.
+enum { I4_WORDS = 8, I4_RECORD = I4_WORDS + 2, BYTE_WORDS = 16, BYTE_RECORD = BYTE_WORDS + 2 };
 
 size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs) {
     if (format < HK_U4) return inputs * HK_PANEL * (format == HK_F32 ? 4 : 2);
     if (format == HK_I4) return (block_count(inputs) * I4_RECORD + 1) * HK_PANEL * 4;
-    if (format == HK_S8) return block_count(inputs) * S8_RECORD * HK_PANEL * 4;
+    if (format == HK_S8 || format == HK_S7) return block_count(inputs) * BYTE_RECORD * HK_PANEL * 4;
     return group_count(inputs) * (word_bytes(format) + (size_t)parts * 2 * HK_PANEL * sizeof(float));
 }
 
-static void pack_floats(const uint8_t *tensor, size_t row_bytes, const hk_matrix *m, size_t panel) {
-    size_t size = m->format == HK_F32 ? 4 : 2, first = panel * HK_PANEL;
-    uint8_t *out = m->values + panel * m->panel_bytes;
+// A panel's rows; null beyond the last output.
+typedef struct {
+    uint32_t type;
+    const uint8_t *rows[HK_PANEL];
+} panel_rows;
+
+// A group's bytes of each lane, and its words [word][HK_PANEL]: four bytes, the first one lowest.
+typedef uint8_t lane_bytes[HK_PANEL][HK_GROUP];
+typedef uint32_t lane_words[HK_GROUP / 4][HK_PANEL];
+
+typedef uint32_t four_words __attribute__((vector_size(16)));
+
+static void words_of(const lane_bytes bytes, lane_words words) {
+    for (size_t lane = 0; lane < HK_PANEL; lane += 4)
+        for (size_t word = 0; word < HK_GROUP / 4; word += 4) {
+            four_words v[4], pairs[4], out[4];
+            for (size_t i = 0; i < 4; i++) __builtin_memcpy(&v[i], bytes[lane + i] + 4 * word, 16);
+            for (size_t i = 0; i < 2; i++) {
+                pairs[2 * i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 4, 1, 5);
+                pairs[2 * i + 1] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 2, 6, 3, 7);
+            }
+            for (size_t i = 0; i < 2; i++) {
+                out[2 * i] = __builtin_shufflevector(pairs[i], pairs[i + 2], 0, 1, 4, 5);
+                out[2 * i + 1] = __builtin_shufflevector(pairs[i], pairs[i + 2], 2, 3, 6, 7);
+            }
+            for (size_t i = 0; i < 4; i++) __builtin_memcpy(&words[word + i][lane], &out[i], 16);
+        }
+}
+
+static void pack_floats(const panel_rows *p, const hk_matrix *m, uint8_t *panel) {
+    size_t size = m->format == HK_F32 ? 4 : 2;
     for (size_t lane = 0; lane < HK_PANEL; lane++)
         for (size_t i = 0; i < m->inputs; i++) {
-            uint8_t *to = out + (i * HK_PANEL + lane) * size;
-            if (first + lane < m->outputs) __builtin_memcpy(to, tensor + (first + lane) * row_bytes + i * size, size);
+            uint8_t *to = panel + (i * HK_PANEL + lane) * size;
+            if (p->rows[lane]) __builtin_memcpy(to, p->rows[lane] + i * size, size);
             else __builtin_memset(to, 0, size);
         }
 }
 
-// Four weights, the first one lowest.
-static uint32_t word_of(const uint8_t *u) {
-    return (uint32_t)u[0] | (uint32_t)u[1] << 8 | (uint32_t)u[2] << 16 | (uint32_t)u[3] << 24;
-}
-
-// `out` is the lane's first word.
-static void pack_words(const hk_group *group, int32_t format, uint32_t *out) {
-    for (size_t w = 0; w < 8; w++) {
-        uint32_t word = word_of(group->values + 4 * w);
-        if (format == HK_U8) out[w * HK_PANEL] = word;
-        else if (w % 2 == 0) out[w / 2 * HK_PANEL] = word;
-        else out[w / 2 * HK_PANEL] |= word << 4;
-    }
-}
-
-static void pack_group(const hk_group *group, const hk_matrix *m, uint8_t *record, size_t lane) {
-    size_t parts = (size_t)m->parts;
-    float *scales = (float *)(record + word_bytes(m->format)) + lane, *minimums = scales + parts * HK_PANEL;
-    pack_words(group, m->format, (uint32_t *)record + lane);
-    for (size_t p = 0; p < parts; p++) {
-        scales[p * HK_PANEL] = group->scale[p];
-        minimums[p * HK_PANEL] = group->minimum[p];
-    }
-}
-
-static void pack_row(uint32_t type, const uint8_t *row, const hk_matrix *m, uint8_t *panel, size_t lane) {
-    size_t groups = group_count(m->inputs);
+// U4 and U8.
+static void pack_affine(const panel_rows *p, const hk_matrix *m, uint8_t *panel) {
+    size_t groups = group_count(m->inputs), parts = (size_t)m->parts;
     for (size_t g = 0; g < groups; g++) {
-        hk_group group = {0};
-        if (row) hk_gguf_group(type, row, g, &group);
-        pack_group(&group, m, panel + g * (m->panel_bytes / groups), lane);
+        uint32_t *record = (uint32_t *)(panel + g * (m->panel_bytes / groups));
+        float *scales = (float *)((uint8_t *)record + word_bytes(m->format)), *minimums = scales + parts * HK_PANEL;
+        lane_bytes bytes;
+        for (size_t lane = 0; lane < HK_PANEL; lane++) {
+            hk_affine_group group = {0};
+            if (p->rows[lane]) hk_read_affine(p->type, p->rows[lane], g, &group);
+            __builtin_memcpy(bytes[lane], group.values, HK_GROUP);
+            for (size_t part = 0; part < parts; part++) {
+                scales[part * HK_PANEL + lane] = group.scales[part];
+                minimums[part * HK_PANEL + lane] = group.minimums[part];
+            }
+        }
+        lane_words words;
+        words_of(bytes, words);
+        if (m->format == HK_U8) {
+            __builtin_memcpy(record, words, sizeof words);
+            continue;
+        }
+        for (size_t w = 0; w < 4; w++)
+            for (size_t lane = 0; lane < HK_PANEL; lane++)
+                record[w * HK_PANEL + lane] = words[2 * w][lane] | words[2 * w + 1][lane] << 4;
     }
 }
 
@@ -70,9 +94,9 @@ static float greater(float a, float b) { return a > b ? a : b; }
 static float unit_of(uint32_t type, const uint8_t *row, size_t groups) {
     float greatest = 0;
     for (size_t g = 0; g < groups; g++) {
-        hk_group group;
-        hk_gguf_group(type, row, g, &group);
-        float scale = group.scale[0], minimum = group.minimum[0];
+        hk_affine_group group;
+        hk_read_affine_scales(type, row, g, &group);
+        float scale = group.scales[0], minimum = group.minimums[0];
         if (!(__builtin_fabsf(scale) + __builtin_fabsf(minimum) < __builtin_inff())) return __builtin_nanf("");
         // Both ends of a group are at most 2¹⁸ units, a scale and an eighth of a minimum less than 2¹⁵.
         float ends = greater(__builtin_fabsf(minimum), __builtin_fabsf(__builtin_fmaf(scale, 15, minimum)));
@@ -88,46 +112,69 @@ static float unit_of(uint32_t type, const uint8_t *row, size_t groups) {
 // Rounds to the nearest integer, ties to even, for |x| < 2²²; the library's function would be a call for every number.
 static int16_t nearest(float x) { return (int16_t)((x + 0x1.8p23f) - 0x1.8p23f); }
 
-static void pack_integers(uint32_t type, const uint8_t *row, const hk_matrix *m, uint8_t *panel, size_t lane) {
+// I4.
+static void pack_integers(const panel_rows *p, const hk_matrix *m, uint8_t *panel) {
     size_t groups = group_count(m->inputs), blocks = block_count(m->inputs);
-    float unit = row ? unit_of(type, row, groups) : 1, inverse = unit > 0 ? 1 / unit : 0;
+    float *units = (float *)panel + blocks * I4_RECORD * HK_PANEL, inverses[HK_PANEL];
+    for (size_t lane = 0; lane < HK_PANEL; lane++) {
+        units[lane] = p->rows[lane] ? unit_of(p->type, p->rows[lane], groups) : 1;
+        inverses[lane] = units[lane] > 0 ? 1 / units[lane] : 0;
+    }
     for (size_t g = 0; g < blocks * 2; g++) {
-        hk_group group = {0};
-        if (row && g < groups) hk_gguf_group(type, row, g, &group);
-        uint32_t *record = (uint32_t *)panel + g / 2 * I4_RECORD * HK_PANEL + lane, *scales = record + I4_WORDS * HK_PANEL;
-        for (size_t w = 0; w < 8; w++) {
-            uint32_t word = word_of(group.values + 4 * w);
-            record[w * HK_PANEL] = g % 2 ? record[w * HK_PANEL] | word << 4 : word;
-        }
-        ((int16_t *)scales)[g % 2] = inverse > 0 ? nearest(group.scale[0] * inverse) : 0;
-        ((int16_t *)(scales + HK_PANEL))[g % 2] = inverse > 0 ? nearest(-group.minimum[0] * inverse / 8) : 0;
-    }
-    ((float *)panel)[blocks * I4_RECORD * HK_PANEL + lane] = unit;
-}
-
-static void pack_signed(uint32_t type, const uint8_t *row, const hk_matrix *m, uint8_t *panel, size_t lane) {
-    for (size_t g = 0; g < block_count(m->inputs) * 2; g++) {
-        hk_group group = {0};
-        if (row && g < group_count(m->inputs)) hk_gguf_group(type, row, g, &group);
-        uint32_t *record = (uint32_t *)panel + g / 2 * S8_RECORD * HK_PANEL + lane;
-        pack_words(&group, HK_U8, record + g % 2 * 8 * HK_PANEL);
-        ((float *)record)[(S8_WORDS + g % 2) * HK_PANEL] = group.scale[0];
-    }
-}
-
-void hk_pack(uint32_t type, const void *tensor, size_t row_bytes, const hk_matrix *m, size_t first, size_t last) {
-    for (size_t panel = first; panel < last; panel++) {
-        if (m->format < HK_U4) {
-            pack_floats(tensor, row_bytes, m, panel);
-            continue;
-        }
+        uint32_t *record = (uint32_t *)panel + g / 2 * I4_RECORD * HK_PANEL;
+        int16_t *scales = (int16_t *)(record + I4_WORDS * HK_PANEL), *offsets = scales + 2 * HK_PANEL;
+        lane_bytes bytes;
         for (size_t lane = 0; lane < HK_PANEL; lane++) {
-            size_t output = panel * HK_PANEL + lane;
-            const uint8_t *row = output < m->outputs ? (const uint8_t *)tensor + output * row_bytes : 0;
-            uint8_t *out = m->values + panel * m->panel_bytes;
-            if (m->format == HK_S8) pack_signed(type, row, m, out, lane);
-            else if (m->format == HK_I4) pack_integers(type, row, m, out, lane);
-            else pack_row(type, row, m, out, lane);
+            hk_affine_group group = {0};
+            if (p->rows[lane] && g < groups) hk_read_affine(p->type, p->rows[lane], g, &group);
+            __builtin_memcpy(bytes[lane], group.values, HK_GROUP);
+            float inverse = inverses[lane];
+            scales[2 * lane + g % 2] = inverse > 0 ? nearest(group.scales[0] * inverse) : 0;
+            offsets[2 * lane + g % 2] = inverse > 0 ? nearest(-group.minimums[0] * inverse / 8) : 0;
         }
+        lane_words words;
+        words_of(bytes, words);
+        for (size_t w = 0; w < 8; w++)
+            for (size_t lane = 0; lane < HK_PANEL; lane++) {
+                uint32_t *to = record + w * HK_PANEL + lane;
+                *to = g % 2 ? *to | words[w][lane] << 4 : words[w][lane];
+            }
+    }
+}
+
+// S7 and S8.
+static void pack_signed(const panel_rows *p, const hk_matrix *m, uint8_t *panel) {
+    const int seven = m->format == HK_S7;
+    for (size_t g = 0; g < block_count(m->inputs) * 2; g++) {
+        uint32_t *record = (uint32_t *)panel + g / 2 * BYTE_RECORD * HK_PANEL, *scales = record + BYTE_WORDS * HK_PANEL;
+        lane_bytes bytes;
+        for (size_t lane = 0; lane < HK_PANEL; lane++) {
+            hk_signed_group group = {0};
+            if (p->rows[lane] && g < group_count(m->inputs)) hk_read_signed(p->type, p->rows[lane], g, &group);
+            for (size_t i = 0; i < HK_GROUP; i++) bytes[lane][i] = (uint8_t)(group.values[i] + (seven ? 64 : 128));
+            if (seven) {
+                __builtin_memcpy((uint8_t *)(scales + lane) + g % 2 * 2, group.factors, 2);
+                __builtin_memcpy(scales + HK_PANEL + lane, &group.unit, 4);
+            } else {
+                float scale = group.unit * (float)group.factors[0];
+                __builtin_memcpy(scales + g % 2 * HK_PANEL + lane, &scale, 4);
+            }
+        }
+        lane_words words;
+        words_of(bytes, words);
+        __builtin_memcpy(record + g % 2 * 8 * HK_PANEL, words, sizeof words);
+    }
+}
+
+void hk_pack(uint32_t type, const void *rows, size_t row_bytes, const hk_matrix *m, size_t first, size_t last) {
+    for (size_t panel = first; panel < last; panel++) {
+        panel_rows p = {.type = type};
+        for (size_t lane = 0; lane < HK_PANEL && panel * HK_PANEL + lane < m->outputs; lane++)
+            p.rows[lane] = (const uint8_t *)rows + ((panel - first) * HK_PANEL + lane) * row_bytes;
+        uint8_t *out = m->values + panel * m->panel_bytes;
+        if (m->format < HK_U4) pack_floats(&p, m, out);
+        else if (m->format == HK_I4) pack_integers(&p, m, out);
+        else if (m->format == HK_S7 || m->format == HK_S8) pack_signed(&p, m, out);
+        else pack_affine(&p, m, out);
     }
 }

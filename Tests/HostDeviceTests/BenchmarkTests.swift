@@ -28,18 +28,21 @@ import Testing
 
     @Test func packedBytesAreThoseThatTheMatrixHolds() throws {
         let pool = ThreadPool(threadCount: 1)
-        // 40 outputs are two panels of 32; GGUF types F32, F16, Q4_1, Q8_0, and Q6_K with two scales a group.
+        // 40 outputs are two panels of 32.
         let elements = 512 * 64
         let groups = elements / 32
-        for (type, rowBytes, int8, expected) in [
-            (UInt32(0), 2048, false, 4 * elements), (1, 1024, true, 2 * elements),
-            (3, 320, false, elements / 2 + 8 * groups), (3, 320, true, elements / 2 + 4 * groups + 4 * 64),
-            (8, 544, false, elements + 8 * groups), (8, 544, true, elements + 4 * groups),
-            (14, 420, true, elements + 16 * groups),
-        ] {
-            let zeros = [UInt8](repeating: 0, count: rowBytes * 40)
+        let cases: [(TensorType, int8: Bool, expected: Int)] = [
+            (.f32, false, 4 * elements), (.f16, true, 2 * elements),
+            (.q4_1, false, elements / 2 + 8 * groups), (.q4_1, true, elements / 2 + 4 * groups + 4 * 64),
+            (.q2_K, true, elements / 2 + 16 * groups), (.q5_1, true, elements + 8 * groups),
+            (.q8_0, false, elements + 4 * groups), (.q8_0, true, elements + 4 * groups),
+            (.q6_K, true, elements + 4 * groups),
+        ]
+        for (type, int8, expected) in cases {
+            let zeros = [UInt8](repeating: 0, count: 512 / type.blockElements * type.blockBytes * 40)
             let matrix = try zeros.withUnsafeBytes {
-                try PackedMatrix(type: type, rows: $0, inputs: 512, outputs: 40, int8: int8, pool: pool)
+                try PackedMatrix(
+                    PackedRows(type: type, bytes: $0, inputs: 512, outputs: 40), int8: int8, pool: pool)
             }
             #expect(matrix.byteCount == expected, "type \(type), int8 \(int8)")
         }

@@ -95,7 +95,8 @@ import Testing
         }
         let matrix = try bytes.withUnsafeBytes {
             try PackedMatrix(
-                type: 2, rows: $0, inputs: inputs, outputs: outputs, int8: true, pool: ThreadPool(threadCount: 1))
+                PackedRows(type: .q4_0, bytes: $0, inputs: inputs, outputs: outputs), int8: true,
+                pool: ThreadPool(threadCount: 1))
         }
         let buffer = try QuantizedBuffer(rows: rows, width: inputs)
         var quantized = buffer.view(width: inputs, peak: HK_INT8_PEAK)

@@ -1,71 +1,16 @@
 // Kernels against naive references, and every instruction set against the portable one.
 
 import CHostKernels
-import Foundation
+import ModelFiles
 import TestSupport
 import Testing
 
 @testable import HostDevice
 
-/// Elements and bytes of a block of a GGUF element type, and the places of its half floats.
-struct BlockType: Sendable, CustomStringConvertible {
-    let type: UInt32
-    let elements: Int
-    let bytes: Int
-    let halves: [Int]
-    var description: String { "type \(type)" }
-
-    static let all = [
-        BlockType(type: 0, elements: 1, bytes: 4, halves: []), BlockType(type: 1, elements: 1, bytes: 2, halves: [0]),
-        BlockType(type: 30, elements: 1, bytes: 2, halves: []),
-        BlockType(type: 2, elements: 32, bytes: 18, halves: [0]),
-        BlockType(type: 3, elements: 32, bytes: 20, halves: [0, 2]),
-        BlockType(type: 6, elements: 32, bytes: 22, halves: [0]),
-        BlockType(type: 7, elements: 32, bytes: 24, halves: [0, 2]),
-        BlockType(type: 8, elements: 32, bytes: 34, halves: [0]),
-        BlockType(type: 10, elements: 256, bytes: 84, halves: [80, 82]),
-        BlockType(type: 11, elements: 256, bytes: 110, halves: [108]),
-        BlockType(type: 12, elements: 256, bytes: 144, halves: [0, 2]),
-        BlockType(type: 13, elements: 256, bytes: 176, halves: [0, 2]),
-        BlockType(type: 14, elements: 256, bytes: 210, halves: [208]),
-    ]
-
-    /// Rows of random finite weights.
-    func rows(_ outputs: Int, inputs: Int) -> [UInt8] {
-        var random = SmallRandom(seed: UInt64(type) + 1)
-        if type == 0 { return random.floats(outputs * inputs).withUnsafeBytes(Array.init) }
-        if type == 30 {
-            return random.floats(outputs * inputs).map { UInt16($0.bitPattern >> 16) }.withUnsafeBytes(Array.init)
-        }
-        var bytes = (0..<outputs * inputs / elements * self.bytes).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-        for block in stride(from: 0, to: bytes.count, by: self.bytes) {
-            for half in halves { bytes[block + half + 1] = bytes[block + half + 1] & 0x83 | 0x24 }
-        }
-        return bytes
-    }
-}
-
 @Suite struct KernelTests {
-    @Test func blocksReadAsTheGGUFPackageReadsThem() throws {
-        struct Entry: Decodable {
-            let type: UInt32
-            let blocks: String
-            let weights: String
-        }
-        let file = Locations.beside("Golden/gguf-blocks.json")
-        let entries = try JSONDecoder().decode([Entry].self, from: Data(contentsOf: file))
-        #expect(entries.count == 10)
-        for entry in entries {
-            let expected = bytes(entry.weights).withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
-            var weights = [Float](repeating: 0, count: 256)
-            hk_gguf_row(entry.type, bytes(entry.blocks), 256, &weights)
-            #expect(weights == expected, "type \(entry.type)")
-        }
-    }
-
     @Test(arguments: BlockType.all)
     func floatProductsAreFusedChains(block: BlockType) throws {
-        let (inputs, outputs) = (block.elements == 1 ? 300 : 768, 45)
+        let (inputs, outputs) = (block.type.blockElements == 1 ? 300 : block.type.blockElements == 32 ? 800 : 768, 45)
         let bytes = block.rows(outputs, inputs: inputs)
         let matrix = try pack(block, bytes, inputs, outputs, int8: false)
         var random = SmallRandom(seed: 3)
@@ -75,7 +20,7 @@ struct BlockType: Sendable, CustomStringConvertible {
         for output in 0..<outputs {
             bytes.withUnsafeBytes { rows in
                 let row = rows.baseAddress! + output * (bytes.count / outputs)
-                hk_gguf_row(block.type, row, inputs, &weights)
+                hk_gguf_row(block.type.rawValue, row, inputs, &weights)
             }
             for row in 0..<14 {
                 var sum: Float = 0
@@ -91,10 +36,10 @@ struct BlockType: Sendable, CustomStringConvertible {
         }
     }
 
-    @Test(arguments: BlockType.all.filter { [2, 3, 6, 7, 8, 12, 13].contains($0.type) })
+    @Test(arguments: BlockType.all.filter { $0.type.blockElements > 1 && $0.type != .q2_K })
     func int8ProductsAreNearAndEqualOnAllInstructionSets(block: BlockType) throws {
         // More groups than are unpacked at a time, the last block not whole, and more rows than a tile has.
-        let (inputs, outputs) = (block.elements == 32 ? 1056 : 1024, 45)
+        let (inputs, outputs) = (block.type.blockElements == 32 ? 1056 : 1024, 45)
         let bytes = block.rows(outputs, inputs: inputs)
         let matrix = try pack(block, bytes, inputs, outputs, int8: true)
         #expect(matrix.takesInt8)
@@ -117,7 +62,7 @@ struct BlockType: Sendable, CustomStringConvertible {
     }
 
     /// Scales and minimums as integers: an input of 1 alone gives a weight itself.
-    @Test(arguments: BlockType.all.filter { [2, 3, 12].contains($0.type) })
+    @Test(arguments: BlockType.all.filter { [.q4_0, .q4_1, .q4_K].contains($0.type) })
     func integerScalesAreNear(block: BlockType) throws {
         let (inputs, outputs) = (256, 7)
         let bytes = block.rows(outputs, inputs: inputs)
@@ -127,7 +72,7 @@ struct BlockType: Sendable, CustomStringConvertible {
         var weights = [Float](repeating: 0, count: inputs)
         for output in 0..<outputs {
             bytes.withUnsafeBytes {
-                hk_gguf_row(block.type, $0.baseAddress! + output * (bytes.count / outputs), inputs, &weights)
+                hk_gguf_row(block.type.rawValue, $0.baseAddress! + output * (bytes.count / outputs), inputs, &weights)
             }
             let greatest = weights.map(abs).max()!
             let worst = (0..<inputs).map { abs(y[$0 * outputs + output] - weights[$0]) }.max()!
@@ -135,13 +80,11 @@ struct BlockType: Sendable, CustomStringConvertible {
         }
     }
 
-    /// Blocks whose integer sums are as great as they get, of either sign, and rows with numbers that are none.
+    /// Blocks whose integer sums are as great as they get, of either sign.
     @Test func integerSumsHoldTheGreatestBlocks() throws {
-        // f16 scales and minimums: 15 scales nearly a power of two, from 0 and from below; a minimum alone; infinity; NaN.
-        let rows: [(scale: UInt16, minimum: UInt16)] = [
-            (0x3044, 0), (0x3044, 0xb844), (0, 0x3fff), (0x3bff, 0xc77f), (0x7c00, 0), (0, 0x7e00),
-        ]
-        let block = BlockType.all.first { $0.type == 3 }!
+        // f16 scales and minimums: 15 scales nearly a power of two, from 0 and from below; a minimum alone.
+        let rows: [(scale: UInt16, minimum: UInt16)] = [(0x3044, 0), (0x3044, 0xb844), (0, 0x3fff), (0x3bff, 0xc77f)]
+        let block = BlockType(type: .q4_1)
         var bytes: [UInt8] = []
         for row in rows {
             for _ in 0..<4 {
@@ -155,11 +98,25 @@ struct BlockType: Sendable, CustomStringConvertible {
             let y = try multiplyInt8(set, pack(block, bytes, 128, rows.count, int8: true), x, rows: 2)
             for row in 0..<2 {
                 for output in 0..<4 {
-                    let (found, expected) = (y[row * 6 + output], exact[row * 6 + output])
+                    let (found, expected) = (y[row * 4 + output], exact[row * 4 + output])
                     let error = Swift.abs(found - expected)
                     #expect(error <= 1e-4 * expected.magnitude, "\(set.name), output \(output)")
                 }
-                #expect(y[row * 6 + 4].isNaN && y[row * 6 + 5].isNaN)
+            }
+        }
+    }
+
+    /// Values, factors and activations at their ends: an integer sum of 2²⁷, and pairs that just fit 16 bits.
+    @Test func scaledSumsHoldTheGreatestBlocks() throws {
+        for (value, factor) in [(UInt8(0xff), Int8(-128)), (0, -128), (0xff, 127), (0, 127)] {
+            // Q6_K: all values 31 or −32, one factor, and a scale of 1.
+            let bytes = [UInt8](repeating: value, count: 192) + [UInt8](repeating: UInt8(bitPattern: factor), count: 16)
+            let block = BlockType(type: .q6_K)
+            let x = [Float](repeating: 1, count: 256) + [Float](repeating: -1, count: 256)
+            let matrix = try pack(block, bytes + [0x00, 0x3c], 256, 1, int8: true)
+            let weight = (value == 0 ? -32 : 31) * Int(factor)
+            for set in KernelSet.available {
+                #expect(try multiplyInt8(set, matrix, x, rows: 2) == [Float(256 * weight), Float(-256 * weight)])
             }
         }
     }
@@ -211,6 +168,7 @@ struct BlockType: Sendable, CustomStringConvertible {
         #expect((0..<groups).allSatisfy { separate.scales[$0].bitPattern == fused.scales[$0].bitPattern })
         #expect(
             (0..<groups).allSatisfy { separate.sums[$0] == fused.sums[$0] && separate.pairs[$0] == fused.pairs[$0] })
+        #expect((0..<2 * groups).allSatisfy { separate.quarters[$0] == fused.quarters[$0] })
         #expect((0..<groups * 32).contains { fused.values[$0] == 127 })
     }
 
@@ -228,19 +186,12 @@ struct BlockType: Sendable, CustomStringConvertible {
         }
     }
 
-    private func bytes(_ hex: String) -> [UInt8] {
-        let digits = Array(hex.utf8)
-        return stride(from: 0, to: digits.count, by: 2).map {
-            UInt8(String(decoding: digits[$0...$0 + 1], as: UTF8.self), radix: 16)!
-        }
-    }
-
     private func pack(
         _ block: BlockType, _ bytes: [UInt8], _ inputs: Int, _ outputs: Int, int8: Bool
     ) throws -> PackedMatrix {
         try bytes.withUnsafeBytes {
             try PackedMatrix(
-                type: block.type, rows: $0, inputs: inputs, outputs: outputs, int8: int8,
+                PackedRows(type: block.type, bytes: $0, inputs: inputs, outputs: outputs), int8: int8,
                 pool: ThreadPool(threadCount: 1))
         }
     }

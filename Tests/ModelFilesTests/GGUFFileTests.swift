@@ -78,14 +78,31 @@ import Testing
         }
     }
 
-    @Test func unknownTensorTypesAreNamed() throws {
+    @Test(arguments: [
+        (UInt32(99), "99"), (40, "NVFP4 (40)"), (41, "Q1_0 (41)"), (28, "F64 (28)"), (31, "Q4_0_4_4 (31)"),
+    ])
+    func otherTensorTypesAreNamed(type: UInt32, name: String) throws {
         var builder = GGUFBuilder.llama
-        builder.tensors.append(("odd", 99, [32], Array(repeating: 0, count: 32)))
+        builder.tensors.append(("odd", type, [32], Array(repeating: 0, count: 32)))
         try withFile(builder.build()) { path in
-            #expect(throws: ModelFileError.unsupported(path: path, what: "tensor odd's element type 99")) {
+            #expect(throws: ModelFileError.unsupported(path: path, what: "tensor odd's element type \(name)")) {
                 try GGUFFile(path: path)
             }
         }
+    }
+
+    /// Every type that is read, under ggml's name and with its block; other numbers are none.
+    @Test func tensorTypesHaveTheirNamesAndBlocks() throws {
+        let types = """
+            0 F32 1 4, 1 F16 1 2, 2 Q4_0 32 18, 3 Q4_1 32 20, 6 Q5_0 32 22, 7 Q5_1 32 24, 8 Q8_0 32 34, 10 Q2_K 256 84,
+            11 Q3_K 256 110, 12 Q4_K 256 144, 13 Q5_K 256 176, 14 Q6_K 256 210, 16 IQ2_XXS 256 66, 17 IQ2_XS 256 74,
+            18 IQ3_XXS 256 98, 19 IQ1_S 256 50, 20 IQ4_NL 32 18, 21 IQ3_S 256 110, 22 IQ2_S 256 82, 23 IQ4_XS 256 136,
+            29 IQ1_M 256 56, 30 BF16 1 2, 34 TQ1_0 256 54, 35 TQ2_0 256 66, 39 MXFP4 32 17
+            """
+        let found = (UInt32(0)..<100).compactMap(TensorType.init(rawValue:)).map {
+            "\($0.rawValue) \($0.name) \($0.blockElements) \($0.blockBytes)"
+        }
+        #expect(found == types.split(separator: ",").map { $0.trimmingCharacters(in: .whitespacesAndNewlines) })
     }
 
     @Test func alignmentOfTheFileIsHonoured() throws {

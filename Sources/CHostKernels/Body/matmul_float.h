@@ -1,20 +1,34 @@
 // Matrix products with float activations: a panel's weights are expanded to float a few hundred inputs at a time, then
 // register tiles of HK_ROWS rows × HK_COLUMNS vectors walk the inputs in order.
 
-// Expands inputs `begin` to `end` − 1 of a panel to float [input][HK_PANEL].
-static const float *expand(const hk_matrix *w, size_t panel, size_t begin, size_t end, float *out) {
-    const uint8_t *base = w->values + panel * w->panel_bytes;
-    size_t count = (end - begin) * HK_PANEL;
-    if (w->format == HK_F32) return (const float *)base + begin * HK_PANEL;
-    if (w->format == HK_F16 || w->format == HK_BF16) {
-        const uint16_t *p = (const uint16_t *)base + begin * HK_PANEL;
-        if (w->format == HK_F16)
-            for (size_t i = 0; i < count; i += HK_LANES) save(out + i, load_f16(p + i));
-        else
-            for (size_t i = 0; i < count; i += HK_LANES) save(out + i, load_bf16(p + i));
-        return out;
+// A word's four bytes, less `offset`, times a scale.
+HK_INLINE void save_signed(vi word, const int offset, vf scale, float *out) {
+    HK_UNROLL for (int k = 0; k < 4; k++) save(out + k * HK_PANEL, scale * floats(((word >> 8 * k) & 255) - offset));
+}
+
+// S8 and S7, whose records are blocks; `begin` is a multiple of a block.
+HK_INLINE void expand_signed(const int format, const uint8_t *base, size_t begin, size_t end, float *out) {
+    enum { words = HK_BLOCK / 4, record_words = words + 2 };
+    const uint32_t *record = (const uint32_t *)base + begin / HK_BLOCK * record_words * HK_PANEL;
+    for (size_t at = begin; at < end; at += HK_BLOCK, record += record_words * HK_PANEL) {
+        size_t used = end - at < HK_BLOCK ? (end - at) / 4 : words;
+        const uint32_t *scales = record + words * HK_PANEL;
+        for (size_t word = 0; word < used; word++, out += 4 * HK_PANEL)
+            for (size_t lane = 0; lane < HK_PANEL; lane += HK_LANES) {
+                vi v = load_words(record + word * HK_PANEL + lane);
+                if (format == HK_S8) {
+                    save_signed(v, 128, load((const float *)scales + word / 8 * HK_PANEL + lane), out + lane);
+                } else {
+                    vf factor = floats((load_words(scales + lane) << (24 - 8 * (int)(word / 4))) >> 24);
+                    save_signed(v, 64, load((const float *)scales + HK_PANEL + lane) * factor, out + lane);
+                }
+            }
     }
-    int four = w->format == HK_U4;
+}
+
+// U4 and U8.
+HK_INLINE void expand_affine(const hk_matrix *w, const uint8_t *base, size_t begin, size_t end, float *out) {
+    const int four = w->format == HK_U4;
     size_t words = four ? 4 : 8, each = HK_GROUP / words, parts = (size_t)w->parts, groups = w->inputs / HK_GROUP;
     for (size_t g = begin / HK_GROUP; g < end / HK_GROUP; g++) {
         const uint32_t *values = (const uint32_t *)(base + g * (w->panel_bytes / groups));
@@ -36,6 +50,23 @@ static const float *expand(const hk_matrix *w, size_t panel, size_t begin, size_
             }
         }
     }
+}
+
+// Expands inputs `begin` to `end` − 1 of a panel to float [input][HK_PANEL].
+static const float *expand(const hk_matrix *w, size_t panel, size_t begin, size_t end, float *out) {
+    const uint8_t *base = w->values + panel * w->panel_bytes;
+    size_t count = (end - begin) * HK_PANEL;
+    if (w->format == HK_F32) return (const float *)base + begin * HK_PANEL;
+    if (w->format == HK_F16 || w->format == HK_BF16) {
+        const uint16_t *p = (const uint16_t *)base + begin * HK_PANEL;
+        if (w->format == HK_F16)
+            for (size_t i = 0; i < count; i += HK_LANES) save(out + i, load_f16(p + i));
+        else
+            for (size_t i = 0; i < count; i += HK_LANES) save(out + i, load_bf16(p + i));
+        return out;
+    }
+    if (w->format == HK_S8 || w->format == HK_S7) expand_signed(w->format, base, begin, end, out);
+    else expand_affine(w, base, begin, end, out);
     return out;
 }
 

@@ -2,10 +2,10 @@
 // the row's float sum.
 
 // The form of a tile's weights: nibbles, packed as in memory or unpacked to bytes for several tiles, and bytes,
-// unsigned or signed, also for activations of 7 bits. A set that defines HK_UNPACKED_RECORDS unpacks nibbles for that
+// unsigned or signed, also for activations of 7 bits, or with factors. A set that defines HK_UNPACKED_RECORDS unpacks nibbles for that
 // many records at a time, few enough to stay in the L1 cache with their activations. Otherwise each tile unpacks its
 // own, which is faster where loads cost more than logic.
-enum { HK_NIBBLES, HK_UNPACKED, HK_BYTES, HK_BYTES_BY_7, HK_SIGNED, HK_SIGNED_BY_7 };
+enum { HK_NIBBLES, HK_UNPACKED, HK_BYTES, HK_BYTES_BY_7, HK_SIGNED, HK_SIGNED_BY_7, HK_SCALED };
 
 // Records of a panel that tiles go through, and the memory that they prefetch meanwhile.
 typedef struct {
@@ -38,8 +38,9 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, cons
                          const hk_quantized *x, size_t row, float *y, size_t y_stride) {
     vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
     const int four = form == HK_NIBBLES || form == HK_UNPACKED, is_signed = form == HK_SIGNED || form == HK_SIGNED_BY_7;
+    const int is_long = is_signed || form == HK_SCALED;
     // Groups of a record.
-    const size_t groups = four || is_signed ? 2 : 1;
+    const size_t groups = four || is_long ? 2 : 1;
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = run->first ? load(y + r * y_stride + c * HK_LANES) : (vf){};
     const uint32_t *words = run->words, *scales = run->scales;
@@ -54,7 +55,7 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, cons
     const int8_t *values = x->values + group * HK_GROUP + within * 4;
     const float *factors = x->scales + group + within;
     const int32_t *totals = x->sums + group + within;
-    const int16_t *pairs = x->pairs + group + 2 * within;
+    const int16_t *pairs = x->pairs + group + 2 * within, *quarters = x->quarters + 2 * group + 4 * within;
     for (size_t i = 0; i < run->count; i++) {
         HK_IN_MEMORY(sums);
         if (run->first + i == run->turn) next = run->after;
@@ -65,18 +66,20 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, cons
         if (four) nibble_values(rows, columns, form == HK_UNPACKED, alone, words, scales, values, pairs, next, record);
         else if (is_signed)
             signed_values(rows, columns, form == HK_SIGNED_BY_7, alone, words, scales, values, totals, next, record);
+        else if (form == HK_SCALED) scaled_values(rows, columns, alone, words, scales, values, quarters, next, record);
         else byte_values(rows, columns, form == HK_BYTES_BY_7, alone, words, scales, values, totals, next, record);
-        if (alone) next += record_lines(is_signed) * 64;
+        if (alone) next += record_lines(is_long) * 64;
         HK_UNROLL for (int r = 0; r < rows; r++) {
             vf factor = splat(factors[r]);
             HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = fused(factor, record[r][c], sums[r][c]);
         }
-        words += form == HK_UNPACKED ? 16 * HK_TILE_LANES : record_words(is_signed);
-        scales += record_words(is_signed);
+        words += form == HK_UNPACKED ? 16 * HK_TILE_LANES : record_words(is_long);
+        scales += record_words(is_long);
         values += groups * HK_GROUP * HK_INT8_ROWS;
         factors += groups * HK_INT8_ROWS;
         totals += groups * HK_INT8_ROWS;
         pairs += groups * HK_INT8_ROWS;
+        quarters += 2 * groups * HK_INT8_ROWS;
     }
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) {
@@ -141,6 +144,7 @@ HK_INLINE void nibble_rows(record_run *run, const hk_quantized *x, size_t row, s
 // The form of a matrix's weights in memory.
 HK_INLINE int form_of(const hk_matrix *w, const hk_quantized *x) {
     if (w->format == HK_I4) return HK_NIBBLES;
+    if (w->format == HK_S7) return HK_SCALED;
     return (w->format == HK_S8 ? HK_SIGNED : HK_BYTES) + (x->peak <= HK_INT7_PEAK);
 }
 
@@ -152,18 +156,21 @@ HK_INLINE void int8_lanes(const int form, record_run run, const hk_quantized *x,
     case HK_BYTES: int8_rows(HK_BYTES, &run, x, row, rows, y, y_stride); break;
     case HK_BYTES_BY_7: int8_rows(HK_BYTES_BY_7, &run, x, row, rows, y, y_stride); break;
     case HK_SIGNED: int8_rows(HK_SIGNED, &run, x, row, rows, y, y_stride); break;
-    default: int8_rows(HK_SIGNED_BY_7, &run, x, row, rows, y, y_stride); break;
+    case HK_SIGNED_BY_7: int8_rows(HK_SIGNED_BY_7, &run, x, row, rows, y, y_stride); break;
+    default: int8_rows(HK_SCALED, &run, x, row, rows, y, y_stride); break;
     }
     *next = run.next;
 }
 
+HK_INLINE int has_long_records(const hk_matrix *w) { return w->format == HK_S8 || w->format == HK_S7; }
+
 // A panel's records, packed as in memory.
 HK_INLINE record_run whole_panel(const hk_matrix *w, size_t panel) {
     const uint32_t *words = (const uint32_t *)(w->values + panel * w->panel_bytes);
-    const int is_signed = w->format == HK_S8;
-    size_t records = w->panel_bytes / (record_words(is_signed) * 4);
+    const int is_long = has_long_records(w);
+    size_t records = w->panel_bytes / (record_words(is_long) * 4);
     return (record_run){
-        .words = words, .scales = words + weight_words(is_signed) * HK_PANEL, .count = records, .turn = records,
+        .words = words, .scales = words + weight_words(is_long) * HK_PANEL, .count = records, .turn = records,
         .units = w->format == HK_I4 ? (const float *)(words + records * record_words(0)) : 0,
     };
 }
@@ -174,13 +181,14 @@ static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_qua
                      const void *after) {
     for (size_t panel = first; panel < last; panel++, y += HK_PANEL) {
         record_run run = whole_panel(w, panel);
-        run.next = (const uint8_t *)(run.words + record_words(w->format == HK_S8));
+        run.next = (const uint8_t *)(run.words + record_words(has_long_records(w)));
         run.after = after;
         if (panel + 1 == last && after) run.turn = run.count - 1;
         switch (form_of(w, x)) {
 #define HK_CASE(form) \
     case form: int8_tile(1, HK_PANEL_VECTORS, form, 1, &run, x, row, y, 0); break;
             HK_CASE(HK_NIBBLES) HK_CASE(HK_BYTES) HK_CASE(HK_BYTES_BY_7) HK_CASE(HK_SIGNED) HK_CASE(HK_SIGNED_BY_7)
+            HK_CASE(HK_SCALED)
 #undef HK_CASE
         }
     }

@@ -66,10 +66,13 @@ HK_INLINE void quantize_row(const block_source *from, size_t at, size_t column, 
         v16b bytes[2] = {__builtin_convertvector(low, v16b), __builtin_convertvector(high, v16b)};
         HK_UNROLL for (int word = 0; word < HK_GROUP / 4; word++)
             __builtin_memcpy(out->values + group * HK_GROUP + (word * HK_INT8_ROWS + within) * 4, (char *)bytes + word * 4, 4);
-        int32_t sum = __builtin_reduce_add(low + high);
+        int32_t first_sum = __builtin_reduce_add(low), second_sum = __builtin_reduce_add(high);
+        int32_t sum = first_sum + second_sum;
         out->scales[group + within] = scale;
         out->sums[group + within] = -128 * sum;
         out->pairs[first + 2 * within + g] = (int16_t)(-8 * sum);
+        out->quarters[2 * first + 4 * within + 2 * g] = (int16_t)-first_sum;
+        out->quarters[2 * first + 4 * within + 2 * g + 1] = (int16_t)-second_sum;
     }
 }
 
@@ -103,12 +106,15 @@ HK_INLINE v4i greatest_of_rows(const v16i v[4]) {
 #define HK_LOW_BYTES(v, to) \
     HK_PICK((v64b)(v), (v64b){}, HK_WORDS(0, to), HK_WORDS(1, to), HK_WORDS(2, to), HK_WORDS(3, to))
 
-// Adds each row's sum of the bytes of four words, [word][row].
-HK_INLINE v4i add_row_sums(v4i sums, v64b words) {
+// Two numbers of 16 bits as a word.
+HK_INLINE v4i pair_of(v4i low, v4i high) { return (low & 0xffff) | high << 16; }
+
+// Each row's sum of the bytes of four words, [word][row].
+HK_INLINE v4i row_sums(v64b words) {
     vi parts[16 / HK_LANES], total = {};
     __builtin_memcpy(parts, &words, 64);
     HK_UNROLL for (int i = 0; i < 16 / HK_LANES; i++) total = dot4(total, (vi){} + 0x01010101, parts[i]);
-    v4i rows[HK_LANES / 4];
+    v4i rows[HK_LANES / 4], sums = {};
     __builtin_memcpy(rows, &total, sizeof total);
     HK_UNROLL for (int i = 0; i < HK_LANES / 4; i++) sums += rows[i];
     return sums;
@@ -131,7 +137,7 @@ HK_INLINE void quantize_tile(const block_source *from, size_t at, size_t column,
         HK_UNROLL for (int r = 0; r < 4; r++)
             HK_UNROLL for (int i = 0; i < 4; i++) parts[r][i] = (v16)((v16i)parts[r][i] & finite[r]);
     size_t first = int8_group(out, row, 2 * index);
-    v4i sums[2] = {};
+    v4i sums[2][2];
     HK_UNROLL for (int g = 0; g < 2; g++) {
         size_t group = first + g * 4;
         HK_UNROLL for (int half = 0; half < 2; half++) {
@@ -139,14 +145,17 @@ HK_INLINE void quantize_tile(const block_source *from, size_t at, size_t column,
             HK_UNROLL for (int r = 0; r < 4; r++) x[r] = last_bits(parts[r][2 * g + half] * splat16(inverse[r]));
             v64b words = HK_LOW_BYTES(x[0], 0) | HK_LOW_BYTES(x[1], 1) | HK_LOW_BYTES(x[2], 2) | HK_LOW_BYTES(x[3], 3);
             __builtin_memcpy(out->values + group * HK_GROUP + 64 * half, &words, 64);
-            sums[g] = add_row_sums(sums[g], words);
+            sums[g][half] = row_sums(words);
         }
-        v4i total = -128 * sums[g];
+        v4i total = -128 * (sums[g][0] + sums[g][1]);
         __builtin_memcpy(out->scales + group, &scale, 16);
         __builtin_memcpy(out->sums + group, &total, 16);
     }
-    v4i pairs = (-8 * sums[0] & 0xffff) | -8 * sums[1] << 16;
+    v4i pairs = pair_of(-8 * (sums[0][0] + sums[0][1]), -8 * (sums[1][0] + sums[1][1]));
     __builtin_memcpy(out->pairs + first, &pairs, 16);
+    v4i halves[2] = {pair_of(-sums[0][0], -sums[0][1]), pair_of(-sums[1][0], -sums[1][1])};
+    v4i quarters[2] = {HK_PICK(halves[0], halves[1], 0, 4, 1, 5), HK_PICK(halves[0], halves[1], 2, 6, 3, 7)};
+    __builtin_memcpy(out->quarters + 2 * first, quarters, 32);
 }
 #else
 HK_INLINE void quantize_tile(const block_source *from, size_t at, size_t column, size_t count, const hk_quantized *out, size_t row,

@@ -1,15 +1,17 @@
 // The value of a record of packed weights with int8 activations, without the activations' scale. A group's sum is an
 // exact integer in any order. The value is for I4 the integer Σ scale·Σuq − offset·Σ8q of both groups, for S8
-// fma(scale, Σ(u − 128)q, value of the first group), and for U8 fma(scale, Σuq, minimum·Σq) of its one group.
+// fma(scale, Σ(u − 128)q, value of the first group), for S7 unit · Σ factor·Σ(u − 64)q, and for U8
+// fma(scale, Σuq, minimum·Σq) of its one group.
 
 #define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
 // Vectors of a panel.
 #define HK_PANEL_VECTORS (HK_PANEL / HK_LANES)
 
-// Words of a record's weights for each lane, and of the scales, offsets or minimums after them.
-HK_INLINE size_t weight_words(const int is_signed) { return is_signed ? 16 : 8; }
-HK_INLINE size_t record_words(const int is_signed) { return (weight_words(is_signed) + 2) * HK_PANEL; }
-HK_INLINE size_t record_lines(const int is_signed) { return record_words(is_signed) * 4 / 64; }
+// Words of a record's weights for each lane, and of the scales, offsets, minimums or units after them; long records have
+// the bytes of two groups.
+HK_INLINE size_t weight_words(const int is_long) { return is_long ? 16 : 8; }
+HK_INLINE size_t record_words(const int is_long) { return (weight_words(is_long) + 2) * HK_PANEL; }
+HK_INLINE size_t record_lines(const int is_long) { return record_words(is_long) * 4 / 64; }
 
 // Prefetches, for a row alone, the part of a record of `lines` lines for step `step` of `steps`. All lines at once
 // would fill the processor's miss buffers, and the record's own loads would wait. With HK_STREAMED it does nothing: the
@@ -134,5 +136,57 @@ HK_INLINE void signed_values(const int rows, const int columns, const int seven,
                 else first[r][c] = scale * floats(dots[r][c]);
         }
         if (!group) HK_IN_MEMORY(first);
+    }
+}
+
+// Adds factor·Σuq of a quarter of a block, whose words begin at `words`.
+HK_INLINE void scaled_dots(const int rows, const int columns, const int alone, const int quarter, const uint32_t *words,
+                           const vi *factors, const int8_t *values, const uint8_t *next, vi totals[][HK_PANEL_VECTORS]) {
+#ifndef HK_SCALED_PAIRS
+    vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS] = {};
+#endif
+    HK_UNROLL for (int word = quarter * 4; word < quarter * 4 + 4; word++) {
+        if (alone) fetch_record_part(next, (int)record_lines(1), word, 16);
+        vi u[HK_PANEL_VECTORS];
+        HK_UNROLL for (int c = 0; c < columns; c++) u[c] = load_words(words + word * HK_PANEL + c * HK_LANES);
+        HK_UNROLL for (int r = 0; r < rows; r++) {
+            vi x = broadcast4(values + (word * HK_INT8_ROWS + r) * 4);
+            HK_UNROLL for (int c = 0; c < columns; c++) {
+#ifdef HK_SCALED_PAIRS
+                totals[r][c] = add_scaled(totals[r][c], u[c], x, factors[c]);
+                HK_IN_ORDER(totals[r][c]);
+#else
+                dots[r][c] = dot4(dots[r][c], u[c], x);
+                HK_IN_ORDER(dots[r][c]);
+#endif
+            }
+        }
+    }
+#ifndef HK_SCALED_PAIRS
+    HK_UNROLL for (int r = 0; r < rows; r++)
+        HK_UNROLL for (int c = 0; c < columns; c++) totals[r][c] += dots[r][c] * factors[c];
+#endif
+}
+
+// The value of a block of bytes with a factor for each quarter, without the activations' scale.
+HK_INLINE void scaled_values(const int rows, const int columns, const int alone, const uint32_t *words,
+                             const uint32_t *scales, const int8_t *values, const int16_t *quarters, const uint8_t *next,
+                             vf out[][HK_PANEL_VECTORS]) {
+    vi totals[HK_INT8_ROWS][HK_PANEL_VECTORS], four[HK_PANEL_VECTORS];
+    HK_UNROLL for (int c = 0; c < columns; c++) {
+        four[c] = load_words(scales + c * HK_LANES);
+        vi first = factor_pair(four[c], 0), second = factor_pair(four[c], 1);
+        HK_UNROLL for (int r = 0; r < rows; r++)
+            totals[r][c] = (pair_products(first, broadcast4(quarters + 4 * r)) +
+                            pair_products(second, broadcast4(quarters + 4 * r + 2))) << 6;
+    }
+    HK_UNROLL for (int quarter = 0; quarter < 4; quarter++) {
+        vi factors[HK_PANEL_VECTORS];
+        HK_UNROLL for (int c = 0; c < columns; c++) factors[c] = factor_of(four[c], quarter);
+        scaled_dots(rows, columns, alone, quarter, words, factors, values, next, totals);
+    }
+    HK_UNROLL for (int c = 0; c < columns; c++) {
+        vf unit = load((const float *)scales + HK_PANEL + c * HK_LANES);
+        HK_UNROLL for (int r = 0; r < rows; r++) out[r][c] = unit * floats(totals[r][c]);
     }
 }

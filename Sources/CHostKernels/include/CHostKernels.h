@@ -25,7 +25,7 @@
 #pragma clang assume_nonnull begin
 
 /// The formats of a packed matrix's weights.
-enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_S8 = 6 };
+enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_S8 = 6, HK_S7 = 7 };
 
 /// A weight matrix in panels of HK_PANEL output channels, so that neighbouring lanes are neighbouring outputs.
 ///
@@ -34,10 +34,9 @@ enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_
 /// [word][HK_PANEL], four bytes of inputs 4w…4w+3 (U8) or eight nibbles of inputs 8w…8w+7, the first four in the low halves
 /// of the bytes (U4); then floats, scales [part][HK_PANEL] and minimums [part][HK_PANEL].
 ///
-/// Two formats are for int8 activations only. Their records are [panel][block], of two groups; a missing last group is
-/// zeros.
+/// The records of three formats are [panel][block], of two groups; a missing last group is zeros.
 ///
-/// I4 has integer scales, so that both groups are one integer sum of int8 products: a weight is
+/// I4 is for int8 activations only. It has integer scales, so that both groups are one integer sum of int8 products: a weight is
 /// (scale · u − 8 · offset) · unit, scale and offset of 16 bits and below 2¹⁸ together; the unit is a power of two, one
 /// for each output. The error is at most 2⁻¹³ of the output's greatest weight. A record holds words [8][HK_PANEL] of
 /// inputs 4w…4w+3 of both groups, the first group's in the low halves of the bytes; then pairs [HK_PANEL][2] of their
@@ -45,6 +44,10 @@ enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_
 ///
 /// S8 has no minimums: a weight is scale · (u − 128). A record holds U8's words of both groups, then their scales
 /// [2][HK_PANEL].
+///
+/// S7 has scales for 16 inputs, and values of 7 bits, of which two products with int8 activations fit 16 bits: a weight
+/// is unit · factor · (u − 64). A record holds U8's words of both groups, then four factors of 8 bits for each output,
+/// [HK_PANEL][4], and units [HK_PANEL].
 typedef struct {
     int32_t format;
     /// Scales of a group: 1, or 2 if each half has its own.
@@ -65,17 +68,18 @@ typedef struct {
 #define HK_INT7_PEAK 63
 
 /// Activations as int8: value × scale; the groups of a block of HK_BLOCK have the same scale. `sums` holds −128 times
-/// each group's sum of values, and `pairs` −8 times the sums of a block's two groups: the initial values of sums with
-/// weights from −128 or −8 on.
+/// each group's sum of values, `pairs` −8 times the sums of a block's two groups, and `quarters` −1 times the sums of
+/// its four times 16 values: the initial values of sums with weights from −128, −8 or −64 on.
 ///
 /// Rows are stored in tiles of a set's `row_tile`, for its products: values [tile][group][word][row of the tile][4],
-/// scales and sums [tile][group][row of the tile], pairs [tile][block][row of the tile][2]. Only the set that wrote
-/// them can read them.
+/// scales and sums [tile][group][row of the tile], pairs [tile][block][row of the tile][2], and quarters
+/// [tile][block][row of the tile][4]. Only the set that wrote them can read them.
 typedef struct {
     int8_t *values;
     float *scales;
     int32_t *sums;
     int16_t *pairs;
+    int16_t *quarters;
     /// Values of a row, a multiple of HK_BLOCK.
     size_t width;
     /// The value of a block's greatest magnitude: HK_INT8_PEAK or HK_INT7_PEAK.
@@ -186,7 +190,7 @@ typedef struct {
     void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
                          float *y, size_t y_stride, float *scratch);
     /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each group; for I4,
-    /// S8, and U8 with one part. Meanwhile prefetches the weights at `next`, which follow the last panel, so that
+    /// S8, S7, and U8. Meanwhile prefetches the weights at `next`, which follow the last panel, so that
     /// memory is never idle, and with several rows continues with `ahead`.
     void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
                         float *y, size_t y_stride, const void *_Nullable next, hk_read_ahead *_Nullable ahead);
@@ -252,10 +256,18 @@ size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs);
 /// The packed format for a GGUF element type, with the number of scales of a group in `parts`; with `int8`, a format
 /// for int8 activations if the type supports them.
 int32_t hk_packed_format(uint32_t type, int int8, int32_t *parts);
-/// Expands the first `count` weights of a row of a GGUF element type.
+/// Expands the first `count` weights of a row of a GGUF element type, to the bits of ggml's reference.
 void hk_gguf_row(uint32_t type, const void *row, size_t count, float *out);
-/// Packs panels `first` to `last` − 1 of a GGUF tensor; outputs beyond the last are zeros.
-void hk_pack(uint32_t type, const void *tensor, size_t row_bytes, const hk_matrix *out, size_t first, size_t last);
+/// Packs panels `first` to `last` − 1 from GGUF rows, of which `rows` is the first of them; outputs beyond the last are
+/// zeros.
+void hk_pack(uint32_t type, const void *rows, size_t row_bytes, const hk_matrix *out, size_t first, size_t last);
+/// The place of the first weight, or scale of a block of weights, that is no finite number in `bytes` bytes of whole
+/// blocks; `bytes` if there is none.
+size_t hk_first_fault(uint32_t type, const void *weights, size_t bytes);
+/// Quantises a row of `count` finite weights, a multiple of HK_GROUP, from F32, F16 or BF16 to the GGUF type `to`, Q4_0
+/// or Q8_0, with the bits of ggml's reference. Returns the index of the first group whose scale is beyond f16's range,
+/// in weights; `count` if there is none.
+size_t hk_quantize_row(uint32_t type, const void *row, size_t count, uint32_t to, void *out);
 
 /// Bytes to add behind memory that is given out, so that an address sanitizer can guard its end: 0 without one.
 size_t hk_guard_bytes(void);

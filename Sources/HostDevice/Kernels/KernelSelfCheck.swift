@@ -2,6 +2,7 @@
 // used.
 
 import CHostKernels
+import ModelFiles
 import Platform
 
 /// Compares a kernel set with the portable one on small pseudo-random data.
@@ -15,7 +16,8 @@ enum KernelSelfCheck {
     /// The bit patterns of every kernel's results.
     static func results(of set: KernelSet) throws -> [UInt32] {
         var bits: [UInt32] = []
-        for type: UInt32 in [3, 6, 8, 14] { bits += try products(set, type) }
+        // Their packed formats are I4 and U4, U8, S8 and S7.
+        for type: TensorType in [.q4_1, .q5_1, .q8_0, .q6_K] { bits += try products(set, type) }
         bits += rowKernels(set)
         for type in KVCacheDType.allCases { bits += try attention(set, type) }
         return bits
@@ -23,21 +25,20 @@ enum KernelSelfCheck {
 
     /// Products of quantised random weights: every tile's full and partial shapes, one row, rows that begin within a
     /// tile, and more groups than are unpacked at a time.
-    private static func products(_ set: KernelSet, _ type: UInt32) throws -> [UInt32] {
+    private static func products(_ set: KernelSet, _ type: TensorType) throws -> [UInt32] {
         let (inputs, outputs, rows) = (1024, 40, 13)
-        let blockBytes = [3: 20, 6: 22, 8: 34, 14: 210][type]!
-        let rowBytes = inputs / (type == 14 ? 256 : 32) * blockBytes
-        var random = SmallRandom(seed: UInt64(type))
-        var bytes = (0..<rowBytes * outputs).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        var random = SmallRandom(seed: UInt64(type.rawValue))
+        var bytes = (0..<inputs / type.blockElements * type.blockBytes * outputs).map { _ in
+            UInt8(truncatingIfNeeded: random.next())
+        }
         // Scales with small exponents; random ones may be infinite.
-        for block in stride(from: 0, to: bytes.count, by: blockBytes) {
-            for scale in type == 3 ? [1, 3] : type == 14 ? [209] : [1] { bytes[block + scale] = 0x2c }
+        for block in stride(from: 0, to: bytes.count, by: type.blockBytes) {
+            for scale in type == .q6_K ? [209] : type == .q8_0 ? [1] : [1, 3] { bytes[block + scale] = 0x2c }
         }
         func matrix(int8: Bool) throws -> PackedMatrix {
-            try bytes.withUnsafeBytes { rows in
-                try PackedMatrix(
-                    type: type, rows: rows, inputs: inputs, outputs: outputs, int8: int8,
-                    pool: ThreadPool(threadCount: 1))
+            try bytes.withUnsafeBytes { bytes in
+                let rows = PackedRows(type: type, bytes: bytes, inputs: inputs, outputs: outputs)
+                return try PackedMatrix(rows, int8: int8, pool: ThreadPool(threadCount: 1))
             }
         }
         let exact = try matrix(int8: false)

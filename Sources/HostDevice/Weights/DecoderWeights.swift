@@ -21,8 +21,8 @@ struct DecoderWeights: Sendable {
     /// Reads and packs all weights.
     ///
     /// - Parameter int8: packs each matrix for int8 activations if its element type supports them.
-    /// - Throws: `ModelFileError` for files that `DecoderTensors` refuses, that have an impossible norm, or that were
-    ///   changed meanwhile; `HostDeviceError.outOfMemory`.
+    /// - Throws: `ModelFileError` for files that `DecoderTensors` refuses, that have an impossible norm or weights that
+    ///   are not numbers, or that were changed meanwhile; `HostDeviceError.outOfMemory`.
     init(_ weights: ModelWeights, _ description: ModelDescription, int8: Bool, pool: ThreadPool) throws {
         let tensors = try DecoderTensors(weights, description)
         embedding = tensors.embedding
@@ -42,6 +42,8 @@ struct DecoderWeights: Sendable {
                     matrix: { try PackedMatrix($0, int8: int8, pool: pool, arena: arena) })
             }
             output = try PackedMatrix(tensors.output, int8: int8, pool: pool, arena: arena)
+            // Packing has checked the matrices, of which the embedding is one only where it is the output head too.
+            if tensors.output.name != embedding.name { try embedding.checkFinite(pool) }
         } catch {
             // A file that is being changed may look damaged: report the change.
             try weights.checkUnchanged()

@@ -20,46 +20,67 @@ final class PackedMatrix: @unchecked Sendable {
     var paddedOutputs: Int { panels * Int(HK_PANEL) }
     /// Whether the product takes int8 activations; otherwise it takes floats.
     let takesInt8: Bool
-    /// Whether its weights have 8 bits.
+    /// Whether its weights have 8 bits, for which activations of 7 bits are faster.
     var hasBytes: Bool { [Int32(HK_U8), Int32(HK_S8)].contains(descriptor.pointee.format) }
 
     /// Packs a tensor in parallel.
     ///
-    /// - Parameter int8: packs for int8 activations if the element type supports them.
-    /// - Throws: `HostDeviceError.outOfMemory`.
+    /// - Parameters:
+    ///   - int8: packs for int8 activations if the element type supports them.
+    ///   - quantization: what float weights become, a panel at a time, where it applies to them.
+    /// - Throws: `ModelFileError.corrupt` if weights are not finite numbers, or the tensor's bytes are not what its type
+    ///   and shape need; `.unsupported` if weights are too large to be quantised; `HostDeviceError.outOfMemory`.
     convenience init(
-        _ tensor: MappedTensor, int8: Bool, pool: ThreadPool, arena: DeviceArena
-    ) throws(HostDeviceError) {
-        try self.init(
-            type: tensor.type.rawValue, rows: tensor.bytes, inputs: tensor.shape[0], outputs: tensor.shape[1],
-            int8: int8, pool: pool, arena: arena)
+        _ tensor: MappedTensor, int8: Bool, quantization: Quantization? = nil, pool: ThreadPool, arena: DeviceArena
+    ) throws {
+        guard tensor.shape.count == 2, tensor.bytes.count == tensor.expectedBytes else {
+            throw ModelFileError.corrupt(
+                path: tensor.path, offset: tensor.offset,
+                reason: "tensor \(tensor.name) has \(tensor.bytes.count) bytes, which is no matrix \(tensor.shape) of "
+                    + tensor.type.name)
+        }
+        let rows = PackedRows(
+            type: tensor.type, bytes: tensor.bytes, inputs: tensor.shape[0], outputs: tensor.shape[1],
+            quantization: quantization)
+        do throws(PackedRows.Fault) {
+            try self.init(rows, int8: int8, pool: pool, arena: arena)
+        } catch {
+            switch error {
+            case .notFinite(let place): throw tensor.notFinite(at: place)
+            case .tooLarge(let place):
+                throw ModelFileError.unsupported(
+                    path: tensor.path,
+                    what: "quantising tensor \(tensor.name) to \(rows.packedType.name), whose scales cannot hold the "
+                        + "weights at byte \(tensor.offset + place),")
+            case .device(let error): throw error
+            }
+        }
     }
 
-    /// Packs `outputs` rows of a GGUF element type.
+    /// Packs rows of weights in parallel.
     ///
-    /// - Parameter int8: packs for int8 activations if the element type supports them.
-    /// - Throws: `HostDeviceError.outOfMemory`.
+    /// - Throws: `PackedRows.Fault` naming the first weights that are not finite or that cannot be quantised.
     init(
-        type: UInt32, rows: UnsafeRawBufferPointer, inputs: Int, outputs: Int, int8: Bool, pool: ThreadPool,
-        arena: DeviceArena = DeviceArena()
-    ) throws(HostDeviceError) {
+        _ rows: PackedRows, int8: Bool, pool: ThreadPool, arena: DeviceArena = DeviceArena()
+    ) throws(PackedRows.Fault) {
         var parts: Int32 = 0
-        let format = hk_packed_format(type, int8 ? 1 : 0, &parts)
-        takesInt8 =
-            int8 && (format == Int32(HK_I4) || format == Int32(HK_S8) || format == Int32(HK_U8) && parts == 1)
-        let panels = (outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL)
-        let panelBytes = hk_panel_bytes(format, parts, inputs)
+        let format = hk_packed_format(rows.packedType.rawValue, int8 ? 1 : 0, &parts)
+        takesInt8 = int8 && [HK_I4, HK_S8, HK_S7, HK_U8].contains { format == Int32($0) }
+        let panels = (rows.outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL)
+        let panelBytes = hk_panel_bytes(format, parts, rows.inputs)
         byteCount = panels * panelBytes
         self.arena = arena
-        let values = try arena.allocate(byteCount)
-        let size = MemoryLayout<hk_matrix>.stride
-        let view = try UnsafeMutableRawPointer(arena.allocate(size)).bindMemory(to: hk_matrix.self, capacity: 1)
-        view.pointee = hk_matrix(
-            format: format, parts: parts, inputs: inputs, outputs: outputs, panel_bytes: panelBytes, values: values)
-        descriptor = UnsafePointer(view)
-        let rowBytes = rows.count / outputs
-        pool.forEach(panels) { _, part in
-            hk_pack(type, rows.baseAddress!, rowBytes, descriptor, part.lowerBound, part.upperBound)
+        do throws(HostDeviceError) {
+            let values = try arena.allocate(byteCount)
+            let size = MemoryLayout<hk_matrix>.stride
+            let view = try UnsafeMutableRawPointer(arena.allocate(size)).bindMemory(to: hk_matrix.self, capacity: 1)
+            view.pointee = hk_matrix(
+                format: format, parts: parts, inputs: rows.inputs, outputs: rows.outputs, panel_bytes: panelBytes,
+                values: values)
+            descriptor = UnsafePointer(view)
+        } catch {
+            throw .device(error)
         }
+        try rows.pack(into: descriptor, panels: panels, pool: pool)
     }
 }

@@ -120,7 +120,8 @@ private struct TensorHeader {
         self.shape = shape
         let rawType = try cursor.read(UInt32.self)
         guard let type = TensorType(rawValue: rawType) else {
-            throw .unsupported(path: path, what: "tensor \(name)'s element type \(rawType)")
+            let typeName = TensorType.unsupportedName(rawType).map { "\($0) (\(rawType))" } ?? "\(rawType)"
+            throw .unsupported(path: path, what: "tensor \(name)'s element type \(typeName)")
         }
         guard shape[0] % type.blockElements == 0 else {
             throw .corrupt(path: path, offset: start, reason: "tensor \(name)'s rows are not whole \(type.name) blocks")

@@ -16,14 +16,28 @@ public enum TensorType: UInt32, Sendable, CaseIterable {
     case q4_K = 12
     case q5_K = 13
     case q6_K = 14
+    case iq2_XXS = 16
+    case iq2_XS = 17
+    case iq3_XXS = 18
+    case iq1_S = 19
+    case iq4_NL = 20
+    case iq3_S = 21
+    case iq2_S = 22
+    case iq4_XS = 23
+    case iq1_M = 29
     case bf16 = 30
+    case tq1_0 = 34
+    case tq2_0 = 35
+    case mxfp4 = 39
 
     /// Weights in one block.
     public var blockElements: Int {
         switch self {
         case .f32, .f16, .bf16: 1
-        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0: 32
-        case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: 256
+        case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .iq4_NL, .mxfp4: 32
+        case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K, .iq2_XXS, .iq2_XS, .iq2_S, .iq3_XXS, .iq3_S, .iq1_S, .iq1_M, .iq4_XS,
+            .tq1_0, .tq2_0:
+            256
         }
     }
 
@@ -32,13 +46,22 @@ public enum TensorType: UInt32, Sendable, CaseIterable {
         switch self {
         case .f32: 4
         case .f16, .bf16: 2
-        case .q4_0: 18
+        case .mxfp4: 17
+        case .q4_0, .iq4_NL: 18
         case .q4_1: 20
         case .q5_0: 22
         case .q5_1: 24
         case .q8_0: 34
+        case .iq1_S: 50
+        case .tq1_0: 54
+        case .iq1_M: 56
+        case .iq2_XXS, .tq2_0: 66
+        case .iq2_XS: 74
+        case .iq2_S: 82
         case .q2_K: 84
-        case .q3_K: 110
+        case .iq3_XXS: 98
+        case .q3_K, .iq3_S: 110
+        case .iq4_XS: 136
         case .q4_K: 144
         case .q5_K: 176
         case .q6_K: 210
@@ -46,21 +69,31 @@ public enum TensorType: UInt32, Sendable, CaseIterable {
     }
 
     /// The name as in the names of model files, e.g. `Q4_1`.
-    public var name: String {
-        switch self {
-        case .f32: "F32"
-        case .f16: "F16"
-        case .bf16: "BF16"
-        case .q4_0: "Q4_0"
-        case .q4_1: "Q4_1"
-        case .q5_0: "Q5_0"
-        case .q5_1: "Q5_1"
-        case .q8_0: "Q8_0"
-        case .q2_K: "Q2_K"
-        case .q3_K: "Q3_K"
-        case .q4_K: "Q4_K"
-        case .q5_K: "Q5_K"
-        case .q6_K: "Q6_K"
+    public var name: String { String(describing: self).uppercased() }
+
+    /// What ggml calls an element type that is not supported here, such as `NVFP4`; nil for a number without a name.
+    static func unsupportedName(_ rawValue: UInt32) -> String? {
+        switch rawValue {
+        case 9: "Q8_1"
+        case 15: "Q8_K"
+        case 24: "I8"
+        case 25: "I16"
+        case 26: "I32"
+        case 27: "I64"
+        case 28: "F64"
+        case 40: "NVFP4"
+        case 41: "Q1_0"
+        case 42: "Q2_0"
+        // Types that ggml has given up: files with them have to be made again from the original weights.
+        case 4: "Q4_2"
+        case 5: "Q4_3"
+        case 31: "Q4_0_4_4"
+        case 32: "Q4_0_4_8"
+        case 33: "Q4_0_8_8"
+        case 36: "IQ4_NL_4_4"
+        case 37: "IQ4_NL_4_8"
+        case 38: "IQ4_NL_8_8"
+        default: nil
         }
     }
 }
@@ -77,6 +110,9 @@ public struct MappedTensor: @unchecked Sendable {
     public let bytes: UnsafeRawBufferPointer
     let file: MappedFile
 
+    /// The path of its file.
+    public var path: String { file.path }
+
     /// Its start in the file, in bytes.
     public var offset: Int { bytes.baseAddress! - file.bytes.baseAddress! }
 
@@ -87,4 +123,7 @@ public struct MappedTensor: @unchecked Sendable {
 
     /// The number of elements.
     public var elementCount: Int { shape.reduce(1, *) }
+
+    /// The bytes that its type and shape imply, which `bytes` has unless its reader has erred.
+    public var expectedBytes: Int { elementCount / type.blockElements * type.blockBytes }
 }

@@ -31,7 +31,9 @@ void *allocate(size_t size) {
 hk_quantized quantized_rows(size_t rows, size_t width, int32_t peak) {
     size_t values = (rows + HK_ROW_BLOCK - 1) / HK_ROW_BLOCK * HK_ROW_BLOCK * width;
     size_t floats = values / HK_GROUP * sizeof(float);
-    return (hk_quantized){allocate(values), allocate(floats), allocate(floats), allocate(floats / 2), width, peak};
+    return (hk_quantized){
+        allocate(values), allocate(floats), allocate(floats), allocate(floats / 2), allocate(floats), width, peak,
+    };
 }
 
 float *random_floats(size_t count) {

@@ -18,7 +18,7 @@ static const element elements[] = {
     {"product f16", 1, 333, 1, 2, {0}},
     {"product bf16", 30, 333, 1, 2, {0}},
     {"product q4_1", 3, 288, 32, 20, {1, 3}},
-    {"product q5_0", 6, 288, 32, 22, {1, 1}},
+    {"product q5_1", 7, 288, 32, 24, {1, 3}},
     {"product q8_0", 8, 288, 32, 34, {1, 1}},
     {"product q2_k", 10, 512, 256, 84, {81, 83}},
     {"product q6_k", 14, 512, 256, 210, {209, 209}},
@@ -49,6 +49,7 @@ static hk_matrix random_matrix(const element *e, int int8) {
     // The greatest weights of a block: sums that narrow integers would not hold.
     if (e->type == 3) memset(rows + 4, 0xff, 16), memset(rows + 24, 0xff, 16);
     if (e->type == 8) memset(rows + 2, 0x7f, 32);
+    if (e->type == 14) memset(rows, 0xff, 192), memset(rows + 192, 0x7f, 8), memset(rows + 200, 0x80, 8);
     return pack(e->type, int8, rows, row_bytes, e->inputs, outputs);
 }
 
@@ -96,10 +97,12 @@ void run_products(const hk_kernels *k, results *r) {
         run_float(k, r, &m, elements[i].name);
         m = random_matrix(&elements[i], 1);
         if (elements[i].type == 3) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q4_1");
-        if (elements[i].type == 6) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q5_0");
-        if (elements[i].type == 6) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q5_0");
+        if (elements[i].type == 7) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q5_1");
+        if (elements[i].type == 7) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q5_1");
         if (elements[i].type == 8) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q8_0");
         if (elements[i].type == 8) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q8_0");
+        if (elements[i].type == 14) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q6_k");
+        if (elements[i].type == 14) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q6_k");
     }
     run_expansion(k, r, 1, "every f16");
     run_expansion(k, r, 30, "every bf16");

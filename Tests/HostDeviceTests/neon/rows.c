@@ -10,7 +10,7 @@ static float *odd_floats(size_t count) {
 
 // Sets lay rows out differently: compared row by row. Row 0 and the first block stay unwritten.
 static void keep_quantized(results *r, const hk_quantized *q, size_t tile, size_t rows, const char *values, const char *scales,
-                           const char *sums, const char *pairs) {
+                           const char *sums, const char *pairs, const char *quarters) {
     for (size_t row = 1; row < rows; row++)
         for (size_t group = 2; group < q->width / HK_GROUP; group++) {
             size_t place = row / tile * tile * (q->width / HK_GROUP) + group * tile, within = row % tile;
@@ -18,7 +18,9 @@ static void keep_quantized(results *r, const hk_quantized *q, size_t tile, size_
                 keep_bytes(r, values, q->values + place * HK_GROUP + (word * tile + within) * 4, 4);
             keep_floats(r, scales, q->scales + place + within, 1);
             keep_bytes(r, sums, q->sums + place + within, 4);
-            if (group % 2 == 0) keep_bytes(r, pairs, q->pairs + place + 2 * within, 4);
+            if (group % 2) continue;
+            keep_bytes(r, pairs, q->pairs + place + 2 * within, 4);
+            keep_bytes(r, quarters, q->quarters + 2 * place + 4 * within, 8);
         }
 }
 
@@ -37,12 +39,13 @@ static void run_quantize(const hk_kernels *k, results *r, int32_t peak) {
     }
     hk_quantized q = quantized_rows(rows, width, peak);
     k->quantize(x, width, rows - 1, count, &q, 1, HK_BLOCK);
-    keep_quantized(r, &q, k->row_tile, rows, "quantize values", "quantize scales", "quantize sums", "quantize pairs");
+    keep_quantized(r, &q, k->row_tile, rows, "quantize values", "quantize scales", "quantize sums", "quantize pairs",
+                   "quantize quarters");
     for (int32_t activation = HK_SILU; activation <= HK_SQUARED_RELU; activation++) {
         float *up = activation == HK_SQUARED_RELU ? 0 : random_floats(rows * width);
         k->activate_quantize(activation, x, up, width, rows - 1, count, &q, 1, HK_BLOCK);
         keep_quantized(r, &q, k->row_tile, rows, "activate_quantize values", "activate_quantize scales",
-                       "activate_quantize sums", "activate_quantize pairs");
+                       "activate_quantize sums", "activate_quantize pairs", "activate_quantize quarters");
     }
 }
 

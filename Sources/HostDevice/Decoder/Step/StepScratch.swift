@@ -80,6 +80,7 @@ final class QuantizedBuffer {
     private let scales: DeviceBuffer<Float>
     private let sums: DeviceBuffer<Int32>
     private let pairs: DeviceBuffer<Int16>
+    private let quarters: DeviceBuffer<Int16>
 
     /// Memory for `rows` rows of up to `width` values.
     init(rows: Int, width: Int) throws(HostDeviceError) {
@@ -89,6 +90,7 @@ final class QuantizedBuffer {
         scales = try DeviceBuffer(count: count / Int(HK_GROUP))
         sums = try DeviceBuffer(count: count / Int(HK_GROUP))
         pairs = try DeviceBuffer(count: count / Int(HK_GROUP))
+        quarters = try DeviceBuffer(count: count / Int(HK_GROUP) * 2)
     }
 
     /// `width` in whole blocks.
@@ -97,8 +99,8 @@ final class QuantizedBuffer {
     /// The kernels' view, with rows of `width` values of magnitudes up to `peak`.
     func view(width: Int, peak: Int32) -> hk_quantized {
         hk_quantized(
-            values: values.base, scales: scales.base, sums: sums.base, pairs: pairs.base, width: Self.padded(width),
-            peak: peak)
+            values: values.base, scales: scales.base, sums: sums.base, pairs: pairs.base, quarters: quarters.base,
+            width: Self.padded(width), peak: peak)
     }
 }
 
