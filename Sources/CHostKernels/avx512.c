@@ -16,6 +16,8 @@
 #define HK_VALUE_VECTORS 4
 #define HK_PAIR_PRODUCTS
 #define HK_CENTRED_SUMS
+// Prevents the compiler from computing all quarters of a block at once, whose sums would not fit the registers.
+#define HK_AFTER_QUARTER(v) __asm__ volatile("" : "+v"(v))
 #define HK_LOAD_F16
 #define HK_SAVE_F16
 

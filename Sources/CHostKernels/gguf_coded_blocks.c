@@ -149,19 +149,26 @@ static void mxfp4(const uint8_t *row, size_t group, hk_signed_group *out) {
     looked_up(block + 1, table, out->values);
 }
 
-// Five digits to a byte, a fraction of 256; the last four bytes of a block have four.
-static void tq1_0(const uint8_t *row, size_t group, hk_signed_group *out) {
+// Digit `digit` of `count` bytes, which are fractions of 256 with five digits to the base 3, or four in a block's end.
+static void ternary(const uint8_t *bytes, int count, size_t digit, int8_t *out) {
     static const uint8_t power[5] = {1, 3, 9, 27, 81};
+    for (int i = 0; i < count; i++) out[i] = (int8_t)(((uint8_t)(bytes[i] * power[digit]) * 3 >> 8) - 1);
+}
+
+// Digits 0 to 4 of 32 bytes, of 16 more, and digits 0 to 3 of the last four.
+static void tq1_0(const uint8_t *row, size_t group, hk_signed_group *out) {
     const size_t g = group % 8;
     const uint8_t *block = row + group / 8 * 54;
     out->unit = hk_f16(hk_u16(block + 52));
     out->factors[0] = out->factors[1] = 1;
-    for (size_t i = 0; i < HK_GROUP; i++) {
-        size_t at = 32 * g + i - 160, byte = i, digit = g;
-        if (g >= 5) byte = 32 + i % 16, digit = at / 16;
-        if (g == 7 && i >= 16) byte = 48 + i % 4, digit = (i - 16) / 4;
-        out->values[i] = (int8_t)(((uint8_t)(block[byte] * power[digit]) * 3 >> 8) - 1);
+    if (g < 5) {
+        ternary(block, 32, g, out->values);
+        return;
     }
+    ternary(block + 32, 16, 2 * (g - 5), out->values);
+    if (g < 7) ternary(block + 32, 16, 2 * (g - 5) + 1, out->values + 16);
+    else
+        for (size_t digit = 0; digit < 4; digit++) ternary(block + 48, 4, digit, out->values + 16 + 4 * digit);
 }
 
 static void tq2_0(const uint8_t *row, size_t group, hk_signed_group *out) {

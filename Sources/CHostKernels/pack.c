@@ -23,8 +23,19 @@ size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs) {
 // A panel's rows; null beyond the last output.
 typedef struct {
     uint32_t type;
+    size_t row_bytes;
     const uint8_t *rows[HK_PANEL];
 } panel_rows;
+
+// Groups that are read of a row before the next row's: whole blocks of every type, long enough for the processor to
+// recognise 32 streams.
+enum { SOME = 8 };
+
+// Fetches a row's bytes for the groups after the next ones.
+static void fetch_row(const panel_rows *p, size_t lane, size_t group, size_t groups) {
+    size_t each = p->row_bytes * SOME / groups, first = p->row_bytes * group / groups + each;
+    for (size_t at = first; at < first + each && at < p->row_bytes; at += 64) __builtin_prefetch(p->rows[lane] + at, 0, 3);
+}
 
 // A group's bytes of each lane, and its words [word][HK_PANEL]: four bytes, the first one lowest.
 typedef uint8_t lane_bytes[HK_PANEL][HK_GROUP];
@@ -32,7 +43,8 @@ typedef uint32_t lane_words[HK_GROUP / 4][HK_PANEL];
 
 typedef uint32_t four_words __attribute__((vector_size(16)));
 
-static void words_of(const lane_bytes bytes, lane_words words) {
+// Writes the words to `words`.
+static void write_words(const lane_bytes bytes, uint32_t *words) {
     for (size_t lane = 0; lane < HK_PANEL; lane += 4)
         for (size_t word = 0; word < HK_GROUP / 4; word += 4) {
             four_words v[4], pairs[4], out[4];
@@ -45,7 +57,7 @@ static void words_of(const lane_bytes bytes, lane_words words) {
                 out[2 * i] = __builtin_shufflevector(pairs[i], pairs[i + 2], 0, 1, 4, 5);
                 out[2 * i + 1] = __builtin_shufflevector(pairs[i], pairs[i + 2], 2, 3, 6, 7);
             }
-            for (size_t i = 0; i < 4; i++) __builtin_memcpy(&words[word + i][lane], &out[i], 16);
+            for (size_t i = 0; i < 4; i++) __builtin_memcpy(words + (word + i) * HK_PANEL + lane, &out[i], 16);
         }
 }
 
@@ -61,29 +73,36 @@ static void pack_floats(const panel_rows *p, const hk_matrix *m, uint8_t *panel)
 
 // U4 and U8.
 static void pack_affine(const panel_rows *p, const hk_matrix *m, uint8_t *panel) {
-    size_t groups = group_count(m->inputs), parts = (size_t)m->parts;
-    for (size_t g = 0; g < groups; g++) {
-        uint32_t *record = (uint32_t *)(panel + g * (m->panel_bytes / groups));
-        float *scales = (float *)((uint8_t *)record + word_bytes(m->format)), *minimums = scales + parts * HK_PANEL;
-        lane_bytes bytes;
+    size_t groups = group_count(m->inputs), parts = (size_t)m->parts, record_bytes = m->panel_bytes / groups;
+    for (size_t first = 0; first < groups; first += SOME) {
+        size_t count = groups - first < SOME ? groups - first : SOME;
+        uint8_t *records = panel + first * record_bytes;
+        lane_bytes bytes[SOME];
         for (size_t lane = 0; lane < HK_PANEL; lane++) {
-            hk_affine_group group = {0};
-            if (p->rows[lane]) hk_read_affine(p->type, p->rows[lane], g, &group);
-            __builtin_memcpy(bytes[lane], group.values, HK_GROUP);
-            for (size_t part = 0; part < parts; part++) {
-                scales[part * HK_PANEL + lane] = group.scales[part];
-                minimums[part * HK_PANEL + lane] = group.minimums[part];
+            if (p->rows[lane]) fetch_row(p, lane, first, groups);
+            for (size_t g = 0; g < count; g++) {
+                float *scales = (float *)(records + g * record_bytes + word_bytes(m->format)) + lane;
+                hk_affine_group group = {0};
+                if (p->rows[lane]) hk_read_affine(p->type, p->rows[lane], first + g, &group);
+                __builtin_memcpy(bytes[g][lane], group.values, HK_GROUP);
+                for (size_t part = 0; part < parts; part++) {
+                    scales[part * HK_PANEL] = group.scales[part];
+                    scales[(parts + part) * HK_PANEL] = group.minimums[part];
+                }
             }
         }
-        lane_words words;
-        words_of(bytes, words);
-        if (m->format == HK_U8) {
-            __builtin_memcpy(record, words, sizeof words);
-            continue;
+        for (size_t g = 0; g < count; g++) {
+            uint32_t *record = (uint32_t *)(records + g * record_bytes);
+            if (m->format == HK_U8) {
+                write_words(bytes[g], record);
+                continue;
+            }
+            lane_words words;
+            write_words(bytes[g], words[0]);
+            for (size_t w = 0; w < 4; w++)
+                for (size_t lane = 0; lane < HK_PANEL; lane++)
+                    record[w * HK_PANEL + lane] = words[2 * w][lane] | words[2 * w + 1][lane] << 4;
         }
-        for (size_t w = 0; w < 4; w++)
-            for (size_t lane = 0; lane < HK_PANEL; lane++)
-                record[w * HK_PANEL + lane] = words[2 * w][lane] | words[2 * w + 1][lane] << 4;
     }
 }
 
@@ -120,55 +139,62 @@ static void pack_integers(const panel_rows *p, const hk_matrix *m, uint8_t *pane
         units[lane] = p->rows[lane] ? unit_of(p->type, p->rows[lane], groups) : 1;
         inverses[lane] = units[lane] > 0 ? 1 / units[lane] : 0;
     }
-    for (size_t g = 0; g < blocks * 2; g++) {
-        uint32_t *record = (uint32_t *)panel + g / 2 * I4_RECORD * HK_PANEL;
-        int16_t *scales = (int16_t *)(record + I4_WORDS * HK_PANEL), *offsets = scales + 2 * HK_PANEL;
-        lane_bytes bytes;
-        for (size_t lane = 0; lane < HK_PANEL; lane++) {
-            hk_affine_group group = {0};
-            if (p->rows[lane] && g < groups) hk_read_affine(p->type, p->rows[lane], g, &group);
-            __builtin_memcpy(bytes[lane], group.values, HK_GROUP);
-            float inverse = inverses[lane];
-            scales[2 * lane + g % 2] = inverse > 0 ? nearest(group.scales[0] * inverse) : 0;
-            offsets[2 * lane + g % 2] = inverse > 0 ? nearest(-group.minimums[0] * inverse / 8) : 0;
-        }
-        lane_words words;
-        words_of(bytes, words);
-        for (size_t w = 0; w < 8; w++)
-            for (size_t lane = 0; lane < HK_PANEL; lane++) {
-                uint32_t *to = record + w * HK_PANEL + lane;
-                *to = g % 2 ? *to | words[w][lane] << 4 : words[w][lane];
+    for (size_t first = 0; first < blocks * 2; first += SOME) {
+        size_t count = blocks * 2 - first < SOME ? blocks * 2 - first : SOME;
+        uint32_t *records = (uint32_t *)panel + first / 2 * I4_RECORD * HK_PANEL;
+        lane_bytes bytes[SOME];
+        for (size_t lane = 0; lane < HK_PANEL; lane++)
+            for (size_t g = 0; g < count; g++) {
+                int16_t *scales = (int16_t *)(records + (g / 2 * I4_RECORD + I4_WORDS) * HK_PANEL + lane) + g % 2;
+                hk_affine_group group = {0};
+                if (p->rows[lane] && first + g < groups) hk_read_affine(p->type, p->rows[lane], first + g, &group);
+                __builtin_memcpy(bytes[g][lane], group.values, HK_GROUP);
+                float inverse = inverses[lane];
+                scales[0] = inverse > 0 ? nearest(group.scales[0] * inverse) : 0;
+                scales[2 * HK_PANEL] = inverse > 0 ? nearest(-group.minimums[0] * inverse / 8) : 0;
             }
+        for (size_t g = 0; g < count; g += 2) {
+            uint32_t *record = records + g / 2 * I4_RECORD * HK_PANEL;
+            lane_words low, high;
+            write_words(bytes[g], low[0]);
+            write_words(bytes[g + 1], high[0]);
+            for (size_t w = 0; w < 8; w++)
+                for (size_t lane = 0; lane < HK_PANEL; lane++) record[w * HK_PANEL + lane] = low[w][lane] | high[w][lane] << 4;
+        }
     }
 }
 
-// S7 and S8.
+// S8, and S7, whose records begin with their factors.
 static void pack_signed(const panel_rows *p, const hk_matrix *m, uint8_t *panel) {
     const int seven = m->format == HK_S7;
-    for (size_t g = 0; g < block_count(m->inputs) * 2; g++) {
-        uint32_t *record = (uint32_t *)panel + g / 2 * BYTE_RECORD * HK_PANEL, *scales = record + BYTE_WORDS * HK_PANEL;
-        lane_bytes bytes;
+    size_t groups = group_count(m->inputs), padded = block_count(m->inputs) * 2;
+    for (size_t first = 0; first < padded; first += SOME) {
+        size_t count = padded - first < SOME ? padded - first : SOME;
+        uint32_t *records = (uint32_t *)panel + first / 2 * BYTE_RECORD * HK_PANEL, *words = records + (seven ? HK_PANEL : 0);
+        lane_bytes bytes[SOME];
         for (size_t lane = 0; lane < HK_PANEL; lane++) {
-            hk_signed_group group = {0};
-            if (p->rows[lane] && g < group_count(m->inputs)) hk_read_signed(p->type, p->rows[lane], g, &group);
-            for (size_t i = 0; i < HK_GROUP; i++) bytes[lane][i] = (uint8_t)(group.values[i] + (seven ? 64 : 128));
-            if (seven) {
-                __builtin_memcpy((uint8_t *)(scales + lane) + g % 2 * 2, group.factors, 2);
-                __builtin_memcpy(scales + HK_PANEL + lane, &group.unit, 4);
-            } else {
-                float scale = group.unit * (float)group.factors[0];
-                __builtin_memcpy(scales + g % 2 * HK_PANEL + lane, &scale, 4);
+            if (p->rows[lane]) fetch_row(p, lane, first, groups);
+            for (size_t g = 0; g < count; g++) {
+                hk_signed_group group = {0};
+                if (p->rows[lane] && first + g < groups) hk_read_signed(p->type, p->rows[lane], first + g, &group);
+                for (size_t i = 0; i < HK_GROUP; i++) bytes[g][lane][i] = (uint8_t)(group.values[i] + (seven ? 64 : 128));
+                size_t record = g / 2 * BYTE_RECORD * HK_PANEL;
+                float *scales = (float *)words + record + BYTE_WORDS * HK_PANEL;
+                if (seven) {
+                    __builtin_memcpy((uint8_t *)(records + record + lane) + g % 2 * 2, group.factors, 2);
+                    scales[lane] = group.unit;
+                } else {
+                    scales[g % 2 * HK_PANEL + lane] = group.unit * (float)group.factors[0];
+                }
             }
         }
-        lane_words words;
-        words_of(bytes, words);
-        __builtin_memcpy(record + g % 2 * 8 * HK_PANEL, words, sizeof words);
+        for (size_t g = 0; g < count; g++) write_words(bytes[g], words + (g / 2 * BYTE_RECORD + g % 2 * 8) * HK_PANEL);
     }
 }
 
 void hk_pack(uint32_t type, const void *rows, size_t row_bytes, const hk_matrix *m, size_t first, size_t last) {
     for (size_t panel = first; panel < last; panel++) {
-        panel_rows p = {.type = type};
+        panel_rows p = {.type = type, .row_bytes = row_bytes};
         for (size_t lane = 0; lane < HK_PANEL && panel * HK_PANEL + lane < m->outputs; lane++)
             p.rows[lane] = (const uint8_t *)rows + ((panel - first) * HK_PANEL + lane) * row_bytes;
         uint8_t *out = m->values + panel * m->panel_bytes;

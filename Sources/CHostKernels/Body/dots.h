@@ -6,7 +6,7 @@
 // products of pairs of 16 bits, HK_CENTRED_SUMS if it keeps both sums of a block of nibbles, less 8 each, in the halves
 // of one word (`begin_centred`, `centred_offset`, `centred_total`), HK_SIGNED_BYTES if it takes 8-bit weights less 128,
 // as signed bytes (`dot4_signed`), with activations of any size or of more than 7 bits, HK_SCALED_PAIRS if it multiplies
-// sums of pairs of 16 bits by their factor as it adds them (`add_scaled`, which takes a factor in the form of `factor_of`).
+// sums of pairs of 16 bits by their factor as it adds them (`add_scaled`, which takes a factor in the form of `factor_of`; `factor_pair` gives two in a word).
 
 // Parts of a sum may overflow 32 bits although the whole does not.
 typedef uint32_t vu __attribute__((vector_size(HK_LANES * 4)));
@@ -30,13 +30,9 @@ HK_INLINE vi pair_products(vi a, vi b) {
 #define dot4_signed dot4
 #endif
 
-// One of the four 8-bit numbers of each word, to multiply sums, and two as numbers of 16 bits.
+// One of the four 8-bit numbers of each word, to multiply sums.
 #ifndef HK_SCALED_PAIRS
-HK_INLINE vi factor_of(vi four, const int quarter) { return (four << (24 - 8 * quarter)) >> 24; }
-HK_INLINE vi factor_pair(vi four, const int second) {
-    vi low = factor_of(four, 2 * second), high = factor_of(four, 2 * second + 1);
-    return (low & 0xffff) | high << 16;
-}
+HK_INLINE vi factor_of(vi four, const int quarter) { return four << (24 - 8 * quarter) >> 24; }
 #endif
 
 // The weights of one of a block's groups: the low or the high halves of the bytes; centred sums use the high ones

@@ -8,19 +8,20 @@ HK_INLINE void save_signed(vi word, const int offset, vf scale, float *out) {
 
 // S8 and S7, whose records are blocks; `begin` is a multiple of a block.
 HK_INLINE void expand_signed(const int format, const uint8_t *base, size_t begin, size_t end, float *out) {
-    enum { words = HK_BLOCK / 4, record_words = words + 2 };
-    const uint32_t *record = (const uint32_t *)base + begin / HK_BLOCK * record_words * HK_PANEL;
-    for (size_t at = begin; at < end; at += HK_BLOCK, record += record_words * HK_PANEL) {
-        size_t used = end - at < HK_BLOCK ? (end - at) / 4 : words;
-        const uint32_t *scales = record + words * HK_PANEL;
+    enum { block_words = HK_BLOCK / 4, record = (block_words + 2) * HK_PANEL };
+    const uint32_t *words = (const uint32_t *)base + begin / HK_BLOCK * record + (format == HK_S7 ? HK_PANEL : 0);
+    for (size_t at = begin; at < end; at += HK_BLOCK, words += record) {
+        size_t used = end - at < HK_BLOCK ? (end - at) / 4 : block_words;
+        const float *scales = (const float *)words + block_words * HK_PANEL;
         for (size_t word = 0; word < used; word++, out += 4 * HK_PANEL)
             for (size_t lane = 0; lane < HK_PANEL; lane += HK_LANES) {
-                vi v = load_words(record + word * HK_PANEL + lane);
+                vi v = load_words(words + word * HK_PANEL + lane);
                 if (format == HK_S8) {
-                    save_signed(v, 128, load((const float *)scales + word / 8 * HK_PANEL + lane), out + lane);
+                    save_signed(v, 128, load(scales + word / 8 * HK_PANEL + lane), out + lane);
                 } else {
-                    vf factor = floats((load_words(scales + lane) << (24 - 8 * (int)(word / 4))) >> 24);
-                    save_signed(v, 64, load((const float *)scales + HK_PANEL + lane) * factor, out + lane);
+                    vi four = load_words(words - HK_PANEL + lane);
+                    vf factor = floats(four << (24 - 8 * (int)(word / 4)) >> 24);
+                    save_signed(v, 64, load(scales + lane) * factor, out + lane);
                 }
             }
     }

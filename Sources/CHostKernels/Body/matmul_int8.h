@@ -12,7 +12,7 @@ typedef struct {
     // Weights of the first record's first lane.
     const uint32_t *words;
     // Scales of the first record's first lane; offsets, minimums or the second group's scales follow HK_PANEL after
-    // them.
+    // them. The factors of four quarters, which are before the words.
     const uint32_t *scales;
     size_t first;
     size_t count;
@@ -169,8 +169,10 @@ HK_INLINE record_run whole_panel(const hk_matrix *w, size_t panel) {
     const uint32_t *words = (const uint32_t *)(w->values + panel * w->panel_bytes);
     const int is_long = has_long_records(w);
     size_t records = w->panel_bytes / (record_words(is_long) * 4);
+    const int has_factors = w->format == HK_S7;
     return (record_run){
-        .words = words, .scales = words + weight_words(is_long) * HK_PANEL, .count = records, .turn = records,
+        .words = words + (has_factors ? HK_PANEL : 0), .scales = words + (has_factors ? 0 : weight_words(is_long) * HK_PANEL),
+        .count = records, .turn = records,
         .units = w->format == HK_I4 ? (const float *)(words + records * record_words(0)) : 0,
     };
 }

@@ -9,6 +9,8 @@
 #define HK_INT8_COLUMNS 2
 #define HK_UNPACKED_RECORDS 12
 #define HK_VALUE_VECTORS 4
+// Prevents the compiler from computing all quarters of a block at once, whose sums would not fit the registers.
+#define HK_AFTER_QUARTER(v) __asm__ volatile("" : "+w"(v))
 #define HK_LOAD_F16
 #define HK_SAVE_F16
 

@@ -139,11 +139,17 @@ HK_INLINE void signed_values(const int rows, const int columns, const int seven,
     }
 }
 
-// Adds factor·Σuq of a quarter of a block, whose words begin at `words`.
+// Adds factor·Σ(u − 64)q of a quarter of a block, whose words begin at `words`.
 HK_INLINE void scaled_dots(const int rows, const int columns, const int alone, const int quarter, const uint32_t *words,
-                           const vi *factors, const int8_t *values, const uint8_t *next, vi totals[][HK_PANEL_VECTORS]) {
+                           const vi *factors, const int8_t *values, const int16_t *quarters, const uint8_t *next,
+                           vi totals[][HK_PANEL_VECTORS]) {
 #ifndef HK_SCALED_PAIRS
-    vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS] = {};
+    vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
+    HK_UNROLL for (int r = 0; r < rows; r++) {
+        vi pair = broadcast4(quarters + 4 * r + (quarter & ~1));
+        vi centred = quarter % 2 ? pair >> 16 << 6 : pair << 16 >> 10;
+        HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = centred;
+    }
 #endif
     HK_UNROLL for (int word = quarter * 4; word < quarter * 4 + 4; word++) {
         if (alone) fetch_record_part(next, (int)record_lines(1), word, 16);
@@ -157,36 +163,41 @@ HK_INLINE void scaled_dots(const int rows, const int columns, const int alone, c
                 HK_IN_ORDER(totals[r][c]);
 #else
                 dots[r][c] = dot4(dots[r][c], u[c], x);
-                HK_IN_ORDER(dots[r][c]);
+                if (word % 4 == 0) HK_AFTER_QUARTER(dots[r][c]);
 #endif
             }
         }
     }
 #ifndef HK_SCALED_PAIRS
     HK_UNROLL for (int r = 0; r < rows; r++)
-        HK_UNROLL for (int c = 0; c < columns; c++) totals[r][c] += dots[r][c] * factors[c];
+        HK_UNROLL for (int c = 0; c < columns; c++) {
+            totals[r][c] += dots[r][c] * factors[c];
+            HK_AFTER_QUARTER(totals[r][c]);
+        }
 #endif
 }
 
 // The value of a block of bytes with a factor for each quarter, without the activations' scale.
 HK_INLINE void scaled_values(const int rows, const int columns, const int alone, const uint32_t *words,
-                             const uint32_t *scales, const int8_t *values, const int16_t *quarters, const uint8_t *next,
+                             const uint32_t *all_factors, const int8_t *values, const int16_t *quarters, const uint8_t *next,
                              vf out[][HK_PANEL_VECTORS]) {
-    vi totals[HK_INT8_ROWS][HK_PANEL_VECTORS], four[HK_PANEL_VECTORS];
+    vi totals[HK_INT8_ROWS][HK_PANEL_VECTORS] = {}, four[HK_PANEL_VECTORS];
     HK_UNROLL for (int c = 0; c < columns; c++) {
-        four[c] = load_words(scales + c * HK_LANES);
+        four[c] = load_words(all_factors + c * HK_LANES);
+#ifdef HK_SCALED_PAIRS
         vi first = factor_pair(four[c], 0), second = factor_pair(four[c], 1);
         HK_UNROLL for (int r = 0; r < rows; r++)
             totals[r][c] = (pair_products(first, broadcast4(quarters + 4 * r)) +
                             pair_products(second, broadcast4(quarters + 4 * r + 2))) << 6;
+#endif
     }
     HK_UNROLL for (int quarter = 0; quarter < 4; quarter++) {
         vi factors[HK_PANEL_VECTORS];
         HK_UNROLL for (int c = 0; c < columns; c++) factors[c] = factor_of(four[c], quarter);
-        scaled_dots(rows, columns, alone, quarter, words, factors, values, next, totals);
+        scaled_dots(rows, columns, alone, quarter, words, factors, values, quarters, next, totals);
     }
     HK_UNROLL for (int c = 0; c < columns; c++) {
-        vf unit = load((const float *)scales + HK_PANEL + c * HK_LANES);
+        vf unit = load((const float *)words + weight_words(1) * HK_PANEL + c * HK_LANES);
         HK_UNROLL for (int r = 0; r < rows; r++) out[r][c] = unit * floats(totals[r][c]);
     }
 }

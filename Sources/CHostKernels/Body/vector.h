@@ -7,6 +7,9 @@
 #define HK_IN_ORDER(v)
 #define HK_IN_MEMORY(v)
 #endif
+#ifndef HK_AFTER_QUARTER
+#define HK_AFTER_QUARTER(v)
+#endif
 #define HK_INLINE static inline __attribute__((always_inline, unused))
 #define HK_UNROLL _Pragma("clang loop unroll(full)")
 #define HK_LOOP _Pragma("clang loop unroll(disable)")

@@ -46,8 +46,8 @@ enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_
 /// [2][HK_PANEL].
 ///
 /// S7 has scales for 16 inputs, and values of 7 bits, of which two products with int8 activations fit 16 bits: a weight
-/// is unit · factor · (u − 64). A record holds U8's words of both groups, then four factors of 8 bits for each output,
-/// [HK_PANEL][4], and units [HK_PANEL].
+/// is unit · factor · (u − 64). A record holds four factors of 8 bits for each output, [HK_PANEL][4], then U8's words of
+/// both groups, and units [HK_PANEL].
 typedef struct {
     int32_t format;
     /// Scales of a group: 1, or 2 if each half has its own.
