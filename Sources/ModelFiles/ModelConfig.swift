@@ -34,8 +34,8 @@ public struct ModelConfig: Sendable, Equatable {
     public var ropeTheta: Float
     /// Longest sequence in tokens, instead of the engine's setting.
     public var maxModelLen: Int?
-    /// What float weights are quantised to when they are loaded.
-    public var quantize = Quantization.none
+    /// What float weights are quantised to when they are loaded; `nil` leaves them as they are.
+    public var quantize: Quantization?
 
     /// The Hugging Face folder, if the model is one.
     public var folder: String? { MappedFile.isFolder(path) ? path : nil }

@@ -17,7 +17,8 @@ extension ModelSettings: ConfigurationSection {
         options.preTokenizer = try reader.string("tokenizer.pre")
         options.templatePath = try reader.string("template")
         options.maxModelLen = try reader.integer("max_model_len", in: 2...Int.max)
-        options.quantize = try reader.choice("quantize") ?? .none
+        let quantize: QuantizeChoice? = try reader.choice("quantize")
+        options.quantize = quantize.flatMap { Quantization(rawValue: $0.rawValue) }
         options.defaults.temperature = try reader.number("defaults.temperature", "a number from 0 to 2") {
             (0...2).contains($0)
         }
@@ -27,4 +28,9 @@ extension ModelSettings: ConfigurationSection {
         options.defaults.topK = try reader.integer("defaults.top_k", in: 0...Int(Int32.max))
         options.defaults.maxTokens = try reader.integer("defaults.max_tokens", in: 1...Int(Int32.max))
     }
+}
+
+/// The values of `quantize`.
+private enum QuantizeChoice: String, CaseIterable {
+    case none, q8_0, q4_0
 }

@@ -23,7 +23,7 @@ static void add_bias(float *x, size_t stride, size_t rows, size_t count, const f
         for (size_t i = 0; i < count; i++) x[i] += bias[i];
 }
 
-static void add_scaled(float *residual, const float *delta, float scale, size_t count) {
+static void add_delta(float *residual, const float *delta, float scale, size_t count) {
     for (size_t i = 0; i < count; i++) residual[i] += delta[i] * scale;
 }
 

@@ -202,7 +202,7 @@ typedef struct {
     /// Adds the bias to each of `rows` rows of `count`.
     void (*add_bias)(float *x, size_t stride, size_t rows, size_t count, const float *bias);
     /// residual += delta · scale.
-    void (*add_scaled)(float *residual, const float *delta, float scale, size_t count);
+    void (*add_delta)(float *residual, const float *delta, float scale, size_t count);
     /// Converts `rows` rows of `count` floats, a multiple of HK_GROUP, to int8 from `row` and `column`, a multiple of
     /// HK_BLOCK, on; the last block is filled with zeros. A block with NaN or infinity gets the scale NaN, so that the
     /// fault stays visible.

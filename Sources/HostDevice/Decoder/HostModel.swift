@@ -54,7 +54,10 @@ public final class HostModel: TTModel {
         let bundle = try ModelBundle(path: config.path)
         let description = try bundle.description()
         let int8 = initialization.optimizations != .accuracy
-        let weights = try packed ?? DecoderWeights(bundle.weights, description, int8: int8, pool: pool)
+        let weights =
+            try packed
+            ?? DecoderWeights(
+                bundle.weights, description, quantize: config.quantize, int8: int8, pool: pool)
         parts = Parts(
             description: description, weights: weights, kernels: kernels, pool: pool,
             kvCacheDType: Self.cacheType(initialization.kvCacheDType, initialization.optimizations),

@@ -76,7 +76,7 @@ enum KernelSelfCheck {
         set.table.add_norm(&residual, delta, weight, 1e-5, count, &normed)
         set.table.normalise(normed, 1, weight, delta, 1e-5, count, &normed)
         set.table.add_bias(&normed, 0, 1, count, delta)
-        set.table.add_scaled(&normed, delta, 0.22, count)
+        set.table.add_delta(&normed, delta, 0.22, count)
         var activated = [Float](repeating: 0, count: 3 * count)
         for (index, activation) in [HK_SILU, HK_GELU, HK_SQUARED_RELU].enumerated() {
             activated.withUnsafeMutableBufferPointer {

@@ -20,10 +20,15 @@ struct DecoderWeights: Sendable {
 
     /// Reads and packs all weights.
     ///
-    /// - Parameter int8: packs each matrix for int8 activations if its element type supports them.
+    /// - Parameters:
+    ///   - quantize: what float matrices become; the embedding stays as it is.
+    ///   - int8: packs each matrix for int8 activations if its element type supports them.
     /// - Throws: `ModelFileError` for files that `DecoderTensors` refuses, that have an impossible norm or weights that
     ///   are not numbers, or that were changed meanwhile; `HostDeviceError.outOfMemory`.
-    init(_ weights: ModelWeights, _ description: ModelDescription, int8: Bool, pool: ThreadPool) throws {
+    init(
+        _ weights: ModelWeights, _ description: ModelDescription, quantize: Quantization? = nil, int8: Bool,
+        pool: ThreadPool
+    ) throws {
         let tensors = try DecoderTensors(weights, description)
         embedding = tensors.embedding
         geometry = tensors.geometry
@@ -36,12 +41,11 @@ struct DecoderWeights: Sendable {
             }
             // Matrices are stored in the order of their use.
             let arena = DeviceArena()
-            layers = try read.map { layer in
-                try layer.map(
-                    norm: { $0 }, bias: { $0 },
-                    matrix: { try PackedMatrix($0, int8: int8, pool: pool, arena: arena) })
+            func packed(_ tensor: MappedTensor) throws -> PackedMatrix {
+                try PackedMatrix(tensor, int8: int8, quantization: quantize, pool: pool, arena: arena)
             }
-            output = try PackedMatrix(tensors.output, int8: int8, pool: pool, arena: arena)
+            layers = try read.map { try $0.map(norm: { $0 }, bias: { $0 }, matrix: packed) }
+            output = try packed(tensors.output)
             // Packing has checked the matrices, of which the embedding is one only where it is the output head too.
             if tensors.output.name != embedding.name { try embedding.checkFinite(pool) }
         } catch {

@@ -8,8 +8,8 @@ public struct ModelOptions: Sendable, Hashable {
     public var templatePath: String?
     /// Longest sequence in tokens, instead of the engine's setting.
     public var maxModelLen: Int?
-    /// What float weights are quantised to when they are loaded.
-    public var quantize = Quantization.none
+    /// What float weights are quantised to when they are loaded; `nil` leaves them as they are.
+    public var quantize: Quantization?
     /// Sampling of requests that do not say.
     public var defaults = SamplingDefaults()
 
@@ -17,14 +17,25 @@ public struct ModelOptions: Sendable, Hashable {
     public init() {}
 }
 
-/// A format that float weights can be quantised to when they are loaded.
+/// A type to which float weights are quantised when they are loaded, with the bits of ggml's reference.
 public enum Quantization: String, Sendable, Hashable, CaseIterable {
-    /// Weights stay as they are.
-    case none
     /// 8 bits and a scale for 32 weights.
     case q8_0
     /// 4 bits and a scale for 32 weights.
     case q4_0
+
+    /// The element type of the result.
+    public var type: TensorType {
+        switch self {
+        case .q8_0: .q8_0
+        case .q4_0: .q4_0
+        }
+    }
+
+    /// Whether rows of `inputs` weights of `type` can be quantised: floats, in whole blocks.
+    public func applies(to type: TensorType, inputs: Int) -> Bool {
+        type.blockElements == 1 && inputs % self.type.blockElements == 0
+    }
 }
 
 /// Sampling of requests that do not say.

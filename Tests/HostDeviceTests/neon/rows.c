@@ -59,7 +59,7 @@ static void run_lengths(const hk_kernels *k, results *r, size_t count, int odd) 
     k->normalise(a, count % 2, b, count % 3 ? b + count : 0, 1e-5f, count, out);
     keep_floats(r, "normalise", out, count);
     k->add_bias(out, count, 2, count, b);
-    k->add_scaled(out, b, 0.22f, count);
+    k->add_delta(out, b, 0.22f, count);
     k->scale_and_cap(out, count, 2, count, 0.3f, count % 2 ? 30 : 0);
     keep_floats(r, "bias, scale and cap", out, 2 * count);
     k->add_norm(a, count % 2 ? b : 0, b + count, 1e-5f, count, out);

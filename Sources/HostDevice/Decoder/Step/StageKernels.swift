@@ -114,7 +114,7 @@ extension ResidualDelta {
         let place = values + row * stride
         if let bias { kernels.pointee.add_bias(place, 0, 1, width, bias) }
         if let norm { norm.run(kernels, place, count: width, to: place) }
-        kernels.pointee.add_scaled(residual, place, scale, width)
+        kernels.pointee.add_delta(residual, place, scale, width)
     }
 }
 
