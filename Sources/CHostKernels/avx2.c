@@ -75,7 +75,8 @@ static inline __attribute__((always_inline)) hk_words factor_of(hk_words four, i
 static inline __attribute__((always_inline)) hk_words factor_pair(hk_words four, int second) {
     return high_bytes(four, 2 * second, 2 * second + 1);
 }
-static inline __attribute__((always_inline)) hk_words add_scaled(hk_words sum, hk_words u, hk_words x, hk_words factor) {
+static inline __attribute__((always_inline)) hk_words add_scaled_pairs(hk_words sum, hk_words u, hk_words x,
+                                                                       hk_words factor) {
     return sum + (hk_words)_mm256_madd_epi16(_mm256_maddubs_epi16((__m256i)u, (__m256i)x), (__m256i)factor);
 }
 

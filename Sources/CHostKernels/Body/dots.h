@@ -6,7 +6,8 @@
 // products of pairs of 16 bits, HK_CENTRED_SUMS if it keeps both sums of a block of nibbles, less 8 each, in the halves
 // of one word (`begin_centred`, `centred_offset`, `centred_total`), HK_SIGNED_BYTES if it takes 8-bit weights less 128,
 // as signed bytes (`dot4_signed`), with activations of any size or of more than 7 bits, HK_SCALED_PAIRS if it multiplies
-// sums of pairs of 16 bits by their factor as it adds them (`add_scaled`, which takes a factor in the form of `factor_of`; `factor_pair` gives two in a word).
+// sums of pairs of 16 bits by their factor as it adds them (`add_scaled_pairs`, which takes a factor in the form of
+// `factor_of`; `factor_pair` gives two in a word).
 
 // Parts of a sum may overflow 32 bits although the whole does not.
 typedef uint32_t vu __attribute__((vector_size(HK_LANES * 4)));

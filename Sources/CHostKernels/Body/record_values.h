@@ -159,7 +159,7 @@ HK_INLINE void scaled_dots(const int rows, const int columns, const int alone, c
             vi x = broadcast4(values + (word * HK_INT8_ROWS + r) * 4);
             HK_UNROLL for (int c = 0; c < columns; c++) {
 #ifdef HK_SCALED_PAIRS
-                totals[r][c] = add_scaled(totals[r][c], u[c], x, factors[c]);
+                totals[r][c] = add_scaled_pairs(totals[r][c], u[c], x, factors[c]);
                 HK_IN_ORDER(totals[r][c]);
 #else
                 dots[r][c] = dot4(dots[r][c], u[c], x);
