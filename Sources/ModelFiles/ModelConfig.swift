@@ -37,8 +37,11 @@ public struct ModelConfig: Sendable, Equatable {
     /// What float weights are quantised to when they are loaded; `nil` leaves them as they are.
     public var quantize: Quantization?
 
-    /// The Hugging Face folder, if the model is one.
-    public var folder: String? { MappedFile.isFolder(path) ? path : nil }
+    /// What transformers calls the model, if it is a Hugging Face folder: its name in the hub, or the folder.
+    public var checkpoint: String? {
+        guard MappedFile.isFolder(path) else { return nil }
+        return HubCache.isModelName(name) ? name : path
+    }
 }
 
 extension ModelConfig {

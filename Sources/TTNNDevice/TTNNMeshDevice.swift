@@ -31,7 +31,7 @@ final class TTNNMeshDevice: MeshDevice {
         meshShape = try MeshSelection.resolve(selection, availableDevices: found.deviceIds.count)
         modelClass = try Self.modelClass(bridge, for: model)
         let chosen: ChooseAnswer = try bridge.request(
-            .choose, ChooseHeader(modelClass: modelClass, hfModel: bridge.configuration.hfModel ?? model.folder),
+            .choose, ChooseHeader(modelClass: modelClass, hfModel: bridge.configuration.hfModel ?? model.checkpoint),
             seconds: seconds)
         defaultTraceMode = TraceMode(rawValue: chosen.defaultTraceMode)
         // The class's own fabric is set with all its parameters, which only the bridge has.

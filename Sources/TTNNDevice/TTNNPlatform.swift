@@ -62,8 +62,7 @@ public struct TTNNPlatform: DevicePlatform {
         let visible = visibleDevices(replica.count == 1 ? [] : Card.all(paths))
         var variables = bridgeEnvironment
         variables["TT_VISIBLE_DEVICES"] = try visible.part(of: replica)
-        // The model's own folder is its checkpoint.
-        if settings.hfModel == nil, let folder = model.folder { variables["HF_MODEL"] = folder }
+        if settings.hfModel == nil, let checkpoint = model.checkpoint { variables["HF_MODEL"] = checkpoint }
         let bridge = try Bridge(settings, environment: variables, recovery: recovery, user: user)
         do {
             return try TTNNMeshDevice(bridge, for: model, selection: selection, tt: configuration.tt)
