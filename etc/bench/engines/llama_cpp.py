@@ -33,6 +33,13 @@ def modes(model: Path) -> list[Mode]:
     return [_mode(programs, model, format) for format in dict.fromkeys([named_format(model), *FORMATS])]
 
 
+def quantised(model: Path, type: str) -> Path:
+    """A float model file in another type, in the cache. Installs llama.cpp if necessary."""
+    file = model.with_name(f"{model.stem.rsplit('.', 1)[0]}.{type}.gguf")
+    quantise = _programs() / "llama-quantize"
+    return made(file, lambda part: run_quietly([quantise, model, part, type]))
+
+
 def _mode(programs: Path, model: Path, format: str) -> Mode:
     is_given = format == named_format(model)
     file = model if is_given else cache_directory() / "bench" / "models" / f"{model.stem}.as-{format}.gguf"

@@ -46,6 +46,13 @@ def int8_peak_gops() -> float:
     return max(row["int8_operations_per_second"] for row in limits["limits"]) / 1e9
 
 
+def steps(model: Path, batch_sizes: list[int]) -> dict:
+    """What `ttbatch bench` finds of a model's steps."""
+    sizes = ",".join(map(str, batch_sizes))
+    command = [PROGRAM, "bench", "--json", "--batch-sizes", sizes, "--lengths", "64", "--contexts", "64", "--rounds", "5"]
+    return json.loads(run_quietly(command, env=_settings(TTBATCH_MODEL=str(model))))
+
+
 def _settings(**own: str) -> dict[str, str]:
     """The environment without the user's settings of ttbatch."""
     return {name: value for name, value in os.environ.items() if not name.startswith("TTBATCH_")} | own
