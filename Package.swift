@@ -70,7 +70,7 @@ let package = Package(
         // Models: files, text, the contract and the devices.
         room("ModelFiles", ["CMappedFile", "JSONText"]),
         room("Jinja"),
-        room("Tokenizers", ["ModelFiles", "Jinja", "CPCRE2"]),
+        room("Tokenizers", ["ModelFiles", "Jinja", "JSONText", "CPCRE2"]),
         room("Platform", ["ModelFiles"]),
         room("HostDevice", ["Platform", "ModelFiles", "CHostKernels", "CHwloc"]),
         room("TTNNSettings", ["Platform"]),

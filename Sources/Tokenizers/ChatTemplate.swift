@@ -16,19 +16,38 @@ public struct ChatTemplate: Sendable {
     ///
     /// - Throws: `TokenizerError.missingChatTemplate` or `.invalidChatTemplate`.
     public init(_ metadata: GGUFMetadata, tokenizer: Tokenizer) throws(TokenizerError) {
-        func template(_ key: String) throws(TokenizerError) -> Template? {
-            guard let source = metadata.string(key) else { return nil }
+        let key = "tokenizer.chat_template"
+        try self.init(
+            standard: metadata.string(key) ?? metadata.string(key + ".default"),
+            toolUse: metadata.string(key + ".tool_use"), path: metadata.path, tokenizer)
+    }
+
+    /// Reads and parses the templates of a model folder: `chat_template.jinja` and `chat_templates/NAME.jinja`, otherwise
+    /// `chat_template` of tokenizer_config.json, which is a template or a list of named ones.
+    ///
+    /// - Throws: `TokenizerError.missingChatTemplate` or `.invalidChatTemplate`.
+    public init(huggingFace files: HuggingFaceTokenizerFiles, tokenizer: Tokenizer) throws(TokenizerError) {
+        var named = files.namedChatTemplates
+        if let template = files.chatTemplate { named["default"] = template }
+        if named.isEmpty { named = try files.configuredChatTemplates() }
+        func source(_ name: String) -> String? { named[name].map { String(decoding: $0, as: UTF8.self) } }
+        try self.init(standard: source("default"), toolUse: source("tool_use"), path: files.path, tokenizer)
+    }
+
+    private init(
+        standard: String?, toolUse: String?, path: String, _ tokenizer: Tokenizer
+    ) throws(TokenizerError) {
+        func template(_ source: String?) throws(TokenizerError) -> Template? {
+            guard let source else { return nil }
             do throws(JinjaError) { return try Template(source) } catch {
-                throw .invalidChatTemplate(path: metadata.path, error)
+                throw .invalidChatTemplate(path: path, error)
             }
         }
-        let unnamed = try template("tokenizer.chat_template")
-        let named = try template("tokenizer.chat_template.default")
-        standard = unnamed ?? named
-        toolUse = try template("tokenizer.chat_template.tool_use")
-        path = metadata.path
+        self.standard = try template(standard)
+        self.toolUse = try template(toolUse)
+        self.path = path
         variables = tokenizer.namedSpecialTokens.merging(["documents": .null, "tools": .null]) { $1 }
-        if standard == nil, toolUse == nil { throw .missingChatTemplate(path: path) }
+        if self.standard == nil, self.toolUse == nil { throw .missingChatTemplate(path: path) }
     }
 
     /// Whether the template handles messages of a role specially.
@@ -84,7 +103,7 @@ extension Tokenizer {
             "pad_token": markers.padding,
         ]
         return ids.compactMapValues { id in
-            id.map { .string(String(decoding: bytes(of: CollectionOfOne($0), skipSpecial: false), as: UTF8.self)) }
+            id.map { .string(vocabulary.text(of: $0)) }
         }
     }
 }

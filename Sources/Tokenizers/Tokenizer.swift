@@ -1,4 +1,4 @@
-// A model's tokenizer: text to token ids and back. `Tokenizer+GGUF.swift` makes one from a model file.
+// A model's tokenizer: text to token ids and back. The files of `Loading` make one from what a model brings.
 
 public import Jinja
 
@@ -11,9 +11,11 @@ public enum SpecialTokenHandling: Sendable {
     case text
 }
 
-/// A byte-level BPE tokenizer. It is immutable, so several threads may use it at once.
+/// A tokenizer. It is immutable, so several threads may use it at once.
 ///
-/// Token ids equal those of Hugging Face `tokenizers`. A byte that the vocabulary cannot spell (see
+/// A text goes through its stages: added tokens are cut out of it, the normaliser changes what is between them, the
+/// pre-tokeniser splits that into pieces, and the model makes tokens of each piece. Token ids equal those of Hugging Face
+/// `tokenizers`, SentencePiece or tiktoken, whichever the model was made with. A byte that the vocabulary cannot spell (see
 /// ``unencodableBytes``) is left out, as there.
 public final class Tokenizer: Sendable {
     /// The number of token ids; valid ids are `0..<vocabularySize`.
@@ -27,50 +29,44 @@ public final class Tokenizer: Sendable {
 
     let path: String
     let vocabulary: Vocabulary
-    private let specialTokens: SpecialTokens
-    private let preTokenizer: PreTokenizer
-    private let composes: Bool
-    private let merges: MergeTable
-    private let byteTokens: [Int32]
-    /// Pieces that are one token. Most pieces are, and need no merging.
-    private let wholePieces: TokenIndex
+    let decoder: TokenDecoder
+    private let stages: Stages
+
+    /// What a text goes through.
+    struct Stages: Sendable {
+        /// Added tokens that are found in the text as it is.
+        var addedTokens = AddedTokens()
+        var normalizer = Normalizer.none
+        /// Added tokens that are found in the normalised text.
+        var normalizedTokens = AddedTokens()
+        var preTokenizer: PreTokenizer
+        var model: TokenModel
+        /// Token ids that begin and end a plain prompt.
+        var prefix: [Int32] = []
+        var suffix: [Int32] = []
+
+        /// The maximum of tokens that a byte of text becomes.
+        var mostTokensOfByte: Int {
+            normalizer.mostBytesOfByte.saturatingProduct(preTokenizer.mostBytesOfByte)
+                .saturatingProduct(model.mostTokensOfByte)
+        }
+    }
 
     init(
-        path: String, vocabulary: Vocabulary, merges: MergeTable, index: TokenIndex, mergeable: [Int32],
-        rules: PreTokenizerRules, markers: MarkerTokens
+        path: String, vocabulary: Vocabulary, markers: MarkerTokens, endOfGeneration: Set<Int32>, stages: Stages,
+        decoder: TokenDecoder
     ) {
         self.path = path
         self.vocabulary = vocabulary
-        self.merges = merges
         self.markers = markers
+        self.stages = stages
+        self.decoder = decoder
         vocabularySize = vocabulary.count
-        specialTokens = SpecialTokens(vocabulary)
-        preTokenizer = PreTokenizer(rules)
-        composes = rules.composes
-        let byteTokens = (0...255).map { byte in
-            withUnsafeBytes(of: UInt8(byte)) { index.id(of: $0.bindMemory(to: UInt8.self)) }
-        }
-        self.byteTokens = byteTokens
-        unencodableBytes = (0...255).filter { byteTokens[Int($0)] < 0 }
-        endOfGenerationTokens = markers.endOfGeneration(vocabulary)
-        let whole =
-            rules.takesWholeTokens
-            ? mergeable
-            : Self.selfEncoding(mergeable, vocabulary, BytePairMerger(merges: merges, byteTokens: byteTokens))
-        wholePieces = TokenIndex(vocabulary, ids: whole)
-    }
-
-    /// The tokens for which BPE of their bytes gives the token itself.
-    private static func selfEncoding(
-        _ ids: [Int32], _ vocabulary: Vocabulary, _ merger: consuming BytePairMerger
-    ) -> [Int32] {
-        var encoded: [Int32] = []
-        return vocabulary.bytes.withUnsafeBufferPointer { bytes in
-            ids.filter { id in
-                encoded.removeAll(keepingCapacity: true)
-                merger.encode(UnsafeBufferPointer(rebasing: bytes[vocabulary.range(of: id)]), into: &encoded)
-                return encoded.count == 1 && encoded[0] == id
-            }
+        endOfGenerationTokens = endOfGeneration
+        if case .bytePairs(let model) = stages.model, case .bytes(let tokens) = model.symbols {
+            unencodableBytes = (0...255).filter { tokens[Int($0)] < 0 }
+        } else {
+            unencodableBytes = []
         }
     }
 
@@ -88,14 +84,14 @@ public final class Tokenizer: Sendable {
         }
     }
 
-    /// The token ids of a plain prompt. Control tokens are parsed. BOS and EOS are added if the model wants them and
-    /// the prompt does not have them.
+    /// The token ids of a plain prompt. Control tokens are parsed. What the model wants at the beginning (mostly BOS) and
+    /// at the end is added if the prompt does not have it.
     ///
     /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to split into pieces.
     public func encode(prompt: String) throws(TokenizerError) -> [Int32] {
         var ids = try encode(prompt, specials: .parsed)
-        if markers.addsBOS, let bos = markers.bos, ids.first != bos { ids.insert(bos, at: 0) }
-        if markers.addsEOS, let eos = markers.eos, ids.last != eos { ids.append(eos) }
+        if !ids.starts(with: stages.prefix) { ids.insert(contentsOf: stages.prefix, at: 0) }
+        if !ids.suffix(stages.suffix.count).elementsEqual(stages.suffix) { ids += stages.suffix }
         return ids
     }
 
@@ -125,8 +121,9 @@ public final class Tokenizer: Sendable {
 
     /// The maximum number of tokens of a text of `count` bytes, including those added before and after it.
     public func mostTokens(ofBytes count: Int) -> Int {
-        // NFC lengthens some characters, but none to more than three times its bytes.
-        (composes ? 3 * count : count) + 2
+        let tokens = count.saturatingProduct(stages.mostTokensOfByte)
+        let (sum, overflows) = tokens.addingReportingOverflow(stages.prefix.count + stages.suffix.count)
+        return overflows ? .max : sum
     }
 
     private func encode(
@@ -134,41 +131,69 @@ public final class Tokenizer: Sendable {
     ) throws(TokenizerError) -> [Int32] {
         var ids: [Int32] = []
         ids.reserveCapacity(text.count / 4 + 8)
-        var merger = BytePairMerger(merges: merges, byteTokens: byteTokens)
+        var encoder = stages.model.makeEncoder()
         let search = PatternSearch()
         var end = 0
         while end < text.count {
-            let match = specialTokens.firstMatch(in: text, from: end, controlRanges: controlRanges)
-            let plain = UnsafeBufferPointer(rebasing: text[end..<(match?.range.lowerBound ?? text.count)])
-            try encodePlain(plain, search, &merger, into: &ids)
+            let match = stages.addedTokens.firstMatch(in: text, from: end, controlRanges: controlRanges)
+            let range = end..<(match?.range.lowerBound ?? text.count)
+            if !range.isEmpty { try encodePlain(text, range, controlRanges, search, &encoder, into: &ids) }
             if let match { ids.append(match.id) }
             end = match?.range.upperBound ?? text.count
         }
         return ids
     }
 
-    /// Encodes the text between special tokens.
+    /// Encodes the text between added tokens.
     private func encodePlain(
-        _ text: UnsafeBufferPointer<UInt8>, _ search: borrowing PatternSearch, _ merger: inout BytePairMerger,
-        into ids: inout [Int32]
+        _ text: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, _ controlRanges: [Range<Int>],
+        _ search: borrowing PatternSearch, _ encoder: inout PieceEncoder, into ids: inout [Int32]
     ) throws(TokenizerError) {
-        if text.isEmpty { return }
-        if composes, let composed = UnicodeComposition.composed(text) {
-            try composed.withUnsafeBufferPointer { composed throws(TokenizerError) in
-                try encodePieces(composed, search, &merger, into: &ids)
+        let plain = UnsafeBufferPointer(rebasing: text[range])
+        let beginsText = range.lowerBound == 0
+        if stages.normalizer.steps.isEmpty, stages.normalizedTokens.isEmpty {
+            return try encodePieces(plain, beginsText, search, &encoder, into: &ids)
+        }
+        var isTemplate: [Bool]?
+        if stages.normalizedTokens.hasControl {
+            var origins = [Bool](repeating: false, count: plain.count)
+            for control in controlRanges where control.overlaps(range) {
+                for position in control.clamped(to: range) { origins[position - range.lowerBound] = true }
             }
-        } else {
-            try encodePieces(text, search, &merger, into: &ids)
+            isTemplate = origins
+        }
+        var normalized = NormalizedText(bytes: Array(plain), isTemplate: isTemplate, beginsText: beginsText)
+        try stages.normalizer.normalize(&normalized, search)
+        let ranges = normalized.isTemplate.map { Self.ranges(in: $0) } ?? []
+        try normalized.bytes.withUnsafeBufferPointer { text throws(TokenizerError) in
+            var end = 0
+            while end < text.count {
+                let match = stages.normalizedTokens.firstMatch(in: text, from: end, controlRanges: ranges)
+                let piece = UnsafeBufferPointer(rebasing: text[end..<(match?.range.lowerBound ?? text.count)])
+                try encodePieces(piece, normalized.beginsText && end == 0, search, &encoder, into: &ids)
+                if let match { ids.append(match.id) }
+                end = match?.range.upperBound ?? text.count
+            }
         }
     }
 
+    /// The ranges in which all elements are true.
+    private static func ranges(in flags: [Bool]) -> [Range<Int>] {
+        var ranges: [Range<Int>] = []
+        var start: Int?
+        for (index, flag) in flags.enumerated() {
+            if flag { start = start ?? index } else if let begun = start.take() { ranges.append(begun..<index) }
+        }
+        if let start { ranges.append(start..<flags.count) }
+        return ranges
+    }
+
     private func encodePieces(
-        _ text: UnsafeBufferPointer<UInt8>, _ search: borrowing PatternSearch, _ merger: inout BytePairMerger,
-        into ids: inout [Int32]
+        _ text: UnsafeBufferPointer<UInt8>, _ beginsText: Bool, _ search: borrowing PatternSearch,
+        _ encoder: inout PieceEncoder, into ids: inout [Int32]
     ) throws(TokenizerError) {
-        try preTokenizer.forEachPiece(of: text, search) { piece in
-            let id = wholePieces.id(of: piece)
-            if id >= 0 { ids.append(id) } else { merger.encode(piece, into: &ids) }
+        try stages.preTokenizer.forEachPiece(of: text, beginsText: beginsText, search) {
+            encoder.encode($0, into: &ids)
         }
     }
 
@@ -181,14 +206,15 @@ public final class Tokenizer: Sendable {
         var bytes: [UInt8] = []
         for id in ids where id >= 0 && Int(id) < vocabularySize {
             if skipSpecial, vocabulary.kinds[Int(id)].isControl { continue }
-            bytes.append(contentsOf: vocabulary.bytes[vocabulary.range(of: id)])
+            bytes.append(contentsOf: decoder.text(of: id, isFirst: false, isLast: false).bytes)
         }
         return bytes
     }
 
     /// The text of the tokens `ids` without control tokens; U+FFFD for bytes that are not UTF-8.
     public func decode(_ ids: some Sequence<Int32>) -> String {
-        String(decoding: bytes(of: ids, skipSpecial: true), as: UTF8.self)
+        var detokenizer = Detokenizer(self)
+        return ids.map { detokenizer.push($0) }.joined() + detokenizer.finish()
     }
 
     /// Whether `id` is a control token, which is left out of text and never made from user text.

@@ -7,12 +7,18 @@ public import ModelFiles
 public enum TokenizerError: Error, CustomStringConvertible {
     /// A metadata key is missing or of another type.
     case file(ModelFileError)
-    /// `tokenizer.ggml.model` is not byte-level BPE.
-    case unsupportedModel(path: String, model: String)
+    /// `tokenizer.ggml.model` is of a kind that is not supported; `kind` is what it is called elsewhere, if known.
+    case unsupportedModel(path: String, model: String, kind: String?)
+    /// `tokenizer.ggml.pre` is missing.
+    case missingPreTokenizer(path: String)
     /// `tokenizer.ggml.pre` is an unknown pre-tokeniser.
     case unknownPreTokenizer(path: String, name: String, known: [String])
+    /// `tokenizer.ggml.pre` is for models of another kind than byte-level BPE.
+    case unsupportedPreTokenizer(path: String, name: String, kind: String)
     /// The vocabulary, merges or special tokens are inconsistent.
-    case inconsistent(path: String, reason: String)
+    case inconsistent(path: String, reason: String, remedy: String = "the file was not converted correctly")
+    /// A file of a Hugging Face folder is wrong at a place, or has something there that is not supported.
+    case folder(path: String, place: String, reason: String)
     /// The model has no chat template (of that name).
     case missingChatTemplate(path: String)
     /// The model's chat template does not parse, so no conversation can be rendered.
@@ -27,15 +33,22 @@ public enum TokenizerError: Error, CustomStringConvertible {
         switch self {
         case .file(let error):
             error.description
-        case .unsupportedModel(let path, let model):
-            "\(path): tokenizer model \"\(model)\" is not supported; only byte-level BPE (\"gpt2\") is"
+        case .unsupportedModel(let path, let model, let kind):
+            "\(path): tokenizer model \"\(model)\"\(kind.map { " (\($0))" } ?? "") is not supported; supported are byte-level "
+                + "BPE (\"gpt2\") and SentencePiece's BPE (\"llama\")"
+        case .missingPreTokenizer(let path):
+            "\(path): the pre-tokeniser (tokenizer.ggml.pre) is missing; \(Self.override), or convert the model anew"
         case .unknownPreTokenizer(let path, let name, let known):
-            "\(path): pre-tokeniser \"\(name)\" (tokenizer.ggml.pre) is not known; known are "
+            "\(path): pre-tokeniser \"\(name)\" (tokenizer.ggml.pre) is not known; \(Self.override); known are "
                 + known.joined(separator: ", ")
-        case .inconsistent(let path, let reason):
-            "\(path): \(reason); the file was not converted correctly"
+        case .unsupportedPreTokenizer(let path, let name, let kind):
+            "\(path): pre-tokeniser \"\(name)\" (tokenizer.ggml.pre: \(kind)) is not supported"
+        case .inconsistent(let path, let reason, let remedy):
+            "\(path): \(reason); \(remedy)"
+        case .folder(let path, let place, let reason):
+            "\(path): \(place.isEmpty ? "" : place + ": ")\(reason)"
         case .missingChatTemplate(let path):
-            "\(path): the model has no chat template (tokenizer.chat_template); send a prompt instead of messages"
+            "\(path): the model has no chat template; send a prompt instead of messages"
         case .invalidChatTemplate(let path, let error):
             "\(path): \(error); send a prompt instead of messages"
         case .patternFailed(let offset, let reason):
@@ -44,4 +57,7 @@ public enum TokenizerError: Error, CustomStringConvertible {
             "\(error); mend the messages, or send a prompt instead of them"
         }
     }
+
+    private static let override =
+        "set tokenizer.pre of the model in the configuration (models: NAME: tokenizer: pre: …) to the one it was made with"
 }

@@ -30,7 +30,7 @@ struct BytePairMergerTests {
             listed.append((left, right, Merge(rank: UInt32(rank), result: 256 + Int32(rank))))
         }
         let table = MergeTable(listed)
-        var merger = BytePairMerger(merges: table, byteTokens: (0..<256).map { Int32($0) })
+        var merger = BytePairMerger(merges: table, symbols: .bytes((0..<256).map { Int32($0) }))
         for length in [0, 1, 2, 3, 7, 20, 61] {
             let piece = (0..<length).map { _ in UInt8.random(in: 97...100, using: &generator) }
             var ids: [Int32] = []
@@ -43,7 +43,7 @@ struct BytePairMergerTests {
         var byteTokens = (0..<256).map { Int32($0) }
         byteTokens[0] = -1
         let merges = MergeTable([(left: 97, right: 98, merge: Merge(rank: 0, result: 300))])
-        var merger = BytePairMerger(merges: merges, byteTokens: byteTokens)
+        var merger = BytePairMerger(merges: merges, symbols: .bytes(byteTokens))
         var ids: [Int32] = []
         [97, 0, 98, 0].withUnsafeBufferPointer { merger.encode($0, into: &ids) }
         #expect(ids == [300])

@@ -26,7 +26,7 @@ struct PreTokenizerTests {
 
     @Test func cutsLikeHuggingFace() throws {
         let golden = try JSONDecoder().decode(Golden.self, from: data("pre-tokenizers.json"))
-        #expect(golden.pieces.count >= 16)
+        #expect(golden.pieces.count >= 27)
         for (name, cases) in golden.pieces {
             let preTokenizer = PreTokenizer(try #require(PreTokenizerRules.named[name]))
             for (text, lengths) in zip(golden.texts, cases) {
@@ -41,7 +41,14 @@ struct PreTokenizerTests {
         let texts = (0..<20).map { _ in generator.text(length: 40) }
         for (_, rules) in PreTokenizerRules.named {
             let preTokenizer = PreTokenizer(rules)
-            for text in texts { #expect(try Array(pieces(of: text, preTokenizer).joined().utf8) == Array(text.utf8)) }
+            for text in texts {
+                // A piece need not be UTF-8.
+                var joined: [UInt8] = []
+                try Array(text.utf8).withUnsafeBufferPointer { bytes in
+                    try preTokenizer.forEachPiece(of: bytes, PatternSearch()) { joined += $0 }
+                }
+                #expect(joined == Array(text.utf8))
+            }
         }
     }
 
@@ -67,25 +74,39 @@ struct PreTokenizerTests {
         }
     }
 
+    /// Each class of `tokenizers`, as this module spells it.
+    private func characterClass(_ name: String) throws -> CharacterClass {
+        switch name {
+        case "space": .whiteSpace
+        case "w": .words
+        case "word": .rustWords
+        case "digit": .numeric
+        case "punctuation": .punctuation
+        case "mark": .marks
+        default: try #require(.property(name.hasPrefix("sc:") ? String(name.dropFirst(3)) : name))
+        }
+    }
+
     @Test func classesAreThoseOfHuggingFace() throws {
         let golden = try JSONDecoder().decode([String: [[UInt32]]].self, from: data("unicode-classes.json"))
-        #expect(golden.count == 12)
+        #expect(golden.count == 68)
         var everything = String.UnicodeScalarView()
         for code in UInt32(0)..<0x110000 { if let scalar = Unicode.Scalar(code) { everything.append(scalar) } }
         var text = String(everything)
         for (name, ranges) in golden {
-            let pattern = Pattern(name == "space" ? #"\s+"# : #"\p{\#(name)}+"#)
+            let pattern = Pattern(try characterClass(name))
             var found: [[UInt32]] = []
             try text.withUTF8 { bytes in
-                let search = PatternSearch()
-                var end = 0
-                while let match = try search.firstMatch(of: pattern, in: bytes, from: end) {
-                    let run = String(decoding: bytes[match], as: UTF8.self).unicodeScalars
-                    found.append([run.first!.value, run.last!.value])
-                    end = match.upperBound
+                try PatternSearch().forEachMatch(of: pattern, in: bytes) { match in
+                    let value = UTF8Scalars.first(of: bytes, at: match.lowerBound).value
+                    // A run goes over the surrogates, which no text has.
+                    if let last = found.last, value == last[1] + 1 || last[1] == 0xD7FF && value == 0xE000 {
+                        found[found.count - 1][1] = value
+                    } else {
+                        found.append([value, value])
+                    }
                 }
             }
-            // A run goes over the surrogates, which no text has.
             let expected = ranges.reduce(into: [[UInt32]]()) { runs, range in
                 if let last = runs.last, last[1] == 0xD7FF, range[0] == 0xE000 {
                     runs.removeLast(); runs.append([last[0], range[1]])
@@ -93,7 +114,12 @@ struct PreTokenizerTests {
                     runs.append(range)
                 }
             }
-            #expect(found == expected, "\(name)")
+            if found != expected {
+                let (a, b) = (Set(found), Set(expected))
+                Issue.record(
+                    "\(name): ours alone \(a.subtracting(b).sorted { $0[0] < $1[0] }.prefix(12)), theirs alone \(b.subtracting(a).sorted { $0[0] < $1[0] }.prefix(12))"
+                )
+            }
         }
     }
 }

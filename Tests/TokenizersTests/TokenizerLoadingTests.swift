@@ -7,9 +7,15 @@ import Testing
 
 struct TokenizerLoadingTests {
     @Test(arguments: [
-        ("tokenizer.ggml.model", TinyVocabulary.string("llama"), "only byte-level BPE"),
+        ("tokenizer.ggml.model", TinyVocabulary.string("bert"), "\"bert\" (WordPiece) is not supported"),
+        ("tokenizer.ggml.model", TinyVocabulary.string("t5"), "\"t5\" (Unigram) is not supported"),
+        ("tokenizer.ggml.model", TinyVocabulary.string("gemma4"), "\"gemma4\""),
+        ("tokenizer.ggml.model", TinyVocabulary.string("new"), "\"new\" is not supported"),
+        ("tokenizer.ggml.model", TinyVocabulary.string("llama"), "tokenizer.ggml.scores"),
         ("tokenizer.ggml.pre", TinyVocabulary.string("nonsense"), "\"nonsense\""),
+        ("tokenizer.ggml.pre", TinyVocabulary.string("nonsense"), "tokenizer.pre of the model in the configuration"),
         ("tokenizer.ggml.pre", nil, "tokenizer.ggml.pre"),
+        ("tokenizer.ggml.pre", nil, "tokenizer.pre of the model in the configuration"),
         ("tokenizer.ggml.tokens", nil, "tokenizer.ggml.tokens"),
         ("tokenizer.ggml.tokens", GGUFValue.strings([]), "0 tokens"),
         ("tokenizer.ggml.token_type", GGUFValue.integers([1, 2]), "2 token types"),
@@ -45,6 +51,44 @@ struct TokenizerLoadingTests {
             try TinyVocabulary.tokenizer(["tokenizer.ggml.pre": TinyVocabulary.string("x")])
         }
         #expect(error?.description.contains("llama-bpe") == true)
+    }
+
+    @Test(arguments: [nil, TinyVocabulary.string("nonsense"), TinyVocabulary.string("qwen2")])
+    func thePreTokenizerCanBeNamedByTheConfiguration(_ inFile: GGUFValue?) throws {
+        let metadata = TinyVocabulary.metadata(["tokenizer.ggml.pre": inFile])
+        let tokenizer = try Tokenizer(metadata, preTokenizer: "llama-bpe")
+        #expect(tokenizer.markers.addsBOS)
+        let error = #expect(throws: TokenizerError.self) { try Tokenizer(metadata, preTokenizer: "mine") }
+        #expect(error?.description.contains("\"mine\"") == true)
+    }
+
+    /// Such a token was added to the file, or comes from a broken conversion; texts are spelt in the alphabet only.
+    @Test(arguments: ["\u{3000}", "日本", "\u{2019}", "a b"], [false, true])
+    func aTokenOutsideTheAlphabetShadowsNone(_ raw: String, takesWholeTokens: Bool) throws {
+        let spelling = String(decoding: ByteLevel.spelling(of: Array(raw.utf8)), as: UTF8.self)
+        let bytes = ByteLevel.spelling(of: Array(raw.utf8).dropLast())
+        // The raw one has the lower id.
+        let tokens = TinyVocabulary.alphabet + [raw, String(decoding: bytes, as: UTF8.self), spelling]
+        var merges: [String] = []
+        let parts = Array(raw.utf8).map { TinyVocabulary.alphabet[Int($0)] }
+        var all = tokens
+        for length in 2..<parts.count {
+            let merged = parts.prefix(length).joined()
+            if !all.contains(merged) { all.append(merged) }
+            merges.append(parts.prefix(length - 1).joined() + " " + parts[length - 1])
+        }
+        merges.append(parts.dropLast().joined() + " " + parts[parts.count - 1])
+        let tokenizer = try TinyVocabulary.tokenizer([
+            "tokenizer.ggml.tokens": .strings(all.map { Array($0.utf8) }),
+            "tokenizer.ggml.token_type": .integers([Int64](repeating: 1, count: all.count)),
+            "tokenizer.ggml.merges": .strings(merges.map { Array($0.utf8) }),
+            "tokenizer.ggml.bos_token_id": .integer(0), "tokenizer.ggml.eos_token_id": nil,
+            "tokenizer.ggml.pre": TinyVocabulary.string(takesWholeTokens ? "llama-bpe" : "bloom"),
+        ])
+        let ids = try tokenizer.encode(raw, specials: .text)
+        #expect(!ids.contains(256) && tokenizer.decode(ids) == raw)
+        if !raw.contains(" ") { #expect(ids == [258]) }
+        #expect(tokenizer.decode([256]) == raw, "it keeps its text where a model generates it")
     }
 
     @Test func takesWholeTokensWhereTheFamilyDoes() throws {

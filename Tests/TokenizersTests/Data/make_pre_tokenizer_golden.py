@@ -82,6 +82,56 @@ STEPS = {
     "bailingmoe": [split(BAILING)],
     "seed-coder": [split(SEED_CODER)],
     "bloom": [split(r" ?[^(\s|[.,!?…。，、।۔،])]+")],
+    "jais-2": [
+        split(
+            CL100K.replace("DIGITS", r"\p{N}{1,3}").replace(
+                r"\s+(?!\S)|\s+", "".join(rf"\s{{{2**n}}}(?!\S)|" for n in range(9, 1, -1)) + r"\s{1,2}(?!\S)|\s{1}"
+            )
+        )
+    ],
+    "laguna": [split(r"[^\n]+|[\n]+"), split(CL100K.replace("DIGITS", r"\p{N}"))],
+    "ufakzeka": [split(CL100K.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)|", "").replace("DIGITS", r"\p{N}"))],
+    "exaone-moe": [
+        split(
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}"
+            r"| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+"
+        )
+    ],
+    "granite-embed-multi-97m": [split(O200K.replace("CONTRACTION", CONTRACTION).replace("DIGITS", r"\p{N}{1,3}"))],
+    "tiny_aya": [
+        split(r"\d{1,3}(?=(?:\d{3})*\b)"),
+        split(O200K.replace("CONTRACTION", CONTRACTION).replace("DIGITS", r"\p{N}{1,3}")),
+    ],
+    "superbpe": [split(r"\p{N}+"), split(r"(?=(\d{3})+(?!\d))")],
+    "youtu": [
+        split("[가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-\u303f\ufe30-\ufe4f]+|[\u3105-\u312f]+|[一-龥\u3040-ゟ゠-ヿ]+"),
+        split(O200K.replace("CONTRACTION", CONTRACTION).replace("DIGITS", r"\p{N}")),
+    ],
+    "kimi-k2": [
+        split(
+            r"[\p{Han}]+|"
+            + O200K[: O200K.index("|DIGITS")]
+            .replace(r"\p{Lo}\p{M}]", r"\p{Lo}\p{M}&&[^\p{Han}]]")
+            .replace("CONTRACTION", CONTRACTION)
+            + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+        )
+    ],
+    "spark2_5": [
+        split(r"\p{N}{1,3}"),
+        split("[一-龥\u3040-ゟ゠-ヿ]+"),
+        split(
+            DEEPSEEK_V3[: DEEPSEEK_V3.index("| ?")] + r"| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+"
+        ),
+        split(r"\p{N}"),
+    ],
+    "chameleon": [
+        split("<sentinel:[0-9]+>"),
+        split("(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z"),
+        split(r"([\t\n]|    |  )"),
+        Digits(True),
+        split(r"[\p{P}!-/:-@\[-`{-~]"),
+        GPT_2,
+    ],
     "viking": [split(r" ?[^(\s|[.,!?…。，、।۔،])]+"), Digits(True)],
 }
 
@@ -91,7 +141,7 @@ def texts() -> list[str]:
     rng = random.Random("pre-tokenizers")
     samples = LANGUAGES + PROGRAMS + EMOJI + COMPOSED
     mixed = "".join(rng.sample(samples, len(samples)))
-    result = ["", " ", "\n", "  \n ", "a", "'S 'LL 'ſ it'Re", "12345 6789", "fooBarBAZ QuxÉcole ΑβΓ", "x \u180e\u0085\u2028y"]
+    result = ["", " ", "\n", "  \n ", "a", "'S 'LL 'ſ it'Re", "12345 6789", "1234567x 123456 12", "½1234", "IMGIMGABZ<sentinel:12>", "fooBarBAZ QuxÉcole ΑβΓ", "x \u180e\u0085\u2028y"]
     result += rng.sample(samples, 50)
     for _ in range(TEXTS_FOR_EACH - len(result)):
         cuts = [rng.randrange(len(mixed)) for _ in range(3)]

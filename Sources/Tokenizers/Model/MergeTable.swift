@@ -52,6 +52,37 @@ struct MergeTable: Sendable {
         }
     }
 
+    /// Builds the table of a model that merges any two neighbours whose union is a token: the union of lowest rank first.
+    ///
+    /// Such models have no list of merges: SentencePiece ranks tokens by their scores, tiktoken by their order.
+    ///
+    /// - Parameters:
+    ///   - ids: the tokens that may result, spelt in `strings`.
+    ///   - symbols: finds what tokens are made of: tokens, and first symbols of pieces.
+    ///   - rank: the rank of a token.
+    ///   - isCut: whether a spelling can be cut in two before a byte.
+    static func allSplits(
+        of ids: [Int32], in strings: ByteStrings, symbols: (UnsafeBufferPointer<UInt8>) -> Int32,
+        rank: (Int32) -> UInt32, isCut: (UInt8) -> Bool
+    ) -> MergeTable {
+        var merges: [(left: Int32, right: Int32, merge: Merge)] = []
+        merges.reserveCapacity(ids.count * 2)
+        strings.bytes.withUnsafeBufferPointer { bytes in
+            for id in ids {
+                let range = strings.range(of: id)
+                if range.count < 2 { continue }
+                let merge = Merge(rank: rank(id), result: id)
+                for cut in range.dropFirst() where isCut(bytes[cut]) {
+                    let left = symbols(UnsafeBufferPointer(rebasing: bytes[range.lowerBound..<cut]))
+                    if left < 0 { continue }
+                    let right = symbols(UnsafeBufferPointer(rebasing: bytes[cut..<range.upperBound]))
+                    if right >= 0 { merges.append((left, right, merge)) }
+                }
+            }
+        }
+        return MergeTable(merges)
+    }
+
     private static func key(_ left: Int32, _ right: Int32) -> UInt64 {
         UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
     }

@@ -1,13 +1,13 @@
 // Byte-pair encoding of one piece: the lowest rank first, the leftmost of equal ones. Short pieces are scanned; long
 // ones use a heap, in O(n log n).
 
-/// Merges the bytes of a piece into tokens. It has scratch memory, so each thread needs its own.
+/// Merges the bytes or characters of a piece into tokens. It has scratch memory, so each thread needs its own.
 ///
-/// The order of merges is that of Hugging Face `tokenizers`. A byte that is not in the vocabulary is left out, and its
-/// neighbours become adjacent, as in that library for a model without an unknown token.
+/// The order of merges is that of Hugging Face `tokenizers`. A symbol without a token and without a substitute is left out,
+/// and its neighbours become adjacent, as in that library.
 struct BytePairMerger {
     private let merges: MergeTable
-    private let byteTokens: [Int32]
+    private let symbolTable: Symbols
     private var symbols: [Symbol] = []
     /// Candidate merges as a binary min-heap of `rank << 32 | position`.
     private var heap: [UInt64] = []
@@ -24,18 +24,20 @@ struct BytePairMerger {
     /// Up to this length, scanning all symbols for the lowest rank is faster than a heap.
     private static let longestScanned = 24
 
-    /// - Parameters:
-    ///   - merges: the model's merges.
-    ///   - byteTokens: the token of each single byte, or −1 if the vocabulary has none; 256 entries.
-    init(merges: MergeTable, byteTokens: [Int32]) {
+    init(merges: MergeTable, symbols: Symbols) {
         self.merges = merges
-        self.byteTokens = byteTokens
+        symbolTable = symbols
     }
 
     /// Appends the tokens of `piece` to `ids`.
     mutating func encode(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
-        load(piece)
+        symbols.removeAll(keepingCapacity: true)
+        switch symbolTable {
+        case .bytes(let tokens): load(piece, tokens)
+        case .characters(let characters): load(piece, characters)
+        }
         if symbols.count <= Self.longestScanned { return mergeByScanning(into: &ids) }
+        symbols[symbols.count - 1].next = -1
         for position in symbols.indices { refreshMerge(at: position) }
         while let candidate = popCandidate() {
             let position = Int(candidate & 0xFFFF_FFFF)
@@ -72,14 +74,48 @@ struct BytePairMerger {
         merges.merge(symbols[position].id, symbols[position + 1].id)
     }
 
-    private mutating func load(_ piece: UnsafeBufferPointer<UInt8>) {
-        symbols.removeAll(keepingCapacity: true)
-        for byte in piece where byteTokens[Int(byte)] >= 0 {
-            let position = Int32(symbols.count)
-            symbols.append(Symbol(id: byteTokens[Int(byte)], previous: position - 1, next: position + 1, merge: .none))
-        }
-        if !symbols.isEmpty { symbols[symbols.count - 1].next = -1 }
+    // MARK: Symbols
+
+    private mutating func append(_ id: Int32) {
+        let position = Int32(symbols.count)
+        symbols.append(Symbol(id: id, previous: position - 1, next: position + 1, merge: .none))
     }
+
+    private mutating func load(_ piece: UnsafeBufferPointer<UInt8>, _ tokens: [Int32]) {
+        for byte in piece where tokens[Int(byte)] >= 0 { append(tokens[Int(byte)]) }
+    }
+
+    private mutating func load(_ piece: UnsafeBufferPointer<UInt8>, _ characters: CharacterSymbols) {
+        // An unknown token that waits for more of its run.
+        var pending: Int32?
+        UTF8Scalars.forEach(in: piece) { value, range in
+            let (isFirst, isLast) = (range.lowerBound == 0, range.upperBound == piece.count)
+            let id = characters.id(of: value, isFirst: isFirst, isLast: isLast)
+            if id >= 0 {
+                if let unknown = pending.take() { append(unknown) }
+                return append(id)
+            }
+            // What is spelt in bytes does not end a run of unknown ones: so it is in Hugging Face `tokenizers`.
+            if appendBytes(UnsafeBufferPointer(rebasing: piece[range]), characters, isFirst, isLast) { return }
+            guard case .token(let unknown, let isFused) = characters.unknown else { return }
+            if let earlier = pending, !isFused { append(earlier) }
+            pending = unknown
+        }
+        if let unknown = pending { append(unknown) }
+    }
+
+    /// Appends the tokens of a character's bytes, if all of them have one.
+    private mutating func appendBytes(
+        _ character: UnsafeBufferPointer<UInt8>, _ characters: CharacterSymbols, _ isFirst: Bool, _ isLast: Bool
+    ) -> Bool {
+        let (prefix, suffix) = (isFirst ? [] : characters.prefix, isLast ? characters.suffix : [])
+        let parts = [prefix, Array(character), suffix]
+        guard parts.allSatisfy({ $0.allSatisfy { characters.byteTokens[Int($0)] >= 0 } }) else { return false }
+        for part in parts { for byte in part { append(characters.byteTokens[Int(byte)]) } }
+        return true
+    }
+
+    // MARK: Long pieces
 
     /// Looks up the merge of the symbol at `position` with its right neighbour, and makes it a candidate.
     private mutating func refreshMerge(at position: Int) {

@@ -31,7 +31,7 @@ public struct MarkerTokens: Sendable, Equatable {
     func endOfGeneration(_ vocabulary: Vocabulary) -> Set<Int32> {
         var byText: [String: Int32] = [:]
         for id in 0..<Int32(vocabulary.count) where vocabulary.kinds[Int(id)] == .control {
-            let text = String(decoding: vocabulary.bytes[vocabulary.range(of: id)], as: UTF8.self)
+            let text = vocabulary.text(of: id)
             if Self.endTexts.contains(text) { byText[text] = id }
         }
         // If `<|end|>` only ends a channel within an answer (harmony, solar-open), other tokens end the answer.

@@ -2,50 +2,51 @@
 
 /// A hash table of tokens by their bytes, with open addressing; immutable once built.
 struct TokenIndex: Sendable {
-    private let bytes: [UInt8]
-    private let offsets: [UInt32]
+    private let strings: ByteStrings
     private let slots: [Int32]
     private let mask: Int
 
     /// Makes an index of the tokens `ids`. If two have the same bytes, the first one is found.
-    init(_ vocabulary: Vocabulary, ids: [Int32]) {
+    init(_ strings: ByteStrings, ids: [Int32]) {
         var capacity = 16
         while capacity < ids.count * 2 { capacity *= 2 }
         let mask = capacity - 1
         var slots = [Int32](repeating: -1, count: capacity)
-        vocabulary.bytes.withUnsafeBufferPointer { bytes in
+        strings.bytes.withUnsafeBufferPointer { bytes in
             for id in ids {
-                let range = vocabulary.range(of: id)
+                let range = strings.range(of: id)
                 if range.isEmpty { continue }
                 let key = UnsafeBufferPointer(rebasing: bytes[range])
                 var slot = Self.hash(key) & mask
-                while slots[slot] >= 0, !bytes[vocabulary.range(of: slots[slot])].elementsEqual(key) {
+                while slots[slot] >= 0, !bytes[strings.range(of: slots[slot])].elementsEqual(key) {
                     slot = (slot + 1) & mask
                 }
                 if slots[slot] < 0 { slots[slot] = id }
             }
         }
-        self.bytes = vocabulary.bytes
-        self.offsets = vocabulary.offsets
+        self.strings = strings
         self.slots = slots
         self.mask = mask
     }
 
     /// The token with exactly the bytes of `key`; −1 if there is none.
     func id(of key: UnsafeBufferPointer<UInt8>) -> Int32 {
-        bytes.withUnsafeBufferPointer { bytes in
+        strings.bytes.withUnsafeBufferPointer { bytes in
             var slot = Self.hash(key) & mask
             while true {
                 let id = slots[slot]
                 if id < 0 { return -1 }
-                let start = Int(offsets[Int(id)])
-                if Int(offsets[Int(id) + 1]) - start == key.count, Self.equal(bytes.baseAddress! + start, key) {
+                let start = Int(strings.offsets[Int(id)])
+                if Int(strings.offsets[Int(id) + 1]) - start == key.count, Self.equal(bytes.baseAddress! + start, key) {
                     return id
                 }
                 slot = (slot + 1) & mask
             }
         }
     }
+
+    /// The token with exactly the bytes of `key`; −1 if there is none.
+    func id(of key: some Collection<UInt8>) -> Int32 { Array(key).withUnsafeBufferPointer { id(of: $0) } }
 
     private static func equal(_ candidate: UnsafePointer<UInt8>, _ key: UnsafeBufferPointer<UInt8>) -> Bool {
         for index in 0..<key.count where candidate[index] != key[index] { return false }

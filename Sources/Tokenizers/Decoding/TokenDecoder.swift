@@ -1,0 +1,152 @@
+// What tokens add to a text: the decoder of a model, worked out for every token beforehand.
+
+/// The decoder of a model. The steps are those of tokenizer.json.
+struct TokenDecoder: Sendable {
+    /// A step that changes the text of one token.
+    enum Step: Sendable {
+        /// Replaces each occurrence of bytes, which are not empty.
+        case replace([UInt8], with: [UInt8])
+        /// Writes spaces for `replacement`; with `dropsFirst`, nothing in the first token of a text.
+        case unescapeSpaces(replacement: [UInt8], dropsFirst: Bool)
+        /// `<0xE2>` is a byte.
+        case bytes
+        /// Removes up to `count` times `content` from the start.
+        case strip(content: [UInt8], count: Int)
+        /// Writes a space for the suffix of words; in the last token of a text, nothing.
+        case wordSuffix([UInt8])
+        /// Reads the text as bytes in GPT-2's alphabet.
+        case byteLevel
+    }
+
+    /// What tokens are read as if several are needed for a character.
+    enum Bytes: Sendable {
+        /// Invalid ones become U+FFFD, one for each maximal invalid part, as in Python and Rust.
+        case lossy
+        /// Each invalid one becomes U+FFFD, as in SentencePiece. (`tokenizers` does so with all of a run of byte tokens
+        /// if one of them is invalid. It would be known only at the end of the run, so the valid ones are kept here.)
+        case eachReplaced
+    }
+
+    private let spellings: ByteStrings
+    private let steps: [Step]
+    /// What each token adds to a text of which it is neither the first nor the last token.
+    private let texts: ByteStrings
+    /// Which tokens are single bytes.
+    private let isByte: [Bool]
+    let bytes: Bytes
+    /// What is removed from the start of a whole text: up to so many times this.
+    let stripped: (content: [UInt8], count: Int)
+    /// What stands between two tokens.
+    let separator: [UInt8]
+
+    /// A decoder of tokens that have their texts already.
+    init(texts: ByteStrings) {
+        self.init(spellings: texts, steps: [], bytes: .lossy)
+    }
+
+    /// - Parameters:
+    ///   - spellings: the tokens as the steps expect them.
+    ///   - bytes: what becomes of bytes that are no text.
+    ///   - stripped: what is removed from the start of a text.
+    init(
+        spellings: ByteStrings, steps: [Step], bytes: Bytes, stripped: (content: [UInt8], count: Int) = ([], 0),
+        separator: [UInt8] = [], asTheyAre: Set<Int32> = []
+    ) {
+        self.spellings = spellings
+        self.steps = steps
+        self.bytes = bytes
+        self.stripped = stripped
+        self.separator = separator
+        self.asTheyAre = asTheyAre
+        var isByte = [Bool](repeating: false, count: spellings.count)
+        if steps.isEmpty {
+            texts = spellings
+        } else {
+            var texts = ByteStrings()
+            texts.reserve(count: spellings.count, bytes: spellings.bytes.count)
+            for id in 0..<Int32(spellings.count) {
+                let text = Self.text(
+                    of: spellings[id], asTheyAre.contains(id) ? [] : steps, isFirst: false, isLast: false)
+                texts.append(text.bytes)
+                isByte[Int(id)] = text.isByte
+            }
+            self.texts = texts
+        }
+        self.isByte = isByte
+        dependsOnPlace = steps.contains {
+            switch $0 {
+            case .unescapeSpaces(_, dropsFirst: true), .wordSuffix: true
+            default: false
+            }
+        }
+        holdsLast = steps.contains { if case .wordSuffix = $0 { true } else { false } }
+    }
+
+    /// Tokens that no step changes.
+    private let asTheyAre: Set<Int32>
+    private let dependsOnPlace: Bool
+    /// Whether a token's text depends on whether another follows.
+    let holdsLast: Bool
+
+    /// Whether token `id` is a single byte, and what it adds to a text.
+    func text(of id: Int32, isFirst: Bool, isLast: Bool) -> (bytes: ArraySlice<UInt8>, isByte: Bool) {
+        guard dependsOnPlace, isFirst || isLast else { return (texts[id], isByte[Int(id)]) }
+        let text = Self.text(of: spellings[id], asTheyAre.contains(id) ? [] : steps, isFirst: isFirst, isLast: isLast)
+        return (text.bytes[...], text.isByte)
+    }
+
+    private static func text(
+        of spelling: ArraySlice<UInt8>, _ steps: [Step], isFirst: Bool, isLast: Bool
+    ) -> (bytes: [UInt8], isByte: Bool) {
+        var text = Array(spelling)
+        var isByte = false
+        for step in steps where !isByte {
+            switch step {
+            case .replace(let found, let replacement): text = replacing(found, with: replacement, in: text)
+            case .unescapeSpaces(let replacement, let dropsFirst):
+                text = replacing(replacement, with: dropsFirst && isFirst ? [] : [UInt8(ascii: " ")], in: text)
+            case .bytes:
+                if let byte = byte(spelledBy: text) { (text, isByte) = ([byte], true) }
+            case .strip(let content, let count):
+                var left = count
+                while left > 0, text.starts(with: content) {
+                    text.removeFirst(content.count)
+                    left -= 1
+                }
+            case .wordSuffix(let suffix): text = replacing(suffix, with: isLast ? [] : [UInt8(ascii: " ")], in: text)
+            case .byteLevel:
+                var bytes: [UInt8] = []
+                text.withUnsafeBufferPointer { _ = ByteLevel.appendBytes(of: $0, to: &bytes) }
+                text = bytes
+            }
+        }
+        return (text, isByte)
+    }
+
+    /// The byte of a token such as `<0xE2>`; nil if it is none.
+    static func byte(spelledBy spelling: some Collection<UInt8>) -> UInt8? {
+        guard spelling.count == 6, spelling.starts(with: "<0x".utf8),
+            spelling.elementsEqual(spelling.dropLast() + ">".utf8)
+        else { return nil }
+        let digits = spelling.dropFirst(3).prefix(2).map {
+            UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || 0x61...0x66 ~= $0 | 0x20 ? $0 : 0
+        }
+        return digits.contains(0) ? nil : UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+    }
+
+    private static func replacing(_ found: [UInt8], with replacement: [UInt8], in text: [UInt8]) -> [UInt8] {
+        guard let first = found.first, text.contains(first) else { return text }
+        var result: [UInt8] = []
+        var position = 0
+        while position < text.count {
+            if text[position] == first, text[position...].starts(with: found) {
+                result += replacement
+                position += found.count
+            } else {
+                result.append(text[position])
+                position += 1
+            }
+        }
+        return result
+    }
+}
