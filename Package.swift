@@ -162,6 +162,9 @@ let package = Package(
             "QueueFixture",
             ["Intake", "SQLiteStore", "StoreContract", "ModelFiles", "Runtime", "FakeModel", "TestSupport"]),
         .target(name: "CFaultVFS", path: "Tests/CFaultVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
+        .executableTarget(
+            name: "tokenizer-driver", dependencies: ["Tokenizers", "ModelFiles"], path: "Tests/TokenizerDriver",
+            swiftSettings: strict),
         // Optimised, so that a simulated night takes a millisecond.
         .target(
             name: "MemoryStore", dependencies: ["StoreContract", "Runtime"], path: "Tests/MemoryStore",
