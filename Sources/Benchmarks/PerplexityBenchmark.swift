@@ -23,7 +23,9 @@ extension MachineBenchmark {
         let entry = try self.entry
         let bundle = try ModelBundle(entry)
         let config = bundle.config
-        let tokens = try Tokenizer(bundle.tokenizerFiles().metadata()).encode(text, specials: .parsed)
+        let tokens = try Tokenizer(
+            bundle.tokenizerFiles(), preTokenizer: bundle.options.preTokenizer
+        ).encode(text, specials: .parsed)
         guard tokens.count > 1 else { throw BenchmarkError.tooShort(path: path, tokens: tokens.count) }
         let length = min(Self.window, config.contextLength)
         let windows = stride(from: 0, to: tokens.count, by: length).map {

@@ -49,6 +49,19 @@ public final class MappedFile: @unchecked Sendable {
     /// Whether there is something at `path`.
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// The text in the file at `path`, of at most 16 MB; U+FFFD for bytes that are not UTF-8.
+    ///
+    /// - Throws: `ModelFileError`.
+    public static func text(path: String) throws(ModelFileError) -> String {
+        let file = try MappedFile(path: path)
+        guard file.bytes.count <= 1 << 24 else {
+            throw .unsupported(path: path, what: "a text of \(file.bytes.count) bytes")
+        }
+        let text = String(decoding: file.bytes, as: UTF8.self)
+        try file.checkUnchanged()
+        return text
+    }
+
     /// Whether there is a folder at `path`.
     static func isFolder(_ path: String) -> Bool {
         var status = stat()

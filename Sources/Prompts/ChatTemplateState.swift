@@ -17,9 +17,12 @@ package enum ChatTemplateState: Sendable {
         package let description: String
     }
 
-    package init(_ metadata: GGUFMetadata, _ tokenizer: Tokenizer) {
+    /// The template at `templatePath`, or the model's own.
+    package init(_ files: TokenizerFiles, templatePath: String? = nil, _ tokenizer: Tokenizer) {
         do {
-            self = .usable(try ChatTemplate(metadata, tokenizer: tokenizer))
+            self = .usable(
+                try templatePath.map { try ChatTemplate(path: $0, tokenizer: tokenizer) }
+                    ?? ChatTemplate(files, tokenizer: tokenizer))
         } catch {
             self = .unusable(NoChatTemplate(description: "\(error)"))
         }

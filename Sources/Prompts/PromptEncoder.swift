@@ -21,9 +21,9 @@ public struct PromptEncoder: Sendable {
     ///
     /// - Throws: `TokenizerError`.
     public init(_ model: ModelBundle) throws {
-        let files = try model.tokenizerFiles().metadata()
-        tokenizer = try Tokenizer(files)
-        template = ChatTemplateState(files, tokenizer)
+        let files = try model.tokenizerFiles()
+        tokenizer = try Tokenizer(files, preTokenizer: model.options.preTokenizer)
+        template = ChatTemplateState(files, templatePath: model.options.templatePath, tokenizer)
     }
 
     /// The tokens of a prompt, including those that the model needs before and after it.

@@ -34,6 +34,25 @@ public struct ChatTemplate: Sendable {
         try self.init(standard: source("default"), toolUse: source("tool_use"), path: files.path, tokenizer)
     }
 
+    /// Reads and parses the templates of a model.
+    ///
+    /// - Throws: `TokenizerError.missingChatTemplate` or `.invalidChatTemplate`.
+    public init(_ files: TokenizerFiles, tokenizer: Tokenizer) throws(TokenizerError) {
+        switch files {
+        case .gguf(let metadata): try self.init(metadata, tokenizer: tokenizer)
+        case .huggingFace(let files): try self.init(huggingFace: files, tokenizer: tokenizer)
+        }
+    }
+
+    /// Reads and parses the template in a file.
+    ///
+    /// - Throws: `TokenizerError.file` or `.invalidChatTemplate`.
+    public init(path: String, tokenizer: Tokenizer) throws(TokenizerError) {
+        let text: String
+        do throws(ModelFileError) { text = try MappedFile.text(path: path) } catch { throw .file(error) }
+        try self.init(standard: text, toolUse: nil, path: path, tokenizer)
+    }
+
     private init(
         standard: String?, toolUse: String?, path: String, _ tokenizer: Tokenizer
     ) throws(TokenizerError) {

@@ -15,7 +15,7 @@ import Tokenizers
     private func preparer(_ template: ChatTemplateState? = nil) -> RequestPreparer {
         RequestPreparer(
             encoder: PromptEncoder(
-                tokenizer: tokenizer, template: template ?? ChatTemplateState(TinyModel.metadata, tokenizer)),
+                tokenizer: tokenizer, template: template ?? ChatTemplateState(.gguf(TinyModel.metadata), tokenizer)),
             maxModelLen: 100)
     }
 
@@ -47,7 +47,7 @@ import Tokenizers
         defaults.maxTokens = 40
         let preparer = RequestPreparer(
             encoder: PromptEncoder(
-                tokenizer: tokenizer, template: ChatTemplateState(TinyModel.metadata, tokenizer)),
+                tokenizer: tokenizer, template: ChatTemplateState(.gguf(TinyModel.metadata), tokenizer)),
             maxModelLen: 100, defaults: defaults)
         let silent = try prepared(chat("hi"), endpoint: "/v1/chat/completions", by: preparer).sampling
         #expect(silent.token.temperature == 0.5 && silent.token.topK == 20 && silent.token.topP == 0.75)
@@ -100,7 +100,7 @@ import Tokenizers
 
     @Test func aTemplateThatPrintsTheDateGetsTheTimeOfEnqueuing() throws {
         let dated = TinyModel.metadata(template: "{{ strftime_now('%d %b %Y') }}|{{ messages[0].content }}")
-        let preparer = preparer(ChatTemplateState(dated, tokenizer))
+        let preparer = preparer(ChatTemplateState(.gguf(dated), tokenizer))
         let job = try prepared(chat("hi"), endpoint: "/v1/chat/completions", by: preparer)
         #expect(tokenizer.decode(job.promptTokens) == "01 Feb 2025|hi")
     }
@@ -112,13 +112,13 @@ import Tokenizers
             "tools":[{"type":"function","function":{"name":"f","parameters":{}}}]}
             """#
         let request = try prepared(
-            body, endpoint: "/v1/chat/completions", by: preparer(ChatTemplateState(metadata, tokenizer)))
+            body, endpoint: "/v1/chat/completions", by: preparer(ChatTemplateState(.gguf(metadata), tokenizer)))
         #expect(tokenizer.decode(request.promptTokens) == "dry:f:hi")
     }
 
     @Test(arguments: [nil, "{% broken"])
     func withoutAUsableTemplateOnlyChatsFail(template: String?) throws {
-        let preparer = preparer(ChatTemplateState(TinyModel.metadata(template: template), tokenizer))
+        let preparer = preparer(ChatTemplateState(.gguf(TinyModel.metadata(template: template)), tokenizer))
         let error = #expect(throws: UnfitRequest.self) {
             try prepared(chat("hi"), endpoint: "/v1/chat/completions", by: preparer)
         }

@@ -15,6 +15,6 @@ extension TinyModel {
 
     /// A chat template as if the model had it.
     static func template(_ source: String) -> ChatTemplateState {
-        ChatTemplateState(metadata(template: source), tokenizer)
+        ChatTemplateState(.gguf(metadata(template: source)), tokenizer)
     }
 }

@@ -3,6 +3,7 @@
 
 import Foundation
 import Jinja
+import ModelFiles
 import TestSupport
 import Testing
 

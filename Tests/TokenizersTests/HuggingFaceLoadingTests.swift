@@ -1,6 +1,7 @@
 // What the files of a model folder must say, the errors where they do not, and what the files beside tokenizer.json add.
 
 import Jinja
+import ModelFiles
 import Testing
 
 @testable import Tokenizers

@@ -1,6 +1,7 @@
 // tekken.json and tiktoken files, small ones, against the definition: the neighbours whose union comes first are joined.
 
 import Foundation
+import ModelFiles
 import TestSupport
 import Testing
 

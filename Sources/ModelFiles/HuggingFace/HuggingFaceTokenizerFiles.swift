@@ -2,74 +2,88 @@
 
 import Foundation
 
-/// The tokenizer's files, as they are. What is absent is `nil`.
+/// The files of a model folder that say how text becomes tokens, as they are. A folder has only some of them.
 public struct HuggingFaceTokenizerFiles: Sendable {
-    /// The folder.
-    public let path: String
-    /// `tokenizer.json`.
-    public let tokenizerJSON: [UInt8]?
-    /// `tokenizer_config.json`.
-    public let config: [UInt8]?
-    /// `special_tokens_map.json`.
-    public let specialTokensMap: [UInt8]?
-    /// `added_tokens.json`.
-    public let addedTokens: [UInt8]?
-    /// `generation_config.json`.
-    public let generationConfig: [UInt8]?
-    /// `config.json`, whose `model_type` and token ids matter where other files are silent.
-    public let modelConfig: [UInt8]?
-    /// `chat_template.jinja`.
-    public let chatTemplate: [UInt8]?
-    /// The files of `chat_templates`, or of `additional_chat_templates`, by their names without `.jinja`.
-    public let namedChatTemplates: [String: [UInt8]]
-    /// The vocabulary, where there is no `tokenizer.json`.
-    public let vocabulary: Vocabulary?
-
-    /// A vocabulary of another kind than `tokenizer.json`.
+    /// The file with the tokens.
     public enum Vocabulary: Sendable {
-        /// `tokenizer.model` of SentencePiece.
-        case sentencePiece([UInt8])
-        /// `tekken.json` of Mistral.
+        /// `tokenizer.json`, which says everything.
+        case tokenizerJSON([UInt8])
+        /// Mistral's `tekken.json`.
         case tekken([UInt8])
-        /// A `.tiktoken` file, or a `tokenizer.model` or `tiktoken.model` with that content.
-        case tiktoken([UInt8])
+        /// OpenAI's format: tokens in base64 by rank. Pattern and special tokens are those of the family.
+        case tiktoken([UInt8], name: String)
+        /// A model of SentencePiece alone.
+        case sentencePiece(name: String)
     }
 
+    /// The folder, for errors.
+    public var path: String
+    /// The file with the tokens.
+    public var vocabulary: Vocabulary
+    /// `tokenizer_config.json`.
+    public var config: [UInt8]?
+    /// `special_tokens_map.json`.
+    public var specialTokensMap: [UInt8]?
+    /// `generation_config.json`.
+    public var generationConfig: [UInt8]?
+    /// `chat_template.jinja`.
+    public var chatTemplate: [UInt8]?
+    /// The files of `chat_templates`, or of `additional_chat_templates`, by their names without the extension.
+    public var namedChatTemplates: [String: [UInt8]]
+
+    /// Makes the description of a folder; what it does not have is nil or empty.
+    public init(
+        path: String, vocabulary: Vocabulary, config: [UInt8]? = nil, specialTokensMap: [UInt8]? = nil,
+        generationConfig: [UInt8]? = nil, chatTemplate: [UInt8]? = nil, namedChatTemplates: [String: [UInt8]] = [:]
+    ) {
+        self.path = path
+        self.vocabulary = vocabulary
+        self.config = config
+        self.specialTokensMap = specialTokensMap
+        self.generationConfig = generationConfig
+        self.chatTemplate = chatTemplate
+        self.namedChatTemplates = namedChatTemplates
+    }
+
+    /// The path of one of the files.
+    public func path(of file: String) -> String {
+        path.isEmpty || path.hasSuffix("/") ? path + file : path + "/" + file
+    }
+}
+
+extension HuggingFaceTokenizerFiles {
     /// The longest file that is read, in bytes.
     private static let longestFile = 1 << 28
 
     /// Reads the files of `folder`.
     ///
-    /// - Throws: `ModelFileError` if a file cannot be read.
+    /// - Throws: `ModelFileError` if a file cannot be read, or none has tokens.
     public init(folder: String) throws(ModelFileError) {
-        path = folder
-        tokenizerJSON = try Self.read(folder, "tokenizer.json")
-        config = try Self.read(folder, "tokenizer_config.json")
-        specialTokensMap = try Self.read(folder, "special_tokens_map.json")
-        addedTokens = try Self.read(folder, "added_tokens.json")
-        generationConfig = try Self.read(folder, "generation_config.json")
-        modelConfig = try Self.read(folder, "config.json")
-        chatTemplate = try Self.read(folder, "chat_template.jinja")
         var templates: [String: [UInt8]] = [:]
         for inner in ["chat_templates", "additional_chat_templates"] {
             for name in Self.names(folder + "/" + inner) where name.hasSuffix(".jinja") {
                 templates[String(name.dropLast(6))] = try Self.read(folder + "/" + inner, name)
             }
         }
-        namedChatTemplates = templates
-        vocabulary = tokenizerJSON == nil ? try Self.vocabulary(folder) : nil
+        self.init(
+            path: folder, vocabulary: try Self.vocabulary(folder),
+            config: try Self.read(folder, "tokenizer_config.json"),
+            specialTokensMap: try Self.read(folder, "special_tokens_map.json"),
+            generationConfig: try Self.read(folder, "generation_config.json"),
+            chatTemplate: try Self.read(folder, "chat_template.jinja"), namedChatTemplates: templates)
     }
 
-    private static func vocabulary(_ folder: String) throws(ModelFileError) -> Vocabulary? {
+    private static func vocabulary(_ folder: String) throws(ModelFileError) -> Vocabulary {
+        if let json = try read(folder, "tokenizer.json") { return .tokenizerJSON(json) }
         if let tekken = try read(folder, "tekken.json") { return .tekken(tekken) }
         let names = names(folder)
         for name in ["tokenizer.model", "tiktoken.model"] + names.filter({ $0.hasSuffix(".tiktoken") }) {
             guard names.contains(name), let bytes = try read(folder, name) else { continue }
             // A file of tiktoken is text: BASE64 RANK in each line; a model of SentencePiece is a protocol buffer.
             let isText = !bytes.prefix(256).contains { $0 < 0x20 && $0 != 0x0A && $0 != 0x0D }
-            return isText ? .tiktoken(bytes) : .sentencePiece(bytes)
+            return isText ? .tiktoken(bytes, name: name) : .sentencePiece(name: name)
         }
-        return nil
+        throw .missingFile(path: folder + "/tokenizer.json", neededBy: "the tokenizer")
     }
 
     private static func names(_ folder: String) -> [String] {

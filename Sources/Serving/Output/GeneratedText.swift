@@ -16,7 +16,8 @@ package struct GeneratedText: Sendable {
 
     /// An empty text.
     package init(_ tokenizer: Tokenizer, stopStrings: [String]) {
-        detokenizer = Detokenizer(tokenizer)
+        // The prompt's text stands before it.
+        detokenizer = Detokenizer(tokenizer, continuing: true)
         stops = stopStrings.map { ($0, Array($0.utf8)) }
     }
 

@@ -1,6 +1,7 @@
 // The tokens that tokenizer_config.json, special_tokens_map.json and generation_config.json name.
 
 import JSONText
+import ModelFiles
 
 /// The named tokens of a folder, by their contents.
 struct NamedTokens {

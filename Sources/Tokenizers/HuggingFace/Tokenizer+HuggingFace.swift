@@ -1,6 +1,7 @@
 // Makes a tokenizer from the files of a Hugging Face folder, as the fast tokenizers of transformers do.
 
 import JSONText
+public import ModelFiles
 
 extension Tokenizer {
     /// Makes the tokenizer of a model folder.
@@ -20,6 +21,12 @@ extension Tokenizer {
             self.init(parts, files.path)
         case .tekken(let bytes): try self.init(tekken: bytes, files)
         case .tiktoken(let bytes, let name): try self.init(tiktoken: bytes, name: name, files)
+        case .sentencePiece(let name):
+            throw .folder(
+                path: files.path(of: name), place: "",
+                reason:
+                    "a SentencePiece model alone is not supported; add tokenizer.json, which transformers makes of it "
+                    + "(AutoTokenizer.from_pretrained(folder).save_pretrained(folder))")
         }
     }
 

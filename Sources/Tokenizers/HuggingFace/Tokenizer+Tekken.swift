@@ -3,6 +3,7 @@
 
 import Foundation
 import JSONText
+import ModelFiles
 
 extension Tokenizer {
     /// Makes a tokenizer from tekken.json, which has the pattern and the special tokens in it.
