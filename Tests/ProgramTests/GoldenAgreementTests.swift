@@ -1,20 +1,33 @@
-// The main job on the real model against Hugging Face transformers in float32.
+// The main job on real models against Hugging Face transformers in float32.
 
 import Foundation
 import TestSupport
 import Testing
 
-@Suite("Agreement with transformers", .enabled(if: Locations.realModel != nil))
+@Suite("Agreement with transformers")
 struct GoldenAgreementTests {
+    @Test(.enabled(if: Locations.realModel != nil))
+    func greedyTokensInAccuracyMode() throws {
+        try expectAgreement(
+            of: Locations.realModel, prompts: "prompts-64.jsonl", with: "smollm2-135m-greedy-f32.json")
+    }
+
+    /// Windows, and the tokenizer of SentencePiece.
+    @Test(.enabled(if: Locations.gemma != nil))
+    func gemmasGreedyTokensInAccuracyMode() throws {
+        try expectAgreement(
+            of: Locations.gemma, prompts: "gemma3-270m-prompts-64.jsonl", with: "gemma3-270m-greedy-f32.json")
+    }
+
     /// With `optimizations = accuracy` 32 greedy tokens are the same on 95 % of the prompts, and where they are not, two
     /// logits were nearly equal.
-    @Test func greedyTokensInAccuracyMode() throws {
-        let golden = try GoldenFile.greedy()
+    private func expectAgreement(of model: String?, prompts: String, with answers: String) throws {
+        let golden = try GoldenFile.greedy(answers)
         #expect(golden.count >= 64)
         let workspace = try Workspace()
         let outcome = try workspace.run(
-            "run", Locations.golden("transformers/prompts-64.jsonl").path, "--set", "tt.optimizations=accuracy",
-            model: Locations.realModel)
+            "run", Locations.golden("transformers/" + prompts).path, "--set", "tt.optimizations=accuracy",
+            model: model)
         #expect(outcome.status == 0, "\(outcome.errors)")
         let results = try ResultLine.byID(outcome.lines)
         #expect(results.count == golden.count)

@@ -12,12 +12,12 @@ struct GoldenRow: Decodable {
     let gaps: [Double]
 }
 
-/// Greedy answers to the prompts of `prompts-64.jsonl`.
+/// Greedy answers to 64 prompts.
 struct GoldenFile: Decodable {
     private let rows: [GoldenRow]
 
-    static func greedy() throws -> [GoldenRow] {
-        let data = try Data(contentsOf: Locations.golden("transformers/smollm2-135m-greedy-f32.json"))
+    static func greedy(_ name: String = "smollm2-135m-greedy-f32.json") throws -> [GoldenRow] {
+        let data = try Data(contentsOf: Locations.golden("transformers/" + name))
         return try JSONDecoder().decode(GoldenFile.self, from: data).rows
     }
 }
