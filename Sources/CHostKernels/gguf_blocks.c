@@ -72,14 +72,13 @@ void hk_read_signed(uint32_t type, const uint8_t *row, size_t group, hk_signed_g
     }
 }
 
-// Bytes of a block of a type with minimums, or of Q4_0, and its groups.
+// Bytes of a block of a type with minimums for whole groups, or of Q4_0, and its groups.
 static size_t affine_bytes(uint32_t type, size_t *groups) {
-    *groups = type == GGUF_Q2_K || type == GGUF_Q4_K || type == GGUF_Q5_K ? 8 : 1;
+    *groups = type == GGUF_Q4_K || type == GGUF_Q5_K ? 8 : 1;
     switch (type) {
     case GGUF_Q4_0: return 18;
     case GGUF_Q4_1: return 20;
     case GGUF_Q5_1: return 24;
-    case GGUF_Q2_K: return 84;
     case GGUF_Q4_K: return 144;
     case GGUF_Q5_K: return 176;
     default: __builtin_trap();
@@ -100,12 +99,6 @@ void hk_read_affine_scales(uint32_t type, const uint8_t *row, size_t group, hk_a
     const uint8_t *block = row + group / groups * bytes;
     if (type == GGUF_Q4_K || type == GGUF_Q5_K) {
         six_bit_scales(block, (int)(group % 8), out);
-    } else if (type == GGUF_Q2_K) {
-        for (int part = 0; part < 2; part++) {
-            uint8_t both = block[group % 8 * 2 + part];
-            out->scales[part] = half_at(block + 80) * (float)(both & 15);
-            out->minimums[part] = -half_at(block + 82) * (float)(both >> 4);
-        }
     } else {
         float scale = half_at(block);
         out->scales[0] = out->scales[1] = scale;
@@ -113,7 +106,29 @@ void hk_read_affine_scales(uint32_t type, const uint8_t *row, size_t group, hk_a
     }
 }
 
+void hk_read_factored(const uint8_t *row, size_t group, hk_factored_group *out) {
+    const uint8_t *block = row + group / 8 * 84;
+    int g = (int)(group % 8);
+    out->unit = half_at(block + 80);
+    out->minimum = half_at(block + 82);
+    for (int part = 0; part < 2; part++) {
+        out->factors[part] = block[2 * g + part] & 15;
+        out->minimum_factors[part] = block[2 * g + part] >> 4;
+    }
+    for (int i = 0; i < 32; i++) out->values[i] = block[16 + g / 4 * 32 + i] >> 2 * (g % 4) & 3;
+}
+
 void hk_read_affine(uint32_t type, const uint8_t *row, size_t group, hk_affine_group *out) {
+    if (type == GGUF_Q2_K) {
+        hk_factored_group factored;
+        hk_read_factored(row, group, &factored);
+        __builtin_memcpy(out->values, factored.values, HK_GROUP);
+        for (int part = 0; part < 2; part++) {
+            out->scales[part] = factored.unit * (float)factored.factors[part];
+            out->minimums[part] = -factored.minimum * (float)factored.minimum_factors[part];
+        }
+        return;
+    }
     hk_read_affine_scales(type, row, group, out);
     size_t groups, bytes = affine_bytes(type, &groups);
     const uint8_t *block = row + group / groups * bytes;
@@ -122,9 +137,6 @@ void hk_read_affine(uint32_t type, const uint8_t *row, size_t group, hk_affine_g
     case GGUF_Q4_0: nibbles(block + 2, out->values); break;
     case GGUF_Q4_1: nibbles(block + 4, out->values); break;
     case GGUF_Q5_1: five_bits(block + 4, out->values); break;
-    case GGUF_Q2_K:
-        for (int i = 0; i < 32; i++) out->values[i] = block[16 + g / 4 * 32 + i] >> 2 * (g % 4) & 3;
-        break;
     default: {
         const uint8_t *low = block + (type == GGUF_Q5_K ? 48 : 16) + g / 2 * 32;
         for (int i = 0; i < 32; i++) out->values[i] = low[i] >> 4 * (g & 1) & 15;
@@ -140,7 +152,7 @@ int32_t hk_packed_format(uint32_t type, int int8, int32_t *parts) {
     case GGUF_F32: return HK_F32;
     case GGUF_F16: return HK_F16;
     case GGUF_BF16: return HK_BF16;
-    case GGUF_Q2_K: return HK_U4;
+    case GGUF_Q2_K: return int8 ? HK_U7 : HK_U4;
     case GGUF_Q4_0: case GGUF_Q4_1: case GGUF_Q4_K: return int8 ? HK_I4 : HK_U4;
     case GGUF_Q5_1: case GGUF_Q5_K: return HK_U8;
     // Types with scales for 16 inputs; their values are from −64 to 63.

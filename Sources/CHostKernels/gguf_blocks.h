@@ -29,12 +29,23 @@ typedef struct {
     float minimums[2];
 } hk_affine_group;
 
+/// A weight is unit · factor · value − minimum · minimum_factor; factors are for inputs 0…15 and 16…31.
+typedef struct {
+    uint8_t values[HK_GROUP];
+    float unit;
+    float minimum;
+    int8_t factors[2];
+    int8_t minimum_factors[2];
+} hk_factored_group;
+
 /// Reads group `group` of a row of a type without minimums: all but Q4_1, Q5_1, Q2_K, Q4_K, Q5_K and the float types.
 void hk_read_signed(uint32_t type, const uint8_t *row, size_t group, hk_signed_group *out);
 /// Reads group `group` of a row of Q4_0 or a type with minimums.
 void hk_read_affine(uint32_t type, const uint8_t *row, size_t group, hk_affine_group *out);
-/// Reads its scales and minimums alone.
+/// Reads its scales and minimums alone, but for Q2_K.
 void hk_read_affine_scales(uint32_t type, const uint8_t *row, size_t group, hk_affine_group *out);
+/// Reads group `group` of a row of Q2_K.
+void hk_read_factored(const uint8_t *row, size_t group, hk_factored_group *out);
 /// Reads a group of an IQ type, TQ1_0, TQ2_0 or MXFP4.
 void hk_read_coded(uint32_t type, const uint8_t *row, size_t group, hk_signed_group *out);
 

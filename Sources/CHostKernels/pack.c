@@ -10,13 +10,14 @@ static size_t word_bytes(int32_t format) { return (format == HK_U8 ? 32 : 16) * 
 static size_t group_count(size_t inputs) { return inputs / HK_GROUP; }
 static size_t block_count(size_t inputs) { return (inputs + HK_BLOCK - 1) / HK_BLOCK; }
 
-// Words per lane in the records of two groups: the weights, and two of scales, offsets or units.
-enum { I4_WORDS = 8, I4_RECORD = I4_WORDS + 2, BYTE_WORDS = 16, BYTE_RECORD = BYTE_WORDS + 2 };
+// Words per lane in the records of two groups: the weights, and two of scales, offsets, factors or units, or four.
+enum { I4_WORDS = 8, I4_RECORD = I4_WORDS + 2, BYTE_WORDS = 16, BYTE_RECORD = BYTE_WORDS + 2, U7_RECORD = BYTE_WORDS + 4 };
 
 size_t hk_panel_bytes(int32_t format, int32_t parts, size_t inputs) {
     if (format < HK_U4) return inputs * HK_PANEL * (format == HK_F32 ? 4 : 2);
     if (format == HK_I4) return (block_count(inputs) * I4_RECORD + 1) * HK_PANEL * 4;
     if (format == HK_S8 || format == HK_S7) return block_count(inputs) * BYTE_RECORD * HK_PANEL * 4;
+    if (format == HK_U7) return block_count(inputs) * U7_RECORD * HK_PANEL * 4;
     return group_count(inputs) * (word_bytes(format) + (size_t)parts * 2 * HK_PANEL * sizeof(float));
 }
 
@@ -192,6 +193,31 @@ static void pack_signed(const panel_rows *p, const hk_matrix *m, uint8_t *panel)
     }
 }
 
+// U7.
+static void pack_factored(const panel_rows *p, const hk_matrix *m, uint8_t *panel) {
+    size_t groups = group_count(m->inputs);
+    for (size_t first = 0; first < groups; first += SOME) {
+        uint32_t *records = (uint32_t *)panel + first / 2 * U7_RECORD * HK_PANEL;
+        lane_bytes bytes[SOME];
+        for (size_t lane = 0; lane < HK_PANEL; lane++) {
+            if (p->rows[lane]) fetch_row(p, lane, first, groups);
+            for (size_t g = 0; g < SOME; g++) {
+                hk_factored_group group = {0};
+                if (p->rows[lane]) hk_read_factored(p->rows[lane], first + g, &group);
+                __builtin_memcpy(bytes[g][lane], group.values, HK_GROUP);
+                uint32_t *factors = records + g / 2 * U7_RECORD * HK_PANEL + lane;
+                __builtin_memcpy((uint8_t *)factors + g % 2 * 2, group.factors, 2);
+                __builtin_memcpy((uint8_t *)(factors + HK_PANEL) + g % 2 * 2, group.minimum_factors, 2);
+                float *units = (float *)factors + (2 + BYTE_WORDS) * HK_PANEL;
+                units[0] = group.unit;
+                units[HK_PANEL] = group.minimum;
+            }
+        }
+        for (size_t g = 0; g < SOME; g++)
+            write_words(bytes[g], records + (g / 2 * U7_RECORD + 2 + g % 2 * 8) * HK_PANEL);
+    }
+}
+
 void hk_pack(uint32_t type, const void *rows, size_t row_bytes, const hk_matrix *m, size_t first, size_t last) {
     for (size_t panel = first; panel < last; panel++) {
         panel_rows p = {.type = type, .row_bytes = row_bytes};
@@ -201,6 +227,7 @@ void hk_pack(uint32_t type, const void *rows, size_t row_bytes, const hk_matrix 
         if (m->format < HK_U4) pack_floats(&p, m, out);
         else if (m->format == HK_I4) pack_integers(&p, m, out);
         else if (m->format == HK_S7 || m->format == HK_S8) pack_signed(&p, m, out);
+        else if (m->format == HK_U7) pack_factored(&p, m, out);
         else pack_affine(&p, m, out);
     }
 }

@@ -34,7 +34,8 @@ import Testing
         let cases: [(TensorType, int8: Bool, expected: Int)] = [
             (.f32, false, 4 * elements), (.f16, true, 2 * elements),
             (.q4_1, false, elements / 2 + 8 * groups), (.q4_1, true, elements / 2 + 4 * groups + 4 * 64),
-            (.q2_K, true, elements / 2 + 16 * groups), (.q5_1, true, elements + 8 * groups),
+            (.q2_K, false, elements / 2 + 16 * groups), (.q2_K, true, elements + 8 * groups),
+            (.q5_1, true, elements + 8 * groups),
             (.q8_0, false, elements + 4 * groups), (.q8_0, true, elements + 4 * groups),
             (.q6_K, true, elements + 4 * groups),
         ]

@@ -7,7 +7,7 @@
 // of one word (`begin_centred`, `centred_offset`, `centred_total`), HK_SIGNED_BYTES if it takes 8-bit weights less 128,
 // as signed bytes (`dot4_signed`), with activations of any size or of more than 7 bits, HK_SCALED_PAIRS if it multiplies
 // sums of pairs of 16 bits by their factor as it adds them (`add_scaled_pairs`, which takes a factor in the form of
-// `factor_of`; `factor_pair` gives two in a word).
+// its `factor_of`; its `factor_pair` has two factors in a word).
 
 // Parts of a sum may overflow 32 bits although the whole does not.
 typedef uint32_t vu __attribute__((vector_size(HK_LANES * 4)));
@@ -31,9 +31,12 @@ HK_INLINE vi pair_products(vi a, vi b) {
 #define dot4_signed dot4
 #endif
 
-// One of the four 8-bit numbers of each word, to multiply sums.
+// One of the four 8-bit numbers of each word, to multiply sums, and two of them as numbers of 16 bits.
 #ifndef HK_SCALED_PAIRS
 HK_INLINE vi factor_of(vi four, const int quarter) { return four << (24 - 8 * quarter) >> 24; }
+HK_INLINE vi factor_pair(vi four, const int second) {
+    return (factor_of(four, 2 * second) & 0xffff) | factor_of(four, 2 * second + 1) << 16;
+}
 #endif
 
 // The weights of one of a block's groups: the low or the high halves of the bytes; centred sums use the high ones

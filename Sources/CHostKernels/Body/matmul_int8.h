@@ -2,17 +2,18 @@
 // the row's float sum.
 
 // The form of a tile's weights: nibbles, packed as in memory or unpacked to bytes for several tiles, and bytes,
-// unsigned or signed, also for activations of 7 bits, or with factors. A set that defines HK_UNPACKED_RECORDS unpacks nibbles for that
+// unsigned or signed, also for activations of 7 bits, or with factors, without and with minimums. A set that defines HK_UNPACKED_RECORDS unpacks nibbles for that
 // many records at a time, few enough to stay in the L1 cache with their activations. Otherwise each tile unpacks its
 // own, which is faster where loads cost more than logic.
-enum { HK_NIBBLES, HK_UNPACKED, HK_BYTES, HK_BYTES_BY_7, HK_SIGNED, HK_SIGNED_BY_7, HK_SCALED };
+enum { HK_NIBBLES, HK_UNPACKED, HK_BYTES, HK_BYTES_BY_7, HK_SIGNED, HK_SIGNED_BY_7, HK_SCALED,
+       HK_SCALED_MINIMUMS };
 
 // Records of a panel that tiles go through, and the memory that they prefetch meanwhile.
 typedef struct {
     // Weights of the first record's first lane.
     const uint32_t *words;
     // Scales of the first record's first lane; offsets, minimums or the second group's scales follow HK_PANEL after
-    // them. The factors of four quarters, which are before the words.
+    // them. Or the factors of four quarters, and of their minimums, which are before the words.
     const uint32_t *scales;
     size_t first;
     size_t count;
@@ -38,9 +39,9 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, cons
                          const hk_quantized *x, size_t row, float *y, size_t y_stride) {
     vf sums[HK_INT8_ROWS][HK_PANEL_VECTORS];
     const int four = form == HK_NIBBLES || form == HK_UNPACKED, is_signed = form == HK_SIGNED || form == HK_SIGNED_BY_7;
-    const int is_long = is_signed || form == HK_SCALED;
+    const int kind = form == HK_SCALED_MINIMUMS ? HK_LONGEST : is_signed || form == HK_SCALED ? HK_LONG : HK_SHORT;
     // Groups of a record.
-    const size_t groups = four || is_long ? 2 : 1;
+    const size_t groups = four || kind != HK_SHORT ? 2 : 1;
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = run->first ? load(y + r * y_stride + c * HK_LANES) : (vf){};
     const uint32_t *words = run->words, *scales = run->scales;
@@ -66,15 +67,16 @@ HK_INLINE void int8_tile(const int rows, const int columns, const int form, cons
         if (four) nibble_values(rows, columns, form == HK_UNPACKED, alone, words, scales, values, pairs, next, record);
         else if (is_signed)
             signed_values(rows, columns, form == HK_SIGNED_BY_7, alone, words, scales, values, totals, next, record);
-        else if (form == HK_SCALED) scaled_values(rows, columns, alone, words, scales, values, quarters, next, record);
+        else if (form == HK_SCALED || form == HK_SCALED_MINIMUMS)
+            scaled_values(rows, columns, form == HK_SCALED_MINIMUMS, alone, words, scales, values, quarters, next, record);
         else byte_values(rows, columns, form == HK_BYTES_BY_7, alone, words, scales, values, totals, next, record);
-        if (alone) next += record_lines(is_long) * 64;
+        if (alone) next += record_lines(kind) * 64;
         HK_UNROLL for (int r = 0; r < rows; r++) {
             vf factor = splat(factors[r]);
             HK_UNROLL for (int c = 0; c < columns; c++) sums[r][c] = fused(factor, record[r][c], sums[r][c]);
         }
-        words += form == HK_UNPACKED ? 16 * HK_TILE_LANES : record_words(is_long);
-        scales += record_words(is_long);
+        words += form == HK_UNPACKED ? 16 * HK_TILE_LANES : record_words(kind);
+        scales += record_words(kind);
         values += groups * HK_GROUP * HK_INT8_ROWS;
         factors += groups * HK_INT8_ROWS;
         totals += groups * HK_INT8_ROWS;
@@ -110,7 +112,7 @@ HK_INLINE void unpack(const record_run *run, size_t records, uint32_t *out) {
     for (size_t i = 0; i < records; i++)
         for (size_t word = 0; word < 8; word++, out += 2 * HK_TILE_LANES)
             HK_UNROLL for (int c = 0; c < HK_INT8_COLUMNS; c++) {
-                vi v = load_words(run->words + i * record_words(0) + word * HK_PANEL + c * HK_LANES);
+                vi v = load_words(run->words + i * record_words(HK_SHORT) + word * HK_PANEL + c * HK_LANES);
                 vi low = nibbles(v, 0), high = nibbles(v, 1);
                 __builtin_memcpy(out + c * HK_LANES, &low, sizeof low);
                 __builtin_memcpy(out + HK_TILE_LANES + c * HK_LANES, &high, sizeof high);
@@ -131,8 +133,8 @@ HK_INLINE void nibble_rows(record_run *run, const hk_quantized *x, size_t row, s
             part.units = part.count == left ? run->units : 0;
             unpack(run, part.count, unpacked);
             int8_rows(HK_UNPACKED, &part, x, row, rows, y, y_stride);
-            run->words += part.count * record_words(0);
-            part.scales += part.count * record_words(0);
+            run->words += part.count * record_words(HK_SHORT);
+            part.scales += part.count * record_words(HK_SHORT);
         }
         run->next = part.next;
         return;
@@ -145,6 +147,7 @@ HK_INLINE void nibble_rows(record_run *run, const hk_quantized *x, size_t row, s
 HK_INLINE int form_of(const hk_matrix *w, const hk_quantized *x) {
     if (w->format == HK_I4) return HK_NIBBLES;
     if (w->format == HK_S7) return HK_SCALED;
+    if (w->format == HK_U7) return HK_SCALED_MINIMUMS;
     return (w->format == HK_S8 ? HK_SIGNED : HK_BYTES) + (x->peak <= HK_INT7_PEAK);
 }
 
@@ -157,23 +160,26 @@ HK_INLINE void int8_lanes(const int form, record_run run, const hk_quantized *x,
     case HK_BYTES_BY_7: int8_rows(HK_BYTES_BY_7, &run, x, row, rows, y, y_stride); break;
     case HK_SIGNED: int8_rows(HK_SIGNED, &run, x, row, rows, y, y_stride); break;
     case HK_SIGNED_BY_7: int8_rows(HK_SIGNED_BY_7, &run, x, row, rows, y, y_stride); break;
-    default: int8_rows(HK_SCALED, &run, x, row, rows, y, y_stride); break;
+    case HK_SCALED: int8_rows(HK_SCALED, &run, x, row, rows, y, y_stride); break;
+    default: int8_rows(HK_SCALED_MINIMUMS, &run, x, row, rows, y, y_stride); break;
     }
     *next = run.next;
 }
 
-HK_INLINE int has_long_records(const hk_matrix *w) { return w->format == HK_S8 || w->format == HK_S7; }
+HK_INLINE int record_kind(const hk_matrix *w) {
+    if (w->format == HK_U7) return HK_LONGEST;
+    return w->format == HK_S8 || w->format == HK_S7 ? HK_LONG : HK_SHORT;
+}
 
 // A panel's records, packed as in memory.
 HK_INLINE record_run whole_panel(const hk_matrix *w, size_t panel) {
-    const uint32_t *words = (const uint32_t *)(w->values + panel * w->panel_bytes);
-    const int is_long = has_long_records(w);
-    size_t records = w->panel_bytes / (record_words(is_long) * 4);
-    const int has_factors = w->format == HK_S7;
+    const uint32_t *record = (const uint32_t *)(w->values + panel * w->panel_bytes);
+    const int kind = record_kind(w);
+    const size_t factors = w->format == HK_U7 ? 2 : w->format == HK_S7 ? 1 : 0, records = w->panel_bytes / (record_words(kind) * 4);
     return (record_run){
-        .words = words + (has_factors ? HK_PANEL : 0), .scales = words + (has_factors ? 0 : weight_words(is_long) * HK_PANEL),
+        .words = record + factors * HK_PANEL, .scales = record + (factors ? 0 : weight_words(kind) * HK_PANEL),
         .count = records, .turn = records,
-        .units = w->format == HK_I4 ? (const float *)(words + records * record_words(0)) : 0,
+        .units = w->format == HK_I4 ? (const float *)(record + records * record_words(kind)) : 0,
     };
 }
 
@@ -183,14 +189,14 @@ static void int8_row(const hk_matrix *w, size_t first, size_t last, const hk_qua
                      const void *after) {
     for (size_t panel = first; panel < last; panel++, y += HK_PANEL) {
         record_run run = whole_panel(w, panel);
-        run.next = (const uint8_t *)(run.words + record_words(has_long_records(w)));
+        run.next = (const uint8_t *)(run.words + record_words(record_kind(w)));
         run.after = after;
         if (panel + 1 == last && after) run.turn = run.count - 1;
         switch (form_of(w, x)) {
 #define HK_CASE(form) \
     case form: int8_tile(1, HK_PANEL_VECTORS, form, 1, &run, x, row, y, 0); break;
             HK_CASE(HK_NIBBLES) HK_CASE(HK_BYTES) HK_CASE(HK_BYTES_BY_7) HK_CASE(HK_SIGNED) HK_CASE(HK_SIGNED_BY_7)
-            HK_CASE(HK_SCALED)
+            HK_CASE(HK_SCALED) HK_CASE(HK_SCALED_MINIMUMS)
 #undef HK_CASE
         }
     }

@@ -1,17 +1,19 @@
 // The value of a record of packed weights with int8 activations, without the activations' scale. A group's sum is an
 // exact integer in any order. The value is for I4 the integer Σ scale·Σuq − offset·Σ8q of both groups, for S8
-// fma(scale, Σ(u − 128)q, value of the first group), for S7 unit · Σ factor·Σ(u − 64)q, and for U8
-// fma(scale, Σuq, minimum·Σq) of its one group.
+// fma(scale, Σ(u − 128)q, value of the first group), for S7 unit · Σ factor·Σ(u − 64)q, for U7
+// fma(minimum, Σ −factor of the minimum·Σq, unit · Σ factor·Σuq), and for U8 fma(scale, Σuq, minimum·Σq) of its one group.
 
 #define HK_TILE_LANES (HK_INT8_COLUMNS * HK_LANES)
 // Vectors of a panel.
 #define HK_PANEL_VECTORS (HK_PANEL / HK_LANES)
 
-// Words of a record's weights for each lane, and of the scales, offsets, minimums or units after them; long records have
-// the bytes of two groups.
-HK_INLINE size_t weight_words(const int is_long) { return is_long ? 16 : 8; }
-HK_INLINE size_t record_words(const int is_long) { return (weight_words(is_long) + 2) * HK_PANEL; }
-HK_INLINE size_t record_lines(const int is_long) { return record_words(is_long) * 4 / 64; }
+// The kinds of records: of nibbles, or of one group's bytes; of two groups' bytes; and the same with minimums.
+enum { HK_SHORT, HK_LONG, HK_LONGEST };
+
+// Words of a record's weights for each lane, and of all of it: with its scales, factors, offsets, minimums and units.
+HK_INLINE size_t weight_words(const int kind) { return kind == HK_SHORT ? 8 : 16; }
+HK_INLINE size_t record_words(const int kind) { return (weight_words(kind) + (kind == HK_LONGEST ? 4 : 2)) * HK_PANEL; }
+HK_INLINE size_t record_lines(const int kind) { return record_words(kind) * 4 / 64; }
 
 // Prefetches, for a row alone, the part of a record of `lines` lines for step `step` of `steps`. All lines at once
 // would fill the processor's miss buffers, and the record's own loads would wait. With HK_STREAMED it does nothing: the
@@ -28,7 +30,7 @@ HK_INLINE void nibble_dots(const int rows, const int columns, const int unpacked
                            const int last, const uint32_t *words, const int8_t *values, const uint8_t *next,
                            vi dots[][HK_INT8_ROWS][HK_PANEL_VECTORS]) {
     HK_UNROLL for (int word = 0; word < 8; word++) {
-        if (alone) fetch_record_part(next, (int)record_lines(0), word, 8);
+        if (alone) fetch_record_part(next, (int)record_lines(HK_SHORT), word, 8);
         vi u[2][HK_PANEL_VECTORS];
         HK_UNROLL for (int c = 0; c < columns; c++)
             HK_UNROLL for (int g = first; g <= last; g++)
@@ -87,10 +89,10 @@ HK_INLINE void nibble_values(const int rows, const int columns, const int unpack
 }
 
 // Adds the products of group `group` of a record's bytes.
-HK_INLINE void byte_dots(const int rows, const int columns, const int seven, const int alone, const int is_signed, const int group,
+HK_INLINE void byte_dots(const int rows, const int columns, const int seven, const int alone, const int kind, const int group,
                          const uint32_t *words, const int8_t *values, const uint8_t *next, vi dots[][HK_PANEL_VECTORS]) {
     HK_UNROLL for (int word = group * 8; word < group * 8 + 8; word++) {
-        if (alone) fetch_record_part(next, (int)record_lines(is_signed), word, (int)weight_words(is_signed));
+        if (alone) fetch_record_part(next, (int)record_lines(kind), word, (int)weight_words(kind));
         vi u[HK_PANEL_VECTORS];
         HK_UNROLL for (int c = 0; c < columns; c++) u[c] = load_words(words + word * HK_PANEL + c * HK_LANES);
         const int8_t *q = values + word * HK_INT8_ROWS * 4;
@@ -107,7 +109,7 @@ HK_INLINE void byte_values(const int rows, const int columns, const int seven, c
     HK_UNROLL for (int r = 0; r < rows; r++)
         HK_UNROLL for (int c = 0; c < columns; c++)
             if (HK_SIGNED_BYTES(seven)) dots[r][c] -= broadcast4(sums + r);
-    byte_dots(rows, columns, seven, alone, 0, 0, words, values, next, dots);
+    byte_dots(rows, columns, seven, alone, HK_SHORT, 0, words, values, next, dots);
     HK_UNROLL for (int r = 0; r < rows; r++) {
         vf sum = splat((float)sums[r] * -0x1p-7f);
         HK_UNROLL for (int c = 0; c < columns; c++) {
@@ -128,7 +130,7 @@ HK_INLINE void signed_values(const int rows, const int columns, const int seven,
         HK_UNROLL for (int r = 0; r < rows; r++)
             HK_UNROLL for (int c = 0; c < columns; c++)
                 if (!HK_SIGNED_BYTES(seven)) dots[r][c] = broadcast4(sums + group * HK_INT8_ROWS + r);
-        byte_dots(rows, columns, seven, alone, 1, group, words, values, next, dots);
+        byte_dots(rows, columns, seven, alone, HK_LONG, group, words, values, next, dots);
         HK_UNROLL for (int c = 0; c < columns; c++) {
             vf scale = load((const float *)scales + group * HK_PANEL + c * HK_LANES);
             HK_UNROLL for (int r = 0; r < rows; r++)
@@ -139,20 +141,20 @@ HK_INLINE void signed_values(const int rows, const int columns, const int seven,
     }
 }
 
-// Adds factor·Σ(u − 64)q of a quarter of a block, whose words begin at `words`.
-HK_INLINE void scaled_dots(const int rows, const int columns, const int alone, const int quarter, const uint32_t *words,
-                           const vi *factors, const int8_t *values, const int16_t *quarters, const uint8_t *next,
-                           vi totals[][HK_PANEL_VECTORS]) {
+// Adds factor·Σuq of a quarter of a block, whose words begin at `words`; u is less by 64 if there are no minimums.
+HK_INLINE void scaled_dots(const int rows, const int columns, const int minimums, const int alone, const int quarter,
+                           const uint32_t *words, const vi *factors, const int8_t *values, const int16_t *quarters,
+                           const uint8_t *next, vi totals[][HK_PANEL_VECTORS]) {
 #ifndef HK_SCALED_PAIRS
-    vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS];
-    HK_UNROLL for (int r = 0; r < rows; r++) {
+    vi dots[HK_INT8_ROWS][HK_PANEL_VECTORS] = {};
+    HK_UNROLL for (int r = 0; r < rows && !minimums; r++) {
         vi pair = broadcast4(quarters + 4 * r + (quarter & ~1));
         vi centred = quarter % 2 ? pair >> 16 << 6 : pair << 16 >> 10;
         HK_UNROLL for (int c = 0; c < columns; c++) dots[r][c] = centred;
     }
 #endif
     HK_UNROLL for (int word = quarter * 4; word < quarter * 4 + 4; word++) {
-        if (alone) fetch_record_part(next, (int)record_lines(1), word, 16);
+        if (alone) fetch_record_part(next, (int)record_lines(minimums ? HK_LONGEST : HK_LONG), word, 16);
         vi u[HK_PANEL_VECTORS];
         HK_UNROLL for (int c = 0; c < columns; c++) u[c] = load_words(words + word * HK_PANEL + c * HK_LANES);
         HK_UNROLL for (int r = 0; r < rows; r++) {
@@ -177,27 +179,36 @@ HK_INLINE void scaled_dots(const int rows, const int columns, const int alone, c
 #endif
 }
 
+// Σ −factor·Σq of a block's quarters.
+HK_INLINE vi quarter_totals(vi four, const int16_t *quarters) {
+    return pair_products(factor_pair(four, 0), broadcast4(quarters)) +
+           pair_products(factor_pair(four, 1), broadcast4(quarters + 2));
+}
+
 // The value of a block of bytes with a factor for each quarter, without the activations' scale.
-HK_INLINE void scaled_values(const int rows, const int columns, const int alone, const uint32_t *words,
+HK_INLINE void scaled_values(const int rows, const int columns, const int minimums, const int alone, const uint32_t *words,
                              const uint32_t *all_factors, const int8_t *values, const int16_t *quarters, const uint8_t *next,
                              vf out[][HK_PANEL_VECTORS]) {
     vi totals[HK_INT8_ROWS][HK_PANEL_VECTORS] = {}, four[HK_PANEL_VECTORS];
     HK_UNROLL for (int c = 0; c < columns; c++) {
         four[c] = load_words(all_factors + c * HK_LANES);
 #ifdef HK_SCALED_PAIRS
-        vi first = factor_pair(four[c], 0), second = factor_pair(four[c], 1);
-        HK_UNROLL for (int r = 0; r < rows; r++)
-            totals[r][c] = (pair_products(first, broadcast4(quarters + 4 * r)) +
-                            pair_products(second, broadcast4(quarters + 4 * r + 2))) << 6;
+        HK_UNROLL for (int r = 0; r < rows && !minimums; r++) totals[r][c] = quarter_totals(four[c], quarters + 4 * r) << 6;
 #endif
     }
     HK_UNROLL for (int quarter = 0; quarter < 4; quarter++) {
         vi factors[HK_PANEL_VECTORS];
         HK_UNROLL for (int c = 0; c < columns; c++) factors[c] = factor_of(four[c], quarter);
-        scaled_dots(rows, columns, alone, quarter, words, factors, values, quarters, next, totals);
+        scaled_dots(rows, columns, minimums, alone, quarter, words, factors, values, quarters, next, totals);
     }
+    const float *units = (const float *)words + weight_words(HK_LONG) * HK_PANEL;
     HK_UNROLL for (int c = 0; c < columns; c++) {
-        vf unit = load((const float *)words + weight_words(1) * HK_PANEL + c * HK_LANES);
+        vf unit = load(units + c * HK_LANES);
         HK_UNROLL for (int r = 0; r < rows; r++) out[r][c] = unit * floats(totals[r][c]);
+        if (!minimums) continue;
+        vi minimum_factors = load_words(all_factors + HK_PANEL + c * HK_LANES);
+        vf minimum = load(units + HK_PANEL + c * HK_LANES);
+        HK_UNROLL for (int r = 0; r < rows; r++)
+            out[r][c] = fused(minimum, floats(quarter_totals(minimum_factors, quarters + 4 * r)), out[r][c]);
     }
 }

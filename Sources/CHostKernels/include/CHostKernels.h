@@ -25,7 +25,8 @@
 #pragma clang assume_nonnull begin
 
 /// The formats of a packed matrix's weights.
-enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_S8 = 6, HK_S7 = 7 };
+enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_S8 = 6, HK_S7 = 7,
+       HK_U7 = 8 };
 
 /// A weight matrix in panels of HK_PANEL output channels, so that neighbouring lanes are neighbouring outputs.
 ///
@@ -34,7 +35,7 @@ enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_
 /// [word][HK_PANEL], four bytes of inputs 4w…4w+3 (U8) or eight nibbles of inputs 8w…8w+7, the first four in the low halves
 /// of the bytes (U4); then floats, scales [part][HK_PANEL] and minimums [part][HK_PANEL].
 ///
-/// The records of three formats are [panel][block], of two groups; a missing last group is zeros.
+/// The records of four formats are [panel][block], of two groups; a missing last group is zeros.
 ///
 /// I4 is for int8 activations only. It has integer scales, so that both groups are one integer sum of int8 products: a weight is
 /// (scale · u − 8 · offset) · unit, scale and offset of 16 bits and below 2¹⁸ together; the unit is a power of two, one
@@ -48,6 +49,10 @@ enum { HK_F32 = 0, HK_F16 = 1, HK_BF16 = 2, HK_U4 = 3, HK_U8 = 4, HK_I4 = 5, HK_
 /// S7 has scales for 16 inputs, and values of 7 bits, of which two products with int8 activations fit 16 bits: a weight
 /// is unit · factor · (u − 64). A record holds four factors of 8 bits for each output, [HK_PANEL][4], then U8's words of
 /// both groups, and units [HK_PANEL].
+///
+/// U7 has minimums too, and is for int8 activations only: a weight is unit · factor · u − minimum · factor of the minimum,
+/// u below 128. A record holds both kinds of factors, each [HK_PANEL][4], U8's words of both groups, units and minimums
+/// [HK_PANEL].
 typedef struct {
     int32_t format;
     /// Scales of a group: 1, or 2 if each half has its own.
@@ -190,7 +195,7 @@ typedef struct {
     void (*matmul_float)(const hk_matrix *w, size_t first, size_t last, const float *x, size_t x_stride, size_t rows,
                          float *y, size_t y_stride, float *scratch);
     /// The same with int8 activations, rows `row` to `row` + `rows` − 1 of `x`, and integer sums in each group; for I4,
-    /// S8, S7, and U8. Meanwhile prefetches the weights at `next`, which follow the last panel, so that
+    /// S8, S7, U7 and U8. Meanwhile prefetches the weights at `next`, which follow the last panel, so that
     /// memory is never idle, and with several rows continues with `ahead`.
     void (*matmul_int8)(const hk_matrix *w, size_t first, size_t last, const hk_quantized *x, size_t row, size_t rows,
                         float *y, size_t y_stride, const void *_Nullable next, hk_read_ahead *_Nullable ahead);

@@ -16,8 +16,8 @@ enum KernelSelfCheck {
     /// The bit patterns of every kernel's results.
     static func results(of set: KernelSet) throws -> [UInt32] {
         var bits: [UInt32] = []
-        // Their packed formats are I4 and U4, U8, S8 and S7.
-        for type: TensorType in [.q4_1, .q5_1, .q8_0, .q6_K] { bits += try products(set, type) }
+        // Their packed formats are I4 and U4, U8, S8, S7, and U7 and U4.
+        for type: TensorType in [.q4_1, .q5_1, .q8_0, .q6_K, .q2_K] { bits += try products(set, type) }
         bits += rowKernels(set)
         for type in KVCacheDType.allCases { bits += try attention(set, type) }
         return bits
@@ -32,8 +32,9 @@ enum KernelSelfCheck {
             UInt8(truncatingIfNeeded: random.next())
         }
         // Scales with small exponents; random ones may be infinite.
+        let scales = type == .q6_K ? [209] : type == .q2_K ? [81, 83] : type == .q8_0 ? [1] : [1, 3]
         for block in stride(from: 0, to: bytes.count, by: type.blockBytes) {
-            for scale in type == .q6_K ? [209] : type == .q8_0 ? [1] : [1, 3] { bytes[block + scale] = 0x2c }
+            for scale in scales { bytes[block + scale] = 0x2c }
         }
         func matrix(int8: Bool) throws -> PackedMatrix {
             try bytes.withUnsafeBytes { bytes in

@@ -65,7 +65,7 @@ final class PackedMatrix: @unchecked Sendable {
     ) throws(PackedRows.Fault) {
         var parts: Int32 = 0
         let format = hk_packed_format(rows.packedType.rawValue, int8 ? 1 : 0, &parts)
-        takesInt8 = int8 && [HK_I4, HK_S8, HK_S7, HK_U8].contains { format == Int32($0) }
+        takesInt8 = int8 && [HK_I4, HK_S8, HK_S7, HK_U7, HK_U8].contains { format == Int32($0) }
         let panels = (rows.outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL)
         let panelBytes = hk_panel_bytes(format, parts, rows.inputs)
         byteCount = panels * panelBytes

@@ -49,6 +49,7 @@ static hk_matrix random_matrix(const element *e, int int8) {
     // The greatest weights of a block: sums that narrow integers would not hold.
     if (e->type == 3) memset(rows + 4, 0xff, 16), memset(rows + 24, 0xff, 16);
     if (e->type == 8) memset(rows + 2, 0x7f, 32);
+    if (e->type == 10) memset(rows, 0xff, 80);
     if (e->type == 14) memset(rows, 0xff, 192), memset(rows + 192, 0x7f, 8), memset(rows + 200, 0x80, 8);
     return pack(e->type, int8, rows, row_bytes, e->inputs, outputs);
 }
@@ -101,6 +102,7 @@ void run_products(const hk_kernels *k, results *r) {
         if (elements[i].type == 7) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q5_1");
         if (elements[i].type == 8) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q8_0");
         if (elements[i].type == 8) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q8_0");
+        if (elements[i].type == 10) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q2_k");
         if (elements[i].type == 14) run_int8(k, r, &m, HK_INT8_PEAK, "int8 product q6_k");
         if (elements[i].type == 14) run_int8(k, r, &m, HK_INT7_PEAK, "7-bit product q6_k");
     }
