@@ -44,7 +44,7 @@ public struct Detokenizer: Sendable {
         let (bytes, isByte) = decoder.text(of: id, isFirst: isFirst, isLast: isLast)
         var result = ""
         if !isFirst, !decoder.separator.isEmpty { pending += decoder.separator }
-        isFirst = false
+        isFirst = isFirst && decoder.isFirstUntilText && bytes.isEmpty
         // A character of byte tokens ends where another token begins.
         if case .eachReplaced = decoder.bytes, isPendingOfBytes, !isByte { result = endOfCharacter() }
         pending += bytes

@@ -8,6 +8,8 @@ struct TokenDecoder: Sendable {
         case replace([UInt8], with: [UInt8])
         /// Writes spaces for `replacement`; with `dropsFirst`, nothing in the first token of a text.
         case unescapeSpaces(replacement: [UInt8], dropsFirst: Bool)
+        /// Removes bytes, which are not empty, from the start of the first token of a text.
+        case dropFromFirst([UInt8])
         /// `<0xE2>` is a byte.
         case bytes
         /// Removes up to `count` times `content` from the start.
@@ -38,6 +40,8 @@ struct TokenDecoder: Sendable {
     let stripped: (content: [UInt8], count: Int)
     /// What stands between two tokens.
     let separator: [UInt8]
+    /// Whether a token counts as the first one as long as there is no text.
+    let isFirstUntilText: Bool
 
     /// A decoder of tokens that have their texts already.
     init(texts: ByteStrings) {
@@ -50,13 +54,14 @@ struct TokenDecoder: Sendable {
     ///   - stripped: what is removed from the start of a text.
     init(
         spellings: ByteStrings, steps: [Step], bytes: Bytes, stripped: (content: [UInt8], count: Int) = ([], 0),
-        separator: [UInt8] = [], asTheyAre: Set<Int32> = []
+        separator: [UInt8] = [], isFirstUntilText: Bool = false, asTheyAre: Set<Int32> = []
     ) {
         self.spellings = spellings
         self.steps = steps
         self.bytes = bytes
         self.stripped = stripped
         self.separator = separator
+        self.isFirstUntilText = isFirstUntilText
         self.asTheyAre = asTheyAre
         var isByte = [Bool](repeating: false, count: spellings.count)
         if steps.isEmpty {
@@ -75,7 +80,7 @@ struct TokenDecoder: Sendable {
         self.isByte = isByte
         dependsOnPlace = steps.contains {
             switch $0 {
-            case .unescapeSpaces(_, dropsFirst: true), .wordSuffix: true
+            case .unescapeSpaces(_, dropsFirst: true), .dropFromFirst, .wordSuffix: true
             default: false
             }
         }
@@ -105,6 +110,8 @@ struct TokenDecoder: Sendable {
             case .replace(let found, let replacement): text = replacing(found, with: replacement, in: text)
             case .unescapeSpaces(let replacement, let dropsFirst):
                 text = replacing(replacement, with: dropsFirst && isFirst ? [] : [UInt8(ascii: " ")], in: text)
+            case .dropFromFirst(let start):
+                if isFirst, text.starts(with: start) { text.removeFirst(start.count) }
             case .bytes:
                 if let byte = byte(spelledBy: text) { (text, isByte) = ([byte], true) }
             case .strip(let content, let count):

@@ -54,7 +54,7 @@ extension Tokenizer {
         }
         self.init(
             path: path, vocabulary: vocabulary, markers: markers, endOfGeneration: markers.endOfGeneration(vocabulary),
-            stages: stages, decoder: Self.decoder(vocabulary, stripsSpace: addsSpace || removesSpaces))
+            stages: stages, decoder: Self.decoder(vocabulary, addsSpace: addsSpace, removesSpaces: removesSpaces))
     }
 
     /// Whether control tokens swallow the white space behind them. GGUF has no key for it; Phi-3's do.
@@ -132,14 +132,18 @@ extension Tokenizer {
             characters: characters)
     }
 
-    private static func decoder(_ vocabulary: Vocabulary, stripsSpace: Bool) -> TokenDecoder {
+    /// - Parameters:
+    ///   - addsSpace: whether texts are encoded with a space before them, which is left out of the first piece.
+    ///   - removesSpaces: whether all spaces at the beginning are.
+    private static func decoder(_ vocabulary: Vocabulary, addsSpace: Bool, removesSpaces: Bool) -> TokenDecoder {
         // Tokens that are matched as text are spelt with spaces.
         let asTheyAre = (0..<Int32(vocabulary.count)).filter {
             vocabulary.kinds[Int($0)].isControl || vocabulary.kinds[Int($0)] == .userDefined
         }
+        let drop: [TokenDecoder.Step] = addsSpace || removesSpaces ? [.dropFromFirst(escapedSpace)] : []
         return TokenDecoder(
             spellings: vocabulary.spellings,
-            steps: [.bytes, .unescapeSpaces(replacement: escapedSpace, dropsFirst: false)],
-            bytes: .eachReplaced, stripped: stripsSpace ? ([UInt8(ascii: " ")], 1) : ([], 0), asTheyAre: Set(asTheyAre))
+            steps: [.bytes] + drop + [.unescapeSpaces(replacement: escapedSpace, dropsFirst: false)],
+            bytes: .eachReplaced, isFirstUntilText: removesSpaces, asTheyAre: Set(asTheyAre))
     }
 }

@@ -198,7 +198,10 @@ def is_mixed(tokenizer: Tokenizer, ids: list[int]) -> bool:
     `tokenizers` then makes U+FFFD of all of them, at the end of the run; ttbatch, as SentencePiece, of the invalid ones.
     """
     runs: list[bytes] = [b""]
+    added = tokenizer.get_added_tokens_decoder()
     for index in ids:
+        if index in added and added[index].special:
+            continue
         token = tokenizer.id_to_token(index) or ""
         if len(token) == 6 and token.startswith("<0x"):
             runs[-1] += bytes([int(token[3:5], 16)])
