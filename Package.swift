@@ -238,7 +238,9 @@ let package = Package(
             ["HostDevice", "Settings", "Platform", "Tokenizers", "ModelFiles", "FakeModel", "TestSupport"]),
         .testTarget(
             name: "ProgramTests",
-            dependencies: ["ModelFiles", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "ModelFiles", "RandomModels", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             exclude: ["Data"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

@@ -2,6 +2,7 @@
 
 import Foundation
 import GRDB
+import RandomModels
 import TestSupport
 import Testing
 
@@ -48,6 +49,36 @@ struct ModelClassTests {
         let outcome = try model.run(["daemon", "--drain"] + settings.flatMap { ["--set", $0] }, model: gguf)
         #expect(outcome.status == 0, "\(outcome.errors)")
         return (outcome.errors, try workspace.run("results", batch).lines)
+    }
+
+    /// Tokenizer, template and limits come from the checkpoint's folder, which is also what the class is told to load.
+    @Test func aCheckpointsFolderIsEnough() throws {
+        let random = try RandomModel("llama")
+        let gguf = try #require(random.gguf)
+        let file = try workspace.write(
+            "texts.jsonl",
+            lines: ["the king", "a"].map { text in
+                try requestLine(
+                    text,
+                    ["prompt": text, "max_tokens": 9, "temperature": 0, "ignore_eos": true, "return_token_ids": true])
+            })
+        let model = try variant(
+            """
+            @classmethod
+            def initialize_vllm_model(cls, *args, **kwargs):
+                open(os.environ["CONTRACT_VIOLATIONS"] + ".checkpoint", "w").write(os.environ["HF_MODEL"])
+                return super().initialize_vllm_model(*args, **kwargs)
+            """)
+        let settings = ["--set", "engine.max_num_seqs=4", "--set", "engine.block_size=32"]
+        let outcome = try model.run(["run", file] + settings, model: random.folder, gguf: gguf)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(try workspace.read("violations.txt.checkpoint") == random.folder)
+        let host = try Workspace().run(["run", file] + settings, model: random.folder)
+        let (tokens, expected) = (try ResultLine.byID(outcome.lines), try ResultLine.byID(host.lines))
+        #expect(tokens.count == 2)
+        for (id, line) in expected {
+            #expect(tokens[id]?.tokenIDs == line.tokenIDs && tokens[id]?.promptTokenIDs == line.promptTokenIDs)
+        }
     }
 
     /// What will not get better is refused: the daemon ends with the cause and the remedy, and the jobs wait unharmed.

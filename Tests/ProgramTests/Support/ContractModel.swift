@@ -67,14 +67,16 @@ struct ContractModel {
         workspace.path("hub/models--meta-llama--Llama-3.2-1B-Instruct/snapshots/0")
     }
 
-    /// Runs a verb on it; the contract must not be broken, nor a step fail that was not told to. `last` wins over the flags that choose it.
+    /// Runs a verb on it; the contract must not be broken, nor a step fail that was not told to. `last` wins over the
+    /// flags that choose it. Its weights are those of `gguf`, if the model itself is no GGUF file.
     func run(
-        _ arguments: [String], last: [String] = [], model: String?, _ location: SourceLocation = #_sourceLocation
+        _ arguments: [String], last: [String] = [], model: String?, gguf: String? = nil,
+        _ location: SourceLocation = #_sourceLocation
     ) throws -> Outcome {
         try FileManager.default.createDirectory(atPath: snapshot, withIntermediateDirectories: true)
         try "{}".write(toFile: snapshot + "/config.json", atomically: true, encoding: .utf8)
         var variables = environment
-        variables["CONTRACT_GGUF"] = model
+        variables["CONTRACT_GGUF"] = gguf ?? model
         let outcome = try workspace.run(arguments + flags + last, model: model, environment: variables)
         let violations = (try? String(contentsOfFile: violationsPath, encoding: .utf8)) ?? ""
         #expect(violations.isEmpty, "\(violations)", sourceLocation: location)
