@@ -50,7 +50,7 @@ extension GenerationDefaults {
 
     /// What `generation_config.json` in `folder` says; end tokens may be in `config` only.
     ///
-    /// Source: transformers, `generation/configuration_utils.py`.
+    /// Source: transformers, `GenerationConfig`.
     ///
     /// - Throws: `ModelFileError` if the file is not JSON, or a value is of another kind.
     init(folder: String, _ config: HuggingFaceConfig) throws(ModelFileError) {

@@ -1,6 +1,7 @@
 // Reading GGUF files: the contents of valid files, and that no damaged file crashes or misleads the reader.
 
 import Foundation
+import ModelFileBuilders
 import ModelFiles
 import Testing
 

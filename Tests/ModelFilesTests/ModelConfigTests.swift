@@ -1,5 +1,6 @@
 // The configuration and the description that a GGUF file's metadata give, and what is refused.
 
+import ModelFileBuilders
 import ModelFiles
 import Testing
 

@@ -59,10 +59,9 @@ package struct RandomModel: Sendable {
 
     /// Every file and folder that holds the model: a folder below that has GGUF files is named by the first of them.
     package var containers: [String] {
-        let below = Set(
-            files.compactMap { $0.split(separator: "/").count > 1 ? String($0.split(separator: "/")[0]) : nil })
+        let below = Set(files.compactMap { $0.lastIndex(of: "/").map($0.prefix(upTo:)) })
         let others = below.sorted().map { name in
-            unpacked.file(files.filter { $0.hasPrefix(name + "/") && $0.hasSuffix(".gguf") }.min() ?? name)
+            unpacked.file(files.filter { $0.hasPrefix(name + "/") && $0.hasSuffix(".gguf") }.min() ?? String(name))
         }
         return (gguf.map { [$0] } ?? []) + [folder] + others
     }

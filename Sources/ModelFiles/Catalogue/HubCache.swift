@@ -4,7 +4,7 @@ import Foundation
 
 /// Where a model lies in the cache: `models--ORG--NAME/refs/main` names the commit whose folder in `snapshots` holds it.
 ///
-/// Source: https://huggingface.co/docs/huggingface_hub, "Understand caching"; `constants.py` and `_validators.py` of
+/// Source: https://huggingface.co/docs/huggingface_hub, "Understand caching"; the constants and validators of
 /// huggingface_hub.
 public struct HubCache: Sendable, Equatable {
     /// The cache's folder.

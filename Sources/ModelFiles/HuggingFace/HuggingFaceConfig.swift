@@ -41,13 +41,28 @@ struct HuggingFaceConfig: Sendable {
     /// The family of the model, if it can be described.
     var family: ModelFamily? { configClass.flatMap { ModelFamily.named($0.family) } }
 
+    /// The error that models of this class cannot be described.
+    var unknownClass: ModelFileError {
+        let named = modelType.map { "model_type \(Excerpt.quoted($0))" } ?? "a config.json without model_type"
+        let known = ConfigClass.all.map(\.modelType).joined(separator: ", ")
+        return .unsupported(path: path, what: "\(named) (supported: \(known))")
+    }
+
+    /// The size at `key`, which only a class that is known can leave unsaid.
+    func requiredSize(_ key: String) throws(ModelFileError) -> Int {
+        guard let size = try text.size(key) else {
+            throw configClass == nil ? unknownClass : text.missing(key, "a whole number")
+        }
+        return size
+    }
+
     /// The names of the tensors, if they are known.
     var tensorNames: TensorNames? { family.map { TensorNames(family: $0, isComposite: isComposite) } }
 
     /// The width of a head, if the file tells one.
     func headSize() throws(ModelFileError) -> Int {
         if let size = try text.size("head_dim") { return size }
-        return try text.requiredSize("hidden_size") / text.requiredSize("num_attention_heads")
+        return try requiredSize("hidden_size") / requiredSize("num_attention_heads")
     }
 
     /// ε of the norms; classes call it by different names.
@@ -83,9 +98,9 @@ extension ModelConfig {
     /// - Throws: `ModelFileError` if a size is missing or impossible.
     init(folder: String, _ config: HuggingFaceConfig, _ weights: ModelWeights) throws(ModelFileError) {
         let text = config.text
-        let hidden = try text.requiredSize("hidden_size")
-        let heads = try text.requiredSize("num_attention_heads")
-        let vocabulary = try text.requiredSize("vocab_size")
+        let hidden = try config.requiredSize("hidden_size")
+        let heads = try config.requiredSize("num_attention_heads")
+        let vocabulary = try config.requiredSize("vocab_size")
         if let embedding = weights["token_embd.weight"], embedding.shape != [hidden, vocabulary] {
             throw .wrongShape(
                 path: folder, name: embedding.name, expected: [hidden, vocabulary], found: embedding.shape)
@@ -96,9 +111,9 @@ extension ModelConfig {
             name: Self.name(of: folder), path: folder, architectures: architectures,
             weightType: weights.commonTypeName ?? "unknown", parameterCount: weights.parameterCount,
             hiddenSize: hidden, intermediateSize: try text.size("intermediate_size") ?? 0,
-            layerCount: try text.requiredSize("num_hidden_layers"), attentionHeadCount: heads,
+            layerCount: try config.requiredSize("num_hidden_layers"), attentionHeadCount: heads,
             keyValueHeadCount: try text.size("num_key_value_heads") ?? heads, headSize: max(1, try config.headSize()),
-            vocabularySize: vocabulary, contextLength: try text.requiredSize("max_position_embeddings"),
+            vocabularySize: vocabulary, contextLength: try config.requiredSize("max_position_embeddings"),
             normEpsilon: try config.normEpsilon(), ropeTheta: try config.ropeTheta())
     }
 }

@@ -36,8 +36,7 @@ struct HuggingFaceFolder: Sendable {
             throw .noModel(path: path, reason: Self.withoutWeights(path))
         }
         let keys = try config.keys(weights, warnings: &warnings)
-        try weights.refuseOthers()
-        if weights["output.weight"] == nil, try !config.tiesEmbeddings() {
+        guard try config.tiesEmbeddings() || weights["output.weight"] != nil else {
             throw .missingTensor(path: path, name: "lm_head.weight (tie_word_embeddings is false)")
         }
         return keys

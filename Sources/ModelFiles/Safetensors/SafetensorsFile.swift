@@ -5,7 +5,7 @@ private import JSONText
 /// A safetensors file. What the format's own reader refuses is refused: unknown types, holes and overlaps between tensors,
 /// bytes after the last one, names that appear twice.
 ///
-/// Source: https://github.com/huggingface/safetensors, `README.md` and `tensor.rs`.
+/// Source: https://github.com/huggingface/safetensors, its description and its reader.
 struct SafetensorsFile: Sendable {
     /// A tensor of the header.
     struct Tensor: Sendable {

@@ -1,12 +1,9 @@
 // Writes small GGUF files in memory, good and bad.
 
-import Foundation
-import ModelFiles
-
 /// Bytes of a GGUF version 3 file in the making.
-struct GGUFBuilder {
+package struct GGUFBuilder {
     /// A metadata value as it is written.
-    enum Value {
+    package enum Value {
         case uint16(UInt16)
         case uint32(UInt32)
         case int32(Int32)
@@ -18,13 +15,16 @@ struct GGUFBuilder {
         case int32s([Int32])
     }
 
-    var metadata: [(key: String, value: Value)] = []
-    var tensors: [(name: String, type: UInt32, shape: [UInt64], bytes: [UInt8])] = []
-    var version: UInt32 = 3
-    var alignment = 32
+    package var metadata: [(key: String, value: Value)] = []
+    package var tensors: [(name: String, type: UInt32, shape: [UInt64], bytes: [UInt8])] = []
+    package var version: UInt32 = 3
+    package var alignment = 32
+
+    /// A file without keys and tensors.
+    package init() {}
 
     /// A complete tiny llama without weights worth running: 8 wide, 1 layer, 16 tokens.
-    static var llama: GGUFBuilder {
+    package static var llama: GGUFBuilder {
         var builder = GGUFBuilder()
         builder.metadata = [
             ("general.architecture", .string("llama")), ("llama.block_count", .uint32(1)),
@@ -39,17 +39,17 @@ struct GGUFBuilder {
         return builder
     }
 
-    mutating func addFloats(_ name: String, _ shape: [UInt64], _ values: [Float]) {
+    package mutating func addFloats(_ name: String, _ shape: [UInt64], _ values: [Float]) {
         tensors.append((name, 0, shape, values.withUnsafeBytes(Array.init)))
     }
 
-    mutating func set(_ key: String, _ value: Value?) {
+    package mutating func set(_ key: String, _ value: Value?) {
         metadata.removeAll { $0.key == key }
         if let value { metadata.append((key, value)) }
     }
 
     /// The file's bytes.
-    func build() -> [UInt8] {
+    package func build() -> [UInt8] {
         var out: [UInt8] = Array("GGUF".utf8)
         append(version, &out)
         append(UInt64(tensors.count), &out)
@@ -102,13 +102,4 @@ struct GGUFBuilder {
             for number in numbers { append(number, &out) }
         }
     }
-}
-
-/// Runs `body` with the path of a temporary file that holds `bytes`.
-@discardableResult
-func withFile<T>(_ bytes: [UInt8], _ body: (String) throws -> T) throws -> T {
-    let path = NSTemporaryDirectory() + "modelfiles-\(UUID().uuidString).gguf"
-    try Data(bytes).write(to: URL(fileURLWithPath: path))
-    defer { try? FileManager.default.removeItem(atPath: path) }
-    return try body(path)
 }
