@@ -31,6 +31,13 @@ func tests(
         resources: resources, swiftSettings: strict)
 }
 
+/// A program that gives inputs to a parser; `etc/fuzz` runs it.
+func fuzzer(_ name: String, _ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: "fuzz-" + name, dependencies: dependencies + ["Fuzzing"], path: "Tests/Fuzz/" + folder,
+        swiftSettings: strict)
+}
+
 // The bridge's Python sources, which are part of the binary.
 let bridgeModules: [Resource] =
     [.embedInCode("bridge/bootstrap.py")]
@@ -161,6 +168,7 @@ let package = Package(
         support(
             "QueueFixture",
             ["Intake", "SQLiteStore", "StoreContract", "ModelFiles", "Runtime", "FakeModel", "TestSupport"]),
+        support("ModelFileBuilders", ["ModelFiles"]),
         .target(name: "CFaultVFS", path: "Tests/CFaultVFS", linkerSettings: [.linkedLibrary("sqlite3")]),
         .executableTarget(
             name: "tokenizer-driver", dependencies: ["Tokenizers", "ModelFiles"], path: "Tests/TokenizerDriver",
@@ -178,10 +186,19 @@ let package = Package(
             ],
             path: "Tests/QueueSimulation", swiftSettings: strict),
 
+        // Fuzzers.
+        .target(name: "CLibFuzzer", path: "Tests/CLibFuzzer"),
+        .target(
+            name: "Fuzzing", dependencies: ["CLibFuzzer", "TestSupport"], path: "Tests/Fuzz/Fuzzing",
+            swiftSettings: strict),
+        fuzzer("gguf", "GGUF", ["ModelFileBuilders", "ModelFiles", "RandomModels"]),
+        fuzzer("safetensors", "Safetensors", ["ModelFileBuilders", "ModelFiles"]),
+        fuzzer("config", "Config", ["ModelFileBuilders", "ModelFiles", "RandomModels"]),
+
         // Tests, room by room, then the whole program.
         tests("Runtime", ["TestSupport"]),
         tests("JSONText"),
-        tests("ModelFiles", ["TestSupport"]),
+        tests("ModelFiles", ["JSONText", "ModelFileBuilders", "RandomModels", "TestSupport"]),
         tests(
             "Jinja", ["TestSupport"],
             excluded: ["golden/make_golden.py", "golden/templates", "golden/README.md", "golden/snippets.txt"],
