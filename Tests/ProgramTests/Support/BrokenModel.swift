@@ -51,7 +51,7 @@ struct BrokenModel: CustomTestStringConvertible, Sendable {
         BrokenModel(name: "gone", words: "does not exist", times: limit) { path, _ in
             try FileManager.default.removeItem(atPath: path)
         },
-        BrokenModel(name: "aFolder", words: "not a regular file", times: limit) { path, _ in
+        BrokenModel(name: "aFolder", words: "no config.json", times: 1) { path, _ in
             try FileManager.default.removeItem(atPath: path)
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
         },
@@ -59,8 +59,8 @@ struct BrokenModel: CustomTestStringConvertible, Sendable {
             path, good in
             try addTensor("blk.0.unheard_of.weight", [32], to: path, good)
         },
-        BrokenModel(name: "aBias", words: "tensor blk.0.attn_q.bias is not supported", times: 1) { path, good in
-            try addTensor("blk.0.attn_q.bias", [32], to: path, good)
+        BrokenModel(name: "aBias", words: "tensor blk.0.attn_q.bias has shape [33]", times: 1) { path, good in
+            try addTensor("blk.0.attn_q.bias", [33], to: path, good)
         },
         BrokenModel(name: "aMissingTensor", words: "tensor blk.0.ffn_up.weight is missing", times: 1) { path, _ in
             try replace("blk.0.ffn_up.weight", with: "blk.0.ffn_uq.weight", in: path)
