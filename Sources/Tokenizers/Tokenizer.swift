@@ -156,11 +156,7 @@ public final class Tokenizer: Sendable {
         }
         var isTemplate: [Bool]?
         if stages.normalizedTokens.hasControl {
-            var origins = [Bool](repeating: false, count: plain.count)
-            for control in controlRanges where control.overlaps(range) {
-                for position in control.clamped(to: range) { origins[position - range.lowerBound] = true }
-            }
-            isTemplate = origins
+            isTemplate = Self.flags(of: controlRanges, in: range)
         }
         var normalized = NormalizedText(bytes: Array(plain), isTemplate: isTemplate, beginsText: beginsText)
         try stages.normalizer.normalize(&normalized, search)
@@ -175,6 +171,20 @@ public final class Tokenizer: Sendable {
                 end = match?.range.upperBound ?? text.count
             }
         }
+    }
+
+    /// For each position of `range`, whether one of `ranges`, which are ascending and disjoint, contains it.
+    private static func flags(of ranges: [Range<Int>], in range: Range<Int>) -> [Bool] {
+        var flags = [Bool](repeating: false, count: range.count)
+        var (low, high) = (0, ranges.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].upperBound <= range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        for found in ranges[low...].prefix(while: { $0.lowerBound < range.upperBound }) {
+            for position in found.clamped(to: range) { flags[position - range.lowerBound] = true }
+        }
+        return flags
     }
 
     /// The ranges in which all elements are true.

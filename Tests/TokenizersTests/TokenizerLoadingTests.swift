@@ -14,6 +14,10 @@ struct TokenizerLoadingTests {
         ("tokenizer.ggml.model", TinyVocabulary.string("llama"), "tokenizer.ggml.scores"),
         ("tokenizer.ggml.pre", TinyVocabulary.string("nonsense"), "\"nonsense\""),
         ("tokenizer.ggml.pre", TinyVocabulary.string("nonsense"), "tokenizer.pre of the model in the configuration"),
+        (
+            "tokenizer.ggml.pre", TinyVocabulary.string("sarvam-moe"),
+            "\"sarvam-moe\" (tokenizer.ggml.pre: BPE of escaped spaces)"
+        ),
         ("tokenizer.ggml.pre", nil, "tokenizer.ggml.pre"),
         ("tokenizer.ggml.pre", nil, "tokenizer.pre of the model in the configuration"),
         ("tokenizer.ggml.tokens", nil, "tokenizer.ggml.tokens"),
@@ -89,6 +93,24 @@ struct TokenizerLoadingTests {
         #expect(!ids.contains(256) && tokenizer.decode(ids) == raw)
         if !raw.contains(" ") { #expect(ids == [258]) }
         #expect(tokenizer.decode([256]) == raw, "it keeps its text where a model generates it")
+    }
+
+    /// Kimi's files may have no merges: the order of the tokens is that of the merges, as in tiktoken.
+    @Test func mergesByOrderWhereThereAreNoMerges() throws {
+        let tokens = TinyVocabulary.alphabet + ["bc", "ab", "abc", "cd", "abcd"]
+        let changes: [String: GGUFValue?] = [
+            "tokenizer.ggml.tokens": .strings(tokens.map { Array($0.utf8) }),
+            "tokenizer.ggml.token_type": .integers([Int64](repeating: 1, count: tokens.count)),
+            "tokenizer.ggml.merges": nil, "tokenizer.ggml.pre": TinyVocabulary.string("kimi-k2"),
+            "tokenizer.ggml.bos_token_id": .integer(0), "tokenizer.ggml.eos_token_id": nil,
+        ]
+        let tokenizer = try TinyVocabulary.tokenizer(changes)
+        #expect(try tokenizer.encode("abc", specials: .text) == [258])
+        #expect(try tokenizer.encode("abd bcd", specials: .text) == [257, 100, 32, 256, 100])
+        var other = changes
+        other["tokenizer.ggml.pre"] = TinyVocabulary.string("qwen2")
+        let error = #expect(throws: TokenizerError.self) { try TinyVocabulary.tokenizer(other) }
+        #expect(error?.description.contains("tokenizer.ggml.merges") == true)
     }
 
     @Test func takesWholeTokensWhereTheFamilyDoes() throws {

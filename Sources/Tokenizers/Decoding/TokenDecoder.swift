@@ -70,10 +70,10 @@ struct TokenDecoder: Sendable {
             var texts = ByteStrings()
             texts.reserve(count: spellings.count, bytes: spellings.bytes.count)
             for id in 0..<Int32(spellings.count) {
-                let text = Self.text(
-                    of: spellings[id], asTheyAre.contains(id) ? [] : steps, isFirst: false, isLast: false)
-                texts.append(text.bytes)
-                isByte[Int(id)] = text.isByte
+                isByte[Int(id)] = texts.append { buffer in
+                    Self.append(
+                        spellings[id], asTheyAre.contains(id) ? [] : steps, isFirst: false, isLast: false, to: &buffer)
+                }
             }
             self.texts = texts
         }
@@ -96,38 +96,46 @@ struct TokenDecoder: Sendable {
     /// Whether token `id` is a single byte, and what it adds to a text.
     func text(of id: Int32, isFirst: Bool, isLast: Bool) -> (bytes: ArraySlice<UInt8>, isByte: Bool) {
         guard dependsOnPlace, isFirst || isLast else { return (texts[id], isByte[Int(id)]) }
-        let text = Self.text(of: spellings[id], asTheyAre.contains(id) ? [] : steps, isFirst: isFirst, isLast: isLast)
-        return (text.bytes[...], text.isByte)
+        var text: [UInt8] = []
+        let isByte = Self.append(
+            spellings[id], asTheyAre.contains(id) ? [] : steps, isFirst: isFirst, isLast: isLast, to: &text)
+        return (text[...], isByte)
     }
 
-    private static func text(
-        of spelling: ArraySlice<UInt8>, _ steps: [Step], isFirst: Bool, isLast: Bool
-    ) -> (bytes: [UInt8], isByte: Bool) {
-        var text = Array(spelling)
-        var isByte = false
-        for step in steps where !isByte {
+    /// Appends the text of a token to `buffer`. Returns whether it is a single byte.
+    private static func append(
+        _ spelling: ArraySlice<UInt8>, _ steps: [Step], isFirst: Bool, isLast: Bool, to buffer: inout [UInt8]
+    ) -> Bool {
+        let start = buffer.count
+        buffer.append(contentsOf: spelling)
+        for step in steps {
             switch step {
-            case .replace(let found, let replacement): text = replacing(found, with: replacement, in: text)
+            case .replace(let found, let replacement): replace(found, with: replacement, in: &buffer, from: start)
             case .unescapeSpaces(let replacement, let dropsFirst):
-                text = replacing(replacement, with: dropsFirst && isFirst ? [] : [UInt8(ascii: " ")], in: text)
-            case .dropFromFirst(let start):
-                if isFirst, text.starts(with: start) { text.removeFirst(start.count) }
+                let space = dropsFirst && isFirst ? [] : [UInt8(ascii: " ")]
+                replace(replacement, with: space, in: &buffer, from: start)
+            case .dropFromFirst(let first):
+                if isFirst, buffer[start...].starts(with: first) { buffer.removeSubrange(start..<start + first.count) }
             case .bytes:
-                if let byte = byte(spelledBy: text) { (text, isByte) = ([byte], true) }
+                if let byte = byte(spelledBy: buffer[start...]) {
+                    buffer.replaceSubrange(start..., with: CollectionOfOne(byte))
+                    return true
+                }
             case .strip(let content, let count):
                 var left = count
-                while left > 0, text.starts(with: content) {
-                    text.removeFirst(content.count)
+                while left > 0, buffer[start...].starts(with: content) {
+                    buffer.removeSubrange(start..<start + content.count)
                     left -= 1
                 }
-            case .wordSuffix(let suffix): text = replacing(suffix, with: isLast ? [] : [UInt8(ascii: " ")], in: text)
+            case .wordSuffix(let suffix):
+                replace(suffix, with: isLast ? [] : [UInt8(ascii: " ")], in: &buffer, from: start)
             case .byteLevel:
-                var bytes: [UInt8] = []
-                text.withUnsafeBufferPointer { _ = ByteLevel.appendBytes(of: $0, to: &bytes) }
-                text = bytes
+                let text = Array(buffer[start...])
+                buffer.removeSubrange(start...)
+                text.withUnsafeBufferPointer { _ = ByteLevel.appendBytes(of: $0, to: &buffer) }
             }
         }
-        return (text, isByte)
+        return false
     }
 
     /// The byte of a token such as `<0xE2>`; nil if it is none.
@@ -141,19 +149,21 @@ struct TokenDecoder: Sendable {
         return digits.contains(0) ? nil : UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
     }
 
-    private static func replacing(_ found: [UInt8], with replacement: [UInt8], in text: [UInt8]) -> [UInt8] {
-        guard let first = found.first, text.contains(first) else { return text }
-        var result: [UInt8] = []
-        var position = 0
+    private static func replace(
+        _ found: [UInt8], with replacement: [UInt8], in buffer: inout [UInt8], from start: Int
+    ) {
+        guard let first = found.first, var position = buffer[start...].firstIndex(of: first) else { return }
+        let text = Array(buffer[position...])
+        buffer.removeSubrange(position...)
+        position = 0
         while position < text.count {
             if text[position] == first, text[position...].starts(with: found) {
-                result += replacement
+                buffer += replacement
                 position += found.count
             } else {
-                result.append(text[position])
+                buffer.append(text[position])
                 position += 1
             }
         }
-        return result
     }
 }

@@ -102,17 +102,21 @@ extension Tokenizer {
         }
         // Characters that are no tokens, but from which tokens are merged, are symbols beyond the vocabulary.
         var characters: [UInt32] = []
-        var further: [UInt32: Int32] = [:]
+        var entries: [(character: UInt32, id: Int32)] = []
+        // By character; whatever the bytes are, they are read as 21 bits at most.
+        var symbolOfCharacter = [Int32](repeating: -1, count: 1 << 21)
         strings.bytes.withUnsafeBufferPointer { bytes in
             for id in mergeable {
-                UTF8Scalars.forEach(in: UnsafeBufferPointer(rebasing: bytes[strings.range(of: id)])) { value, range in
-                    guard further[value] == nil else { return }
-                    let start = strings.range(of: id).lowerBound
-                    let token = index.id(
-                        of: UnsafeBufferPointer(
-                            rebasing: bytes[(start + range.lowerBound)..<(start + range.upperBound)]))
-                    further[value] = token >= 0 ? token : Int32(vocabulary.count + characters.count)
-                    if token < 0 { characters.append(value) }
+                let spelling = UnsafeBufferPointer(rebasing: bytes[strings.range(of: id)])
+                UTF8Scalars.forEach(in: spelling) { value, range in
+                    guard symbolOfCharacter[Int(value)] < 0 else { return }
+                    var symbol = index.id(of: UnsafeBufferPointer(rebasing: spelling[range]))
+                    if symbol < 0 {
+                        symbol = Int32(vocabulary.count + characters.count)
+                        characters.append(value)
+                    }
+                    symbolOfCharacter[Int(value)] = symbol
+                    entries.append((value, symbol))
                 }
             }
         }
@@ -122,11 +126,11 @@ extension Tokenizer {
                 let id = index.id(of: spelling)
                 if id >= 0 { return id }
                 let (value, length) = UTF8Scalars.first(of: spelling, at: 0)
-                return length == spelling.count ? further[value, default: -1] : -1
+                return length == spelling.count ? symbolOfCharacter[Int(value)] : -1
             }, rank: { ranks[Int($0)] }, isCut: { $0 & 0xC0 != 0x80 })
         let symbols = CharacterSymbols(
             tokens: [], of: strings, byteTokens: byteTokens,
-            unknown: unknown.map { .token($0, isFused: true) } ?? .dropped, further: further.map { ($0.key, $0.value) })
+            unknown: unknown.map { .token($0, isFused: true) } ?? .dropped, further: entries)
         return BytePairModel(
             vocabulary, merges: merges, symbols: .characters(symbols), mergeable: mergeable, takesWholeTokens: false,
             characters: characters)
