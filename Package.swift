@@ -194,6 +194,7 @@ let package = Package(
         fuzzer("gguf", "GGUF", ["ModelFileBuilders", "ModelFiles", "RandomModels"]),
         fuzzer("safetensors", "Safetensors", ["ModelFileBuilders", "ModelFiles"]),
         fuzzer("config", "Config", ["ModelFileBuilders", "ModelFiles", "RandomModels"]),
+        fuzzer("tokenizer", "Tokenizer", ["ModelFiles", "TestSupport", "Tokenizers"]),
 
         // Tests, room by room, then the whole program.
         tests("Runtime", ["TestSupport"]),
