@@ -56,6 +56,10 @@ extension ModelConfig {
         func number(_ key: String) -> Float? { metadata.number("\(architecture).\(key)").map { Float($0) } }
         func required(_ key: String) throws(ModelFileError) -> Int {
             guard let size = try size(key) else {
+                // An architecture that nobody has heard of may have other keys.
+                if ModelFamily.named(architecture) == nil {
+                    throw ModelFamily.unknown(architecture, path: metadata.path)
+                }
                 throw .missingKey(path: metadata.path, key: "\(architecture).\(key)", expected: "an integer")
             }
             return size

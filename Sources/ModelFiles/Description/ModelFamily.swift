@@ -30,8 +30,12 @@ struct ModelFamily: Sendable {
     /// The family of a GGUF architecture.
     static func named(_ name: String) -> ModelFamily? { all.first { $0.name == name } }
 
-    /// The family of a class of transformers.
-    static func ofClass(_ name: String) -> ModelFamily? { all.first { $0.classes.contains(name) } }
+    /// The error that there is no family of a GGUF architecture.
+    static func unknown(_ name: String, path: String) -> ModelFileError {
+        let names = all.map(\.name).joined(separator: ", ")
+        return .unsupported(path: path, what: "architecture \"\(name)\" (supported: \(names))")
+    }
+
 }
 
 extension ModelDescription {
@@ -43,8 +47,7 @@ extension ModelDescription {
     /// - Throws: `ModelFileError`, if the family is not known, or a key is missing, contradicts another or is not supported.
     init(_ keys: ModelKeys, vocabularySize: Int, warnings: inout [String]) throws(ModelFileError) {
         guard let family = ModelFamily.named(keys.architecture) else {
-            let names = ModelFamily.all.map(\.name).joined(separator: ", ")
-            throw .unsupported(path: keys.path, what: "architecture \"\(keys.architecture)\" (supported: \(names))")
+            throw ModelFamily.unknown(keys.architecture, path: keys.path)
         }
         if let experts = try keys.integer("expert_count"), experts > 0 {
             throw .unsupported(path: keys.path, what: "a mixture of \(experts) experts")
