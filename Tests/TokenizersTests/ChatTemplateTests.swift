@@ -13,7 +13,7 @@ struct ChatTemplateTests {
     private let now = WallClockTime(secondsSinceEpoch: 1_700_000_000)
 
     private func template(
-        _ source: String?, _ changes: [String: GGUFValue?] = [:]
+        _ source: String?, _ changes: [String: MetadataValue?] = [:]
     ) throws -> (Tokenizer, ChatTemplate) {
         var changes = changes
         changes["tokenizer.chat_template"] = source.map(TinyVocabulary.string)
@@ -41,7 +41,7 @@ struct ChatTemplateTests {
     }
 
     @Test func toolsHaveTheirOwnTemplateWhereThereIsOne() throws {
-        let named: [String: GGUFValue?] = [
+        let named: [String: MetadataValue?] = [
             "tokenizer.chat_template.tool_use": TinyVocabulary.string("use {{ tools[0] }}")
         ]
         let (_, both) = try template(Self.source, named)

@@ -18,9 +18,9 @@ struct SentencePieceTests {
         let decodings: [Row<[Int32], String>]
 
         /// As a GGUF file has it: what is matched as text is spelt with spaces.
-        func metadata(_ changes: [String: GGUFValue?] = [:]) -> GGUFMetadata {
+        func metadata(_ changes: [String: MetadataValue?] = [:]) -> GGUFMetadata {
             let spellings = zip(pieces, types).map { $1 == 4 ? $0.replacingScalar("▁", with: " ") : $0 }
-            var values: [String: GGUFValue] = [
+            var values: [String: MetadataValue] = [
                 "tokenizer.ggml.model": TinyVocabulary.string("llama"),
                 "tokenizer.ggml.tokens": .strings(spellings.map { Array($0.utf8) }),
                 "tokenizer.ggml.token_type": .integers(types), "tokenizer.ggml.scores": .floats(scores),
@@ -162,11 +162,11 @@ struct SentencePieceTests {
 
     @Test(arguments: [
         ("tokenizer.ggml.scores", nil, "tokenizer.ggml.scores"),
-        ("tokenizer.ggml.scores", GGUFValue.floats([1, 2]), "but 2 scores"),
+        ("tokenizer.ggml.scores", MetadataValue.floats([1, 2]), "but 2 scores"),
         ("tokenizer.ggml.token_type", nil, "tokenizer.ggml.token_type"),
-        ("tokenizer.ggml.tokens", GGUFValue.strings([]), "0 tokens"),
+        ("tokenizer.ggml.tokens", MetadataValue.strings([]), "0 tokens"),
     ])
-    func refusesWithAReason(_ key: String, _ value: GGUFValue?, _ reason: String) throws {
+    func refusesWithAReason(_ key: String, _ value: MetadataValue?, _ reason: String) throws {
         let model = try #require(Self.models["llama"])
         let error = #expect(throws: TokenizerError.self) { try Tokenizer(model.metadata([key: value])) }
         #expect(error?.description.contains("small.gguf") == true && error?.description.contains(reason) == true)

@@ -23,7 +23,7 @@ enum TestModel {
 
 extension GGUFMetadata {
     /// The metadata with one key replaced, or removed where `value` is `nil`.
-    func replacing(_ key: String, with value: GGUFValue?) -> GGUFMetadata {
+    func replacing(_ key: String, with value: MetadataValue?) -> GGUFMetadata {
         var values = self.values
         values[key] = value
         return GGUFMetadata(path: path, values: values)

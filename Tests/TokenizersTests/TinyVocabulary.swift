@@ -21,10 +21,10 @@ enum TinyVocabulary {
     }
 
     /// The metadata of such a model.
-    static func metadata(_ changes: [String: GGUFValue?] = [:]) -> GGUFMetadata {
+    static func metadata(_ changes: [String: MetadataValue?] = [:]) -> GGUFMetadata {
         let tokens = alphabet + merges.map { $0.replacing(" ", with: "") } + specials.map(\.text)
         let types = [Int64](repeating: 1, count: Int(firstSpecial)) + specials.map(\.type)
-        var values: [String: GGUFValue] = [
+        var values: [String: MetadataValue] = [
             "tokenizer.ggml.model": string("gpt2"), "tokenizer.ggml.pre": string("gpt-2"),
             "tokenizer.ggml.tokens": .strings(tokens.map { Array($0.utf8) }),
             "tokenizer.ggml.token_type": .integers(types),
@@ -36,11 +36,11 @@ enum TinyVocabulary {
         return GGUFMetadata(path: "tiny.gguf", values: values)
     }
 
-    static func tokenizer(_ changes: [String: GGUFValue?] = [:]) throws -> Tokenizer {
+    static func tokenizer(_ changes: [String: MetadataValue?] = [:]) throws -> Tokenizer {
         try Tokenizer(metadata(changes))
     }
 
-    static func string(_ text: String) -> GGUFValue { .string(Array(text.utf8)) }
+    static func string(_ text: String) -> MetadataValue { .string(Array(text.utf8)) }
 
     /// GPT-2's character for each byte.
     static let alphabet: [String] = {

@@ -21,13 +21,13 @@ struct TokenizerLoadingTests {
         ("tokenizer.ggml.pre", nil, "tokenizer.ggml.pre"),
         ("tokenizer.ggml.pre", nil, "tokenizer.pre of the model in the configuration"),
         ("tokenizer.ggml.tokens", nil, "tokenizer.ggml.tokens"),
-        ("tokenizer.ggml.tokens", GGUFValue.strings([]), "0 tokens"),
-        ("tokenizer.ggml.token_type", GGUFValue.integers([1, 2]), "2 token types"),
-        ("tokenizer.ggml.merges", GGUFValue.strings([Array("h zzz".utf8)]), "merge 0 (\"h zzz\")"),
-        ("tokenizer.ggml.merges", GGUFValue.strings([Array("he".utf8)]), "merge 0 is not two tokens"),
-        ("tokenizer.ggml.bos_token_id", GGUFValue.integer(99_999), "bos_token_id is 99999"),
+        ("tokenizer.ggml.tokens", MetadataValue.strings([]), "0 tokens"),
+        ("tokenizer.ggml.token_type", MetadataValue.integers([1, 2]), "2 token types"),
+        ("tokenizer.ggml.merges", MetadataValue.strings([Array("h zzz".utf8)]), "merge 0 (\"h zzz\")"),
+        ("tokenizer.ggml.merges", MetadataValue.strings([Array("he".utf8)]), "merge 0 is not two tokens"),
+        ("tokenizer.ggml.bos_token_id", MetadataValue.integer(99_999), "bos_token_id is 99999"),
     ])
-    func refusesWithAReason(_ key: String, _ value: GGUFValue?, _ reason: String) throws {
+    func refusesWithAReason(_ key: String, _ value: MetadataValue?, _ reason: String) throws {
         let error = #expect(throws: TokenizerError.self) { try TinyVocabulary.tokenizer([key: value]) }
         let message = error?.description ?? ""
         #expect(message.contains("tiny.gguf") && message.contains(reason), "\(message)")
@@ -58,7 +58,7 @@ struct TokenizerLoadingTests {
     }
 
     @Test(arguments: [nil, TinyVocabulary.string("nonsense"), TinyVocabulary.string("qwen2")])
-    func thePreTokenizerCanBeNamedByTheConfiguration(_ inFile: GGUFValue?) throws {
+    func thePreTokenizerCanBeNamedByTheConfiguration(_ inFile: MetadataValue?) throws {
         let metadata = TinyVocabulary.metadata(["tokenizer.ggml.pre": inFile])
         let tokenizer = try Tokenizer(metadata, preTokenizer: "llama-bpe")
         #expect(tokenizer.markers.addsBOS)
@@ -98,7 +98,7 @@ struct TokenizerLoadingTests {
     /// Kimi's files may have no merges: the order of the tokens is that of the merges, as in tiktoken.
     @Test func mergesByOrderWhereThereAreNoMerges() throws {
         let tokens = TinyVocabulary.alphabet + ["bc", "ab", "abc", "cd", "abcd"]
-        let changes: [String: GGUFValue?] = [
+        let changes: [String: MetadataValue?] = [
             "tokenizer.ggml.tokens": .strings(tokens.map { Array($0.utf8) }),
             "tokenizer.ggml.token_type": .integers([Int64](repeating: 1, count: tokens.count)),
             "tokenizer.ggml.merges": nil, "tokenizer.ggml.pre": TinyVocabulary.string("kimi-k2"),
@@ -116,7 +116,7 @@ struct TokenizerLoadingTests {
     @Test func takesWholeTokensWhereTheFamilyDoes() throws {
         // No merge makes "world", so merging spells it; Llama 3 takes it whole.
         let tokens = TinyVocabulary.alphabet + ["world"]
-        let changes: [String: GGUFValue?] = [
+        let changes: [String: MetadataValue?] = [
             "tokenizer.ggml.tokens": .strings(tokens.map { Array($0.utf8) }),
             "tokenizer.ggml.token_type": .integers([Int64](repeating: 1, count: 257)),
             "tokenizer.ggml.merges": .strings([]), "tokenizer.ggml.bos_token_id": .integer(0),

@@ -14,7 +14,7 @@ final class ModelKeys {
     let container: Container
     /// The family's name, as GGUF's `general.architecture`.
     let architecture: String
-    private let values: [String: GGUFValue]
+    private let values: [String: MetadataValue]
     private let spelling: (String) -> String
     private let weights: ModelWeights
     private var read: Set<String> = []
@@ -24,7 +24,8 @@ final class ModelKeys {
     ///   - values: all that the configuration says of the computation, by name.
     ///   - spelling: a name as it stands in the file, for messages.
     init(
-        path: String, container: Container, architecture: String, values: [String: GGUFValue], weights: ModelWeights,
+        path: String, container: Container, architecture: String, values: [String: MetadataValue],
+        weights: ModelWeights,
         spelling: @escaping (String) -> String
     ) {
         self.path = path
@@ -36,7 +37,7 @@ final class ModelKeys {
     }
 
     /// The raw value at `name`.
-    subscript(name: String) -> GGUFValue? {
+    subscript(name: String) -> MetadataValue? {
         read.insert(name)
         return values[name]
     }

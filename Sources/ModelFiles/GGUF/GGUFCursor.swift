@@ -30,11 +30,11 @@ struct GGUFCursor {
         return Array(file.bytes[offset..<offset + length])
     }
 
-    mutating func value() throws(ModelFileError) -> GGUFValue {
+    mutating func value() throws(ModelFileError) -> MetadataValue {
         try value(ofType: read(UInt32.self))
     }
 
-    private mutating func value(ofType type: UInt32) throws(ModelFileError) -> GGUFValue {
+    private mutating func value(ofType type: UInt32) throws(ModelFileError) -> MetadataValue {
         switch type {
         case 0...5, 10, 11: .integer(try integer(ofType: type))
         case 6: .float(Double(try read(Float.self)))
@@ -69,7 +69,7 @@ struct GGUFCursor {
         }
     }
 
-    private mutating func array() throws(ModelFileError) -> GGUFValue {
+    private mutating func array() throws(ModelFileError) -> MetadataValue {
         let type = try read(UInt32.self)
         switch type {
         case 0...5, 7, 10, 11:

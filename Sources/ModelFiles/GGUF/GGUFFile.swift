@@ -58,7 +58,7 @@ public final class GGUFFile: Sendable {
     private static func readMetadata(
         _ cursor: inout GGUFCursor, count: Int, path: String
     ) throws(ModelFileError) -> GGUFMetadata {
-        var values: [String: GGUFValue] = [:]
+        var values: [String: MetadataValue] = [:]
         for _ in 0..<count {
             let start = cursor.offset
             let key = String(decoding: try cursor.string(), as: UTF8.self)

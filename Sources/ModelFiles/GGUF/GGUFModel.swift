@@ -26,7 +26,7 @@ struct GGUFModel: Sendable {
     func keys() throws(ModelFileError) -> ModelKeys {
         let architecture = try metadata.requiredString("general.architecture")
         let prefix = architecture + "."
-        var values: [String: GGUFValue] = [:]
+        var values: [String: MetadataValue] = [:]
         for (key, value) in metadata.values where key.hasPrefix(prefix) {
             values[String(key.dropFirst(prefix.count))] = value
         }

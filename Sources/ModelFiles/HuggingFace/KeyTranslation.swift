@@ -10,7 +10,7 @@ struct KeyTranslation {
     private let weights: ModelWeights
     /// The number of layers.
     let layers: Int
-    private var values: [String: GGUFValue] = [:]
+    private var values: [String: MetadataValue] = [:]
     /// The keys in the file, by the usual ones.
     private var spellings: [String: String] = [:]
 
@@ -41,7 +41,7 @@ struct KeyTranslation {
     }
 
     /// Says `value` of `usual`, which is in the file at `key` of `keys`, or of the text model's.
-    mutating func set(_ usual: String, _ value: GGUFValue, from key: String, in keys: ConfigKeys? = nil) {
+    mutating func set(_ usual: String, _ value: MetadataValue, from key: String, in keys: ConfigKeys? = nil) {
         values[usual] = value
         spellings[usual] = (keys ?? text).spelling(key)
     }

@@ -48,7 +48,7 @@ extension GGUFBuilder {
 }
 
 extension GGUFBuilder.Value {
-    fileprivate init?(_ value: GGUFValue) {
+    fileprivate init?(_ value: MetadataValue) {
         switch value {
         case .integer(let number): self = .uint32(UInt32(clamping: number))
         case .float(let number): self = .float32(Float(number))

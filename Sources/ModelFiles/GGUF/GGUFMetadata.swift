@@ -1,47 +1,14 @@
-// A metadata value of a GGUF file.
-
-private import JSONText
-
-/// A metadata value. Integers of every width are one case, since writers choose different widths.
-public enum GGUFValue: Sendable, Equatable {
-    /// Any integer type of the file.
-    case integer(Int64)
-    /// `float32` or `float64`.
-    case float(Double)
-    /// A boolean.
-    case bool(Bool)
-    /// A string as bytes, since vocabularies need not be UTF-8.
-    case string([UInt8])
-    /// An array of integers of any width, or of booleans as 0 and 1.
-    case integers([Int64])
-    /// An array of floats.
-    case floats([Double])
-    /// An array of strings, as bytes.
-    case strings([[UInt8]])
-
-    /// The value for a message: shortened, and arrays only counted.
-    var excerpt: String {
-        switch self {
-        case .integer(let number): "\(number)"
-        case .float(let number): "\(number)"
-        case .bool(let flag): "\(flag)"
-        case .string(let bytes): Excerpt.quoted(String(decoding: bytes.prefix(300), as: UTF8.self))
-        case .integers(let numbers): "an array of \(numbers.count) integers"
-        case .floats(let numbers): "an array of \(numbers.count) numbers"
-        case .strings(let strings): "an array of \(strings.count) strings"
-        }
-    }
-}
+// The metadata of a GGUF file, with typed access.
 
 /// The metadata of a GGUF file: keys to values, with typed access that reports what is missing.
 public struct GGUFMetadata: Sendable {
     /// The file's path, for errors.
     public let path: String
     /// Every key and value.
-    public let values: [String: GGUFValue]
+    public let values: [String: MetadataValue]
 
     /// The raw value at `key`.
-    public subscript(key: String) -> GGUFValue? { values[key] }
+    public subscript(key: String) -> MetadataValue? { values[key] }
 
     /// The integer at `key`; nil if it is missing or of another type.
     public func integer(_ key: String) -> Int? {
