@@ -62,6 +62,22 @@ public struct ModelBundle: Sendable {
         return warnings + generationDefaults.notApplied.map { "recommended \($0) is not applied" }
     }
 
+    /// What the files call the model's architecture: `general.architecture` or `model_type`.
+    public var architecture: String? {
+        switch container {
+        case .gguf(let model): model.metadata.string("general.architecture")
+        case .huggingFace(let folder): folder.config.modelType
+        }
+    }
+
+    /// The name of the family that describes the model; `nil` if there is none.
+    public var family: String? {
+        switch container {
+        case .gguf: architecture.flatMap { ModelFamily.named($0)?.name }
+        case .huggingFace(let folder): folder.config.family?.name
+        }
+    }
+
     /// What the tokenizer and the chat template are made of. Files of a folder are read anew.
     ///
     /// - Throws: `ModelFileError` if a file cannot be read.

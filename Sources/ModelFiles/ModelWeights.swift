@@ -27,6 +27,20 @@ public struct ModelWeights: Sendable {
         let rank: Int
         /// The number of elements.
         let elementCount: Int
+        /// Its size in its file.
+        let byteCount: Int
+    }
+
+    /// The weights of one element type.
+    public struct TypeShare: Sendable, Equatable {
+        /// The type's name.
+        public let type: String
+        /// Tensors of the type.
+        public fileprivate(set) var tensors = 0
+        /// Their elements.
+        public fileprivate(set) var parameters = 0
+        /// Their bytes in the files.
+        public fileprivate(set) var bytes = 0
     }
 
     /// The tensors of a file or folder.
@@ -55,24 +69,54 @@ public struct ModelWeights: Sendable {
         return elements.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key
     }
 
+    /// The weights by element type, the type with most bytes first.
+    public var typeShares: [TypeShare] {
+        var shares: [String: TypeShare] = [:]
+        func add(_ type: String, _ elements: Int, _ bytes: Int) {
+            var share = shares[type] ?? TypeShare(type: type)
+            share.tensors += 1
+            share.parameters += elements
+            share.bytes += bytes
+            shares[type] = share
+        }
+        for tensor in tensors.values { add(tensor.type.name, tensor.elementCount, tensor.bytes.count) }
+        for tensor in others { add(tensor.type, tensor.elementCount, tensor.byteCount) }
+        return shares.values.sorted { ($1.bytes, $0.type) < ($0.bytes, $1.type) }
+    }
+
+    /// The files that the tensors lie in, with their sizes in bytes.
+    public var fileSizes: [(path: String, bytes: Int)] { files.map { ($0.path, $0.bytes.count) } }
+
     /// Throws if there are fewer tensors than layers, so that nothing is made for layers that cannot be there.
     func checkLayerCount(_ count: Int, key: String) throws(ModelFileError) {
         guard count > tensors.count else { return }
         throw .unsupported(path: path, what: "\(key) of \(count) with \(tensors.count) tensors")
     }
 
+    /// An error for each type of weights that cannot be read, or for each tensor of which nothing is known.
+    public var unreadable: [ModelFileError] {
+        let ofOtherTypes = others.filter { !$0.isReadable }
+        guard ofOtherTypes.isEmpty else {
+            var firsts: [OtherTensor] = []
+            for tensor in ofOtherTypes where !firsts.contains(where: { $0.type == tensor.type }) {
+                firsts.append(tensor)
+            }
+            return firsts.map { first in
+                let more = ofOtherTypes.count { $0.type == first.type } - 1
+                return .unsupported(
+                    path: first.path,
+                    what: "the type \(first.type) of tensor \(Excerpt.quoted(first.name))"
+                        + (more > 0 ? " and \(more) more" : "") + " (supported: F32, F16, BF16)")
+            }
+        }
+        return others.map { .unsupported(path: $0.path, what: "tensor \(Excerpt.quoted($0.name))") }
+    }
+
     /// Throws if some tensors cannot be read: what the model would compute with them is not known.
     ///
     /// - Throws: `ModelFileError.unsupported`.
     func refuseOthers() throws(ModelFileError) {
-        if let tensor = others.first(where: { !$0.isReadable }) {
-            throw .unsupported(
-                path: tensor.path,
-                what: "the type \(tensor.type) of tensor \(Excerpt.quoted(tensor.name)) (supported: F32, F16, BF16)")
-        }
-        if let tensor = others.first {
-            throw .unsupported(path: tensor.path, what: "tensor \(Excerpt.quoted(tensor.name))")
-        }
+        if let fault = unreadable.first { throw fault }
     }
 
     /// Throws if a file is not the one that was opened any more; see `MappedFile.checkUnchanged`.

@@ -5,7 +5,7 @@ public import ModelFiles
 /// The rules of the Tenstorrent platform that need no hardware (TT contract §2.1).
 public enum TTPlatform {
     /// Tokens in a KV block if the configuration does not say.
-    static let defaultBlockSize = 16
+    public static let defaultBlockSize = 16
     /// Smallest prefill budget in tokens if the configuration does not say.
     static let leastBatchedTokens = 2048
 

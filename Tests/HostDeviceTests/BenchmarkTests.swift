@@ -45,7 +45,7 @@ import Testing
                 try PackedMatrix(
                     PackedRows(type: type, bytes: $0, inputs: 512, outputs: 40), int8: int8, pool: pool)
             }
-            #expect(matrix.byteCount == expected, "type \(type), int8 \(int8)")
+            #expect(matrix.layout.byteCount == expected, "type \(type), int8 \(int8)")
         }
     }
 

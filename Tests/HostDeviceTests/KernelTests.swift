@@ -200,7 +200,7 @@ import Testing
         let stride = matrix.paddedOutputs
         var y = [Float](repeating: .nan, count: rows * stride)
         var scratch = [Float](repeating: 0, count: Int(HK_SCRATCH_FLOATS))
-        set.table.matmul_float(matrix.descriptor, 0, matrix.panels, x, matrix.inputs, rows, &y, stride, &scratch)
+        set.table.matmul_float(matrix.descriptor, 0, matrix.panels, x, matrix.layout.inputs, rows, &y, stride, &scratch)
         return (0..<rows).flatMap { y[$0 * stride..<$0 * stride + matrix.descriptor.pointee.outputs] }
     }
 
@@ -208,9 +208,10 @@ import Testing
         _ set: KernelSet, _ matrix: PackedMatrix, _ x: [Float], rows: Int, peak: Int32 = HK_INT8_PEAK
     ) throws -> [Float] {
         let stride = matrix.paddedOutputs
-        let buffer = try QuantizedBuffer(rows: x.count / matrix.inputs, width: matrix.inputs)
-        var quantized = buffer.view(width: matrix.inputs, peak: peak)
-        set.table.quantize(x, matrix.inputs, x.count / matrix.inputs, matrix.inputs, &quantized, 0, 0)
+        let buffer = try QuantizedBuffer(rows: x.count / matrix.layout.inputs, width: matrix.layout.inputs)
+        var quantized = buffer.view(width: matrix.layout.inputs, peak: peak)
+        set.table.quantize(
+            x, matrix.layout.inputs, x.count / matrix.layout.inputs, matrix.layout.inputs, &quantized, 0, 0)
         var y = [Float](repeating: .nan, count: rows * stride)
         set.table.matmul_int8(matrix.descriptor, 0, matrix.panels, &quantized, 0, rows, &y, stride, nil, nil)
         return (0..<rows).flatMap { y[$0 * stride..<$0 * stride + matrix.descriptor.pointee.outputs] }

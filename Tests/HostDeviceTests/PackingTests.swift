@@ -104,6 +104,6 @@ import Testing
     }
 
     private func values(of matrix: PackedMatrix) -> [UInt8] {
-        Array(UnsafeBufferPointer(start: matrix.descriptor.pointee.values, count: matrix.byteCount))
+        Array(UnsafeBufferPointer(start: matrix.descriptor.pointee.values, count: matrix.layout.byteCount))
     }
 }

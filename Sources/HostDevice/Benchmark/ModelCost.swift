@@ -46,21 +46,20 @@ public struct ModelCost: Sendable, Equatable {
 
     init(_ loaded: HostModel) {
         let model = loaded.parts
-        var (layers, spared) = (ProductCost(), ProductCost())
-        var bytes = model.weights.output.byteCount
-        for matrix in model.weights.layers.flatMap(\.matrices) {
-            layers.add(matrix)
-            bytes += matrix.byteCount
-        }
-        for matrix in model.weights.layers.last?.outputMatrices ?? [] { spared.add(matrix) }
-        var head = ProductCost()
-        head.add(model.weights.output)
-        self.layers = layers
-        self.spared = spared
-        self.head = head
-        weightBytes = bytes
         // A block of this size has no padding.
-        positionBytes = loaded.kvCacheBytes(blockSize: 16) / 16
+        self.init(
+            layers: model.weights.layers.map { $0.map(norm: { $0 }, bias: { $0 }, matrix: \.layout) },
+            head: model.weights.output.layout, positionBytes: loaded.kvCacheBytes(blockSize: 16) / 16)
+    }
+
+    /// The cost of layers and an output head with matrices of these forms.
+    init<Vector>(layers: [DecoderLayer<PackedLayout, Vector>], head: PackedLayout, positionBytes: Int) {
+        let matrices = layers.flatMap(\.matrices)
+        self.layers = ProductCost(matrices)
+        spared = ProductCost(layers.last?.outputMatrices ?? [])
+        self.head = ProductCost([head])
+        weightBytes = matrices.reduce(head.byteCount) { $0 + $1.byteCount }
+        self.positionBytes = positionBytes
     }
 
     /// The layers' products of a step of `tokens` tokens, of which `outputs` have an output.
@@ -73,13 +72,21 @@ public struct ModelCost: Sendable, Equatable {
 }
 
 extension ProductCost {
-    fileprivate mutating func add(_ matrix: PackedMatrix) {
-        let multiplyAdds = matrix.inputs * matrix.descriptor.pointee.outputs
-        if matrix.takesInt8 { int8MultiplyAdds += multiplyAdds } else { floatMultiplyAdds += multiplyAdds }
+    /// The products with one row of activations.
+    fileprivate init(_ matrices: [PackedLayout]) {
+        for matrix in matrices {
+            if matrix.takesInt8 {
+                int8MultiplyAdds += matrix.multiplyAdds
+            } else {
+                floatMultiplyAdds += matrix.multiplyAdds
+            }
+        }
     }
 }
 
-extension DecoderWeights.Layer {
+extension DecoderLayer {
     /// The matrices that a token's output needs but its keys and values do not.
-    fileprivate var outputMatrices: [PackedMatrix] { matrices.filter { $0 !== key.matrix && $0 !== value.matrix } }
+    fileprivate var outputMatrices: [Matrix] {
+        [query.matrix, attentionOutput.matrix] + (gate.map { [$0.matrix] } ?? []) + [up.matrix, down.matrix]
+    }
 }

@@ -44,6 +44,13 @@ extension DecoderLayer {
             + [up.matrix, down.matrix]
     }
 
+    /// The norms in the order of their use.
+    var norms: [Norm] {
+        [
+            attentionNorm, queryNorm, keyNorm, attentionPostNorm, feedForwardNorm, feedForwardPostNorm,
+        ].compactMap(\.self)
+    }
+
     /// The same layer with other types: of norms, biases and matrices.
     func map<OtherMatrix, OtherVector>(
         norm: (Norm) throws -> NormWeights<OtherVector>, bias: (Vector) throws -> OtherVector,

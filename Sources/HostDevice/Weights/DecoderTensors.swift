@@ -21,17 +21,35 @@ struct DecoderTensors {
         var finder = TensorFinder(weights: weights)
         let geometry = try DecoderGeometry(description, path: weights.path)
         self.geometry = geometry
-        embedding = try finder.matrix("token_embd", geometry.hidden, geometry.vocabulary)
+        embedding = try finder.embedding(geometry)
         var layers: [DecoderLayer<MappedTensor, MappedTensor>] = []
-        for index in description.layers.indices { layers.append(try finder.layer("blk.\(index).", geometry)) }
+        for index in description.layers.indices { layers.append(try finder.layer(index, geometry)) }
         self.layers = layers
-        guard let norm = try finder.norm("output_norm", geometry.hidden) else {
-            throw .missingTensor(path: weights.path, name: "output_norm.weight")
+        outputNorm = try finder.outputNorm(geometry)
+        output = try finder.output(geometry)
+        if let fault = finder.others.first { throw fault }
+    }
+
+    /// All reasons for which the tensors are refused: the first one of each layer, and if there is none, every tensor that
+    /// the model would not use.
+    static func faults(_ weights: ModelWeights, _ description: ModelDescription) -> [ModelFileError] {
+        var finder = TensorFinder(weights: weights)
+        var faults: [ModelFileError] = []
+        func attempt(_ find: (inout TensorFinder) throws(ModelFileError) -> Void) {
+            do throws(ModelFileError) { try find(&finder) } catch { faults.append(error) }
         }
-        outputNorm = norm
-        let head = finder.has("output") ? "output" : "token_embd"
-        output = try finder.matrix(head, geometry.hidden, geometry.vocabulary)
-        try finder.refuseOthers()
+        do throws(ModelFileError) {
+            let geometry = try DecoderGeometry(description, path: weights.path)
+            attempt { finder throws(ModelFileError) in _ = try finder.embedding(geometry) }
+            for index in description.layers.indices {
+                attempt { finder throws(ModelFileError) in _ = try finder.layer(index, geometry) }
+            }
+            attempt { finder throws(ModelFileError) in _ = try finder.outputNorm(geometry) }
+            attempt { finder throws(ModelFileError) in _ = try finder.output(geometry) }
+            return faults.isEmpty ? finder.others : faults
+        } catch {
+            return [error]
+        }
     }
 }
 
@@ -46,11 +64,27 @@ private struct TensorFinder {
 
     init(weights: ModelWeights) { self.weights = weights }
 
-    func has(_ name: String) -> Bool { weights[name + ".weight"] != nil }
+    private func has(_ name: String) -> Bool { weights[name + ".weight"] != nil }
+
+    mutating func embedding(_ sizes: DecoderGeometry) throws(ModelFileError) -> MappedTensor {
+        try matrix("token_embd", sizes.hidden, sizes.vocabulary)
+    }
+
+    mutating func outputNorm(_ sizes: DecoderGeometry) throws(ModelFileError) -> Norm {
+        guard let norm = try norm("output_norm", sizes.hidden) else {
+            throw .missingTensor(path: weights.path, name: "output_norm.weight")
+        }
+        return norm
+    }
+
+    mutating func output(_ sizes: DecoderGeometry) throws(ModelFileError) -> MappedTensor {
+        try matrix(has("output") ? "output" : "token_embd", sizes.hidden, sizes.vocabulary)
+    }
 
     mutating func layer(
-        _ prefix: String, _ sizes: DecoderGeometry
+        _ index: Int, _ sizes: DecoderGeometry
     ) throws(ModelFileError) -> DecoderLayer<MappedTensor, MappedTensor> {
+        let prefix = "blk.\(index)."
         let (hidden, width) = (sizes.hidden, sizes.feedForward)
         let (query, key, value) = try projections(prefix, sizes)
         let (gate, up) = try gateAndUp(prefix, hidden, width)
@@ -102,7 +136,7 @@ private struct TensorFinder {
         Product(matrix: try matrix(name, inputs, outputs), bias: try vector(name + ".bias", outputs))
     }
 
-    mutating func matrix(_ name: String, _ inputs: Int, _ outputs: Int) throws(ModelFileError) -> MappedTensor {
+    private mutating func matrix(_ name: String, _ inputs: Int, _ outputs: Int) throws(ModelFileError) -> MappedTensor {
         guard let tensor = weights[name + ".weight"] else {
             throw .missingTensor(path: weights.path, name: name + ".weight")
         }
@@ -110,7 +144,7 @@ private struct TensorFinder {
     }
 
     /// The norm of vectors of `count`, if there is one.
-    mutating func norm(_ name: String, _ count: Int, or other: Int? = nil) throws(ModelFileError) -> Norm? {
+    private mutating func norm(_ name: String, _ count: Int, or other: Int? = nil) throws(ModelFileError) -> Norm? {
         guard let tensor = weights[name + ".weight"] else { return nil }
         let scale = try take(name + ".weight", tensor, [[count]] + (other.map { [[$0]] } ?? []))
         return Norm(scale: scale, bias: try vector(name + ".bias", scale.shape[0]))
@@ -131,10 +165,10 @@ private struct TensorFinder {
         return tensor
     }
 
-    /// Throws if the model has other tensors, for example a bias: without them the results would be silently wrong.
-    func refuseOthers() throws(ModelFileError) {
-        if let name = weights.tensors.keys.filter({ !taken.contains($0) }).min(), let tensor = weights[name] {
-            throw .unsupported(path: weights.path, what: "tensor \(tensor.name)")
+    /// An error for each tensor that was not found, for example a bias: without it the results would be silently wrong.
+    var others: [ModelFileError] {
+        weights.tensors.keys.filter { !taken.contains($0) }.sorted().map { name in
+            .unsupported(path: weights.path, what: "tensor \(weights[name]?.name ?? name)")
         }
     }
 }

@@ -57,6 +57,31 @@ struct DecoderWeights: Sendable {
     }
 }
 
+extension DecoderTensors {
+    /// All reasons for which values would be refused, the first one of each tensor. Reads all of `weights`.
+    ///
+    /// - Throws: `HostDeviceError.outOfMemory`; `ModelFileError.changed`.
+    func valueFaults(
+        _ weights: ModelWeights, _ description: ModelDescription, pool: ThreadPool
+    ) throws -> [ModelFileError] {
+        let vectors = VectorReader(path: weights.path, normOffset: description.norm.weightOffset)
+        var faults: [ModelFileError] = []
+        var checked: Set<String> = []
+        func attempt(_ check: () throws -> Void) throws {
+            do { try check() } catch let fault as ModelFileError { faults.append(fault) }
+        }
+        for norm in layers.flatMap(\.norms) + [outputNorm] {
+            try attempt { _ = try vectors.norm(norm) }
+            checked.formUnion([norm.scale.name] + (norm.bias.map { [$0.name] } ?? []))
+        }
+        for tensor in weights.tensors.values.sorted(by: { $0.name < $1.name }) where !checked.contains(tensor.name) {
+            try attempt { try tensor.checkFinite(pool) }
+        }
+        try weights.checkUnchanged()
+        return faults
+    }
+}
+
 /// Reads vectors of floats from the files and checks them.
 private struct VectorReader {
     let path: String

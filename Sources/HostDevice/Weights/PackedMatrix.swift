@@ -7,21 +7,19 @@ import ModelFiles
 final class PackedMatrix: @unchecked Sendable {
     /// The kernels' view; constant after packing.
     let descriptor: UnsafePointer<hk_matrix>
-    /// Bytes of the packed weights, which a product reads.
-    let byteCount: Int
+    /// The form of the packed weights.
+    let layout: PackedLayout
     /// Keeps the weights and `descriptor` in memory.
     private let arena: DeviceArena
 
-    /// Inputs of the product.
-    var inputs: Int { descriptor.pointee.inputs }
     /// Panels of output channels.
-    var panels: Int { (descriptor.pointee.outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL) }
+    var panels: Int { layout.panels }
     /// Outputs rounded up to whole panels: the floats of a row of results.
     var paddedOutputs: Int { panels * Int(HK_PANEL) }
     /// Whether the product takes int8 activations; otherwise it takes floats.
-    let takesInt8: Bool
+    var takesInt8: Bool { layout.takesInt8 }
     /// Whether its weights have 8 bits, for which activations of 7 bits are faster.
-    var hasBytes: Bool { [Int32(HK_U8), Int32(HK_S8)].contains(descriptor.pointee.format) }
+    var hasBytes: Bool { [Int32(HK_U8), Int32(HK_S8)].contains(layout.format) }
 
     /// Packs a tensor in parallel.
     ///
@@ -63,24 +61,19 @@ final class PackedMatrix: @unchecked Sendable {
     init(
         _ rows: PackedRows, int8: Bool, pool: ThreadPool, arena: DeviceArena = DeviceArena()
     ) throws(PackedRows.Fault) {
-        var parts: Int32 = 0
-        let format = hk_packed_format(rows.packedType.rawValue, int8 ? 1 : 0, &parts)
-        takesInt8 = int8 && [HK_I4, HK_S8, HK_S7, HK_U7, HK_U8].contains { format == Int32($0) }
-        let panels = (rows.outputs + Int(HK_PANEL) - 1) / Int(HK_PANEL)
-        let panelBytes = hk_panel_bytes(format, parts, rows.inputs)
-        byteCount = panels * panelBytes
+        layout = PackedLayout(rows.packedType, inputs: rows.inputs, outputs: rows.outputs, int8: int8)
         self.arena = arena
         do throws(HostDeviceError) {
-            let values = try arena.allocate(byteCount)
+            let values = try arena.allocate(layout.byteCount)
             let size = MemoryLayout<hk_matrix>.stride
             let view = try UnsafeMutableRawPointer(arena.allocate(size)).bindMemory(to: hk_matrix.self, capacity: 1)
             view.pointee = hk_matrix(
-                format: format, parts: parts, inputs: rows.inputs, outputs: rows.outputs, panel_bytes: panelBytes,
-                values: values)
+                format: layout.format, parts: layout.parts, inputs: layout.inputs, outputs: layout.outputs,
+                panel_bytes: layout.panelBytes, values: values)
             descriptor = UnsafePointer(view)
         } catch {
             throw .device(error)
         }
-        try rows.pack(into: descriptor, panels: panels, pool: pool)
+        try rows.pack(into: descriptor, panels: layout.panels, pool: pool)
     }
 }

@@ -63,7 +63,7 @@ struct HuggingFaceFolder: Sendable {
                         ModelWeights.OtherTensor(
                             path: shard.file.path, name: tensor.name, type: tensor.type.rawValue,
                             isReadable: mapped != nil, rank: tensor.shape.count,
-                            elementCount: tensor.shape.reduce(1, *)))
+                            elementCount: tensor.shape.reduce(1, *), byteCount: tensor.range.count))
                 }
             }
         }
