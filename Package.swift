@@ -145,10 +145,18 @@ let package = Package(
                 "Intake", "ResultExport", "SQLiteStore", "StoreContract", "Settings", "JSONText", "Terminal",
                 "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        .target(
+            name: "ModelCommands",
+            dependencies: [
+                "QueueCommands", "HostDevice", "Platform", "Prompts", "ModelFiles", "Settings", "JSONText", "Terminal",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            resources: [.embedInCode("Pull/known_models.json"), .embedInCode("Pull/pull_model.py")],
+            swiftSettings: strict),
         room(
             "MachineCommands",
             [
-                "QueueCommands", "Benchmarks", "BuiltInPlatforms", "Platform", "ModelFiles", "Settings", "JSONText",
+                "QueueCommands", "ModelCommands", "Benchmarks", "BuiltInPlatforms", "Platform", "Settings", "JSONText",
                 "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .executableTarget(

@@ -82,7 +82,10 @@ struct BatchModel {
         let (complaint, known): (String, String) =
             switch error {
             case .unknown(_, let known, let directory) where known.isEmpty:
-                ("is not a model here", "there is none in \(directory): etc/fetch-model fetches the small one")
+                (
+                    "is not a model here",
+                    "there is none in \(directory): `ttbatch models pull` shows what can be fetched"
+                )
             case .unknown(_, let known, _): ("is not a model here", "known: \(known.joined(separator: ", "))")
             case .noFile, .notInHubCache: ("is not a model here", "`ttbatch models` shows those that are")
             case .ambiguous(_, let candidates): ("fits several files", candidates.joined(separator: ", "))

@@ -5,7 +5,7 @@ import Benchmarks
 import JSONText
 import QueueCommands
 import Settings
-import Terminal
+package import Terminal
 
 package struct Bench: ParsableCommand {
     package static let configuration = CommandConfiguration(
@@ -72,6 +72,11 @@ package struct Bench: ParsableCommand {
     }
 
     package func validate() throws {
+        for (option, list) in [("--batch-sizes", batchSizes), ("--contexts", contexts), ("--lengths", lengths)] {
+            guard list?.numbers.allSatisfy({ $0 <= 65_536 }) ?? true else {
+                throw ValidationError("\(option): give numbers up to 65536")
+            }
+        }
         if let rounds, !(1...10_000).contains(rounds) {
             throw ValidationError("--rounds: give a number from 1 to 10000")
         }
@@ -121,19 +126,5 @@ package struct Bench: ParsableCommand {
                 contexts: (contexts ?? Defaults.contexts).numbers,
                 promptLengths: (lengths ?? Defaults.lengths).numbers, rounds: rounds),
             progress: progress)
-    }
-}
-
-/// Comma-separated numbers.
-package struct NumberList: ExpressibleByArgument, CustomStringConvertible {
-    package let numbers: [Int]
-    package var description: String { numbers.map(String.init).joined(separator: ",") }
-
-    package init(_ numbers: [Int]) { self.numbers = numbers }
-
-    package init?(argument: String) {
-        let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
-        guard numbers.allSatisfy((1...65_536).contains) else { return nil }
-        self.numbers = numbers
     }
 }

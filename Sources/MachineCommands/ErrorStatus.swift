@@ -1,7 +1,7 @@
-// The exit codes for errors of models, devices and measurements.
+// The exit codes for errors of devices and measurements, and of the models' verbs.
 
 import Benchmarks
-import ModelFiles
+import ModelCommands
 import Platform
 import Terminal
 
@@ -9,10 +9,10 @@ extension ExitStatus {
     /// The status for an error of a model's name, a device's configuration or a benchmark; nil for any other error.
     package init?(machineError error: any Error) {
         switch error {
-        case is ModelLookupError, BenchmarkError.unreadable: self = .notFound
+        case BenchmarkError.unreadable: self = .notFound
         case BenchmarkError.tooShort: self = .invalidInput
         case is ConfigurationError, BenchmarkError.tooLong: self = .usage
-        default: return nil
+        default: self.init(modelError: error)
         }
     }
 }

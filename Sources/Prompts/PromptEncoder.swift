@@ -26,6 +26,11 @@ public struct PromptEncoder: Sendable {
         template = ChatTemplateState(files, templatePath: model.options.templatePath, tokenizer)
     }
 
+    /// Why chats cannot be converted; `nil` if they can.
+    package var chatRefusal: String? {
+        if case .unusable(let reason) = template { reason.description } else { nil }
+    }
+
     /// The tokens of a prompt, including those that the model needs before and after it.
     ///
     /// - Throws: `TokenizerError`, `UnusedTexts` or `ChatTemplateState.NoChatTemplate`.

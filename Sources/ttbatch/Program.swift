@@ -30,8 +30,7 @@ struct Program: ParsableCommand {
                     List.self, Show.self, Status.self, Wait.self, Results.self, Pause.self, Resume.self, Cancel.self,
                     Retry.self,
                 ]),
-            CommandGroup(
-                name: "This machine:", subcommands: [Devices.self, Models.self, Bench.self, DatabaseVerbs.self]),
+            CommandGroup(name: "This machine:", subcommands: MachineVerbs.all),
         ])
 
     static func main() {

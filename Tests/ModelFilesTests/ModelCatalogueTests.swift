@@ -45,7 +45,7 @@ import Testing
     @Test func withoutModelsTheRemedyIsTold() {
         let empty = ModelCatalogue(directory: folder.path + "/none", named: [String: String]())
         let error = #expect(throws: ModelLookupError.self) { try empty.resolve("x") }
-        #expect(error?.description.contains("etc/fetch-model") == true)
+        #expect(error?.description.contains("ttbatch models pull") == true)
     }
 
     @Test func pathsAreTakenAsTheyAre() throws {

@@ -84,9 +84,44 @@ struct JSONKeyTests {
         let own = status.filter { !$0.hasPrefix("latest_metrics.") }.union(["latest_metrics"])
         #expect(own == (try Self.documented("`ttbatch status --json`")))
         #expect(Set(status.filter { $0.hasPrefix("latest_metrics.") }.map { String($0.dropFirst(15)) }) == metrics)
-        try compare("`ttbatch models --json`", json("models"))
+        try compareModels()
         try compare("`ttbatch devices --json`", json("devices"))
         try compare("`ttbatch db check --json`", json("db", "check"))
         try compare("Results", workspace.run("results", "1").lines, workspace.run("results", "2").lines)
+    }
+
+    private func compareModels() throws {
+        let template = try workspace.write("t.jinja", "{{ messages[0].content }}")
+        let settings = [
+            "--config",
+            try workspace.write(
+                "settings.yaml",
+                """
+                models:
+                  mine:
+                    path: \(Locations.tinyModel)
+                    max_model_len: 128
+                    quantize: q8_0
+                    template: \(template)
+                    tokenizer: {pre: gpt-2}
+                    defaults: {temperature: 0.5, top_p: 0.9, top_k: 7, max_tokens: 9}
+                """),
+        ]
+        func models(_ arguments: String...) throws -> [String] {
+            try workspace.run(
+                ["models"] + arguments + ["--json"] + settings,
+                environment: ["TTBATCH_MODELS_DIRECTORY": workspace.path("models")]
+            ).lines
+        }
+        try compare("`ttbatch models --json`", models("list"))
+        // The settings are those of the list.
+        let inspected = try keys(of: models("inspect", "mine"))
+        let documented = try Self.documented("`ttbatch models --json`").filter { $0.hasPrefix("settings.") }
+        #expect(inspected.filter { $0.hasPrefix("settings.") } == documented)
+        #expect(
+            inspected.subtracting(documented)
+                == (try Self.documented("`ttbatch models inspect --json`").subtracting(["settings"])))
+        try compare("`ttbatch models verify --json`", models("verify"))
+        try compare("`ttbatch models pull --json`", json("models", "pull"))
     }
 }

@@ -60,7 +60,7 @@ public enum ModelLookupError: Error, Equatable, CustomStringConvertible {
         case .unknown(let name, let known, let directory):
             "model \"\(name)\" is not known; "
                 + (known.isEmpty
-                    ? "there is no model in \(directory): etc/fetch-model fetches the small one"
+                    ? "there is no model in \(directory): `ttbatch models pull` shows what can be fetched"
                     : "known: \(known.joined(separator: ", ")); or give the path of a GGUF file or Hugging Face folder")
         case .ambiguous(let name, let candidates):
             "model \"\(name)\" fits several files: \(candidates.joined(separator: ", ")); give one of these names"

@@ -1,4 +1,4 @@
-// `ttbatch models`: prints the models with names, and their properties.
+// `ttbatch models list`: prints the models with names, and their properties.
 
 package import ArgumentParser
 import JSONText
@@ -7,8 +7,9 @@ import QueueCommands
 import Settings
 import Terminal
 
-package struct Models: ParsableCommand {
-    package static let configuration = CommandConfiguration(abstract: "Show the models known and their facts.")
+package struct ModelsList: ParsableCommand {
+    package static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "Show the models known and their facts.")
 
     @Flag(help: "One JSON object for each model.")
     package var json = false
@@ -34,7 +35,7 @@ package struct Models: ParsableCommand {
             }
         }
         if entries.isEmpty {
-            StandardError.print("no models in \(catalogue.directory); etc/fetch-model fetches the small one")
+            StandardError.print("no models in \(catalogue.directory); `ttbatch models pull` shows what can be fetched")
         } else if standard == nil {
             StandardError.print("the configured model \"\(configuration.model)\" is none of these")
         }
@@ -59,6 +60,9 @@ package struct Models: ParsableCommand {
         StandardOutput.print(entry.name + (isDefault ? " (default)" : ""))
         var pairs = [("  file", entry.path)]
         if let aliases { pairs.append(("  also called", aliases.joined(separator: ", "))) }
+        if !entry.options.settings.isEmpty {
+            pairs.append(("  settings", entry.options.settings.map { "\($0.key) \($0.text)" }.joined(separator: ", ")))
+        }
         switch facts {
         case .failure(let error): pairs.append(("  unusable", "\(error)"))
         case .success(let config):
@@ -83,6 +87,7 @@ package struct Models: ParsableCommand {
         var members: [JSONValue.Member] = [
             .init("name", .string(entry.name)), .init("path", .string(entry.path)), .init("default", .bool(isDefault)),
             .init("also_called", .array((aliases ?? []).map { .string($0) })),
+            .init("settings", entry.options.json),
         ]
         switch facts {
         case .failure(let error): members.append(.init("error", .string("\(error)")))
