@@ -37,12 +37,13 @@ package struct ModelsPull: ParsableCommand {
     }
 
     package func run() throws {
+        let configuration = try shared.configuration()
         guard let name else { return list() }
         if HubCache.isModelName(name) { try fetchFromHub(name) }
         guard let python = ProgramOnPath("python3") else {
             throw Failure(.operationalError, "python3 is not on the PATH; install python3 and python3-pip")
         }
-        let directory = try to ?? shared.configuration().catalogue.directory
+        let directory = to ?? configuration.catalogue.directory
         let script = String(decoding: PackageResources.pull_model_py, as: UTF8.self)
         try python.replaceProcess(["-I", "-c", script, KnownModel.table, name, directory])
     }
