@@ -222,7 +222,9 @@ let package = Package(
             "TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel", "TestSupport"],
             excluded: ["no-python"]),
         tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel", "TestSupport"]),
-        tests("Engine", ["Worker", "Platform", "FakeModel", "TestSupport"]),
+        tests(
+            "Engine",
+            ["Worker", "Platform", "HostDevice", "ModelFiles", "FakeModel", "RandomModels", "TestSupport"]),
         tests("OpenAIFormats", ["JSONText", "TestSupport"], excluded: ["openai"]),
         tests(
             "Prompts",

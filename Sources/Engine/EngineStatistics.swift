@@ -25,9 +25,9 @@ public struct EngineStatistics: Sendable, Equatable {
     public internal(set) var running = 0
     /// Rows of the device batch.
     public internal(set) var slots: Int
-    /// KV blocks that requests use; free cached blocks do not count.
+    /// KV blocks of all groups that requests use; free cached blocks do not count.
     public internal(set) var kvBlocksUsed = 0
-    /// KV blocks in the pool.
+    /// KV blocks of all groups.
     public internal(set) var kvBlocksTotal: Int
 
     /// Fraction of the batch slots that had a row, over all decode steps: 0…1; 0 before the first step.

@@ -12,10 +12,15 @@ extension Scheduler {
     /// Throws the first violation found.
     ///
     /// - Parameter prefilling: the rows of a prefill step that is running.
-    func checkIntegrity(prefilling: [RequestID]) throws(IntegrityViolation) {
+    func checkIntegrity(prefilling: [PrefillRow]) throws(IntegrityViolation) {
         try checkQueues()
-        try checkBlocks()
-        for id in running { try checkSharing(of: requests[id]!, isPrefilling: prefilling.contains(id)) }
+        for group in pool.groups { try check(group) }
+        for id in running {
+            let row = prefilling.first { $0.id == id }
+            // The first token that a later step computes, or the running one.
+            try checkLists(of: requests[id]!, from: row?.computedTokens ?? requests[id]!.tokens.count - 1)
+            try checkSharing(of: requests[id]!, isPrefilling: row != nil)
+        }
     }
 
     private func checkQueues() throws(IntegrityViolation) {
@@ -35,33 +40,49 @@ extension Scheduler {
             try require(overtaken <= overtakingLimit, "\(id) was overtaken \(overtaken) times")
         }
         for id in running {
-            guard case .running(let blocks, _)? = requests[id]?.phase else {
+            guard case .running? = requests[id]?.phase else {
                 throw IntegrityViolation(description: "\(id) is in the batch but does not run")
             }
-            // The newest token's keys and values are written by the next step, which also allocates the block for them.
-            let tokens = requests[id]!.tokens.count
-            let range = pool.blocksNeeded(forTokens: tokens - 1)...pool.blocksNeeded(forTokens: tokens)
-            try require(range.contains(blocks.count), "\(id) has \(blocks.count) blocks for \(tokens) tokens")
         }
     }
 
-    private func checkBlocks() throws(IntegrityViolation) {
-        var referenceCounts = Array(repeating: Int32(0), count: pool.referenceCounts.count)
-        for request in requests.values {
-            try require(Set(request.blocks).count == request.blocks.count, "\(request.id) has a block twice")
+    /// Checks that a request has the blocks for its tokens that the one at `position` and later ones attend to, and no
+    /// others.
+    private func checkLists(of request: EngineRequest, from position: Int) throws(IntegrityViolation) {
+        // The newest token's keys and values are written by the next step, which also allocates the block for them.
+        let tokens = request.tokens.count
+        let range = pool.blocksNeeded(forTokens: tokens - 1)...pool.blocksNeeded(forTokens: tokens)
+        for (group, blocks) in request.blocks.enumerated() {
             try require(
-                request.blocks.allSatisfy(pool.blocks.contains), "\(request.id) has a block outside of \(pool.blocks)")
-            for block in request.blocks { referenceCounts[Int(block)] += 1 }
+                range.contains(blocks.count), "\(request.id) has \(blocks.count) blocks for \(tokens) tokens")
+            let first = pool.shape.firstBlock(of: group, at: position)
+            try require(
+                blocks.prefix(first).allSatisfy { $0 == KVCacheShape.noBlock },
+                "\(request.id) has blocks behind its window")
+            try require(
+                blocks.dropFirst(first).allSatisfy(pool.groups[group].blocks.contains),
+                "\(request.id) has a block outside of \(pool.groups[group].blocks)")
         }
-        try require(referenceCounts == pool.referenceCounts, "reference counts are not those of the requests")
-        let free = pool.freeBlocks
+    }
+
+    /// Checks that every block of a group is in use or free.
+    private func check(_ group: GroupBlocks) throws(IntegrityViolation) {
+        var referenceCounts = Array(repeating: Int32(0), count: group.referenceCounts.count)
+        for request in requests.values where !request.blocks.isEmpty {
+            let blocks = request.blocks[group.group].filter { $0 != KVCacheShape.noBlock }
+            try require(Set(blocks).count == blocks.count, "\(request.id) has a block twice")
+            for block in blocks where group.blocks.contains(block) { referenceCounts[Int(block)] += 1 }
+        }
+        try require(referenceCounts == group.referenceCounts, "reference counts are not those of the requests")
+        let free = group.freeBlocks
         try require(Set(free).count == free.count, "a block is free twice")
         try require(
-            free.allSatisfy { pool.blocks.contains($0) && referenceCounts[Int($0)] == 0 },
+            free.allSatisfy { group.blocks.contains($0) && referenceCounts[Int($0)] == 0 },
             "a free block is referred to, or is none of the pool")
         let used = referenceCounts.filter { $0 > 0 }.count
         try require(
-            used + free.count == pool.totalCount, "\(used) blocks used and \(free.count) free of \(pool.totalCount)")
+            used + free.count == group.blocks.count,
+            "\(used) blocks used and \(free.count) free of \(group.blocks.count)")
     }
 
     /// Checks that a request's cached blocks have the content that the index says, and that no other request refers to
@@ -76,15 +97,19 @@ extension Scheduler {
         try require(
             cached.blockCount == expected,
             "\(request.id) has \(full) full blocks, and \(cached.blockCount) are cached")
-        for (index, block) in blocks.enumerated() {
-            let content = pool.content(of: block)
-            if index < cached.blockCount {
-                let tokens = written[index * pool.blockSize..<(index + 1) * pool.blockSize]
-                try require(content == nil || content?.tokens == tokens, "block \(block) is cached with other tokens")
-            } else {
-                try require(content == nil, "\(request.id) writes into block \(block), which is cached")
-                try require(
-                    pool.referenceCounts[Int(block)] == 1, "\(request.id) writes into block \(block), which is shared")
+        for (group, blocks) in blocks.enumerated() {
+            for (index, block) in blocks.enumerated() where block != KVCacheShape.noBlock {
+                let content = pool.content(of: block, in: group)
+                if index < cached.blockCount {
+                    let tokens = written[index * pool.blockSize..<(index + 1) * pool.blockSize]
+                    try require(
+                        content == nil || content?.tokens == tokens, "block \(block) is cached with other tokens")
+                } else {
+                    try require(content == nil, "\(request.id) writes into block \(block), which is cached")
+                    try require(
+                        pool.groups[group].referenceCounts[Int(block)] == 1,
+                        "\(request.id) writes into block \(block), which is shared")
+                }
             }
         }
     }

@@ -8,18 +8,22 @@ import Platform
 ///
 /// - *Order.* Requests are served in the order of arrival; a preempted request gets its old place in the queue.
 /// - *Admission.* A waiting request is prefilled when a batch slot is free, its tokens fit into the rest of the step's
-///   token budget, and its blocks leave the watermark free, which running requests grow into. When no request runs, the
-///   watermark is ignored: every accepted request fits into the whole pool.
+///   token budget, and its blocks of every group leave the watermark free, which running requests grow into. When no
+///   request runs, the watermark is ignored: every accepted request fits into the whole pool.
 /// - *Sharing.* A request takes the blocks of its longest cached prefix, as far as the device can begin after them. If
 ///   the device can begin anywhere, the request copies the block of a partial hit. It computes the rest. Only full
 ///   blocks are shared and at least the last token is computed, so no request writes into a block that another refers
 ///   to. A block that is computed in a step cannot be shared before the next step, so a request that could then share
 ///   it waits. It waits for an older request that is admitted in the step, so at most as often as there are older
 ///   requests; newer requests that are admitted meanwhile overtake it.
+/// - *Windows.* In a group with a window, a request frees its blocks that no later token attends to, after each step. A
+///   prefill needs the blocks of all tokens that it computes. Prefixes can be shared without the blocks that the first
+///   computed token does not attend to.
 /// - *Overtaking.* A request that does not fit may be overtaken by newer ones that do, at most `overtakingLimit` times
 ///   during a wait. Then no newer request is admitted before it, and the running requests drain until it fits.
-/// - *Preemption.* When a decode step needs a block and none is free, the newest running request is preempted. So the
-///   oldest keeps its blocks and gets a token in every decode step until it ends and another is the oldest.
+/// - *Preemption.* When a decode step needs a block of a group and none is free, the newest running request is
+///   preempted. So the oldest keeps its blocks and gets a token in every decode step until it ends and another is the
+///   oldest.
 /// - *Bounded prefill priority.* After `prefillStreakLimit` prefill steps in a row, the running requests decode once.
 ///   Filling an empty batch never takes more steps than that. Only a stream of requests that end with their first token
 ///   would, and it must not starve the others.
@@ -42,6 +46,8 @@ struct Scheduler {
     private(set) var running: [RequestID] = []
     /// Rows that the executor must remove with the next step.
     private var leaving: [RequestID] = []
+    /// Whether a group of the KV cache has a window.
+    private let hasWindows: Bool
     /// Prefill steps since the last decode step.
     private var prefillStreak = 0
 
@@ -54,13 +60,12 @@ struct Scheduler {
             "max_num_batched_tokens (\(limits.maxNumBatchedTokens)) must not be below max_model_len "
                 + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
         self.limits = limits
+        hasWindows = limits.kvCache.groups.contains { $0.window != nil }
         // The reserve keeps common prefixes of ended requests cached: some templates in a large pool, one in a small
         // pool.
-        pool = KVBlockPool(limits.kvCache, cachedReserve: max(limits.kvCache.blockCount / 64, 64))
+        pool = KVBlockPool(limits.kvCache, cachedReserve: { max($0 / 64, 64) })
     }
 
-    /// Blocks that admission leaves free while any request runs: 1 % of the pool, rounded up.
-    var watermark: Int { (pool.totalCount + 99) / 100 }
     /// How many newer requests may be admitted before a waiting one: a full device batch.
     var overtakingLimit: Int { limits.maxNumSeqs }
     /// Maximum number of prefill steps in a row while requests wait to decode.
@@ -75,10 +80,14 @@ struct Scheduler {
     /// Appends the next token of a running request.
     ///
     /// The step that produced it has written the keys and values of all earlier tokens; other requests may use them
-    /// from now on.
+    /// from now on. Blocks that the token does not attend to are freed.
     mutating func append(_ token: Int32, to id: RequestID) {
         if limits.prefixSharing != .none { cacheBlocks(of: id) }
         requests[id]!.append(token)
+        if hasWindows, case .running(var blocks, let cached) = requests[id]!.phase {
+            pool.freeBlocks(behind: requests[id]!.tokens.count - 1, of: &blocks)
+            requests[id]!.phase = .running(blocks: blocks, cached: cached)
+        }
     }
 
     private mutating func cacheBlocks(of id: RequestID) {
@@ -106,7 +115,7 @@ struct Scheduler {
 
     /// Removes a request with a bad output. Its keys and values may be wrong too, so its blocks are no longer shared.
     mutating func discard(_ id: RequestID) {
-        if let request = requests[id] { pool.uncache(request.blocks) }
+        if let request = requests[id] { pool.uncache(request.blocks, of: request.tokens) }
         remove(id)
     }
 
@@ -190,25 +199,29 @@ extension Scheduler {
         let sharable = blocksToShare(of: tokens, atMost: tokens.count - 1)
         var (shared, cached) = pool.findPrefix(of: tokens, atMost: sharable)
         let first = limits.prefixSharing != .none ? pool.nextContent(of: tokens, after: cached) : nil
-        if let first, shared.count < sharable, computing.contains(first) { return nil }
-        let usable = blocksToShare(of: tokens, atMost: shared.count * pool.blockSize)
-        if usable < shared.count { (shared, cached) = pool.findPrefix(of: tokens, atMost: usable) }
-        var computed = shared.count * pool.blockSize
+        if let first, cached.blockCount < sharable, computing.contains(first) { return nil }
+        while true {
+            let usable = blocksToShare(of: tokens, atMost: cached.blockCount * pool.blockSize)
+            if usable == cached.blockCount { break }
+            (shared, cached) = pool.findPrefix(of: tokens, atMost: usable)
+        }
+        var computed = cached.blockCount * pool.blockSize
         let copied =
             limits.prefixSharing == .anywhere
             ? pool.findPartialHit(of: tokens, after: cached, atMost: tokens.count - 1 - computed) : nil
         computed += copied?.count ?? 0
+        pool.dropBlocks(behind: computed, of: &shared)
         guard limits.prefillPadding.length(of: tokens.count, from: computed) <= budget,
             let blocks = pool.allocate(
-                pool.blocksNeeded(forTokens: tokens.count) - shared.count, sharing: shared,
-                leaving: running.isEmpty ? 0 : watermark)
+                pool.blocksNeeded(forTokens: tokens.count) - cached.blockCount, sharing: shared,
+                leavesWatermark: !running.isEmpty)
         else { return nil }
         if let first { computing.insert(first) }
         requests[request.id]!.phase = .running(blocks: blocks, cached: cached)
         insert(request.id, into: \.running)
         return PrefillRow(
             id: request.id, tokens: tokens, promptLength: request.promptLength, computedTokens: computed,
-            copiedBlock: copied?.block, blocks: blocks, sampling: request.sampling)
+            copiedBlocks: copied?.blocks ?? [], blocks: blocks, sampling: request.sampling)
     }
 }
 
@@ -235,8 +248,10 @@ extension Scheduler {
         var preempted: [RequestID] = []
         while rows.count < running.count {
             let id = running[rows.count]
-            let needed = pool.blocksNeeded(forTokens: requests[id]!.tokens.count) - requests[id]!.blocks.count
-            if let newBlocks = pool.allocate(needed) {
+            let needed = pool.blocksNeeded(forTokens: requests[id]!.tokens.count) - requests[id]!.blockCount
+            if needed == 0 {
+                rows.append(DecodeRow(id: id))
+            } else if let newBlocks = pool.allocate(needed) {
                 requests[id]!.append(blocks: newBlocks)
                 rows.append(DecodeRow(id: id, newBlocks: newBlocks))
             } else {

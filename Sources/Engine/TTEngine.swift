@@ -28,7 +28,7 @@ public final class TTEngine {
         stopConditions = StopConditions(
             endOfGeneration: endOfGeneration, maxSequenceLength: limits.maxSequenceLength)
         scheduler = Scheduler(limits: limits)
-        counters = EngineStatistics(slots: limits.maxNumSeqs, kvBlocksTotal: limits.kvCache.blockCount)
+        counters = EngineStatistics(slots: limits.maxNumSeqs, kvBlocksTotal: scheduler.pool.totalCount)
     }
 
     /// Whether any request is in flight, or a step was begun.
@@ -57,7 +57,7 @@ public final class TTEngine {
     /// - Parameter id: the client's key, which no other request in flight has.
     ///
     /// Generation may end before `maxTokens`: with `.length` when prompt and generated tokens together reach the
-    /// model's length, or the size of the whole KV pool where that is smaller.
+    /// model's length, or the size of the whole KV cache where that is smaller.
     public func add(_ id: RequestID, prompt: [Int32], sampling: SamplingParams) throws(RequestRefusal) {
         precondition(scheduler.requests[id] == nil, "\(id) is in flight already")
         try scheduler.limits.admit(
@@ -145,8 +145,8 @@ public final class TTEngine {
 
     /// Throws if an invariant does not hold: every block is in use or free, every row has a slot, and so on.
     public func checkIntegrity() throws(IntegrityViolation) {
-        var prefilling: [RequestID] = []
-        if case .prefill(let rows)? = begun?.step.work { prefilling = rows.map(\.id) }
+        var prefilling: [PrefillRow] = []
+        if case .prefill(let rows)? = begun?.step.work { prefilling = rows }
         try scheduler.checkIntegrity(prefilling: prefilling)
     }
 }

@@ -1,6 +1,6 @@
-// The number of blocks of the KV pool (TT contract §2.4).
+// The number of blocks of the KV pools (TT contract §2.4).
 
-/// Computes the size of the KV pool.
+/// Computes the sizes of the KV pools.
 public enum KVBlockCount {
     /// Blocks for `maxTokensAllUsers` tokens, plus one for each row, since a row's last block is rarely full.
     public static func blocks(maxTokensAllUsers: Int, blockSize: Int, maxNumSeqs: Int) -> Int {
@@ -24,27 +24,33 @@ public enum KVBlockCount {
         return limit?.tokens ?? 131_072
     }
 
-    /// The pool of a model.
+    /// A group of layers to size: the window that they attend to, and the bytes of a block over all of them.
+    public typealias Group = (window: Int?, bytesPerBlock: Int)
+
+    /// The pools of a model's groups.
     ///
+    /// The first group gets the memory that the others leave. These need no more blocks than it has, nor more than rows
+    /// can own at once: for their windows, and for the tokens of a prefill step.
     /// - Parameters:
     ///   - configuration: the checked settings.
     ///   - model: the model's name, for the table.
-    ///   - bytesPerBlock: the result of `TTModel.kvCacheBytes`.
+    ///   - groups: `ModelCapabilities.kvCacheWindows`, with the results of `TTModel.kvCacheBytes`.
     ///   - availableBytes: `MeshDevice.availableKVCacheBytes`.
     ///   - maxTokensAllUsers: the result of `MeshDevice.maxTokensAllUsers`; replaces the table.
     ///   - hasNullBlock: whether there is an additional block 0, which does not belong to the pool.
-    /// - Throws: `ConfigurationError.keyValueCacheTooSmall` if the pool does not hold one sequence of `maxModelLen`
+    /// - Throws: `ConfigurationError.keyValueCacheTooSmall` if the pools do not hold one sequence of `maxModelLen`
     ///   tokens, unless that length may be lowered to fit.
     public static func pool(
-        _ configuration: CheckedConfiguration, model: String, bytesPerBlock: Int, availableBytes: Int?,
+        _ configuration: CheckedConfiguration, model: String, groups: [Group], availableBytes: Int?,
         maxTokensAllUsers limit: Int? = nil, hasNullBlock: Bool = false
     ) throws(ConfigurationError) -> KVCacheShape {
         let blockSize = configuration.blockSize
         let longest = ceilDivide(configuration.maxModelLen, blockSize)
+        let most = groups.map { mostBlocks(configuration, window: $0.window) }
         let count: Int
         switch configuration.blockSource {
         case .blocks(let blocks): count = blocks
-        case .bytes(let bytes): count = bytes / max(1, bytesPerBlock)
+        case .bytes(let bytes): count = firstCount(groups, most, in: bytes)
         case .rule:
             let table = blocks(
                 maxTokensAllUsers: limit
@@ -52,21 +58,40 @@ public enum KVBlockCount {
                         model: model, deviceCount: configuration.deviceCount,
                         architecture: configuration.chipArchitecture),
                 blockSize: blockSize, maxNumSeqs: configuration.maxNumSeqs)
-            // All rows at their longest use no more than this.
-            let used = min(table, longest * configuration.maxNumSeqs)
-            count = min(used, memoryBound(availableBytes, bytesPerBlock) ?? used)
+            let used = min(table, most[0])
+            // The other half of the free memory is for activations, other programs and the page cache.
+            count = availableBytes.map { min(used, firstCount(groups, most, in: $0 / 2)) } ?? used
         }
         guard count >= longest || (configuration.fitsModelLenToPool && count * blockSize >= 2) else {
             throw .keyValueCacheTooSmall(
                 blocks: count, blockSize: blockSize, maxModelLen: configuration.maxModelLen)
         }
+        let first = min(count, Int(Int32.max) - 1)
         return KVCacheShape(
-            blockCount: min(count, Int(Int32.max) - 1), blockSize: blockSize, hasNullBlock: hasNullBlock)
+            groups: groups.enumerated().map { index, group in
+                KVCacheGroup(window: group.window, blockCount: index == 0 ? first : min(first, most[index]))
+            }, blockSize: blockSize, hasNullBlock: hasNullBlock)
     }
 
-    /// Blocks in half of the free memory: the rest is for activations, other programs and the page cache.
-    private static func memoryBound(_ availableBytes: Int?, _ bytesPerBlock: Int) -> Int? {
-        availableBytes.map { $0 / 2 / max(1, bytesPerBlock) }
+    /// The most blocks that all rows can own at once in a group with `window`.
+    private static func mostBlocks(_ configuration: CheckedConfiguration, window: Int?) -> Int {
+        let (blockSize, rows) = (configuration.blockSize, configuration.maxNumSeqs)
+        let whole = ceilDivide(configuration.maxModelLen, blockSize) * rows
+        guard let window, window < configuration.maxModelLen else { return whole }
+        // A window may begin and end within a block; all blocks of a step's prompts are in use until the step has ended.
+        let windows = rows * (ceilDivide(window, blockSize) + 1)
+        return min(whole, windows + configuration.maxNumBatchedTokens / blockSize + 1)
+    }
+
+    /// The most blocks of the first group with which all groups fit `bytes`.
+    private static func firstCount(_ groups: [Group], _ most: [Int], in bytes: Int) -> Int {
+        var (bytes, bytesPerBlock) = (bytes, groups.reduce(0) { $0 + $1.bytesPerBlock })
+        for index in groups.indices.dropFirst().sorted(by: { most[$0] < most[$1] })
+        where bytes / max(1, bytesPerBlock) > most[index] {
+            bytes -= most[index] * groups[index].bytesPerBlock
+            bytesPerBlock -= groups[index].bytesPerBlock
+        }
+        return bytes / max(1, bytesPerBlock)
     }
 
     private struct Limit {

@@ -58,7 +58,7 @@ final class TTNNModel: TTModel {
     }
 
     /// Keys and values are stored as bfloat8_b tiles of 32 × 32, 1088 bytes each (TT contract §7.1).
-    func kvCacheBytes(blockSize: Int) -> Int {
+    func kvCacheBytes(blockSize: Int, group: Int) -> Int {
         let tiles = (blockSize + 31) / 32 * ((config.headSize + 31) / 32)
         return 2 * config.layerCount * config.keyValueHeadCount * tiles * 1088
     }
@@ -70,7 +70,9 @@ final class TTNNModel: TTModel {
         try prepare(
             .allocate,
             AllocateHeader(
-                shape: [shape.allocatedCount, heads / min(deviceCount, heads), shape.blockSize, config.headSize],
+                shape: [
+                    shape.allocatedCount(of: 0), heads / min(deviceCount, heads), shape.blockSize, config.headSize,
+                ],
                 layers: config.layerCount, pageTableWidth: pageTableWidth),
             seconds: bridge.configuration.loadDeadline)
     }

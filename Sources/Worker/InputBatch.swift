@@ -13,27 +13,33 @@ struct InputBatch {
         /// Prompt and generated tokens; the last one is the next decode step's input.
         var tokens: [Int32]
         let promptLength: Int
-        /// KV blocks, in the order of their tokens.
-        var blocks: [Int32]
+        /// KV blocks in each group, in the order of their tokens; `KVCacheShape.noBlock` before the first one that the
+        /// last token attends to, or in a prefill the first token to compute.
+        var blocks: [[Int32]]
         let sampling: SamplingParams
 
         var generatedCount: Int { tokens.count - promptLength }
+        /// Blocks in each group's list.
+        var blockCount: Int { blocks[0].count }
     }
 
     /// The rows by slot; `nil` for an empty slot.
     private(set) var rows: [Row?]
-    /// `[rows, width]`, zeros in empty slots.
+    /// `[groups, rows, width]`, zeros in empty slots.
     private(set) var pageTable: PageTable
     /// Changes whenever a row joins or leaves.
     private(set) var layoutVersion = 0
     /// Changes whenever a row gets blocks.
     private(set) var tableVersion = 0
+    /// The KV cache that the blocks belong to.
+    let kvCache: KVCacheShape
     private var slots: [RequestID: Int] = [:]
 
-    /// An empty batch.
-    init(maxNumSeqs: Int, pageTableWidth: Int) {
+    /// An empty batch of rows with blocks of `kvCache`.
+    init(maxNumSeqs: Int, pageTableWidth: Int, kvCache: KVCacheShape) {
+        self.kvCache = kvCache
         rows = Array(repeating: nil, count: maxNumSeqs)
-        pageTable = PageTable(rows: maxNumSeqs, width: pageTableWidth)
+        pageTable = PageTable(rows: maxNumSeqs, width: pageTableWidth, groups: kvCache.groups.count)
     }
 
     /// Rows in use.
@@ -59,25 +65,40 @@ struct InputBatch {
         layoutVersion += 1
     }
 
-    /// Appends blocks to the row at `slot`.
-    mutating func append(blocks: [Int32], at slot: Int) {
+    /// Appends each group's blocks to the row at `slot`.
+    mutating func append(blocks: [[Int32]], at slot: Int) {
         guard !blocks.isEmpty else { return }
-        rows[slot]!.blocks += blocks
-        pageTable.setRow(slot, to: rows[slot]!.blocks)
+        for (group, new) in blocks.enumerated() {
+            rows[slot]!.blocks[group] += new
+            pageTable.setRow(slot, group: group, to: rows[slot]!.blocks[group])
+        }
         tableVersion += 1
     }
 
-    /// Appends the sampled token to the row at `slot`.
-    mutating func append(token: Int32, at slot: Int) { rows[slot]!.tokens.append(token) }
+    /// Appends the sampled token to the row at `slot`, which gives up the blocks that this token does not attend to.
+    ///
+    /// A device that keeps its page table may keep their entries, which it does not read.
+    mutating func append(token: Int32, at slot: Int) {
+        rows[slot]!.tokens.append(token)
+        for group in kvCache.groups.indices where kvCache.groups[group].window != nil {
+            let first = kvCache.firstBlock(of: group, at: rows[slot]!.tokens.count - 1)
+            var place = min(first, rows[slot]!.blockCount)
+            while place > 0, rows[slot]!.blocks[group][place - 1] != KVCacheShape.noBlock {
+                place -= 1
+                rows[slot]!.blocks[group][place] = KVCacheShape.noBlock
+                pageTable.clear(slot, group: group, column: place)
+            }
+        }
+    }
 
     private mutating func put(_ row: Row, at slot: Int) {
         rows[slot] = row
         slots[row.id] = slot
-        pageTable.setRow(slot, to: row.blocks)
+        for (group, blocks) in row.blocks.enumerated() { pageTable.setRow(slot, group: group, to: blocks) }
     }
 
     private mutating func clear(_ slot: Int) {
         rows[slot] = nil
-        pageTable.setRow(slot, to: EmptyCollection())
+        for group in kvCache.groups.indices { pageTable.setRow(slot, group: group, to: EmptyCollection()) }
     }
 }

@@ -42,9 +42,10 @@ struct StepValidation {
                 throw fault("\(decoded.id) decodes and is not in the batch")
             }
             guard seen.insert(decoded.id).inserted else { throw fault("\(decoded.id) decodes twice in a step") }
-            try check(blocks: decoded.newBlocks, of: row.id)
-            try check(
-                tokenCount: row.tokens.count, blockCount: row.blocks.count + decoded.newBlocks.count, of: row.id)
+            let new = decoded.newBlocks.first?.count ?? 0
+            if !decoded.newBlocks.isEmpty { try check(lists: decoded.newBlocks, of: row.id) }
+            for (group, blocks) in decoded.newBlocks.enumerated() { try check(blocks, of: group, row.id) }
+            try check(tokenCount: row.tokens.count, blockCount: row.blockCount + new, of: row.id)
         }
         guard rows.count == batch.count else {
             throw fault("\(rows.count) rows decode and \(batch.count) are in the batch")
@@ -60,12 +61,21 @@ struct StepValidation {
         guard (0..<row.tokens.count).contains(row.computedTokens), mayBegin(row) else {
             throw fault("\(row.id) has \(row.computedTokens) of \(row.tokens.count) tokens computed")
         }
-        guard (row.copiedBlock == nil) == row.computedTokens.isMultiple(of: limits.kvCache.blockSize) else {
-            let copied = row.copiedBlock.map { "block \($0)" } ?? "no block"
-            throw fault("\(row.id) has \(row.computedTokens) tokens computed and copies \(copied)")
+        let copies = row.computedTokens.isMultiple(of: limits.kvCache.blockSize) ? 0 : limits.kvCache.groups.count
+        guard row.copiedBlocks.count == copies else {
+            throw fault("\(row.id) has \(row.computedTokens) tokens computed and copies blocks \(row.copiedBlocks)")
         }
-        try check(blocks: row.blocks + (row.copiedBlock.map { [$0] } ?? []), of: row.id)
-        try check(tokenCount: row.tokens.count, blockCount: row.blocks.count, of: row.id)
+        try check(lists: row.blocks, of: row.id)
+        try check(tokenCount: row.tokens.count, blockCount: row.blocks[0].count, of: row.id)
+        for (group, blocks) in row.blocks.enumerated() {
+            // A row owns no block that it cannot need: others use it.
+            let first = limits.kvCache.firstBlock(of: group, at: row.computedTokens)
+            guard blocks.prefix(first).allSatisfy({ $0 == KVCacheShape.noBlock }) else {
+                throw fault("\(row.id) has blocks behind its window: \(Array(blocks.prefix(first)))")
+            }
+            try check(blocks.dropFirst(first), of: group, row.id)
+        }
+        for (group, block) in row.copiedBlocks.enumerated() { try check([block], of: group, row.id) }
     }
 
     /// Whether the device can begin a prefill after the row's computed tokens.
@@ -80,9 +90,20 @@ struct StepValidation {
         }
     }
 
-    private func check(blocks: [Int32], of id: RequestID) throws(DeviceFault) {
-        for block in blocks where !limits.kvCache.blocks.contains(block) {
-            throw fault("\(id) has block \(block) in a pool of \(limits.kvCache.blocks)")
+    /// Checks that there is a list of blocks for each group, all of the same length.
+    private func check(lists: [[Int32]], of id: RequestID) throws(DeviceFault) {
+        let lengths = lists.map(\.count)
+        guard lengths.count == limits.kvCache.groups.count, lengths.allSatisfy({ $0 == lengths[0] }) else {
+            throw fault("\(id) has \(lengths) blocks in \(limits.kvCache.groups.count) groups")
+        }
+    }
+
+    private func check(
+        _ blocks: some Sequence<Int32>, of group: Int, _ id: RequestID
+    ) throws(DeviceFault) {
+        let pool = limits.kvCache.blocks(of: group)
+        for block in blocks where !pool.contains(block) {
+            throw fault("\(id) has block \(block) in a pool of \(pool)")
         }
     }
 

@@ -24,13 +24,13 @@ extension InputBatch {
     func prefillInput(
         slots: [Int], computed: [Int], copies: [BlockCopy], sampling: (Row) -> RowSampling
     ) -> PrefillBatch {
-        var table = PageTable(rows: slots.count, width: pageTable.width)
+        var table = PageTable(rows: slots.count, width: pageTable.width, groups: kvCache.groups.count)
         var tokens: [[Int32]] = []
         var choices: [RowSampling] = []
         for (index, slot) in slots.enumerated() {
             let row = rows[slot]!
             tokens.append(row.tokens)
-            table.setRow(index, to: row.blocks)
+            for (group, blocks) in row.blocks.enumerated() { table.setRow(index, group: group, to: blocks) }
             choices.append(sampling(row))
         }
         return PrefillBatch(

@@ -24,7 +24,8 @@ final class TTModelRunner {
         vocabularySize = limits.vocabularySize
         validation = StepValidation(limits: limits, pageTableWidth: pageTableWidth)
         sampler = HostSampler(endOfGenerationTokens: endOfGenerationTokens)
-        batch = InputBatch(maxNumSeqs: limits.maxNumSeqs, pageTableWidth: pageTableWidth)
+        batch = InputBatch(
+            maxNumSeqs: limits.maxNumSeqs, pageTableWidth: pageTableWidth, kvCache: limits.kvCache)
         planner = DecodePlanner(
             keepsInputs: configuration.tt.traceMode != .none && model.capabilities.keepsDecodeInputs)
     }
@@ -65,9 +66,10 @@ final class TTModelRunner {
                     sampling: row.sampling))
         }
         let onDevice = mode.samplesPrefill && canSampleOnDevice(slots)
-        let copies = rows.compactMap { row in
-            row.copiedBlock.map {
-                BlockCopy(source: $0, target: row.blocks[row.computedTokens / validation.limits.kvCache.blockSize])
+        let copies = rows.flatMap { row in
+            row.copiedBlocks.enumerated().map { group, source in
+                let place = row.computedTokens / batch.kvCache.blockSize
+                return BlockCopy(source: source, target: row.blocks[group][place], group: group)
             }
         }
         let prompts = batch.prefillInput(slots: slots, computed: rows.map(\.computedTokens), copies: copies) { row in

@@ -53,14 +53,17 @@ public final class TTWorker: StepExecutor {
             try Self.check(endOfGenerationTokens, config)
             let model = try TTModelLoader.load(config, configuration: checked, device: device)
             try TTPlatform.check(&checked, against: model.capabilities, model: config.name)
+            let groups = model.capabilities.kvCacheWindows.enumerated().map { group, window in
+                (window: window, bytesPerBlock: model.kvCacheBytes(blockSize: checked.blockSize, group: group))
+            }
             let pool = try KVBlockCount.pool(
-                checked, model: config.name, bytesPerBlock: model.kvCacheBytes(blockSize: checked.blockSize),
+                checked, model: config.name, groups: groups,
                 availableBytes: device.availableKVCacheBytes,
                 maxTokensAllUsers: try device.maxTokensAllUsers(
                     of: config, maxModelLen: checked.maxModelLen, maxNumSeqs: checked.maxNumSeqs),
                 hasNullBlock: model.capabilities.needsNullBlock)
             // Shorter than configured only if the length may be lowered to fit the pool.
-            let maxModelLen = min(checked.maxModelLen, pool.blockCount * pool.blockSize)
+            let maxModelLen = min(checked.maxModelLen, pool.longestSequence)
             let width = min((checked.maxModelLen + pool.blockSize - 1) / pool.blockSize, pool.blockCount)
             try model.allocateKVCache(pool)
             if checked.tt.enableModelWarmup {

@@ -15,7 +15,7 @@ import Testing
     }
 
     /// Gives the pool a sequence whose keys and values are all written.
-    private func add(_ tokens: [Int32], to pool: inout KVBlockPool) -> TestSequence {
+    private func add(_ tokens: [Int32], to pool: inout OneGroupPool) -> TestSequence {
         let (shared, cached) = pool.findPrefix(of: tokens, atMost: .max)
         let new = pool.blocksNeeded(forTokens: tokens.count) - shared.count
         var sequence = TestSequence(tokens: tokens, blocks: pool.allocate(new, sharing: shared)!, cached: cached)
@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test func onlyFullBlocksAreKnownAndOnlyBehindTheSameTokens() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 8, blockSize: 2))
+        var pool = OneGroupPool(KVCacheShape(blockCount: 8, blockSize: 2))
         let sequence = add([1, 2, 3, 4, 5], to: &pool)
         #expect(pool.findPrefix(of: [1, 2, 3, 4, 5, 6], atMost: 9).blocks == Array(sequence.blocks[..<2]))
         #expect(pool.findPrefix(of: [1, 2, 3, 4, 5, 6], atMost: 1).blocks == Array(sequence.blocks[..<1]))
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test func theBlockWithTheLongestBeginningIsFound() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 16, blockSize: 4))
+        var pool = OneGroupPool(KVCacheShape(blockCount: 16, blockSize: 4))
         let sequences = [[1, 2, 3, 4], [1, 2, 5, 6], [1, 2, 5, 7, 8], [1, 2, 3, 4, 1, 2, 5, 8]].map {
             add($0, to: &pool)
         }
@@ -60,7 +60,7 @@ import Testing
     }
 
     @Test func aFreeBlockIsFoundUntilItIsGivenOutAgain() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 2, blockSize: 2))
+        var pool = OneGroupPool(KVCacheShape(blockCount: 2, blockSize: 2))
         let sequence = add([1, 2], to: &pool)
         pool.free(sequence.blocks)
         #expect(pool.freeCount == 2)
@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test func cachedBlocksAreWrittenAgainBeforeNewOnesDownToTheReserve() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 8, blockSize: 1), cachedReserve: 2)
+        var pool = OneGroupPool(KVCacheShape(blockCount: 8, blockSize: 1), cachedReserve: 2)
         let first = add([1, 2], to: &pool)
         let second = add([3, 4], to: &pool)
         pool.free(first.blocks)
@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test func whatHasBeenFreeForLongestGoesFirstAndASequencesEndBeforeItsBeginning() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 4, blockSize: 1))
+        var pool = OneGroupPool(KVCacheShape(blockCount: 4, blockSize: 1))
         let first = add([1, 2], to: &pool)
         let second = add([3, 4], to: &pool)
         pool.free(first.blocks)
@@ -107,20 +107,20 @@ import Testing
     }
 
     @Test func sharingAFreeBlockCostsAFreeBlock() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 3, blockSize: 1))
+        var pool = OneGroupPool(KVCacheShape(blockCount: 3, blockSize: 1))
         let sequence = add([1, 2], to: &pool)
-        #expect(pool.allocate(1, sharing: sequence.blocks, leaving: 1) == nil)
-        #expect(pool.allocate(0, sharing: sequence.blocks, leaving: 1) == sequence.blocks)
+        #expect(pool.allocate(1, sharing: sequence.blocks, leavesWatermark: true) == nil)
+        #expect(pool.allocate(0, sharing: sequence.blocks, leavesWatermark: true) == sequence.blocks)
         pool.free(sequence.blocks)
         pool.free(sequence.blocks)
-        #expect(pool.allocate(1, sharing: sequence.blocks, leaving: 1) == nil)
+        #expect(pool.allocate(1, sharing: sequence.blocks, leavesWatermark: true) == nil)
         #expect(pool.allocate(2, sharing: sequence.blocks) == nil)
         #expect(pool.freeCount == 3)
         #expect(pool.allocate(1, sharing: sequence.blocks)?.count == 3)
     }
 
     @Test func theSameTokensTwiceAreKnownOnce() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 4, blockSize: 1))
+        var pool = OneGroupPool(KVCacheShape(blockCount: 4, blockSize: 1))
         let first = add([1], to: &pool)
         var twin = TestSequence(tokens: [1, 2], blocks: pool.allocate(2)!)
         pool.cache(twin.tokens, in: twin.blocks, cached: &twin.cached)
@@ -132,7 +132,7 @@ import Testing
     func foundBlocksHoldTheTokensAndNoBlockIsLost(seed: UInt64) {
         var random = SplitMix64(seed: seed)
         let size = Int.random(in: 1...4, using: &random)
-        var pool = KVBlockPool(KVCacheShape(blockCount: Int.random(in: 1...24, using: &random), blockSize: size))
+        var pool = OneGroupPool(KVCacheShape(blockCount: Int.random(in: 1...24, using: &random), blockSize: size))
         var sequences: [TestSequence] = []
         /// Everything before and in each block, by who wrote it last.
         var written: [Int32: [Int32]] = [:]

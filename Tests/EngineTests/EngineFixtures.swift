@@ -8,11 +8,12 @@ extension StepLimits {
     /// Small limits, each to be changed.
     static func small(
         slots: Int = 4, maxModelLen: Int = 64, batchedTokens: Int? = nil, blocks: Int = 64, blockSize: Int = 4,
-        vocabulary: Int = 100, sharesPrefixes: Bool = false
+        vocabulary: Int = 100, sharesPrefixes: Bool = false, groups: [KVCacheGroup]? = nil
     ) -> StepLimits {
         StepLimits(
             maxNumSeqs: slots, maxModelLen: maxModelLen, maxNumBatchedTokens: batchedTokens ?? maxModelLen,
-            kvCache: KVCacheShape(blockCount: blocks, blockSize: blockSize), vocabularySize: vocabulary,
+            kvCache: KVCacheShape(groups: groups ?? [KVCacheGroup(blockCount: blocks)], blockSize: blockSize),
+            vocabularySize: vocabulary,
             prefixSharing: sharesPrefixes ? .anywhere : .none)
     }
 }

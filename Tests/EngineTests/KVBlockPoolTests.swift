@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct KVBlockPoolTests {
     @Test func givesOutEveryBlockOnceAndThenNone() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 3, blockSize: 4))
+        var pool = OneGroupPool(KVCacheShape(blockCount: 3, blockSize: 4))
         #expect(pool.allocate(2) == [0, 1])
         #expect(pool.allocate(2) == nil)
         #expect(pool.freeCount == 1)
@@ -19,8 +19,8 @@ import Testing
     /// If the device needs a null block, it is block 0: it takes the padding of every row and belongs to no request.
     @Test func theNullBlockIsNeverGivenOut() {
         let shape = KVCacheShape(blockCount: 3, blockSize: 4, hasNullBlock: true)
-        #expect(shape.allocatedCount == 4)
-        var pool = KVBlockPool(shape)
+        #expect(shape.allocatedCount(of: 0) == 4)
+        var pool = OneGroupPool(shape)
         for _ in 0..<3 {
             let blocks = pool.allocate(3)
             #expect(blocks == [1, 2, 3])
@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test func releasedBlocksAreGivenOutAgainInTheSameOrder() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 5, blockSize: 4))
+        var pool = OneGroupPool(KVCacheShape(blockCount: 5, blockSize: 4))
         let first = pool.allocate(3)!
         pool.free(first)
         #expect(pool.freeCount == 5)
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func aSharedBlockIsFreeWhenItsLastOwnerLetsGo() {
-        var pool = KVBlockPool(KVCacheShape(blockCount: 2, blockSize: 4))
+        var pool = OneGroupPool(KVCacheShape(blockCount: 2, blockSize: 4))
         let blocks = pool.allocate(2)!
         #expect(pool.allocate(0, sharing: [blocks[0]]) == [blocks[0]])
         pool.free(blocks)
@@ -50,6 +50,6 @@ import Testing
 
     @Test(arguments: [(0, 0), (1, 1), (4, 1), (5, 2), (8, 2)])
     func roundsTokensUpToBlocks(tokens: Int, blocks: Int) {
-        #expect(KVBlockPool(KVCacheShape(blockCount: 1, blockSize: 4)).blocksNeeded(forTokens: tokens) == blocks)
+        #expect(OneGroupPool(KVCacheShape(blockCount: 1, blockSize: 4)).blocksNeeded(forTokens: tokens) == blocks)
     }
 }

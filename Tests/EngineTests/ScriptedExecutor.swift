@@ -1,18 +1,21 @@
-// An executor whose next token is a hash of the whole sequence, read back from a KV cache that it really keeps.
+// An executor whose next token depends on the whole sequence, if a KV cache that it really keeps holds it.
 
 import Platform
 import Testing
 
 /// Executes steps on a pretended KV cache, and records an issue for every step that no worker could run.
 ///
-/// Tokens are written into the blocks that the engine assigned and read back through them, so that a block that does not
-/// hold what its row believes, or a sequence of which a part was neither prefilled nor shared, changes what is generated.
+/// What a token depends on, itself and all tokens before it, is written as a hash into the blocks that the engine assigned.
+/// In each group, all that a computed token attends to is read back through them and must be right: a block that does not
+/// hold what its row believes, or a sequence of which a part was neither prefilled nor shared, is an issue.
 final class ScriptedExecutor: StepExecutor {
     /// A row of the batch.
     struct Row {
-        var length: Int
-        var pending: Int32
-        var blocks: [Int32]
+        /// The tokens, the one to decode next included.
+        var tokens: [Int32]
+        /// A hash of the tokens up to each one that was computed.
+        var hashes: [UInt64]
+        var blocks: [[Int32]]
     }
 
     let limits: StepLimits
@@ -25,9 +28,10 @@ final class ScriptedExecutor: StepExecutor {
     /// Makes the next step fail, after it has written.
     var failsNext = false
     private var rows: [RequestID: Row] = [:]
-    private var cache: [Int32]
-    /// Blocks that the step wrote into.
-    private var written: Set<Int32> = []
+    /// Hashes by group and place.
+    private var cache: [[UInt64]]
+    /// Blocks of each group that the step wrote into.
+    private var written: [Set<Int32>]
 
     /// Requests that get no token.
     var badOutputs: Set<RequestID> = []
@@ -38,7 +42,10 @@ final class ScriptedExecutor: StepExecutor {
         self.limits = limits
         self.runsStepsAsync = runsStepsAsync
         self.nextToken = nextToken
-        cache = Array(repeating: -1, count: limits.kvCache.blockCount * limits.kvCache.blockSize)
+        cache = limits.kvCache.groups.map {
+            Array(repeating: 0, count: $0.blockCount * limits.kvCache.blockSize)
+        }
+        written = limits.kvCache.groups.map { _ in [] }
     }
 
     /// The prefill rows of each step, `nil` for decode steps.
@@ -61,7 +68,7 @@ final class ScriptedExecutor: StepExecutor {
 
     private func run(_ step: ScheduledStep) throws(DeviceFault) -> [RequestOutput] {
         steps.append(step)
-        written = []
+        for group in written.indices { written[group] = [] }
         for id in step.leaving {
             check(rows.removeValue(forKey: id) != nil, "\(id) leaves a batch that it was not in")
         }
@@ -71,6 +78,7 @@ final class ScriptedExecutor: StepExecutor {
             case .decode(let decode): run(decode)
             }
         checkBlocks()
+        dropBlocks()
         if failsNext { throw DeviceFault(operation: "scripted step", reason: "asked for") }
         return outputs
     }
@@ -86,8 +94,11 @@ final class ScriptedExecutor: StepExecutor {
             check((0..<new.tokens.count).contains(new.computedTokens), "\(new.id) has nothing left to compute")
             check((limits.prefixSharing != .none) || new.computedTokens == 0, "\(new.id) shares what may not be shared")
             check((1...new.tokens.count).contains(new.promptLength), "\(new.id) has a prompt of \(new.promptLength)")
-            var row = Row(length: new.computedTokens, pending: 0, blocks: new.blocks)
-            for token in new.tokens[new.computedTokens...] { write(token, to: &row) }
+            var row = Row(tokens: new.tokens, hashes: [], blocks: new.blocks)
+            for token in new.tokens[..<new.computedTokens] { row.hashes.append(Self.hash(row.hashes.last, token)) }
+            let first = new.computedTokens
+            if first > 0 { checkCache(of: new.id, row, for: first, upTo: first - 1) }
+            while row.hashes.count < row.tokens.count { compute(&row) }
             return sample(new.id, row)
         }
     }
@@ -95,10 +106,12 @@ final class ScriptedExecutor: StepExecutor {
     private func copy(of new: PrefillRow) {
         let size = limits.kvCache.blockSize
         let (index, begun) = new.computedTokens.quotientAndRemainder(dividingBy: size)
-        check((new.copiedBlock == nil) == (begun == 0), "\(new.id) copies no block, or one without need")
-        guard let source = new.copiedBlock.map({ Int($0) * size }) else { return }
-        cache.replaceSubrange(
-            Int(new.blocks[index]) * size..<(Int(new.blocks[index]) + 1) * size, with: cache[source..<source + size])
+        let count = begun == 0 ? 0 : limits.kvCache.groups.count
+        check(new.copiedBlocks.count == count, "\(new.id) copies no block, or one without need")
+        for (group, source) in new.copiedBlocks.enumerated() {
+            let (from, to) = (Int(source) * size, Int(new.blocks[group][index]) * size)
+            cache[group].replaceSubrange(to..<to + size, with: cache[group][from..<from + size])
+        }
     }
 
     private func run(_ decode: [DecodeRow]) -> [RequestOutput] {
@@ -106,37 +119,71 @@ final class ScriptedExecutor: StepExecutor {
         check(decode.count == rows.count, "a row is decoded twice")
         return decode.map { old in
             var row = rows[old.id]!
-            row.blocks += old.newBlocks
-            write(row.pending, to: &row)
+            for (group, new) in old.newBlocks.enumerated() { row.blocks[group] += new }
+            compute(&row)
             return sample(old.id, row)
         }
     }
 
-    private func write(_ token: Int32, to row: inout Row) {
-        let (index, offset) = row.length.quotientAndRemainder(dividingBy: limits.kvCache.blockSize)
-        guard index < row.blocks.count else {
-            Issue.record("no block for position \(row.length)")
-            return
+    /// Computes the next of the row's tokens.
+    private func compute(_ row: inout Row) {
+        let size = limits.kvCache.blockSize
+        let (index, offset) = row.hashes.count.quotientAndRemainder(dividingBy: size)
+        row.hashes.append(Self.hash(row.hashes.last, row.tokens[row.hashes.count]))
+        for (group, blocks) in row.blocks.enumerated() {
+            guard index < blocks.count, blocks[index] != KVCacheShape.noBlock else {
+                Issue.record("no block for position \(row.hashes.count - 1)")
+                return
+            }
+            written[group].insert(blocks[index])
+            cache[group][Int(blocks[index]) * size + offset] = row.hashes.last!
         }
-        written.insert(row.blocks[index])
-        cache[Int(row.blocks[index]) * limits.kvCache.blockSize + offset] = token
-        row.length += 1
+    }
+
+    private static func hash(_ before: UInt64?, _ token: Int32) -> UInt64 {
+        ((before ?? 0xCBF2_9CE4_8422_2325) ^ UInt64(UInt32(bitPattern: token))) &* 0x100_0000_01B3
+    }
+
+    /// Checks that the cache holds what the token at `position` attends to, up to the one at `last`.
+    private func checkCache(of id: RequestID, _ row: Row, for position: Int, upTo last: Int) {
+        let size = limits.kvCache.blockSize
+        for (group, blocks) in row.blocks.enumerated() {
+            let first = limits.kvCache.groups[group].window.map { max(0, position + 1 - $0) } ?? 0
+            for read in first..<max(first, last + 1) {
+                let block = read / size < blocks.count ? blocks[read / size] : KVCacheShape.noBlock
+                let isRight = block >= 0 && cache[group][Int(block) * size + read % size] == row.hashes[read]
+                check(isRight, "\(id): group \(group) does not hold position \(read) for \(position)")
+            }
+        }
     }
 
     private func sample(_ id: RequestID, _ row: Row) -> RequestOutput {
-        let size = limits.kvCache.blockSize
-        let sequence = (0..<row.length).map { cache[Int(row.blocks[$0 / size]) * size + $0 % size] }
-        let token = nextToken(sequence)
-        rows[id] = Row(length: row.length, pending: token, blocks: row.blocks)
+        checkCache(of: id, row, for: row.tokens.count - 1, upTo: row.tokens.count - 1)
+        let token = nextToken(row.tokens)
+        rows[id] = Row(tokens: row.tokens + [token], hashes: row.hashes, blocks: row.blocks)
         return badOutputs.contains(id) ? .bad(BadOutput("asked for")) : .token(token)
     }
 
     private func checkBlocks() {
         check(rows.count <= limits.maxNumSeqs, "more rows than slots")
-        let blocks = rows.values.flatMap(\.blocks)
-        let exclusive = (limits.prefixSharing != .none) ? blocks.filter(written.contains) : blocks
-        check(Set(exclusive).count == exclusive.count, "two rows own a block that is written")
-        check(blocks.allSatisfy { $0 >= 0 && $0 < Int32(limits.kvCache.blockCount) }, "no such block")
+        for group in limits.kvCache.groups.indices {
+            let blocks = rows.values.flatMap { $0.blocks[group] }.filter { $0 != KVCacheShape.noBlock }
+            let exclusive = (limits.prefixSharing != .none) ? blocks.filter(written[group].contains) : blocks
+            check(Set(exclusive).count == exclusive.count, "two rows own a block that is written")
+            check(blocks.allSatisfy(limits.kvCache.blocks(of: group).contains), "no such block")
+        }
+    }
+
+    /// Forgets the blocks that the rows' next tokens do not attend to: the engine gives them to others.
+    private func dropBlocks() {
+        for group in limits.kvCache.groups.indices where limits.kvCache.groups[group].window != nil {
+            for (id, row) in rows {
+                let first = limits.kvCache.firstBlock(of: group, at: row.hashes.count)
+                for place in 0..<min(first, row.blocks[group].count) {
+                    rows[id]!.blocks[group][place] = KVCacheShape.noBlock
+                }
+            }
+        }
     }
 
     /// Like `#expect`, which is slow where it holds millions of times.

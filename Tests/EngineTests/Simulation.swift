@@ -20,6 +20,18 @@ private struct SimulatedJob {
 
 /// A run of random jobs through an engine, everything chosen by the seed.
 struct Simulation {
+    /// Which groups of layers the KV cache has.
+    enum Groups: CaseIterable {
+        /// One that keeps all tokens.
+        case all
+        /// One with a window.
+        case window
+        /// Both.
+        case allAndWindow
+        /// And another with a longer window.
+        case allAndTwoWindows
+    }
+
     private let seed: UInt64
     private var random: SplitMix64
     private let limits: StepLimits
@@ -46,8 +58,8 @@ struct Simulation {
     /// What prompts begin with.
     private var templates: [[Int32]] = []
 
-    /// Draws sizes and jobs.
-    init(seed: UInt64) {
+    /// Draws sizes and jobs, which are the same for all `groups` but for the numbers of blocks.
+    init(seed: UInt64, groups: Groups = .all) {
         self.seed = seed
         random = SplitMix64(seed: seed)
         let blockSize = [1, 2, 4, 16].randomElement(using: &random)!
@@ -58,7 +70,8 @@ struct Simulation {
         let budget = maxModelLen + (Bool.random(using: &random) ? 0 : Int.random(in: 0...200, using: &random))
         limits = .small(
             slots: Int.random(in: 1...9, using: &random), maxModelLen: maxModelLen, batchedTokens: budget,
-            blocks: blocks, blockSize: blockSize, vocabulary: 40, sharesPrefixes: Bool.random(using: &random))
+            blocks: blocks, blockSize: blockSize, vocabulary: 40, sharesPrefixes: Bool.random(using: &random),
+            groups: Self.draw(groups, blocks: least...blocks, maxModelLen: maxModelLen, seed: seed))
         runsStepsAsync = Bool.random(using: &random)
         let executor = ScriptedExecutor(limits: limits, runsStepsAsync: runsStepsAsync, nextToken: Self.hashToken)
         executors = [executor]
@@ -169,8 +182,25 @@ struct Simulation {
 // MARK: - Jobs and what they generate alone
 
 extension Simulation {
+    /// Groups of some windows, with numbers of blocks from `blocks`; where all tokens are kept, the most.
+    private static func draw(
+        _ groups: Groups, blocks: ClosedRange<Int>, maxModelLen: Int, seed: UInt64
+    ) -> [KVCacheGroup] {
+        var random = SplitMix64(seed: ~seed)
+        let longest = Bool.random(using: &random) ? maxModelLen + 2 : max(1, maxModelLen / 4)
+        let windows = (0..<2).map { _ in Int.random(in: 1...longest, using: &random) }.sorted(by: >)
+        let all = KVCacheGroup(blockCount: blocks.upperBound)
+        let windowed = windows.map { KVCacheGroup(window: $0, blockCount: Int.random(in: blocks, using: &random)) }
+        return switch groups {
+        case .all: [all]
+        case .window: [KVCacheGroup(window: windows[0], blockCount: blocks.upperBound)]
+        case .allAndWindow: [all, windowed[1]]
+        case .allAndTwoWindows: [all] + windowed
+        }
+    }
+
     private mutating func drawJob() -> SimulatedJob {
-        let longest = min(limits.maxModelLen, limits.kvCache.blockCount * limits.kvCache.blockSize)
+        let longest = min(limits.maxModelLen, limits.kvCache.longestSequence)
         let length = Int.random(in: 1...(Bool.random(using: &random) ? longest - 1 : (longest + 2) / 3), using: &random)
         let alike = Int.random(in: 0...length, using: &random)
         let beginning = Array(templates.randomElement(using: &random)!.prefix(alike))

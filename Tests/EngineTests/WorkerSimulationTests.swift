@@ -36,17 +36,29 @@ import Worker
 
     @Test(arguments: SampleOnDeviceMode.allCases, Device.allCases)
     func everyRequestGetsTheTokensItGetsAlone(mode: SampleOnDeviceMode, device: Device) throws {
+        try run(mode, device, windows: [nil])
+    }
+
+    @Test(arguments: Device.allCases, [[1], [9], [nil, 7], [nil, 20, 2]])
+    func windowsChangeNoToken(device: Device, windows: [Int?]) throws {
+        try run(.decodeOnly, device, windows: windows)
+    }
+
+    private func run(_ mode: SampleOnDeviceMode, _ device: Device, windows: [Int?]) throws {
+        var capabilities = device.capabilities
+        capabilities.kvCacheWindows = windows
         var preemptions = 0
         var cachedTokens = 0
         var deviceTokens = 0
         for seed in 0..<20 as Range<UInt64> {
-            var simulation = try WorkerSimulation(mode: mode, capabilities: device.capabilities, seed: seed)
+            var simulation = try WorkerSimulation(mode: mode, capabilities: capabilities, seed: seed)
             try simulation.run()
             preemptions += simulation.engine.statistics.preemptions
             cachedTokens += simulation.engine.statistics.cachedTokens
             deviceTokens += simulation.device.model?.tokensSampledOnDevice ?? 0
         }
-        #expect(preemptions > 10)
+        // With windows alone, requests hardly grow.
+        #expect(preemptions > 10 || windows[0] != nil)
         #expect(device == .sharesNothing ? cachedTokens == 0 : cachedTokens > 300)
         #expect((deviceTokens > 0) == (mode != .none))
     }

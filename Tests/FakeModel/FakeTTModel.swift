@@ -2,12 +2,13 @@
 
 public import Platform
 
-/// A model whose keys and values are the tokens themselves, in a paged pool.
+/// A model whose keys and values are the tokens and the language's states after them, in paged pools.
 ///
-/// A row's logits are `FakeLanguage` applied to the sequence that is read back through the row's page table, mixed with
-/// a recurrent state of the row's slot. So a wrong page table, position, stale row, missing prefill or another
-/// row's slot gives wrong tokens. Decode plans are honoured strictly: what a plan keeps is taken from the
-/// fake's own state and the batch's copy is not looked at; a plan that keeps what the device does not have is a fault.
+/// A row's logits are those of the recurrent state of its slot, if the cache agrees: in each group, what the token
+/// attends to is read back through the row's page table, and must be states that follow each other up to that one. So a
+/// wrong page table, position, stale row, missing prefill or another row's slot gives wrong tokens. Decode plans are
+/// honoured strictly: what a plan keeps is taken from the fake's own state and the batch's copy is not looked at; a plan
+/// that keeps what the device does not have is a fault.
 public final class FakeTTModel: TTModel {
     /// A call that was made, for tests of the order and content of calls.
     public enum Call: Equatable {
@@ -46,11 +47,19 @@ public final class FakeTTModel: TTModel {
     /// Logits rows that travelled to the host.
     public private(set) var rowsSentToHost = 0
 
-    private var blockSize = 0
-    private var pool: [Int32] = []
+    private var cache: KVCacheShape?
+    /// The pools of the groups.
+    private var pools: [[Entry]] = []
     private var slotStates: [UInt64]
     private var resident: ResidentDecode?
     private var pendingOutput: StepOutput?
+
+    /// What a place of the cache holds.
+    private struct Entry {
+        var token: Int32
+        /// The state after the token.
+        var state: UInt64
+    }
 
     /// What decode steps continue from on the device.
     private struct ResidentDecode {
@@ -72,20 +81,25 @@ public final class FakeTTModel: TTModel {
     }
 
     /// Eight bytes a token.
-    public func kvCacheBytes(blockSize: Int) -> Int { blockSize * 8 }
+    public func kvCacheBytes(blockSize: Int, group: Int) -> Int { blockSize * 8 }
 
     /// Allocates the pool, filled with a value that no token has.
     public func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault) {
         record(.allocate(shape))
-        guard pool.isEmpty else { throw fault("allocate", "the KV cache was allocated twice") }
-        blockSize = shape.blockSize
-        pool = Array(repeating: -1, count: shape.allocatedCount * shape.blockSize)
+        guard pools.isEmpty else { throw fault("allocate", "the KV cache was allocated twice") }
+        guard [capabilities.kvCacheWindows, [nil]].contains(shape.groups.map(\.window)) else {
+            throw fault("allocate", "other groups than the model has")
+        }
+        cache = shape
+        pools = shape.groups.indices.map {
+            Array(repeating: Entry(token: -1, state: 0), count: shape.allocatedCount(of: $0) * shape.blockSize)
+        }
     }
 
     /// Records the plan.
     public func warmUp(_ plan: WarmUpPlan) throws(DeviceFault) {
         record(.warmUp(plan))
-        guard !pool.isEmpty else { throw fault("warm-up", "before the KV cache was allocated") }
+        guard cache != nil else { throw fault("warm-up", "before the KV cache was allocated") }
     }
 
     /// Writes each row's tokens through its page table and answers for its last one.
@@ -95,24 +109,29 @@ public final class FakeTTModel: TTModel {
         resident?.inputsAreCurrent = false
         for copy in batch.copies {
             let (source, target) = (Int(copy.source) * blockSize, Int(copy.target) * blockSize)
-            pool.replaceSubrange(target..<target + blockSize, with: pool[source..<source + blockSize])
+            pools[copy.group].replaceSubrange(
+                target..<target + blockSize, with: pools[copy.group][source..<source + blockSize])
         }
         var rows: [RowOutput] = []
         for (row, tokens) in batch.tokens.enumerated() {
             let start = Int(batch.startPositions[row])
             try check(start: start, of: tokens)
+            var state = FakeLanguage.state(after: tokens[..<start])
+            if try !isCached(state, at: start - 1, for: start, batch.pageTable, row) { state = ~state }
             for position in start..<tokens.count {
-                try write(tokens[position], at: position, batch.pageTable, row)
+                state = FakeLanguage.advance(state, tokens[position], at: position)
+                try write(Entry(token: tokens[position], state: state), at: position, batch.pageTable, row)
             }
             pad(from: tokens.count, batch, row)
-            let sequence = try read(tokens.count, batch.pageTable, row)
-            slotStates[batch.slots[row]] = FakeLanguage.state(after: sequence)
+            let last = tokens.count - 1
+            slotStates[batch.slots[row]] =
+                try isCached(state, at: last, for: last, batch.pageTable, row) ? state : ~state
             if badPrefill?(tokens) == true {
                 rows.append(.token(-1))
                 continue
             }
             rows.append(
-                output(sequence, slotStates[batch.slots[row]], batch.sampling[row], position: sequence.count))
+                output(slotStates[batch.slots[row]], batch.sampling[row], position: tokens.count))
         }
         return StepOutput(rows: rows)
     }
@@ -133,10 +152,13 @@ public final class FakeTTModel: TTModel {
                 continue
             }
             let position = Int(device.positions[row])
-            try write(device.tokens[row], at: position, device.pageTable, row)
             slotStates[row] = FakeLanguage.advance(slotStates[row], device.tokens[row], at: position)
-            let sequence = try read(position + 1, device.pageTable, row)
-            let output = output(sequence, slotStates[row], device.sampling[row], position: position + 1)
+            try write(
+                Entry(token: device.tokens[row], state: slotStates[row]), at: position, device.pageTable, row)
+            if try !isCached(slotStates[row], at: position, for: position, device.pageTable, row) {
+                slotStates[row] = ~slotStates[row]
+            }
+            let output = output(slotStates[row], device.sampling[row], position: position + 1)
             // A row that the host samples leaves the device without its next input.
             if case .token(let token) = output { device.tokens[row] = token.id } else { device.tokens[row] = .min }
             device.positions[row] += 1
@@ -165,7 +187,7 @@ extension FakeTTModel {
     }
 
     private func beginStep() throws(DeviceFault) {
-        guard !pool.isEmpty else { throw fault("step", "the KV cache was not allocated") }
+        guard cache != nil else { throw fault("step", "the KV cache was not allocated") }
         let number = stepCount
         stepCount += 1
         try beforeStep?(number)
@@ -191,15 +213,17 @@ extension FakeTTModel {
         return device
     }
 
+    private var blockSize: Int { cache!.blockSize }
+
     private func place(
-        _ position: Int, _ table: PageTable, _ row: Int
+        _ position: Int, _ table: PageTable, _ row: Int, _ group: Int
     ) throws(DeviceFault) -> Int {
         let column = position / blockSize
         guard column < table.width else {
             throw fault("step", "position \(position) lies beyond the page table's \(table.width) blocks")
         }
-        let block = Int(table.blocks[row * table.width + column])
-        guard block >= 0, (block + 1) * blockSize <= pool.count else {
+        let block = Int(table[row, group: group].dropFirst(column).first!)
+        guard block >= 0, (block + 1) * blockSize <= pools[group].count else {
             throw fault("step", "block \(block) is not in the pool")
         }
         return block * blockSize + position % blockSize
@@ -220,28 +244,39 @@ extension FakeTTModel {
     /// As a device that writes the padding of a row through its page table, empty places and all.
     private func pad(from end: Int, _ batch: PrefillBatch, _ row: Int) {
         guard capabilities.needsNullBlock else { return }
-        for position in end..<batch.pageTable.width * blockSize {
-            let block = Int(batch.pageTable.blocks[row * batch.pageTable.width + position / blockSize])
-            pool[block * blockSize + position % blockSize] = -3
+        for group in pools.indices {
+            for position in end..<batch.pageTable.width * blockSize {
+                let block = Int(batch.pageTable[row, group: group].dropFirst(position / blockSize).first!)
+                pools[group][block * blockSize + position % blockSize] = Entry(token: -3, state: 0)
+            }
         }
     }
 
-    private func write(_ token: Int32, at position: Int, _ table: PageTable, _ row: Int) throws(DeviceFault) {
-        pool[try place(position, table, row)] = token
+    private func write(_ entry: Entry, at position: Int, _ table: PageTable, _ row: Int) throws(DeviceFault) {
+        for group in pools.indices { pools[group][try place(position, table, row, group)] = entry }
     }
 
-    private func read(_ count: Int, _ table: PageTable, _ row: Int) throws(DeviceFault) -> [Int32] {
-        var tokens: [Int32] = []
-        for position in 0..<count { tokens.append(pool[try place(position, table, row)]) }
-        return tokens
+    /// Whether each group's entries that the token at `position` attends to, up to the one at `last`, follow each other
+    /// and end with `state`.
+    private func isCached(
+        _ state: UInt64, at last: Int, for position: Int, _ table: PageTable, _ row: Int
+    ) throws(DeviceFault) -> Bool {
+        for group in pools.indices {
+            let first = cache!.groups[group].window.map { max(0, position + 1 - $0) } ?? 0
+            guard first <= last else { continue }
+            var before = first == 0 ? FakeLanguage.emptyState : nil
+            for read in first...last {
+                let entry = pools[group][try place(read, table, row, group)]
+                if let before, FakeLanguage.advance(before, entry.token, at: read) != entry.state { return false }
+                before = entry.state
+            }
+            if before != state { return false }
+        }
+        return true
     }
 
-    /// Logits from the blocks if the slot's state agrees with them, otherwise others: the wrong ones.
-    private func output(
-        _ sequence: [Int32], _ slotState: UInt64, _ sampling: RowSampling, position: Int
-    ) -> RowOutput {
-        let state = FakeLanguage.state(after: sequence)
-        let logits = language.logits(state: state == slotState ? state : state ^ slotState)
+    private func output(_ state: UInt64, _ sampling: RowSampling, position: Int) -> RowOutput {
+        let logits = language.logits(state: state)
         switch sampling {
         case .onHost:
             rowsSentToHost += 1

@@ -18,7 +18,8 @@ final class LoadedModel {
 
     init(
         path: String, _ optimizations: Optimizations = .accuracy, threads: Int = 1, blockSize: Int = 16,
-        blockCount: Int = 256, maxSequenceLength: Int = 256, kernels: KernelSet = .available[0],
+        blockCount: Int = 256, cache: KVCacheShape? = nil, maxSequenceLength: Int = 256,
+        kernels: KernelSet = .available[0],
         kvCacheDType: KVCacheDType? = nil, prepare: (@Sendable () -> Void)? = nil
     ) throws {
         config = try ModelBundle(path: path).config
@@ -28,9 +29,10 @@ final class LoadedModel {
                 config: config, maxBatchSize: 8, maxSequenceLength: maxSequenceLength, optimizations: optimizations,
                 kvCacheDType: kvCacheDType),
             kernels: kernels, pool: pool)
-        self.blockSize = blockSize
+        let cache = cache ?? KVCacheShape(blockCount: blockCount, blockSize: blockSize)
+        self.blockSize = cache.blockSize
         self.maxSequenceLength = maxSequenceLength
-        try model.allocateKVCache(KVCacheShape(blockCount: blockCount, blockSize: blockSize))
+        try model.allocateKVCache(cache)
     }
 
     convenience init(

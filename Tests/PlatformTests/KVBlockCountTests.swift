@@ -30,7 +30,8 @@ struct KVBlockCountTests {
         let checked = try TTPlatform.checkAndUpdateConfig(
             EngineConfiguration(), model: FakeMeshDevice.modelConfig(), platform: .chips)
         let pool = try KVBlockCount.pool(
-            checked, model: "fake", bytesPerBlock: 1, availableBytes: nil, maxTokensAllUsers: 1600)
+            checked, model: "fake", groups: [(window: nil, bytesPerBlock: 1)], availableBytes: nil,
+            maxTokensAllUsers: 1600)
         #expect(pool.blockCount == 132)
     }
 
@@ -64,9 +65,59 @@ struct KVBlockCountTests {
         #expect(try pool(["num_blocks_override": .integer(16)], available: 1).blockCount == 16)
     }
 
-    private func pool(_ settings: [String: ConfigurationValue], available: Int?) throws -> KVCacheShape {
+    /// A block of the layers without a window has 100 bytes, one of those with a window of 32 tokens 300.
+    @Test func windowsTakeWhatTheyNeedAndTheOthersTheRest() throws {
+        func counts(_ settings: [String: ConfigurationValue], available: Int? = nil) throws -> [Int] {
+            let sizes: [String: ConfigurationValue] = [
+                "max_num_seqs": .integer(2), "max_num_batched_tokens": .integer(256),
+            ]
+            let groups: [KVBlockCount.Group] = [(nil, 100), (32, 300)]
+            let shape = try pool(settings.merging(sizes) { $1 }, available: available, groups)
+            #expect(shape.groups.map(\.window) == [nil, 32] && shape.blockCount == shape.groups[0].blockCount)
+            return shape.groups.map(\.blockCount)
+        }
+        // Two rows: 3 blocks each for a window that begins within one, and 17 for 256 tokens of prompts.
+        #expect(try counts([:]) == [32, 23])
+        #expect(try counts([:], available: 2 * 400 * 20) == [20, 20])
+        #expect(try counts([:], available: 2 * (400 * 23 + 100 * 5)) == [28, 23])
+        #expect(try counts([:], available: 2 * (400 * 23 + 100 * 5) - 1) == [27, 23])
+        #expect(throws: ConfigurationError.self) { try counts([:], available: 2 * 400 * 15) }
+        #expect(try counts(["num_blocks_override": .integer(30)]) == [30, 23])
+        #expect(try counts(["num_blocks_override": .integer(20)]) == [20, 20])
+        #expect(try counts(["kv_cache_memory_bytes": .integer(400 * 23 + 100 * 50)]) == [73, 23])
+    }
+
+    @Test func aModelOfWindowsAloneNeedsNoMore() throws {
+        let sizes: [String: ConfigurationValue] = [
+            "max_num_seqs": .integer(2), "max_num_batched_tokens": .integer(256),
+        ]
+        #expect(try pool(sizes, available: nil, [(32, 300)]).groups == [KVCacheGroup(window: 32, blockCount: 23)])
+        // A window as long as the longest sequence keeps all of it.
+        #expect(try pool(sizes, available: nil, [(256, 300)]).blockCount == 32)
+    }
+
+    @Test func aTokenFindsTheFirstBlockOfItsWindow() {
+        let shape = KVCacheShape(
+            groups: [KVCacheGroup(blockCount: 9), KVCacheGroup(window: 6, blockCount: 5)], blockSize: 4)
+        #expect((0..<14).map { shape.firstBlock(of: 0, at: $0) } == Array(repeating: 0, count: 14))
+        #expect((0..<14).map { shape.firstBlock(of: 1, at: $0) } == [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2])
+        #expect(shape.longestSequence == 20)
+        #expect(shape.group(ofWindow: nil) == 0 && shape.group(ofWindow: 7) == 0)
+        #expect(shape.group(ofWindow: 6) == 1 && shape.group(ofWindow: 1) == 1)
+        let windows = KVCacheShape(groups: [KVCacheGroup(window: 6, blockCount: 5)], blockSize: 4)
+        #expect(windows.group(ofWindow: nil) == nil && windows.group(ofWindow: 7) == nil)
+        // A window is what a file says.
+        #expect(
+            KVCacheShape(groups: [KVCacheGroup(window: .max, blockCount: 5)], blockSize: 4).firstBlock(of: 0, at: 9)
+                == 0)
+    }
+
+    private func pool(
+        _ settings: [String: ConfigurationValue], available: Int?,
+        _ groups: [KVBlockCount.Group] = [(window: nil, bytesPerBlock: 100)]
+    ) throws -> KVCacheShape {
         let checked = try TTPlatform.checkAndUpdateConfig(
             EngineConfiguration(parsing: settings), model: FakeMeshDevice.modelConfig(), platform: .processor)
-        return try KVBlockCount.pool(checked, model: "fake", bytesPerBlock: 100, availableBytes: available)
+        return try KVBlockCount.pool(checked, model: "fake", groups: groups, availableBytes: available)
     }
 }

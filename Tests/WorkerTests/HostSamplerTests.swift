@@ -34,7 +34,7 @@ struct HostSamplerTests {
 
     private func row(generated: Int, minTokens: Int) -> InputBatch.Row {
         InputBatch.Row(
-            id: RequestID(0), tokens: Array(repeating: 3, count: 1 + generated), promptLength: 1, blocks: [0],
+            id: RequestID(0), tokens: Array(repeating: 3, count: 1 + generated), promptLength: 1, blocks: [[0]],
             sampling: SamplingParams(token: .greedy, maxTokens: 9, minTokens: minTokens, stopTokenIDs: [1]))
     }
 }

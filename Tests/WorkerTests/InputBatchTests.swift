@@ -33,7 +33,7 @@ struct InputBatchTests {
         let (layout, table) = (batch.layoutVersion, batch.tableVersion)
         batch.append(blocks: [], at: 1)
         #expect(batch.tableVersion == table)
-        batch.append(blocks: [99], at: 1)
+        batch.append(blocks: [[99]], at: 1)
         batch.append(token: 42, at: 1)
         #expect(Array(batch.pageTable[1]) == [10, 11, 99])
         #expect(batch.rows[1]?.tokens == [1, 42])
@@ -42,7 +42,8 @@ struct InputBatchTests {
     }
 
     private func filled(_ count: Int) -> InputBatch {
-        var batch = InputBatch(maxNumSeqs: count, pageTableWidth: 3)
+        var batch = InputBatch(
+            maxNumSeqs: count, pageTableWidth: 3, kvCache: KVCacheShape(blockCount: 100, blockSize: 1))
         for number in 0..<count { _ = batch.add(row(number)) }
         return batch
     }
@@ -50,7 +51,7 @@ struct InputBatchTests {
     private func row(_ number: Int) -> InputBatch.Row {
         InputBatch.Row(
             id: RequestID(number), tokens: [Int32(number)], promptLength: 1,
-            blocks: [Int32(number * 10), Int32(number * 10 + 1)],
+            blocks: [[Int32(number * 10), Int32(number * 10 + 1)]],
             sampling: SamplingParams(token: .greedy, maxTokens: 1))
     }
 }

@@ -101,7 +101,7 @@ private struct Simulation {
             freeBlocks.removeLast(needed)
             rows.append(
                 PrefillRow(
-                    id: request.id, tokens: tokens, promptLength: request.prompt.count, blocks: request.blocks,
+                    id: request.id, tokens: tokens, promptLength: request.prompt.count, blocks: [request.blocks],
                     sampling: request.sampling))
             joined.append(request)
             if Bool.random(using: &random) { break }
@@ -130,7 +130,7 @@ private struct Simulation {
             index += 1
         }
         running.shuffle(using: &random)
-        rows = running.map { DecodeRow(id: $0.id, newBlocks: pendingBlocks[$0.id] ?? []) }
+        rows = running.map { DecodeRow(id: $0.id, newBlocks: pendingBlocks[$0.id].map { [$0] } ?? []) }
         pendingBlocks = [:]
         try run(.decode(rows))
     }

@@ -52,7 +52,7 @@ struct WorkerFixture {
     func decode(
         _ requests: [FixtureRequest], leaving: [RequestID] = [], newBlocks: [RequestID: [Int32]] = [:]
     ) throws(DeviceFault) -> [Int32] {
-        let rows = requests.map { DecodeRow(id: $0.id, newBlocks: newBlocks[$0.id] ?? []) }
+        let rows = requests.map { DecodeRow(id: $0.id, newBlocks: newBlocks[$0.id].map { [$0] } ?? []) }
         return try worker.tokens(ScheduledStep(leaving: leaving, work: .decode(rows)))
     }
 }
@@ -83,7 +83,7 @@ struct FixtureRequest {
 
     var prefillRow: PrefillRow {
         PrefillRow(
-            id: id, tokens: prompt + generated, promptLength: prompt.count, blocks: blocks, sampling: sampling)
+            id: id, tokens: prompt + generated, promptLength: prompt.count, blocks: [blocks], sampling: sampling)
     }
 }
 

@@ -172,14 +172,14 @@ struct WorkerTests {
             let fixture = try WorkerFixture(capabilities: capabilities)
             _ = try fixture.prefill([first])
             var row = second.prefillRow
-            row.blocks[0] = first.blocks[0]
+            row.blocks[0][0] = first.blocks[0]
             row.computedTokens = 6
-            row.copiedBlock = first.blocks[1]
+            row.copiedBlocks = [first.blocks[1]]
             change(&row)
             return try fixture.worker.tokens(ScheduledStep(leaving: [], work: .prefill([row])))
         }
-        #expect(throws: DeviceFault.self) { try prefill { $0.copiedBlock = nil } }
-        #expect(throws: DeviceFault.self) { try prefill { $0.copiedBlock = Int32.max } }
+        #expect(throws: DeviceFault.self) { try prefill { $0.copiedBlocks = [] } }
+        #expect(throws: DeviceFault.self) { try prefill { $0.copiedBlocks = [Int32.max] } }
         #expect(throws: DeviceFault.self) { try prefill { $0.computedTokens = 4 } }
         let expected = try WorkerFixture().language.expectedTokens(prompt: second.prompt, sampling: second.sampling)
         #expect(try prefill { _ in } == Array(expected.prefix(1)))

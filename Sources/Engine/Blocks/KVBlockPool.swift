@@ -12,128 +12,155 @@ struct CachedPrefix: Equatable {
 
 /// The free blocks of the KV cache, the reference counts of the others, and the contents of full blocks.
 ///
+/// A request has a list of blocks in each group of layers, in the order of its tokens. In a group with a window it frees
+/// its leading blocks as it grows beyond the window; the list then has `KVCacheShape.noBlock` for them.
+///
 /// Requests whose prompts have a common prefix share its blocks. A block is free when its reference count is 0. A free
-/// block that is cached can be found until it is evicted. Blocks are allocated in this order: first free blocks that
-/// are not cached, the most recently freed first; then cached blocks, which are evicted, the one that has been free for
-/// longest first, and the end of a sequence before its beginning. But the device takes memory for a block when the
-/// block is first written: blocks that were never written are allocated after all cached blocks but the last
+/// block that is cached can be found until it is evicted. Blocks of a group are allocated in this order: first free
+/// blocks that are not cached, the most recently freed first; then cached blocks, which are evicted, the one that has
+/// been free for longest first, and the end of a sequence before its beginning. But the device takes memory for a block
+/// when the block is first written: blocks that were never written are allocated after all cached blocks but the last
 /// `cachedReserve`. The same calls give the same blocks.
 struct KVBlockPool {
-    /// Tokens in a block.
-    let blockSize: Int
-    /// Blocks of the pool. A block before them in the KV cache is never allocated.
-    let blocks: Range<Int32>
-    /// Reference count of each block of the KV cache, those before the pool included; 0 is free.
-    private(set) var referenceCounts: [Int32]
-    /// Free blocks that are not cached; those that were never written come last.
-    private var uncached: FreeBlockQueue
-    /// Number of blocks that were never allocated.
-    private var neverWritten: Int
-    /// Free cached blocks, in the order of eviction.
-    private var evictable: FreeBlockQueue
-    private let cachedReserve: Int
+    /// The groups, and the tokens in a block.
+    let shape: KVCacheShape
+    /// The blocks of each group.
+    private(set) var groups: [GroupBlocks]
     private var index: PrefixIndex
 
-    /// A pool of the blocks of `shape`, without its null block, all free and none cached.
+    /// The pool of `shape`, all blocks free and none cached.
     ///
-    /// - Parameter cachedReserve: number of free cached blocks that are kept even if that takes more device memory.
-    init(_ shape: KVCacheShape, cachedReserve: Int = .max) {
-        precondition(shape.blockCount > 0 && shape.blockSize > 0, "a KV pool needs blocks, and blocks need tokens")
-        blockSize = shape.blockSize
-        blocks = shape.blocks
-        referenceCounts = Array(repeating: 0, count: shape.allocatedCount)
-        neverWritten = shape.blockCount
-        self.cachedReserve = cachedReserve
-        uncached = FreeBlockQueue(blockCount: shape.allocatedCount)
-        evictable = uncached
-        for block in shape.blocks { uncached.append(block) }
-        index = PrefixIndex(blockCount: shape.allocatedCount)
+    /// - Parameter cachedReserve: of a group's number of blocks, how many free cached ones are kept even if that takes
+    ///   more device memory.
+    init(_ shape: KVCacheShape, cachedReserve: (Int) -> Int = { _ in .max }) {
+        precondition(
+            shape.blockSize > 0 && shape.groups.allSatisfy { $0.blockCount > 0 },
+            "a KV pool needs blocks, and blocks need tokens")
+        self.shape = shape
+        groups = shape.groups.indices.map {
+            GroupBlocks(shape, group: $0, cachedReserve: cachedReserve(shape.groups[$0].blockCount))
+        }
+        index = PrefixIndex(
+            blockCounts: shape.groups.indices.map(shape.allocatedCount),
+            firstKeepsAll: shape.groups[0].window == nil)
     }
 
-    /// Blocks in the pool.
-    var totalCount: Int { blocks.count }
+    /// Tokens in a block.
+    var blockSize: Int { shape.blockSize }
+    /// Blocks of all groups.
+    var totalCount: Int { groups.reduce(0) { $0 + $1.blocks.count } }
     /// Free blocks, cached or not.
-    var freeCount: Int { uncached.count + evictable.count }
+    var freeCount: Int { groups.reduce(0) { $0 + $1.freeCount } }
     /// Blocks that at least one request refers to.
     var usedCount: Int { totalCount - freeCount }
 
-    /// Number of blocks for `tokens` tokens.
+    /// Number of blocks for `tokens` tokens, in each group.
     func blocksNeeded(forTokens tokens: Int) -> Int { (tokens + blockSize - 1) / blockSize }
 
-    /// Touches each block of `shared`, which are in use or cached, and allocates `count` free blocks for the same
-    /// request.
+    /// Touches each block of `shared`, which are in use or cached, and allocates `count` free blocks of each group for
+    /// the same request.
     ///
-    /// - Returns: the shared blocks, then the new ones; `nil`, without a change, if fewer than `reserve` blocks would
-    ///   stay free.
-    mutating func allocate(_ count: Int, sharing shared: [Int32] = [], leaving reserve: Int = 0) -> [Int32]? {
-        let free = shared.count { referenceCounts[Int($0)] == 0 }
-        guard count + free + reserve <= freeCount else { return nil }
-        for block in shared { touch(block) }
-        let blocks = shared + (0..<count).map { _ in takeFree() }
-        assert(blocks.allSatisfy { referenceCounts[Int($0)] > 0 }, "a request refers to each of its blocks")
-        return blocks
-    }
-
-    /// Adds a reference, so that a cached block is no longer evictable.
-    private mutating func touch(_ block: Int32) {
-        if referenceCounts[Int(block)] == 0 {
-            precondition(index.content(of: block) != nil, "a free block that is not cached cannot be shared")
-            evictable.remove(block)
+    /// - Parameter leavesWatermark: whether 1 % of the blocks of each group must stay free.
+    /// - Returns: the shared blocks, then the new ones, of each group; `nil`, without a change, if too few blocks are
+    ///   free in any group.
+    mutating func allocate(_ count: Int, sharing shared: [[Int32]] = [], leavesWatermark: Bool = false) -> [[Int32]]? {
+        for (group, blocks) in groups.enumerated() {
+            let free = shared.isEmpty ? 0 : shared[group].count { $0 != KVCacheShape.noBlock && blocks.isFree($0) }
+            let reserve = leavesWatermark ? blocks.watermark : 0
+            guard count + free + reserve <= blocks.freeCount else { return nil }
         }
-        referenceCounts[Int(block)] += 1
-    }
-
-    private mutating func takeFree() -> Int32 {
-        if uncached.count == neverWritten, neverWritten == 0 || evictable.count > cachedReserve { evictOldest() }
-        if uncached.count == neverWritten { neverWritten -= 1 }
-        guard let block = uncached.popFirst() else { preconditionFailure("no block is free") }
-        referenceCounts[Int(block)] = 1
-        return block
+        return groups.indices.map { group in
+            var blocks = shared.isEmpty ? [] : shared[group]
+            for block in blocks where block != KVCacheShape.noBlock { groups[group].touch(block, in: index) }
+            for _ in 0..<count { blocks.append(groups[group].take(evictingFrom: &index)) }
+            return blocks
+        }
     }
 
     /// Removes a reference from each of a sequence's `blocks`; those whose count becomes 0 are free.
-    mutating func free(_ blocks: [Int32]) {
-        for block in blocks.reversed() {
-            precondition(referenceCounts[Int(block)] > 0, "a free block cannot be freed")
-            referenceCounts[Int(block)] -= 1
-            guard referenceCounts[Int(block)] == 0 else { continue }
-            if index.content(of: block) == nil { uncached.prepend(block) } else { evictable.append(block) }
+    mutating func free(_ blocks: [[Int32]]) {
+        for (group, blocks) in blocks.enumerated() { groups[group].free(blocks, in: index) }
+    }
+
+    /// Frees those of a sequence's `blocks` that the token at `position` and later ones do not attend to.
+    mutating func freeBlocks(behind position: Int, of blocks: inout [[Int32]]) {
+        for group in groups.indices {
+            let behind = placesBehind(position, of: blocks[group], group)
+            guard !behind.isEmpty else { continue }
+            groups[group].free(blocks[group][behind], in: index)
+            for place in behind { blocks[group][place] = KVCacheShape.noBlock }
         }
-        assert(uncached.count + evictable.count <= totalCount, "a block is free once")
     }
 
-    /// Evicts the first block of `evictable`.
-    private mutating func evictOldest() {
-        guard let block = evictable.popFirst() else { return }
-        index.remove(block)
-        uncached.prepend(block)
+    /// Removes those of a sequence's `blocks`, of which it has no reference yet, that the token at `position` and later
+    /// ones do not attend to.
+    func dropBlocks(behind position: Int, of blocks: inout [[Int32]]) {
+        for group in groups.indices {
+            for place in placesBehind(position, of: blocks[group], group) {
+                blocks[group][place] = KVCacheShape.noBlock
+            }
+        }
     }
 
-    /// The free blocks, for the integrity check.
-    var freeBlocks: [Int32] { uncached.blocks + evictable.blocks }
+    /// The places of the blocks that the token at `position` and later ones do not attend to.
+    private func placesBehind(_ position: Int, of blocks: [Int32], _ group: Int) -> Range<Int> {
+        let end = min(shape.firstBlock(of: group, at: position), blocks.count)
+        var start = end
+        while start > 0, blocks[start - 1] != KVCacheShape.noBlock { start -= 1 }
+        return start..<end
+    }
 }
 
 // MARK: - Cached contents
 
 extension KVBlockPool {
-    /// The longest cached prefix of `tokens`, at most `limit` blocks.
-    func findPrefix(of tokens: [Int32], atMost limit: Int) -> (blocks: [Int32], cached: CachedPrefix) {
-        var blocks: [Int32] = []
-        var cached = CachedPrefix()
-        while blocks.count < limit, let content = nextContent(of: tokens, after: cached),
-            let entry = index.find(content)
-        {
-            blocks.append(entry.block)
-            cached = CachedPrefix(blockCount: blocks.count, id: entry.prefix)
+    /// The longest cached prefix of `tokens`, at most `limit` blocks: of each group, those blocks of it are cached that
+    /// the next token attends to. Others are `KVCacheShape.noBlock`.
+    func findPrefix(of tokens: [Int32], atMost limit: Int) -> (blocks: [[Int32]], cached: CachedPrefix) {
+        let entries = findEntries(of: tokens, atMost: limit)
+        let count = sharableCount(entries)
+        let blocks = groups.indices.map { group in
+            let first = shape.firstBlock(of: group, at: count * blockSize)
+            return (0..<count).map { $0 < first ? KVCacheShape.noBlock : entries[$0].blocks[group] }
         }
-        return (blocks, cached)
+        return (blocks, CachedPrefix(blockCount: count, id: count > 0 ? entries[count - 1].prefix : .empty))
     }
 
-    /// The partial hit after a cached prefix of `tokens`: a cached block that begins with the tokens that follow, and
-    /// the number of tokens that match, at most `limit`; `nil` if there is none.
+    /// The entries of the leading blocks of `tokens` that the index knows, at most `limit`.
+    private func findEntries(of tokens: [Int32], atMost limit: Int) -> [PrefixIndex.Entry] {
+        var entries: [PrefixIndex.Entry] = []
+        var known = CachedPrefix()
+        while entries.count < limit, let content = nextContent(of: tokens, after: known),
+            let entry = index.find(content)
+        {
+            entries.append(entry)
+            known = CachedPrefix(blockCount: entries.count, id: entry.prefix)
+        }
+        return entries
+    }
+
+    /// The most leading blocks after which every group has the blocks that the next token attends to.
+    private func sharableCount(_ entries: [PrefixIndex.Entry]) -> Int {
+        var most = 0
+        // The blocks of each group that are cached without a gap before the place looked at.
+        var cached = groups.map { _ in 0 }
+        for (place, entry) in entries.enumerated() {
+            var isEnough = true
+            for group in groups.indices {
+                cached[group] = entry.blocks[group] == KVCacheShape.noBlock ? 0 : cached[group] + 1
+                let first = shape.firstBlock(of: group, at: (place + 1) * blockSize)
+                if cached[group] < place + 1 - first { isEnough = false }
+            }
+            if isEnough { most = place + 1 }
+        }
+        return most
+    }
+
+    /// The partial hit after a cached prefix of `tokens`: cached blocks, one of each group, that begin with the tokens
+    /// that follow, and the number of tokens that match, at most `limit`; `nil` if there is none.
     func findPartialHit(
         of tokens: [Int32], after cached: CachedPrefix, atMost limit: Int
-    ) -> (block: Int32, count: Int)? {
+    ) -> (blocks: [Int32], count: Int)? {
         let start = cached.blockCount * blockSize
         return index.findPartialHit(of: tokens[start...].prefix(min(limit, blockSize)), after: cached.id)
     }
@@ -148,21 +175,26 @@ extension KVBlockPool {
     /// Caches all full blocks of a sequence, whose keys and values have been written to `blocks`.
     ///
     /// - Parameter cached: the prefix that is cached already; updated.
-    mutating func cache(_ tokens: [Int32], in blocks: [Int32], cached: inout CachedPrefix) {
+    mutating func cache(_ tokens: [Int32], in blocks: [[Int32]], cached: inout CachedPrefix) {
         while let content = nextContent(of: tokens, after: cached) {
-            cached.id = index.insert(content, in: blocks[cached.blockCount])
+            cached.id = index.insert(content, in: blocks.map { $0[cached.blockCount] })
             cached.blockCount += 1
         }
     }
 
-    /// Removes blocks that are in use from the index, so that they are not shared from now on.
-    mutating func uncache(_ blocks: [Int32]) {
-        for block in blocks {
-            precondition(referenceCounts[Int(block)] > 0, "a free block leaves the index by eviction")
-            index.remove(block)
+    /// Removes a sequence's `blocks`, which are in use, from the index, so that they are not shared from now on, and
+    /// also those that it may have freed while it grew.
+    mutating func uncache(_ blocks: [[Int32]], of tokens: [Int32]) {
+        let freed = blocks.map { $0.prefix { $0 == KVCacheShape.noBlock }.count }
+        let entries = findEntries(of: tokens, atMost: freed.max() ?? 0)
+        for group in blocks.indices {
+            for entry in entries.prefix(freed[group]) where entry.blocks[group] != KVCacheShape.noBlock {
+                groups[group].uncache(entry.blocks[group], from: &index)
+            }
+            for block in blocks[group].dropFirst(freed[group]) { groups[group].uncache(block, from: &index) }
         }
     }
 
     /// The content of a cached block; `nil` if it is not cached.
-    func content(of block: Int32) -> BlockContent? { index.content(of: block) }
+    func content(of block: Int32, in group: Int = 0) -> BlockContent? { index.content(of: block, in: group) }
 }

@@ -8,10 +8,10 @@ extension StepLimits {
             maxModelLen: maxModelLen, canRaiseMaxModelLen: canRaiseMaxModelLen, vocabularySize: vocabularySize)
     }
 
-    /// Capacity of the whole KV pool in tokens.
-    var cacheTokens: Int { kvCache.blockCount * kvCache.blockSize }
+    /// Longest sequence that the whole KV cache holds, in tokens.
+    var cacheTokens: Int { kvCache.longestSequence }
 
-    /// Longest sequence that can run: the model's length, or the capacity of the KV pool if that is smaller.
+    /// Longest sequence that can run: the model's length, or the capacity of the KV cache if that is smaller.
     var maxSequenceLength: Int { min(maxModelLen, cacheTokens) }
 
     /// Throws if a request cannot run within these limits on a model with the end tokens `endOfGeneration`.

@@ -11,8 +11,9 @@ struct EngineRequest {
     enum Phase: Equatable {
         /// Not in the batch and without blocks; `overtaken` newer requests have been admitted during this wait.
         case waiting(overtaken: Int)
-        /// A row of the device batch with these KV blocks; the leading ones are cached.
-        case running(blocks: [Int32], cached: CachedPrefix)
+        /// A row of the device batch with these KV blocks in each group; the leading ones are cached, also those that
+        /// were freed and are `KVCacheShape.noBlock`.
+        case running(blocks: [[Int32]], cached: CachedPrefix)
     }
 
     /// Its key, chosen by the client.
@@ -40,20 +41,23 @@ struct EngineRequest {
     /// Tokens generated so far.
     var generatedCount: Int { tokens.count - promptLength }
 
-    /// Its KV blocks; empty while it waits.
-    var blocks: [Int32] {
+    /// Its KV blocks in each group; empty while it waits.
+    var blocks: [[Int32]] {
         switch phase {
         case .waiting: []
         case .running(let blocks, _): blocks
         }
     }
 
+    /// Blocks in the list of each group, those that were freed included.
+    var blockCount: Int { blocks.first?.count ?? 0 }
+
     /// Appends the next token.
     mutating func append(_ token: Int32) { tokens.append(token) }
 
-    /// Appends blocks for its tokens, if it is running.
-    mutating func append(blocks: [Int32]) {
+    /// Appends each group's blocks for its tokens, if it is running.
+    mutating func append(blocks: [[Int32]]) {
         guard !blocks.isEmpty, case .running(let present, let cached) = phase else { return }
-        phase = .running(blocks: present + blocks, cached: cached)
+        phase = .running(blocks: zip(present, blocks).map { $0 + $1 }, cached: cached)
     }
 }

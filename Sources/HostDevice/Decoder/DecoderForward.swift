@@ -17,6 +17,8 @@ final class DecoderForward {
     let logits: DeviceBuffer<Float>
     /// Floats from one row's logits to the next's.
     let logitStride: Int
+    /// The shape of the KV cache.
+    var cacheShape: KVCacheShape { cache.layout.shape }
     /// Whether each shape's trace is kept instead of being captured for every step.
     var keepsTraces = false
 
@@ -29,8 +31,7 @@ final class DecoderForward {
     private let ropes: [RotaryTable]
     private let kernels: KernelSet
     private let pool: ThreadPool
-    private let cacheGeometry: KVCacheGeometry
-    private let cacheMemory: DeviceBuffer<UInt8>
+    private let cache: KVCacheMemory
     private var layerTraces: [StepTrace?]
     private var outputTraces: [StepTrace?]
 
@@ -38,16 +39,13 @@ final class DecoderForward {
     ///
     /// - Throws: `HostDeviceError.outOfMemory`.
     init(
-        model: HostModel.Parts, cacheGeometry: KVCacheGeometry, tileTokens: Int, outputRows: Int
+        model: HostModel.Parts, cacheLayout: KVCacheLayout, tileTokens: Int, outputRows: Int
     ) throws(HostDeviceError) {
         kernels = model.kernels
         pool = model.pool
         profile = model.profile
         self.outputRows = outputRows
-        self.cacheGeometry = cacheGeometry
-        cacheMemory = try DeviceBuffer(count: cacheGeometry.totalBytes)
-        let caches = try DeviceBuffer<hk_cache>(count: cacheGeometry.layers)
-        for layer in 0..<cacheGeometry.layers { caches.base[layer] = cacheGeometry.layer(layer, in: cacheMemory) }
+        cache = try KVCacheMemory(cacheLayout)
         let longest = model.maxSequenceLength
         scratch = try StepScratch(
             tokens: tileTokens, outputRows: outputRows, threads: pool.threadCount, weights: model.weights)
@@ -57,9 +55,11 @@ final class DecoderForward {
             let plan = try AttentionPlan(
                 tokens: most, neighbours: StepScratch.attendedTokens, longest: longest, window: window,
                 threads: pool.threadCount, geometry: model.weights.geometry)
-            plans.append(
-                PlannedAttention(
-                    plan: plan, readAhead: try CacheReadAhead(cache: cacheGeometry, threads: pool.threadCount)))
+            guard let group = cacheLayout.shape.group(ofWindow: window) else {
+                preconditionFailure("every layer of a layout has a group")
+            }
+            let readAhead = try CacheReadAhead(cache: cacheLayout.groups[group], threads: pool.threadCount)
+            plans.append(PlannedAttention(plan: plan, readAhead: readAhead, cacheGroup: group))
         }
         self.plans = plans
         lastPlan = plans[plans.count - 1].plan
@@ -69,39 +69,34 @@ final class DecoderForward {
         self.ropes = ropes
         let angles = try DeviceBuffer<RotaryAngles>(count: ropes.count)
         for (index, rope) in ropes.enumerated() { angles.base[index] = rope.angles }
-        inputs = try StepInputs(tokens: tileTokens, outputRows: outputRows)
+        inputs = try StepInputs(
+            tokens: tileTokens, outputRows: outputRows, cacheGroups: cacheLayout.groups.count)
         logitStride = model.weights.output.paddedOutputs
         logits = try DeviceBuffer(count: outputRows * logitStride)
         capture = TraceCapture(
             description: model.description, weights: model.weights, scratch: scratch, inputs: inputs,
-            ropes: embeddings, angles: angles, plans: plans, threads: pool.threadCount, caches: caches,
-            logits: logits)
+            ropes: embeddings, angles: angles, plans: plans, threads: pool.threadCount,
+            caches: cache.layers, logits: logits)
         layerTraces = Array(repeating: nil, count: tileTokens + 1)
         outputTraces = Array(repeating: nil, count: outputRows + 1)
     }
 
-    /// Makes the system provide the memory of the cache's first `blocks` blocks, with all threads.
-    func takeCacheMemory(blocks: Int) {
-        let piece = 2 << 20
-        for part in cacheGeometry.parts(of: 0..<blocks) {
-            pool.forEach((part.count + piece - 1) / piece) { _, pieces in
-                let first = part.lowerBound + pieces.lowerBound * piece
-                cacheMemory.takePages(first..<min(first + pieces.count * piece, part.upperBound))
-            }
-        }
-    }
+    /// Makes the system provide the memory of each group's first `blocks` blocks of the cache, with all threads.
+    func takeCacheMemory(blocks: Int) { cache.take(blocks: blocks, pool) }
 
     /// Copies a block of the cache.
-    func copyBlock(_ source: Int, to target: Int) { cacheGeometry.copyBlock(source, to: target, in: cacheMemory) }
+    func perform(_ copy: BlockCopy) { cache.perform(copy) }
 
     /// Runs the first `rows` tokens of the inputs through the layers, without the last layer's outputs.
-    func run(rows: Int, pageTable: UnsafePointer<Int32>) {
-        inputs.pageTable.base.pointee = pageTable
-        for planned in plans {
-            planned.plan.prepare(inputs.tokens.base, rows: rows)
-            planned.readAhead.prepare(planned.plan, inputs.tokens.base, pageTable: pageTable)
+    func run(rows: Int, pageTable: PageTable) {
+        inputs.withPageTable(pageTable) {
+            for planned in plans {
+                planned.plan.prepare(inputs.tokens.base, rows: rows)
+                planned.readAhead.prepare(
+                    planned.plan, inputs.tokens.base, pageTable: inputs.pageTable.base[planned.cacheGroup]!)
+            }
+            replay(&layerTraces[rows]) { capture.layers(rows: rows) }
         }
-        replay(&layerTraces[rows]) { capture.layers(rows: rows) }
     }
 
     /// Saves row `tileRow` of the last tile as output row `index`.
@@ -114,11 +109,12 @@ final class DecoderForward {
 
     /// Computes logits and tokens of the first `rows` output rows, which `keep` saved from tiles with the same page
     /// table.
-    func output(rows: Int, pageTable: UnsafePointer<Int32>) {
-        inputs.pageTable.base.pointee = pageTable
+    func output(rows: Int, pageTable: PageTable) {
         inputs.prepareOutput(rows: rows, vocabulary: capture.geometry.vocabulary)
         lastPlan.prepare(inputs.outputTokens.base, rows: rows)
-        replay(&outputTraces[rows]) { capture.output(rows: rows) }
+        inputs.withPageTable(pageTable) {
+            replay(&outputTraces[rows]) { capture.output(rows: rows) }
+        }
     }
 
     /// Captures the traces of decode steps of 1 to `rows` rows; `rows` is at most `outputRows`.
@@ -151,9 +147,8 @@ extension ModelDescription {
     /// The values of all attentions, each once, that of the last layer first.
     private func distinct<Value: Equatable>(_ value: (Attention) -> Value) -> [Value] {
         var values: [Value] = []
-        for layer in layers.reversed() {
-            guard case .attention(let attention) = layer.mixer else { continue }
-            if !values.contains(value(attention)) { values.append(value(attention)) }
+        for attention in attentions.reversed() where !values.contains(value(attention)) {
+            values.append(value(attention))
         }
         return values
     }

@@ -33,8 +33,6 @@ public final class HostModel: TTModel {
     private let config: ModelConfig
     private let maxBatchSize: Int
     private var forward: DecoderForward?
-    private var blockCount = 0
-    private var blockSize = 0
     private var state = DecodeState()
     /// The decode step's outputs; changed in place unless a caller still holds the last step's.
     private var decoded: [RowOutput] = []
@@ -68,21 +66,30 @@ public final class HostModel: TTModel {
 
     /// Samples on the device with any parameters, drawing from `SampleStream`; any batch size; blocks may be shared.
     public var capabilities: ModelCapabilities {
-        ModelCapabilities(
+        var capabilities = ModelCapabilities(
             supportsSampleOnDevice: true, deviceDraws: .sampleStream, prefixSharing: .anywhere)
+        capabilities.kvCacheWindows = parts.description.cacheWindows(longest: parts.maxSequenceLength)
+        return capabilities
     }
 
-    /// Bytes of one block over all layers.
-    public func kvCacheBytes(blockSize: Int) -> Int {
-        cacheGeometry(KVCacheShape(blockCount: 1, blockSize: blockSize)).blockBytes
+    /// Bytes of one block over all layers of a group.
+    public func kvCacheBytes(blockSize: Int, group: Int) -> Int {
+        KVCacheLayout.ofOneBlock(
+            parts.description, blockSize: blockSize, longest: parts.maxSequenceLength, type: parts.kvCacheDType
+        ).groups[group].blockBytes
     }
 
     /// Reserves the cache's address space. `warmUp` takes memory for the first blocks; other blocks take it when first
-    /// used.
+    /// used. Each layer belongs to the last group that keeps as many tokens as it attends to.
     public func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault) {
+        guard let layout = KVCacheLayout(parts.description, shape, type: parts.kvCacheDType) else {
+            throw DeviceFault(
+                operation: "KV cache allocation",
+                reason: "\(config.path): a layer attends to more tokens than the groups keep (\(shape.groups))")
+        }
         do throws(HostDeviceError) {
             forward = try DecoderForward(
-                model: parts, cacheGeometry: cacheGeometry(shape), tileTokens: max(Self.tileTokens, maxBatchSize),
+                model: parts, cacheLayout: layout, tileTokens: max(Self.tileTokens, maxBatchSize),
                 outputRows: max(Self.outputRows, maxBatchSize))
         } catch {
             throw DeviceFault(
@@ -90,8 +97,6 @@ public final class HostModel: TTModel {
                 reason: "\(config.path): \(shape.blockCount) blocks of \(shape.blockSize) tokens: \(error)",
                 cause: .model)
         }
-        blockCount = shape.blockCount
-        blockSize = shape.blockSize
     }
 
     /// Takes memory for the first `warmTokens` tokens of every batch slot and runs some tokens through the model, so
@@ -104,23 +109,26 @@ public final class HostModel: TTModel {
                 operation: "warm-up",
                 reason: "\(plan.decodeBatchSize) rows, the model was initialised for \(maxBatchSize)")
         }
-        let slotBlocks = (min(Self.warmTokens, parts.maxSequenceLength) + blockSize - 1) / blockSize
-        forward.takeCacheMemory(blocks: min(plan.decodeBatchSize * slotBlocks, blockCount))
+        let tokens = min(Self.warmTokens, parts.maxSequenceLength)
+        let blockSize = forward.cacheShape.blockSize
+        let slotBlocks = (tokens + blockSize - 1) / blockSize
+        forward.takeCacheMemory(blocks: plan.decodeBatchSize * slotBlocks)
         forward.keepsTraces = plan.traceMode
         if plan.traceMode { forward.captureDecodeTraces(upTo: plan.decodeBatchSize) }
-        try checkAnswers(pageTableWidth: plan.pageTableWidth)
+        try checkAnswers(pageTableWidth: plan.pageTableWidth, groups: forward.cacheShape.groups.count)
     }
 
     /// Throws if none of a few test tokens gives usable logits. A single token may fail: the embedding of a token that
     /// was never trained may be zeros.
-    private func checkAnswers(pageTableWidth: Int) throws(DeviceFault) {
+    private func checkAnswers(pageTableWidth: Int, groups: Int) throws(DeviceFault) {
         let last = Int32(parts.weights.geometry.vocabulary - 1)
         var complaint = ""
         for token in [0, min(1, last), last / 2, last] {
             let output = try prefillForward(
                 PrefillBatch(
-                    tokens: [[token]], startPositions: [0], pageTable: PageTable(rows: 1, width: pageTableWidth),
-                    slots: [0], sampling: [.onHost]))
+                    tokens: [[token]], startPositions: [0],
+                    pageTable: PageTable(rows: 1, width: pageTableWidth, groups: groups), slots: [0],
+                    sampling: [.onHost]))
             guard case .logits(let logits) = output.rows[0] else {
                 complaint = "the model's logits are not numbers"
                 continue
@@ -145,13 +153,15 @@ public final class HostModel: TTModel {
                 throw DeviceFault(
                     operation: "prefill step", reason: "row \(row): no token at \(start) of \(ids.count)")
             }
-            try check("prefill step", row, last: ids.count - 1, batch.pageTable)
+            try check("prefill step", row, positions: start...ids.count - 1, batch.pageTable, forward.cacheShape)
             for id in ids[start...] { try check("prefill step", row, token: id) }
         }
-        for block in batch.copies.flatMap({ [$0.source, $0.target] }) {
-            try check("prefill step", "a copy", block: block)
+        for copy in batch.copies {
+            for block in [copy.source, copy.target] {
+                try check("prefill step", "a copy", block: block, of: copy.group, forward.cacheShape)
+            }
         }
-        for copy in batch.copies { forward.copyBlock(Int(copy.source), to: Int(copy.target)) }
+        for copy in batch.copies { forward.perform(copy) }
         var outputs = Array(repeating: RowOutput.padding, count: batch.tokens.count)
         var tile = PrefillTile()
         for (row, ids) in batch.tokens.enumerated() {
@@ -181,22 +191,21 @@ public final class HostModel: TTModel {
         var rows = 0
         for slot in 0..<slots where state.positions[slot] >= 0 {
             let position = state.positions[slot]
-            try check("decode step", slot, last: Int(position), state.pageTable)
+            try check(
+                "decode step", slot, positions: Int(position)...Int(position), state.pageTable, forward.cacheShape)
             try check("decode step", slot, token: state.tokens[slot])
             forward.inputs.tokens.base[rows] = StepToken(
                 token: state.tokens[slot], position: position, tableOffset: Int32(slot * state.pageTable.width))
             rows += 1
         }
         if rows > 0 {
-            state.pageTable.blocks.withUnsafeBufferPointer {
-                forward.run(rows: rows, pageTable: $0.baseAddress!)
-                var row = 0
-                for slot in 0..<slots where state.positions[slot] >= 0 {
-                    forward.keep(tileRow: row, as: row, sampling: state.sampling[slot].deviceParams)
-                    row += 1
-                }
-                forward.output(rows: rows, pageTable: $0.baseAddress!)
+            forward.run(rows: rows, pageTable: state.pageTable)
+            var row = 0
+            for slot in 0..<slots where state.positions[slot] >= 0 {
+                forward.keep(tileRow: row, as: row, sampling: state.sampling[slot].deviceParams)
+                row += 1
             }
+            forward.output(rows: rows, pageTable: state.pageTable)
         }
         if decoded.count != slots { decoded = Array(repeating: .padding, count: slots) }
         var row = 0
@@ -234,10 +243,6 @@ private struct PrefillTile {
 }
 
 extension HostModel {
-    private func cacheGeometry(_ shape: KVCacheShape) -> KVCacheGeometry {
-        KVCacheGeometry(config, shape, type: parts.kvCacheDType)
-    }
-
     /// Data type of the cached keys and values.
     static func cacheType(_ given: KVCacheDType?, _ optimizations: Optimizations?) -> KVCacheDType {
         given ?? (optimizations != .accuracy ? .float16 : .float32)
@@ -263,9 +268,7 @@ extension HostModel {
         _ tile: inout PrefillTile, _ forward: DecoderForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
     ) {
         if tile.count == 0 { return }
-        batch.pageTable.blocks.withUnsafeBufferPointer {
-            forward.run(rows: tile.count, pageTable: $0.baseAddress!)
-        }
+        forward.run(rows: tile.count, pageTable: batch.pageTable)
         for end in tile.ends {
             forward.keep(tileRow: end.tileRow, as: tile.ended.count, sampling: batch.sampling[end.row].deviceParams)
             tile.ended.append(end.row)
@@ -280,9 +283,7 @@ extension HostModel {
         _ tile: inout PrefillTile, _ forward: DecoderForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
     ) {
         if tile.ended.isEmpty { return }
-        batch.pageTable.blocks.withUnsafeBufferPointer {
-            forward.output(rows: tile.ended.count, pageTable: $0.baseAddress!)
-        }
+        forward.output(rows: tile.ended.count, pageTable: batch.pageTable)
         for (index, row) in tile.ended.enumerated() {
             outputs[row] = output(forward, index)
         }
@@ -305,23 +306,34 @@ extension HostModel {
         }
     }
 
+    /// Checks the blocks that a row's tokens at `positions` read and write.
     private func check(
-        _ operation: String, _ row: Int, last position: Int, _ table: PageTable
+        _ operation: String, _ row: Int, positions: ClosedRange<Int>, _ table: PageTable, _ cache: KVCacheShape
     ) throws(DeviceFault) {
-        guard position >= 0, position < parts.maxSequenceLength, position / blockSize < table.width else {
+        let (last, blockSize) = (positions.upperBound, cache.blockSize)
+        guard last >= 0, last < parts.maxSequenceLength, last / blockSize < table.width, row < table.rowCount,
+            table.groupCount == cache.groups.count
+        else {
             throw DeviceFault(
                 operation: operation,
-                reason: "row \(row): position \(position) is beyond the longest sequence (\(parts.maxSequenceLength)) "
-                    + "or the page table (\(table.width) blocks of \(blockSize))")
+                reason: "row \(row): position \(last) is beyond the longest sequence (\(parts.maxSequenceLength)) "
+                    + "or the page table (\(table.groupCount) groups of \(table.width) blocks of \(blockSize))")
         }
-        for block in table[row].prefix(position / blockSize + 1) {
-            try check(operation, "row \(row)", block: block)
+        for group in cache.groups.indices {
+            let first = cache.firstBlock(of: group, at: positions.lowerBound)
+            for block in table[row, group: group].prefix(last / blockSize + 1).dropFirst(first) {
+                try check(operation, "row \(row)", block: block, of: group, cache)
+            }
         }
     }
 
-    private func check(_ operation: String, _ user: @autoclosure () -> String, block: Int32) throws(DeviceFault) {
-        guard block >= 0, block < blockCount else {
-            throw DeviceFault(operation: operation, reason: "\(user()): no block \(block) of \(blockCount)")
+    private func check(
+        _ operation: String, _ user: @autoclosure () -> String, block: Int32, of group: Int, _ cache: KVCacheShape
+    ) throws(DeviceFault) {
+        guard cache.groups.indices.contains(group), cache.blocks(of: group).contains(block) else {
+            throw DeviceFault(
+                operation: operation,
+                reason: "\(user()): no block \(block) of \(cache.groups.map(\.blockCount)) in group \(group)")
         }
     }
 }

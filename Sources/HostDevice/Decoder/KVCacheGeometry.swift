@@ -1,11 +1,11 @@
 // The layout of keys and values in the cache's memory, by layer, block and head.
 
 import CHostKernels
-import ModelFiles
 import Platform
 
-/// The paged KV cache's layout; see `hk_cache`.
+/// The layout of a group's paged KV cache; see `hk_cache`.
 struct KVCacheGeometry: Sendable, Equatable {
+    /// Layers of the group.
     let layers: Int
     let heads: Int
     let headSize: Int
@@ -30,8 +30,8 @@ struct KVCacheGeometry: Sendable, Equatable {
         return overflow || bytes > Int.max / 2 ? Int.max : bytes + 256
     }
 
-    /// The kernels' view of a layer. Memory holds all keys, then all values, then their scales. In each part a block's
-    /// layers are adjacent, so that a few used blocks touch few pages.
+    /// The kernels' view of the group's layer `index`. Memory holds all keys, then all values, then their scales. In
+    /// each part a block's layers are adjacent, so that a few used blocks touch few pages.
     func layer(_ index: Int, in memory: DeviceBuffer<UInt8>) -> hk_cache {
         let blocks = blockCount * layers
         let (keys, values) = (memory.base, memory.base + blocks * keyBytes)
@@ -58,15 +58,6 @@ struct KVCacheGeometry: Sendable, Equatable {
         for (from, to) in zip(parts(of: source..<source + 1), parts(of: target..<target + 1)) {
             (memory.base + to.lowerBound).update(from: memory.base + from.lowerBound, count: from.count)
         }
-    }
-}
-
-extension KVCacheGeometry {
-    /// The layout of a model's cache.
-    init(_ model: ModelConfig, _ shape: KVCacheShape, type: KVCacheDType) {
-        self.init(
-            layers: model.layerCount, heads: model.keyValueHeadCount, headSize: model.headSize,
-            blockCount: shape.blockCount, blockSize: shape.blockSize, type: type)
     }
 }
 

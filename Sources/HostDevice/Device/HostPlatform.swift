@@ -37,13 +37,16 @@ public struct HostPlatform: DevicePlatform {
         _ = try MeshSelection.resolve(configuration.meshDevice, availableDevices: 1)
         _ = try KernelSet.fromEnvironment()
         let bundle = try ModelBundle(path: model.path)
-        _ = try DecoderTensors(bundle.weights, bundle.description())
-        let block = KVCacheGeometry(
-            model, KVCacheShape(blockCount: 1, blockSize: checked.blockSize),
+        let description = try bundle.description()
+        _ = try DecoderTensors(bundle.weights, description)
+        let layout = KVCacheLayout.ofOneBlock(
+            description, blockSize: checked.blockSize, longest: checked.maxModelLen,
             type: HostModel.cacheType(checked.kvCacheDType, checked.tt.optimizations))
+        let groups = zip(layout.shape.groups, layout.groups).map {
+            (window: $0.window, bytesPerBlock: $1.blockBytes)
+        }
         _ = try KVBlockCount.pool(
-            checked, model: model.name, bytesPerBlock: block.blockBytes,
-            availableBytes: AvailableMemory.forCache())
+            checked, model: model.name, groups: groups, availableBytes: AvailableMemory.forCache())
     }
 
     /// Opens the host, or the replica's group of cores, with the configuration's threads.

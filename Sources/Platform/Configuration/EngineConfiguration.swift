@@ -25,8 +25,8 @@ public struct EngineConfiguration: Sendable, Equatable {
     public var kvCacheMemoryBytes: Int?
     /// Data type of the cached keys and values; by default the model decides.
     public var kvCacheDType: KVCacheDType?
-    /// Blocks of the KV cache of each replica, without regard to the memory; for tests, and for a size that was
-    /// measured.
+    /// Blocks of the KV cache of each replica, of its first group of layers, without regard to the memory; for tests, and
+    /// for a size that was measured.
     public var numBlocksOverride: Int?
     /// Chips that share each layer; only 1 is supported.
     public var tensorParallelSize = 1

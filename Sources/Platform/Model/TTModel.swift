@@ -8,10 +8,12 @@ public protocol TTModel: AnyObject {
     /// The model's capabilities on its device.
     var capabilities: ModelCapabilities { get }
 
-    /// Bytes of one KV block of `blockSize` tokens over all layers, to size the pool by the available memory.
-    func kvCacheBytes(blockSize: Int) -> Int
+    /// Bytes of one KV block of `blockSize` tokens over all layers of a group of `capabilities.kvCacheWindows`, to size
+    /// the pools by the available memory.
+    func kvCacheBytes(blockSize: Int, group: Int) -> Int
 
-    /// Allocates the paged KV cache (TT contract §1.2); called once, before the first step.
+    /// Allocates the paged KV cache (TT contract §1.2); called once, before the first step. `shape` has the groups of
+    /// `capabilities.kvCacheWindows`, or one that keeps all tokens of all layers.
     func allocateKVCache(_ shape: KVCacheShape) throws(DeviceFault)
 
     /// Runs the steps' shapes and, with tracing, captures them (TT contract §1.7), so that no request waits for that.
@@ -26,6 +28,13 @@ public protocol TTModel: AnyObject {
 
     /// Waits for the decode step that was started last and returns its output (TT contract §1.5).
     func readDecodeOutput() throws(DeviceFault) -> StepOutput
+}
+
+extension TTModel {
+    /// Bytes of one KV block of `blockSize` tokens over all layers.
+    public func kvCacheBytes(blockSize: Int) -> Int {
+        capabilities.kvCacheWindows.indices.reduce(0) { $0 + kvCacheBytes(blockSize: blockSize, group: $1) }
+    }
 }
 
 /// How the rows of one step can differ if the device samples.
@@ -54,6 +63,8 @@ public struct ModelCapabilities: Sendable, Equatable {
     public var deviceDraws: DeviceDraws
     /// Where a prefill may begin after blocks that another request has computed.
     public var prefixSharing: PrefixSharing
+    /// The groups of layers that the KV cache can have: the window of each; see `KVCacheShape.groups`.
+    public var kvCacheWindows: [Int?] = [nil]
     /// How the device pads a row of a prefill.
     public var prefillPadding = PrefillPadding.none
     /// Whether the device writes padding through the unused entries of a page table, so that block 0 must belong to no
@@ -86,29 +97,6 @@ public enum DeviceDraws: String, Decodable, Sendable, Equatable {
     case byPosition = "by_position"
     /// From `SampleStream` with the request's seed: its tokens equal the host's.
     case sampleStream = "sample_stream"
-}
-
-/// The paged KV cache: a pool of blocks shared by all rows (TT contract §1.2, §2.4).
-public struct KVCacheShape: Sendable, Equatable {
-    /// Blocks that rows can own.
-    public var blockCount: Int
-    /// Tokens in a block.
-    public var blockSize: Int
-    /// There is an additional block 0, which no row owns. The unused entries of page tables name it, so what a device
-    /// writes or reads through them does no harm.
-    public var hasNullBlock: Bool
-
-    /// A pool of `blockCount` blocks of `blockSize` tokens.
-    public init(blockCount: Int, blockSize: Int, hasNullBlock: Bool = false) {
-        self.blockCount = blockCount
-        self.blockSize = blockSize
-        self.hasNullBlock = hasNullBlock
-    }
-
-    /// Blocks to allocate.
-    public var allocatedCount: Int { blockCount + (hasNullBlock ? 1 : 0) }
-    /// The blocks that rows can own, as page tables name them.
-    public var blocks: Range<Int32> { (hasNullBlock ? 1 : 0)..<Int32(allocatedCount) }
 }
 
 /// What to prepare before the first request (TT contract §1.7).

@@ -32,39 +32,42 @@ public struct PrefillRow: Sendable, Equatable {
     public var promptLength: Int
     /// Leading tokens whose keys and values are already in the row's blocks; less than `tokens.count`.
     public var computedTokens: Int
-    /// If the computed tokens do not fill their last block: the block that holds them, to be copied to the row's own
-    /// block.
+    /// If the computed tokens do not fill their last block: the blocks that hold them, one of each group of the KV
+    /// cache, to be copied to the row's own blocks; otherwise empty.
     /// Blocks are copied in the order of the rows, before anything else in the step.
-    public var copiedBlock: Int32?
-    /// KV blocks of the row, enough for all `tokens`.
-    public var blocks: [Int32]
+    public var copiedBlocks: [Int32]
+    /// KV blocks of the row in each group, enough for all `tokens`; `KVCacheShape.noBlock` before the first block that
+    /// the first token to compute attends to.
+    public var blocks: [[Int32]]
     /// How its tokens are chosen.
     public var sampling: SamplingParams
 
     /// A row with the request's whole sequence, the blocks for it, and the number of tokens that are computed already.
     public init(
-        id: RequestID, tokens: [Int32], promptLength: Int, computedTokens: Int = 0, copiedBlock: Int32? = nil,
-        blocks: [Int32], sampling: SamplingParams
+        id: RequestID, tokens: [Int32], promptLength: Int, computedTokens: Int = 0, copiedBlocks: [Int32] = [],
+        blocks: [[Int32]], sampling: SamplingParams
     ) {
         self.id = id
         self.tokens = tokens
         self.promptLength = promptLength
         self.computedTokens = computedTokens
-        self.copiedBlock = copiedBlock
+        self.copiedBlocks = copiedBlocks
         self.blocks = blocks
         self.sampling = sampling
     }
 }
 
 /// A row that decodes one token.
+///
+/// It has given up the blocks of each group before the first one that this token attends to.
 public struct DecodeRow: Sendable, Equatable {
     /// The request.
     public var id: RequestID
-    /// Blocks appended to the row since its last step.
-    public var newBlocks: [Int32]
+    /// Blocks appended to the row since its last step, for each group of the KV cache; empty if there are none.
+    public var newBlocks: [[Int32]]
 
     /// The row of the request `id`, which gets `newBlocks`.
-    public init(id: RequestID, newBlocks: [Int32] = []) {
+    public init(id: RequestID, newBlocks: [[Int32]] = []) {
         self.id = id
         self.newBlocks = newBlocks
     }

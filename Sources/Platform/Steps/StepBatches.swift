@@ -1,35 +1,52 @@
 // The input and output tensors of a step, with their shapes.
 
-/// The blocks of each row's sequence: `[rows, width]`, padded with 0 (TT contract §1.3).
+/// The blocks of each row's sequence in each group of the KV cache: `[groups, rows, width]` (TT contract §1.3).
+///
+/// Entries that a step does not need are 0: those after the sequence, and those before the first block that the row's
+/// next token attends to.
 public struct PageTable: Sendable, Equatable {
     /// Maximum number of blocks of a row.
     public let width: Int
-    /// Block ids, row by row.
+    /// Rows of the table.
+    public let rowCount: Int
+    /// Block ids, group by group and row by row.
     public var blocks: [Int32]
 
-    /// A table of `rows` × `width` zeros.
-    public init(rows: Int, width: Int) {
+    /// A table of `groups` × `rows` × `width` zeros.
+    public init(rows: Int, width: Int, groups: Int = 1) {
         self.width = width
-        blocks = Array(repeating: 0, count: rows * width)
+        rowCount = rows
+        blocks = Array(repeating: 0, count: groups * rows * width)
     }
 
-    /// Rows of the table.
-    public var rowCount: Int { width == 0 ? 0 : blocks.count / width }
+    /// Groups of the KV cache.
+    public var groupCount: Int { groupStride == 0 ? 0 : blocks.count / groupStride }
+    /// Entries of a group.
+    public var groupStride: Int { rowCount * width }
 
-    /// The block ids of `row`.
-    public subscript(row: Int) -> ArraySlice<Int32> { blocks[row * width..<(row + 1) * width] }
+    /// The block ids of `row` in `group`.
+    public subscript(row: Int, group group: Int = 0) -> ArraySlice<Int32> {
+        let start = group * groupStride + row * width
+        return blocks[start..<start + width]
+    }
 
-    /// Replaces the row by `ids`, padded with 0.
-    public mutating func setRow(_ row: Int, to ids: some Sequence<Int32>) {
-        var index = row * width
+    /// Replaces the row's ids in `group`: entries for `KVCacheShape.noBlock`, and those after `ids`, become 0.
+    public mutating func setRow(_ row: Int, group: Int = 0, to ids: some Sequence<Int32>) {
+        let start = group * groupStride + row * width
+        var index = start
         for id in ids {
-            blocks[index] = id
+            blocks[index] = max(id, 0)
             index += 1
         }
-        while index < (row + 1) * width {
+        while index < start + width {
             blocks[index] = 0
             index += 1
         }
+    }
+
+    /// Clears entry `column` of the row in `group`.
+    public mutating func clear(_ row: Int, group: Int, column: Int) {
+        blocks[group * groupStride + row * width + column] = 0
     }
 }
 
@@ -41,15 +58,18 @@ public enum RowSampling: Sendable, Equatable {
     case onHost
 }
 
-/// A block whose keys and values of all layers are copied to another one.
+/// A block whose keys and values of all layers of a group are copied to another one.
 public struct BlockCopy: Sendable, Equatable {
+    /// The group of the KV cache.
+    public var group: Int
     /// The block that is read.
     public var source: Int32
     /// The block that is written.
     public var target: Int32
 
     /// A copy of the block `source` to the block `target`.
-    public init(source: Int32, target: Int32) {
+    public init(source: Int32, target: Int32, group: Int = 0) {
+        self.group = group
         self.source = source
         self.target = target
     }
@@ -63,7 +83,7 @@ public struct PrefillBatch: Sendable, Equatable {
     public var tokens: [[Int32]]
     /// Position of the first token to compute of each row `[N]`; the tokens before it are in the row's blocks.
     public var startPositions: [Int32]
-    /// `[N, W]`; covers each row's whole sequence.
+    /// `[groups, N, W]`; covers each row's whole sequence.
     public var pageTable: PageTable
     /// The batch slot that each row will decode in `[N]`, so that the device can place the slot's state.
     public var slots: [Int]
@@ -90,7 +110,7 @@ public struct DecodeBatch: Sendable, Equatable {
     public var tokens: [Int32]
     /// Position of the input token `[B]`, −1 in padding rows.
     public var positions: [Int32]
-    /// `[B, W]`, zeros in padding rows.
+    /// `[groups, B, W]`, zeros in padding rows.
     public var pageTable: PageTable
     /// How each row's token is sampled `[B]`; padding rows are ignored.
     public var sampling: [RowSampling]

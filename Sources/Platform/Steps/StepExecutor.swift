@@ -24,7 +24,7 @@ public struct StepLimits: Sendable, Equatable {
     /// Maximum number of tokens in one prefill step, padding included; at least the length of the longest sequence,
     /// padded.
     public var maxNumBatchedTokens: Int
-    /// The KV pool.
+    /// The KV pools.
     public var kvCache: KVCacheShape
     /// Tokens of the model's vocabulary.
     public var vocabularySize: Int

@@ -33,18 +33,26 @@ final class StepInputs {
     let wantsLogits: DeviceBuffer<Bool>
     /// Tokens chosen for `outputRows`; undefined if the host chooses, −1 if the logits are not numbers.
     let chosen: DeviceBuffer<Int32>
-    /// One element: the page table of the running step.
+    /// The running step's page table of each group of the KV cache.
     let pageTable: DeviceBuffer<UnsafePointer<Int32>?>
 
-    /// Room for `tokens` tokens and `outputRows` output rows.
-    init(tokens: Int, outputRows: Int) throws(HostDeviceError) {
+    /// Room for `tokens` tokens and `outputRows` output rows, with blocks of `cacheGroups` groups.
+    init(tokens: Int, outputRows: Int, cacheGroups: Int) throws(HostDeviceError) {
         self.tokens = try DeviceBuffer(count: tokens)
         outputTokens = try DeviceBuffer(count: outputRows)
         self.outputRows = try DeviceBuffer(count: outputRows)
         weightScales = try DeviceBuffer(count: outputRows)
         wantsLogits = try DeviceBuffer(count: 1)
         chosen = try DeviceBuffer(count: outputRows)
-        pageTable = try DeviceBuffer(count: 1)
+        pageTable = try DeviceBuffer(count: cacheGroups)
+    }
+
+    /// Sets `pageTable` while the closure runs; `table` has all groups.
+    func withPageTable(_ table: PageTable, _ body: () -> Void) {
+        table.blocks.withUnsafeBufferPointer { blocks in
+            for group in 0..<pageTable.count { pageTable.base[group] = blocks.baseAddress! + group * table.groupStride }
+            body()
+        }
     }
 
     /// Sets `weightScales` and `wantsLogits` from the first `rows` output rows, for the logits' stage.

@@ -118,7 +118,7 @@ extension TraceCapture {
         stages.add(
             .store(
                 StoreStage(
-                    tokens: inputs.tokens.base, pageTable: inputs.pageTable.base,
+                    tokens: inputs.tokens.base, pageTable: inputs.pageTable.base + planned(index).cacheGroup,
                     cache: UnsafePointer(caches.base + index), queries: queries, keys: keys,
                     values: keysAndValues.second!.output, stride: scratch.projectionStride, group: group,
                     query: preparation(index, layer.query, layer.queryNorm, isQuery: true),
@@ -186,16 +186,17 @@ extension TraceCapture {
         let written =
             isWhole
             ? output : Activations(values: scratch.attended.base, width: output.width, quantized: nil)
-        let plan = planned(index).plan
+        let planned = planned(index)
         stages.add(
             .attend(
                 AttendStage(
-                    tokens: tokens.base, items: plan.items, pageTable: inputs.pageTable.base,
+                    tokens: tokens.base, items: planned.plan.items,
+                    pageTable: inputs.pageTable.base + planned.cacheGroup,
                     cache: UnsafePointer(caches.base + index), group: geometry.queryGroup,
                     queries: scratch.projections.base, queryStride: scratch.projectionStride,
                     scale: attention.scale, cap: attention.scoreCap ?? 0, window: attention.window ?? Int.max,
                     scores: scratch.scores.places, output: written, passing: scratch.passing.places)),
-            count: plan.itemCount)
+            count: planned.plan.itemCount)
         if !isWhole, let quantized = output.quantized {
             stages.add(
                 .quantize(QuantizeStage(values: scratch.attended.base, width: output.width, quantized: quantized)),
@@ -382,8 +383,10 @@ extension TraceCapture {
     }
 }
 
-/// The attention of the layers with one window, and the cache that it reads.
+/// The attention of the layers with one window, and the blocks that it reads.
 struct PlannedAttention {
     let plan: AttentionPlan
     let readAhead: CacheReadAhead
+    /// The group of the KV cache.
+    let cacheGroup: Int
 }
