@@ -59,7 +59,7 @@ extension MachineBenchmark {
             blockCount: Self.rows * blocks, blockSize: checked.blockSize,
             hasNullBlock: model.capabilities.needsNullBlock)
         try model.allocateKVCache(cache)
-        return try TokenScores(of: windows, by: model, rows: Self.rows, blocks: cache.blocks)
+        return try TokenScores(of: windows, by: model, rows: Self.rows, blocks: cache.blocks(of: 0))
     }
 }
 

@@ -38,6 +38,7 @@ public struct HostModelCheck: Sendable {
 
     /// What the model would need and do; `nil` if its tensors are refused.
     public func estimate(_ optimizations: Optimizations) -> ModelEstimate? {
-        tensors.map { ModelEstimate(model.config, $0, optimizations) }
+        guard let tensors, let description else { return nil }
+        return ModelEstimate(model.config, description, tensors, optimizations)
     }
 }

@@ -7,35 +7,40 @@ public import Platform
 public struct ModelEstimate: Sendable {
     /// Multiply-adds and bytes of its steps.
     public let cost: ModelCost
-    private let config: ModelConfig
+    private let description: ModelDescription
 
-    init(_ config: ModelConfig, _ tensors: DecoderTensors, _ optimizations: Optimizations) {
-        self.config = config
+    init(
+        _ config: ModelConfig, _ description: ModelDescription, _ tensors: DecoderTensors,
+        _ optimizations: Optimizations
+    ) {
+        self.description = description
         let int8 = optimizations != .accuracy
         func layout(_ matrix: MappedTensor) -> PackedLayout {
             let (inputs, outputs) = (matrix.shape[0], matrix.shape[1])
             let quantization = config.quantize.flatMap { $0.applies(to: matrix.type, inputs: inputs) ? $0 : nil }
             return PackedLayout(quantization?.type ?? matrix.type, inputs: inputs, outputs: outputs, int8: int8)
         }
-        let block = KVCacheGeometry(
-            config, KVCacheShape(blockCount: 1, blockSize: 16), type: HostModel.cacheType(nil, optimizations))
+        let blocks = KVCacheLayout.ofOneBlock(
+            description, blockSize: 16, longest: config.contextLength, type: HostModel.cacheType(nil, optimizations))
         cost = ModelCost(
             layers: tensors.layers.map { $0.map(norm: { $0 }, bias: { $0 }, matrix: layout) },
-            head: layout(tensors.output), positionBytes: block.blockBytes / 16)
+            head: layout(tensors.output), positionBytes: blocks.groups.reduce(0) { $0 + $1.blockBytes } / 16)
     }
 
     /// Bytes of the weights, packed. The token embeddings stay in the file.
     public var weightBytes: Int { cost.weightBytes }
 
-    /// Bytes of the keys and values of one sequence.
+    /// Bytes of the keys and values of one sequence that is being decoded. What lies behind a window is not kept.
     ///
     /// - Parameters:
     ///   - length: tokens of the sequence.
     ///   - blockSize: tokens of a block; the last block counts as a whole.
     public func cacheBytes(length: Int, blockSize: Int, type: KVCacheDType) -> Int {
+        let layout = KVCacheLayout.ofOneBlock(description, blockSize: blockSize, longest: length, type: type)
         let blocks = (length + blockSize - 1) / blockSize
-        return KVCacheGeometry(config, KVCacheShape(blockCount: 1, blockSize: blockSize), type: type).blockBytes
-            * blocks
+        return layout.groups.indices.reduce(0) { bytes, group in
+            bytes + (blocks - layout.shape.firstBlock(of: group, at: length - 1)) * layout.groups[group].blockBytes
+        }
     }
 
     /// The data type of the cache where the configuration leaves it to the mode.
