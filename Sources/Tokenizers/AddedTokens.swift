@@ -28,8 +28,7 @@ struct AddedTokens: Sendable {
     }
 
     private var nodes = [Node()]
-    /// Maps `node << 8 | byte` to the next node.
-    private var edges: [UInt64: UInt32] = [:]
+    private var edges = Edges()
     /// The next node of the root by byte; 0 if no token begins with it.
     private var first = [UInt32](repeating: 0, count: 256)
 
@@ -42,13 +41,13 @@ struct AddedTokens: Sendable {
         if text.isEmpty { return }
         var node: UInt32 = 0
         for (index, byte) in text.enumerated() {
-            let edge = UInt64(node) << 8 | UInt64(byte)
-            let known = index == 0 ? first[Int(byte)] : edges[edge, default: 0]
+            let known = index == 0 ? first[Int(byte)] : edges.next(node, byte)
             if known > 0 {
                 node = known
             } else {
-                if index == 0 { first[Int(byte)] = UInt32(nodes.count) } else { edges[edge] = UInt32(nodes.count) }
-                node = UInt32(nodes.count)
+                let next = UInt32(nodes.count)
+                if index == 0 { first[Int(byte)] = next } else { edges.insert(node, byte, next: next) }
+                node = next
                 nodes.append(Node())
             }
         }
@@ -95,9 +94,7 @@ struct AddedTokens: Sendable {
         var node: UInt32 = 0
         var controlEnd: Int?
         for position in start..<text.count {
-            let next =
-                position == start
-                ? first[Int(text[position])] : edges[UInt64(node) << 8 | UInt64(text[position]), default: 0]
+            let next = position == start ? first[Int(text[position])] : edges.next(node, text[position])
             if next == 0 { break }
             node = next
             let token = nodes[Int(node)]
@@ -141,5 +138,39 @@ struct AddedTokens: Sendable {
         // One character cannot exceed a limit of the search.
         let match = try? PatternSearch().firstMatch(of: wordCharacter, in: character, from: 0)
         return match != nil
+    }
+}
+
+/// The edges of a trie but those of its root: a hash table with open addressing.
+private struct Edges: Sendable {
+    /// `node << 8 | byte`, which is never 0 here, and the next node; 0 where there is none.
+    private var slots: [(key: UInt64, next: UInt32)] = Array(repeating: (0, 0), count: 64)
+    private var count = 0
+
+    /// The node that `byte` leads to from `node`; 0 if there is none.
+    func next(_ node: UInt32, _ byte: UInt8) -> UInt32 {
+        slots.withUnsafeBufferPointer { slots in slots[Self.slot(of: UInt64(node) << 8 | UInt64(byte), slots)].next }
+    }
+
+    mutating func insert(_ node: UInt32, _ byte: UInt8, next: UInt32) {
+        if 2 * count >= slots.count {
+            let former = slots
+            slots = Array(repeating: (0, 0), count: 2 * former.count)
+            for edge in former where edge.key > 0 { put(edge) }
+        }
+        put((UInt64(node) << 8 | UInt64(byte), next))
+        count += 1
+    }
+
+    private mutating func put(_ edge: (key: UInt64, next: UInt32)) {
+        let slot = slots.withUnsafeBufferPointer { Self.slot(of: edge.key, $0) }
+        slots[slot] = edge
+    }
+
+    private static func slot(of key: UInt64, _ slots: UnsafeBufferPointer<(key: UInt64, next: UInt32)>) -> Int {
+        let mask = slots.count - 1
+        var slot = Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> 32) & mask
+        while slots[slot].key != key, slots[slot].key != 0 { slot = (slot + 1) & mask }
+        return slot
     }
 }
