@@ -31,11 +31,17 @@ import Testing
             let estimate = try #require(check.estimate(mode))
             #expect(estimate.cost == ModelCost(model), "\(path), \(mode)")
             for blockSize in [16, 20] {
-                let block = model.kvCacheBytes(blockSize: blockSize)
-                let type = ModelEstimate.cacheType(mode)
-                #expect(estimate.cacheBytes(length: 1, blockSize: blockSize, type: type) == block)
-                #expect(estimate.cacheBytes(length: 2 * blockSize, blockSize: blockSize, type: type) == 2 * block)
-                #expect(estimate.cacheBytes(length: 2 * blockSize + 1, blockSize: blockSize, type: type) == 3 * block)
+                for length in [1, 2 * blockSize, 2 * blockSize + 1, 60] {
+                    // Blocks that lie wholly behind a group's window are free.
+                    let bytes = model.capabilities.kvCacheWindows.enumerated().map { group, window in
+                        let blocks = (length + blockSize - 1) / blockSize
+                        let free = window.map { max(0, length - $0) / blockSize } ?? 0
+                        return (blocks - free) * model.kvCacheBytes(blockSize: blockSize, group: group)
+                    }
+                    let found = estimate.cacheBytes(
+                        length: length, blockSize: blockSize, type: ModelEstimate.cacheType(mode))
+                    #expect(found == bytes.reduce(0, +), "\(path), \(mode), \(length) tokens")
+                }
             }
         }
     }
