@@ -9,14 +9,25 @@ import Worker
 struct RandomScheduleTests {
     @Test(arguments: ["all", "decode_only", "none"], 0..<12)
     func everyScheduleGivesTheTokensOfARequestAlone(mode: String, seed: Int) throws {
-        let capabilities = [
+        try run(mode, seed, windows: [nil])
+    }
+
+    @Test(arguments: 0..<12, [[1], [6], [nil, 1], [nil, 9]] as [[Int?]])
+    func othersGetTheBlocksBehindAWindow(seed: Int, windows: [Int?]) throws {
+        try run("decode_only", seed, windows: windows)
+    }
+
+    private func run(_ mode: String, _ seed: Int, windows: [Int?]) throws {
+        var capabilities = [
             ModelCapabilities(supportsSampleOnDevice: true, deviceDraws: .sampleStream),
             ModelCapabilities(supportsSampleOnDevice: true, maxDeviceTopK: 8, deviceDraws: .sampleStream),
             ModelCapabilities(supportsSampleOnDevice: true, deviceDraws: .unseeded),
         ][seed % 3]
+        capabilities.kvCacheWindows = windows
         let tt: [String: ConfigurationValue] = seed % 4 == 3 ? ["trace_mode": .string("none")] : [:]
         let fixture = try WorkerFixture(
-            maxNumSeqs: 1 + seed % 6, blocks: 40, mode: mode, tt: tt, capabilities: capabilities)
+            maxNumSeqs: 1 + seed % 6, blocks: windows == [nil] ? 40 : 20, mode: mode, tt: tt,
+            capabilities: capabilities)
         var simulation = Simulation(fixture, seed: UInt64(seed))
         try simulation.run(requestCount: 24)
         #expect(simulation.preemptions > 0 || fixture.worker.limits.maxNumSeqs == 1)
@@ -31,7 +42,8 @@ private struct Simulation {
         var sampling: SamplingParams
         var expected: [Int32]
         var generated: [Int32] = []
-        var blocks: [Int32] = []
+        /// In each group.
+        var blocks: [[Int32]] = []
     }
 
     let fixture: WorkerFixture
@@ -39,13 +51,16 @@ private struct Simulation {
     var waiting: [Request] = []
     var running: [Request] = []
     var leaving: [RequestID] = []
-    var freeBlocks: [Int32]
+    /// In each group.
+    var freeBlocks: [[Int32]]
     var preemptions = 0
 
     init(_ fixture: WorkerFixture, seed: UInt64) {
         self.fixture = fixture
-        random = SplitMix64(seed: seed)
-        freeBlocks = (0..<Int32(fixture.worker.limits.kvCache.blockCount)).shuffled(using: &random)
+        var random = SplitMix64(seed: seed)
+        let kvCache = fixture.worker.limits.kvCache
+        freeBlocks = kvCache.groups.indices.map { kvCache.blocks(of: $0).shuffled(using: &random) }
+        self.random = random
     }
 
     mutating func run(requestCount: Int) throws {
@@ -82,11 +97,41 @@ private struct Simulation {
     private mutating func leave(anyOf count: Int) {
         var request = running.remove(at: Int.random(in: 0..<count, using: &random))
         leaving.append(request.id)
-        freeBlocks.append(contentsOf: request.blocks.shuffled(using: &random))
+        free(request)
         request.blocks = []
         if Bool.random(using: &random) { request.generated = [] }
         waiting.append(request)
         preemptions += 1
+    }
+
+    private mutating func free(_ request: Request) {
+        for (group, blocks) in request.blocks.enumerated() {
+            freeBlocks[group] += blocks.filter { $0 != KVCacheShape.noBlock }.shuffled(using: &random)
+        }
+    }
+
+    /// Takes `count` blocks of each group; `nil` if there are too few.
+    private mutating func takeBlocks(_ count: Int) -> [[Int32]]? {
+        guard freeBlocks.allSatisfy({ $0.count >= count }) else { return nil }
+        return freeBlocks.indices.map { group in
+            defer { freeBlocks[group].removeLast(count) }
+            return Array(freeBlocks[group].suffix(count))
+        }
+    }
+
+    /// Frees what the next tokens of the running requests do not attend to.
+    private mutating func freeBlocksBehindWindows() {
+        for index in running.indices {
+            let position = running[index].prompt.count + running[index].generated.count - 1
+            for group in freeBlocks.indices {
+                let first = fixture.worker.limits.kvCache.firstBlock(of: group, at: position)
+                for place in running[index].blocks[group].indices.prefix(first)
+                where running[index].blocks[group][place] != KVCacheShape.noBlock {
+                    freeBlocks[group].append(running[index].blocks[group][place])
+                    running[index].blocks[group][place] = KVCacheShape.noBlock
+                }
+            }
+        }
     }
 
     private mutating func prefill() throws {
@@ -94,14 +139,12 @@ private struct Simulation {
         var joined: [Request] = []
         while running.count + joined.count < fixture.worker.limits.maxNumSeqs, var request = waiting.first {
             let tokens = request.prompt + request.generated
-            let needed = blocksFor(tokens.count)
-            guard freeBlocks.count >= needed else { break }
+            guard let blocks = takeBlocks(blocksFor(tokens.count)) else { break }
             waiting.removeFirst()
-            request.blocks = Array(freeBlocks.suffix(needed))
-            freeBlocks.removeLast(needed)
+            request.blocks = blocks
             rows.append(
                 PrefillRow(
-                    id: request.id, tokens: tokens, promptLength: request.prompt.count, blocks: [request.blocks],
+                    id: request.id, tokens: tokens, promptLength: request.prompt.count, blocks: request.blocks,
                     sampling: request.sampling))
             joined.append(request)
             if Bool.random(using: &random) { break }
@@ -115,28 +158,26 @@ private struct Simulation {
         var index = 0
         while index < running.count {
             let needed = blocksFor(running[index].prompt.count + running[index].generated.count)
-            var new: [Int32] = []
-            if needed > running[index].blocks.count {
-                if freeBlocks.isEmpty {
+            if needed > running[index].blocks[0].count {
+                guard let new = takeBlocks(1) else {
                     leave(anyOf: running.count)
                     rows = []
                     index = 0
                     continue
                 }
-                new = [freeBlocks.removeLast()]
-                running[index].blocks += new
-                pendingBlocks[running[index].id, default: []] += new
+                for group in new.indices { running[index].blocks[group] += new[group] }
+                pendingBlocks[running[index].id] = new
             }
             index += 1
         }
         running.shuffle(using: &random)
-        rows = running.map { DecodeRow(id: $0.id, newBlocks: pendingBlocks[$0.id].map { [$0] } ?? []) }
+        rows = running.map { DecodeRow(id: $0.id, newBlocks: pendingBlocks[$0.id] ?? []) }
         pendingBlocks = [:]
         try run(.decode(rows))
     }
 
     /// Blocks given to rows that the worker does not know yet.
-    var pendingBlocks: [RequestID: [Int32]] = [:]
+    var pendingBlocks: [RequestID: [[Int32]]] = [:]
 
     private mutating func run(_ work: ScheduledStep.Work) throws {
         let tokens = try fixture.worker.tokens(ScheduledStep(leaving: leaving, work: work))
@@ -150,8 +191,9 @@ private struct Simulation {
         }
         for request in running where request.generated.count == request.expected.count {
             leaving.append(request.id)
-            freeBlocks.append(contentsOf: request.blocks)
+            free(request)
         }
         running.removeAll { $0.generated.count == $0.expected.count }
+        freeBlocksBehindWindows()
     }
 }
