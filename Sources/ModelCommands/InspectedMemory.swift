@@ -46,7 +46,7 @@ struct InspectedSpeed {
     let limits: HostLimits.Rates
     let prefillTokensPerSecond: Double
     let decodes: [(rows: Int, tokensPerSecond: Double)]
-    /// Tokens that each row of a decode step attends to.
+    /// Tokens of the prompts, and those that each row of a decode step attends to.
     let context: Int
 
     private static let longestContext = 512
@@ -64,7 +64,7 @@ struct InspectedSpeed {
         let context = min(Self.longestContext, longestSequence)
         self.limits = limits
         self.context = context
-        prefillTokensPerSecond = estimate.prefillTokensPerSecond(at: limits)
+        prefillTokensPerSecond = estimate.prefillTokensPerSecond(length: context, at: limits)
         decodes = (engine.maxNumSeqs > 1 ? [1, engine.maxNumSeqs] : [1]).map { rows in
             (rows, estimate.decodeTokensPerSecond(rows: rows, context: context, at: limits))
         }

@@ -69,7 +69,7 @@ struct InspectionObject {
             "int8_operations_per_second": .double(speed.limits.int8OperationsPerSecond),
             "float_operations_per_second": .double(speed.limits.floatOperationsPerSecond),
             "prefill_tokens_per_second": .double(speed.prefillTokensPerSecond),
-            "decode_context": .int(Int64(speed.context)),
+            "context": .int(Int64(speed.context)),
             "decode": .array(
                 speed.decodes.map { ["rows": .int(Int64($0.rows)), "tokens_per_second": .double($0.tokensPerSecond)] }),
         ]

@@ -116,7 +116,8 @@ struct InspectionText {
         return [
             "",
             String(
-                format: "Speed, estimated: %d thread%@, %.1f GB/s, %.0f int8 and %.0f float Gop/s", limits.threads,
+                format: "Speed with %d tokens, estimated: %d thread%@, %.1f GB/s, %.0f int8 and %.0f float Gop/s",
+                speed.context, limits.threads,
                 limits.threads == 1 ? "" : "s", limits.readBytesPerSecond / 1e9, limits.int8OperationsPerSecond / 1e9,
                 limits.floatOperationsPerSecond / 1e9),
         ] + definitionLines([("  prefill", rate(speed.prefillTokensPerSecond))] + rows)

@@ -21,6 +21,7 @@ import Testing
         let bundle = try ModelBundle(entry)
         let check = HostModelCheck(bundle)
         #expect(check.faults == [], "\(path)")
+        let description = try #require(check.description)
         let pool = ThreadPool(threadCount: 1)
         defer { pool.stop() }
         for mode in Optimizations.allCases {
@@ -31,18 +32,23 @@ import Testing
             let estimate = try #require(check.estimate(mode))
             #expect(estimate.cost == ModelCost(model), "\(path), \(mode)")
             for blockSize in [16, 20] {
-                for length in [1, 2 * blockSize, 2 * blockSize + 1, 60] {
-                    // Blocks that lie wholly behind a group's window are free.
-                    let bytes = model.capabilities.kvCacheWindows.enumerated().map { group, window in
-                        let blocks = (length + blockSize - 1) / blockSize
-                        let free = window.map { max(0, length - $0) / blockSize } ?? 0
-                        return (blocks - free) * model.kvCacheBytes(blockSize: blockSize, group: group)
-                    }
-                    let found = estimate.cacheBytes(
+                let eachLayer = model.kvCacheBytes(blockSize: blockSize) / description.layers.count
+                for length in [1, 2 * blockSize, 2 * blockSize + 1] {
+                    let blocks = keptBlocks(description, length: length, blockSize: blockSize)
+                    let bytes = estimate.cacheBytes(
                         length: length, blockSize: blockSize, type: ModelEstimate.cacheType(mode))
-                    #expect(found == bytes.reduce(0, +), "\(path), \(mode), \(length) tokens")
+                    #expect(bytes == eachLayer * blocks, "\(path), \(mode), \(length) of \(blockSize)")
                 }
             }
+        }
+    }
+
+    /// Blocks of all layers that the last token of a sequence attends to.
+    private func keptBlocks(_ description: ModelDescription, length: Int, blockSize: Int) -> Int {
+        description.layers.reduce(0) { sum, layer in
+            guard case .attention(let attention) = layer.mixer else { return sum }
+            let first = attention.window.map { max(0, length - $0) } ?? 0
+            return sum + (length + blockSize - 1) / blockSize - first / blockSize
         }
     }
 
@@ -72,11 +78,16 @@ import Testing
         let one = estimate.decodeTokensPerSecond(rows: 1, context: 0, at: reading)
         #expect(abs(estimate.decodeTokensPerSecond(rows: 8, context: 0, at: reading) / one - 8) < 1e-9)
         #expect(estimate.decodeTokensPerSecond(rows: 8, context: 64, at: reading) < 8 * one)
+        // A longer context takes longer, whatever is slow.
+        for limits in [reading, limits(slow, fast)] {
+            let speeds = [0, 64, 256].map { estimate.decodeTokensPerSecond(rows: 2, context: $0, at: limits) }
+            #expect(speeds[0] > speeds[1] && speeds[1] > speeds[2])
+        }
         // Each row has products of its own.
         let computing = limits(slow, fast)
         let alone = estimate.decodeTokensPerSecond(rows: 1, context: 64, at: computing)
         #expect(abs(estimate.decodeTokensPerSecond(rows: 8, context: 64, at: computing) / alone - 1) < 1e-9)
-        #expect(estimate.prefillTokensPerSecond(at: computing) > alone)
+        #expect(estimate.prefillTokensPerSecond(length: 1, at: computing) > alone)
     }
 
     /// The first fault is the one with which loading ends, and other layers' follow.

@@ -53,23 +53,53 @@ public struct ModelEstimate: Sendable {
 }
 
 extension ModelEstimate {
-    /// What steps reach of the limits on the whole, attention and all that is between the products included. `ttbatch bench`
-    /// shows it for one model.
+    /// What steps reach of the limits; `ttbatch bench` shows it for one model.
     private enum Reached {
-        static let products = 0.7
+        static let operations = 0.7
         static let reading = 0.8
     }
 
-    /// Tokens per second of a prefill of long prompts.
-    public func prefillTokensPerSecond(at limits: HostLimits.Rates) -> Double {
-        Reached.products / cost.layers.seconds(at: limits)
+    /// Tokens per second of a prefill of prompts of `length` tokens.
+    public func prefillTokensPerSecond(length: Int, at limits: HostLimits.Rates) -> Double {
+        // On the average a token attends to half of the prompt. Its keys and values are read with those of its neighbours.
+        let attention = attentionSeconds(context: Double(length) / 2, at: limits)
+        return Reached.operations / (cost.layers.seconds(at: limits) + attention)
     }
 
-    /// Tokens per second of decode steps of `rows` rows that attend to `context` positions each. A step takes as long as its
-    /// reads or its products, whichever is longer.
+    /// Tokens per second of decode steps of `rows` rows that attend to `context` positions each.
+    ///
+    /// Products and attention follow each other. Each takes as long as its reads or its operations, whichever is longer. All
+    /// rows read the weights together.
     public func decodeTokensPerSecond(rows: Int, context: Int, at limits: HostLimits.Rates) -> Double {
-        let reading = cost.decodeBytes(rows: rows, context: Double(context)) / limits.readBytesPerSecond
-        let products = (cost.layers.seconds(at: limits) + cost.head.seconds(at: limits)) * Double(rows)
-        return Double(rows) / max(reading / Reached.reading, products / Reached.products)
+        func seconds(bytes: Double, operations: Double) -> Double {
+            max(bytes / limits.readBytesPerSecond / Reached.reading, operations / Reached.operations)
+        }
+        let products = seconds(
+            bytes: Double(weightBytes),
+            operations: (cost.layers.seconds(at: limits) + cost.head.seconds(at: limits)) * Double(rows))
+        let attention = seconds(
+            bytes: Double(cost.positionBytes) * attended(context: Double(context)),
+            operations: attentionSeconds(context: Double(context), at: limits))
+        return Double(rows) / (products + Double(rows) * attention)
+    }
+
+    /// The shortest time of a token's attention to `context` positions: scores, and the sum of values.
+    private func attentionSeconds(context: Double, at limits: HostLimits.Rates) -> Double {
+        let multiplyAdds = attentions.reduce(0) { $0 + 2 * $1.heads * $1.headSize }
+        return 2 * Double(multiplyAdds) * attended(context: context) / limits.floatOperationsPerSecond
+    }
+
+    /// Positions that a token attends to on the average of all layers, of which some have a window.
+    private func attended(context: Double) -> Double {
+        let positions = attentions.map { attention in attention.window.map { min(context, Double($0)) } ?? context }
+        return positions.reduce(0, +) / Double(positions.count)
+    }
+
+    private var attentions: [ModelDescription.Attention] {
+        description.layers.map { layer in
+            switch layer.mixer {
+            case .attention(let attention): attention
+            }
+        }
     }
 }
