@@ -21,7 +21,7 @@ struct PromptCheck: Sendable {
         encoder = try PromptEncoder(bundle)
         let model = bundle.config
         bounds = PromptBounds(
-            maxModelLen: min(engine.longestModelLen(of: model), model.contextLength),
+            maxModelLen: engine.longestModelLen(of: model),
             canRaiseMaxModelLen: engine.canRaiseMaxModelLen(for: model), vocabularySize: model.vocabularySize)
         self.now = now
     }

@@ -3,15 +3,6 @@
 import ModelFiles
 
 extension ModelDescription {
-    /// The attention of all layers.
-    private var attentions: [Attention] {
-        layers.map { layer in
-            switch layer.mixer {
-            case .attention(let attention): attention
-            }
-        }
-    }
-
     /// `window 512 in 15 of 18 layers`; `nil` if all layers see everything.
     var windowWords: String? {
         let windows = attentions.compactMap(\.window)

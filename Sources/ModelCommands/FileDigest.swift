@@ -15,7 +15,9 @@ struct FileDigest {
 
     /// The files of a model whose SHA-256 is known: that of a model of `known`, by its name, and those in the cache of the
     /// hub, whose large files lie in blobs that are named by it.
-    static func known(of entry: CatalogueEntry, _ known: [KnownModel]) -> [FileDigest] {
+    ///
+    /// - Parameter weights: the files of its weights, as far as they could be opened.
+    static func known(of entry: CatalogueEntry, weights: [String], _ known: [KnownModel]) -> [FileDigest] {
         let name = entry.path.split(separator: "/").last.map(String.init) ?? ""
         if let model = known.first(where: { $0.file == name }) {
             return [
@@ -24,7 +26,8 @@ struct FileDigest {
             ]
         }
         let inside = (try? FileManager.default.contentsOfDirectory(atPath: entry.path)) ?? []
-        return (inside.isEmpty ? [entry.path] : inside.sorted().map { entry.path + "/" + $0 }).compactMap { path in
+        let files = inside.isEmpty ? [entry.path] : inside.map { entry.path + "/" + $0 }
+        return Set(files + weights).sorted().compactMap { path in
             guard let blob = try? FileManager.default.destinationOfSymbolicLink(atPath: path),
                 let digest = blob.split(separator: "/").last, digest.count == 64, digest.allSatisfy(\.isHexDigit)
             else { return nil }

@@ -3,6 +3,7 @@
 import Foundation
 import HostDevice
 import ModelFiles
+import Platform
 import Prompts
 
 /// A model whose files were opened, as far as they can be, and what the host device would refuse of them.
@@ -15,7 +16,7 @@ struct InspectedModel {
     let check: HostModelCheck?
     /// The kind of its tokenizer.
     let tokenizerKind: String?
-    /// The size of its chat template in bytes; `nil` if it has none.
+    /// The size of its chat template in bytes; `nil` if it has none that can be used.
     let chatTemplateBytes: Int?
     /// What is ignored or not applied.
     let warnings: [String]
@@ -34,18 +35,28 @@ struct InspectedModel {
             self.check = check
             warnings = bundle.warnings
             var refusals = check.faults.map(\.description)
+            if refusals.isEmpty {
+                // The model's own settings, whatever the engine's are.
+                do throws(ConfigurationError) {
+                    _ = try TTPlatform.checkAndUpdateConfig(
+                        EngineConfiguration(), model: bundle.config, platform: HostPlatform().traits)
+                } catch {
+                    refusals.append("\(error)")
+                }
+            }
             var chatRefusal: String?
-            let files = try? bundle.tokenizerFiles()
-            tokenizerKind = files?.kind
-            let template = Self.template(bundle, files)
-            chatTemplateBytes = template?.count
+            let files = Result { () throws(ModelFileError) in try bundle.tokenizerFiles() }
+            tokenizerKind = (try? files.get())?.kind
+            var chatTemplateBytes: Int?
             do {
-                let encoder = try PromptEncoder(bundle)
-                if template != nil || bundle.options.templatePath != nil { chatRefusal = encoder.chatRefusal }
+                let encoder = try PromptEncoder(files.get(), bundle.options)
+                chatRefusal = encoder.chatRefusal
+                chatTemplateBytes = encoder.chatTemplateBytes
             } catch {
                 let reason = "\(error)"
                 if !refusals.contains(reason) { refusals.append(reason) }
             }
+            self.chatTemplateBytes = chatTemplateBytes
             self.refusals = refusals
             self.chatRefusal = chatRefusal
         } catch {
@@ -55,14 +66,6 @@ struct InspectedModel {
         }
     }
 
-    /// The source of the template that is used.
-    private static func template(_ bundle: ModelBundle, _ files: TokenizerFiles?) -> [UInt8]? {
-        guard let path = bundle.options.templatePath else { return files?.chatTemplate }
-        return FileManager.default.contents(atPath: path).map { Array($0) }
-    }
-
-    /// The longest sequence that it is run with.
-    var longestSequence: Int? {
-        bundle.map { min($0.config.maxModelLen ?? $0.config.contextLength, $0.config.contextLength) }
-    }
+    /// The longest sequence that may be requested of it.
+    func longestSequence(_ engine: EngineConfiguration) -> Int? { (bundle?.config).map(engine.longestModelLen) }
 }

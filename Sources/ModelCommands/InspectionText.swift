@@ -80,7 +80,7 @@ struct InspectionText {
     }
 
     private func textFacts(_ bundle: ModelBundle) -> [(String, String)] {
-        let template = model.chatTemplateBytes.map { "\($0) bytes" } ?? "none"
+        let template = model.chatTemplateBytes.map { "\($0) bytes" } ?? (model.chatRefusal == nil ? "none" : "unusable")
         let path = bundle.options.templatePath.map { " of \($0)" } ?? ""
         let defaults = bundle.samplingDefaults.settings().map { "\($0.key) \($0.text)" }
         return [

@@ -3,6 +3,7 @@
 package import ArgumentParser
 import JSONText
 import ModelFiles
+import Platform
 import QueueCommands
 import Settings
 package import Terminal
@@ -41,9 +42,11 @@ package struct ModelsInspect: ParsableCommand {
     package func run() throws {
         let configuration = try shared.configuration()
         let model = InspectedModel(try configuration.catalogue.resolve(name ?? configuration.model))
-        let memory = model.check.flatMap { InspectedMemory($0, configuration, lengths: lengths(of: model)) }
+        let memory = model.check.flatMap {
+            InspectedMemory($0, configuration, lengths: lengths(of: model, configuration.engine))
+        }
         var speed: InspectedSpeed?
-        if measure, let check = model.check, let longest = model.longestSequence {
+        if measure, let check = model.check, let longest = model.longestSequence(configuration.engine) {
             speed = try InspectedSpeed(check, configuration, longestSequence: longest)
         }
         if json {
@@ -55,9 +58,9 @@ package struct ModelsInspect: ParsableCommand {
         if !model.refusals.isEmpty { throw ExitCode(ExitStatus.operationalError.rawValue) }
     }
 
-    private func lengths(of model: InspectedModel) -> [Int] {
+    private func lengths(of model: InspectedModel, _ engine: EngineConfiguration) -> [Int] {
         if let lengths { return lengths.numbers }
-        guard let longest = model.longestSequence else { return [] }
+        guard let longest = model.longestSequence(engine) else { return [] }
         return [2048, 8192].filter { $0 < longest } + [longest]
     }
 }

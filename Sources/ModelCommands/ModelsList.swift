@@ -23,15 +23,18 @@ package struct ModelsList: ParsableCommand {
         let catalogue = configuration.catalogue
         let standard = try? catalogue.resolve(configuration.model)
         var entries = catalogue.entries
-        // A configured model that is a path is shown as well.
-        if let standard, !entries.contains(where: { $0.path == standard.path }) { entries.append(standard) }
+        // A configured model that is a path is shown as well, unless it is one of these.
+        let shown = standard.map { standard in
+            entries.first { $0 == standard } ?? entries.first { $0.isSameModel(as: standard) } ?? standard
+        }
+        if let shown, !entries.contains(shown) { entries.append(shown) }
         let aliases = names(catalogue)
         for entry in entries {
             let facts = Result { try ModelBundle(entry).config }
             if json {
-                StandardOutput.print(object(entry, aliases[entry.path], facts, isDefault: entry.path == standard?.path))
+                StandardOutput.print(object(entry, aliases[entry], facts, isDefault: entry == shown))
             } else {
-                printWords(entry, aliases[entry.path], facts, isDefault: entry.path == standard?.path)
+                printWords(entry, aliases[entry], facts, isDefault: entry == shown)
             }
         }
         if entries.isEmpty {
@@ -41,12 +44,12 @@ package struct ModelsList: ParsableCommand {
         }
     }
 
-    /// The configuration's aliases by the file to which they lead. An alias without a file is reported.
-    private func names(_ catalogue: ModelCatalogue) -> [String: [String]] {
-        var names: [String: [String]] = [:]
+    /// The configuration's aliases by the model to which they lead. An alias without one is reported.
+    private func names(_ catalogue: ModelCatalogue) -> [CatalogueEntry: [String]] {
+        var names: [CatalogueEntry: [String]] = [:]
         for alias in catalogue.aliases {
             do throws(ModelLookupError) {
-                names[try catalogue.resolve(alias).path, default: []].append(alias)
+                names[try catalogue.resolve(alias), default: []].append(alias)
             } catch {
                 StandardError.print("\(error)")
             }

@@ -40,35 +40,46 @@ package struct ModelsVerify: ParsableCommand {
         var isSound = true
         for entry in entries {
             if StandardError.isTerminal { StandardError.print("reading \(entry.name)") }
-            let (digests, faults) = Self.verify(entry, on: device)
-            isSound = isSound && faults.isEmpty
-            report(entry, digests: digests, faults)
+            let verified = Self.verify(entry, on: device)
+            isSound = isSound && verified.faults.isEmpty
+            report(entry, verified)
         }
         if !isSound { throw ExitCode(ExitStatus.operationalError.rawValue) }
     }
 
-    /// The number of files whose SHA-256 is known, and what is wrong with the model.
-    private static func verify(_ entry: CatalogueEntry, on device: HostMeshDevice) -> (digests: Int, faults: [String]) {
+    /// What is found out about a model.
+    private struct Verified {
+        /// The number of files whose SHA-256 is known.
+        let digests: Int
+        /// Whether these are all files with weights.
+        let isPublished: Bool
+        let faults: [String]
+    }
+
+    private static func verify(_ entry: CatalogueEntry, on device: HostMeshDevice) -> Verified {
         var faults: [String] = []
         func attempt(_ check: () throws -> Void) {
             do { try check() } catch { faults.append("\(error)") }
         }
-        let digests = FileDigest.known(of: entry, KnownModel.all)
-        for digest in digests { attempt { try digest.check() } }
         let model = InspectedModel(entry)
+        let weights = model.bundle?.weights.fileSizes.map(\.path) ?? []
+        let digests = FileDigest.known(of: entry, weights: weights, KnownModel.all)
+        for digest in digests { attempt { try digest.check() } }
         faults += model.refusals + (model.chatRefusal.map { [$0] } ?? [])
         attempt { faults += try model.check?.valueFaults(on: device).map(\.description) ?? [] }
-        return (digests.count, faults)
+        let isPublished = !weights.isEmpty && Set(weights).isSubset(of: digests.map(\.path))
+        return Verified(digests: digests.count, isPublished: isPublished, faults: faults)
     }
 
-    private func report(_ entry: CatalogueEntry, digests: Int, _ faults: [String]) {
+    private func report(_ entry: CatalogueEntry, _ verified: Verified) {
+        let faults = verified.faults
         if json {
             return StandardOutput.print([
                 "name": .string(entry.name), "path": .string(entry.path), "ok": .bool(faults.isEmpty),
-                "digests": .int(Int64(digests)), "problems": .array(faults.map { .string($0) }),
+                "digests": .int(Int64(verified.digests)), "problems": .array(faults.map { .string($0) }),
             ])
         }
-        let verdict = digests == 0 ? "ok" : "ok, SHA-256 as published"
+        let verdict = verified.isPublished ? "ok, SHA-256 as published" : "ok"
         let lines = faults.isEmpty ? [verdict] : faults
         for line in lines { StandardOutput.print(printable("\(entry.name): \(line)")) }
     }

@@ -16,8 +16,6 @@ public struct GenerationDefaults: Sendable, Equatable {
     public var minP: Double?
     /// The factor by which tokens that appeared before become less probable.
     public var repetitionPenalty: Double?
-    /// The most tokens to generate.
-    public var maxNewTokens: Int?
     /// Ids of tokens that end a text.
     public var endTokens: [Int] = []
 
@@ -63,7 +61,6 @@ extension GenerationDefaults {
             topP = try keys.number("top_p", in: 0...1)
             minP = try keys.number("min_p", in: 0...1)
             repetitionPenalty = try keys.number("repetition_penalty", in: 1e-3...1000)
-            maxNewTokens = try keys.integer("max_new_tokens").flatMap { $0 > 0 ? $0 : nil }
             endTokens = try keys.tokens("eos_token_id")
         }
         if endTokens.isEmpty { endTokens = try config.text.tokens("eos_token_id") }
@@ -83,6 +80,9 @@ extension ConfigKeys {
     /// Token ids, given as one number or several.
     fileprivate func tokens(_ key: String) throws(ModelFileError) -> [Int] {
         guard case .array(let ids)? = self[key] else { return try integer(key).map { [$0] } ?? [] }
-        return ids.isEmpty ? [] : try numbers(key)?.compactMap { Int(exactly: $0) } ?? []
+        return try ids.map { id throws(ModelFileError) in
+            guard case .int(let id) = id else { throw wrongValue(key, id.excerpt, "ids of tokens") }
+            return Int(id)
+        }
     }
 }

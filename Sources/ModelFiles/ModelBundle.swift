@@ -84,19 +84,9 @@ public struct ModelBundle: Sendable {
     public func tokenizerFiles() throws(ModelFileError) -> TokenizerFiles {
         switch container {
         case .gguf(let model): .gguf(model.metadata)
-        case .huggingFace(let folder): .huggingFace(try HuggingFaceTokenizerFiles(folder: folder.path))
-        }
-    }
-
-    /// The metadata of the GGUF file, with the tokenizer and the chat template.
-    ///
-    /// - Throws: `ModelFileError.unsupported` for a folder.
-    public var metadata: GGUFMetadata {
-        get throws(ModelFileError) {
-            guard case .gguf(let model) = container else {
-                throw .unsupported(path: config.path, what: "the tokenizer of a Hugging Face folder")
-            }
-            return model.metadata
+        case .huggingFace(let folder):
+            .huggingFace(
+                try HuggingFaceTokenizerFiles(folder: folder.path, endTokens: generationDefaults.endTokens))
         }
     }
 

@@ -51,12 +51,15 @@ extension ModelConfig {
     init(_ metadata: GGUFMetadata, _ weights: ModelWeights) throws(ModelFileError) {
         let architecture = try metadata.requiredString("general.architecture")
         func size(_ key: String) throws(ModelFileError) -> Int? {
-            try metadata.largestSize("\(architecture).\(key)")
+            do throws(ModelFileError) { return try metadata.largestSize("\(architecture).\(key)") } catch {
+                // An architecture that nobody has heard of may have other keys, and other values of them.
+                throw ModelFamily.named(architecture) == nil
+                    ? ModelFamily.unknown(architecture, path: metadata.path) : error
+            }
         }
         func number(_ key: String) -> Float? { metadata.number("\(architecture).\(key)").map { Float($0) } }
         func required(_ key: String) throws(ModelFileError) -> Int {
             guard let size = try size(key) else {
-                // An architecture that nobody has heard of may have other keys.
                 if ModelFamily.named(architecture) == nil {
                     throw ModelFamily.unknown(architecture, path: metadata.path)
                 }

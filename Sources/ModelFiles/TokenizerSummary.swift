@@ -19,19 +19,6 @@ extension TokenizerFiles {
         }
     }
 
-    /// The source of the model's own chat template for conversations without tools, if it has one.
-    public var chatTemplate: [UInt8]? {
-        switch self {
-        case .gguf(let metadata):
-            for key in ["tokenizer.chat_template", "tokenizer.chat_template.default"] {
-                if case .string(let bytes)? = metadata[key] { return bytes }
-            }
-            return nil
-        case .huggingFace(let files):
-            return files.chatTemplate ?? files.namedChatTemplates["default"] ?? files.config.flatMap(Self.template(in:))
-        }
-    }
-
     /// What the kinds of GGUF's tokenizers are called elsewhere.
     private static let kinds = [
         "gpt2": "byte-level BPE", "llama": "SentencePiece BPE", "bert": "WordPiece", "t5": "Unigram",
@@ -44,20 +31,6 @@ extension TokenizerFiles {
             root.member("model")?.member("type").flatMap { $0.kind == .string ? $0.string : nil }
         }
         return found ?? nil
-    }
-
-    /// `chat_template` of a `tokenizer_config.json`: a template, or named ones.
-    private static func template(in config: [UInt8]) -> [UInt8]? {
-        guard let config = try? JSONValue(parsing: config) else { return nil }
-        switch config["chat_template"] {
-        case .string(let text)?: return Array(text.utf8)
-        case .array(let named)?:
-            for template in named where template["name"] == "default" {
-                if case .string(let text)? = template["template"] { return Array(text.utf8) }
-            }
-            return nil
-        default: return nil
-        }
     }
 }
 

@@ -147,7 +147,7 @@ extension TTPlatform {
         }
         guard (2...max(2, model.contextLength)).contains(length) else {
             throw .unsupported(
-                key: "max_model_len", value: "\(length)",
+                key: model.maxModelLen == nil ? "max_model_len" : "max_model_len under models:", value: "\(length)",
                 reason: "\(model.name) was trained for sequences of 2 to \(model.contextLength) tokens",
                 remedy: "choose a length within them")
         }

@@ -15,6 +15,8 @@ package enum ChatTemplateState: Sendable {
     /// The error for a chat if the model has no usable template.
     package struct NoChatTemplate: Error, CustomStringConvertible {
         package let description: String
+        /// Whether the model has none at all.
+        let isMissing: Bool
     }
 
     /// The template at `templatePath`, or the model's own.
@@ -24,7 +26,9 @@ package enum ChatTemplateState: Sendable {
                 try templatePath.map { try ChatTemplate(path: $0, tokenizer: tokenizer) }
                     ?? ChatTemplate(files, tokenizer: tokenizer))
         } catch {
-            self = .unusable(NoChatTemplate(description: "\(error)"))
+            var isMissing = false
+            if case TokenizerError.missingChatTemplate = error { isMissing = true }
+            self = .unusable(NoChatTemplate(description: "\(error)", isMissing: isMissing))
         }
     }
 

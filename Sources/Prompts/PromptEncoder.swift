@@ -19,16 +19,27 @@ public struct PromptEncoder: Sendable {
 
     /// Makes an encoder with the tokenizer and chat template of a model.
     ///
-    /// - Throws: `TokenizerError`.
+    /// - Throws: `ModelFileError`, `TokenizerError`.
     public init(_ model: ModelBundle) throws {
-        let files = try model.tokenizerFiles()
-        tokenizer = try Tokenizer(files, preTokenizer: model.options.preTokenizer)
-        template = ChatTemplateState(files, templatePath: model.options.templatePath, tokenizer)
+        try self.init(model.tokenizerFiles(), model.options)
     }
 
-    /// Why chats cannot be converted; `nil` if they can.
+    /// Makes an encoder of a model's files, with its settings.
+    ///
+    /// - Throws: `TokenizerError`.
+    package init(_ files: TokenizerFiles, _ options: ModelOptions) throws(TokenizerError) {
+        tokenizer = try Tokenizer(files, preTokenizer: options.preTokenizer)
+        template = ChatTemplateState(files, templatePath: options.templatePath, tokenizer)
+    }
+
+    /// Why chats cannot be converted, though there is a chat template; `nil` if they can.
     package var chatRefusal: String? {
-        if case .unusable(let reason) = template { reason.description } else { nil }
+        if case .unusable(let reason) = template, !reason.isMissing { reason.description } else { nil }
+    }
+
+    /// The size of the chat template in bytes; `nil` if there is none that can be used.
+    package var chatTemplateBytes: Int? {
+        if case .usable(let template) = template { template.byteCount } else { nil }
     }
 
     /// The tokens of a prompt, including those that the model needs before and after it.

@@ -58,8 +58,10 @@ extension Configuration {
             let placed =
                 Self.topLevelKeys.contains(key)
                 ? PlacedValue(value: .string(value), place: flag) : try ConfigurationFile.scalar(value, place: flag)
-            if let (model, member) = Self.modelKey(key, values) {
-                values[model, default: PlacedValue(value: .null, place: flag)].members?[member] = placed
+            if let (name, member) = Self.modelKey(key, values), let model = values[name] {
+                // A name that has only a path so far gets settings.
+                let members = model.members ?? ["path": model]
+                values[name]?.members = members.merging([member: placed]) { $1 }
             } else {
                 values[key] = placed
             }
@@ -108,14 +110,12 @@ extension Configuration {
         }
     }
 
-    /// The model and the key of `models.NAME.KEY`, if the configuration has keys for NAME; names may have dots.
+    /// The model and the key of `models.NAME.KEY`, if the configuration has NAME. Names may have dots, so that the longest
+    /// one counts; a key that does not exist is refused with those of the file.
     private static func modelKey(_ key: String, _ values: [String: PlacedValue]) -> (model: String, key: String)? {
-        guard key.hasPrefix("models.") else { return nil }
-        for member in ModelSettings.keys where key.hasSuffix("." + member) {
-            let model = String(key.dropLast(member.count + 1))
-            if values[model]?.members != nil { return (model, member) }
-        }
-        return nil
+        guard values[key] == nil else { return nil }
+        let models = values.keys.filter { $0.hasPrefix("models.") && key.hasPrefix($0 + ".") }
+        return models.max { $0.count < $1.count }.map { ($0, String(key.dropFirst($0.count + 1))) }
     }
 
     private static func modelSettings(

@@ -9,6 +9,8 @@ public struct ChatTemplate: Sendable {
     /// The template for conversations with tools, if the model has a separate one.
     private let toolUse: Template?
     private let path: String
+    /// The size of the template for conversations without tools, or of the only one.
+    public let byteCount: Int
     /// Variables that are defined for every conversation.
     private let variables: [String: JinjaValue]
 
@@ -65,6 +67,7 @@ public struct ChatTemplate: Sendable {
         self.standard = try template(standard)
         self.toolUse = try template(toolUse)
         self.path = path
+        byteCount = (standard ?? toolUse ?? "").utf8.count
         variables = tokenizer.namedSpecialTokens.merging(["documents": .null, "tools": .null]) { $1 }
         if self.standard == nil, self.toolUse == nil { throw .missingChatTemplate(path: path) }
     }

@@ -5,7 +5,7 @@ public import ModelFiles
 
 /// Why a tokenizer or chat template cannot be used.
 public enum TokenizerError: Error, CustomStringConvertible {
-    /// A metadata key is missing or of another type.
+    /// A metadata key is missing or of another type, or a file cannot be read.
     case file(ModelFileError)
     /// `tokenizer.ggml.model` is of a kind that is not supported; `kind` is what it is called elsewhere, if known.
     case unsupportedModel(path: String, model: String, kind: String?)
@@ -42,7 +42,8 @@ public enum TokenizerError: Error, CustomStringConvertible {
             "\(path): pre-tokeniser \"\(name)\" (tokenizer.ggml.pre) is not known; \(Self.override); known are "
                 + known.joined(separator: ", ")
         case .unsupportedPreTokenizer(let path, let name, let kind):
-            "\(path): pre-tokeniser \"\(name)\" (tokenizer.ggml.pre: \(kind)) is not supported"
+            "\(path): pre-tokeniser \"\(name)\" (tokenizer.ggml.pre: \(kind)) is not supported; take a model of "
+                + "byte-level BPE"
         case .inconsistent(let path, let reason, let remedy):
             "\(path): \(reason); \(remedy)"
         case .folder(let path, let place, let reason):
@@ -56,6 +57,13 @@ public enum TokenizerError: Error, CustomStringConvertible {
         case .conversation(let error):
             "\(error); mend the messages, or send a prompt instead of them"
         }
+    }
+
+    /// A configured pre-tokeniser of a tokenizer that has none, or its own.
+    static func needlessPreTokenizer(_ name: String, _ tokenizer: String, _ path: String) -> TokenizerError {
+        .inconsistent(
+            path: path, reason: "\(tokenizer) takes no pre-tokeniser, but the configuration names \"\(name)\"",
+            remedy: "remove tokenizer.pre of the model")
     }
 
     private static let override =

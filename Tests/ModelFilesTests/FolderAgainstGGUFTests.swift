@@ -65,11 +65,7 @@ import Testing
     }
 
     private func ropes(of description: ModelDescription) -> [RotaryEmbedding?] {
-        description.layers.map {
-            switch $0.mixer {
-            case .attention(let attention): attention.rope
-            }
-        }
+        description.attentions.map(\.rope)
     }
 
     private func expect(_ found: ModelBundle, equals expected: ModelBundle, _ path: String) throws {

@@ -24,9 +24,7 @@ import Testing
     }
 
     private func attention(_ model: FolderBuilder, layer: Int = 0) throws -> ModelDescription.Attention {
-        switch try describe(model).layers[layer].mixer {
-        case .attention(let attention): return attention
-        }
+        try describe(model).attentions[layer]
     }
 
     private func refuse(_ model: FolderBuilder, _ messages: String...) throws {

@@ -120,7 +120,7 @@ import Testing
     @Test func generationDefaultsAreRead() throws {
         var wanted = GenerationDefaults()
         (wanted.samples, wanted.temperature, wanted.topK, wanted.topP) = (true, 0.6, 20, 0.95)
-        (wanted.minP, wanted.repetitionPenalty, wanted.maxNewTokens, wanted.endTokens) = (0.1, 1.05, 100, [7, 9])
+        (wanted.minP, wanted.repetitionPenalty, wanted.endTokens) = (0.1, 1.05, [7, 9])
         let text = """
             {"do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": 0.95, "min_p": 0.1, "repetition_penalty": 1.05,
              "max_new_tokens": 100, "eos_token_id": [7, 9], "bos_token_id": 1, "transformers_version": "5"}
@@ -134,7 +134,7 @@ import Testing
 
     @Test(arguments: [
         ("{\"temperature\": \"hot\"}", "temperature"), ("{\"top_p\": 2}", "top_p"),
-        ("{\"eos_token_id\": [\"x\"]}", "eos"),
+        ("{\"eos_token_id\": [\"x\"]}", "eos"), ("{\"eos_token_id\": [1, 1.5]}", "eos"),
         ("{", "line 1"), ("{\"repetition_penalty\": 0}", "repetition_penalty"), ("{\"top_k\": 1.5}", "top_k"),
     ])
     func generationDefaultsThatAreNoneAreNamed(text: String, message: String) throws {
@@ -155,6 +155,7 @@ import Testing
 
     @Test func tokenizerFilesAreGivenAsTheyAre() throws {
         var model = FolderBuilder.llama
+        model.config["eos_token_id"] = 2
         model.files = [
             "tokenizer.json": "{}", "tokenizer_config.json": "{\"a\":1}", "special_tokens_map.json": "x",
             "chat_template.jinja": "{{ 1 }}", "additional_chat_templates/rag.jinja": "rag", "tokenizer.model": "unused",
@@ -164,7 +165,7 @@ import Testing
             return
         }
         #expect(kind(files.vocabulary) == "tokenizerJSON {}" && files.config == Array("{\"a\":1}".utf8))
-        #expect(files.specialTokensMap == [0x78] && files.generationConfig == nil)
+        #expect(files.specialTokensMap == [0x78] && files.endTokens == [2])
         #expect(files.chatTemplate == Array("{{ 1 }}".utf8) && files.namedChatTemplates == ["rag": Array("rag".utf8)])
         #expect(files.path == folder.file("model") && files.path(of: "x") == folder.file("model") + "/x")
     }

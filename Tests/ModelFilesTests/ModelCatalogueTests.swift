@@ -92,6 +92,10 @@ import Testing
             named: [
                 "short": NamedModel("smollm2", options: short), "brief": NamedModel("short"),
                 "far": NamedModel("nowhere", options: short), "plain": NamedModel("/x/y.gguf", options: ModelOptions()),
+                "big": NamedModel("/x/big.gguf"), "cut": NamedModel("big", options: short),
+                "twice": NamedModel("cut", options: ModelOptions()), "through": NamedModel("brief", options: short),
+                "Llama-3.Q4_0": NamedModel("llama-3.q4_0", options: short),
+                "round": NamedModel("about", options: short), "about": NamedModel("round", options: short),
             ])
         let entry = CatalogueEntry(name: "short", path: folder.path + "/SmolLM2.Q4_1.gguf", options: short)
         for name in ["short", "SHORT", "brief"] {
@@ -100,9 +104,20 @@ import Testing
         let smollm2 = try named.resolve("smollm2")
         #expect(smollm2.path == entry.path && !smollm2.isSameModel(as: entry))
         #expect(try named.resolve("plain").isSameModel(as: CatalogueEntry(name: "x", path: "/x/y.gguf")))
+        // A path may be another name, with settings or without; each model keeps its own.
+        for (name, path, options) in [
+            ("cut", "/x/big.gguf", short), ("twice", "/x/big.gguf", ModelOptions()), ("through", entry.path, short),
+            ("Llama-3.Q4_0", folder.path + "/Llama-3.Q4_0.gguf", short),
+        ] {
+            let wanted = CatalogueEntry(name: name, path: path, options: options)
+            #expect(try named.resolve(name) == wanted)
+            // A name that both have is the configuration's.
+            #expect(named.entries.filter { $0.name == name } == [wanted])
+        }
         #expect(named.aliases == ["brief"])
         let error = #expect(throws: ModelLookupError.self) { try named.resolve("far") }
-        #expect(error?.description.hasPrefix("model \"nowhere\" is not known") == true)
+        #expect(error?.description.hasPrefix("models.far in the configuration: model \"nowhere\" is not known") == true)
+        #expect(throws: ModelLookupError.circular(name: "round")) { try named.resolve("round") }
     }
 
     @Test func namesThatLeadNowhereAreTold() throws {

@@ -12,9 +12,7 @@ import Testing
     }
 
     private func rope(_ change: (inout GGUFBuilder) -> Void = { _ in }) throws -> RotaryEmbedding? {
-        switch try bundle(change).description().layers[0].mixer {
-        case .attention(let attention): attention.rope
-        }
+        try bundle(change).description().attentions[0].rope
     }
 
     @Test func readsTheLlamaKeys() throws {

@@ -80,6 +80,7 @@ import Testing
             "data_offsets twice, or they are none"
         ),
         (#"{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,8]}"#, "impossible shape"),
+        (#"{"dtype":"F32","shape":[0,1099511627776,1099511627776],"data_offsets":[0,0]}"#, "impossible shape"),
         (#"{"dtype":"F32","shape":[2.0],"data_offsets":[0,8]}"#, "two shapes, or one that is none"),
         (#"{"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]}"#, "two shapes, or one that is none"),
         (#"{"dtype":"F4","shape":[3],"data_offsets":[0,1]}"#, "not the 1 bytes"),

@@ -231,6 +231,20 @@ import Testing
         #expect(complaint(flags: [("db", "", "--db")]).hasPrefix("--db: db: "))
     }
 
+    /// `--set models.NAME.KEY` never makes another name of what was meant as a setting.
+    @Test func aFlagSetsAKeyOfTheLongestName() throws {
+        let yaml = "models:\n  m: /m.gguf\n  m.v2: {path: /m2.gguf, max_model_len: 8}"
+        let set = [("models.m.max_model_len", "16", "--set a"), ("models.m.v2.max_model_len", "32", "--set b")]
+        let entries = try resolve(yaml, flags: set).catalogue.entries
+        #expect(entries.map(\.name) == ["m", "m.v2"] && entries.map(\.path) == ["/m.gguf", "/m2.gguf"])
+        #expect(entries.map(\.options.maxModelLen) == [16, 32])
+        for key in ["models.m.max_model_length", "models.m.v2.max_model_length"] {
+            let message = complaint(yaml, flags: [(key, "16", "--set \(key)")])
+            #expect(
+                message.hasPrefix("--set \(key): ") && message.hasSuffix("did you mean max_model_len?"), "\(message)")
+        }
+    }
+
     @Test func variablesOfTestsAreLeftAlone() throws {
         _ = try resolve(nil, ["TTBATCH_TEST_MODEL": "x", "TTBATCH_ISA": "scalar", "TTBATCHING": "y"])
     }

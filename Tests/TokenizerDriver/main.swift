@@ -46,7 +46,7 @@ func load(_ path: String) throws -> Tokenizer {
     return try Tokenizer(
         huggingFace: HuggingFaceTokenizerFiles(
             path: url.path, vocabulary: vocabulary, config: bytes("tokenizer_config.json"),
-            specialTokensMap: bytes("special_tokens_map.json"), generationConfig: bytes("generation_config.json")))
+            specialTokensMap: bytes("special_tokens_map.json")))
 }
 
 let arguments = CommandLine.arguments

@@ -209,11 +209,11 @@ struct HuggingFaceLoadingTests {
         #expect(try both.encode(prompt: "ab") == [5, 3, 6] && both.markers.addsEOS)
     }
 
-    @Test(arguments: [("4", [4, 6]), ("[0, 2]", [0, 2, 6]), ("null", [6])] as [(String, Set<Int32>)])
-    func generationEndsWhereTheFolderSays(_ ids: String, _ expected: Set<Int32>) throws {
+    @Test(arguments: [([4], [4, 6]), ([0, 2], [0, 2, 6]), ([], [6])] as [([Int], Set<Int32>)])
+    func generationEndsWhereTheFolderSays(_ ids: [Int], _ expected: Set<Int32>) throws {
         let tokenizer = try load(file()) {
             $0.config = Array(#"{"eos_token": "</s>"}"#.utf8)
-            $0.generationConfig = Array(#"{"eos_token_id": \#(ids)}"#.utf8)
+            $0.endTokens = ids
         }
         #expect(tokenizer.endOfGenerationTokens == expected)
     }
@@ -242,9 +242,33 @@ struct HuggingFaceLoadingTests {
         #expect(message.contains("folder/") && message.contains(reason), "\(message)")
     }
 
-    @Test func refusesEndsOfGenerationThatAreNoTokens() throws {
-        let message = message { try load(file()) { $0.generationConfig = Array(#"{"eos_token_id": [1, 7]}"#.utf8) } }
-        #expect(message.contains("generation_config.json: eos_token_id[1]: is not a number from 0 to 6"))
+    @Test(arguments: [7, -1])
+    func refusesEndsOfGenerationThatAreNoTokens(_ id: Int) throws {
+        let message = message { try load(file()) { $0.endTokens = [1, id] } }
+        #expect(message.contains("folder: eos_token_id: the token \(id) of generation_config.json or config.json"))
+    }
+
+    @Test func refusesToAddTokensThatAreNone() throws {
+        for name in ["bos", "eos"] {
+            let message = message {
+                try load(file()) { $0.config = Array(#"{"add_\#(name)_token": true, "\#(name)_token": "<x>"}"#.utf8) }
+            }
+            #expect(message.contains("folder/tokenizer_config.json: add_\(name)_token: is true, but there is no"))
+        }
+    }
+
+    @Test func refusesAPreTokenizer() throws {
+        let files = HuggingFaceTokenizerFiles(path: "folder", vocabulary: .tokenizerJSON(Array(file().utf8)))
+        #expect(message { try Tokenizer(.huggingFace(files), preTokenizer: "qwen2") }.contains("remove tokenizer.pre"))
+    }
+
+    @Test func aTableIsNotMuchLargerThanItsFile() throws {
+        // Each id would be near enough, if the tokens before it counted as the file's.
+        let tokens = (0..<12).map { #""\#(140_000 << $0)": {"content": "<\#($0)>"}"# }.joined(separator: ",")
+        let message = message {
+            try load(file()) { $0.config = Array(#"{"added_tokens_decoder": {\#(tokens)}}"#.utf8) }
+        }
+        #expect(message.contains("far beyond the last token"))
     }
 
     // MARK: Templates

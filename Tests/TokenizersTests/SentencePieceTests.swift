@@ -104,6 +104,23 @@ struct SentencePieceTests {
         }
     }
 
+    /// Characters that only stand within other tokens are no tokens, whether or not the vocabulary has bytes.
+    @Test(arguments: [true, false])
+    func charactersThatAreNoTokensAreUnknown(hasBytes: Bool) throws {
+        let model = try #require(Self.models[hasBytes ? "llama" : "unknown"])
+        let count = model.pieces.count
+        let symbol = Int32(count)
+        let tokenizer = try Tokenizer(
+            model.metadata([
+                "tokenizer.ggml.tokens": .strings((model.pieces + ["[§]"]).map { Array($0.utf8) }),
+                "tokenizer.ggml.token_type": .integers(model.types + [4]),
+                "tokenizer.ggml.scores": .floats(model.scores + [0]),
+            ]))
+        let ids = try tokenizer.encode("a§b[§] §", specials: .parsed)
+        #expect(ids.allSatisfy { (0..<Int32(count + 1)).contains($0) } && ids.contains(symbol), "\(ids)")
+        #expect(ids.contains(0) == !hasBytes)
+    }
+
     @Test func controlTokensAreNeverMadeFromText() throws {
         let model = try #require(Self.models["gemma"])
         let tokenizer = try Tokenizer(model.metadata())

@@ -1,6 +1,7 @@
 // The cost of a model's step by its shape: multiply-adds, and bytes read from memory.
 
 import CHostKernels
+import ModelFiles
 import Platform
 
 /// Multiply-adds of matrix products, by the form of the activations.
@@ -43,23 +44,29 @@ public struct ModelCost: Sendable, Equatable {
     public let weightBytes: Int
     /// Bytes of a position's keys and values over all layers, which the row's later tokens read.
     public let positionBytes: Int
+    /// The window of each layer's attention.
+    private let windows: [Int?]
 
     init(_ loaded: HostModel) {
         let model = loaded.parts
         // A block of this size has no padding.
         self.init(
             layers: model.weights.layers.map { $0.map(norm: { $0 }, bias: { $0 }, matrix: \.layout) },
-            head: model.weights.output.layout, positionBytes: loaded.kvCacheBytes(blockSize: 16) / 16)
+            head: model.weights.output.layout, positionBytes: loaded.kvCacheBytes(blockSize: 16) / 16,
+            windows: model.description.attentions.map(\.window))
     }
 
-    /// The cost of layers and an output head with matrices of these forms.
-    init<Vector>(layers: [DecoderLayer<PackedLayout, Vector>], head: PackedLayout, positionBytes: Int) {
+    /// The cost of layers and an output head with matrices of these forms, and of attention in these windows.
+    init<Vector>(
+        layers: [DecoderLayer<PackedLayout, Vector>], head: PackedLayout, positionBytes: Int, windows: [Int?]
+    ) {
         let matrices = layers.flatMap(\.matrices)
         self.layers = ProductCost(matrices)
         spared = ProductCost(layers.last?.outputMatrices ?? [])
         self.head = ProductCost([head])
         weightBytes = matrices.reduce(head.byteCount) { $0 + $1.byteCount }
         self.positionBytes = positionBytes
+        self.windows = windows
     }
 
     /// The layers' products of a step of `tokens` tokens, of which `outputs` have an output.
@@ -67,7 +74,16 @@ public struct ModelCost: Sendable, Equatable {
 
     /// Bytes that a decode step of `rows` rows reads when each attends to `context` positions.
     func decodeBytes(rows: Int, context: Double) -> Double {
-        Double(weightBytes) + Double(rows * positionBytes) * context
+        Double(weightBytes) + Double(rows) * attendedBytes(context: context)
+    }
+
+    /// Bytes of the keys and values that a token attends to.
+    func attendedBytes(context: Double) -> Double { Double(positionBytes) * attended(context: context) }
+
+    /// Positions that a token attends to on the average of all layers, of which some have a window.
+    func attended(context: Double) -> Double {
+        let positions = windows.map { window in window.map { min(context, Double($0)) } ?? context }
+        return positions.reduce(0, +) / Double(max(1, positions.count))
     }
 }
 

@@ -157,8 +157,10 @@ public final class HostModel: TTModel {
             for id in ids[start...] { try check("prefill step", row, token: id) }
         }
         for copy in batch.copies {
-            for block in [copy.source, copy.target] {
-                try check("prefill step", "a copy", block: block, of: copy.group, forward.cacheShape)
+            let cache = forward.cacheShape
+            for block in [copy.source, copy.target]
+            where !cache.groups.indices.contains(copy.group) || !cache.blocks(of: copy.group).contains(block) {
+                throw Self.absent("prefill step", "a copy", block: block, of: copy.group, cache)
             }
         }
         for copy in batch.copies { forward.perform(copy) }
@@ -321,19 +323,19 @@ extension HostModel {
         }
         for group in cache.groups.indices {
             let first = cache.firstBlock(of: group, at: positions.lowerBound)
-            for block in table[row, group: group].prefix(last / blockSize + 1).dropFirst(first) {
-                try check(operation, "row \(row)", block: block, of: group, cache)
+            let blocks = cache.blocks(of: group)
+            for block in table[row, group: group].prefix(last / blockSize + 1).dropFirst(first)
+            where !blocks.contains(block) {
+                throw Self.absent(operation, "row \(row)", block: block, of: group, cache)
             }
         }
     }
 
-    private func check(
-        _ operation: String, _ user: @autoclosure () -> String, block: Int32, of group: Int, _ cache: KVCacheShape
-    ) throws(DeviceFault) {
-        guard cache.groups.indices.contains(group), cache.blocks(of: group).contains(block) else {
-            throw DeviceFault(
-                operation: operation,
-                reason: "\(user()): no block \(block) of \(cache.groups.map(\.blockCount)) in group \(group)")
-        }
+    private static func absent(
+        _ operation: String, _ user: String, block: Int32, of group: Int, _ cache: KVCacheShape
+    ) -> DeviceFault {
+        DeviceFault(
+            operation: operation,
+            reason: "\(user): no block \(block) of \(cache.groups.map(\.blockCount)) in group \(group)")
     }
 }

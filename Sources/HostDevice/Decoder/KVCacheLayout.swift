@@ -55,13 +55,4 @@ extension ModelDescription {
         let all: [Int?] = windows.contains(nil) ? [nil] : []
         return all + (windows.compactMap(\.self).max().map { [$0] } ?? [])
     }
-
-    /// The attention of each layer.
-    var attentions: [Attention] {
-        layers.map { layer in
-            switch layer.mixer {
-            case .attention(let attention): attention
-            }
-        }
-    }
 }

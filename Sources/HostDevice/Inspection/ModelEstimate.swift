@@ -24,7 +24,8 @@ public struct ModelEstimate: Sendable {
             description, blockSize: 16, longest: config.contextLength, type: HostModel.cacheType(nil, optimizations))
         cost = ModelCost(
             layers: tensors.layers.map { $0.map(norm: { $0 }, bias: { $0 }, matrix: layout) },
-            head: layout(tensors.output), positionBytes: blocks.groups.reduce(0) { $0 + $1.blockBytes } / 16)
+            head: layout(tensors.output), positionBytes: blocks.groups.reduce(0) { $0 + $1.blockBytes } / 16,
+            windows: description.attentions.map(\.window))
     }
 
     /// Bytes of the weights, packed. The token embeddings stay in the file.
@@ -78,28 +79,14 @@ extension ModelEstimate {
             bytes: Double(weightBytes),
             operations: (cost.layers.seconds(at: limits) + cost.head.seconds(at: limits)) * Double(rows))
         let attention = seconds(
-            bytes: Double(cost.positionBytes) * attended(context: Double(context)),
+            bytes: cost.attendedBytes(context: Double(context)),
             operations: attentionSeconds(context: Double(context), at: limits))
         return Double(rows) / (products + Double(rows) * attention)
     }
 
     /// The shortest time of a token's attention to `context` positions: scores, and the sum of values.
     private func attentionSeconds(context: Double, at limits: HostLimits.Rates) -> Double {
-        let multiplyAdds = attentions.reduce(0) { $0 + 2 * $1.heads * $1.headSize }
-        return 2 * Double(multiplyAdds) * attended(context: context) / limits.floatOperationsPerSecond
-    }
-
-    /// Positions that a token attends to on the average of all layers, of which some have a window.
-    private func attended(context: Double) -> Double {
-        let positions = attentions.map { attention in attention.window.map { min(context, Double($0)) } ?? context }
-        return positions.reduce(0, +) / Double(positions.count)
-    }
-
-    private var attentions: [ModelDescription.Attention] {
-        description.layers.map { layer in
-            switch layer.mixer {
-            case .attention(let attention): attention
-            }
-        }
+        let multiplyAdds = description.attentions.reduce(0) { $0 + 2 * $1.heads * $1.headSize }
+        return 2 * Double(multiplyAdds) * cost.attended(context: context) / limits.floatOperationsPerSecond
     }
 }

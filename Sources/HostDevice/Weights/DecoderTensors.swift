@@ -159,7 +159,7 @@ private struct TensorFinder {
         _ name: String, _ tensor: MappedTensor, _ shapes: [[Int]]
     ) throws(ModelFileError) -> MappedTensor {
         guard shapes.contains(tensor.shape) else {
-            throw .wrongShape(path: weights.path, name: tensor.name, expected: shapes[0], found: tensor.shape)
+            throw .wrongShape(path: tensor.path, name: tensor.name, expected: shapes[0], found: tensor.shape)
         }
         taken.insert(name)
         return tensor

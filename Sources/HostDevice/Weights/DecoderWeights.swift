@@ -33,7 +33,7 @@ struct DecoderWeights: Sendable {
         embedding = tensors.embedding
         geometry = tensors.geometry
         do {
-            let vectors = VectorReader(path: weights.path, normOffset: description.norm.weightOffset)
+            let vectors = VectorReader(normOffset: description.norm.weightOffset)
             outputNorm = try vectors.norm(tensors.outputNorm)
             // Vectors are read first, so that damage in them is found before a large file is read for minutes.
             let read = try tensors.layers.map { layer in
@@ -64,7 +64,7 @@ extension DecoderTensors {
     func valueFaults(
         _ weights: ModelWeights, _ description: ModelDescription, pool: ThreadPool
     ) throws -> [ModelFileError] {
-        let vectors = VectorReader(path: weights.path, normOffset: description.norm.weightOffset)
+        let vectors = VectorReader(normOffset: description.norm.weightOffset)
         var faults: [ModelFileError] = []
         var checked: Set<String> = []
         func attempt(_ check: () throws -> Void) throws {
@@ -84,7 +84,6 @@ extension DecoderTensors {
 
 /// Reads vectors of floats from the files and checks them.
 private struct VectorReader {
-    let path: String
     /// Added to the scales of norms.
     let normOffset: Float
 
@@ -93,7 +92,9 @@ private struct VectorReader {
         let scale = try values(norm.scale)
         for index in 0..<scale.count { scale.base[index] += normOffset }
         guard UnsafeBufferPointer(start: scale.base, count: scale.count).contains(where: { $0 != 0 }) else {
-            throw damaged(norm.scale, "has no other values than 0")
+            throw ModelFileError.corrupt(
+                path: norm.scale.path, offset: norm.scale.offset,
+                reason: "tensor \(norm.scale.name) has no other values than 0")
         }
         return NormWeights(scale: scale, bias: try norm.bias.map { try values($0) })
     }
@@ -104,12 +105,9 @@ private struct VectorReader {
         let values = try DeviceBuffer<Float>(count: count)
         hk_gguf_row(tensor.type.rawValue, tensor.bytes.baseAddress!, count, values.base)
         guard UnsafeBufferPointer(start: values.base, count: count).allSatisfy(\.isFinite) else {
-            throw damaged(tensor, "has values that are not numbers")
+            throw tensor.notFinite(
+                at: hk_first_fault(tensor.type.rawValue, tensor.bytes.baseAddress!, tensor.bytes.count))
         }
         return values
-    }
-
-    private func damaged(_ tensor: MappedTensor, _ how: String) -> ModelFileError {
-        .corrupt(path: path, offset: tensor.offset, reason: "tensor \(tensor.name) \(how)")
     }
 }

@@ -105,17 +105,22 @@ public struct ModelCatalogue: Sendable {
         self.init(directory: directory, named: named.mapValues { NamedModel($0) }, hub: hub)
     }
 
-    /// Every known model with its file, sorted by name.
+    /// Every known model with its file, sorted by name. A name that both have is the configuration's.
     public var entries: [CatalogueEntry] {
-        let files = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-        let found = files.compactMap { entry(inDirectory: $0) }
+        let found = found
         let configured = named.values.filter { !$0.model.isAlias }.map { name, model in
-            let meant = Self.isPath(model.meaning) ? nil : try? entry(model.meaning, among: found).path
-            return CatalogueEntry(
-                name: name, path: meant ?? fetched(model.meaning) ?? model.meaning,
+            CatalogueEntry(
+                name: name, path: (try? path(behind: name, among: found)) ?? model.meaning,
                 options: model.options ?? ModelOptions())
         }
-        return (configured + found).sorted { $0.name < $1.name }
+        let others = found.filter { named[$0.name.lowercased()] == nil }
+        return (configured + others).sorted { $0.name < $1.name }
+    }
+
+    /// The models of the models directory.
+    private var found: [CatalogueEntry] {
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return files.compactMap { entry(inDirectory: $0) }
     }
 
     /// The model that a file or folder of the models directory is; of a split one only its first part is one.
@@ -152,26 +157,52 @@ public struct ModelCatalogue: Sendable {
     }
 
     private func entry(_ name: String) throws(ModelLookupError) -> CatalogueEntry {
-        let wanted = name.lowercased()
-        if named[wanted] == nil, Self.isPath(name) {
+        if let model = named[name.lowercased()] { return try entry(model.name, model.model) }
+        if Self.isPath(name) {
             guard let path = fetched(name) else { throw absent(name) }
             return CatalogueEntry(name: name, path: path)
         }
-        return try entry(name, among: entries)
+        let entry = try candidate(name, of: entries)
+        guard let model = named[entry.name.lowercased()] else { return entry }
+        return try self.entry(model.name, model.model)
     }
 
-    /// The model of `entries` that `name` means: it may lack what follows a dot.
-    private func entry(_ name: String, among entries: [CatalogueEntry]) throws(ModelLookupError) -> CatalogueEntry {
+    /// The entry of a name of the configuration.
+    private func entry(_ name: String, _ model: NamedModel) throws(ModelLookupError) -> CatalogueEntry {
+        do throws(ModelLookupError) {
+            return CatalogueEntry(
+                name: name, path: try path(behind: name, among: found), options: model.options ?? ModelOptions())
+        } catch {
+            if case .circular = error { throw error }
+            throw .behind(name: name, error)
+        }
+    }
+
+    /// The path to which a name of the configuration leads, over other names of it or a model of `found`.
+    private func path(behind name: String, among found: [CatalogueEntry]) throws(ModelLookupError) -> String {
+        var meant = name
+        var passed: Set<String> = []
+        while let next = named[meant.lowercased()] {
+            guard passed.insert(meant.lowercased()).inserted else { throw .circular(name: next.name) }
+            let isOwnName = next.model.meaning.lowercased() == meant.lowercased()
+            meant = next.model.meaning
+            // A model with settings may have the name of the file or folder that it means.
+            if isOwnName, !next.model.isAlias { break }
+        }
+        guard Self.isPath(meant) else { return try candidate(meant, of: found).path }
+        if let path = fetched(meant) { return path }
+        // Whether a file is there is seen when it is opened.
+        guard !HubCache.isModelName(meant) else { throw absent(meant) }
+        return meant
+    }
+
+    /// The one of `entries` that `name` means: it may lack what follows a dot.
+    private func candidate(_ name: String, of entries: [CatalogueEntry]) throws(ModelLookupError) -> CatalogueEntry {
         let wanted = name.lowercased()
         let exact = entries.filter { $0.name.lowercased() == wanted }
         let candidates = exact.isEmpty ? entries.filter { $0.name.lowercased().hasPrefix(wanted + ".") } : exact
         switch candidates.count {
-        case 1:
-            let found = candidates[0]
-            // The entry of a name that leads nowhere has that as its path.
-            if HubCache.isModelName(found.path), fetched(found.path) == nil { throw absent(found.path) }
-            guard Self.isPath(found.path) else { return try entry(found.path, among: entries.filter { $0 != found }) }
-            return found
+        case 1: return candidates[0]
         case 0: throw .unknown(name: name, known: entries.map(\.name), directory: directory)
         default:
             let names = Set(candidates.map(\.name))

@@ -148,10 +148,7 @@ extension ModelDescription {
 
     /// Layers without a window have no positions, if other layers have a window.
     fileprivate mutating func leaveFullLayersUnrotated() {
-        let hasWindows = layers.contains {
-            if case .attention(let attention) = $0.mixer { attention.window != nil } else { false }
-        }
-        guard hasWindows else { return }
+        guard attentions.contains(where: { $0.window != nil }) else { return }
         updateAttention { if $1.window == nil { $1.rope = nil } }
     }
 }

@@ -23,6 +23,9 @@ public struct ModelDescription: Sendable, Equatable {
     /// If c: logits become c·tanh(logit / c).
     public var logitCap: Float?
 
+    /// The attention of each layer.
+    public var attentions: [Attention] { layers.map(\.attention) }
+
     /// A normalisation.
     public struct Norm: Sendable, Equatable {
         /// What is divided by.
@@ -59,6 +62,13 @@ public struct ModelDescription: Sendable, Equatable {
         public init(mixer: Mixer, feedForward: FeedForward) {
             self.mixer = mixer
             self.feedForward = feedForward
+        }
+
+        /// Its attention.
+        public var attention: Attention {
+            switch mixer {
+            case .attention(let attention): attention
+            }
         }
     }
 

@@ -109,9 +109,9 @@ extension ModelDescription {
     ) throws(ModelFileError) -> [Int?] {
         let key = "attention.sliding_window_pattern"
         let pattern = keys[key]
-        guard let window = try keys.integer("attention.sliding_window"), window > 0 else {
-            return Array(repeating: nil, count: count)
-        }
+        guard try keys.integer("attention.sliding_window").map({ $0 > 0 }) == true,
+            let window = try keys.size("attention.sliding_window")
+        else { return Array(repeating: nil, count: count) }
         switch pattern {
         case .integers(let flags)? where flags.count == count: return flags.map { $0 != 0 ? window : nil }
         case .integer(let interval)? where (1...Int64(count)).contains(interval):
@@ -119,7 +119,7 @@ extension ModelDescription {
         case nil:
             guard let interval = family.fullLayerInterval else { return Array(repeating: window, count: count) }
             return (1...count).map { $0 % interval != 0 ? window : nil }
-        case .some(let other): throw keys.unsupported(key, "\(other)")
+        case .some(let other): throw keys.unsupported(key, other.excerpt)
         }
     }
 }

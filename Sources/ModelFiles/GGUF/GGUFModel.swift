@@ -18,7 +18,7 @@ struct GGUFModel: Sendable {
         let architecture = try metadata.requiredString("general.architecture")
         weights = ModelWeights(
             path: parts[0].path,
-            tensors: Self.usualNames(try Self.tensors(of: parts), ModelFamily.named(architecture)),
+            tensors: try Self.usualNames(Self.tensors(of: parts), ModelFamily.named(architecture)),
             files: parts.map(\.file))
     }
 
@@ -80,14 +80,17 @@ struct GGUFModel: Sendable {
 
     private static func usualNames(
         _ tensors: [String: MappedTensor], _ family: ModelFamily?
-    ) -> [String: MappedTensor] {
+    ) throws(ModelFileError) -> [String: MappedTensor] {
         guard let renamed = family?.renamed, !renamed.isEmpty else { return tensors }
         let usual = Dictionary(uniqueKeysWithValues: renamed.map { ($0.value, $0.key) })
         var named: [String: MappedTensor] = [:]
         for (name, tensor) in tensors {
             var parts = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
             if parts.count == 4, let name = usual[parts[2]] { parts[2] = name }
-            named[parts.joined(separator: ".")] = tensor
+            if let other = named.updateValue(tensor, forKey: parts.joined(separator: ".")) {
+                let names = [other.name, tensor.name].sorted()
+                throw .contradiction(path: tensor.path, what: "tensors \(names[0]) and \(names[1]) are the same weight")
+            }
         }
         return named
     }

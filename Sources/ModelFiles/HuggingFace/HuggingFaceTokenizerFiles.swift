@@ -24,8 +24,8 @@ public struct HuggingFaceTokenizerFiles: Sendable {
     public var config: [UInt8]?
     /// `special_tokens_map.json`.
     public var specialTokensMap: [UInt8]?
-    /// `generation_config.json`.
-    public var generationConfig: [UInt8]?
+    /// The ids of the tokens that end a text; see `GenerationDefaults`.
+    public var endTokens: [Int]
     /// `chat_template.jinja`.
     public var chatTemplate: [UInt8]?
     /// The files of `chat_templates`, or of `additional_chat_templates`, by their names without the extension.
@@ -34,13 +34,13 @@ public struct HuggingFaceTokenizerFiles: Sendable {
     /// Makes the description of a folder; what it does not have is nil or empty.
     public init(
         path: String, vocabulary: Vocabulary, config: [UInt8]? = nil, specialTokensMap: [UInt8]? = nil,
-        generationConfig: [UInt8]? = nil, chatTemplate: [UInt8]? = nil, namedChatTemplates: [String: [UInt8]] = [:]
+        endTokens: [Int] = [], chatTemplate: [UInt8]? = nil, namedChatTemplates: [String: [UInt8]] = [:]
     ) {
         self.path = path
         self.vocabulary = vocabulary
         self.config = config
         self.specialTokensMap = specialTokensMap
-        self.generationConfig = generationConfig
+        self.endTokens = endTokens
         self.chatTemplate = chatTemplate
         self.namedChatTemplates = namedChatTemplates
     }
@@ -55,10 +55,10 @@ extension HuggingFaceTokenizerFiles {
     /// The longest file that is read, in bytes.
     private static let longestFile = 1 << 28
 
-    /// Reads the files of `folder`.
+    /// Reads the files of `folder`, whose texts end with `endTokens`.
     ///
     /// - Throws: `ModelFileError` if a file cannot be read, or none has tokens.
-    public init(folder: String) throws(ModelFileError) {
+    public init(folder: String, endTokens: [Int] = []) throws(ModelFileError) {
         var templates: [String: [UInt8]] = [:]
         for inner in ["chat_templates", "additional_chat_templates"] {
             for name in Self.names(folder + "/" + inner) where name.hasSuffix(".jinja") {
@@ -69,7 +69,7 @@ extension HuggingFaceTokenizerFiles {
             path: folder, vocabulary: try Self.vocabulary(folder),
             config: try Self.read(folder, "tokenizer_config.json"),
             specialTokensMap: try Self.read(folder, "special_tokens_map.json"),
-            generationConfig: try Self.read(folder, "generation_config.json"),
+            endTokens: endTokens,
             chatTemplate: try Self.read(folder, "chat_template.jinja"), namedChatTemplates: templates)
     }
 

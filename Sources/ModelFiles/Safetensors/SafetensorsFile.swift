@@ -168,11 +168,13 @@ private struct TensorEntry {
             throw invalid("has impossible data_offsets \(offsets)")
         }
         var bits = type.bits
+        // The other sizes of an empty tensor are multiplied elsewhere, too.
         for size in sizes {
-            let (product, overflow) = bits.multipliedReportingOverflow(by: size)
+            let (product, overflow) = bits.multipliedReportingOverflow(by: max(1, size))
             guard !overflow else { throw invalid("has an impossible shape \(sizes)") }
             bits = product
         }
+        if sizes.contains(0) { bits = 0 }
         guard bits % 8 == 0, bits / 8 == offsets[1] - offsets[0] else {
             throw invalid(
                 "has shape \(sizes) of \(type.rawValue), which are not the \(offsets[1] - offsets[0]) bytes of its data_offsets"

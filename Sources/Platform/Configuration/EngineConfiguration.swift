@@ -53,7 +53,7 @@ public struct EngineConfiguration: Sendable, Equatable {
     /// The longest sequence that may be requested, in tokens; fitting it to the KV cache can only make it shorter.
     public func longestModelLen(of model: ModelConfig) -> Int {
         switch maxModelLen(of: model) {
-        case .tokens(let tokens), .fitted(let tokens): tokens
+        case .tokens(let tokens), .fitted(let tokens): min(tokens, model.contextLength)
         case .model, .fit: model.contextLength
         }
     }

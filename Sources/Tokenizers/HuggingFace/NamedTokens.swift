@@ -1,4 +1,4 @@
-// The tokens that tokenizer_config.json, special_tokens_map.json and generation_config.json name.
+// The tokens that tokenizer_config.json and special_tokens_map.json name.
 
 import JSONText
 import ModelFiles
@@ -71,29 +71,34 @@ struct NamedTokens {
     }
 
     /// What the configuration puts around a text in place of the post-processor; nil if it leaves it alone.
-    func frame(_ markers: MarkerTokens) -> PromptFrame? {
+    func frame(_ markers: MarkerTokens) throws(TokenizerError) -> PromptFrame? {
         guard let adds else { return nil }
         return PromptFrame(
-            prefix: adds.bos ? [markers.bos].compactMap(\.self) : [],
-            suffix: adds.eos ? [markers.eos].compactMap(\.self) : [])
+            prefix: try added(markers.bos, if: adds.bos, "bos_token"),
+            suffix: try added(markers.eos, if: adds.eos, "eos_token"))
     }
 
-    /// The `eos_token_id` of generation_config.json: a number or a list.
-    func endOfGeneration(
-        _ files: HuggingFaceTokenizerFiles, vocabularySize: Int
-    ) throws(TokenizerError) -> Set<Int32> {
-        guard let bytes = files.generationConfig else { return [] }
-        var ids: Set<Int32> = []
-        try JSONPlace.withRoot(of: bytes, file: files.path(of: "generation_config.json")) {
-            root throws(TokenizerError) in
-            guard let eos = root["eos_token_id"] else { return }
-            if eos.node.kind == .array {
-                try eos.forEachElement { id throws(TokenizerError) in
-                    ids.insert(Int32(try id.integer(most: vocabularySize - 1)))
-                }
-            } else {
-                ids.insert(Int32(try eos.integer(most: vocabularySize - 1)))
+    private func added(_ id: Int32?, if isAdded: Bool, _ name: String) throws(TokenizerError) -> [Int32] {
+        guard isAdded else { return [] }
+        guard let id else {
+            throw .folder(
+                path: files.path(of: "tokenizer_config.json"), place: "add_" + name,
+                reason: "is true, but there is no \(name) in the vocabulary")
+        }
+        return [id]
+    }
+
+    /// The tokens at which generation ends: those of the folder, of the markers, and those that end it in every model.
+    func endOfGeneration(_ markers: MarkerTokens, _ vocabulary: Vocabulary) throws(TokenizerError) -> Set<Int32> {
+        var ids = markers.endOfGeneration(vocabulary)
+        for id in files.endTokens {
+            guard (0..<vocabulary.count).contains(id) else {
+                throw .folder(
+                    path: files.path, place: "eos_token_id",
+                    reason: "the token \(id) of generation_config.json or config.json is not in the vocabulary, which "
+                        + "has the ids 0 to \(vocabulary.count - 1)")
             }
+            ids.insert(Int32(id))
         }
         return ids
     }

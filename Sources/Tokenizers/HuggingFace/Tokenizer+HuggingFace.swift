@@ -94,7 +94,7 @@ private struct TokenizerParts {
         var frame = PromptFrame()
         if let place = root["post_processor"] { frame = try .read(place, vocabularySize: vocabulary.count) }
         var markers = names.markers { tokens.id(of: $0) }
-        if let explicit = names.frame(markers) { frame = explicit }
+        if let explicit = try names.frame(markers) { frame = explicit }
         stages.prefix = frame.prefix
         stages.suffix = frame.suffix
         markers.addsBOS = markers.bos.map { frame.prefix.contains($0) } ?? false
@@ -104,7 +104,6 @@ private struct TokenizerParts {
         self.markers = markers
         self.stages = stages
         decoder = try TokenDecoder(root["decoder"], spellings: spellings)
-        endOfGeneration = markers.endOfGeneration(vocabulary).union(
-            try names.endOfGeneration(files, vocabularySize: vocabulary.count))
+        endOfGeneration = try names.endOfGeneration(markers, vocabulary)
     }
 }

@@ -11,14 +11,17 @@ extension Tokenizer {
         let ranked = try JSONPlace.withRoot(of: bytes, file: files.path(of: "tekken.json")) {
             root throws(TokenizerError) in try RankedTokens(tekken: root)
         }
-        try self.init(ranked, files, preTokenizer: PreTokenizer([.split(ranked.pattern, .isolated)]), composes: false)
+        try self.init(
+            ranked, files, NamedTokens(files), preTokenizer: PreTokenizer([.split(ranked.pattern, .isolated)]),
+            composes: false)
     }
 
     /// Makes a tokenizer from a tiktoken file. It has neither pattern nor special tokens: Qwen's are known.
     convenience init(
         tiktoken bytes: [UInt8], name: String, _ files: HuggingFaceTokenizerFiles
     ) throws(TokenizerError) {
-        let family = try NamedTokens(files).tokenizerClass
+        let names = try NamedTokens(files)
+        let family = names.tokenizerClass
         let file = files.path(of: name)
         guard family == "QWenTokenizer" || family == nil && name == "qwen.tiktoken" else {
             throw .folder(
@@ -30,11 +33,12 @@ extension Tokenizer {
         let specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"] + (0..<205).map { "<|extra_\($0)|>" }
         let ranked = try RankedTokens(tiktoken: bytes, file: file, specials: specials)
         let rules = PreTokenizerRules.named["qwen2"]!
-        try self.init(ranked, files, preTokenizer: PreTokenizer(rules), composes: rules.composes)
+        try self.init(ranked, files, names, preTokenizer: PreTokenizer(rules), composes: rules.composes)
     }
 
     private convenience init(
-        _ ranked: RankedTokens, _ files: HuggingFaceTokenizerFiles, preTokenizer: PreTokenizer, composes: Bool
+        _ ranked: RankedTokens, _ files: HuggingFaceTokenizerFiles, _ names: NamedTokens, preTokenizer: PreTokenizer,
+        composes: Bool
     ) throws(TokenizerError) {
         let vocabulary = Vocabulary(spellings: ranked.spellings, kinds: ranked.kinds) { _ in false }
         let mergeable = vocabulary.mergeable([.normal])
@@ -46,7 +50,6 @@ extension Tokenizer {
                 isCut: { _ in true }),
             symbols: .bytes((0...255).map { index.id(of: CollectionOfOne(UInt8($0))) }), mergeable: mergeable,
             takesWholeTokens: true)
-        let names = try NamedTokens(files)
         var markers = names.markers { content in
             (0..<Int32(vocabulary.count)).first {
                 vocabulary.kinds[Int($0)] == .control && vocabulary.spellings[$0].elementsEqual(content)
@@ -54,13 +57,12 @@ extension Tokenizer {
         }
         if let bos = ranked.bos { markers.bos = markers.bos ?? bos }
         if let eos = ranked.eos { markers.eos = markers.eos ?? eos }
-        let frame = names.frame(markers) ?? PromptFrame(prefix: [ranked.bos].compactMap(\.self))
+        let frame = try names.frame(markers) ?? PromptFrame(prefix: [ranked.bos].compactMap(\.self))
         markers.addsBOS = !frame.prefix.isEmpty
         markers.addsEOS = !frame.suffix.isEmpty
         self.init(
             path: files.path, vocabulary: vocabulary, markers: markers,
-            endOfGeneration: markers.endOfGeneration(vocabulary).union(
-                try names.endOfGeneration(files, vocabularySize: vocabulary.count)),
+            endOfGeneration: try names.endOfGeneration(markers, vocabulary),
             stages: Stages(
                 addedTokens: AddedTokens(vocabulary), normalizer: composes ? Normalizer(steps: [.form(.nfc)]) : .none,
                 preTokenizer: preTokenizer, model: .bytePairs(model), prefix: frame.prefix, suffix: frame.suffix),

@@ -21,6 +21,8 @@ struct TokenList {
     let index: TokenIndex
     private(set) var added: [Added] = []
     private var addedByContent: [[UInt8]: Int] = [:]
+    /// What the ids of added tokens stay below.
+    private let mostAdded: Int
 
     /// - Parameters:
     ///   - vocabulary: the object of the model, tokens to ids.
@@ -41,6 +43,7 @@ struct TokenList {
         let most = 2 * entries.count + 65_536
         guard bytes < Int32.max, let last = entries.map(\.id).max() else { throw vocabulary.error("has no tokens") }
         guard last < most else { throw vocabulary.error("has the id \(last), but only \(entries.count) tokens") }
+        mostAdded = most + 65_536
         spellings = [[UInt8]](repeating: [], count: last + 1)
         var isTaken = [Bool](repeating: false, count: last + 1)
         var places: [[UInt8]: Int] = [:]
@@ -61,7 +64,7 @@ struct TokenList {
         for spelling in spellings { strings.append(spelling) }
         index = TokenIndex(strings, ids: modelIDs)
         try addedTokens?.forEachElement { token throws(TokenizerError) in
-            try add(token, id: token.integer("id", most: most + 65_536))
+            try add(token, id: token.integer("id", most: mostAdded - 1))
         }
     }
 
@@ -83,7 +86,7 @@ struct TokenList {
         let known = index.id(of: content)
         let place = known >= 0 ? Int(known) : id
         if known < 0 {
-            guard place < 2 * spellings.count + 131_072 else {
+            guard place < mostAdded else {
                 throw token.error("has the id \(id), far beyond the last token")
             }
             if place < spellings.count, !spellings[place].isEmpty {

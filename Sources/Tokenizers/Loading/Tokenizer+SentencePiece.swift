@@ -10,13 +10,7 @@ extension Tokenizer {
 
     convenience init(sentencePiece metadata: GGUFMetadata, _ preTokenizer: String?) throws(TokenizerError) {
         let path = metadata.path
-        if let preTokenizer {
-            throw .inconsistent(
-                path: path,
-                reason:
-                    "a SentencePiece tokenizer has no pre-tokeniser, but the configuration names \"\(preTokenizer)\"",
-                remedy: "remove tokenizer.pre of the model")
-        }
+        if let preTokenizer { throw .needlessPreTokenizer(preTokenizer, "a SentencePiece tokenizer", path) }
         let vocabulary = try Vocabulary(metadata, isByteLevel: false)
         let ranks = try Self.ranks(metadata, count: vocabulary.count)
         let unknown = (0..<Int32(vocabulary.count)).first { vocabulary.kinds[Int($0)] == .unknown }

@@ -110,11 +110,14 @@ struct BytePairModel: Sendable {
     ) {
         let id = wholePieces.id(of: piece)
         if id >= 0 { return ids.append(id) }
-        guard let joints, let wholeParts else { return merger.encode(piece, into: &ids) }
         let first = ids.count
-        joints.forEachPart(of: piece) { part in
-            let id = wholeParts.id(of: part)
-            if id >= 0 { ids.append(id) } else { merger.encode(part, into: &ids) }
+        if let joints, let wholeParts {
+            joints.forEachPart(of: piece) { part in
+                let id = wholeParts.id(of: part)
+                if id >= 0 { ids.append(id) } else { merger.encode(part, into: &ids) }
+            }
+        } else {
+            merger.encode(piece, into: &ids)
         }
         if !characters.isEmpty { substituteCharacters(in: &ids, from: first) }
     }

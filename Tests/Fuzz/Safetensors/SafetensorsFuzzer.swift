@@ -22,6 +22,7 @@ enum SafetensorsFuzzer: Fuzzer {
             types.add(type, type, [2, 1], bytesEach: bits / 8)
         }
         types.add("F4", "F4", [2], [0])
+        types.add("empty", "F32", [0, 2], bytesEach: 4)
         var large = SafetensorsBuilder()
         large.add("one", "F32", [64, 64])
         return ["llama": SafetensorsBuilder.llama.build(), "types": types.build(), "large": large.build()]

@@ -51,8 +51,7 @@ enum TokenizerFuzzer: Fuzzer {
         try? use(HuggingFaceTokenizerFiles(path: "", vocabulary: .tiktoken(bytes, name: "qwen.tiktoken")))
         try use(
             HuggingFaceTokenizerFiles(
-                path: "", vocabulary: .tokenizerJSON(Array(known.utf8)), config: bytes, specialTokensMap: bytes,
-                generationConfig: bytes))
+                path: "", vocabulary: .tokenizerJSON(Array(known.utf8)), config: bytes, specialTokensMap: bytes))
     }
 
     private static func use(_ files: HuggingFaceTokenizerFiles) throws {

@@ -162,7 +162,7 @@ extension TraceCapture {
     private func preparation(
         _ index: Int, _ product: DecoderWeights.Product, _ norm: DecoderWeights.Norm?, isQuery: Bool
     ) -> HeadPreparation {
-        let attention = attention(index)
+        let attention = description.layers[index].attention
         let headNorm = norm.flatMap { isOfEachHead($0) ? rowNorm($0) : nil }
         // A norm of all heads has added the bias.
         let bias = norm == nil || headNorm != nil ? product.bias : nil
@@ -178,7 +178,7 @@ extension TraceCapture {
     private func attend(
         _ index: Int, _ tokens: DeviceBuffer<StepToken>, _ rows: Int, _ stages: inout CapturedStages
     ) {
-        let (layer, attention) = (weights.layers[index], attention(index))
+        let (layer, attention) = (weights.layers[index], description.layers[index].attention)
         let output = activations(
             scratch.attended, geometry.queryWidth, scratch.quantized, for: [layer.attentionOutput.matrix])
         // If a head group's outputs are not whole blocks of the int8 form, the conversion needs a separate stage.
@@ -290,12 +290,6 @@ extension TraceCapture {
         stages.add(.products(stage), count: projections.count, piece: rows > 4 ? 1 : 2)
     }
 
-    private func attention(_ index: Int) -> ModelDescription.Attention {
-        switch description.layers[index].mixer {
-        case .attention(let attention): attention
-        }
-    }
-
     private func activation(_ index: Int) -> Int32 {
         switch description.layers[index].feedForward {
         case .dense(let dense):
@@ -309,7 +303,7 @@ extension TraceCapture {
 
     /// The plan of a layer's attention.
     func planned(_ index: Int) -> PlannedAttention {
-        let window = attention(index).window
+        let window = description.layers[index].attention.window
         return plans.first { $0.plan.window == window }!
     }
 }
