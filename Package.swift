@@ -78,23 +78,24 @@ let package = Package(
         room("ModelFiles", ["CMappedFile", "JSONText"]),
         room("Jinja"),
         room("Tokenizers", ["ModelFiles", "Jinja", "JSONText", "CPCRE2"]),
-        room("Platform", ["ModelFiles"]),
-        room("HostDevice", ["Platform", "ModelFiles", "CHostKernels", "CHwloc"]),
+        room("Sampling"),
+        room("Platform", ["Sampling", "ModelFiles"]),
+        room("HostDevice", ["Platform", "Sampling", "ModelFiles", "CHostKernels", "CHwloc"]),
         room("TTNNSettings", ["Platform"]),
         .target(
-            name: "TTNNDevice", dependencies: ["TTNNSettings", "Platform", "ModelFiles", "CHwloc"],
+            name: "TTNNDevice", dependencies: ["TTNNSettings", "Platform", "Sampling", "ModelFiles", "CHwloc"],
             resources: bridgeModules, swiftSettings: strict),
         room("BuiltInPlatforms", ["HostDevice", "TTNNDevice", "TTNNSettings", "Platform"]),
 
         // The engine, and the engine as a service.
-        room("Worker", ["Platform", "ModelFiles"]),
-        room("Engine", ["Platform"]),
+        room("Worker", ["Platform", "Sampling", "ModelFiles"]),
+        room("Engine", ["Platform", "Sampling"]),
         room("OpenAIFormats", ["JSONText"]),
-        room("Prompts", ["OpenAIFormats", "JSONText", "Platform", "Tokenizers", "Jinja", "ModelFiles", "Runtime"]),
+        room("Prompts", ["OpenAIFormats", "JSONText", "Sampling", "Tokenizers", "Jinja", "ModelFiles", "Runtime"]),
         room(
             "Serving",
             [
-                "Engine", "Worker", "Prompts", "Platform", "Tokenizers", "ModelFiles", "Runtime",
+                "Engine", "Worker", "Prompts", "Platform", "Sampling", "Tokenizers", "ModelFiles", "Runtime",
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -172,7 +173,7 @@ let package = Package(
         // What tests share.
         support("TestSupport"),
         support("RandomModels", ["TestSupport", "CZstd"]),
-        support("FakeModel", ["Platform", "ModelFiles", "Tokenizers", "TestSupport"]),
+        support("FakeModel", ["Platform", "Sampling", "ModelFiles", "Tokenizers", "TestSupport"]),
         support(
             "QueueFixture",
             ["Intake", "SQLiteStore", "StoreContract", "ModelFiles", "Runtime", "FakeModel", "TestSupport"]),
@@ -189,7 +190,7 @@ let package = Package(
             name: "queue-simulation",
             dependencies: [
                 "MemoryStore", "TestSupport", "BatchDaemon", "Serving", "Prompts", "Settings", "StoreContract",
-                "Engine", "Worker", "Platform", "Tokenizers", "ModelFiles", "Runtime",
+                "Engine", "Worker", "Platform", "Sampling", "Tokenizers", "ModelFiles", "Runtime",
                 .product(name: "Logging", package: "swift-log"),
             ],
             path: "Tests/QueueSimulation", swiftSettings: strict),
@@ -213,30 +214,32 @@ let package = Package(
             excluded: ["golden/make_golden.py", "golden/templates", "golden/README.md", "golden/snippets.txt"],
             resources: [.copy("golden/snippets.json"), .copy("golden/chats.json")]),
         tests("Tokenizers", ["ModelFiles", "Jinja", "TestSupport"], excluded: ["Data"]),
-        tests("Platform", ["ModelFiles", "FakeModel", "TestSupport"]),
+        tests("Sampling", ["TestSupport"], excluded: ["reference"]),
+        tests("Platform", ["Sampling", "ModelFiles", "FakeModel", "TestSupport"]),
         tests(
-            "HostDevice", ["CHostKernels", "ModelFiles", "Platform", "RandomModels", "TestSupport"],
+            "HostDevice",
+            ["CHostKernels", "ModelFiles", "Platform", "Sampling", "FakeModel", "RandomModels", "TestSupport"],
             excluded: ["Golden", "neon"]),
         tests("TTNNSettings", ["Platform"]),
         tests(
-            "TTNNDevice", ["TTNNSettings", "Platform", "ModelFiles", "FakeModel", "TestSupport"],
+            "TTNNDevice", ["TTNNSettings", "Platform", "Sampling", "ModelFiles", "FakeModel", "TestSupport"],
             excluded: ["no-python"]),
-        tests("Worker", ["Platform", "ModelFiles", "HostDevice", "FakeModel", "TestSupport"]),
+        tests("Worker", ["Platform", "Sampling", "ModelFiles", "HostDevice", "FakeModel", "TestSupport"]),
         tests(
             "Engine",
-            ["Worker", "Platform", "HostDevice", "ModelFiles", "FakeModel", "RandomModels", "TestSupport"]),
+            ["Worker", "Platform", "Sampling", "HostDevice", "ModelFiles", "FakeModel", "RandomModels", "TestSupport"]),
         tests("OpenAIFormats", ["JSONText", "TestSupport"], excluded: ["openai"]),
         tests(
             "Prompts",
             [
-                "OpenAIFormats", "JSONText", "Platform", "Tokenizers", "Jinja", "ModelFiles", "Runtime", "FakeModel",
-                "TestSupport",
+                "OpenAIFormats", "JSONText", "Platform", "Sampling", "Tokenizers", "Jinja", "ModelFiles", "Runtime",
+                "FakeModel", "TestSupport",
             ]),
         tests(
             "Serving",
             [
-                "Engine", "Worker", "Prompts", "Platform", "Tokenizers", "ModelFiles", "Runtime", "FakeModel",
-                "TestSupport",
+                "Engine", "Worker", "Prompts", "Platform", "Sampling", "Tokenizers", "ModelFiles", "Runtime",
+                "FakeModel", "TestSupport",
             ]),
         tests("PromptFiles", ["OpenAIFormats", "JSONText", "TestSupport"], excluded: ["openai", "packed"]),
         .testTarget(
@@ -258,7 +261,7 @@ let package = Package(
             "BatchDaemon",
             [
                 "Serving", "Settings", "Intake", "Prompts", "StoreContract", "SQLiteStore", "ModelFiles", "Tokenizers",
-                "Platform", "Engine", "Runtime", "TTNNSettings", "HostDevice", "QueueFixture", "FakeModel",
+                "Platform", "Sampling", "Engine", "Runtime", "TTNNSettings", "HostDevice", "QueueFixture", "FakeModel",
                 "TestSupport", .product(name: "Logging", package: "swift-log"),
             ]),
         tests(

@@ -1,6 +1,7 @@
 // Chooses the requests of the next step: prefill first, never mixed with decode (design §4; TT contract §4).
 
 import Platform
+import Sampling
 
 /// The requests in flight, their KV blocks, and the choice of the next step.
 ///

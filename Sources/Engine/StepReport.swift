@@ -40,7 +40,8 @@ public struct RequestUpdate: Sendable, Equatable {
     public var id: RequestID
     /// Leading tokens that were cached when it joined the batch; 0 in decode steps.
     public var cachedTokens: Int
-    /// Its output. After a bad output the request is no longer in flight, and none of its blocks stay cached.
+    /// Its output. If that is no token, the request is no longer in flight; after a bad output, none of its blocks stay
+    /// cached.
     public var output: RequestOutput
     /// Why it has ended with this token; nil if it continues.
     public var finishReason: FinishReason?

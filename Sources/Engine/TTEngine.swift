@@ -1,6 +1,7 @@
 // The engine: takes requests, runs steps, and reports the results of each step.
 
 public import Platform
+public import Sampling
 
 /// Generates tokens for many requests at once by continuous batching, on one executor.
 ///
@@ -179,6 +180,7 @@ extension TTEngine {
         var update = RequestUpdate(id: id, cachedTokens: cachedTokens, output: output)
         switch output {
         case .bad: scheduler.discard(id)
+        case .noToken: scheduler.remove(id)
         case .token(let token):
             scheduler.append(token.id, to: id)
             update.finishReason = stopConditions.finishReason(of: scheduler.requests[id]!)

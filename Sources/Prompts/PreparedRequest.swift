@@ -1,6 +1,6 @@
 // A request that is ready for an engine: its tokens, and how to handle the generated ones.
 
-public import Platform
+public import Sampling
 
 /// A request after the chat template and the tokenizer.
 public struct PreparedRequest: Sendable {
@@ -14,6 +14,9 @@ public struct PreparedRequest: Sendable {
     public let returnTokenIDs: Bool
     /// The field of the request that contains the prompt.
     public let promptField: String
+
+    /// Most tokens that it generates.
+    public var maxTokens: Int { sampling.maxTokens }
 
     /// Makes a request from tokens.
     public init(

@@ -2,8 +2,8 @@
 
 public import ModelFiles
 import OpenAIFormats
-import Platform
 public import Runtime
+import Sampling
 
 /// Prepares requests for a model's engines.
 public struct RequestPreparer: Sendable {

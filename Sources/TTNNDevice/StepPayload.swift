@@ -1,6 +1,7 @@
 // The payloads of steps to the bridge, and of its answers (bridge protocol §3).
 
 import Platform
+import Sampling
 
 extension [UInt8] {
     /// Appends one call of a prefill step.
@@ -29,10 +30,10 @@ extension [UInt8] {
     /// Appends the rows' parameters; greedy ones in the form that every device accepts.
     private mutating func append(sampling rows: [RowSampling]) {
         let params = rows.map { row in
-            guard case .onDevice(let params) = row, !params.isGreedy else {
+            guard case .onDevice(let draw) = row, !draw.params.isGreedy else {
                 return TTSamplingParams(temperature: 0, topK: 1, topP: 1)
             }
-            return params
+            return draw.params
         }
         append(raw: params.map(\.temperature))
         append(raw: params.map(\.topK))

@@ -1,6 +1,7 @@
 // The persistent device batch: the request in each batch slot, with what a step needs from it.
 
 import Platform
+import Sampling
 
 /// The rows of the device batch.
 ///
@@ -17,10 +18,18 @@ struct InputBatch {
         /// last token attends to, or in a prefill the first token to compute.
         var blocks: [[Int32]]
         let sampling: SamplingParams
+        /// Follows the tokens; `nil` if the request changes no logits.
+        var processor: RowProcessor?
 
         var generatedCount: Int { tokens.count - promptLength }
         /// Blocks in each group's list.
         var blockCount: Int { blocks[0].count }
+
+        /// How the next token is chosen; `nil` if the request allows none.
+        var draw: TokenDraw? {
+            guard let processor else { return TokenDraw(sampling.token, logprobs: sampling.logprobs) }
+            return processor.edits().map { TokenDraw(sampling.token, edits: $0, logprobs: sampling.logprobs) }
+        }
     }
 
     /// The rows by slot; `nil` for an empty slot.
@@ -80,6 +89,7 @@ struct InputBatch {
     /// A device that keeps its page table may keep their entries, which it does not read.
     mutating func append(token: Int32, at slot: Int) {
         rows[slot]!.tokens.append(token)
+        rows[slot]!.processor?.append(token)
         for group in kvCache.groups.indices where kvCache.groups[group].window != nil {
             let first = kvCache.firstBlock(of: group, at: rows[slot]!.tokens.count - 1)
             var place = min(first, rows[slot]!.blockCount)

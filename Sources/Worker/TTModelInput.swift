@@ -1,6 +1,7 @@
 // A step's input, prepared from the batch: the tensors and their batch slots.
 
 import Platform
+import Sampling
 
 /// The prepared input of a step.
 struct TTModelInput {
@@ -16,30 +17,31 @@ struct TTModelInput {
     let call: Call
     /// The batch slots of the step's rows, in the scheduler's order.
     let slots: [Int]
+    /// How the next token of each of these rows is chosen; `nil` if its request allows none.
+    let draws: [TokenDraw?]
 }
 
 extension InputBatch {
     /// The prefill of the rows at `slots`, whose first `computed[i]` tokens are in their blocks already or are copied
     /// there.
     func prefillInput(
-        slots: [Int], computed: [Int], copies: [BlockCopy], sampling: (Row) -> RowSampling
+        slots: [Int], computed: [Int], copies: [BlockCopy], sampling: [RowSampling]
     ) -> PrefillBatch {
         var table = PageTable(rows: slots.count, width: pageTable.width, groups: kvCache.groups.count)
         var tokens: [[Int32]] = []
-        var choices: [RowSampling] = []
         for (index, slot) in slots.enumerated() {
             let row = rows[slot]!
             tokens.append(row.tokens)
             for (group, blocks) in row.blocks.enumerated() { table.setRow(index, group: group, to: blocks) }
-            choices.append(sampling(row))
         }
         return PrefillBatch(
             copies: copies, tokens: tokens, startPositions: computed.map(Int32.init), pageTable: table, slots: slots,
-            sampling: choices)
+            sampling: sampling)
     }
 
-    /// The decode step of all rows, padded to the fixed batch: token 0, position −1, `padding` sampling.
-    func decodeInput(sampling: (Row) -> RowSampling, padding: RowSampling) -> DecodeBatch {
+    /// The decode step of all rows, those at `slots`, padded to the fixed batch: token 0, position −1, `padding`
+    /// sampling.
+    func decodeInput(slots: [Int], sampling: [RowSampling], padding: RowSampling) -> DecodeBatch {
         var batch = DecodeBatch(
             tokens: Array(repeating: 0, count: rows.count), positions: Array(repeating: -1, count: rows.count),
             pageTable: pageTable, sampling: Array(repeating: padding, count: rows.count))
@@ -47,8 +49,8 @@ extension InputBatch {
             guard let row, let last = row.tokens.last else { continue }
             batch.tokens[slot] = last
             batch.positions[slot] = Int32(row.tokens.count - 1)
-            batch.sampling[slot] = sampling(row)
         }
+        for (slot, sampling) in zip(slots, sampling) { batch.sampling[slot] = sampling }
         return batch
     }
 }

@@ -1,6 +1,7 @@
 // Runs scheduled steps on a model: updates the batch, prepares the input, executes, and appends each row's token.
 
 import Platform
+import Sampling
 
 /// The runner of one model. It owns the model, which is released with it.
 final class TTModelRunner {
@@ -8,7 +9,8 @@ final class TTModelRunner {
     private let mode: SampleOnDeviceMode
     private let vocabularySize: Int
     private let validation: StepValidation
-    private let sampler: HostSampler
+    private let endOfGenerationTokens: Set<Int32>
+    private let sampler = HostSampler()
     private var batch: InputBatch
     private var planner: DecodePlanner
     /// The input of the step that was begun.
@@ -23,7 +25,7 @@ final class TTModelRunner {
         mode = configuration.tt.sampleOnDeviceMode
         vocabularySize = limits.vocabularySize
         validation = StepValidation(limits: limits, pageTableWidth: pageTableWidth)
-        sampler = HostSampler(endOfGenerationTokens: endOfGenerationTokens)
+        self.endOfGenerationTokens = endOfGenerationTokens
         batch = InputBatch(
             maxNumSeqs: limits.maxNumSeqs, pageTableWidth: pageTableWidth, kvCache: limits.kvCache)
         planner = DecodePlanner(
@@ -63,8 +65,13 @@ final class TTModelRunner {
             batch.add(
                 InputBatch.Row(
                     id: row.id, tokens: row.tokens, promptLength: row.promptLength, blocks: row.blocks,
-                    sampling: row.sampling))
+                    sampling: row.sampling,
+                    processor: RowProcessor(
+                        row.sampling, prompt: row.tokens.prefix(row.promptLength),
+                        generated: row.tokens.dropFirst(row.promptLength), endOfGeneration: endOfGenerationTokens,
+                        vocabulary: vocabularySize)))
         }
+        let draws = slots.map { batch.rows[$0]!.draw }
         let onDevice = mode.samplesPrefill && canSampleOnDevice(slots)
         let copies = rows.flatMap { row in
             row.copiedBlocks.enumerated().map { group, source in
@@ -72,10 +79,10 @@ final class TTModelRunner {
                 return BlockCopy(source: source, target: row.blocks[group][place], group: group)
             }
         }
-        let prompts = batch.prefillInput(slots: slots, computed: rows.map(\.computedTokens), copies: copies) { row in
-            sampling(row, onDevice: onDevice)
-        }
-        return TTModelInput(call: .prefill(prompts), slots: slots)
+        let prompts = batch.prefillInput(
+            slots: slots, computed: rows.map(\.computedTokens), copies: copies,
+            sampling: sampling(slots, draws, onDevice: onDevice))
+        return TTModelInput(call: .prefill(prompts), slots: slots, draws: draws)
     }
 
     private func prepareInput(_ rows: [DecodeRow]) throws(DeviceFault) -> TTModelInput {
@@ -83,13 +90,15 @@ final class TTModelRunner {
         let slots = rows.compactMap { batch.slot(of: $0.id) }
         for (row, slot) in zip(rows, slots) { batch.append(blocks: row.newBlocks, at: slot) }
         let onDevice = mode.samplesDecode && canSampleOnDevice(slots)
+        let draws = slots.map { batch.rows[$0]!.draw }
         let input = batch.decodeInput(
-            sampling: { row in sampling(row, onDevice: onDevice) }, padding: onDevice ? .onDevice(.greedy) : .onHost)
+            slots: slots, sampling: sampling(slots, draws, onDevice: onDevice),
+            padding: onDevice ? .onDevice(.greedy) : .onHost)
         let step = DecodePlanner.Step(
             layoutVersion: batch.layoutVersion, tableVersion: batch.tableVersion,
             sampling: zip(input.positions, input.sampling).compactMap { $0 >= 0 ? $1 : nil })
         let plan = planner.plan(step)
-        return TTModelInput(call: .decode(input, plan, step), slots: slots)
+        return TTModelInput(call: .decode(input, plan, step), slots: slots, draws: draws)
     }
 
     /// The outputs of the call, one for each row of its batch; for a decode step one for each slot.
@@ -116,9 +125,11 @@ final class TTModelRunner {
         guard outputs.count == expectedCount else {
             throw fault(operation, "\(outputs.count) rows came back of \(expectedCount)")
         }
-        return zip(indices, input.slots).map { index, slot in
+        return zip(zip(indices, input.slots), input.draws).map { place, draw in
+            let (index, slot) = place
+            guard let draw else { return .noToken }
             guard let row = batch.rows[slot] else { preconditionFailure("slot \(slot) is empty") }
-            let output = output(of: row, outputs[index], operation)
+            let output = output(outputs[index], draw, position: row.tokens.count, operation)
             if case .token(let token) = output { batch.append(token: token.id, at: slot) }
             return output
         }
@@ -131,15 +142,20 @@ final class TTModelRunner {
         return slots.allSatisfy { slot in batch.rows[slot].map(hostSamplingReason) == .some(nil) }
     }
 
-    private func sampling(_ row: InputBatch.Row, onDevice: Bool) -> RowSampling {
-        onDevice && hostSamplingReason(row) == nil ? .onDevice(row.sampling.token) : .onHost
+    /// Where the rows at `slots` are sampled; those that may get no token are run all the same.
+    private func sampling(_ slots: [Int], _ draws: [TokenDraw?], onDevice: Bool) -> [RowSampling] {
+        zip(slots, draws).map { slot, draw in
+            onDevice && hostSamplingReason(batch.rows[slot]!) == nil ? .onDevice(draw ?? TokenDraw(.greedy)) : .onHost
+        }
     }
 
     private func hostSamplingReason(_ row: InputBatch.Row) -> HostSamplingReason? {
         model.capabilities.hostSamplingReason(row.sampling, generatedCount: row.generatedCount)
     }
 
-    private func output(of row: InputBatch.Row, _ output: RowOutput, _ operation: String) -> RequestOutput {
+    private func output(
+        _ output: RowOutput, _ draw: TokenDraw, position: Int, _ operation: String
+    ) -> RequestOutput {
         func bad(_ what: String) -> RequestOutput { .bad(BadOutput("\(what) in a \(operation)")) }
         switch output {
         case .token(let token):
@@ -147,14 +163,14 @@ final class TTModelRunner {
                 return bad("token \(token.id) of a vocabulary of \(vocabularySize)")
             }
             return .token(token)
-        case .logits(var logits):
+        case .logits(let logits):
             guard logits.count == vocabularySize else {
                 return bad("\(logits.count) logits of a vocabulary of \(vocabularySize)")
             }
-            guard let token = sampler.sample(&logits, row) else {
-                return bad("logits that allow no token")
-            }
-            return .token(token)
+            let sampled = sampler.sample(logits, draw, position: position)
+            if case .notNumbers = sampled { return bad("logits that allow no token") }
+            return self.output(sampled, draw, position: position, operation)
+        case .excluded: return .noToken
         case .notNumbers: return bad("logits that are not numbers")
         case .padding: return bad("a padding row's output")
         }

@@ -3,6 +3,7 @@
 import Platform
 
 @testable import Engine
+@testable import Sampling
 
 extension StepLimits {
     /// Small limits, each to be changed.

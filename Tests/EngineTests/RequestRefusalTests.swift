@@ -1,6 +1,7 @@
 // What cannot run is refused by name, before it costs anything.
 
 import Platform
+import Sampling
 import Testing
 
 @testable import Engine

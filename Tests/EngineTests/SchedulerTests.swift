@@ -1,6 +1,7 @@
 // Which requests run in a step: prefill first, never mixed, in order of arrival, nothing waits for ever.
 
 import Platform
+import Sampling
 import Testing
 
 @testable import Engine

@@ -1,6 +1,7 @@
 // One random schedule: a queue of jobs fed to an engine, with cancellations and device faults, judged by an oracle.
 
 import Platform
+import Sampling
 import TestSupport
 import Testing
 
@@ -141,6 +142,8 @@ struct Simulation {
             jobs[job].generated = []
             badOutputs += 1
             again.append(job)
+        case .noToken:
+            Issue.record("seed \(seed): \(update.id) got no token")
         case .token(let token):
             jobs[job].generated.append(token.id)
         }

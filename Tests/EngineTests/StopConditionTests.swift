@@ -1,6 +1,7 @@
 // When a request ends, and which tokens count as text.
 
 import Platform
+import Sampling
 import Testing
 
 @testable import Engine

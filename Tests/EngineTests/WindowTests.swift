@@ -1,6 +1,7 @@
 // Groups of layers with a window: what is freed as a sequence grows, what that lets in, and what can still be shared.
 
 import Platform
+import Sampling
 import Testing
 
 @testable import Engine

@@ -4,6 +4,7 @@ import HostDevice
 import ModelFiles
 import Platform
 import RandomModels
+import Sampling
 import TestSupport
 import Testing
 import Worker

@@ -1,6 +1,7 @@
 // The "language" that the fake model speaks: logits that are a hash of the whole sequence, and the tokens to expect of it.
 
-public import Platform
+import Platform
+public import Sampling
 
 /// A deterministic model of language: change one token or one position and everything after it changes.
 public struct FakeLanguage: Sendable, Equatable {
@@ -48,12 +49,16 @@ public struct FakeLanguage: Sendable, Equatable {
         while generated.count < sampling.maxTokens {
             let position = prompt.count + generated.count
             var logits = logits(state: state)
-            if generated.count < sampling.minTokens {
-                for token in sampling.stopTokenIDs.union(endOfGeneration) { logits[Int(token)] = -.infinity }
+            // The state is made anew for every token, as after a preemption.
+            let processor = RowProcessor(
+                sampling, prompt: prompt, generated: generated, endOfGeneration: endOfGeneration,
+                vocabulary: vocabularySize)
+            guard let edits = processor.map({ $0.edits() }) ?? LogitEdits.none else { break }
+            let sampled = logits.withUnsafeMutableBufferPointer {
+                TokenSampler.sample(
+                    $0, TokenDraw(sampling.token, edits: edits), position: position, scratch: SamplerScratch())
             }
-            let token = logits.withUnsafeBufferPointer {
-                TokenSampler.sample($0, sampling.token, position: position)
-            }
+            guard let token = sampled?.id else { break }
             generated.append(token)
             if ending.contains(token) { break }
             state = Self.advance(state, token, at: position)

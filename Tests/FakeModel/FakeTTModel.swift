@@ -1,6 +1,7 @@
 // A TTModel for tests that computes from what it was really given, so that any mistake above it yields a wrong token.
 
 public import Platform
+import Sampling
 
 /// A model whose keys and values are the tokens and the language's states after them, in paged pools.
 ///
@@ -281,10 +282,14 @@ extension FakeTTModel {
         case .onHost:
             rowsSentToHost += 1
             return .logits(logits)
-        case .onDevice(let params):
+        case .onDevice(let draw):
             tokensSampledOnDevice += 1
-            let token = logits.withUnsafeBufferPointer { TokenSampler.sample($0, params, position: position) }
-            return .token(corruptToken?(token) ?? token)
+            var edited = logits
+            let sampled = edited.withUnsafeMutableBufferPointer {
+                TokenSampler.sample($0, draw, position: position, scratch: SamplerScratch())
+            }
+            guard let sampled else { return .excluded }
+            return .token(SampledToken(corruptToken?(sampled.id) ?? sampled.id, logprobs: sampled.logprobs))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 import ModelFiles
 import Platform
+import Sampling
 import Testing
 
 @testable import HostDevice

@@ -6,6 +6,7 @@ import Testing
 
 @testable import HostDevice
 @testable import Platform
+@testable import Sampling
 
 struct SamplingKernelTests {
     @Test func theSummaryHasOneLayout() {

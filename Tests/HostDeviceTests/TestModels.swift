@@ -3,6 +3,7 @@
 import Foundation
 import ModelFiles
 import Platform
+import Sampling
 import TestSupport
 import Testing
 

@@ -1,6 +1,7 @@
 // Requests that the platform refuses by field, and where a row's tokens are sampled.
 
 import Platform
+import Sampling
 import Testing
 
 struct RequestValidationTests {

@@ -4,6 +4,7 @@ import FakeModel
 import ModelFiles
 import Platform
 import Runtime
+import Sampling
 import Testing
 import Tokenizers
 

@@ -7,6 +7,7 @@ import ModelFiles
 import Platform
 import Prompts
 import Runtime
+import Sampling
 import StoreContract
 import Synchronization
 import TestSupport

@@ -6,6 +6,7 @@ import ModelFiles
 import Platform
 import Prompts
 import Runtime
+import Sampling
 import TestSupport
 import Testing
 import Tokenizers

@@ -4,6 +4,7 @@ import FakeModel
 import Foundation
 import ModelFiles
 import Platform
+import Sampling
 import Synchronization
 import TestSupport
 import Testing

@@ -2,6 +2,7 @@
 
 import FakeModel
 import Platform
+import Sampling
 import Testing
 
 struct DecodePlannerTests {

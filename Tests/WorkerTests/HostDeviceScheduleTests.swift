@@ -4,6 +4,7 @@ import Foundation
 import HostDevice
 import ModelFiles
 import Platform
+import Sampling
 import TestSupport
 import Testing
 import Worker

@@ -1,40 +1,46 @@
-// The host sampler: the shared sampling function, with tokens masked while `min_tokens` is in force.
+// The host sampler: outputs that are the request's doing, and those that are the device's.
 
 import Platform
+import Sampling
 import Testing
 
 @testable import Worker
 
 struct HostSamplerTests {
-    let sampler = HostSampler(endOfGenerationTokens: [0])
+    let sampler = HostSampler()
 
-    @Test func endOfGenerationAndStopTokensAreMaskedUntilMinTokens() {
-        var logits: [Float] = [9, 8, 7, 6]
-        #expect(sampler.sample(&logits, row(generated: 1, minTokens: 2)) == 2)
-        logits = [9, 8, 7, 6]
-        #expect(sampler.sample(&logits, row(generated: 2, minTokens: 2)) == 0)
+    @Test func edits() {
+        let edits = LogitEdits(changes: [LogitChange(token: 0, bias: -.infinity), LogitChange(token: 3, bias: 5)])
+        #expect(sampler.sample([9, 8, 7, 6], TokenDraw(.greedy), position: 1) == .token(0))
+        #expect(sampler.sample([9, 8, 7, 6], TokenDraw(.greedy, edits: edits), position: 1) == .token(3))
     }
 
-    @Test func logitsThatAllowNoTokenGiveNone() {
-        var logits: [Float] = [.nan, .nan]
-        #expect(sampler.sample(&logits, row(generated: 0, minTokens: 0)) == nil)
-        logits = [-.infinity, -.infinity]
-        #expect(sampler.sample(&logits, row(generated: 0, minTokens: 0)) == nil)
+    /// What a request excludes is no fault of the device.
+    @Test func aRequestThatExcludesEverythingIsNoFault() {
+        let mask = TokenMask(vocabulary: 3, allowing: [2])
+        let draw = TokenDraw(.greedy, edits: LogitEdits(allowed: mask))
+        #expect(sampler.sample([1, 2, -.infinity], draw, position: 0) == .excluded)
     }
 
-    /// What a request asks for is no fault of the device.
-    @Test func aRequestThatMasksEverythingIsSampledAsIfItDidNot() {
-        var logits: [Float] = [1, 2]
-        #expect(sampler.sample(&logits, row(generated: 0, minTokens: 1)) == 1)
-        logits = [1, 2, -.infinity]
-        #expect(sampler.sample(&logits, row(generated: 0, minTokens: 1)) == 1)
-        logits = [.nan, .nan]
-        #expect(sampler.sample(&logits, row(generated: 0, minTokens: 1)) == nil)
+    @Test(arguments: [[Float.nan, .nan], [-.infinity, -.infinity]])
+    func logitsThatAllowNoTokenAreNoNumbers(logits: [Float]) {
+        #expect(sampler.sample(logits, TokenDraw(.greedy), position: 0) == .notNumbers)
+        let edits = LogitEdits(changes: [LogitChange(token: 0, bias: -.infinity)])
+        #expect(sampler.sample(logits, TokenDraw(.greedy, edits: edits), position: 0) == .notNumbers)
     }
 
-    private func row(generated: Int, minTokens: Int) -> InputBatch.Row {
-        InputBatch.Row(
-            id: RequestID(0), tokens: Array(repeating: 3, count: 1 + generated), promptLength: 1, blocks: [[0]],
-            sampling: SamplingParams(token: .greedy, maxTokens: 9, minTokens: minTokens, stopTokenIDs: [1]))
+    @Test func logprobsAreThoseBeforeTheEdits() throws {
+        let edits = LogitEdits(changes: [LogitChange(token: 0, bias: -.infinity)])
+        let draw = TokenDraw(.greedy, edits: edits, logprobs: LogprobsRequest(top: 2))
+        guard case .token(let token) = sampler.sample([3, 1, 2, -1], draw, position: 0) else {
+            throw TokenMissing()
+        }
+        #expect(token.id == 2)
+        let logprobs = try #require(token.logprobs)
+        #expect(logprobs.top.map(\.token) == [0, 2])
+        #expect(logprobs.own == logprobs.top[1])
+        #expect(abs(logprobs.own.logprob - -1.4197) < 1e-3)
     }
+
+    private struct TokenMissing: Error {}
 }

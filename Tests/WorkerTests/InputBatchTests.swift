@@ -1,6 +1,7 @@
 // The persistent batch: lowest place first, rows that stay where they are, tables in step with the rows.
 
 import Platform
+import Sampling
 import Testing
 
 @testable import Worker
@@ -23,7 +24,8 @@ struct InputBatchTests {
         #expect(batch.rows.map { $0?.id.number } == [0, nil, 2, 3])
         #expect(batch.pageTable[1].allSatisfy { $0 == 0 })
         #expect(Array(batch.pageTable[3]) == [30, 31, 0])
-        let input = batch.decodeInput(sampling: { _ in .onDevice(.greedy) }, padding: .onHost)
+        let input = batch.decodeInput(
+            slots: [0, 2, 3], sampling: [.onDevice(.greedy), .onHost, .onDevice(.greedy)], padding: .onHost)
         #expect(input.positions == [0, -1, 0, 0])
         #expect(input.sampling[1] == .onHost)
     }

@@ -2,6 +2,7 @@
 
 import FakeModel
 import Platform
+import Sampling
 import TestSupport
 import Testing
 import Worker
@@ -81,7 +82,8 @@ private struct Simulation {
         ]
         let maxTokens = Int.random(in: 1...25, using: &random)
         let sampling = SamplingParams(
-            token: choices.randomElement(using: &random)!, maxTokens: maxTokens,
+            token: choices.randomElement(using: &random)!, shaping: .random(vocabulary: 61, using: &random),
+            maxTokens: maxTokens,
             minTokens: Bool.random(using: &random) ? Int.random(in: 0...maxTokens, using: &random) : 0,
             stopTokenIDs: [Int32.random(in: 2..<61, using: &random)], ignoreEOS: Bool.random(using: &random))
         return Request(

@@ -3,6 +3,7 @@
 import FakeModel
 import ModelFiles
 import Platform
+import Sampling
 import Testing
 import Worker
 

@@ -18,6 +18,15 @@ struct JobInProgress {
     /// The request's field that a refusal refers to.
     func field(of refusal: RequestRefusal) -> String { refusal.field ?? generation.request.promptField }
 
+    /// The error of a request that excludes every token.
+    var noTokenError: JobError {
+        JobError(
+            code: JobError.noTokenAllowed,
+            message: "after \(generation.tokens.count) tokens, what the request allows leaves no token: "
+                + "loosen allowed_token_ids or bad_words",
+            status: 400)
+    }
+
     /// The job's completion, as written to the store.
     mutating func completion(at now: Milliseconds) -> JobCompletion {
         let finished = generation.finish()
@@ -34,7 +43,7 @@ struct JobInProgress {
                 Generation(
                     text: finished.text, finishReason: finished.end == .length ? "length" : "stop",
                     stopReason: StopReason(finished.end), promptTokenIDs: wantsTokens ? request.promptTokens : nil,
-                    tokenIDs: wantsTokens ? generation.tokens.map(\.id) : nil)),
+                    tokenIDs: wantsTokens ? generation.tokenIDs : nil)),
             usage: TokenUsage(
                 promptTokens: request.promptTokens.count, cachedTokens: generation.cachedTokens,
                 completionTokens: generation.tokens.count),

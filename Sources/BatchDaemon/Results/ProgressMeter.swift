@@ -123,7 +123,7 @@ extension ProgressMeter.InFlight {
         guard job.generation.isRunning else { return }
         running += 1
         runningTokens += tokens
-        runningLimit += max(tokens, Int64(job.generation.request.sampling.maxTokens))
+        runningLimit += max(tokens, Int64(job.generation.request.maxTokens))
     }
 }
 

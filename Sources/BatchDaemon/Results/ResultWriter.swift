@@ -180,6 +180,7 @@ extension ResultWriter {
             case .endedByText(let engineGoesOn):
                 if engineGoesOn { replicas.cancel(update.id) }
                 succeed(update.id)
+            case .noToken: fail(update.id, jobs[update.id]!.ticket, jobs[update.id]!.noTokenError)
             case .bad(let bad):
                 let ticket = jobs[update.id]!.ticket
                 log.error("\(ticket.job) of \(ticket.batch) got \(bad.reason)")

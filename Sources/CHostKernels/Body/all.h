@@ -32,6 +32,7 @@ static const hk_kernels HK_TABLE = {
     .store = store,
     .attend = attend,
     .join = join,
+    .mask = mask,
     .summarise = summarise,
     .peak_dot = peak_dot,
     .peak_fma = peak_fma,

@@ -1,4 +1,4 @@
-// Summarises a row's logits: the highest logit and the weight of each tile of HK_PANEL tokens.
+// What happens to a row's logits before a token is chosen: masks, and summaries of tiles of HK_PANEL tokens.
 
 typedef uint32_t v16u __attribute__((vector_size(64)));
 
@@ -15,6 +15,17 @@ HK_INLINE v16 power_of_two(v16 x) {
     // The integer part is in the low bits of `shifted`.
     v16u power = (v16u)p + ((v16u)shifted << 23);
     return (v16)(power & (v16u)(x >= splat16(-125)));
+}
+
+static void mask(float *logits, uint32_t bits) {
+    const v16u lanes = {1u << 0, 1u << 1, 1u << 2,  1u << 3,  1u << 4,  1u << 5,  1u << 6,  1u << 7,
+                        1u << 8, 1u << 9, 1u << 10, 1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15};
+    const v16u excluded = (v16u)splat16(-__builtin_inff());
+    for (size_t i = 0; i < HK_PANEL; i += 16, bits >>= 16) {
+        v16u kept = (v16u)((lanes & (bits & 0xFFFF)) != 0);
+        v16u x = (v16u)load16(logits + i);
+        save16(logits + i, (v16)((x & kept) | (excluded & ~kept)));
+    }
 }
 
 typedef float v8 __attribute__((vector_size(32)));

@@ -233,6 +233,8 @@ typedef struct {
     void (*attend)(const hk_cache *cache, size_t head, const hk_attention *work);
     /// Computes the output from the partial results of all spans, with the same bits as attending to all spans at once.
     void (*join)(const hk_cache *cache, const hk_attention *work);
+    /// Excludes tokens of a tile: sets the logits of the bits that are 0 to −∞.
+    void (*mask)(float *logits, uint32_t bits);
     /// Summarises one tile of each of `rows` rows: its first `valid` logits, with the row's scale; out[r · out_stride].
     void (*summarise)(const float *logits, size_t stride, size_t rows, size_t valid, const float *scales,
                       hk_logit_tile *out, size_t out_stride);

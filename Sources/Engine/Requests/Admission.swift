@@ -1,6 +1,7 @@
 // Which requests can run within an engine's limits.
 
 import Platform
+import Sampling
 
 extension StepLimits {
     var promptBounds: PromptBounds {

@@ -1,6 +1,7 @@
 // A request in flight: its parameters, tokens, blocks and phase.
 
 import Platform
+import Sampling
 
 /// A request in flight.
 ///

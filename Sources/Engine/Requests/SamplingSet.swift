@@ -1,6 +1,7 @@
 // The sampling parameters that all rows of a step must share on a device that takes one set of them.
 
 import Platform
+import Sampling
 
 /// Temperature, top-k and top-p; the same for all greedy requests.
 struct SamplingSet: Equatable {

@@ -1,6 +1,7 @@
 // When a request ends, by its tokens; stop strings are checked by the caller, which has the text.
 
 import Platform
+import Sampling
 
 /// The stop conditions of the model and the engine's limits; the request's own are in its `SamplingParams`.
 struct StopConditions {

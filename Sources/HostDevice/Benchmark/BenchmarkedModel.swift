@@ -2,6 +2,7 @@
 
 import ModelFiles
 import Platform
+import Sampling
 
 /// Times of steps of the same shape.
 struct StepTimes {

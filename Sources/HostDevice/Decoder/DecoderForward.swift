@@ -3,6 +3,7 @@
 import CHostKernels
 import ModelFiles
 import Platform
+import Sampling
 
 /// Runs tiles of tokens through a model. A token's result depends on the token and its context alone: prefill and
 /// decode, tiles of any size, and any number of threads use the same sequence of operations.
@@ -100,10 +101,11 @@ final class DecoderForward {
     }
 
     /// Saves row `tileRow` of the last tile as output row `index`.
-    func keep(tileRow: Int, as index: Int, sampling: TTSamplingParams?) {
+    func keep(tileRow: Int, as index: Int, _ draw: TokenDraw?) {
         let (token, width) = (inputs.tokens.base[tileRow], capture.geometry.hidden)
         inputs.outputTokens.base[index] = token
-        inputs.outputRows.base[index] = StepOutputRow(position: token.position + 1, sampling: sampling)
+        inputs.outputRows.base[index] = StepOutputRow(position: token.position + 1, sampling: draw?.params)
+        inputs.draws[index] = draw
         (scratch.ends.base + index * width).update(from: scratch.hidden.base + tileRow * width, count: width)
     }
 

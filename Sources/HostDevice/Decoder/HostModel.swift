@@ -3,6 +3,7 @@
 import CHostKernels
 import ModelFiles
 public import Platform
+import Sampling
 
 /// A described decoder on the host device.
 ///
@@ -68,6 +69,7 @@ public final class HostModel: TTModel {
     public var capabilities: ModelCapabilities {
         var capabilities = ModelCapabilities(
             supportsSampleOnDevice: true, deviceDraws: .sampleStream, prefixSharing: .anywhere)
+        capabilities.editsLogits = true
         capabilities.kvCacheWindows = parts.description.cacheWindows(longest: parts.maxSequenceLength)
         return capabilities
     }
@@ -204,7 +206,7 @@ public final class HostModel: TTModel {
             forward.run(rows: rows, pageTable: state.pageTable)
             var row = 0
             for slot in 0..<slots where state.positions[slot] >= 0 {
-                forward.keep(tileRow: row, as: row, sampling: state.sampling[slot].deviceParams)
+                forward.keep(tileRow: row, as: row, state.sampling[slot].draw)
                 row += 1
             }
             forward.output(rows: rows, pageTable: state.pageTable)
@@ -272,7 +274,7 @@ extension HostModel {
         if tile.count == 0 { return }
         forward.run(rows: tile.count, pageTable: batch.pageTable)
         for end in tile.ends {
-            forward.keep(tileRow: end.tileRow, as: tile.ended.count, sampling: batch.sampling[end.row].deviceParams)
+            forward.keep(tileRow: end.tileRow, as: tile.ended.count, batch.sampling[end.row].draw)
             tile.ended.append(end.row)
             if tile.ended.count == forward.outputRows { output(&tile, forward, batch, &outputs) }
         }
@@ -295,8 +297,10 @@ extension HostModel {
     /// The output of output row `index`.
     private func output(_ forward: DecoderForward, _ index: Int) -> RowOutput {
         let token = forward.inputs.chosen.base[index]
-        guard token >= 0 else { return .notNumbers }
-        guard forward.inputs.outputRows.base[index].sampling == nil else { return .token(token) }
+        guard token >= 0 else { return token == StepInputs.excluded ? .excluded : .notNumbers }
+        if let draw = forward.inputs.draws[index] {
+            return .token(SampledToken(token, logprobs: draw.logprobs.map { _ in forward.inputs.logprobs(of: index) }))
+        }
         let logits = UnsafeBufferPointer(
             start: forward.logits.base + index * forward.logitStride, count: parts.weights.geometry.vocabulary)
         return .logits(Array(logits))

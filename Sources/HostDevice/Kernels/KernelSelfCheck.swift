@@ -89,10 +89,12 @@ enum KernelSelfCheck {
         var rotated = random.floats(96)
         set.table.rotate(&rotated, 3, 32, delta, weight, 12)
         set.table.rotate_halves(&rotated, 3, 32, delta, weight, 12)
+        var masked = Array(residual.prefix(Int(HK_PANEL)))
+        set.table.mask(&masked, 0xA5F0_3C81)
         var tiles = [hk_logit_tile](repeating: hk_logit_tile(), count: 2)
         set.table.summarise(residual, 32, 2, 29, [0, 1.7], &tiles, 1)
         let summaries = tiles.flatMap { [$0.highest, $0.weight] }
-        return (residual + normed + activated + rotated + summaries).map(\.bitPattern)
+        return (residual + normed + activated + rotated + masked + summaries).map(\.bitPattern)
     }
 
     /// Attention of three tokens over two spans, at once and span by span, without a window and with one.

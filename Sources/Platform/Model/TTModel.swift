@@ -61,6 +61,8 @@ public struct ModelCapabilities: Sendable, Equatable {
     public var runsDecodeAsync = false
     /// Which draws the device can make.
     public var deviceDraws: DeviceDraws
+    /// Whether the device applies `LogitEdits`, min-p and typical-p, and tells logprobs.
+    public var editsLogits = false
     /// Where a prefill may begin after blocks that another request has computed.
     public var prefixSharing: PrefixSharing
     /// The groups of layers that the KV cache can have: the window of each; see `KVCacheShape.groups`.

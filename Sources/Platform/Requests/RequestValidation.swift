@@ -1,5 +1,7 @@
 // Which requests the platform can run (TT contract §2.1, `validate_request`).
 
+public import Sampling
+
 /// Why a request cannot be run, with the field that is wrong.
 public struct RequestError: Error, Equatable, CustomStringConvertible {
     /// The field's name in a request.
@@ -21,6 +23,7 @@ extension TTPlatform {
     ) throws(RequestError) {
         try validate(sampling.token)
         try validateLengths(sampling)
+        try validate(sampling.shaping, vocabularySize)
         for token in sampling.stopTokenIDs.sorted() where !(0..<vocabularySize).contains(Int(token)) {
             throw RequestError(
                 field: "stop_token_ids", reason: "\(token) is not in the vocabulary of \(vocabularySize) tokens")
@@ -42,6 +45,38 @@ extension TTPlatform {
         }
         guard params.topP > 0, params.topP <= 1 else {
             throw RequestError(field: "top_p", reason: "must be above 0 and at most 1, not \(params.topP)")
+        }
+        guard params.minP >= 0, params.minP <= 1 else {
+            throw RequestError(field: "min_p", reason: "must be 0 to 1, not \(params.minP)")
+        }
+        guard params.typicalP > 0, params.typicalP <= 1 else {
+            throw RequestError(field: "typical_p", reason: "must be above 0 and at most 1, not \(params.typicalP)")
+        }
+    }
+
+    private static func validate(_ shaping: LogitShaping, _ vocabularySize: Int) throws(RequestError) {
+        let penalties = shaping.penalties
+        guard penalties.repetition > 0, penalties.repetition.isFinite else {
+            throw RequestError(
+                field: "repetition_penalty", reason: "must be above 0 and finite, not \(penalties.repetition)")
+        }
+        for (field, value) in [
+            ("frequency_penalty", penalties.frequency), ("presence_penalty", penalties.presence),
+        ] where !(-2...2).contains(value) {
+            throw RequestError(field: field, reason: "must be -2 to 2, not \(value)")
+        }
+        guard shaping.allowed?.isEmpty != true else {
+            throw RequestError(field: "allowed_token_ids", reason: "must allow a token")
+        }
+        let lists = [
+            ("logit_bias", Array(shaping.bias.keys)), ("allowed_token_ids", shaping.allowed ?? []),
+            ("bad_words", shaping.badWords.flatMap(\.self)),
+        ]
+        for (field, tokens) in lists {
+            for token in tokens.sorted() where !(0..<vocabularySize).contains(Int(token)) {
+                throw RequestError(
+                    field: field, reason: "\(token) is not in the vocabulary of \(vocabularySize) tokens")
+            }
         }
     }
 

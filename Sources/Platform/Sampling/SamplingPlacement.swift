@@ -1,5 +1,7 @@
 // Whether a row's next token is sampled on the device or on the host; decided separately for each row and step.
 
+public import Sampling
+
 /// Why a row's logits are sent to the host although the step samples on the device.
 public enum HostSamplingReason: Sendable, Equatable {
     /// Tokens must be masked while `min_tokens` is in force.
@@ -10,13 +12,24 @@ public enum HostSamplingReason: Sendable, Equatable {
     case draw
     /// The device cannot draw from the request's random stream.
     case seed
+    /// The device knows temperature, top-k and top-p only.
+    case filter
+    /// The device cannot change the row's logits before it samples.
+    case edits
+    /// The device tells no logprobs.
+    case logprobs
 }
 
 extension ModelCapabilities {
     /// Why the device cannot sample a row with `sampling` that has generated `generatedCount` tokens; `nil` if it can.
     public func hostSamplingReason(_ sampling: SamplingParams, generatedCount: Int) -> HostSamplingReason? {
-        if generatedCount < sampling.minTokens { return .minTokens }
+        if !editsLogits {
+            if generatedCount < sampling.minTokens { return .minTokens }
+            if sampling.shaping != .none { return .edits }
+            if sampling.logprobs != nil { return .logprobs }
+        }
         if sampling.token.isGreedy { return nil }
+        if !editsLogits, sampling.token.minP > 0 || sampling.token.typicalP < 1 { return .filter }
         if let most = maxDeviceTopK, sampling.token.topK < 1 || Int(sampling.token.topK) > most { return .topK }
         return switch deviceDraws {
         case .none: .draw

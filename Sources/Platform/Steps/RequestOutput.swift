@@ -1,18 +1,13 @@
 // The output of a step for a request; the same type from the worker to the engine's clients.
 
-/// A chosen token. Additional outputs of a token, such as its probability, would belong here.
-public struct SampledToken: Sendable, Equatable {
-    /// The token's number in the vocabulary.
-    public var id: Int32
-
-    /// The token numbered `id`.
-    public init(_ id: Int32) { self.id = id }
-}
+public import Sampling
 
 /// The output of a step for a request.
 public enum RequestOutput: Sendable, Equatable {
     /// The next token.
     case token(SampledToken)
+    /// What the request allows leaves no token.
+    case noToken
     /// The device returned something else than a token. The other rows are not affected.
     case bad(BadOutput)
 

@@ -1,5 +1,7 @@
 // A step that the engine's scheduler passes to the worker.
 
+public import Sampling
+
 /// One step: prefill only or decode only, never mixed.
 public struct ScheduledStep: Sendable, Equatable {
     /// The work of a step.

@@ -1,5 +1,7 @@
 // The input and output tensors of a step, with their shapes.
 
+public import Sampling
+
 /// The blocks of each row's sequence in each group of the KV cache: `[groups, rows, width]` (TT contract §1.3).
 ///
 /// Entries that a step does not need are 0: those after the sequence, and those before the first block that the row's
@@ -52,10 +54,13 @@ public struct PageTable: Sendable, Equatable {
 
 /// How a row's next token is chosen in a step.
 public enum RowSampling: Sendable, Equatable {
-    /// On the device, with these parameters.
-    case onDevice(TTSamplingParams)
+    /// On the device.
+    case onDevice(TokenDraw)
     /// On the host: the row's logits come back.
     case onHost
+
+    /// On the device with these parameters, from the logits as they are.
+    public static func onDevice(_ params: TTSamplingParams) -> RowSampling { .onDevice(TokenDraw(params)) }
 }
 
 /// A block whose keys and values of all layers of a group are copied to another one.
@@ -163,6 +168,8 @@ public enum RowOutput: Sendable, Equatable {
     case logits([Float])
     /// No token can be chosen: a logit is not a number.
     case notNumbers
+    /// No token can be chosen: the row's edits exclude all of them.
+    case excluded
     /// A padding row.
     case padding
 

@@ -4,6 +4,7 @@ package import Engine
 package import Platform
 package import Prompts
 package import Runtime
+package import Sampling
 
 /// The tokens, text and times of a request in flight. Its client keeps it by the request's key.
 package struct GenerationInProgress: Sendable {
@@ -18,6 +19,8 @@ package struct GenerationInProgress: Sendable {
         case ended
         /// It got no token, and the engine has removed it.
         case bad(BadOutput)
+        /// What it allows leaves no token, and the engine has removed it.
+        case noToken
     }
 
     /// The times of its events.
@@ -37,6 +40,8 @@ package struct GenerationInProgress: Sendable {
     private var text: GeneratedText
     /// Tokens so far, including those that end the text.
     package private(set) var tokens: [SampledToken] = []
+    /// The ids of `tokens`.
+    package var tokenIDs: [Int32] { tokens.map(\.id) }
     /// Prompt tokens that were cached when it first joined the batch.
     package private(set) var cachedTokens = 0
     /// The times of its events.
@@ -61,6 +66,7 @@ package struct GenerationInProgress: Sendable {
         let token: SampledToken
         switch update.output {
         case .bad(let bad): return .bad(bad)
+        case .noToken: return .noToken
         case .token(let next): token = next
         }
         note(step)

@@ -23,6 +23,8 @@ public struct JobError: Hashable, Sendable {
     public static let crashedDaemonRepeatedly = "crashed_daemon_repeatedly"
     /// The code of a job for which the device returned values that are no tokens, too many times.
     public static let badOutput = "bad_output"
+    /// The code of a job whose request excludes every token.
+    public static let noTokenAllowed = "no_token_allowed"
     /// The code of a job whose model could not be used.
     public static let modelUnavailable = "model_unavailable"
 }

@@ -7,6 +7,7 @@ import Platform
 import QueueFixture
 import Runtime
 import SQLiteStore
+import Sampling
 import StoreContract
 import Synchronization
 import TestSupport

@@ -3,6 +3,7 @@
 import FakeModel
 import Platform
 import Runtime
+import Sampling
 import StoreContract
 import Testing
 import Tokenizers

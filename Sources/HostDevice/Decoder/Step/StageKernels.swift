@@ -3,6 +3,7 @@
 import CHostKernels
 import Glibc
 import Platform
+import Sampling
 
 extension StageOperation {
     /// Runs the items of `part`.
@@ -157,7 +158,7 @@ extension FeedForwardStage {
 }
 
 extension LogitsStage {
-    /// Computes a panel's logits for up to a tile of rows at a time, and their summaries.
+    /// Computes a panel's logits for up to a tile of rows at a time, changes them as the rows ask, and summarises them.
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, panel: Int) {
         let (lanes, most) = (Int(HK_PANEL), StepScratch.tileRows)
@@ -165,30 +166,83 @@ extension LogitsStage {
         for row in stride(from: 0, to: rows, by: most) {
             let count = min(most, rows - row)
             var (place, width) = (tiles[worker], lanes)
-            if wantsLogits.pointee {
-                (place, width) = (head.first.output + row * head.first.stride + panel * lanes, head.first.stride)
-            }
+            if wantsLogits.pointee { (place, width) = (keptLogits(row: row, panel: panel), head.first.stride) }
             head.first.multiply(
                 kernels, input, row: row, rows: count, panels: panel..<panel + 1, to: place, stride: width,
                 next: next, ahead: nil, expansion: expansions[worker])
             finish(kernels, place, stride: width, rows: count)
+            if hasEdits.pointee {
+                for index in 0..<count { edit(kernels, place + index * width, row: row + index, panel: panel) }
+            }
             kernels.pointee.summarise(
-                place, width, count, min(lanes, vocabulary - panel * lanes), weightScales + row,
-                summaries + row * head.count + panel, head.count)
+                place, width, count, tokens(panel), weightScales + row, summaries + row * head.count + panel,
+                head.count)
         }
     }
 
-    /// The logits of one tile of one row, as `run` computed them.
+    /// The logits of one panel of one row, as `run` summarised them.
     @inline(__always)
     fileprivate func look(
         _ kernels: UnsafePointer<hk_kernels>, _ worker: Int, row: Int, panel: Int
     ) -> UnsafePointer<Float> {
-        head.first.multiply(
-            kernels, input, row: row, rows: 1, panels: panel..<panel + 1, to: tiles[worker], stride: Int(HK_PANEL),
-            next: head.weights(item: panel), ahead: nil, expansion: expansions[worker])
-        finish(kernels, tiles[worker], stride: Int(HK_PANEL), rows: 1)
-        return UnsafePointer(tiles[worker])
+        if wantsLogits.pointee { return UnsafePointer(keptLogits(row: row, panel: panel)) }
+        let place = lookRaw(kernels, worker, row: row, panel: panel)
+        if hasEdits.pointee { editAfterLogprobs(kernels, place, outputs[row].edits, panel: panel) }
+        return UnsafePointer(place)
     }
+
+    /// The logits of one panel of one row from which logprobs are taken.
+    @inline(__always)
+    fileprivate func lookRaw(
+        _ kernels: UnsafePointer<hk_kernels>, _ worker: Int, row: Int, panel: Int
+    ) -> UnsafeMutablePointer<Float> {
+        let place = tiles[worker]
+        head.first.multiply(
+            kernels, input, row: row, rows: 1, panels: panel..<panel + 1, to: place, stride: Int(HK_PANEL),
+            next: head.weights(item: panel), ahead: nil, expansion: expansions[worker])
+        finish(kernels, place, stride: Int(HK_PANEL), rows: 1)
+        if let constraint = outputs[row].edits.constraint { kernels.pointee.mask(place, constraint[panel]) }
+        return place
+    }
+
+    /// Changes a panel of a row; summarises it between, where logprobs are taken.
+    @inline(__always)
+    private func edit(
+        _ kernels: UnsafePointer<hk_kernels>, _ logits: UnsafeMutablePointer<Float>, row: Int, panel: Int
+    ) {
+        let (edits, wantsLogprobs) = (outputs[row].edits, outputs[row].logprobs != nil)
+        if let constraint = edits.constraint { kernels.pointee.mask(logits, constraint[panel]) }
+        if wantsLogprobs {
+            var scale = TokenSampler.logprobScale
+            kernels.pointee.summarise(
+                logits, Int(HK_PANEL), 1, tokens(panel), &scale, rawSummaries + row * head.count + panel, head.count)
+        }
+        editAfterLogprobs(kernels, logits, edits, panel: panel)
+    }
+
+    @inline(__always)
+    private func editAfterLogprobs(
+        _ kernels: UnsafePointer<hk_kernels>, _ logits: UnsafeMutablePointer<Float>, _ edits: RowEdits, panel: Int
+    ) {
+        if let allowed = edits.allowed { kernels.pointee.mask(logits, allowed[panel]) }
+        guard let changes = edits.changes, let starts = edits.starts else { return }
+        var index = Int(starts[panel])
+        while index < Int(starts[panel + 1]) {
+            let place = logits + (Int(changes[index].token) - panel * Int(HK_PANEL))
+            place.pointee = changes[index].applied(to: place.pointee, edits.penalties)
+            index += 1
+        }
+    }
+
+    /// Where a panel's logits are kept if `wantsLogits` is set.
+    @inline(__always)
+    private func keptLogits(row: Int, panel: Int) -> UnsafeMutablePointer<Float> {
+        head.first.output + row * head.first.stride + panel * Int(HK_PANEL)
+    }
+
+    /// The number of a panel's logits that are tokens.
+    @inline(__always)
+    private func tokens(_ panel: Int) -> Int { min(Int(HK_PANEL), vocabulary - panel * Int(HK_PANEL)) }
 
     /// Scales and caps a panel's logits.
     @inline(__always)
@@ -202,19 +256,42 @@ extension LogitsStage {
 extension SampleStage {
     @inline(__always)
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ row: Int) {
-        let count = logits.head.count
-        let summaries = UnsafeRawPointer(logits.summaries + row * count).assumingMemoryBound(to: LogitTile.self)
-        let tiles = UnsafeBufferPointer(start: summaries, count: count)
-        guard let params = rows[row].sampling else {
-            chosen[row] = tiles.contains { $0.highest.isNaN } ? -1 : 0
+        let tiles = tiles(logits.summaries, row)
+        guard let params = logits.outputs[row].sampling else {
+            chosen[row] = tiles.contains { $0.highest.isNaN } ? StepInputs.notNumbers : 0
             return
         }
-        let token = samplers[worker]._withUnsafeGuaranteedRef { scratch in
-            TokenSampler.sample(
-                tiles: tiles, vocabulary: logits.vocabulary, params, position: Int(rows[row].position),
+        samplers[worker]._withUnsafeGuaranteedRef { scratch in
+            let token = TokenSampler.sample(
+                tiles: tiles, vocabulary: logits.vocabulary, params, position: Int(logits.outputs[row].position),
                 scratch: scratch
             ) { tile in logits.look(kernels, worker, row: row, panel: tile) }
+            chosen[row] = token ?? StepInputs.notNumbers
+            guard logits.hasEdits.pointee, token != nil else { return }
+            finish(kernels, worker, row, scratch)
         }
-        chosen[row] = token ?? -1
+    }
+
+    /// Tells whether the edits leave the chosen token, and its logprobs.
+    private func finish(
+        _ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ row: Int, _ scratch: SamplerScratch
+    ) {
+        if tiles(logits.summaries, row).allSatisfy({ $0.highest == -.infinity }) {
+            chosen[row] = StepInputs.excluded
+        } else if let wanted = logits.outputs[row].logprobs {
+            TokenSampler.writeLogprobs(
+                of: chosen[row], tiles: tiles(logits.rawSummaries, row), vocabulary: logits.vocabulary,
+                top: wanted.top, requested: wanted.requested, scratch: scratch,
+                to: logprobs + row * StepInputs.mostLogprobs
+            ) { tile in UnsafePointer(logits.lookRaw(kernels, worker, row: row, panel: tile)) }
+        }
+    }
+
+    /// A row's summaries.
+    @inline(__always)
+    private func tiles(_ summaries: UnsafeMutablePointer<hk_logit_tile>, _ row: Int) -> UnsafeBufferPointer<LogitTile> {
+        let count = logits.head.count
+        return UnsafeBufferPointer(
+            start: UnsafeRawPointer(summaries + row * count).assumingMemoryBound(to: LogitTile.self), count: count)
     }
 }

@@ -2,6 +2,7 @@
 
 import CHostKernels
 import Platform
+import Sampling
 
 /// A stage's work, over parts of its items.
 enum StageOperation: BitwiseCopyable {
@@ -307,17 +308,22 @@ struct LogitsStage: BitwiseCopyable {
     /// If positive: logits become cap·tanh(logit / cap).
     let cap: Float
     let wantsLogits: UnsafePointer<Bool>
+    let hasEdits: UnsafePointer<Bool>
+    let outputs: UnsafePointer<StepOutputRow>
     let weightScales: UnsafePointer<Float>
     /// `[rows, panels]`
     let summaries: UnsafeMutablePointer<hk_logit_tile>
+    /// `[rows, panels]`: those of the logits from which logprobs are taken, of rows that want any.
+    let rawSummaries: UnsafeMutablePointer<hk_logit_tile>
     let tiles: ThreadPlaces
     let expansions: ThreadPlaces
 }
 
 struct SampleStage: BitwiseCopyable {
-    let rows: UnsafePointer<StepOutputRow>
     /// The logits' stage; the tiles whose logits sampling reads are computed again.
     let logits: LogitsStage
     let samplers: UnsafePointer<Unmanaged<SamplerScratch>>
     let chosen: UnsafeMutablePointer<Int32>
+    /// `[rows, StepInputs.mostLogprobs]`
+    let logprobs: UnsafeMutablePointer<TokenLogprob>
 }

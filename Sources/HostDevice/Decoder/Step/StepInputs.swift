@@ -1,6 +1,7 @@
 // The data that change from step to step: the input tokens and the output rows.
 
 import Platform
+import Sampling
 
 /// An input token of a step.
 struct StepToken: BitwiseCopyable {
@@ -17,6 +18,26 @@ struct StepOutputRow: BitwiseCopyable {
     let position: Int32
     /// How the token is chosen on the device; `nil` if the host needs the logits.
     let sampling: TTSamplingParams?
+    /// The changes to the row's logits; set by `prepareOutput`.
+    var edits = RowEdits()
+    /// The logprobs that are told of the token; set by `prepareOutput`.
+    var logprobs: RowLogprobs?
+}
+
+/// `LogitEdits` as plain data; an element of each array belongs to a panel of the vocabulary.
+struct RowEdits: BitwiseCopyable {
+    var constraint: UnsafePointer<UInt32>?
+    var allowed: UnsafePointer<UInt32>?
+    /// The changes, and where those of each panel begin; the last element is their number.
+    var changes: UnsafePointer<LogitChange>?
+    var starts: UnsafePointer<Int32>?
+    var penalties = Penalties.none
+}
+
+/// `LogprobsRequest` as plain data.
+struct RowLogprobs: BitwiseCopyable {
+    let top: Int
+    let requested: UnsafeBufferPointer<Int32>
 }
 
 /// A tile's inputs, at fixed addresses that traces refer to.
@@ -29,10 +50,24 @@ final class StepInputs {
     let outputRows: DeviceBuffer<StepOutputRow>
     /// The scale for the weights in the summaries of each output row's logits; see `TokenSampler.weightScale`.
     let weightScales: DeviceBuffer<Float>
-    /// One element: whether the host needs the logits of any row.
+    /// One element: whether the logits of all rows are kept, for the host or for filters that read many of them.
     let wantsLogits: DeviceBuffer<Bool>
-    /// Tokens chosen for `outputRows`; undefined if the host chooses, −1 if the logits are not numbers.
+    /// One element: whether any row has edits or wants logprobs.
+    let hasEdits: DeviceBuffer<Bool>
+    /// Tokens chosen for `outputRows`; undefined if the host chooses, `notNumbers` or `excluded` if there is none.
     let chosen: DeviceBuffer<Int32>
+    /// `[outputRows, mostLogprobs]`: the logprobs of the rows that want any.
+    let logprobs: DeviceBuffer<TokenLogprob>
+    /// How the token of each output row is chosen, set before `prepareOutput`; `nil` if the host needs the logits.
+    var draws: [TokenDraw?]
+    private var editMemory = EditMemory()
+
+    /// In `chosen`: the logits are not numbers.
+    static let notNumbers: Int32 = -1
+    /// In `chosen`: every token is excluded.
+    static let excluded: Int32 = -2
+    /// Most logprobs of a row; requests for more are answered with fewer.
+    static let mostLogprobs = 160
     /// The running step's page table of each group of the KV cache.
     let pageTable: DeviceBuffer<UnsafePointer<Int32>?>
 
@@ -43,7 +78,10 @@ final class StepInputs {
         self.outputRows = try DeviceBuffer(count: outputRows)
         weightScales = try DeviceBuffer(count: outputRows)
         wantsLogits = try DeviceBuffer(count: 1)
+        hasEdits = try DeviceBuffer(count: 1)
         chosen = try DeviceBuffer(count: outputRows)
+        logprobs = try DeviceBuffer(count: outputRows * Self.mostLogprobs)
+        draws = Array(repeating: nil, count: outputRows)
         pageTable = try DeviceBuffer(count: cacheGroups)
     }
 
@@ -55,23 +93,44 @@ final class StepInputs {
         }
     }
 
-    /// Sets `weightScales` and `wantsLogits` from the first `rows` output rows, for the logits' stage.
+    /// The logprobs of output row `index`, which asked for them.
+    func logprobs(of index: Int) -> TokenLogprobs {
+        guard let row = outputRows.base[index].logprobs else { preconditionFailure("row \(index) wants no logprobs") }
+        return TokenLogprobs(
+            UnsafeBufferPointer(
+                start: logprobs.base + index * Self.mostLogprobs, count: 1 + row.requested.count + row.top),
+            requested: row.requested.count)
+    }
+
+    /// Sets what the logits' stage needs, from the draws of the first `rows` output rows.
     func prepareOutput(rows: Int, vocabulary: Int) {
-        wantsLogits.base.pointee = false
+        (wantsLogits.base.pointee, hasEdits.base.pointee) = (false, false)
+        editMemory.reserve(for: draws[..<rows], vocabulary: vocabulary)
         for row in 0..<rows {
-            if let params = outputRows.base[row].sampling {
-                weightScales.base[row] = TokenSampler.weightScale(params, vocabulary: vocabulary)
-            } else {
+            guard let draw = draws[row] else {
                 weightScales.base[row] = 0
                 wantsLogits.base.pointee = true
+                continue
+            }
+            weightScales.base[row] = TokenSampler.weightScale(draw.params, vocabulary: vocabulary)
+            // Every token may be needed to find the typical ones.
+            if draw.params.typicalP < 1 { wantsLogits.base.pointee = true }
+            guard !draw.edits.isEmpty || draw.logprobs != nil else { continue }
+            hasEdits.base.pointee = true
+            outputRows.base[row].edits = editMemory.rowEdits(draw.edits, vocabulary: vocabulary)
+            outputRows.base[row].logprobs = draw.logprobs.map { request in
+                let tokens = request.tokens.prefix(Self.mostLogprobs - 1)
+                return RowLogprobs(
+                    top: min(request.top, vocabulary, Self.mostLogprobs - 1 - tokens.count),
+                    requested: editMemory.tokens(tokens))
             }
         }
     }
 }
 
 extension RowSampling {
-    /// The parameters to sample with on the device; `nil` if the host samples.
-    var deviceParams: TTSamplingParams? {
-        if case .onDevice(let params) = self { params } else { nil }
+    /// How the token is chosen on the device; `nil` if the host samples.
+    var draw: TokenDraw? {
+        if case .onDevice(let draw) = self { draw } else { nil }
     }
 }

@@ -2,6 +2,7 @@
 
 import CHostKernels
 import Platform
+import Sampling
 
 /// Activations of up to `tokens` tokens, and scratch memory of each thread.
 ///
@@ -40,6 +41,8 @@ final class StepScratch {
     let passing: ThreadBuffer
     /// `[outputRows, tiles]` summaries of logits.
     let summaries: DeviceBuffer<hk_logit_tile>
+    /// The same of the logits from which logprobs are taken.
+    let rawSummaries: DeviceBuffer<hk_logit_tile>
     /// Each thread's working memory for sampling.
     let samplers: SamplerPlaces
 
@@ -70,6 +73,7 @@ final class StepScratch {
             threads: threads,
             each: max(Self.attendedTokens, Int(HK_ROW_BLOCK)) * max(geometry.hidden, geometry.queryWidth))
         summaries = try DeviceBuffer(count: outputRows * weights.output.panels)
+        rawSummaries = try DeviceBuffer(count: outputRows * weights.output.panels)
         samplers = SamplerPlaces(threads: threads, vocabulary: geometry.vocabulary)
     }
 }

@@ -65,14 +65,15 @@ struct TraceCapture {
         let logits = LogitsStage(
             rows: rows, input: normed, head: head, following: projections(0), vocabulary: geometry.vocabulary,
             scale: description.logitScale, cap: description.logitCap ?? 0, wantsLogits: inputs.wantsLogits.base,
-            weightScales: inputs.weightScales.base, summaries: scratch.summaries.base, tiles: scratch.tiles.places,
+            hasEdits: inputs.hasEdits.base, outputs: inputs.outputRows.base, weightScales: inputs.weightScales.base,
+            summaries: scratch.summaries.base, rawSummaries: scratch.rawSummaries.base, tiles: scratch.tiles.places,
             expansions: scratch.expansions.places)
         stages.add(.logits(logits), count: head.count, piece: rows > 4 ? 4 : 16)
         stages.add(
             .sample(
                 SampleStage(
-                    rows: inputs.outputRows.base, logits: logits, samplers: scratch.samplers.places,
-                    chosen: inputs.chosen.base)),
+                    logits: logits, samplers: scratch.samplers.places, chosen: inputs.chosen.base,
+                    logprobs: inputs.logprobs.base)),
             count: rows)
         return stages
     }

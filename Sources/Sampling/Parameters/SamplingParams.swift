@@ -4,6 +4,8 @@
 public struct SamplingParams: Sendable, Hashable {
     /// The parameters that go to the device with the row.
     public var token: TTSamplingParams
+    /// The changes to logits before a token is chosen.
+    public var shaping: LogitShaping
     /// Maximum number of tokens to generate, at least 1.
     public var maxTokens: Int
     /// End-of-generation and stop tokens cannot be sampled before this many tokens have been generated.
@@ -15,17 +17,22 @@ public struct SamplingParams: Sendable, Hashable {
     /// Whether the request gave the seed, so that its tokens must come from that seed's stream wherever they are
     /// sampled.
     public var givesSeed: Bool
+    /// The logprobs that come with each token; nil for none.
+    public var logprobs: LogprobsRequest?
 
     /// Parameters of a request; by default it gives the seed, and no minimum or stop tokens.
     public init(
-        token: TTSamplingParams, maxTokens: Int, minTokens: Int = 0, stopTokenIDs: Set<Int32> = [],
-        ignoreEOS: Bool = false, givesSeed: Bool = true
+        token: TTSamplingParams, shaping: LogitShaping = .none, maxTokens: Int, minTokens: Int = 0,
+        stopTokenIDs: Set<Int32> = [], ignoreEOS: Bool = false, givesSeed: Bool = true,
+        logprobs: LogprobsRequest? = nil
     ) {
-        self.givesSeed = givesSeed
         self.token = token
+        self.shaping = shaping
         self.maxTokens = maxTokens
         self.minTokens = minTokens
         self.stopTokenIDs = stopTokenIDs
         self.ignoreEOS = ignoreEOS
+        self.givesSeed = givesSeed
+        self.logprobs = logprobs
     }
 }

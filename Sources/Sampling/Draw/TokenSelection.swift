@@ -1,5 +1,7 @@
 // Finds the first tokens of a row that together reach a count or a weight, without sorting the row.
 
+import Glibc
+
 /// Collects tokens and keeps the first in the order of `TokenRank`, the fewest that reach a goal.
 ///
 /// Once the tokens up to a rank reach the goal, tokens after that rank are dropped at once.
@@ -19,8 +21,8 @@ struct TokenSelection {
     private let candidates: UnsafeMutablePointer<Candidate>
     private var measure: Measure
     private var goal: Double
-    /// Tokens of this weight or less are never kept.
-    private let floor: Float
+    /// Tokens of less weight are never kept, nor are those without any.
+    let floor: Float
     private var count = 0
     private var sum = 0.0
     /// Number of candidates at which the next cut pays: a quarter more than the last cut kept.
@@ -33,7 +35,7 @@ struct TokenSelection {
         self.candidates = candidates
         self.goal = goal
         self.measure = measure
-        self.floor = floor
+        self.floor = max(floor, .leastNonzeroMagnitude)
     }
 
     /// The kept candidates, in no order.
@@ -49,7 +51,7 @@ struct TokenSelection {
                 rank: TokenRank(logit: logits[index], token: first + index), weight: weights[index])
             // Always written: a branch here could not be predicted.
             candidates[self.count] = candidate
-            let isKept = candidate.weight > floor && candidate.rank < bound
+            let isKept = candidate.weight >= floor && candidate.rank < bound
             self.count += isKept ? 1 : 0
             sum += isKept ? amount(candidate.weight) : 0
             index += 1
@@ -59,7 +61,7 @@ struct TokenSelection {
 
     /// Drops the candidates that are not needed to reach the goal; the first token always stays.
     mutating func cut() {
-        guard count > 0 else { return }
+        guard count > 0, goal < .infinity else { return }
         var (low, high, before) = (0, count, 0.0)
         var places = PivotPlaces()
         while high - low > 1 {
@@ -82,6 +84,28 @@ struct TokenSelection {
         measure = .weight
         goal = share * kept.reduce(0) { $0 + Double($1.weight) }
         cut()
+    }
+
+    /// Keeps the kept tokens whose information is nearest to the mean information (arXiv 2202.00666), the fewest that
+    /// reach the fraction `share` of their total weight.
+    ///
+    /// - Returns: which tokens these are.
+    mutating func narrow(toTypicalShare share: Double) -> TypicalTokens {
+        let total = kept.reduce(0) { $0 + Double($1.weight) }
+        var entropy = 0.0
+        for candidate in kept {
+            let probability = Double(candidate.weight) / total
+            entropy -= probability * log(probability)
+        }
+        var typical = TypicalTokens(total: total, entropy: entropy)
+        for index in 0..<count {
+            let (token, weight) = (candidates[index].rank.token, candidates[index].weight)
+            candidates[index] = Candidate(rank: typical.rank(token: token, weight: weight), weight: weight)
+        }
+        (bound, cutCount) = (.last, 0)
+        narrow(toShare: share)
+        typical.last = kept.reduce(kept[0].rank) { max($0, $1.rank) }
+        return typical
     }
 
     /// Puts the candidates up to rank `pivot` before the others of a range.
@@ -114,6 +138,24 @@ struct TokenSelection {
     }
 
     private func amount(_ weight: Float) -> Double { measure == .tokens ? 1 : Double(weight) }
+}
+
+/// The order of tokens by how far their information is from the mean, and the last token of it that is kept.
+struct TypicalTokens {
+    /// The weight of the tokens that there were to choose from.
+    let total: Double
+    /// Their mean information, in nats.
+    let entropy: Double
+    fileprivate(set) var last = TokenRank.last
+
+    fileprivate init(total: Double, entropy: Double) {
+        self.total = total
+        self.entropy = entropy
+    }
+
+    func rank(token: Int, weight: Float) -> TokenRank {
+        TokenRank(logit: Float(-abs(-log(Double(weight) / total) - entropy)), token: token)
+    }
 }
 
 /// Deterministic pseudo-random places for pivots, so that no usual order of a row makes the work quadratic.

@@ -1,6 +1,6 @@
 // The sampling function against a naive one, its frequencies against exact probabilities, and its edges.
 
-import Platform
+import Sampling
 import TestSupport
 import Testing
 

@@ -15,8 +15,8 @@ struct TiledRow {
         // If the highest logit is infinite there are no weights: +∞ is certain, −∞ means that all tokens are excluded.
         guard !params.isGreedy, highest.isFinite else { return firstHighest(in: best, look(best)) }
         let weight = TokenWeight(highest: highest, scale: TokenWeight.scale(temperature: params.temperature))
-        let last = keep(params, weight, scratch, look)
-        return draw(SampleStream.uniform(seed: params.seed, position: position), last, weight, scratch, look)
+        let kept = keep(params, weight, scratch, look)
+        return draw(SampleStream.uniform(seed: params.seed, position: position), kept, weight, scratch, look)
     }
 
     /// The first tile with the highest logit.
@@ -37,21 +37,35 @@ struct TiledRow {
         return Int32(tile * LogitTile.width + best)
     }
 
-    private func width(_ tile: Int) -> Int { min(LogitTile.width, vocabulary - tile * LogitTile.width) }
+    func width(_ tile: Int) -> Int { min(LogitTile.width, vocabulary - tile * LogitTile.width) }
+}
+
+/// The tokens that may be drawn.
+private struct KeptTokens {
+    /// The last of them in the order of logits.
+    var last = TokenRank.last
+    /// They have at least this weight.
+    var floor = Float.leastNonzeroMagnitude
+    /// Set if only the typical ones of these may be drawn.
+    var typical: TypicalTokens?
+
+    /// Whether `token` is one of them.
+    func contains(_ token: Int, logit: Float, weight: Float) -> Bool {
+        guard weight >= floor, TokenRank(logit: logit, token: token) <= last else { return false }
+        return typical.map { $0.rank(token: token, weight: weight) <= $0.last } ?? true
+    }
 }
 
 extension TiledRow {
-    /// Applies top-k, then top-p; leaves the weight of each tile's kept tokens in `scratch.weights`.
-    ///
-    /// - Returns: the rank of the last kept token.
+    /// Applies min-p, top-k, top-p and typical-p; leaves the weight of each tile's kept tokens in `scratch.weights`.
     private func keep(
         _ params: TTSamplingParams, _ weight: TokenWeight, _ scratch: SamplerScratch, _ look: Look
-    ) -> TokenRank {
+    ) -> KeptTokens {
         let share = Double(max(params.topP, 0))
         var selection: TokenSelection
-        if params.keepsAllTokens(of: vocabulary) {
+        if params.drawsFromTiles(of: vocabulary) {
             let total = weighTiles(weight, scratch)
-            guard params.topP < 1 else { return .last }
+            guard params.topP < 1 else { return KeptTokens() }
             // Tokens below (1 − p)/V of the total weight have less than 1 − p of it together, so none of them is in the
             // nucleus. The floor is half of that because sums are rounded.
             selection = TokenSelection(
@@ -59,17 +73,19 @@ extension TiledRow {
                 floor: Float(0.5 * (1 - share) * total / Double(vocabulary)))
             select(&selection, weight, scratch, look)
         } else {
-            selection = TokenSelection(scratch.candidates, reaching: Double(params.topK), of: .tokens)
+            let goal = params.keepsAllTokens(of: vocabulary) ? .infinity : Double(params.topK)
+            selection = TokenSelection(scratch.candidates, reaching: goal, of: .tokens, floor: params.minP)
             select(&selection, weight, scratch, look)
             if params.topP < 1 { selection.narrow(toShare: share) }
         }
+        var kept = KeptTokens(
+            last: selection.kept.reduce(selection.kept[0].rank) { max($0, $1.rank) }, floor: selection.floor)
+        if params.typicalP < 1 { kept.typical = selection.narrow(toTypicalShare: Double(params.typicalP)) }
         scratch.weights.update(repeating: 0, count: tiles.count)
-        var last = selection.kept[0].rank
         for candidate in selection.kept {
             scratch.weights[candidate.rank.token / LogitTile.width] += Double(candidate.weight)
-            last = max(last, candidate.rank)
         }
-        return last
+        return kept
     }
 
     /// Computes every tile's weight relative to the row's highest logit, from the summaries alone; returns their sum.
@@ -95,6 +111,7 @@ extension TiledRow {
         while let next = heap.first, next < selection.bound {
             heap.removeFirst()
             let tile = next.token / LogitTile.width
+            guard weight(tiles[tile].highest) >= selection.floor else { break }
             let logits = look(tile)
             weight.fill(scratch.tokenWeights, logits, count: width(tile))
             selection.insert(from: next.token, count: width(tile), logits, scratch.tokenWeights)
@@ -102,9 +119,9 @@ extension TiledRow {
         selection.cut()
     }
 
-    /// Draws from the tokens up to rank `last`: first the tile, then the token in it.
+    /// Draws from the kept tokens: first the tile, then the token in it.
     private func draw(
-        _ uniform: Float, _ last: TokenRank, _ weight: TokenWeight, _ scratch: SamplerScratch, _ look: Look
+        _ uniform: Float, _ kept: KeptTokens, _ weight: TokenWeight, _ scratch: SamplerScratch, _ look: Look
     ) -> Int32 {
         var total = 0.0
         for tile in tiles.indices { total += scratch.weights[tile] }
@@ -123,7 +140,7 @@ extension TiledRow {
         for index in 0..<width(tile) {
             let token = tile * LogitTile.width + index
             let weight = scratch.tokenWeights[index]
-            guard weight > 0, TokenRank(logit: logits[index], token: token) <= last else { continue }
+            guard kept.contains(token, logit: logits[index], weight: weight) else { continue }
             chosen = token
             sum += Double(weight)
             // The tile's weight may have been rounded up; then the last token is taken.

@@ -1,7 +1,7 @@
 // The reference for the sampler: sampling by the definition; and reproducible random numbers.
 
 import Foundation
-import Platform
+import Sampling
 
 /// Sampling by the definition: sort everything, cut, normalise.
 enum NaiveSampler {
@@ -10,8 +10,9 @@ enum NaiveSampler {
         let highest = clean.max()!
         let order = clean.indices.sorted { clean[$0] != clean[$1] ? clean[$0] > clean[$1] : $0 < $1 }
         let topK = params.topK <= 0 ? logits.count : min(Int(params.topK), logits.count)
-        let kept = order.prefix(topK)
-        let weights = kept.map { exp((clean[$0] - highest) / Double(params.temperature)) }
+        let weight = { (token: Int) in exp((clean[token] - highest) / Double(params.temperature)) }
+        let kept = order.filter { weight($0) >= Double(params.minP) }.prefix(topK)
+        let weights = kept.map(weight)
         let total = weights.reduce(0, +)
         var sum = 0.0
         var probabilities = Array(repeating: 0.0, count: logits.count)

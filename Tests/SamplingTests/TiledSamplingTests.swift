@@ -3,7 +3,7 @@
 import TestSupport
 import Testing
 
-@testable import Platform
+@testable import Sampling
 
 struct TiledSamplingTests {
     @Test(arguments: 0..<30)
@@ -28,7 +28,8 @@ struct TiledSamplingTests {
         let scratch = SamplerScratch()
         for position in 0..<50 {
             let logits = row(&random).map { $0.isNaN ? 0 : $0 }
-            let params = parameters(&random)
+            var params = parameters(&random)
+            params.typicalP = [1, 1, 1, 0.2, 0.7, 0.97].randomElement(using: &random)!
             let expected = logits.withUnsafeBufferPointer { TokenSampler.sample($0, params, position: position) }
             #expect(sample(logits, params, position, scratch).token == expected)
         }
@@ -98,7 +99,8 @@ struct TiledSamplingTests {
         TTSamplingParams(
             temperature: [0, 1e-30, 0.01, 0.6, 1, 1, 1, 2.5, 1e30].randomElement(using: &random)!,
             topK: [0, 0, 0, 1, 2, 7, 40, 300, .max].randomElement(using: &random)!,
-            topP: [1, 1, 0, 0.01, 0.5, 0.9, 0.999].randomElement(using: &random)!, seed: random.next())
+            topP: [1, 1, 0, 0.01, 0.5, 0.9, 0.999].randomElement(using: &random)!,
+            minP: [0, 0, 0, 0.003, 0.1, 1].randomElement(using: &random)!, seed: random.next())
     }
 
     /// Samples as a device does, which has each tile only when it is asked for, and anything beyond the vocabulary.
