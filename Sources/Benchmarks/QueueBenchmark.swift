@@ -154,7 +154,9 @@ public struct QueueBenchmark: Sendable {
         JobCompletion(
             ticket: job.ticket,
             outcome: .succeeded(
-                Generation(text: "An answer of some sixty characters, as models give them: 123.", finishReason: "stop")),
+                Generation([
+                    Choice(text: "An answer of some sixty characters, as models give them: 123.", finishReason: "stop")
+                ])),
             usage: TokenUsage(promptTokens: 12, cachedTokens: 0, completionTokens: 16),
             timings: JobTimings(queuedMS: 1, prefillMS: 1, decodeMS: 1, totalMS: 3))
     }

@@ -16,10 +16,10 @@ extension Scheduler {
         try checkQueues()
         for group in pool.groups { try check(group) }
         for id in running {
-            let row = prefilling.first { $0.id == id }
+            let row = prefilling.first { $0.ids.contains(id) }
             // The first token that a later step computes, or the running one.
             try checkLists(of: requests[id]!, from: row?.computedTokens ?? requests[id]!.tokens.count - 1)
-            try checkSharing(of: requests[id]!, isPrefilling: row != nil)
+            try checkSharing(of: requests[id]!, row)
         }
     }
 
@@ -87,13 +87,15 @@ extension Scheduler {
 
     /// Checks that a request's cached blocks have the content that the index says, and that no other request refers to
     /// the block that is written next.
-    private func checkSharing(of request: EngineRequest, isPrefilling: Bool) throws(IntegrityViolation) {
+    ///
+    /// - Parameter row: the row of a running prefill that the request belongs to.
+    private func checkSharing(of request: EngineRequest, _ row: PrefillRow?) throws(IntegrityViolation) {
         guard case .running(let blocks, let cached) = request.phase else { return }
         // The keys and values of all tokens but the newest have been written.
         let written = request.tokens.dropLast()
         let full = written.count / pool.blockSize
         // While a prompt is being prefilled, only its cached prefix is in the index.
-        let expected = limits.prefixSharing != .none ? (isPrefilling ? min(full, cached.blockCount) : full) : 0
+        let expected = limits.prefixSharing != .none ? (row != nil ? min(full, cached.blockCount) : full) : 0
         try require(
             cached.blockCount == expected,
             "\(request.id) has \(full) full blocks, and \(cached.blockCount) are cached")
@@ -106,8 +108,9 @@ extension Scheduler {
                         content == nil || content?.tokens == tokens, "block \(block) is cached with other tokens")
                 } else {
                     try require(content == nil, "\(request.id) writes into block \(block), which is cached")
+                    let isForked = row.map { !$0.forks.isEmpty && index < $0.tokens.count / pool.blockSize } ?? false
                     try require(
-                        pool.groups[group].referenceCounts[Int(block)] == 1,
+                        isForked || pool.groups[group].referenceCounts[Int(block)] == 1,
                         "\(request.id) writes into block \(block), which is shared")
                 }
             }

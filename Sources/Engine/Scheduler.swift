@@ -17,6 +17,8 @@ import Sampling
 ///   to. A block that is computed in a step cannot be shared before the next step, so a request that could then share
 ///   it waits. It waits for an older request that is admitted in the step, so at most as often as there are older
 ///   requests; newer requests that are admitted meanwhile overtake it.
+/// - *Forks.* Requests that came together with one prompt are prefilled as one row, as far as slots and blocks allow. They
+///   share its blocks but for the last, of which each gets a copy. The others wait as any request does.
 /// - *Windows.* In a group with a window, a request frees its blocks that no later token attends to, after each step. A
 ///   prefill needs the blocks of all tokens that it computes. Prefixes can be shared without the blocks that the first
 ///   computed token does not attend to.
@@ -91,6 +93,12 @@ struct Scheduler {
         }
     }
 
+    /// Removes a request that has ended without a token; others may use its prompt's keys and values.
+    mutating func complete(_ id: RequestID) {
+        if limits.prefixSharing != .none { cacheBlocks(of: id) }
+        remove(id)
+    }
+
     private mutating func cacheBlocks(of id: RequestID) {
         guard case .running(let blocks, var cached)? = requests[id]?.phase,
             cached.blockCount < requests[id]!.tokens.count / pool.blockSize
@@ -155,30 +163,34 @@ extension Scheduler {
     private mutating func admitWaiting() -> [PrefillRow] {
         var rows: [PrefillRow] = []
         var budget = limits.maxNumBatchedTokens
-        var skipped: [(id: RequestID, rowsBefore: Int)] = []
+        var skipped: [(id: RequestID, admittedBefore: Int)] = []
         var overtakingsLeft = Int.max
         // The first block that each row computes; it cannot be shared before the next step.
         var computing: Set<BlockContent> = []
-        for id in waiting {
+        var admitted: Set<RequestID> = []
+        for (place, id) in waiting.enumerated() where !admitted.contains(id) {
             // At most a device batch of requests that do not fit is skipped, so the cost of a step does not depend on
             // the length of the queue.
             guard running.count < limits.maxNumSeqs, skipped.count <= limits.maxNumSeqs else { break }
             guard overtakingsLeft > 0 else { break }
-            if mixes(requests[id]!), let row = admit(requests[id]!, budget: budget, computing: &computing) {
-                rows.append(row)
-                budget -= limits.prefillPadding.length(of: row.tokens.count, from: row.computedTokens)
+            if mixes(requests[id]!), var row = admit(requests[id]!, budget: budget, computing: &computing) {
                 if !skipped.isEmpty { overtakingsLeft -= 1 }
+                let forks = fork(row, from: waiting[(place + 1)...], atMost: overtakingsLeft)
+                if !skipped.isEmpty { overtakingsLeft -= forks.count }
+                row.forks = forks
+                rows.append(row)
+                admitted.formUnion(row.ids)
+                budget -= limits.prefillPadding.length(of: row.tokens.count, from: row.computedTokens)
             } else if case .waiting(let overtaken) = requests[id]!.phase {
-                skipped.append((id, rows.count))
+                skipped.append((id, admitted.count))
                 overtakingsLeft = min(overtakingsLeft, overtakingLimit - overtaken)
             }
         }
         guard !rows.isEmpty else { return [] }
-        for (id, rowsBefore) in skipped {
+        for (id, admittedBefore) in skipped {
             guard case .waiting(let overtaken) = requests[id]!.phase else { continue }
-            requests[id]!.phase = .waiting(overtaken: overtaken + rows.count - rowsBefore)
+            requests[id]!.phase = .waiting(overtaken: overtaken + admitted.count - admittedBefore)
         }
-        let admitted = Set(rows.map(\.id))
         waiting.removeAll { admitted.contains($0) }
         return rows
     }
@@ -196,8 +208,10 @@ extension Scheduler {
         _ request: EngineRequest, budget: Int, computing: inout Set<BlockContent>
     ) -> PrefillRow? {
         let tokens = request.tokens
-        // The last token is always computed, because the next one is chosen from its logits.
-        let sharable = blocksToShare(of: tokens, atMost: tokens.count - 1)
+        // The last token is always computed, because the next one is chosen from its logits; and so is each token before
+        // one whose logprobs are wanted.
+        let reusable = min(tokens.count, request.firstScoredToken ?? .max) - 1
+        let sharable = blocksToShare(of: tokens, atMost: reusable)
         var (shared, cached) = pool.findPrefix(of: tokens, atMost: sharable)
         let first = limits.prefixSharing != .none ? pool.nextContent(of: tokens, after: cached) : nil
         if let first, cached.blockCount < sharable, computing.contains(first) { return nil }
@@ -209,7 +223,7 @@ extension Scheduler {
         var computed = cached.blockCount * pool.blockSize
         let copied =
             limits.prefixSharing == .anywhere
-            ? pool.findPartialHit(of: tokens, after: cached, atMost: tokens.count - 1 - computed) : nil
+            ? pool.findPartialHit(of: tokens, after: cached, atMost: reusable - computed) : nil
         computed += copied?.count ?? 0
         pool.dropBlocks(behind: computed, of: &shared)
         guard limits.prefillPadding.length(of: tokens.count, from: computed) <= budget,
@@ -227,6 +241,33 @@ extension Scheduler {
 }
 
 extension Scheduler {
+    /// Admits those of `candidates` that came together with the row's request, as far as slots and blocks allow.
+    ///
+    /// They share the row's full blocks, and get a copy of the last one if its tokens do not fill it. They follow each
+    /// other in the queue.
+    private mutating func fork(
+        _ row: PrefillRow, from candidates: ArraySlice<RequestID>, atMost most: Int
+    ) -> [ForkedRow] {
+        guard limits.prefixSharing == .anywhere, let group = requests[row.id]!.promptGroup,
+            case .running(let blocks, let cached) = requests[row.id]!.phase, row.tokens.count == row.promptLength
+        else { return [] }
+        let full = row.tokens.count / pool.blockSize
+        var forks: [ForkedRow] = []
+        for id in candidates.prefix(while: { requests[$0]!.promptGroup == group })
+        where requests[id]!.generatedCount == 0 {
+            guard running.count < limits.maxNumSeqs, forks.count < most,
+                let own = pool.allocate(
+                    pool.blocksNeeded(forTokens: row.tokens.count) - full,
+                    sharing: blocks.map { Array($0.prefix(full)) },
+                    leavesWatermark: true)
+            else { break }
+            requests[id]!.phase = .running(blocks: own, cached: cached)
+            insert(id, into: \.running)
+            forks.append(ForkedRow(id: id, blocks: own, sampling: requests[id]!.sampling))
+        }
+        return forks
+    }
+
     /// The number of full blocks, of those that hold the first `computed` tokens, that the sequence can share.
     private func blocksToShare(of tokens: [Int32], atMost computed: Int) -> Int {
         let blocks = computed / pool.blockSize

@@ -1,6 +1,7 @@
 // The report of a step, for the engine's clients.
 
 public import Platform
+public import Sampling
 
 /// The results of one step of the engine.
 public struct StepReport: Sendable, Equatable {
@@ -45,6 +46,8 @@ public struct RequestUpdate: Sendable, Equatable {
     public var output: RequestOutput
     /// Why it has ended with this token; nil if it continues.
     public var finishReason: FinishReason?
+    /// The logprobs of its prompt that it wants, with its first output.
+    public var promptLogprobs: [TokenLogprobs] = []
 
     /// An update of the request `id`.
     public init(

@@ -60,11 +60,28 @@ public final class TTEngine {
     /// Generation may end before `maxTokens`: with `.length` when prompt and generated tokens together reach the
     /// model's length, or the size of the whole KV cache where that is smaller.
     public func add(_ id: RequestID, prompt: [Int32], sampling: SamplingParams) throws(RequestRefusal) {
-        precondition(scheduler.requests[id] == nil, "\(id) is in flight already")
-        try scheduler.limits.admit(
-            prompt: prompt, sampling: sampling, endOfGeneration: stopConditions.endOfGeneration)
-        scheduler.add(EngineRequest(id: id, arrival: arrivals, prompt: prompt, sampling: sampling))
-        arrivals += 1
+        try add([id], prompt: prompt, sampling: [sampling])
+    }
+
+    /// Queues requests with one prompt, or refuses them all. Where the device can copy blocks, the prompt is prefilled
+    /// once for those that fit into the batch together.
+    ///
+    /// - Parameters:
+    ///   - ids: the client's keys, which no other request in flight has.
+    ///   - sampling: the parameters of each.
+    public func add(_ ids: [RequestID], prompt: [Int32], sampling: [SamplingParams]) throws(RequestRefusal) {
+        precondition(ids.count == sampling.count, "each request has its parameters")
+        for (id, sampling) in zip(ids, sampling) {
+            precondition(scheduler.requests[id] == nil, "\(id) is in flight already")
+            try scheduler.limits.admit(
+                prompt: prompt, sampling: sampling, endOfGeneration: stopConditions.endOfGeneration)
+        }
+        let group = ids.count > 1 ? arrivals : nil
+        for (id, sampling) in zip(ids, sampling) {
+            scheduler.add(
+                EngineRequest(id: id, arrival: arrivals, prompt: prompt, sampling: sampling, promptGroup: group))
+            arrivals += 1
+        }
     }
 
     /// Ends a request because its user cancelled it or its text reached a stop string.
@@ -115,14 +132,14 @@ public final class TTEngine {
         try begin()
         guard let decision = begun else { return nil }
         begun = nil
-        let outputs: [RequestOutput]
+        let result: StepResult
         do throws(DeviceFault) {
-            outputs = try executor.finish()
+            result = try executor.finish()
         } catch {
             fault = error
             throw error
         }
-        let report = report(decision, outputs)
+        let report = report(decision, result)
         cancelledSinceBegin = []
         if executor.runsStepsAsync {
             // A fault is thrown by the next call, because this step's report must be returned.
@@ -156,7 +173,8 @@ public final class TTEngine {
 
 extension TTEngine {
     /// Passes the outputs of a step to its requests; drops those of requests that were cancelled meanwhile.
-    private func report(_ decision: Scheduler.Decision, _ outputs: [RequestOutput]) -> StepReport {
+    private func report(_ decision: Scheduler.Decision, _ result: StepResult) -> StepReport {
+        var outputs = result.outputs[...]
         precondition(outputs.count == decision.step.work.rowCount, "an executor answers for each row of a step once")
         func isInFlight(_ id: RequestID) -> Bool {
             scheduler.requests[id] != nil && !cancelledSinceBegin.contains(id)
@@ -164,8 +182,14 @@ extension TTEngine {
         var report = StepReport(kind: decision.step.work.kind, preempted: decision.preempted.filter(isInFlight))
         switch decision.step.work {
         case .prefill(let rows):
-            for (row, output) in zip(rows, outputs) where isInFlight(row.id) {
-                report.updates.append(update(row.id, cachedTokens: row.computedTokens, output))
+            for row in rows {
+                for id in row.ids {
+                    guard let output = outputs.popFirst(), isInFlight(id) else { continue }
+                    let cachedTokens = id == row.id ? row.computedTokens : row.tokens.count
+                    var update = update(id, cachedTokens: cachedTokens, output)
+                    update.promptLogprobs = result.promptLogprobs[id] ?? []
+                    report.updates.append(update)
+                }
             }
         case .decode(let rows):
             for (row, output) in zip(rows, outputs) where isInFlight(row.id) {
@@ -181,6 +205,9 @@ extension TTEngine {
         switch output {
         case .bad: scheduler.discard(id)
         case .noToken: scheduler.remove(id)
+        case .nothing:
+            scheduler.complete(id)
+            update.finishReason = .length
         case .token(let token):
             scheduler.append(token.id, to: id)
             update.finishReason = stopConditions.finishReason(of: scheduler.requests[id]!)
@@ -220,7 +247,7 @@ extension ScheduledStep.Work {
     /// Rows that get an output.
     fileprivate var rowCount: Int {
         switch self {
-        case .prefill(let rows): rows.count
+        case .prefill(let rows): rows.reduce(0) { $0 + $1.ids.count }
         case .decode(let rows): rows.count
         }
     }

@@ -78,7 +78,7 @@ struct DraftFilling {
                 NewJob(
                     line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,
                     body: line.body, modelName: model.ownName(line.model),
-                    claimRank: ranks.rank(of: line.request.prompt, line: line.lineNumber)))
+                    claimRank: ranks.rank(of: line.request.prompts[0], line: line.lineNumber)))
         }
     }
 

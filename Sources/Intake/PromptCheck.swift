@@ -26,11 +26,22 @@ struct PromptCheck: Sendable {
         self.now = now
     }
 
-    /// The problems of a line's prompt.
+    /// The problems of a line that only the model's file shows.
     func problems(of line: PromptLine) -> [RequestProblem] {
+        var problems: [RequestProblem] = []
+        for (index, prompt) in line.request.prompts.enumerated() {
+            let path = prompt.field + (line.request.prompts.count > 1 ? "[\(index)]" : "")
+            problems += promptProblems(prompt, line, path: path)
+        }
+        return problems + tokenProblems(line) + badWordProblems(line)
+    }
+
+    private func promptProblems(_ prompt: RequestBody.Prompt, _ line: PromptLine, path: String) -> [RequestProblem] {
         do {
-            try check(line.request.prompt)
-            return stopTokenProblems(line)
+            let tokens = try encoder.tokensUnlessShort(
+                of: prompt, line.request.frame, maxModelLen: bounds.maxModelLen, enqueued: now)
+            if let tokens { try bounds.admit(tokens, wantsTokens: line.request.maxTokens != 0) }
+            return []
         } catch let error as UnusedTexts {
             return error.texts.map { text in
                 RequestProblem(
@@ -39,24 +50,39 @@ struct PromptCheck: Sendable {
             }
         } catch {
             let code = (error as? RequestRefusal).flatMap { RequestProblem.Code(rawValue: $0.code) }
-            let place = RequestProblem.Place.field(line.fieldPrefix + line.request.prompt.field)
-            return [RequestProblem(code: code ?? .invalidValue, place: place, complaint: "\(error)")]
+            return [
+                RequestProblem(
+                    code: code ?? .invalidValue, place: .field(line.fieldPrefix + path), complaint: "\(error)")
+            ]
         }
     }
 
-    private func check(_ prompt: RequestBody.Prompt) throws {
-        let tokens = try encoder.tokens(of: prompt, unlessShorterThan: bounds.maxModelLen, enqueued: now)
-        if let tokens { try bounds.admit(tokens) }
-    }
-
-    private func stopTokenProblems(_ line: PromptLine) -> [RequestProblem] {
-        guard let outside = line.request.stopTokenIDs.first(where: { $0 >= bounds.vocabularySize }) else { return [] }
-        return [
-            RequestProblem(
-                code: .tokenOutOfRange, place: .field(line.fieldPrefix + "stop_token_ids"), value: "\(outside)",
+    /// Fields with token ids that the model does not have.
+    private func tokenProblems(_ line: PromptLine) -> [RequestProblem] {
+        let request = line.request
+        let fields: [(name: String, tokens: [Int32])] = [
+            ("stop_token_ids", request.stopTokenIDs),
+            ("logit_bias", request.shaping.logitBias.keys.sorted()),
+            ("allowed_token_ids", request.shaping.allowedTokenIDs ?? []),
+            ("logprob_token_ids", request.logprobs?.tokens ?? []),
+        ]
+        return fields.compactMap { name, tokens in
+            guard let outside = tokens.first(where: { $0 >= bounds.vocabularySize }) else { return nil }
+            return RequestProblem(
+                code: .tokenOutOfRange, place: .field(line.fieldPrefix + name), value: "\(outside)",
                 complaint: "is not one of the model's \(bounds.vocabularySize) tokens",
                 remedy: "use ids from 0 to \(bounds.vocabularySize - 1)")
-        ]
+        }
+    }
+
+    private func badWordProblems(_ line: PromptLine) -> [RequestProblem] {
+        do {
+            _ = try encoder.badWords(line.request.shaping.badWords)
+            return []
+        } catch {
+            let place = RequestProblem.Place.field(line.fieldPrefix + "bad_words")
+            return [RequestProblem(code: .invalidValue, place: place, complaint: "\(error)")]
+        }
     }
 }
 

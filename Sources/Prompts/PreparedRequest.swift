@@ -3,32 +3,73 @@
 public import Sampling
 
 /// A request after the chat template and the tokenizer.
+///
+/// It has one sequence for each text that is to be generated: for each prompt, one after the other, as many as
+/// `candidates`.
 public struct PreparedRequest: Sendable {
-    /// The whole prompt, including template text and special tokens.
-    public let promptTokens: [Int32]
-    /// How tokens are chosen and when the engine stops.
+    /// The prompts, each with all its tokens, including template text and special tokens; at least one.
+    public let prompts: [[Int32]]
+    /// How tokens are chosen and when the engine stops; the seed is that of the first sequence of a prompt.
     public let sampling: SamplingParams
-    /// Strings that end the generation; they are not part of the result.
-    public let stopStrings: [String]
-    /// Whether the result contains the token ids.
-    public let returnTokenIDs: Bool
+    /// Texts to generate for each prompt.
+    public let candidates: Int
+    /// Texts to return for each prompt: the most probable ones if they are fewer than `candidates`.
+    public let choices: Int
+    /// What the result contains.
+    public let output: OutputRules
     /// The field of the request that contains the prompt.
     public let promptField: String
 
-    /// Most tokens that it generates.
-    public var maxTokens: Int { sampling.maxTokens }
+    /// The number of sequences.
+    public var sequenceCount: Int { prompts.count * candidates }
+    /// Most tokens that all sequences together generate.
+    public var maxTokens: Int { sequenceCount * sampling.maxTokens }
 
     /// Makes a request from tokens.
     public init(
-        promptTokens: [Int32], sampling: SamplingParams, stopStrings: [String] = [], returnTokenIDs: Bool = false,
-        promptField: String = "prompt"
+        prompts: [[Int32]], sampling: SamplingParams, candidates: Int = 1, choices: Int = 1,
+        output: OutputRules = OutputRules(), promptField: String = "prompt"
     ) {
-        self.promptTokens = promptTokens
+        self.prompts = prompts
         self.sampling = sampling
-        self.stopStrings = stopStrings
-        self.returnTokenIDs = returnTokenIDs
+        self.candidates = candidates
+        self.choices = choices
+        self.output = output
         self.promptField = promptField
     }
+
+    /// The parameters of the sequences of each prompt. The first one tells the logprobs of the prompt for all of them.
+    public var samplingOfCandidates: [SamplingParams] {
+        (0..<candidates).map { candidate in
+            var sampling = sampling
+            sampling.token.seed &+= UInt64(candidate)
+            if candidate > 0 { sampling.promptLogprobs = nil }
+            return sampling
+        }
+    }
+}
+
+/// What the result of a request contains, and how its text ends.
+public struct OutputRules: Sendable {
+    /// Strings that end a text.
+    public var stopStrings: [String] = []
+    /// Whether what ended the text is part of it.
+    public var includesStop = false
+    /// Whether control tokens are left out of the text.
+    public var skipsSpecialTokens = true
+    /// Whether the result contains the token ids.
+    public var returnsTokenIDs = false
+    /// The number of most probable tokens at each generated token; nil for no logprobs.
+    public var topLogprobs: Int?
+    /// The number of most probable tokens at each token of the prompt; nil for no logprobs.
+    public var topPromptLogprobs: Int?
+    /// Whether logprobs name tokens by their ids.
+    public var namesTokensByID = false
+    /// The texts of the prompts, with which the results begin; nil if they do not.
+    public var echoes: [String]?
+
+    /// The usual rules: the text without control tokens, and nothing beside it.
+    public init() {}
 }
 
 /// A request that no engine of the model can run.

@@ -2,8 +2,8 @@
 
 import Jinja
 public import ModelFiles
-public import OpenAIFormats
-public import Runtime
+package import OpenAIFormats
+package import Runtime
 public import Tokenizers
 
 /// Converts prompts to tokens of a model.
@@ -45,29 +45,94 @@ public struct PromptEncoder: Sendable {
     /// The tokens of a prompt, including those that the model needs before and after it.
     ///
     /// - Throws: `TokenizerError`, `UnusedTexts` or `ChatTemplateState.NoChatTemplate`.
-    public func tokens(of prompt: RequestBody.Prompt, enqueued: Milliseconds) throws -> [Int32] {
-        switch prompt {
-        case .tokens(let tokens): tokens
-        case .text(let text): try tokenizer.encode(prompt: text)
-        case .chat(let chat): try tokenizer.encode(template.render(chat, enqueued: enqueued).segments)
-        }
+    package func tokens(
+        of prompt: RequestBody.Prompt, _ frame: PromptFrame, maxModelLen: Int, enqueued: Milliseconds
+    ) throws -> [Int32] {
+        let tokens =
+            switch prompt {
+            case .tokens(let tokens): tokens
+            case .text(let text): try encode(text, frame)
+            case .chat(let chat): try encode(template.render(chat, enqueued: enqueued).segments, frame)
+            }
+        guard let truncation = frame.truncation else { return tokens }
+        return cut(tokens, truncation, maxModelLen: maxModelLen)
     }
 
-    /// The same, or nil if the prompt is certainly shorter than `length` tokens. A token has at least one byte, so most
-    /// prompts need no tokenising to know that they fit.
-    public func tokens(
-        of prompt: RequestBody.Prompt, unlessShorterThan length: Int, enqueued: Milliseconds
+    /// The same, or nil if the prompt is certainly shorter than `maxModelLen` tokens. A token has at least one byte, so
+    /// most prompts need no tokenising to know that they fit.
+    package func tokensUnlessShort(
+        of prompt: RequestBody.Prompt, _ frame: PromptFrame, maxModelLen: Int, enqueued: Milliseconds
     ) throws -> [Int32]? {
         switch prompt {
-        case .tokens(let tokens): return tokens
-        case .text(let text):
-            if tokenizer.mostTokens(ofBytes: text.utf8.count) < length { return nil }
-            return try tokenizer.encode(prompt: text)
+        case .text(let text) where tokenizer.mostTokens(ofBytes: text.utf8.count) < maxModelLen: return nil
         case .chat(let chat):
             let rendering = try template.render(chat, enqueued: enqueued)
             let bytes = rendering.utf8Count
-            if bytes > 0, tokenizer.mostTokens(ofBytes: bytes) < length { return nil }
-            return try tokenizer.encode(rendering.segments)
+            if bytes > 0, tokenizer.mostTokens(ofBytes: bytes) < maxModelLen { return nil }
+            let tokens = try encode(rendering.segments, frame)
+            return frame.truncation.map { cut(tokens, $0, maxModelLen: maxModelLen) } ?? tokens
+        case .text, .tokens: return try tokens(of: prompt, frame, maxModelLen: maxModelLen, enqueued: enqueued)
         }
+    }
+
+    /// The sequences of tokens that spell `words`, at the beginning of a text and after a space, as vLLM finds them.
+    ///
+    /// - Throws: `TooManyBadWords`, `TokenizerError`.
+    package func badWords(_ words: [String]) throws -> [[Int32]] {
+        var sequences: [[Int32]] = []
+        for word in words {
+            let bare = String(word.drop(while: \.isWhitespace))
+            let alone = try tokenizer.encode(bare, specials: .text)
+            let spaced = try tokenizer.encode(" " + bare, specials: .text)
+            if !alone.isEmpty { sequences.append(alone) }
+            if spaced.count == alone.count, spaced.first != alone.first { sequences.append(spaced) }
+        }
+        guard sequences.count <= TooManyBadWords.most else { throw TooManyBadWords(count: sequences.count) }
+        return sequences
+    }
+
+    private func encode(_ text: String, _ frame: PromptFrame) throws -> [Int32] {
+        if frame.addsSpecialTokens ?? true { return try tokenizer.encode(prompt: text) }
+        return try tokenizer.encode(text, specials: .parsed)
+    }
+
+    private func encode(_ segments: [Segment], _ frame: PromptFrame) throws -> [Int32] {
+        let tokens = try tokenizer.encode(segments)
+        return frame.addsSpecialTokens ?? false ? tokenizer.framed(tokens) : tokens
+    }
+
+    /// Cuts off what is too much, but not the tokens that begin and end every prompt.
+    private func cut(_ tokens: [Int32], _ truncation: RequestBody.Truncation, maxModelLen: Int) -> [Int32] {
+        let most = truncation.most ?? maxModelLen - 1
+        guard tokens.count > most else { return tokens }
+        let (prefix, suffix) = tokenizer.frame(of: tokens)
+        guard prefix.count + suffix.count < most else { return Array(tokens.suffix(most)) }
+        let content = tokens.dropFirst(prefix.count).dropLast(suffix.count)
+        let kept = most - prefix.count - suffix.count
+        return prefix + (truncation.cutsEnd ? content.prefix(kept) : content.suffix(kept)) + suffix
+    }
+}
+
+/// What happens to a prompt beside its text.
+package struct PromptFrame: Sendable {
+    /// `RequestBody.addsSpecialTokens`.
+    package var addsSpecialTokens: Bool?
+    /// `RequestBody.truncation`.
+    package var truncation: RequestBody.Truncation?
+}
+
+extension RequestBody {
+    /// What happens to its prompts beside their texts.
+    package var frame: PromptFrame { PromptFrame(addsSpecialTokens: addsSpecialTokens, truncation: truncation) }
+}
+
+/// Bad words that are too many sequences of tokens.
+package struct TooManyBadWords: Error, CustomStringConvertible {
+    let count: Int
+    static let most = 128
+
+    package var description: String {
+        "they are \(count) sequences of tokens, since a word counts with and without a space before it: "
+            + "give words for at most \(Self.most)"
     }
 }

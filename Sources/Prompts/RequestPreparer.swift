@@ -4,6 +4,7 @@ public import ModelFiles
 import OpenAIFormats
 public import Runtime
 import Sampling
+import Tokenizers
 
 /// Prepares requests for a model's engines.
 public struct RequestPreparer: Sendable {
@@ -37,17 +38,21 @@ public struct RequestPreparer: Sendable {
         let promptField = endpoint == .completions ? "prompt" : "messages"
         do {
             let body = try RequestBody.parse(body, endpoint: endpoint)
-            let tokens = try encoder.tokens(of: body.prompt, enqueued: enqueued)
+            let prompts = try body.prompts.map {
+                try encoder.tokens(of: $0, body.frame, maxModelLen: maxModelLen, enqueued: enqueued)
+            }
             let givenSeed = body.seed.map { UInt64(bitPattern: $0) }
+            var sampling = sampling(
+                body, endpoint: endpoint, promptLength: prompts.map(\.count).max() ?? 0, seed: givenSeed ?? seed())
+            sampling.shaping.badWords = try encoder.badWords(body.shaping.badWords)
             return PreparedRequest(
-                promptTokens: tokens,
-                sampling: sampling(
-                    body, endpoint: endpoint, promptLength: tokens.count, seed: givenSeed ?? seed()),
-                stopStrings: body.stop, returnTokenIDs: body.returnsTokenIDs, promptField: promptField)
+                prompts: prompts, sampling: sampling, candidates: max(body.choices, body.bestOf ?? 1),
+                choices: body.choices, output: OutputRules(body, prompts, encoder.tokenizer),
+                promptField: promptField)
         } catch {
             let invalid = error as? InvalidRequest
-            let param = invalid == nil ? promptField : invalid?.problems.first?.param
-            throw UnfitRequest(description: "\(error)", param: param)
+            let param = invalid.map { $0.problems.first?.param } ?? (error as? TooManyBadWords).map { _ in "bad_words" }
+            throw UnfitRequest(description: "\(error)", param: param ?? promptField)
         }
     }
 
@@ -64,10 +69,62 @@ public struct RequestPreparer: Sendable {
                 temperature: Float(body.temperature ?? defaults.temperature ?? 1),
                 topK: Int32(clamping: max(0, body.topK ?? defaults.topK ?? 0)),
                 // A value that is too small for a Float must stay above 0.
-                topP: max(Float(body.topP ?? defaults.topP ?? 1), .leastNormalMagnitude), seed: seed),
+                topP: max(Float(body.topP ?? defaults.topP ?? 1), .leastNormalMagnitude),
+                minP: Float(body.minP ?? 0), typicalP: max(Float(body.typicalP ?? 1), .leastNormalMagnitude),
+                seed: seed),
+            shaping: LogitShaping(body.shaping),
             // The limit is reduced to the tokens that fit, because the progress report uses it.
             maxTokens: min(body.maxTokens ?? standard, max(room, minTokens)), minTokens: minTokens,
             stopTokenIDs: Set(body.stopTokenIDs),
-            ignoreEOS: body.ignoresEOS, givesSeed: body.seed != nil)
+            ignoreEOS: body.ignoresEOS, givesSeed: body.seed != nil, logprobs: body.logprobsRequest,
+            promptLogprobs: body.promptLogprobsRequest)
+    }
+}
+
+extension LogitShaping {
+    /// The changes that a request asks for, but for its bad words, which need a tokenizer.
+    fileprivate init(_ shaping: RequestBody.Shaping) {
+        self.init(
+            penalties: Penalties(
+                // A value that is too small for a Float must stay above 0.
+                repetition: max(Float(shaping.repetitionPenalty ?? 1), .leastNormalMagnitude),
+                frequency: Float(shaping.frequencyPenalty ?? 0), presence: Float(shaping.presencePenalty ?? 0)),
+            bias: shaping.logitBias.mapValues { Float($0) }, allowed: shaping.allowedTokenIDs)
+    }
+}
+
+extension RequestBody {
+    /// What the engine is to tell of each generated token. The best of several texts are found by their logprobs.
+    fileprivate var logprobsRequest: LogprobsRequest? {
+        if let logprobs { return LogprobsRequest(top: logprobs.top, tokens: logprobs.tokens) }
+        return (bestOf ?? 1) > choices ? LogprobsRequest() : nil
+    }
+
+    /// What the engine is to tell of each token of the prompt.
+    fileprivate var promptLogprobsRequest: PromptLogprobsRequest? {
+        let echoed = echoes ? logprobs : nil
+        guard promptLogprobs != nil || echoed != nil else { return nil }
+        return PromptLogprobsRequest(
+            LogprobsRequest(
+                top: max(promptLogprobs ?? 0, echoed?.top ?? 0), tokens: echoed?.tokens ?? [],
+                wantsRank: promptLogprobs != nil))
+    }
+}
+
+extension OutputRules {
+    fileprivate init(_ body: RequestBody, _ prompts: [[Int32]], _ tokenizer: Tokenizer) {
+        self.init()
+        stopStrings = body.stop
+        includesStop = body.includesStop
+        skipsSpecialTokens = body.skipsSpecialTokens
+        returnsTokenIDs = body.returnsTokenIDs
+        topLogprobs = body.logprobs?.top
+        topPromptLogprobs = body.promptLogprobs
+        namesTokensByID = body.namesTokensByID
+        guard body.echoes else { return }
+        echoes = zip(body.prompts, prompts).map { prompt, tokens in
+            // A prompt that was cut is shown as it is.
+            if case .text(let text) = prompt, body.truncation == nil { text } else { tokenizer.decode(tokens) }
+        }
     }
 }

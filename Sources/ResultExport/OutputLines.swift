@@ -46,22 +46,43 @@ extension BatchSummary {
 extension Completion {
     fileprivate init(_ generation: Generation, of result: JobResult, model: String, requestID: String) {
         let endpoint = result.endpoint.flatMap(Endpoint.init(rawValue:)) ?? .completions
-        var tokenIDs: TokenIDs?
-        if let prompt = generation.promptTokenIDs, let completion = generation.tokenIDs {
-            tokenIDs = TokenIDs(prompt: prompt, completion: completion)
-        }
         self.init(
             endpoint: endpoint, requestID: requestID,
             id: (endpoint == .completions ? "cmpl-" : "chatcmpl-") + String(result.id.rawValue),
-            created: (result.finished ?? result.created).rawValue / 1000, model: model, text: generation.text,
-            finishReason: FinishReason(rawValue: generation.finishReason) ?? .stop,
-            stopReason: generation.stopReason.map { reason in
+            created: (result.finished ?? result.created).rawValue / 1000, model: model,
+            choices: generation.choices.map { Choice($0) }, promptTokens: result.usage.promptTokens,
+            cachedTokens: result.usage.cachedTokens, completionTokens: result.usage.completionTokens)
+    }
+}
+
+extension Completion.Choice {
+    fileprivate init(_ choice: StoreContract.Choice) {
+        self.init(
+            text: choice.text, finishReason: Completion.FinishReason(rawValue: choice.finishReason) ?? .stop,
+            stopReason: choice.stopReason.map { reason in
                 switch reason {
                 case .string(let string): .string(string)
                 case .token(let token): .token(token)
                 }
             },
-            promptTokens: result.usage.promptTokens, cachedTokens: result.usage.cachedTokens,
-            completionTokens: result.usage.completionTokens, tokenIDs: tokenIDs)
+            tokenIDs: choice.promptTokenIDs.flatMap { prompt in
+                choice.tokenIDs.map { Completion.TokenIDs(prompt: prompt, completion: $0) }
+            },
+            logprobs: choice.logprobs.map { $0.map { TokenLogprobs($0) } },
+            promptLogprobs: choice.promptLogprobs.map { $0.map { TokenLogprobs($0) } })
+    }
+}
+
+extension TokenLogprobs {
+    fileprivate init(_ position: ScoredPosition) {
+        self.init(
+            own: TokenLogprob(position.own), top: position.top.map { TokenLogprob($0) },
+            requested: position.requested.map { TokenLogprob($0) }, rank: position.rank)
+    }
+}
+
+extension TokenLogprob {
+    fileprivate init(_ token: ScoredToken) {
+        self.init(id: token.token, bytes: token.bytes, logprob: token.logprob)
     }
 }

@@ -8,38 +8,35 @@ extension OutputLine {
         output.append(json: "custom_id,state,finish_reason,text,prompt_tokens,completion_tokens,total_ms,error\r\n")
     }
 
-    /// Appends one CSV record with its CRLF. Values that the result does not have are empty.
+    /// Appends a CSV record with its CRLF, or one for each text if there are several. Values that the result does not have
+    /// are empty, and so are the request's numbers in all records but its first.
     func encodeCSV(into output: inout [UInt8]) {
-        var completion: Completion?
-        if case .completed(let value) = outcome { completion = value }
-        let fields = [
-            customID,
-            state,
-            completion?.finishReason.rawValue,
-            completion?.text,
-            completion.map { String($0.promptTokens) },
-            completion.map { String($0.completionTokens) },
-            timings.map { String($0.total) },
-            errorText,
-        ]
-        for (index, field) in fields.enumerated() {
-            if index > 0 { output.append(UInt8(ascii: ",")) }
-            if let field { output.append(csvField: field) }
+        guard case .completed(let completion) = outcome else {
+            return output.append(csvRecord: [customID, state, nil, nil, nil, nil, total, errorText])
         }
-        output.append(json: "\r\n")
+        for (index, choice) in completion.choices.enumerated() {
+            let numbers =
+                index == 0
+                ? [String(completion.promptTokens), String(completion.completionTokens), total] : [nil, nil, nil]
+            output.append(csvRecord: [customID, state, choice.finishReason.rawValue, choice.text] + numbers + [nil])
+        }
     }
 
-    /// Appends `# <custom_id>`, the text (or the error), and an empty line.
+    private var total: String? { timings.map { String($0.total) } }
+
+    /// Appends `# <custom_id>`, the text (or the error), and an empty line; further texts follow under
+    /// `# <custom_id> [1]`, `[2]` …
     func encodeText(into output: inout [UInt8]) {
-        output.append(json: "# ")
-        output.append(contentsOf: customID.utf8.map { $0 < 0x20 ? UInt8(ascii: " ") : $0 })
-        output.append(UInt8(ascii: "\n"))
-        if case .completed(let completion) = outcome {
-            output.append(contentsOf: completion.text.utf8)
-        } else {
-            output.append(contentsOf: "[\(state)] \(errorText ?? "")".utf8)
+        var texts = ["[\(state)] \(errorText ?? "")"]
+        if case .completed(let completion) = outcome { texts = completion.choices.map(\.text) }
+        for (index, text) in texts.enumerated() {
+            output.append(json: "# ")
+            output.append(contentsOf: customID.utf8.map { $0 < 0x20 ? UInt8(ascii: " ") : $0 })
+            if index > 0 { output.append(contentsOf: " [\(index)]".utf8) }
+            output.append(UInt8(ascii: "\n"))
+            output.append(contentsOf: text.utf8)
+            output.append(json: "\n\n")
         }
-        output.append(json: "\n\n")
     }
 
     /// The job's final state: succeeded, failed, cancelled or expired.
@@ -63,7 +60,15 @@ extension OutputLine {
 }
 
 extension [UInt8] {
-    fileprivate mutating func append(csvField field: String) {
+    fileprivate mutating func append(csvRecord fields: [String?]) {
+        for (index, field) in fields.enumerated() {
+            if index > 0 { append(UInt8(ascii: ",")) }
+            if let field { append(csvField: field) }
+        }
+        append(json: "\r\n")
+    }
+
+    private mutating func append(csvField field: String) {
         let needsQuotes = field.utf8.contains { byte in
             byte == UInt8(ascii: ",") || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\n")
                 || byte == UInt8(ascii: "\r")

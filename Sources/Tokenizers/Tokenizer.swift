@@ -89,10 +89,23 @@ public final class Tokenizer: Sendable {
     ///
     /// - Throws: `TokenizerError.patternFailed` for a text that takes too long to split into pieces.
     public func encode(prompt: String) throws(TokenizerError) -> [Int32] {
-        var ids = try encode(prompt, specials: .parsed)
+        framed(try encode(prompt, specials: .parsed))
+    }
+
+    /// The token ids with what the model wants at the beginning and at the end of a prompt, if they do not have it.
+    public func framed(_ ids: [Int32]) -> [Int32] {
+        var ids = ids
         if !ids.starts(with: stages.prefix) { ids.insert(contentsOf: stages.prefix, at: 0) }
         if !ids.suffix(stages.suffix.count).elementsEqual(stages.suffix) { ids += stages.suffix }
         return ids
+    }
+
+    /// Those of a prompt's token ids that the model wants at its beginning and at its end.
+    public func frame(of ids: [Int32]) -> (prefix: [Int32], suffix: [Int32]) {
+        (
+            ids.starts(with: stages.prefix) ? stages.prefix : [],
+            ids.suffix(stages.suffix.count).elementsEqual(stages.suffix) ? stages.suffix : []
+        )
     }
 
     /// The token ids of a rendered chat prompt. Nothing is added, since templates write BOS themselves.

@@ -25,10 +25,12 @@ struct InputBatch {
         /// Blocks in each group's list.
         var blockCount: Int { blocks[0].count }
 
-        /// How the next token is chosen; `nil` if the request allows none.
-        var draw: TokenDraw? {
-            guard let processor else { return TokenDraw(sampling.token, logprobs: sampling.logprobs) }
-            return processor.edits().map { TokenDraw(sampling.token, edits: $0, logprobs: sampling.logprobs) }
+        /// What the next step is to give.
+        var wanted: WantedOutput {
+            guard sampling.maxTokens > 0 else { return .nothing }
+            guard let processor else { return .token(TokenDraw(sampling.token, logprobs: sampling.logprobs)) }
+            guard let edits = processor.edits() else { return .impossible }
+            return .token(TokenDraw(sampling.token, edits: edits, logprobs: sampling.logprobs))
         }
     }
 

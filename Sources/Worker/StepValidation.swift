@@ -1,6 +1,7 @@
 // Rejects a scheduled step that contradicts the batch, before anything is changed or run.
 
 import Platform
+import Sampling
 
 /// Checks steps against the limits and the batch; a step beyond them would read or write other requests' memory.
 struct StepValidation {
@@ -17,16 +18,20 @@ struct StepValidation {
 
     /// Checks rows that join the batch.
     func check(prefill rows: [PrefillRow], _ batch: InputBatch) throws(DeviceFault) {
-        guard batch.count + rows.count <= limits.maxNumSeqs else {
-            throw fault("\(rows.count) rows join \(batch.count) in a batch of \(limits.maxNumSeqs)")
+        let count = rows.reduce(0) { $0 + $1.ids.count }
+        guard batch.count + count <= limits.maxNumSeqs else {
+            throw fault("\(count) rows join \(batch.count) in a batch of \(limits.maxNumSeqs)")
         }
         var seen: Set<RequestID> = []
         var budget = limits.maxNumBatchedTokens
         for row in rows {
-            guard batch.slot(of: row.id) == nil, seen.insert(row.id).inserted else {
-                throw fault("\(row.id) joins the batch and is in it already")
+            for id in row.ids {
+                guard batch.slot(of: id) == nil, seen.insert(id).inserted else {
+                    throw fault("\(id) joins the batch and is in it already")
+                }
             }
             try check(row)
+            for fork in row.forks { try check(fork, of: row) }
             budget -= limits.prefillPadding.length(of: row.tokens.count, from: row.computedTokens)
         }
         guard budget >= 0 else {
@@ -45,7 +50,9 @@ struct StepValidation {
             let new = decoded.newBlocks.first?.count ?? 0
             if !decoded.newBlocks.isEmpty { try check(lists: decoded.newBlocks, of: row.id) }
             for (group, blocks) in decoded.newBlocks.enumerated() { try check(blocks, of: group, row.id) }
-            try check(tokenCount: row.tokens.count, blockCount: row.blockCount + new, of: row.id)
+            try check(
+                tokenCount: row.tokens.count, atMost: limits.maxModelLen - 1, blockCount: row.blockCount + new,
+                of: row.id)
         }
         guard rows.count == batch.count else {
             throw fault("\(rows.count) rows decode and \(batch.count) are in the batch")
@@ -66,7 +73,9 @@ struct StepValidation {
             throw fault("\(row.id) has \(row.computedTokens) tokens computed and copies blocks \(row.copiedBlocks)")
         }
         try check(lists: row.blocks, of: row.id)
-        try check(tokenCount: row.tokens.count, blockCount: row.blocks[0].count, of: row.id)
+        // A request that wants no token may have a prompt as long as the longest sequence.
+        let most = limits.maxModelLen - min(row.sampling.maxTokens, 1)
+        try check(tokenCount: row.tokens.count, atMost: most, blockCount: row.blocks[0].count, of: row.id)
         for (group, blocks) in row.blocks.enumerated() {
             // A row owns no block that it cannot need: others use it.
             let first = limits.kvCache.firstBlock(of: group, at: row.computedTokens)
@@ -76,6 +85,22 @@ struct StepValidation {
             try check(blocks.dropFirst(first), of: group, row.id)
         }
         for (group, block) in row.copiedBlocks.enumerated() { try check([block], of: group, row.id) }
+    }
+
+    private func check(_ fork: ForkedRow, of row: PrefillRow) throws(DeviceFault) {
+        guard limits.prefixSharing == .anywhere else { throw fault("\(fork.id) forks, and blocks cannot be copied") }
+        try check(lists: fork.blocks, of: fork.id)
+        let full = row.tokens.count / limits.kvCache.blockSize
+        for (group, blocks) in fork.blocks.enumerated() {
+            guard blocks.count == row.blocks[group].count, blocks.prefix(full) == row.blocks[group].prefix(full) else {
+                throw fault("\(fork.id) has blocks \(blocks) and forks \(row.blocks[group])")
+            }
+            let own = blocks.dropFirst(full)
+            try check(own, of: group, fork.id)
+            guard own != row.blocks[group].dropFirst(full) || own.isEmpty else {
+                throw fault("\(fork.id) writes into the blocks of \(row.id)")
+            }
+        }
     }
 
     /// Whether the device can begin a prefill after the row's computed tokens.
@@ -107,8 +132,10 @@ struct StepValidation {
         }
     }
 
-    private func check(tokenCount: Int, blockCount: Int, of id: RequestID) throws(DeviceFault) {
-        guard tokenCount < limits.maxModelLen else {
+    private func check(
+        tokenCount: Int, atMost most: Int, blockCount: Int, of id: RequestID
+    ) throws(DeviceFault) {
+        guard tokenCount <= most else {
             throw fault("\(id) has \(tokenCount) tokens and max_model_len is \(limits.maxModelLen)")
         }
         guard tokenCount <= blockCount * limits.kvCache.blockSize, blockCount <= pageTableWidth else {

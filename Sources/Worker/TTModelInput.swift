@@ -15,17 +15,30 @@ struct TTModelInput {
 
     /// The call to the model.
     let call: Call
-    /// The batch slots of the step's rows, in the scheduler's order.
+    /// The batch slots of the step's outputs, in the scheduler's order: a prefilled row's is followed by its forks'.
     let slots: [Int]
-    /// How the next token of each of these rows is chosen; `nil` if its request allows none.
-    let draws: [TokenDraw?]
+    /// The places of these outputs in the model's output.
+    let places: [Int]
+    /// What each of these rows is to get.
+    let wanted: [WantedOutput]
+}
+
+/// What a row is to get from a step.
+enum WantedOutput {
+    /// A token, chosen like this.
+    case token(TokenDraw)
+    /// A token, but its request allows none.
+    case impossible
+    /// No token.
+    case nothing
 }
 
 extension InputBatch {
     /// The prefill of the rows at `slots`, whose first `computed[i]` tokens are in their blocks already or are copied
     /// there.
     func prefillInput(
-        slots: [Int], computed: [Int], copies: [BlockCopy], sampling: [RowSampling]
+        slots: [Int], computed: [Int], copies: [BlockCopy], sampling: [RowSampling], forks: [PrefillFork],
+        scoring: [Int: PromptLogprobsRequest]
     ) -> PrefillBatch {
         var table = PageTable(rows: slots.count, width: pageTable.width, groups: kvCache.groups.count)
         var tokens: [[Int32]] = []
@@ -36,7 +49,7 @@ extension InputBatch {
         }
         return PrefillBatch(
             copies: copies, tokens: tokens, startPositions: computed.map(Int32.init), pageTable: table, slots: slots,
-            sampling: sampling)
+            sampling: sampling, forks: forks, scoring: scoring)
     }
 
     /// The decode step of all rows, those at `slots`, padded to the fixed batch: token 0, position −1, `padding`

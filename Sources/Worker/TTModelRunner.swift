@@ -47,11 +47,11 @@ final class TTModelRunner {
         begun = input
     }
 
-    /// Waits for the step that was begun and returns one output for each of its rows, in their order.
-    func finish() throws(DeviceFault) -> [RequestOutput] {
+    /// Waits for the step that was begun and returns what it gave.
+    func finish() throws(DeviceFault) -> StepResult {
         guard let input = begun else { preconditionFailure("no step was begun") }
         begun = nil
-        return input.slots.isEmpty ? [] : try takeOutputs(try outputs(input.call), input)
+        return input.slots.isEmpty ? StepResult([]) : try takeOutputs(try outputs(input.call), input)
     }
 
     private func updateStates(_ leaving: [RequestID]) throws(DeviceFault) {
@@ -61,28 +61,63 @@ final class TTModelRunner {
 
     private func prepareInput(_ rows: [PrefillRow]) throws(DeviceFault) -> TTModelInput {
         try validation.check(prefill: rows, batch)
-        let slots = rows.map { row in
-            batch.add(
-                InputBatch.Row(
-                    id: row.id, tokens: row.tokens, promptLength: row.promptLength, blocks: row.blocks,
-                    sampling: row.sampling,
-                    processor: RowProcessor(
-                        row.sampling, prompt: row.tokens.prefix(row.promptLength),
-                        generated: row.tokens.dropFirst(row.promptLength), endOfGeneration: endOfGenerationTokens,
-                        vocabulary: vocabularySize)))
-        }
-        let draws = slots.map { batch.rows[$0]!.draw }
-        let onDevice = mode.samplesPrefill && canSampleOnDevice(slots)
-        let copies = rows.flatMap { row in
-            row.copiedBlocks.enumerated().map { group, source in
-                let place = row.computedTokens / batch.kvCache.blockSize
-                return BlockCopy(source: source, target: row.blocks[group][place], group: group)
-            }
-        }
+        let slots = rows.map { add($0.id, $0, blocks: $0.blocks, $0.sampling) }
+        let forks = rows.enumerated().flatMap { row, prefill in prefill.forks.map { (row: row, fork: $0) } }
+        let forkSlots = forks.map { add($0.fork.id, rows[$0.row], blocks: $0.fork.blocks, $0.fork.sampling) }
+        let wanted = (slots + forkSlots).map { batch.rows[$0]!.wanted }
+        let onDevice = mode.samplesPrefill && canSampleOnDevice(slots + forkSlots)
+        let sampling = sampling(slots + forkSlots, wanted, onDevice: onDevice)
         let prompts = batch.prefillInput(
-            slots: slots, computed: rows.map(\.computedTokens), copies: copies,
-            sampling: sampling(slots, draws, onDevice: onDevice))
-        return TTModelInput(call: .prefill(prompts), slots: slots, draws: draws)
+            slots: slots, computed: rows.map(\.computedTokens), copies: rows.flatMap { copies(of: $0) },
+            sampling: Array(sampling[..<rows.count]),
+            forks: forks.enumerated().map { index, fork in
+                PrefillFork(
+                    row: fork.row, slot: forkSlots[index], sampling: sampling[rows.count + index],
+                    copies: copies(to: fork.fork, from: rows[fork.row]))
+            },
+            scoring: Dictionary(
+                uniqueKeysWithValues: rows.enumerated().compactMap { row, prefill in
+                    prefill.firstScoredToken == nil ? nil : prefill.sampling.promptLogprobs.map { (row, $0) }
+                }))
+        // The model's output has the forks after all rows.
+        var places: [Int] = []
+        var nextFork = rows.count
+        for (row, prefill) in rows.enumerated() {
+            places.append(row)
+            places += nextFork..<nextFork + prefill.forks.count
+            nextFork += prefill.forks.count
+        }
+        let all = slots + forkSlots
+        return TTModelInput(
+            call: .prefill(prompts), slots: places.map { all[$0] }, places: places, wanted: places.map { wanted[$0] })
+    }
+
+    /// Adds a row with the tokens of `row` to the batch, and returns its slot.
+    private func add(_ id: RequestID, _ row: PrefillRow, blocks: [[Int32]], _ sampling: SamplingParams) -> Int {
+        batch.add(
+            InputBatch.Row(
+                id: id, tokens: row.tokens, promptLength: row.promptLength, blocks: blocks, sampling: sampling,
+                processor: RowProcessor(
+                    sampling, prompt: row.tokens.prefix(row.promptLength),
+                    generated: row.tokens.dropFirst(row.promptLength), endOfGeneration: endOfGenerationTokens,
+                    vocabulary: vocabularySize)))
+    }
+
+    /// The copies of the block that the row's computed tokens do not fill.
+    private func copies(of row: PrefillRow) -> [BlockCopy] {
+        let place = row.computedTokens / batch.kvCache.blockSize
+        return row.copiedBlocks.enumerated().map { group, source in
+            BlockCopy(source: source, target: row.blocks[group][place], group: group)
+        }
+    }
+
+    /// The copies of the block that the row's tokens do not fill.
+    private func copies(to fork: ForkedRow, from row: PrefillRow) -> [BlockCopy] {
+        let (place, rest) = row.tokens.count.quotientAndRemainder(dividingBy: batch.kvCache.blockSize)
+        guard rest > 0 else { return [] }
+        return fork.blocks.indices.map { group in
+            BlockCopy(source: row.blocks[group][place], target: fork.blocks[group][place], group: group)
+        }
     }
 
     private func prepareInput(_ rows: [DecodeRow]) throws(DeviceFault) -> TTModelInput {
@@ -90,49 +125,57 @@ final class TTModelRunner {
         let slots = rows.compactMap { batch.slot(of: $0.id) }
         for (row, slot) in zip(rows, slots) { batch.append(blocks: row.newBlocks, at: slot) }
         let onDevice = mode.samplesDecode && canSampleOnDevice(slots)
-        let draws = slots.map { batch.rows[$0]!.draw }
+        let wanted = slots.map { batch.rows[$0]!.wanted }
         let input = batch.decodeInput(
-            slots: slots, sampling: sampling(slots, draws, onDevice: onDevice),
+            slots: slots, sampling: sampling(slots, wanted, onDevice: onDevice),
             padding: onDevice ? .onDevice(.greedy) : .onHost)
         let step = DecodePlanner.Step(
             layoutVersion: batch.layoutVersion, tableVersion: batch.tableVersion,
             sampling: zip(input.positions, input.sampling).compactMap { $0 >= 0 ? $1 : nil })
         let plan = planner.plan(step)
-        return TTModelInput(call: .decode(input, plan, step), slots: slots, draws: draws)
+        return TTModelInput(call: .decode(input, plan, step), slots: slots, places: slots, wanted: wanted)
     }
 
-    /// The outputs of the call, one for each row of its batch; for a decode step one for each slot.
-    private func outputs(_ call: TTModelInput.Call) throws(DeviceFault) -> [RowOutput] {
+    private func outputs(_ call: TTModelInput.Call) throws(DeviceFault) -> StepOutput {
         switch call {
-        case .prefill(let prompts): return try model.prefillForward(prompts).rows
+        case .prefill(let prompts): return try model.prefillForward(prompts)
         case .decode(_, _, let step):
             let output = try model.readDecodeOutput()
             planner.ran(step)
-            return output.rows
+            return output
         }
     }
 
     /// Selects the outputs of the step's rows and appends each row's token; rows with logits are sampled here.
-    private func takeOutputs(_ outputs: [RowOutput], _ input: TTModelInput) throws(DeviceFault) -> [RequestOutput] {
+    private func takeOutputs(_ output: StepOutput, _ input: TTModelInput) throws(DeviceFault) -> StepResult {
         let operation: String
-        let indices: [Int]
         let expectedCount: Int
         switch input.call {
-        case .prefill:
-            (operation, indices, expectedCount) = ("prefill step", Array(input.slots.indices), input.slots.count)
-        case .decode: (operation, indices, expectedCount) = ("decode step", input.slots, batch.rows.count)
+        case .prefill: (operation, expectedCount) = ("prefill step", input.places.count)
+        case .decode: (operation, expectedCount) = ("decode step", batch.rows.count)
         }
-        guard outputs.count == expectedCount else {
-            throw fault(operation, "\(outputs.count) rows came back of \(expectedCount)")
+        guard output.rows.count == expectedCount else {
+            throw fault(operation, "\(output.rows.count) rows came back of \(expectedCount)")
         }
-        return zip(zip(indices, input.slots), input.draws).map { place, draw in
-            let (index, slot) = place
-            guard let draw else { return .noToken }
+        var result = StepResult([])
+        for (index, slot) in input.slots.enumerated() {
             guard let row = batch.rows[slot] else { preconditionFailure("slot \(slot) is empty") }
-            let output = output(outputs[index], draw, position: row.tokens.count, operation)
-            if case .token(let token) = output { batch.append(token: token.id, at: slot) }
-            return output
+            let place = input.places[index]
+            var own = self.output(
+                output.rows[place], input.wanted[index], position: row.tokens.count, operation)
+            if case .prefill(let prompts) = input.call, let request = prompts.scoring[place] {
+                if case .some(.some(let logprobs)) = output.promptLogprobs[place],
+                    logprobs.count == row.tokens.count - request.firstToken
+                {
+                    result.promptLogprobs[row.id] = logprobs
+                } else {
+                    own = .bad(BadOutput("logprobs of a prompt that are not numbers in a \(operation)"))
+                }
+            }
+            if case .token(let token) = own { batch.append(token: token.id, at: slot) }
+            result.outputs.append(own)
         }
+        return result
     }
 
     /// Whether the device can sample any of the rows at `slots`. If a step is sampled in one place, a single row that
@@ -143,9 +186,15 @@ final class TTModelRunner {
     }
 
     /// Where the rows at `slots` are sampled; those that may get no token are run all the same.
-    private func sampling(_ slots: [Int], _ draws: [TokenDraw?], onDevice: Bool) -> [RowSampling] {
-        zip(slots, draws).map { slot, draw in
-            onDevice && hostSamplingReason(batch.rows[slot]!) == nil ? .onDevice(draw ?? TokenDraw(.greedy)) : .onHost
+    private func sampling(_ slots: [Int], _ wanted: [WantedOutput], onDevice: Bool) -> [RowSampling] {
+        zip(slots, wanted).map { slot, wanted in
+            let draw: TokenDraw
+            switch wanted {
+            case .nothing: return .nothing
+            case .impossible: draw = TokenDraw(.greedy)
+            case .token(let chosen): draw = chosen
+            }
+            return onDevice && hostSamplingReason(batch.rows[slot]!) == nil ? .onDevice(draw) : .onHost
         }
     }
 
@@ -154,8 +203,14 @@ final class TTModelRunner {
     }
 
     private func output(
-        _ output: RowOutput, _ draw: TokenDraw, position: Int, _ operation: String
+        _ output: RowOutput, _ wanted: WantedOutput, position: Int, _ operation: String
     ) -> RequestOutput {
+        let draw: TokenDraw
+        switch wanted {
+        case .nothing: return .nothing
+        case .impossible: return .noToken
+        case .token(let chosen): draw = chosen
+        }
         func bad(_ what: String) -> RequestOutput { .bad(BadOutput("\(what) in a \(operation)")) }
         switch output {
         case .token(let token):
@@ -169,7 +224,7 @@ final class TTModelRunner {
             }
             let sampled = sampler.sample(logits, draw, position: position)
             if case .notNumbers = sampled { return bad("logits that allow no token") }
-            return self.output(sampled, draw, position: position, operation)
+            return self.output(sampled, wanted, position: position, operation)
         case .excluded: return .noToken
         case .notNumbers: return bad("logits that are not numbers")
         case .padding: return bad("a padding row's output")

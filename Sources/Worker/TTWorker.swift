@@ -82,7 +82,8 @@ public final class TTWorker: StepExecutor {
                 prefixSharing: checked.prefixSharing,
                 prefillPadding: model.capabilities.prefillPadding,
                 mixesSampling: model.capabilities.deviceSamplingScope != .oneSetAStep
-                    || checked.tt.sampleOnDeviceMode == .none)
+                    || checked.tt.sampleOnDeviceMode == .none,
+                scoresPrompts: model.capabilities.scoresPrompts)
             self.configuration = checked
             capabilities = model.capabilities
             self.device = device
@@ -108,10 +109,10 @@ public final class TTWorker: StepExecutor {
         try run { runner throws(DeviceFault) in try runner.begin(step) }
     }
 
-    /// Waits for the step that was begun and returns one output for each of its rows, in their order.
+    /// Waits for the step that was begun and returns what it gave.
     ///
     /// - Throws: `DeviceFault` if the device failed or its output is wrong; the worker runs no more steps then.
-    public func finish() throws(DeviceFault) -> [RequestOutput] {
+    public func finish() throws(DeviceFault) -> StepResult {
         try run { runner throws(DeviceFault) in try runner.finish() }
     }
 

@@ -32,6 +32,8 @@ final class ScriptedExecutor: StepExecutor {
     private var cache: [[UInt64]]
     /// Blocks of each group that the step wrote into.
     private var written: [Set<Int32>]
+    /// Blocks of each group that the step filled for several rows.
+    private var forked: [Set<Int32>]
 
     /// Requests that get no token.
     var badOutputs: Set<RequestID> = []
@@ -46,6 +48,7 @@ final class ScriptedExecutor: StepExecutor {
             Array(repeating: 0, count: $0.blockCount * limits.kvCache.blockSize)
         }
         written = limits.kvCache.groups.map { _ in [] }
+        forked = written
     }
 
     /// The prefill rows of each step, `nil` for decode steps.
@@ -60,15 +63,15 @@ final class ScriptedExecutor: StepExecutor {
         do throws(DeviceFault) { begun = .success(try run(step)) } catch { begun = .failure(error) }
     }
 
-    func finish() throws(DeviceFault) -> [RequestOutput] {
+    func finish() throws(DeviceFault) -> StepResult {
         guard let result = begun else { preconditionFailure("no step was begun") }
         begun = nil
-        return try result.get()
+        return StepResult(try result.get())
     }
 
     private func run(_ step: ScheduledStep) throws(DeviceFault) -> [RequestOutput] {
         steps.append(step)
-        for group in written.indices { written[group] = [] }
+        for group in written.indices { (written[group], forked[group]) = ([], []) }
         for id in step.leaving {
             check(rows.removeValue(forKey: id) != nil, "\(id) leaves a batch that it was not in")
         }
@@ -89,7 +92,7 @@ final class ScriptedExecutor: StepExecutor {
             prefill.reduce(0) { $0 + $1.tokens.count - $1.computedTokens } <= limits.maxNumBatchedTokens,
             "more tokens than a step has")
         for new in prefill { copy(of: new) }
-        return prefill.map { new in
+        return prefill.flatMap { new in
             check(rows[new.id] == nil, "\(new.id) is in the batch already")
             check((0..<new.tokens.count).contains(new.computedTokens), "\(new.id) has nothing left to compute")
             check((limits.prefixSharing != .none) || new.computedTokens == 0, "\(new.id) shares what may not be shared")
@@ -99,8 +102,25 @@ final class ScriptedExecutor: StepExecutor {
             let first = new.computedTokens
             if first > 0 { checkCache(of: new.id, row, for: first, upTo: first - 1) }
             while row.hashes.count < row.tokens.count { compute(&row) }
-            return sample(new.id, row)
+            return [sample(new.id, row)] + new.forks.map { fork($0, row) }
         }
+    }
+
+    private func fork(_ fork: ForkedRow, _ row: Row) -> RequestOutput {
+        let size = limits.kvCache.blockSize
+        let (full, rest) = row.tokens.count.quotientAndRemainder(dividingBy: size)
+        check(rows[fork.id] == nil, "\(fork.id) is in the batch already")
+        for (group, blocks) in fork.blocks.enumerated() {
+            check(blocks.prefix(full) == row.blocks[group].prefix(full), "\(fork.id) forks other blocks")
+            check(blocks.count == row.blocks[group].count, "\(fork.id) has too many blocks or too few")
+            forked[group].formUnion(blocks.prefix(full))
+            guard rest > 0 else { continue }
+            let (from, to) = (Int(row.blocks[group][full]) * size, Int(blocks[full]) * size)
+            check(from != to, "\(fork.id) writes into the block of another row")
+            cache[group].replaceSubrange(to..<to + size, with: cache[group][from..<from + size])
+            written[group].insert(blocks[full])
+        }
+        return sample(fork.id, Row(tokens: row.tokens, hashes: row.hashes, blocks: fork.blocks))
     }
 
     private func copy(of new: PrefillRow) {
@@ -168,7 +188,9 @@ final class ScriptedExecutor: StepExecutor {
         check(rows.count <= limits.maxNumSeqs, "more rows than slots")
         for group in limits.kvCache.groups.indices {
             let blocks = rows.values.flatMap { $0.blocks[group] }.filter { $0 != KVCacheShape.noBlock }
-            let exclusive = (limits.prefixSharing != .none) ? blocks.filter(written[group].contains) : blocks
+            let exclusive =
+                (limits.prefixSharing != .none)
+                ? blocks.filter { written[group].contains($0) && !forked[group].contains($0) } : blocks
             check(Set(exclusive).count == exclusive.count, "two rows own a block that is written")
             check(blocks.allSatisfy(limits.kvCache.blocks(of: group).contains), "no such block")
         }

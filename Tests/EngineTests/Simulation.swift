@@ -14,6 +14,8 @@ private struct SimulatedJob {
     /// What it must generate.
     var expected: [Int32]
     var reason: FinishReason
+    /// Whether it comes together with the job before it, whose prompt it has.
+    var isTwin = false
     /// What it has generated in its current attempt.
     var generated: [Int32] = []
     var isOver = false
@@ -78,7 +80,11 @@ struct Simulation {
         executors = [executor]
         engine = TTEngine(executor: executor, endOfGeneration: [EngineFixture.endOfGeneration])
         for _ in 0..<3 { templates.append(drawTokens(maxModelLen)) }
-        for _ in 0..<Int.random(in: 1...16, using: &random) { jobs.append(drawJob()) }
+        for _ in 0..<Int.random(in: 1...16, using: &random) {
+            jobs.append(drawJob())
+            guard Int.random(in: 0..<4, using: &random) == 0 else { continue }
+            for _ in 0..<Int.random(in: 1...5, using: &random) { jobs.append(drawJob(twinOf: jobs.last)) }
+        }
     }
 
     /// Feeds, steps, cancels and breaks until every job is over.
@@ -90,9 +96,13 @@ struct Simulation {
             try #require(steps < 20_000, "no end, seed \(seed)")
             for _ in 0..<Int.random(in: 0...4, using: &random) {
                 guard let job = queue.popLast() else { break }
-                let id = ids.mint()
-                try engine.add(id, prompt: jobs[job].prompt, sampling: jobs[job].sampling)
-                inFlight[id] = job
+                var group = [job]
+                while let next = queue.last, jobs[next].isTwin, jobs[next].prompt == jobs[job].prompt {
+                    group.append(queue.removeLast())
+                }
+                let keys = group.map { _ in ids.mint() }
+                try engine.add(keys, prompt: jobs[job].prompt, sampling: group.map { jobs[$0].sampling })
+                for (key, job) in zip(keys, group) { inFlight[key] = job }
             }
             if Int.random(in: 0..<40, using: &random) == 0 { cancelOne() }
             queue += again
@@ -142,7 +152,7 @@ struct Simulation {
             jobs[job].generated = []
             badOutputs += 1
             again.append(job)
-        case .noToken:
+        case .noToken, .nothing:
             Issue.record("seed \(seed): \(update.id) got no token")
         case .token(let token):
             jobs[job].generated.append(token.id)
@@ -202,12 +212,12 @@ extension Simulation {
         }
     }
 
-    private mutating func drawJob() -> SimulatedJob {
+    private mutating func drawJob(twinOf twin: SimulatedJob? = nil) -> SimulatedJob {
         let longest = min(limits.maxModelLen, limits.kvCache.longestSequence)
         let length = Int.random(in: 1...(Bool.random(using: &random) ? longest - 1 : (longest + 2) / 3), using: &random)
         let alike = Int.random(in: 0...length, using: &random)
         let beginning = Array(templates.randomElement(using: &random)!.prefix(alike))
-        let prompt = beginning + drawTokens(length - beginning.count)
+        let prompt = twin?.prompt ?? beginning + drawTokens(length - beginning.count)
         let maxTokens = Int.random(in: 1...40, using: &random)
         let sampling = SamplingParams.ending(
             after: maxTokens,
@@ -215,7 +225,8 @@ extension Simulation {
             stop: Int.random(in: 0..<3, using: &random) == 0 ? [3, 17] : [],
             ignoreEOS: Int.random(in: 0..<3, using: &random) == 0)
         let (expected, reason) = Self.alone(prompt, sampling, longest: longest)
-        return SimulatedJob(prompt: prompt, sampling: sampling, expected: expected, reason: reason)
+        return SimulatedJob(
+            prompt: prompt, sampling: sampling, expected: expected, reason: reason, isTwin: twin != nil)
     }
 
     private mutating func drawTokens(_ count: Int) -> [Int32] {

@@ -42,6 +42,7 @@ import Testing
         var cachedTokens = 0
         var badOutputs = 0
         var sharedBehindWindows = 0
+        var forks = 0
         for seed in 0..<100 as Range<UInt64> {
             var simulation = Simulation(seed: seed, groups: groups)
             try simulation.run()
@@ -52,11 +53,13 @@ import Testing
             cachedTokens += simulation.cachedTokens
             badOutputs += simulation.badOutputs
             for row in simulation.executors.flatMap(\.prefills).compactMap(\.self).joined() {
+                forks += row.forks.count
                 if row.blocks.contains(where: { $0.first == KVCacheShape.noBlock }) { sharedBehindWindows += 1 }
             }
         }
         #expect(preemptions > 100 && overtakings > 100 && faults > 20 && stops > 100)
         #expect(cachedTokens > (groups == .all ? 500 : 100) && badOutputs > 20)
         #expect((sharedBehindWindows > 0) == (groups != .all))
+        #expect(forks > 50)
     }
 }

@@ -66,6 +66,15 @@ public struct FakeLanguage: Sendable, Equatable {
         return generated
     }
 
+    /// The logprobs of a prompt's tokens, each computed from its own prefix.
+    public func promptLogprobs(of tokens: [Int32], _ request: PromptLogprobsRequest) -> [TokenLogprobs] {
+        (request.firstToken..<tokens.count).map { place in
+            logits(state: Self.state(after: tokens[..<place])).withUnsafeBufferPointer {
+                TokenSampler.logprobs($0, of: tokens[place], request.logprobs, scratch: SamplerScratch())
+            }
+        }
+    }
+
     private static func mix(_ value: UInt64) -> UInt64 {
         var z = value &+ 0x9E37_79B9_7F4A_7C15
         z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9

@@ -108,12 +108,10 @@ public final class FakeTTModel: TTModel {
         record(.prefill(batch))
         try beginStep()
         resident?.inputsAreCurrent = false
-        for copy in batch.copies {
-            let (source, target) = (Int(copy.source) * blockSize, Int(copy.target) * blockSize)
-            pools[copy.group].replaceSubrange(
-                target..<target + blockSize, with: pools[copy.group][source..<source + blockSize])
-        }
+        batch.copies.forEach(perform)
         var rows: [RowOutput] = []
+        var ends: [UInt64] = []
+        var promptLogprobs: [Int: [TokenLogprobs]?] = [:]
         for (row, tokens) in batch.tokens.enumerated() {
             let start = Int(batch.startPositions[row])
             try check(start: start, of: tokens)
@@ -127,6 +125,11 @@ public final class FakeTTModel: TTModel {
             let last = tokens.count - 1
             slotStates[batch.slots[row]] =
                 try isCached(state, at: last, for: last, batch.pageTable, row) ? state : ~state
+            ends.append(slotStates[batch.slots[row]])
+            promptLogprobs[row] = try batch.scoring[row].map { request throws(DeviceFault) in
+                guard start < request.firstToken else { throw fault("prefill", "a scored token was not computed") }
+                return language.promptLogprobs(of: tokens, request)
+            }
             if badPrefill?(tokens) == true {
                 rows.append(.token(-1))
                 continue
@@ -134,7 +137,15 @@ public final class FakeTTModel: TTModel {
             rows.append(
                 output(slotStates[batch.slots[row]], batch.sampling[row], position: tokens.count))
         }
-        return StepOutput(rows: rows)
+        for fork in batch.forks {
+            guard capabilities.prefixSharing == .anywhere else { throw fault("prefill", "a row forks") }
+            slotStates[fork.slot] = ends[fork.row]
+            rows.append(
+                badPrefill?(batch.tokens[fork.row]) == true
+                    ? .token(-1) : output(ends[fork.row], fork.sampling, position: batch.tokens[fork.row].count))
+            fork.copies.forEach(perform)
+        }
+        return StepOutput(rows: rows, promptLogprobs: promptLogprobs)
     }
 
     /// Runs a step from the batch or from the fake's own state, as the plan says.
@@ -185,6 +196,12 @@ extension FakeTTModel {
 
     private func fault(_ operation: String, _ reason: String) -> DeviceFault {
         DeviceFault(operation: operation, reason: "fake model: " + reason)
+    }
+
+    private func perform(_ copy: BlockCopy) {
+        let (source, target) = (Int(copy.source) * blockSize, Int(copy.target) * blockSize)
+        pools[copy.group].replaceSubrange(
+            target..<target + blockSize, with: pools[copy.group][source..<source + blockSize])
     }
 
     private func beginStep() throws(DeviceFault) {
@@ -279,6 +296,7 @@ extension FakeTTModel {
     private func output(_ state: UInt64, _ sampling: RowSampling, position: Int) -> RowOutput {
         let logits = language.logits(state: state)
         switch sampling {
+        case .nothing: return .padding
         case .onHost:
             rowsSentToHost += 1
             return .logits(logits)

@@ -22,7 +22,8 @@ import Testing
 
     /// A conversation as it is read from a file.
     private func chat(_ messages: String, _ more: String = "") throws -> RequestBody.Prompt {
-        try RequestBody.parse(Array(#"{"messages":[\#(messages)]\#(more)}"#.utf8), endpoint: .chatCompletions).prompt
+        try RequestBody.parse(Array(#"{"messages":[\#(messages)]\#(more)}"#.utf8), endpoint: .chatCompletions).prompts[
+            0]
     }
 
     @Test func promptsThatBeginWithTheSameBlockComeTogether() {

@@ -105,14 +105,14 @@ import Testing
         (#"{"prompt":[]}"#, ["prompt: [] is empty; give a text or token ids to continue"]),
         (#"{"prompt":null}"#, ["prompt: is missing; every /v1/completions request needs it"]),
         (
-            #"{"prompt":["a","b"]}"#,
-            ["prompt: an array of texts is several prompts; give one prompt a line: a string, or an array of token ids"]
+            #"{"prompt":["a",[1]]}"#,
+            ["prompt[1]: […] is an array, not a string like the others; give a string like the others"]
         ),
+        (#"{"prompt":["a",""]}"#, [#"prompt[1]: "" is empty; give a text or token ids to continue"#]),
+        (#"{"prompt":[[1],[]]}"#, ["prompt[1]: [] is empty; give a text or token ids to continue"]),
         (
-            #"{"prompt":[[1],[2]]}"#,
-            [
-                "prompt: an array of token lists is several prompts; give one prompt a line: a string, or an array of token ids"
-            ]
+            #"{"prompt":[[1],["a"]]}"#,
+            ["prompt[1][0]: the text is not a token id; use integers from 0 to 2147483647"]
         ),
         (#"{"prompt":[1,2147483648]}"#, ["prompt[1]: 2147483648 is not a token id; use integers from 0 to 2147483647"]),
         (#"{"prompt":[1,2.0]}"#, ["prompt[1]: 2.0 is not a token id; use integers from 0 to 2147483647"]),
@@ -249,7 +249,7 @@ import Testing
     @Test func keepsOrderAndNumbersForTheTemplate() throws {
         let line =
             #"{"messages":[{"content":"x","role":"user","name":null}],"tools":[\#(Self.tool)],"chat_template_kwargs":{"z":1,"a":1.5}}"#
-        let prompt = try #require(try ReadLine(line).request?.prompt)
+        let prompt = try #require(try ReadLine(line).request?.prompts[0])
         guard case .chat(let chat) = prompt else {
             Issue.record("not a chat")
             return
@@ -266,7 +266,7 @@ import Testing
             "function":{"name":"f","arguments":"{\"b\": 1, \"a\": [2.0]}"}}]},
             {"role":"assistant","tool_calls":[{"id":"d","type":"function","function":{"name":"g","arguments":""}}]}]}
             """#.replacing("\n", with: "")
-        let prompt = try #require(try ReadLine(line).request?.prompt)
+        let prompt = try #require(try ReadLine(line).request?.prompts[0])
         guard case .chat(let chat) = prompt else {
             Issue.record("not a chat")
             return
@@ -303,7 +303,7 @@ import Testing
 
     @Test func hidesToolsFromTheTemplateWhenNoneIsChosen() throws {
         let line = #"{"messages":[\#(Self.user)],"tools":[\#(Self.tool)],"tool_choice":"none"}"#
-        let prompt = try #require(try ReadLine(line).request?.prompt)
+        let prompt = try #require(try ReadLine(line).request?.prompts[0])
         guard case .chat(let chat) = prompt else {
             Issue.record("not a chat")
             return

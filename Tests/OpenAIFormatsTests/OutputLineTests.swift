@@ -12,10 +12,12 @@ import Testing
     ) -> Completion {
         Completion(
             endpoint: endpoint, requestID: "req_7", id: endpoint == .completions ? "cmpl-7" : "chatcmpl-7",
-            created: 1_790_000_000, model: "smollm2-135m-instruct", text: text,
-            finishReason: tokenIDs == nil ? .stop : .length, stopReason: stopReason, promptTokens: 12,
-            cachedTokens: tokenIDs?.prompt.count == 2 ? 8 : 0,
-            completionTokens: 5, tokenIDs: tokenIDs)
+            created: 1_790_000_000, model: "smollm2-135m-instruct",
+            choices: [
+                Completion.Choice(
+                    text: text, finishReason: tokenIDs == nil ? .stop : .length, stopReason: stopReason,
+                    tokenIDs: tokenIDs)
+            ], promptTokens: 12, cachedTokens: tokenIDs?.prompt.count == 2 ? 8 : 0, completionTokens: 5)
     }
 
     static let lines = [

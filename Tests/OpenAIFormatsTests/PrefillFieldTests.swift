@@ -9,7 +9,7 @@ import Testing
     private func line(_ fields: String, last: String = user) -> String { #"{"messages":[\#(last)],\#(fields)}"# }
 
     private func chat(_ fields: String) throws -> RequestBody.Chat {
-        let prompt = try #require(try ReadLine(line(fields)).request?.prompt)
+        let prompt = try #require(try ReadLine(line(fields)).request?.prompts[0])
         guard case .chat(let chat) = prompt else { fatalError("a chat was read as something else") }
         return chat
     }

@@ -16,7 +16,7 @@ import Testing
     private func prompts(_ bytes: [UInt8], readSize: Int = 1 << 20) throws -> [RequestBody.Prompt?] {
         var options = PromptFileReader.Options()
         options.readSize = readSize
-        return try read(bytes, options: options).lines.map { $0.valid?.request.prompt }
+        return try read(bytes, options: options).lines.map { $0.valid?.request.prompts[0] }
     }
 
     @Test(
@@ -39,7 +39,7 @@ import Testing
         writer.start()
         let reader = PromptFileReader(descriptor: pipe.fileHandleForReading.fileDescriptor, name: "<stdin>")
         var prompts: [RequestBody.Prompt?] = []
-        while let line = try reader.next() { prompts.append(line.valid?.request.prompt) }
+        while let line = try reader.next() { prompts.append(line.valid?.request.prompts[0]) }
         #expect(prompts == Self.expected)
     }
 

@@ -15,7 +15,7 @@ import Testing
         let (lines, summary) = try read(mixed, options: options)
         #expect(lines.map { $0.valid?.customID ?? $0.invalid?.customID } == ["line-1", "b", "line-5", "line-6"])
         #expect(lines.map { $0.valid?.lineNumber } == [1, 4, nil, 6])
-        #expect(lines.last?.valid?.request.prompt == .text("é😀"))
+        #expect(lines.last?.valid?.request.prompts[0] == .text("é😀"))
         #expect(
             lines[2].invalid?.errors.map(\.description) == [
                 #"prompts.jsonl:5:2: unexpected "b" where a key in double quotes or } should be"#
@@ -32,7 +32,7 @@ import Testing
         let expected = prompts.map {
             RequestBody.Prompt.text($0.split(separator: "\\n").joined(separator: "\n") + "\n")
         }
-        #expect(lines.map { $0.valid?.request.prompt } == expected)
+        #expect(lines.map { $0.valid?.request.prompts[0] } == expected)
     }
 
     @Test(arguments: [1, 7, 64, 1 << 20]) func refusesLinesOverTheLimit(_ readSize: Int) throws {

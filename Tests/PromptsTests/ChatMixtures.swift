@@ -34,7 +34,7 @@ struct ChatMixture: CustomStringConvertible {
     var chat: RequestBody.Chat {
         get throws {
             let request = try RequestBody.parse(Array(body.utf8), endpoint: .chatCompletions)
-            guard case .chat(let chat) = request.prompt else { fatalError("a chat was read as something else") }
+            guard case .chat(let chat) = request.prompts[0] else { fatalError("a chat was read as something else") }
             return chat
         }
     }

@@ -26,7 +26,7 @@ private struct Golden: Decodable {
             "messages": conversations[conversation]!, "continue_final_message": true, "add_generation_prompt": false,
         ]
         let body = try JSONSerialization.data(withJSONObject: fields)
-        guard case .chat(let chat) = try RequestBody.parse(Array(body), endpoint: .chatCompletions).prompt else {
+        guard case .chat(let chat) = try RequestBody.parse(Array(body), endpoint: .chatCompletions).prompts[0] else {
             fatalError("a chat was read as something else")
         }
         return chat

@@ -58,7 +58,7 @@ import Testing
         let path = try #require(Self.templates.first { $0.hasSuffix("/\(template).jinja") })
         let state = TinyModel.template(try String(contentsOfFile: path, encoding: .utf8))
         let body = Array(#"{"messages":[\#(messages)]}"#.utf8)
-        guard case .chat(let chat) = try RequestBody.parse(body, endpoint: .chatCompletions).prompt else {
+        guard case .chat(let chat) = try RequestBody.parse(body, endpoint: .chatCompletions).prompts[0] else {
             fatalError("a chat was read as something else")
         }
         #expect(throws: Never.self) { try state.render(chat, enqueued: 0) }

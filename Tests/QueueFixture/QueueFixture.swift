@@ -51,7 +51,7 @@ package final class QueueFixture {
 extension JobResult {
     /// The tokens of a success.
     package var generated: [Int32]? {
-        if case .succeeded(let generation) = outcome { generation.tokenIDs } else { nil }
+        if case .succeeded(let generation) = outcome { generation.choices[0].tokenIDs } else { nil }
     }
 
     /// The error of a failure.

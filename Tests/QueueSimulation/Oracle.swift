@@ -107,7 +107,9 @@ struct Oracle {
         let prompt = batch.prompts[job.line]!
         switch job.outcome {
         case .succeeded(let generation):
-            guard generation.tokenIDs == prompt.answer else {
+            guard generation.choices.count == prompt.prompts * prompt.choices,
+                generation.choices.allSatisfy({ $0.tokenIDs == prompt.answer })
+            else {
                 throw Violation("\(job.id) has another's or half a result: \(generation), not \(prompt.answer)")
             }
             let isFit = prompt.tokens[0] != SimulatedPrompt.poison && prompt.tokens[0] != SimulatedPrompt.unanswerable

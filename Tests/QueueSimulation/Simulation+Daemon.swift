@@ -104,7 +104,7 @@ extension Simulation {
         let stepped = SteppedSession(
             model: batch.model ?? "a", daemon!.loop, settings: settings, drains: daemon!.drains, slots: slots,
             engines: devices.map { TTEngine(executor: $0, endOfGeneration: [SimulatedPrompt.endOfGeneration]) },
-            newText: { GeneratedText(SimulatedText.tokenizer, stopStrings: $0) }, stop: daemon!.stop, clock: time.clock,
+            begin: { RequestInProgress($0, SimulatedText.tokenizer) }, stop: daemon!.stop, clock: time.clock,
             log: log,
             prepare: { SimulatedPrompt(body: $0.body).prepared })
         tell("a session for \(batch.id) begins, with \(devices.count) replicas")

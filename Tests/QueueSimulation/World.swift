@@ -89,9 +89,17 @@ struct SimulatedPrompt {
         return Int32((hash >> 32) % UInt64(vocabularySize))
     }
 
+    /// The texts that it wants: up to three, or up to two of each of two equal prompts.
+    var choices: Int { Int(tokens.last! % 3) + 1 }
+    var prompts: Int { tokens.count % 5 == 0 ? 2 : 1 }
+
     var prepared: PreparedRequest {
-        PreparedRequest(
-            promptTokens: tokens, sampling: SamplingParams(token: .greedy, maxTokens: maxTokens), returnTokenIDs: true)
+        var output = OutputRules()
+        output.returnsTokenIDs = true
+        return PreparedRequest(
+            prompts: Array(repeating: tokens, count: prompts),
+            sampling: SamplingParams(token: .greedy, maxTokens: maxTokens), candidates: choices, choices: choices,
+            output: output)
     }
 }
 
@@ -122,7 +130,7 @@ final class SimulatedDevice: StepExecutor {
 
     func begin(_ step: ScheduledStep) { begun = step }
 
-    func finish() throws(DeviceFault) -> [RequestOutput] {
+    func finish() throws(DeviceFault) -> StepResult {
         guard let step = begun else { preconditionFailure("no step was begun") }
         begun = nil
         steps += 1
@@ -130,8 +138,10 @@ final class SimulatedDevice: StepExecutor {
         let ids: [RequestID]
         switch step.work {
         case .prefill(let prefilled):
-            for row in prefilled { rows[row.id] = row.tokens }
-            ids = prefilled.map(\.id)
+            for row in prefilled {
+                for id in row.ids { rows[id] = row.tokens }
+            }
+            ids = prefilled.flatMap(\.ids)
             if prefilled.contains(where: { $0.tokens[0] == SimulatedPrompt.poison }) { fails = true }
         case .decode(let decoded): ids = decoded.map(\.id)
         }
@@ -142,7 +152,7 @@ final class SimulatedDevice: StepExecutor {
             faults += 1
             throw DeviceFault(operation: "simulated step", reason: "asked for")
         }
-        return ids.map { id in
+        let outputs: [RequestOutput] = ids.map { id in
             if rows[id]![0] == SimulatedPrompt.unanswerable || hasBadRow {
                 hasBadRow = false
                 badOutputs += 1
@@ -152,6 +162,7 @@ final class SimulatedDevice: StepExecutor {
             rows[id]!.append(token)
             return .token(token)
         }
+        return StepResult(outputs)
     }
 }
 

@@ -36,30 +36,35 @@ import Testing
     }
 
     @Test func aSuccess() throws {
-        let generation = Generation(
-            text: "t", finishReason: "length", promptTokenIDs: [1, 2, 3], tokenIDs: [4, 5, 6, 7])
+        let generation = Generation([
+            Choice(
+                text: "t", finishReason: "length", promptTokenIDs: [1, 2, 3], tokenIDs: [4, 5, 6, 7])
+        ])
         let output = try #require(line(.succeeded(generation), state: .succeeded, isTimed: true))
         #expect(output.id == "batch_req_7" && output.customID == "c")
         #expect(
             output.outcome
                 == .completed(
                     Completion(
-                        endpoint: .completions, requestID: "req_7", id: "cmpl-7", created: 9, model: "tiny", text: "t",
-                        finishReason: .length, promptTokens: 3, cachedTokens: 2, completionTokens: 4,
-                        tokenIDs: Completion.TokenIDs(prompt: [1, 2, 3], completion: [4, 5, 6, 7]))))
+                        endpoint: .completions, requestID: "req_7", id: "cmpl-7", created: 9, model: "tiny",
+                        choices: [
+                            Completion.Choice(
+                                text: "t", finishReason: .length,
+                                tokenIDs: Completion.TokenIDs(prompt: [1, 2, 3], completion: [4, 5, 6, 7]))
+                        ], promptTokens: 3, cachedTokens: 2, completionTokens: 4)))
         #expect(
             output.timings == OutputLine.Timings(queued: 1, prefill: 2, decode: 3, total: 6, attempt: 2))
     }
 
     @Test func aChat() throws {
-        let generation = Generation(text: "t", finishReason: "stop")
+        let generation = Generation([Choice(text: "t", finishReason: "stop")])
         let output = try #require(line(.succeeded(generation), state: .succeeded, endpoint: "/v1/chat/completions"))
         guard case .completed(let completion) = output.outcome else {
             Issue.record("\(output.outcome)")
             return
         }
         #expect(completion.endpoint == .chatCompletions && completion.id == "chatcmpl-7")
-        #expect(completion.finishReason == .stop && completion.tokenIDs == nil)
+        #expect(completion.choices == [Completion.Choice(text: "t", finishReason: .stop)])
     }
 
     /// A job's own name for the model, else its batch's, else what runs; never where that lies.
@@ -72,7 +77,7 @@ import Testing
         var tests = self
         tests.batch.model = runs
         tests.batch.modelName = asked
-        let generation = Generation(text: "t", finishReason: "stop")
+        let generation = Generation([Choice(text: "t", finishReason: "stop")])
         let output = try #require(tests.line(.succeeded(generation), state: .succeeded, modelName: own))
         guard case .completed(let completion) = output.outcome else {
             Issue.record("\(output.outcome)")

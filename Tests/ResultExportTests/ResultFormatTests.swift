@@ -11,7 +11,8 @@ import Testing
             outcome: .completed(
                 Completion(
                     endpoint: .completions, requestID: "req_7", id: "cmpl-7", created: 1_790_000_000, model: "tiny",
-                    text: text, finishReason: .stop, promptTokens: 12, completionTokens: 5)),
+                    choices: [Completion.Choice(text: text, finishReason: .stop)], promptTokens: 12,
+                    completionTokens: 5)),
             timings: isTimed ? timings : nil)
     }
 

@@ -47,7 +47,7 @@ struct EngineThreadTests {
         .run(
             RequestID(number, of: client),
             PreparedRequest(
-                promptTokens: [40, 41],
+                prompts: [[40, 41]],
                 sampling: SamplingParams(token: .greedy, maxTokens: maxTokens, ignoreEOS: true)))
     }
 

@@ -5,6 +5,7 @@ import Foundation
 import Testing
 import Tokenizers
 
+@testable import Prompts
 @testable import Serving
 
 @Suite struct GeneratedTextTests {
@@ -20,7 +21,7 @@ import Tokenizers
 
     /// The text of `tokens`, and after how many of them a stop string ended it.
     private func run(_ tokens: [Int32], _ stops: [String]) -> (text: String, stoppedAfter: Int?) {
-        var text = GeneratedText(tokenizer, stopStrings: stops)
+        var text = GeneratedText(tokenizer, .stopping(at: stops))
         for (index, token) in tokens.enumerated() where text.append(token) { return (text.finish(), index + 1) }
         return (text.finish(), nil)
     }
@@ -67,7 +68,7 @@ import Tokenizers
     func ofSeveralTheFirstThatIsCompleteCounts(_ example: (text: String, stops: [String], rest: String, stop: String)) {
         let bytes = Array(example.text.utf8).map(token)
         for all in [bytes, tokens(example.text)] {
-            var text = GeneratedText(tokenizer, stopStrings: example.stops)
+            var text = GeneratedText(tokenizer, .stopping(at: example.stops))
             _ = all.first { text.append($0) }
             let rest = text.finish()
             #expect(rest == example.rest && text.stopString == example.stop)
@@ -92,7 +93,7 @@ import Tokenizers
         let half = token(0xE4)
         #expect(run([token(0x61), half], []) == ("a\u{FFFD}", nil))
         // Half a character behind a stop string is no part of the text.
-        var text = GeneratedText(tokenizer, stopStrings: ["."])
+        var text = GeneratedText(tokenizer, .stopping(at: ["."]))
         let stopped = [0x61, UInt8(ascii: ".")].map { text.append(token($0)) }
         #expect(stopped == [false, true])
         _ = text.append(half)
@@ -103,5 +104,13 @@ import Tokenizers
     @Test func controlTokensHaveNoText() {
         let end = TinyModel.tokenizer.endOfGenerationTokens.first!
         #expect(run([token(0x61), end, token(0x62)], ["ab"]) == ("", 3))
+    }
+}
+
+extension OutputRules {
+    fileprivate static func stopping(at strings: [String]) -> OutputRules {
+        var rules = OutputRules()
+        rules.stopStrings = strings
+        return rules
     }
 }

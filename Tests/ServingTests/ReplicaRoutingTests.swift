@@ -22,14 +22,14 @@ struct ReplicaRoutingTests {
 
     @Test func aRequestGoesToTheReplicaWithTheFewest() {
         add(0..<9)
-        #expect((0..<9).map { inFlight.replica(of: RequestID($0)) } == [0, 1, 2, 3, 0, 1, 2, 3, 0])
+        #expect((0..<9).map { inFlight.place(of: RequestID($0))?.replica } == [0, 1, 2, 3, 0, 1, 2, 3, 0])
         remove([1, 5, 2])
         #expect(inFlight.loads == [3, 0, 1, 2])
-        #expect(inFlight.replica(of: RequestID(1)) == nil)
+        #expect(inFlight.place(of: RequestID(1))?.replica == nil)
         inFlight.removePutBack([RequestID(1), RequestID(0)])
         #expect(inFlight.loads == [2, 0, 1, 2])
         add(9..<12)
-        #expect((9..<12).map { inFlight.replica(of: RequestID($0)) } == [1, 1, 2])
+        #expect((9..<12).map { inFlight.place(of: RequestID($0))?.replica } == [1, 1, 2])
         #expect(Set(inFlight.all) == [3, 4, 6, 7, 8, 9, 10, 11])
     }
 

@@ -92,7 +92,7 @@ extension StepExecutor {
     /// Runs a step and checks that it answers for each row once.
     func execute(_ step: ScheduledStep) throws(DeviceFault) -> [RequestOutput] {
         try begin(step)
-        let outputs = try finish()
+        let outputs = try finish().outputs
         #expect(outputs.count == step.work.ids.count)
         return outputs
     }
@@ -113,7 +113,7 @@ extension ScheduledStep.Work {
     /// The requests of the rows.
     var ids: [RequestID] {
         switch self {
-        case .prefill(let rows): rows.map(\.id)
+        case .prefill(let rows): rows.flatMap(\.ids)
         case .decode(let rows): rows.map(\.id)
         }
     }

@@ -12,48 +12,66 @@ struct JobInProgress {
     let ticket: ClaimTicket
     /// When it was enqueued.
     let created: Milliseconds
-    /// The generation so far.
-    var generation: GenerationInProgress
+    /// Its request so far.
+    var progress: RequestInProgress
 
     /// The request's field that a refusal refers to.
-    func field(of refusal: RequestRefusal) -> String { refusal.field ?? generation.request.promptField }
+    func field(of refusal: RequestRefusal) -> String { refusal.field ?? progress.request.promptField }
 
     /// The error of a request that excludes every token.
     var noTokenError: JobError {
         JobError(
             code: JobError.noTokenAllowed,
-            message: "after \(generation.tokens.count) tokens, what the request allows leaves no token: "
+            message: "after \(progress.tokenCount) tokens, what the request allows leaves no token: "
                 + "loosen allowed_token_ids or bad_words",
             status: 400)
     }
 
     /// The job's completion, as written to the store.
     mutating func completion(at now: Milliseconds) -> JobCompletion {
-        let finished = generation.finish()
-        let request = generation.request
-        let times = generation.times
+        let finished = progress.finish()
+        let times = progress.times
         // The wall clock may have been set back meanwhile, or `created` may be from another machine's clock.
         let timings = JobTimings(
             queuedMS: max(0, (times.prefillStarted ?? now) - created), prefillMS: times.prefillMS,
             decodeMS: max(0, (times.lastToken ?? now) - (times.firstToken ?? now)), totalMS: max(0, now - created))
-        let wantsTokens = request.returnTokenIDs
         return JobCompletion(
-            ticket: ticket,
-            outcome: .succeeded(
-                Generation(
-                    text: finished.text, finishReason: finished.end == .length ? "length" : "stop",
-                    stopReason: StopReason(finished.end), promptTokenIDs: wantsTokens ? request.promptTokens : nil,
-                    tokenIDs: wantsTokens ? generation.tokenIDs : nil)),
+            ticket: ticket, outcome: .succeeded(Generation(finished.choices.map { Choice($0) })),
             usage: TokenUsage(
-                promptTokens: request.promptTokens.count, cachedTokens: generation.cachedTokens,
-                completionTokens: generation.tokens.count),
+                promptTokens: finished.promptTokens, cachedTokens: finished.cachedTokens,
+                completionTokens: finished.completionTokens),
             timings: timings)
+    }
+}
+
+extension Choice {
+    /// A finished text, as written to the store.
+    fileprivate init(_ finished: FinishedChoice) {
+        self.init(
+            text: finished.text, finishReason: finished.end == .length ? "length" : "stop",
+            stopReason: StopReason(finished.end), promptTokenIDs: finished.promptTokenIDs, tokenIDs: finished.tokenIDs,
+            logprobs: finished.logprobs.map { $0.map { ScoredPosition($0) } },
+            promptLogprobs: finished.promptLogprobs.map { $0.map { ScoredPosition($0) } })
+    }
+}
+
+extension ScoredPosition {
+    fileprivate init(_ position: PositionText) {
+        self.init(
+            own: ScoredToken(position.own), top: position.top.map { ScoredToken($0) },
+            requested: position.requested.map { ScoredToken($0) }, rank: position.rank)
+    }
+}
+
+extension ScoredToken {
+    fileprivate init(_ token: TokenText) {
+        self.init(token: token.id, bytes: token.bytes, logprob: token.logprob)
     }
 }
 
 extension StopReason {
     /// The stop string or stop token of the request that ended the text; nil if it ended otherwise.
-    fileprivate init?(_ end: FinishedGeneration.End) {
+    fileprivate init?(_ end: FinishedChoice.End) {
         switch end {
         case .stopString(let string): self = .string(string)
         case .stopToken(let token): self = .token(token)

@@ -118,12 +118,12 @@ struct ProgressMeter {
 
 extension ProgressMeter.InFlight {
     fileprivate mutating func count(_ job: JobInProgress) {
-        let tokens = Int64(job.generation.tokens.count)
+        let tokens = Int64(job.progress.tokenCount)
         generated += tokens
-        guard job.generation.isRunning else { return }
+        guard job.progress.isRunning else { return }
         running += 1
         runningTokens += tokens
-        runningLimit += max(tokens, Int64(job.generation.request.maxTokens))
+        runningLimit += max(tokens, Int64(job.progress.request.maxTokens))
     }
 }
 

@@ -40,7 +40,7 @@ final class ResultWriter: @unchecked Sendable {
     private let settings: DaemonSettings
     private let stop: StopSignal
     private let bisection: Bisection
-    private let newText: @Sendable ([String]) -> GeneratedText
+    private let begin: @Sendable (PreparedRequest) -> RequestInProgress
     private let clock: TimeSource
     private let log: Logger
     private let ended = DispatchSemaphore(value: 0)
@@ -60,7 +60,7 @@ final class ResultWriter: @unchecked Sendable {
     init(
         _ mailbox: Mailbox<WriterMessage>, _ queue: WorkQueue, _ replicas: Replicas<ClaimTicket>,
         settings: DaemonSettings, stop: StopSignal, bisection: Bisection,
-        newText: @escaping @Sendable ([String]) -> GeneratedText, clock: TimeSource, log: Logger
+        begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress, clock: TimeSource, log: Logger
     ) {
         self.mailbox = mailbox
         self.queue = queue
@@ -68,7 +68,7 @@ final class ResultWriter: @unchecked Sendable {
         self.settings = settings
         self.stop = stop
         self.bisection = bisection
-        self.newText = newText
+        self.begin = begin
         self.clock = clock
         self.log = log
         metrics = MetricsJournal(queue.incarnation, settings, clock)
@@ -125,9 +125,7 @@ extension ResultWriter {
     private func take(_ message: WriterMessage) {
         switch message {
         case .admitted(let id, let ticket, let request, let created):
-            jobs[id] = JobInProgress(
-                ticket: ticket, created: created,
-                generation: GenerationInProgress(request, text: newText(request.stopStrings)))
+            jobs[id] = JobInProgress(ticket: ticket, created: created, progress: begin(request))
             progress.meter.noteBegin(ticket.batch, steady: clock.steady)
         case .unfit(let id, let ticket, let error): fail(id, ticket, error)
         case .revoked(let id):
@@ -150,9 +148,15 @@ extension ResultWriter {
                 JobError(
                     code: refusal.code, message: refusal.description, status: 400, param: job.field(of: refusal)))
         case .step(let step): take(step, of: replica)
-        case .putBack(let ids): release(ids, because: .stopping)
-        case .fault(let fault, let ids): take(fault, under: ids, of: replica)
+        case .putBack(let ids): release(requests(of: ids), because: .stopping)
+        case .fault(let fault, let ids): take(fault, under: requests(of: ids), of: replica)
         }
+    }
+
+    /// The requests of sequences, each once.
+    private func requests(of sequences: [RequestID]) -> [RequestID] {
+        var seen: Set<RequestID> = []
+        return sequences.map { $0.sequence(0) }.filter { seen.insert($0).inserted }
     }
 
     private func take(_ fault: DeviceFault, under ids: [RequestID], of replica: Replica) {
@@ -170,22 +174,23 @@ extension ResultWriter {
 
     private func take(_ step: EngineStep, of replica: Replica) {
         metrics.recorder.count(step, of: replica)
-        for id in step.report.preempted { jobs[id]?.generation.notePreempted() }
+        for id in step.report.preempted { jobs[id.sequence(0)]?.progress.notePreempted(id) }
         for update in step.report.updates {
-            // A job that has ended by its text may get tokens until the engine has handled the cancel command.
-            guard let end = jobs[update.id]?.generation.take(update, in: step) else { continue }
+            let id = update.id.sequence(0)
+            // A job that has ended may get tokens until the engine has handled the cancel command.
+            let end = jobs[id]?.progress.take(update, in: step) { replicas.cancel(sequence: $0) }
             switch end {
-            case .goesOn: break
-            case .ended: succeed(update.id)
-            case .endedByText(let engineGoesOn):
-                if engineGoesOn { replicas.cancel(update.id) }
-                succeed(update.id)
-            case .noToken: fail(update.id, jobs[update.id]!.ticket, jobs[update.id]!.noTokenError)
+            case nil, .goesOn: break
+            case .ended: succeed(id)
+            case .noToken:
+                replicas.cancel(id)
+                fail(id, jobs[id]!.ticket, jobs[id]!.noTokenError)
             case .bad(let bad):
-                let ticket = jobs[update.id]!.ticket
+                let ticket = jobs[id]!.ticket
                 log.error("\(ticket.job) of \(ticket.batch) got \(bad.reason)")
+                replicas.cancel(id)
                 release(
-                    [update.id],
+                    [id],
                     because: .badOutput(
                         maxBadOutputs: settings.maxBadOutputs, backoff: settings.backoff, because: bad.reason))
             }
@@ -219,7 +224,7 @@ extension ResultWriter {
     @discardableResult
     private func forget(_ id: RequestID) -> JobInProgress? {
         guard let job = jobs.removeValue(forKey: id) else { return nil }
-        progress.meter.noteEnd(job.ticket.batch, tokens: job.generation.tokens.count)
+        progress.meter.noteEnd(job.ticket.batch, tokens: job.progress.tokenCount)
         return job
     }
 }

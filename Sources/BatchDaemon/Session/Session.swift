@@ -54,7 +54,7 @@ struct Session {
         self.init(
             ModelTurn(model: model.name, since: clock.now), loop, settings: settings, stop: stop, drains: drains,
             clock: clock, log: log,
-            newText: { [tokenizer = model.tokenizer] in GeneratedText(tokenizer, stopStrings: $0) },
+            begin: { [tokenizer = model.tokenizer] in RequestInProgress($0, tokenizer) },
             connect: { host.connect(to: model, sink: $0) },
             prepare: { job throws(UnfitRequest) in
                 try preparer.prepare(
@@ -66,7 +66,7 @@ struct Session {
     /// A session with the engines that `connect` connects a sink to.
     init(
         _ turn: ModelTurn, _ loop: DaemonLoop, settings: DaemonSettings, stop: StopSignal, drains: Bool,
-        clock: TimeSource, log: Logger, newText: @escaping @Sendable ([String]) -> GeneratedText,
+        clock: TimeSource, log: Logger, begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress,
         connect: (@escaping @Sendable (EngineReport, Replica) -> Void) -> Connection<ClaimTicket>,
         prepare: @escaping (ClaimedJob) throws(UnfitRequest) -> PreparedRequest
     ) {
@@ -82,7 +82,7 @@ struct Session {
         replicas = connection.replicas
         disconnect = connection.disconnect
         writer = ResultWriter(
-            mailbox, queue, replicas, settings: settings, stop: stop, bisection: bisection, newText: newText,
+            mailbox, queue, replicas, settings: settings, stop: stop, bisection: bisection, begin: begin,
             clock: clock, log: log)
         backoff = StoreBackoff(consequence: "no new jobs are taken meanwhile", log: log)
     }
@@ -213,13 +213,14 @@ extension Session {
 
     private func submit(_ job: ClaimedJob) {
         let id = id(of: job.ticket)
-        let replica = inFlight.add(id, job.ticket)
         do throws(UnfitRequest) {
             let request = try prepare(job)
+            let replica = inFlight.add(id, job.ticket, sequences: request.sequenceCount)
             // The writer must know the job before the engine's first report on it.
             writer.mailbox.send(.admitted(id, job.ticket, request, created: job.created))
             replicas.run(id, request, on: replica)
         } catch {
+            inFlight.add(id, job.ticket)
             let error = JobError(
                 code: "invalid_request", message: error.description, status: 400, param: error.param)
             writer.mailbox.send(.unfit(id, job.ticket, error))

@@ -30,7 +30,8 @@ package final class SteppedSession {
     ///   - prepare: prepares a claimed job for the engine.
     package init(
         model: String, _ loop: DaemonLoop, settings: DaemonSettings, drains: Bool, slots: Int, engines: [TTEngine],
-        newText: @escaping @Sendable ([String]) -> GeneratedText, stop: StopSignal, clock: TimeSource, log: Logger,
+        begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress, stop: StopSignal, clock: TimeSource,
+        log: Logger,
         prepare: @escaping (ClaimedJob) -> PreparedRequest
     ) {
         let commands = engines.map { _ in Mailbox<EngineCommand>() }
@@ -39,7 +40,7 @@ package final class SteppedSession {
         self.loops = loops
         session = Session(
             ModelTurn(model: model, since: clock.now), loop, settings: settings, stop: stop, drains: drains,
-            clock: clock, log: log, newText: newText,
+            clock: clock, log: log, begin: begin,
             connect: { sink in
                 Connection(
                     replicas: Replicas(commands, slots: slots, client: .only, sink: sink),

@@ -19,8 +19,14 @@ extension StepLimits {
     func admit(
         prompt: [Int32], sampling: SamplingParams, endOfGeneration: Set<Int32>
     ) throws(RequestRefusal) {
-        try promptBounds.admit(prompt)
-        if prompt.count >= cacheTokens {
+        try promptBounds.admit(prompt, wantsTokens: sampling.maxTokens > 0)
+        if sampling.promptLogprobs != nil, !scoresPrompts {
+            throw .parameter(
+                RequestError(
+                    field: "prompt_logprobs", reason: "the device tells no logprobs of prompts: run the job on the host"
+                ))
+        }
+        if prompt.count + min(sampling.maxTokens, 1) > cacheTokens {
             throw .promptExceedsKVCache(tokens: prompt.count, cacheTokens: cacheTokens)
         }
         do {

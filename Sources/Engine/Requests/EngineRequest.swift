@@ -27,17 +27,23 @@ struct EngineRequest {
     let promptLength: Int
     /// How its tokens are chosen and when it ends.
     let sampling: SamplingParams
+    /// The same number for requests that came together with one prompt; nil for others.
+    let promptGroup: Int?
     /// Its phase.
     var phase: Phase = .waiting(overtaken: 0)
 
     /// A new request.
-    init(id: RequestID, arrival: Int, prompt: [Int32], sampling: SamplingParams) {
+    init(id: RequestID, arrival: Int, prompt: [Int32], sampling: SamplingParams, promptGroup: Int? = nil) {
+        self.promptGroup = promptGroup
         self.id = id
         self.arrival = arrival
         self.tokens = prompt
         self.promptLength = prompt.count
         self.sampling = sampling
     }
+
+    /// The first token of its prompt of which logprobs are still to be told.
+    var firstScoredToken: Int? { generatedCount == 0 ? sampling.promptLogprobs?.firstToken : nil }
 
     /// Tokens generated so far.
     var generatedCount: Int { tokens.count - promptLength }

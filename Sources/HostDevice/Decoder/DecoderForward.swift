@@ -71,7 +71,8 @@ final class DecoderForward {
         let angles = try DeviceBuffer<RotaryAngles>(count: ropes.count)
         for (index, rope) in ropes.enumerated() { angles.base[index] = rope.angles }
         inputs = try StepInputs(
-            tokens: tileTokens, outputRows: outputRows, cacheGroups: cacheLayout.groups.count)
+            tokens: tileTokens, outputRows: outputRows, panels: model.weights.output.panels,
+            cacheGroups: cacheLayout.groups.count)
         logitStride = model.weights.output.paddedOutputs
         logits = try DeviceBuffer(count: outputRows * logitStride)
         capture = TraceCapture(
@@ -101,20 +102,21 @@ final class DecoderForward {
     }
 
     /// Saves row `tileRow` of the last tile as output row `index`.
-    func keep(tileRow: Int, as index: Int, _ draw: TokenDraw?) {
+    func keep(tileRow: Int, as index: Int, _ choice: OutputChoice) {
         let (token, width) = (inputs.tokens.base[tileRow], capture.geometry.hidden)
         inputs.outputTokens.base[index] = token
-        inputs.outputRows.base[index] = StepOutputRow(position: token.position + 1, sampling: draw?.params)
-        inputs.draws[index] = draw
+        inputs.outputRows.base[index] = StepOutputRow(position: token.position + 1)
+        inputs.choices[index] = choice
         (scratch.ends.base + index * width).update(from: scratch.hidden.base + tileRow * width, count: width)
     }
 
     /// Computes logits and tokens of the first `rows` output rows, which `keep` saved from tiles with the same page
     /// table.
     func output(rows: Int, pageTable: PageTable) {
-        inputs.prepareOutput(rows: rows, vocabulary: capture.geometry.vocabulary)
+        let wantsRank = inputs.prepareOutput(rows: rows, vocabulary: capture.geometry.vocabulary)
         lastPlan.prepare(inputs.outputTokens.base, rows: rows)
         inputs.withPageTable(pageTable) {
+            if wantsRank { return trace(capture.output(rows: rows, wantsRank: true)).replay() }
             replay(&outputTraces[rows]) { capture.output(rows: rows) }
         }
     }

@@ -70,6 +70,7 @@ public final class HostModel: TTModel {
         var capabilities = ModelCapabilities(
             supportsSampleOnDevice: true, deviceDraws: .sampleStream, prefixSharing: .anywhere)
         capabilities.editsLogits = true
+        capabilities.scoresPrompts = true
         capabilities.kvCacheWindows = parts.description.cacheWindows(longest: parts.maxSequenceLength)
         return capabilities
     }
@@ -143,7 +144,8 @@ public final class HostModel: TTModel {
             cause: .model)
     }
 
-    /// Prefills the rows' tokens, tile by tile across rows; only each row's last token gets an output.
+    /// Prefills the rows' tokens, tile by tile across rows. Only each row's last token gets an output, one for the row
+    /// and one for each of its forks, and the tokens before those that are scored.
     ///
     /// Token ids must be in the vocabulary, and each row's sequence must fit its page table and the model's longest
     /// sequence.
@@ -158,7 +160,7 @@ public final class HostModel: TTModel {
             try check("prefill step", row, positions: start...ids.count - 1, batch.pageTable, forward.cacheShape)
             for id in ids[start...] { try check("prefill step", row, token: id) }
         }
-        for copy in batch.copies {
+        for copy in batch.copies + batch.forks.flatMap(\.copies) {
             let cache = forward.cacheShape
             for block in [copy.source, copy.target]
             where !cache.groups.indices.contains(copy.group) || !cache.blocks(of: copy.group).contains(block) {
@@ -166,21 +168,38 @@ public final class HostModel: TTModel {
             }
         }
         for copy in batch.copies { forward.perform(copy) }
-        var outputs = Array(repeating: RowOutput.padding, count: batch.tokens.count)
+        var output = StepOutput(rows: Array(repeating: .padding, count: batch.tokens.count + batch.forks.count))
+        for row in batch.scoring.keys { output.promptLogprobs[row] = .some([]) }
         var tile = PrefillTile()
         for (row, ids) in batch.tokens.enumerated() {
+            let choices = lastChoices(of: row, batch)
             for position in Int(batch.startPositions[row])..<ids.count {
-                if position == ids.count - 1 { tile.ends.append((tile.count, row)) }
+                if position == ids.count - 1 {
+                    for (place, choice) in choices { tile.kept.append((tile.count, .row(place), choice)) }
+                } else if let scoring = batch.scoring[row], position + 1 >= scoring.firstToken {
+                    tile.kept.append((tile.count, .prompt(row), .score(ids[position + 1], scoring.logprobs)))
+                }
                 forward.inputs.tokens.base[tile.count] = StepToken(
                     token: ids[position], position: Int32(position), tableOffset: Int32(row * batch.pageTable.width))
                 tile.count += 1
-                if tile.count == forward.tileTokens { run(&tile, forward, batch, &outputs) }
+                if tile.count == forward.tileTokens { run(&tile, forward, batch, &output) }
             }
         }
-        run(&tile, forward, batch, &outputs)
-        output(&tile, forward, batch, &outputs)
+        run(&tile, forward, batch, &output)
+        finish(&tile, forward, batch, &output)
+        for copy in batch.forks.flatMap(\.copies) { forward.perform(copy) }
         try checkFile("prefill step")
-        return StepOutput(rows: outputs)
+        return output
+    }
+
+    /// The outputs of a row's last token: their places, and what they are to give.
+    private func lastChoices(of row: Int, _ batch: PrefillBatch) -> [(place: Int, choice: OutputChoice)] {
+        let own = batch.sampling[row].choice.map { [(place: row, choice: $0)] } ?? []
+        return own
+            + batch.forks.enumerated().compactMap { index, fork in
+                guard fork.row == row, let choice = fork.sampling.choice else { return nil }
+                return (batch.tokens.count + index, choice)
+            }
     }
 
     /// Runs a decode step; padding rows are not computed. `readDecodeOutput` returns the result.
@@ -206,7 +225,7 @@ public final class HostModel: TTModel {
             forward.run(rows: rows, pageTable: state.pageTable)
             var row = 0
             for slot in 0..<slots where state.positions[slot] >= 0 {
-                forward.keep(tileRow: row, as: row, state.sampling[slot].draw)
+                forward.keep(tileRow: row, as: row, state.sampling[slot].choice ?? .logits)
                 row += 1
             }
             forward.output(rows: rows, pageTable: state.pageTable)
@@ -238,12 +257,20 @@ public final class HostModel: TTModel {
     }
 }
 
-/// A tile of prompt tokens: their number, and which of them are the last of their rows.
+/// A tile of prompt tokens: their number, and which of them have outputs.
 private struct PrefillTile {
+    /// Where an output goes.
+    enum Place {
+        /// An output of the step.
+        case row(Int)
+        /// The logprobs of a row's prompt.
+        case prompt(Int)
+    }
+
     var count = 0
-    var ends: [(tileRow: Int, row: Int)] = []
-    /// Rows that ended in this tile or an earlier one and have no output yet.
-    var ended: [Int] = []
+    var kept: [(tileRow: Int, place: Place, choice: OutputChoice)] = []
+    /// The places of outputs whose tokens went through the layers, in this tile or an earlier one.
+    var waiting: [Place] = []
 }
 
 extension HostModel {
@@ -266,39 +293,46 @@ extension HostModel {
         return forward
     }
 
-    /// Runs the tile and empties it. The outputs of rows that end in it are deferred, so that many are computed
-    /// together.
+    /// Runs the tile and empties it. Its outputs are deferred, so that many are computed together.
     private func run(
-        _ tile: inout PrefillTile, _ forward: DecoderForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
+        _ tile: inout PrefillTile, _ forward: DecoderForward, _ batch: PrefillBatch, _ output: inout StepOutput
     ) {
         if tile.count == 0 { return }
         forward.run(rows: tile.count, pageTable: batch.pageTable)
-        for end in tile.ends {
-            forward.keep(tileRow: end.tileRow, as: tile.ended.count, batch.sampling[end.row].draw)
-            tile.ended.append(end.row)
-            if tile.ended.count == forward.outputRows { output(&tile, forward, batch, &outputs) }
+        for kept in tile.kept {
+            forward.keep(tileRow: kept.tileRow, as: tile.waiting.count, kept.choice)
+            tile.waiting.append(kept.place)
+            if tile.waiting.count == forward.outputRows { finish(&tile, forward, batch, &output) }
         }
         tile.count = 0
-        tile.ends = []
+        tile.kept = []
     }
 
-    /// Computes the outputs of the rows that have ended.
-    private func output(
-        _ tile: inout PrefillTile, _ forward: DecoderForward, _ batch: PrefillBatch, _ outputs: inout [RowOutput]
+    /// Computes the outputs that wait.
+    private func finish(
+        _ tile: inout PrefillTile, _ forward: DecoderForward, _ batch: PrefillBatch, _ output: inout StepOutput
     ) {
-        if tile.ended.isEmpty { return }
-        forward.output(rows: tile.ended.count, pageTable: batch.pageTable)
-        for (index, row) in tile.ended.enumerated() {
-            outputs[row] = output(forward, index)
+        if tile.waiting.isEmpty { return }
+        forward.output(rows: tile.waiting.count, pageTable: batch.pageTable)
+        for (index, place) in tile.waiting.enumerated() {
+            switch place {
+            case .row(let row): output.rows[row] = self.output(forward, index)
+            case .prompt(let row):
+                if forward.inputs.chosen.base[index] >= 0 {
+                    output.promptLogprobs[row]??.append(forward.inputs.logprobs(of: index))
+                } else {
+                    output.promptLogprobs[row] = .some(nil)
+                }
+            }
         }
-        tile.ended = []
+        tile.waiting = []
     }
 
     /// The output of output row `index`.
     private func output(_ forward: DecoderForward, _ index: Int) -> RowOutput {
         let token = forward.inputs.chosen.base[index]
         guard token >= 0 else { return token == StepInputs.excluded ? .excluded : .notNumbers }
-        if let draw = forward.inputs.draws[index] {
+        if case .draw(let draw) = forward.inputs.choices[index] {
             return .token(SampledToken(token, logprobs: draw.logprobs.map { _ in forward.inputs.logprobs(of: index) }))
         }
         let logits = UnsafeBufferPointer(

@@ -52,9 +52,9 @@ public struct OutputLine: Sendable, Hashable {
     }
 }
 
-/// The generated text of a request, and the other members of its OpenAI response object.
+/// The generated texts of a request, and the other members of its OpenAI response object.
 public struct Completion: Sendable, Hashable {
-    /// The reason for the end of the text.
+    /// The reason for the end of a text.
     public enum FinishReason: String, Sendable, CaseIterable {
         /// The end-of-sequence token, or a stop string or stop token of the request.
         case stop
@@ -62,12 +62,41 @@ public struct Completion: Sendable, Hashable {
         case length
     }
 
-    /// Which part of the request ended the text, as vLLM's `stop_reason`.
+    /// Which part of the request ended a text, as vLLM's `stop_reason`.
     public enum StopReason: Sendable, Hashable {
         /// One of its stop strings.
         case string(String)
         /// One of its stop tokens.
         case token(Int32)
+    }
+
+    /// A text, and what was asked for beside it.
+    public struct Choice: Sendable, Hashable {
+        /// The generated text.
+        public var text: String
+        /// The reason for its end.
+        public var finishReason: FinishReason
+        /// Which part of the request ended it; nil if the end-of-sequence token or the length did.
+        public var stopReason: StopReason?
+        /// Set if the request asked for `return_token_ids`.
+        public var tokenIDs: TokenIDs?
+        /// Set if the request asked for `logprobs`.
+        public var logprobs: [TokenLogprobs]?
+        /// Set if the request asked for `prompt_logprobs`: those of the second token of the prompt and later ones.
+        public var promptLogprobs: [TokenLogprobs]?
+
+        /// Makes a text.
+        public init(
+            text: String, finishReason: FinishReason, stopReason: StopReason? = nil, tokenIDs: TokenIDs? = nil,
+            logprobs: [TokenLogprobs]? = nil, promptLogprobs: [TokenLogprobs]? = nil
+        ) {
+            self.text = text
+            self.finishReason = finishReason
+            self.stopReason = stopReason
+            self.tokenIDs = tokenIDs
+            self.logprobs = logprobs
+            self.promptLogprobs = promptLogprobs
+        }
     }
 
     /// It selects the object: `text_completion` or `chat.completion`.
@@ -80,20 +109,14 @@ public struct Completion: Sendable, Hashable {
     public var created: Int64
     /// The name of the model that ran, as in the request or in the daemon's configuration.
     public var model: String
-    /// The generated text.
-    public var text: String
-    /// The reason for its end.
-    public var finishReason: FinishReason
-    /// Which part of the request ended it; nil if the end-of-sequence token or the length did.
-    public var stopReason: StopReason?
-    /// Tokens of the prompt after its chat template.
+    /// The texts; at least one.
+    public var choices: [Choice]
+    /// Tokens of the prompts after their chat templates.
     public var promptTokens: Int
-    /// The tokens of the prompt that were cached.
+    /// The tokens of the prompts that were cached.
     public var cachedTokens: Int
     /// Generated tokens.
     public var completionTokens: Int
-    /// Set if the request asked for `return_token_ids`.
-    public var tokenIDs: TokenIDs?
 
     /// The token ids of a prompt and its completion.
     public struct TokenIDs: Sendable, Hashable {
@@ -109,24 +132,20 @@ public struct Completion: Sendable, Hashable {
         }
     }
 
-    /// Makes a completion with one choice.
+    /// Makes a completion.
     public init(
-        endpoint: Endpoint, requestID: String, id: String, created: Int64, model: String, text: String,
-        finishReason: FinishReason, stopReason: StopReason? = nil, promptTokens: Int, cachedTokens: Int = 0,
-        completionTokens: Int, tokenIDs: TokenIDs? = nil
+        endpoint: Endpoint, requestID: String, id: String, created: Int64, model: String, choices: [Choice],
+        promptTokens: Int, cachedTokens: Int = 0, completionTokens: Int
     ) {
         self.endpoint = endpoint
         self.requestID = requestID
         self.id = id
         self.created = created
         self.model = model
-        self.text = text
-        self.finishReason = finishReason
-        self.stopReason = stopReason
+        self.choices = choices
         self.promptTokens = promptTokens
         self.cachedTokens = cachedTokens
         self.completionTokens = completionTokens
-        self.tokenIDs = tokenIDs
     }
 }
 

@@ -48,9 +48,9 @@ extension Completion {
         output.append(integer: created)
         output.append(json: ",\"model\":")
         output.append(string: model)
-        output.append(json: ",\"choices\":[")
-        encodeChoice(into: &output)
-        output.append(json: "],\"usage\":{\"prompt_tokens\":")
+        output.append(json: ",\"choices\":")
+        output.appendArray(Array(choices.enumerated())) { encode($0.element, index: $0.offset, into: &$1) }
+        output.append(json: ",\"usage\":{\"prompt_tokens\":")
         output.append(integer: promptTokens)
         output.append(json: ",\"completion_tokens\":")
         output.append(integer: completionTokens)
@@ -58,33 +58,51 @@ extension Completion {
         output.append(integer: promptTokens + completionTokens)
         output.append(json: ",\"prompt_tokens_details\":{\"cached_tokens\":")
         output.append(integer: cachedTokens)
-        output.append(json: "}}}}")
+        output.append(json: "}}")
+        // vLLM puts it beside the choices of a chat, and into those of a completion.
+        if endpoint == .chatCompletions, let logprobs = choices[0].promptLogprobs {
+            output.append(json: ",\"prompt_logprobs\":")
+            output.append(promptLogprobs: logprobs)
+        }
+        output.append(json: "}}")
     }
 
-    private func encodeChoice(into output: inout [UInt8]) {
-        output.append(json: "{\"index\":0,")
+    private func encode(_ choice: Choice, index: Int, into output: inout [UInt8]) {
+        output.append(json: "{\"index\":")
+        output.append(integer: index)
+        output.append(UInt8(ascii: ","))
         switch endpoint {
         case .completions:
             output.append(json: "\"text\":")
-            output.append(string: text)
+            output.append(string: choice.text)
         case .chatCompletions:
             output.append(json: "\"message\":{\"role\":\"assistant\",\"content\":")
-            output.append(string: text)
+            output.append(string: choice.text)
             output.append(json: ",\"refusal\":null}")
         }
-        output.append(json: ",\"logprobs\":null,\"finish_reason\":")
-        output.append(string: finishReason.rawValue)
+        output.append(json: ",\"logprobs\":")
+        switch (choice.logprobs, endpoint) {
+        case (nil, _): output.append(json: "null")
+        case (let logprobs?, .completions): output.append(completionLogprobs: logprobs)
+        case (let logprobs?, .chatCompletions): output.append(chatLogprobs: logprobs)
+        }
+        output.append(json: ",\"finish_reason\":")
+        output.append(string: choice.finishReason.rawValue)
         output.append(json: ",\"stop_reason\":")
-        switch stopReason {
+        switch choice.stopReason {
         case .string(let string): output.append(string: string)
         case .token(let token): output.append(integer: token)
         case nil: output.append(json: "null")
         }
-        if let tokenIDs {
+        if let tokenIDs = choice.tokenIDs {
             output.append(json: ",\"token_ids\":")
             output.appendArray(tokenIDs.completion) { $1.append(integer: $0) }
             output.append(json: ",\"prompt_token_ids\":")
             output.appendArray(tokenIDs.prompt) { $1.append(integer: $0) }
+        }
+        if endpoint == .completions, let logprobs = choice.promptLogprobs {
+            output.append(json: ",\"prompt_logprobs\":")
+            output.append(promptLogprobs: logprobs)
         }
         output.append(json: "}")
     }

@@ -21,12 +21,37 @@ package enum BodyField: String, CaseIterable {
     case stopTokenIDs = "stop_token_ids"
     case ignoreEOS = "ignore_eos"
     case returnTokenIDs = "return_token_ids"
+    case minP = "min_p"
+    case typicalP = "typical_p"
+    case presencePenalty = "presence_penalty"
+    case frequencyPenalty = "frequency_penalty"
+    case repetitionPenalty = "repetition_penalty"
+    case logitBias = "logit_bias"
+    case allowedTokenIDs = "allowed_token_ids"
+    case badWords = "bad_words"
+    case n
+    case bestOf = "best_of"
+    case logprobs
+    case topLogprobs = "top_logprobs"
+    case logprobTokenIDs = "logprob_token_ids"
+    case promptLogprobs = "prompt_logprobs"
+    case returnTokensAsTokenIDs = "return_tokens_as_token_ids"
+    case echo
+    case includeStop = "include_stop_str_in_output"
+    case skipSpecialTokens = "skip_special_tokens"
+    case spacesBetweenSpecialTokens = "spaces_between_special_tokens"
+    case addSpecialTokens = "add_special_tokens"
+    case truncatePromptTokens = "truncate_prompt_tokens"
+    case truncationSide = "truncation_side"
+    case stream
+    case streamOptions = "stream_options"
 
     /// The only endpoint that has the field; nil if both have it.
     package var onlyEndpoint: Endpoint? {
         switch self {
-        case .prompt: .completions
-        case .messages, .tools, .toolChoice, .templateArguments, .addGenerationPrompt, .continueFinalMessage:
+        case .prompt, .echo, .bestOf: .completions
+        case .messages, .tools, .toolChoice, .templateArguments, .addGenerationPrompt, .continueFinalMessage,
+            .topLogprobs:
             .chatCompletions
         default: nil
         }
@@ -38,7 +63,9 @@ package enum BodyField: String, CaseIterable {
         case _ where value.isNull: true
         case .tools: value.equals([])
         case .addGenerationPrompt: value.equals(true)
-        case .continueFinalMessage: value.equals(false)
+        case .continueFinalMessage, .echo: value.equals(false)
+        case .bestOf: value.equals(1)
+        case .topLogprobs: value.equals(0)
         default: false
         }
     }
@@ -76,25 +103,20 @@ extension BodyFieldRule {
     /// Fields that are not supported, each with its values besides null that have no effect.
     private static let neutral: [String: [JSONValue]] = [
         // OpenAI
-        "audio": [], "best_of": [1], "echo": [false], "frequency_penalty": [0], "function_call": ["none", "auto"],
-        "functions": [[]], "logit_bias": [[:]], "logprobs": [false], "modalities": [["text"]], "moderation": [],
-        "n": [1],
-        "parallel_tool_calls": [true], "prediction": [], "presence_penalty": [0], "reasoning_effort": [],
-        "response_format": [["type": "text"]], "service_tier": ["auto", "default"], "store": [false], "stream": [false],
-        "stream_options": [], "suffix": [""], "top_logprobs": [0], "verbosity": ["medium"], "web_search_options": [],
+        "audio": [], "function_call": ["none", "auto"], "functions": [[]], "modalities": [["text"]], "moderation": [],
+        "parallel_tool_calls": [true], "prediction": [], "reasoning_effort": [], "response_format": [["type": "text"]],
+        "service_tier": ["auto", "default"], "store": [false], "suffix": [""], "verbosity": ["medium"],
+        "web_search_options": [],
         // vLLM: sampling
-        "allowed_token_ids": [], "bad_words": [[]], "include_stop_str_in_output": [false], "length_penalty": [1],
-        "logits_processors": [[]], "min_p": [0], "prompt_logprobs": [], "repetition_penalty": [1],
-        "skip_special_tokens": [true], "spaces_between_special_tokens": [true], "truncate_prompt_tokens": [],
-        "use_beam_search": [false],
+        "length_penalty": [1], "logits_processors": [[]], "repetition_detection": [], "use_beam_search": [false],
         // vLLM: constrained output
         "guided_choice": [], "guided_decoding_backend": [], "guided_grammar": [], "guided_json": [], "guided_regex": [],
         "guided_whitespace_pattern": [], "structural_tag": [], "structured_outputs": [],
         // vLLM: others
-        "add_special_tokens": [], "cache_salt": [], "chat_template": [], "documents": [[]],
+        "cache_salt": [], "chat_template": [], "documents": [[]],
         "include_reasoning": [true], "kv_transfer_params": [],
         "media_io_kwargs": [[:]], "mm_processor_kwargs": [[:]], "priority": [0], "prompt_embeds": [],
-        "return_tokens_as_token_ids": [false], "thinking_token_budget": [], "vllm_xargs": [[:]],
+        "thinking_token_budget": [], "vllm_xargs": [[:]],
     ]
 }
 

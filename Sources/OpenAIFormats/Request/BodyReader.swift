@@ -11,8 +11,11 @@ struct BodyReader {
     var problems = ProblemCollector()
 
     private var seen: UInt128 = 0
-    private var request = RequestBody(prompt: .text(""))
-    private var prompt: RequestBody.Prompt?
+    var request = RequestBody(prompt: .text(""))
+    /// The fields about logprobs, which depend on each other.
+    var logprobs = LogprobFields()
+    private var truncationSide: String?
+    private var prompts: [RequestBody.Prompt]?
     private var chat = RequestBody.Chat(messages: [])
     private var hasPrompt = false
     /// Fields of the other endpoint with values that have an effect.
@@ -88,6 +91,22 @@ struct BodyReader {
             readTemplateField(field, value, path())
         case .maxTokens, .maxCompletionTokens, .minTokens: readLength(field, value, path())
         case .temperature, .topP, .topK, .seed: readSampling(field, value, path())
+        case .minP, .typicalP, .presencePenalty, .frequencyPenalty, .repetitionPenalty:
+            readFactor(field, value, path())
+        case .logitBias, .allowedTokenIDs, .badWords: readTokenRule(field, value, path())
+        case .logprobs, .topLogprobs, .logprobTokenIDs, .promptLogprobs, .returnTokensAsTokenIDs:
+            readLogprobs(field, value, path())
+        case .n, .bestOf: readCount(field, value, path())
+        case .truncatePromptTokens, .truncationSide: readTruncation(field, value, path())
+        case .echo: request.echoes = bool(value, path()) ?? false
+        case .includeStop: request.includesStop = bool(value, path()) ?? false
+        case .skipSpecialTokens: request.skipsSpecialTokens = bool(value, path()) ?? true
+        // No decoder here writes spaces between control tokens.
+        case .spacesBetweenSpecialTokens: _ = bool(value, path())
+        case .addSpecialTokens: request.addsSpecialTokens = bool(value, path())
+        case .stream: request.asksForStream = bool(value, path()) ?? false
+        case .streamOptions:
+            if !value.isNull, value.kind != .object { problems.addType(path(), value, wanted: "an object") }
         case .model: readModel(value, path())
         case .stop: request.stop = stopStrings(value, path()) ?? []
         case .stopTokenIDs: request.stopTokenIDs = tokenIDs(value, path()) ?? []
@@ -107,10 +126,10 @@ struct BodyReader {
         if value.isNull { return }
         hasPrompt = true
         if field == .prompt {
-            prompt = readPrompt(value, path())
+            prompts = readPrompts(value, path())
         } else if let messages = readMessages(value, path()) {
             chat.messages = messages
-            prompt = .chat(chat)
+            prompts = [.chat(chat)]
         }
     }
 
@@ -133,8 +152,9 @@ struct BodyReader {
     }
 
     private mutating func readLength(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
-        let lowest: Int64 = field == .minTokens ? 0 : 1
-        let read = integer(value, path(), in: lowest...Int64(Int32.max), "use \(lowest) or more, up to 2147483647")
+        let lowest: Int64 = field == .minTokens || endpoint == .completions ? 0 : 1
+        let advised = field == .minTokens ? 0 : 1
+        let read = integer(value, path(), in: lowest...Int64(Int32.max), "use \(advised) or more, up to 2147483647")
         switch field {
         case .minTokens: request.minTokens = read.map(Int.init)
         case .maxTokens: request.maxTokens = read.map(Int.init)
@@ -157,7 +177,10 @@ struct BodyReader {
             let range = -1...Int64(Int32.max)
             request.topK = integer(value, path(), in: range, "use -1 or 0 (every token), or 1 and more").map(Int.init)
         default:
-            request.seed = integer(value, path(), in: .min ... .max, "use a 64-bit integer")
+            // -1 asks for no seed of its own, as in vLLM.
+            request.seed = integer(value, path(), in: .min ... .max, "use a 64-bit integer").flatMap {
+                $0 == -1 ? nil : $0
+            }
         }
     }
 
@@ -191,11 +214,51 @@ struct BodyReader {
             let complaint = "\(least) is above max_tokens \(most)"
             problems.add(.invalidValue, prefix + "min_tokens", nil, complaint, "use 0 to \(most)")
         }
-        if case .chat = prompt {
+        if case .chat = prompts?.first {
             finishChat()
-            prompt = .chat(chat)
+            prompts = [.chat(chat)]
         }
-        if let prompt { request.prompt = prompt }
+        if let prompts { request.prompts = prompts }
+        finishLogprobs()
+        finishChoices()
+    }
+
+    private mutating func readTruncation(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
+        if field == .truncationSide {
+            truncationSide = string(value, path())
+            guard let side = truncationSide, side != "left", side != "right" else { return }
+            return problems.add(.invalidValue, path(), value, "is no side", "use \"left\" or \"right\"")
+        }
+        let remedy = "use -1 (as many as fit), or the number of tokens to keep"
+        guard let most = integer(value, path(), in: -1...Int64(Int32.max), remedy) else { return }
+        if most == 0 { return problems.add(.invalidValue, path(), value, "keeps nothing", remedy) }
+        request.truncation = RequestBody.Truncation(most: most < 0 ? nil : Int(most))
+    }
+
+    private mutating func readCount(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
+        guard let count = integer(value, path(), in: 1...128, "use 1 to 128") else { return }
+        if field == .n { request.choices = Int(count) } else { request.bestOf = Int(count) }
+    }
+
+    /// Checks the rules about several texts of one request.
+    private mutating func finishChoices() {
+        if truncationSide == "right" { request.truncation?.cutsEnd = true }
+        if let bestOf = request.bestOf, bestOf < request.choices {
+            problems.add(
+                .invalidValue, prefix + "best_of", nil, "\(bestOf) is below n \(request.choices)",
+                "use n or more, or remove it")
+        }
+        if max(request.choices, request.bestOf ?? 1) > 1, request.temperature == 0 || request.topK == 1 {
+            problems.add(
+                .invalidValue, prefix + (request.choices > 1 ? "n" : "best_of"), nil,
+                "asks for several texts, and without randomness they are all the same",
+                "use 1, or a temperature above 0" + (request.topK == 1 ? " and another top_k" : ""))
+        }
+        if request.maxTokens == 0, !request.echoes, request.promptLogprobs == nil {
+            problems.add(
+                .invalidValue, prefix + "max_tokens", nil, "0 asks for nothing",
+                "use 1 or more, or ask for the prompt with echo or prompt_logprobs")
+        }
     }
 
     /// The last message is either continued or answered, as in vLLM: `add_generation_prompt` is true by default.

@@ -1,9 +1,38 @@
-// The prompt of a completion request: one text, or one list of token ids.
+// The prompts of a completion request: a text or a list of token ids, or an array of one of these.
 
 import JSONText
 
 extension BodyReader {
-    mutating func readPrompt(_ node: JSONNode, _ path: @autoclosure () -> String) -> RequestBody.Prompt? {
+    /// The most prompts of one request.
+    private static let mostPrompts = 2048
+
+    mutating func readPrompts(_ node: JSONNode, _ path: @autoclosure () -> String) -> [RequestBody.Prompt]? {
+        guard node.kind == .array, let first = node.elements.first(where: { _ in true }),
+            first.kind == .string || first.kind == .array
+        else { return readPrompt(node, path()).map { [$0] } }
+        let count = node.elements.reduce(0) { count, _ in count + 1 }
+        guard count <= Self.mostPrompts else {
+            problems.add(
+                .invalidValue, path(), nil, "\(count) prompts are too many for one request",
+                "give at most \(Self.mostPrompts), and the others in further lines")
+            return nil
+        }
+        var prompts: [RequestBody.Prompt] = []
+        for (index, element) in node.elements.enumerated() {
+            guard element.kind == first.kind else {
+                problems.addType(
+                    "\(path())[\(index)]", element,
+                    wanted: first.kind == .string ? "a string like the others" : "an array of token ids like the others"
+                )
+                return nil
+            }
+            guard let prompt = readPrompt(element, "\(path())[\(index)]") else { return nil }
+            prompts.append(prompt)
+        }
+        return prompts
+    }
+
+    private mutating func readPrompt(_ node: JSONNode, _ path: @autoclosure () -> String) -> RequestBody.Prompt? {
         switch node.kind {
         case .string where node.utf8.isEmpty:
             problems.add(.invalidValue, path(), node, "is empty", "give a text or token ids to continue")
@@ -19,15 +48,8 @@ extension BodyReader {
     }
 
     private mutating func readTokenPrompt(_ node: JSONNode, _ path: @autoclosure () -> String) -> RequestBody.Prompt? {
-        var elements = node.elements
-        guard let first = elements.next() else {
+        if node.elements.isEmpty {
             problems.add(.invalidValue, path(), node, "is empty", "give a text or token ids to continue")
-            return nil
-        }
-        if first.kind == .string || first.kind == .array {
-            let what = first.kind == .string ? "texts" : "token lists"
-            let remedy = "give one prompt a line: a string, or an array of token ids"
-            problems.add(.invalidType, path(), nil, "an array of \(what) is several prompts", remedy)
             return nil
         }
         return tokenIDs(node, path()).map { .tokens($0) }

@@ -30,11 +30,43 @@ public struct RequestBody: Sendable, Hashable {
         public var continuesFinalMessage = false
     }
 
-    /// The prompt.
-    public var prompt: Prompt
+    /// How a prompt that is too long is cut.
+    public struct Truncation: Sendable, Hashable {
+        /// Most tokens of the prompt; nil for as many as leave room for one generated token.
+        public var most: Int?
+        /// Whether the prompt's end is cut off; else its beginning.
+        public var cutsEnd = false
+    }
+
+    /// What changes tokens' logits before one is chosen.
+    public struct Shaping: Sendable, Hashable {
+        /// -2 ... 2.
+        public var presencePenalty: Double?
+        /// -2 ... 2.
+        public var frequencyPenalty: Double?
+        /// Above 0.
+        public var repetitionPenalty: Double?
+        /// What is added to the logits of token ids: -100 ... 100.
+        public var logitBias: [Int32: Double] = [:]
+        /// The only token ids that may be chosen; not empty.
+        public var allowedTokenIDs: [Int32]?
+        /// Words that the text never contains; none of them is empty.
+        public var badWords: [String] = []
+    }
+
+    /// The logprobs that are wanted of each token.
+    public struct Logprobs: Sendable, Hashable {
+        /// The number of most probable tokens: 0 ... 20.
+        public var top: Int
+        /// Token ids that are always among them.
+        public var tokens: [Int32] = []
+    }
+
+    /// The prompts; one, or several of a completion.
+    public var prompts: [Prompt]
     /// The requested model; never empty.
     public var model: String?
-    /// The limit of generated tokens, at least 1; `max_completion_tokens` and `max_tokens` mean the same.
+    /// The limit of generated tokens; 0 if only logprobs of the prompt are wanted. `max_completion_tokens` and `max_tokens` mean the same.
     public var maxTokens: Int?
     /// The number of tokens before which the text does not end: 0 ... maxTokens.
     public var minTokens: Int?
@@ -44,7 +76,13 @@ public struct RequestBody: Sendable, Hashable {
     public var topP: Double?
     /// The number of tokens to sample from: -1 or 0 for all, else at least 1.
     public var topK: Int?
-    /// The seed of the random numbers; equal seeds give equal texts.
+    /// The probability of a token relative to that of the most probable one, from which on it may be chosen: 0 ... 1.
+    public var minP: Double?
+    /// The probability mass of typical tokens: above 0 and at most 1.
+    public var typicalP: Double?
+    /// What changes logits.
+    public var shaping = Shaping()
+    /// The seed of the random numbers; equal seeds give equal texts. Choice *i* of a prompt draws with the seed + *i*.
     public var seed: Int64?
     /// Strings that end the text; none of them is empty.
     public var stop: [String] = []
@@ -54,10 +92,32 @@ public struct RequestBody: Sendable, Hashable {
     public var ignoresEOS = false
     /// Whether the result contains `token_ids` and `prompt_token_ids`.
     public var returnsTokenIDs = false
+    /// The number of texts for each prompt: 1 ... 128.
+    public var choices = 1
+    /// The number of texts that are generated for each prompt, of which the most probable are returned; at least
+    /// `choices`.
+    public var bestOf: Int?
+    /// The logprobs that are wanted of generated tokens, and with `echo` also of the prompt's.
+    public var logprobs: Logprobs?
+    /// The number of most probable tokens that are wanted at each token of the prompt: 0 ... 20.
+    public var promptLogprobs: Int?
+    /// Whether logprobs name tokens by their ids: `token_id:123`.
+    public var namesTokensByID = false
+    /// Whether the text begins with the prompt.
+    public var echoes = false
+    /// Whether the stop string or stop token that ends the text is part of it.
+    public var includesStop = false
+    /// Whether control tokens are left out of the text.
+    public var skipsSpecialTokens = true
+    /// Whether the tokenizer adds the tokens that begin and end a prompt; nil: to completions, not to chats, whose
+    /// templates write them.
+    public var addsSpecialTokens: Bool?
+    /// How a prompt that is too long is cut; nil: not at all.
+    public var truncation: Truncation?
+    /// Whether the answer was to be streamed, which has no effect in a batch.
+    public var asksForStream = false
 
-    init(prompt: Prompt) {
-        self.prompt = prompt
-    }
+    init(prompt: Prompt) { prompts = [prompt] }
 
     /// Reads the body of a request: the bytes of a `PromptLine`, or any other JSON object.
     ///

@@ -63,6 +63,8 @@ public struct ModelCapabilities: Sendable, Equatable {
     public var deviceDraws: DeviceDraws
     /// Whether the device applies `LogitEdits`, min-p and typical-p, and tells logprobs.
     public var editsLogits = false
+    /// Whether a prefill can tell logprobs of the prompt's tokens.
+    public var scoresPrompts = false
     /// Where a prefill may begin after blocks that another request has computed.
     public var prefixSharing: PrefixSharing
     /// The groups of layers that the KV cache can have: the window of each; see `KVCacheShape.groups`.

@@ -68,9 +68,11 @@ public struct PromptBounds: Sendable {
     }
 
     /// Throws if a prompt cannot be run.
-    public func admit(_ prompt: [Int32]) throws(RequestRefusal) {
+    ///
+    /// - Parameter wantsTokens: whether tokens are to follow.
+    public func admit(_ prompt: [Int32], wantsTokens: Bool = true) throws(RequestRefusal) {
         if prompt.isEmpty { throw .emptyPrompt }
-        if prompt.count >= maxModelLen {
+        if prompt.count + (wantsTokens ? 1 : 0) > maxModelLen {
             throw .promptTooLong(tokens: prompt.count, maxModelLen: maxModelLen, canRaise: canRaiseMaxModelLen)
         }
         let vocabulary = 0..<Int32(vocabularySize)

@@ -9,6 +9,12 @@ public struct RequestError: Error, Equatable, CustomStringConvertible {
     /// What is wrong with it.
     public var reason: String
 
+    /// An error about `field`.
+    public init(field: String, reason: String) {
+        self.field = field
+        self.reason = reason
+    }
+
     /// A one-line message.
     public var description: String { "\(field): \(reason)" }
 }
@@ -81,8 +87,9 @@ extension TTPlatform {
     }
 
     private static func validateLengths(_ params: SamplingParams) throws(RequestError) {
-        guard params.maxTokens >= 1 else {
-            throw RequestError(field: "max_tokens", reason: "must be at least 1, not \(params.maxTokens)")
+        let least = params.promptLogprobs == nil ? 1 : 0
+        guard params.maxTokens >= least else {
+            throw RequestError(field: "max_tokens", reason: "must be at least \(least), not \(params.maxTokens)")
         }
         guard (0...params.maxTokens).contains(params.minTokens) else {
             throw RequestError(

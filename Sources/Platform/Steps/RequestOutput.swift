@@ -6,6 +6,8 @@ public import Sampling
 public enum RequestOutput: Sendable, Equatable {
     /// The next token.
     case token(SampledToken)
+    /// The request wants no token, only the logprobs of its prompt.
+    case nothing
     /// What the request allows leaves no token.
     case noToken
     /// The device returned something else than a token. The other rows are not affected.
@@ -23,5 +25,19 @@ public struct BadOutput: Error, Equatable {
     /// A bad output, described by `reason`.
     public init(_ reason: String) {
         self.reason = reason
+    }
+}
+
+/// What a step gave its requests.
+public struct StepResult: Sendable, Equatable {
+    /// One output for each row of the step, in their order; those of forks follow that of their row.
+    public var outputs: [RequestOutput]
+    /// The logprobs of the prompts for which they were wanted, from the first wanted token on.
+    public var promptLogprobs: [RequestID: [TokenLogprobs]]
+
+    /// A result with these outputs.
+    public init(_ outputs: [RequestOutput], promptLogprobs: [RequestID: [TokenLogprobs]] = [:]) {
+        self.outputs = outputs
+        self.promptLogprobs = promptLogprobs
     }
 }

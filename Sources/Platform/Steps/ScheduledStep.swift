@@ -43,17 +43,45 @@ public struct PrefillRow: Sendable, Equatable {
     public var blocks: [[Int32]]
     /// How its tokens are chosen.
     public var sampling: SamplingParams
+    /// Other requests with the same tokens, which join the batch with this prefill.
+    public var forks: [ForkedRow]
 
     /// A row with the request's whole sequence, the blocks for it, and the number of tokens that are computed already.
     public init(
         id: RequestID, tokens: [Int32], promptLength: Int, computedTokens: Int = 0, copiedBlocks: [Int32] = [],
-        blocks: [[Int32]], sampling: SamplingParams
+        blocks: [[Int32]], sampling: SamplingParams, forks: [ForkedRow] = []
     ) {
         self.id = id
         self.tokens = tokens
         self.promptLength = promptLength
         self.computedTokens = computedTokens
         self.copiedBlocks = copiedBlocks
+        self.blocks = blocks
+        self.sampling = sampling
+        self.forks = forks
+    }
+
+    /// The requests that get an output of the row, in the order of their outputs.
+    public var ids: [RequestID] { [id] + forks.map(\.id) }
+    /// The first token of which logprobs are wanted; nil if they are not, or were told before a preemption.
+    public var firstScoredToken: Int? {
+        tokens.count == promptLength ? sampling.promptLogprobs?.firstToken : nil
+    }
+}
+
+/// A row that joins the batch with the tokens of another one, which is prefilled for both.
+public struct ForkedRow: Sendable, Equatable {
+    /// The request.
+    public var id: RequestID
+    /// Its KV blocks in each group: those of the other row, but for a last one that the tokens do not fill. That is
+    /// copied after the prefill.
+    public var blocks: [[Int32]]
+    /// How its tokens are chosen.
+    public var sampling: SamplingParams
+
+    /// The row of the request `id`.
+    public init(id: RequestID, blocks: [[Int32]], sampling: SamplingParams) {
+        self.id = id
         self.blocks = blocks
         self.sampling = sampling
     }

@@ -58,6 +58,8 @@ public enum RowSampling: Sendable, Equatable {
     case onDevice(TokenDraw)
     /// On the host: the row's logits come back.
     case onHost
+    /// Not at all: no token is wanted.
+    case nothing
 
     /// On the device with these parameters, from the logits as they are.
     public static func onDevice(_ params: TTSamplingParams) -> RowSampling { .onDevice(TokenDraw(params)) }
@@ -80,6 +82,26 @@ public struct BlockCopy: Sendable, Equatable {
     }
 }
 
+/// A further output for the last token of a prefilled row, for another row that continues with the same tokens.
+public struct PrefillFork: Sendable, Equatable {
+    /// The row of the batch.
+    public var row: Int
+    /// The batch slot that the other row will decode in.
+    public var slot: Int
+    /// How the first token is sampled.
+    public var sampling: RowSampling
+    /// Blocks to copy after the prefill.
+    public var copies: [BlockCopy]
+
+    /// A further output for the last token of `row`.
+    public init(row: Int, slot: Int, sampling: RowSampling, copies: [BlockCopy]) {
+        self.row = row
+        self.slot = slot
+        self.sampling = sampling
+        self.copies = copies
+    }
+}
+
 /// Prompts to prefill, ragged: for row *i* the tokens from `startPositions[i]` on are computed (TT contract §1.3).
 public struct PrefillBatch: Sendable, Equatable {
     /// Blocks to copy first, one after the other; only for models whose prefix sharing is `anywhere`.
@@ -94,12 +116,18 @@ public struct PrefillBatch: Sendable, Equatable {
     public var slots: [Int]
     /// How each row's first token is sampled.
     public var sampling: [RowSampling]
+    /// Further outputs for the last tokens of rows; only for models whose prefix sharing is `anywhere`.
+    public var forks: [PrefillFork]
+    /// The logprobs of prompts that are wanted, by row; only for models that can tell them.
+    public var scoring: [Int: PromptLogprobsRequest]
 
-    /// A batch of N rows; all arrays but `copies` have one element for each row.
+    /// A batch of N rows; tokens, positions, slots and sampling have one element for each row.
     public init(
         copies: [BlockCopy] = [], tokens: [[Int32]], startPositions: [Int32], pageTable: PageTable, slots: [Int],
-        sampling: [RowSampling]
+        sampling: [RowSampling], forks: [PrefillFork] = [], scoring: [Int: PromptLogprobsRequest] = [:]
     ) {
+        self.forks = forks
+        self.scoring = scoring
         self.copies = copies
         self.tokens = tokens
         self.startPositions = startPositions
@@ -170,18 +198,24 @@ public enum RowOutput: Sendable, Equatable {
     case notNumbers
     /// No token can be chosen: the row's edits exclude all of them.
     case excluded
-    /// A padding row.
+    /// A padding row, or one of which no token is wanted.
     case padding
 
     /// The token numbered `id`.
     public static func token(_ id: Int32) -> RowOutput { .token(SampledToken(id)) }
 }
 
-/// A step's output, one element for each row of its batch.
+/// A step's output.
 public struct StepOutput: Sendable, Equatable {
-    /// The rows' outputs.
+    /// The outputs of the batch's rows, then those of a prefill's forks.
     public var rows: [RowOutput]
+    /// The logprobs of each row in `PrefillBatch.scoring`, from the first wanted token to the last of the row; nil
+    /// instead if they are not numbers.
+    public var promptLogprobs: [Int: [TokenLogprobs]?]
 
     /// An output of `rows`.
-    public init(rows: [RowOutput]) { self.rows = rows }
+    public init(rows: [RowOutput], promptLogprobs: [Int: [TokenLogprobs]?] = [:]) {
+        self.rows = rows
+        self.promptLogprobs = promptLogprobs
+    }
 }

@@ -8,9 +8,8 @@ public protocol StepExecutor: AnyObject {
     var runsStepsAsync: Bool { get }
     /// Prepares a step and starts it if it is async. `finish` must be called before the next step begins.
     func begin(_ step: ScheduledStep) throws(DeviceFault)
-    /// Waits for the step that was begun and returns one output for each of its rows, in their order. A row that got no
-    /// token leaves with the next step.
-    func finish() throws(DeviceFault) -> [RequestOutput]
+    /// Waits for the step that was begun and returns what it gave. A row that got no token leaves with the next step.
+    func finish() throws(DeviceFault) -> StepResult
 }
 
 /// The limits of every step.
@@ -34,13 +33,17 @@ public struct StepLimits: Sendable, Equatable {
     public var prefillPadding: PrefillPadding
     /// Whether rows of one batch may differ in temperature, top-k and top-p.
     public var mixesSampling: Bool
+    /// Whether logprobs of prompts can be told.
+    public var scoresPrompts: Bool
 
-    /// Limits of a step; by default rows share no blocks, are not padded, and may differ in sampling.
+    /// Limits of a step; by default rows share no blocks, are not padded, may differ in sampling, and prompts get no
+    /// logprobs.
     public init(
         maxNumSeqs: Int, maxModelLen: Int, maxNumBatchedTokens: Int, kvCache: KVCacheShape, vocabularySize: Int,
         canRaiseMaxModelLen: Bool = false, prefixSharing: PrefixSharing = .none, prefillPadding: PrefillPadding = .none,
-        mixesSampling: Bool = true
+        mixesSampling: Bool = true, scoresPrompts: Bool = false
     ) {
+        self.scoresPrompts = scoresPrompts
         self.canRaiseMaxModelLen = canRaiseMaxModelLen
         self.mixesSampling = mixesSampling
         self.maxNumSeqs = maxNumSeqs

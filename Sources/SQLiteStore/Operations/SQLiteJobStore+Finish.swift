@@ -62,20 +62,38 @@ extension Database {
     }
 
     private func insertGeneration(_ generation: Generation, of job: JobID) throws {
+        try run(
+            """
+            INSERT INTO job_results (
+                further_choices, text, finish_reason, stop_string, stop_token, prompt_token_ids, token_ids, logprobs,
+                prompt_logprobs, job_id)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            all: [generation.choices.count - 1] + values(of: generation.choices[0]) + [job])
+        for (index, choice) in generation.choices.enumerated().dropFirst() {
+            try run(
+                """
+                INSERT INTO job_choices (
+                    choice, text, finish_reason, stop_string, stop_token, prompt_token_ids, token_ids, logprobs,
+                    prompt_logprobs, job_id)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+                all: [index] + values(of: choice) + [job])
+        }
+    }
+
+    /// A choice's columns, from its text on.
+    private func values(of choice: Choice) -> [any SQLValue] {
         var stop: (string: String?, token: Int64?)
-        switch generation.stopReason {
+        switch choice.stopReason {
         case .string(let string): stop.string = string
         case .token(let token): stop.token = Int64(token)
         case nil: break
         }
-        try run(
-            """
-            INSERT INTO job_results (
-                job_id, text, finish_reason, stop_string, stop_token, prompt_token_ids, token_ids)
-            VALUES (?, ?, ?, ?, ?, ?, ?)
-            """,
-            job, generation.text, generation.finishReason, stop.string, stop.token,
-            generation.promptTokenIDs.map(tokenBytes), generation.tokenIDs.map(tokenBytes))
+        return [
+            choice.text, choice.finishReason, stop.string, stop.token, choice.promptTokenIDs.map(tokenBytes),
+            choice.tokenIDs.map(tokenBytes), choice.logprobs?.encoded, choice.promptLogprobs?.encoded,
+        ]
     }
 }
 

@@ -11,7 +11,12 @@ extension SQLiteJobStore {
         try read { db in
             guard let status = try db.batchStatus(query.batch) else { throw JobStoreError.batchNotFound(query.batch) }
             guard status != .validating else { throw JobStoreError.batchIsDraft(query.batch) }
-            return try db.rows(Database.resultsSQL(query), query.batch, position, limit, read: db.jobResult)
+            // The results of a page are read before further choices: one statement runs at a time.
+            var results = try db.rows(Database.resultsSQL(query), query.batch, position, limit, read: db.jobResult)
+            for index in results.indices where results[index].furtherChoices > 0 {
+                try db.addFurtherChoices(to: &results[index].result)
+            }
+            return results.map(\.result)
         }
     }
 }
@@ -35,9 +40,8 @@ extension Database {
             SELECT j.id, j.batch_id, j.line, j.custom_id, b.endpoint, j.state, j.attempt,
                 j.prompt_tokens, j.completion_tokens, j.queued_ms, j.prefill_ms, j.decode_ms, j.total_ms,
                 j.created_ms, j.finished_ms, j.finish_seq,
-                r.text, r.finish_reason, r.prompt_token_ids, r.token_ids,
-                r.error_code, r.error_message, r.error_status, j.cached_tokens, r.stop_string, r.stop_token,
-                b.model_name, r.error_param
+                j.cached_tokens, b.model_name, r.error_code, r.error_message, r.error_status, r.error_param,
+                r.further_choices, \(choiceColumns("r"))
             FROM jobs j
             LEFT JOIN job_bodies b ON b.job_id = j.id
             LEFT JOIN job_results r ON r.job_id = j.id
@@ -46,35 +50,64 @@ extension Database {
             """
     }
 
-    fileprivate func jobResult(_ row: SQLRow) throws -> JobResult {
+    /// The columns of a choice that table `name` has.
+    private static func choiceColumns(_ name: String) -> String {
+        [
+            "text", "finish_reason", "stop_string", "stop_token", "prompt_token_ids", "token_ids", "logprobs",
+            "prompt_logprobs",
+        ].map { "\(name).\($0)" }.joined(separator: ", ")
+    }
+
+    /// The choice in a row whose columns for it begin with `first`.
+    private func choice(_ row: SQLRow, from first: Int32) throws -> Choice {
+        func logprobs(_ column: Int32) throws -> [ScoredPosition]? {
+            guard let bytes = row.optionalBytes(column) else { return nil }
+            guard let positions = [ScoredPosition](encoded: bytes) else {
+                throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "logprobs that cannot be read")
+            }
+            return positions
+        }
+        return Choice(
+            text: row.text(first), finishReason: row.text(first + 1),
+            stopReason: row.optionalText(first + 2).map { .string($0) }
+                ?? row.optionalInt64(first + 3).map { .token(Int32(truncatingIfNeeded: $0)) },
+            promptTokenIDs: row.optionalBytes(first + 4).map(tokenIDs),
+            tokenIDs: row.optionalBytes(first + 5).map(tokenIDs), logprobs: try logprobs(first + 6),
+            promptLogprobs: try logprobs(first + 7))
+    }
+
+    fileprivate func addFurtherChoices(to result: inout JobResult) throws {
+        guard case .succeeded(var generation) = result.outcome else { return }
+        generation.choices += try rows(
+            "SELECT \(Self.choiceColumns("c")) FROM job_choices c WHERE c.job_id = ? ORDER BY c.choice", result.id
+        ) { try choice($0, from: 0) }
+        result.outcome = .succeeded(generation)
+    }
+
+    fileprivate func jobResult(_ row: SQLRow) throws -> (result: JobResult, furtherChoices: Int) {
         let state: JobState = try row.word(5)
         let timings = row.optionalInt64(9).map {
             JobTimings(queuedMS: $0, prefillMS: row.int64(10), decodeMS: row.int64(11), totalMS: row.int64(12))
         }
-        return JobResult(
+        let result = JobResult(
             id: row.id(0), batch: row.id(1), line: row.int64(2), customID: row.optionalText(3),
-            endpoint: row.optionalText(4), modelName: row.optionalText(26), state: state, attempt: row.int(6),
-            outcome: outcome(state, row),
-            usage: TokenUsage(promptTokens: row.int(7), cachedTokens: row.int(23), completionTokens: row.int(8)),
+            endpoint: row.optionalText(4), modelName: row.optionalText(17), state: state, attempt: row.int(6),
+            outcome: try outcome(state, row),
+            usage: TokenUsage(promptTokens: row.int(7), cachedTokens: row.int(16), completionTokens: row.int(8)),
             timings: timings,
             created: row.id(13), finished: row.optionalID(14), finishSequence: row.optionalInt64(15))
+        return (result, state == .succeeded ? row.int(22) : 0)
     }
 
-    private func outcome(_ state: JobState, _ row: SQLRow) -> JobResult.Outcome {
+    private func outcome(_ state: JobState, _ row: SQLRow) throws -> JobResult.Outcome {
         switch state {
         case .pending, .running: .unfinished
         case .cancelled: .cancelled
         case .expired: .expired
         case .failed:
             .failed(
-                JobError(code: row.text(20), message: row.text(21), status: row.int(22), param: row.optionalText(27)))
-        case .succeeded:
-            .succeeded(
-                Generation(
-                    text: row.text(16), finishReason: row.text(17),
-                    stopReason: row.optionalText(24).map { .string($0) }
-                        ?? row.optionalInt64(25).map { .token(Int32(truncatingIfNeeded: $0)) },
-                    promptTokenIDs: row.optionalBytes(18).map(tokenIDs), tokenIDs: row.optionalBytes(19).map(tokenIDs)))
+                JobError(code: row.text(18), message: row.text(19), status: row.int(20), param: row.optionalText(21)))
+        case .succeeded: .succeeded(Generation([try choice(row, from: 23)]))
         }
     }
 }

@@ -20,6 +20,20 @@ public struct LogprobsRequest: Sendable, Hashable {
     public var count: Int { 1 + tokens.count + top }
 }
 
+/// Which logprobs of a prompt's tokens are wanted.
+public struct PromptLogprobsRequest: Sendable, Hashable {
+    /// The place of the first token of which they are wanted, at least 1: the first token of a prompt has none.
+    public var firstToken: Int
+    /// What comes with each token.
+    public var logprobs: LogprobsRequest
+
+    /// A request for the logprobs of all tokens of a prompt from `firstToken` on.
+    public init(firstToken: Int = 1, _ logprobs: LogprobsRequest) {
+        self.firstToken = firstToken
+        self.logprobs = logprobs
+    }
+}
+
 /// A token and the natural logarithm of its probability.
 public struct TokenLogprob: Sendable, Hashable, BitwiseCopyable {
     /// The token's number in the vocabulary.

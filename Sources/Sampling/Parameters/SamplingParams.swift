@@ -6,7 +6,7 @@ public struct SamplingParams: Sendable, Hashable {
     public var token: TTSamplingParams
     /// The changes to logits before a token is chosen.
     public var shaping: LogitShaping
-    /// Maximum number of tokens to generate, at least 1.
+    /// Maximum number of tokens to generate; 0 if only logprobs of the prompt are wanted.
     public var maxTokens: Int
     /// End-of-generation and stop tokens cannot be sampled before this many tokens have been generated.
     public var minTokens: Int
@@ -19,13 +19,16 @@ public struct SamplingParams: Sendable, Hashable {
     public var givesSeed: Bool
     /// The logprobs that come with each token; nil for none.
     public var logprobs: LogprobsRequest?
+    /// The logprobs of the prompt's tokens; nil for none.
+    public var promptLogprobs: PromptLogprobsRequest?
 
     /// Parameters of a request; by default it gives the seed, and no minimum or stop tokens.
     public init(
         token: TTSamplingParams, shaping: LogitShaping = .none, maxTokens: Int, minTokens: Int = 0,
         stopTokenIDs: Set<Int32> = [], ignoreEOS: Bool = false, givesSeed: Bool = true,
-        logprobs: LogprobsRequest? = nil
+        logprobs: LogprobsRequest? = nil, promptLogprobs: PromptLogprobsRequest? = nil
     ) {
+        self.promptLogprobs = promptLogprobs
         self.token = token
         self.shaping = shaping
         self.maxTokens = maxTokens

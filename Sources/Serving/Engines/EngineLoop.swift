@@ -53,7 +53,7 @@ package struct EngineLoop {
             clients[client] = Client(sink: sink, statistics: engine.statistics)
         case .run(let id, let request):
             do throws(RequestRefusal) {
-                try engine.add(id, prompt: request.promptTokens, sampling: request.sampling)
+                try add(id, request)
             } catch {
                 clients[id.client]?.sink(.refused(id, error))
             }
@@ -62,6 +62,22 @@ package struct EngineLoop {
             let own = engine.takeBack(of: client)
             clients.removeValue(forKey: client)?.sink(.putBack(own))
         case .end: isOver = true
+        }
+    }
+
+    /// Adds all sequences of a request, or none.
+    private func add(_ id: RequestID, _ request: PreparedRequest) throws(RequestRefusal) {
+        let sampling = request.samplingOfCandidates
+        var added: [RequestID] = []
+        for prompt in request.prompts {
+            let ids = sampling.indices.map { id.sequence(added.count + $0) }
+            do throws(RequestRefusal) {
+                try engine.add(ids, prompt: prompt, sampling: sampling)
+            } catch {
+                for id in added { engine.cancel(id) }
+                throw error
+            }
+            added += ids
         }
     }
 

@@ -12,9 +12,9 @@ package typealias EngineSink = @Sendable (EngineReport) -> Void
 package enum EngineCommand: Sendable {
     /// Connects a client, which receives the reports on its requests through the sink.
     case connect(ClientID, EngineSink)
-    /// Run this request, under the client's key for it.
+    /// Run this request, whose first sequence has this key.
     case run(RequestID, PreparedRequest)
-    /// End the request: it has ended by its text, or its result is no longer needed.
+    /// End the sequence: it has ended by its text, or its result is no longer needed.
     case cancel(RequestID)
     /// Return the client's requests in flight, and send it no more reports.
     case disconnect(ClientID)
@@ -29,13 +29,13 @@ package enum EngineCommand: Sendable {
 
 /// A report by an engine thread to a client on the client's requests; reports arrive in order.
 package enum EngineReport: Sendable {
-    /// A request that the engine cannot run.
+    /// A request that the engine cannot run; none of its sequences is in flight.
     case refused(RequestID, RequestRefusal)
     /// A step and its results.
     case step(EngineStep)
-    /// Requests that were in flight and are returned to the client; they have caused no fault.
+    /// Sequences that were in flight and are returned to the client; they have caused no fault.
     case putBack([RequestID])
-    /// The device failed with these requests in the batch; the thread is about to end.
+    /// The device failed with these sequences in the batch; the thread is about to end.
     case fault(DeviceFault, [RequestID])
 }
 

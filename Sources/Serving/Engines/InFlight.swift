@@ -7,7 +7,7 @@ import Runtime
 /// for example when a request has ended.
 package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
     private let lock = WaitingLock()
-    private var requests: [RequestID: (ticket: Ticket, replica: Int)] = [:]
+    private var requests: [RequestID: (ticket: Ticket, replica: Int, sequences: Int)] = [:]
     private var unfinished: [Int]
     private var news = 0
     private var putBacks = 0
@@ -21,11 +21,13 @@ package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
     /// The tickets of all requests.
     package var all: [Ticket] { lock.withLock { requests.values.map(\.ticket) } }
 
-    /// Number of requests of each replica.
+    /// Number of sequences of each replica.
     package var loads: [Int] { lock.withLock { unfinished } }
 
-    /// The replica that a request went to; nil once it has ended.
-    package func replica(of id: RequestID) -> Int? { lock.withLock { requests[id]?.replica } }
+    /// The replica that a request went to, and its number of sequences; nil once it has ended.
+    package func place(of id: RequestID) -> (replica: Int, sequences: Int)? {
+        lock.withLock { requests[id].map { ($0.replica, $0.sequences) } }
+    }
 
     /// The number of wake-ups so far; see `waitForNews`.
     package var newsCount: Int { lock.withLock { news } }
@@ -33,13 +35,13 @@ package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
     /// How many times requests were requeued.
     package var putBackCount: Int { lock.withLock { putBacks } }
 
-    /// Adds a request for the replica with the fewest, and returns that replica.
+    /// Adds a request of `sequences` sequences for the replica with the fewest, and returns that replica.
     @discardableResult
-    package func add(_ id: RequestID, _ ticket: Ticket) -> Int {
+    package func add(_ id: RequestID, _ ticket: Ticket, sequences: Int = 1) -> Int {
         lock.withLock {
             let replica = unfinished.indices.min { unfinished[$0] < unfinished[$1] }!
-            requests[id] = (ticket, replica)
-            unfinished[replica] += 1
+            requests[id] = (ticket, replica, sequences)
+            unfinished[replica] += sequences
             return replica
         }
     }
@@ -75,7 +77,7 @@ package final class InFlight<Ticket: Sendable>: @unchecked Sendable {
 
     private func take(_ removed: some Sequence<RequestID>) {
         for id in removed {
-            if let request = requests.removeValue(forKey: id) { unfinished[request.replica] -= 1 }
+            if let request = requests.removeValue(forKey: id) { unfinished[request.replica] -= request.sequences }
         }
     }
 }

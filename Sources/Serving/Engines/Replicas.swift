@@ -6,7 +6,7 @@ package import Runtime
 
 /// A client's access to the replicas of a model.
 ///
-/// A request goes to the replica with the fewest unfinished requests, and to the first of several. So a replica that is
+/// A request goes with all its sequences to the replica with the fewest unfinished ones, and to the first of several. So a replica that is
 /// slow or has long requests gets fewer, and all replicas have requests for their batch slots as long as there are any.
 ///
 /// Replicas stop together: the reset after a fault affects every card of the host, so that no replica could continue
@@ -56,6 +56,13 @@ package struct Replicas<Ticket: Sendable>: Sendable {
 
     /// Cancels a request, if it has not ended.
     package func cancel(_ id: RequestID) {
-        if let replica = inFlight.replica(of: id) { commands[replica].send(.cancel(id)) }
+        guard let place = inFlight.place(of: id) else { return }
+        for sequence in 0..<place.sequences { commands[place.replica].send(.cancel(id.sequence(sequence))) }
+    }
+
+    /// Cancels one sequence of a request, if the request has not ended.
+    package func cancel(sequence id: RequestID) {
+        guard let place = inFlight.place(of: id.sequence(0)) else { return }
+        commands[place.replica].send(.cancel(id))
     }
 }

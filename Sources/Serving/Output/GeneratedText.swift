@@ -1,5 +1,6 @@
 // Converts a request's tokens to text, and finds stop strings.
 
+package import Prompts
 package import Tokenizers
 
 /// The growing text of one request.
@@ -10,15 +11,17 @@ package import Tokenizers
 package struct GeneratedText: Sendable {
     private var detokenizer: Detokenizer
     private let stops: [(text: String, bytes: [UInt8])]
+    private let includesStop: Bool
     private var bytes: [UInt8] = []
-    /// The stop string that ended the text, which is not part of it.
+    /// The stop string that ended the text. It is part of the text only if the request wants that.
     private(set) var stopString: String?
 
     /// An empty text.
-    package init(_ tokenizer: Tokenizer, stopStrings: [String]) {
+    package init(_ tokenizer: Tokenizer, _ rules: OutputRules) {
         // The prompt's text stands before it.
-        detokenizer = Detokenizer(tokenizer, continuing: true)
-        stops = stopStrings.map { ($0, Array($0.utf8)) }
+        detokenizer = Detokenizer(tokenizer, continuing: true, skipsControl: rules.skipsSpecialTokens)
+        stops = rules.stopStrings.map { ($0, Array($0.utf8)) }
+        includesStop = rules.includesStop
     }
 
     /// Appends a token's text; returns whether that completed a stop string. While `mayStop` is false, stop strings are
@@ -48,7 +51,7 @@ package struct GeneratedText: Sendable {
             first = (place, stop)
         }
         guard let first else { return false }
-        bytes.removeSubrange(first.place.lowerBound...)
+        bytes.removeSubrange((includesStop ? first.place.upperBound : first.place.lowerBound)...)
         stopString = first.stop
         return true
     }

@@ -1,15 +1,15 @@
-// The generation of one request between its submission and its end.
+// The generation of one sequence between its submission and its end.
 
-package import Engine
-package import Platform
-package import Prompts
-package import Runtime
-package import Sampling
+import Engine
+import Platform
+import Prompts
+import Runtime
+import Sampling
 
-/// The tokens, text and times of a request in flight. Its client keeps it by the request's key.
-package struct GenerationInProgress: Sendable {
+/// The tokens, text and times of a sequence in flight.
+struct GenerationInProgress: Sendable {
     /// The effect of a step on the generation.
-    package enum Step {
+    enum Step {
         /// It continues.
         case goesOn
         /// Its text has reached a stop string. If `engineGoesOn`, the engine has not ended the request and it must be
@@ -23,58 +23,55 @@ package struct GenerationInProgress: Sendable {
         case noToken
     }
 
-    /// The times of its events.
-    package struct Times: Sendable {
-        /// Start of its first prefill step.
-        package var prefillStarted: Milliseconds?
-        /// Milliseconds in prefill steps, including those after a preemption.
-        package var prefillMS: Int64 = 0
-        /// Arrival of its first token.
-        package var firstToken: Milliseconds?
-        /// Arrival of its latest token.
-        package var lastToken: Milliseconds?
-    }
-
-    /// The request.
-    package let request: PreparedRequest
     private var text: GeneratedText
     /// Tokens so far, including those that end the text.
-    package private(set) var tokens: [SampledToken] = []
-    /// The ids of `tokens`.
-    package var tokenIDs: [Int32] { tokens.map(\.id) }
+    private(set) var tokens: [SampledToken] = []
     /// Prompt tokens that were cached when it first joined the batch.
-    package private(set) var cachedTokens = 0
+    private(set) var cachedTokens = 0
     /// The times of its events.
-    package private(set) var times = Times()
+    private(set) var times = RequestTimes()
     /// Whether it is in a batch slot.
-    package private(set) var isRunning = false
+    private(set) var isRunning = false
     private var finishReason: FinishReason?
+    /// The logprobs of the prompt's tokens that its request wants.
+    private(set) var promptLogprobs: [TokenLogprobs] = []
+    private let minTokens: Int
+    private let includesStop: Bool
 
     /// A generation without tokens; `text` must be empty.
-    package init(_ request: PreparedRequest, text: GeneratedText) {
-        self.request = request
+    init(_ request: PreparedRequest, text: GeneratedText) {
+        minTokens = request.sampling.minTokens
+        includesStop = request.output.includesStop
         self.text = text
     }
 
     /// Records a preemption: it has lost its batch slot and waits for another one.
-    package mutating func notePreempted() { isRunning = false }
+    mutating func notePreempted() { isRunning = false }
 
     /// Adds the result of a step.
-    package mutating func take(_ update: RequestUpdate, in step: EngineStep) -> Step {
+    mutating func take(_ update: RequestUpdate, in step: EngineStep) -> Step {
         // Cached tokens after a preemption do not count: the request computed them itself.
-        if tokens.isEmpty { cachedTokens = update.cachedTokens }
+        if tokens.isEmpty {
+            cachedTokens = update.cachedTokens
+            promptLogprobs = update.promptLogprobs
+        }
         let token: SampledToken
         switch update.output {
         case .bad(let bad): return .bad(bad)
         case .noToken: return .noToken
+        case .nothing:
+            note(step)
+            finishReason = update.finishReason
+            return .ended
         case .token(let next): token = next
         }
         note(step)
         tokens.append(token)
         finishReason = update.finishReason
-        if finishReason?.endsBeforeItsToken != true,
-            text.append(token.id, mayStop: tokens.count > request.sampling.minTokens)
-        {
+        if finishReason?.endsBeforeItsToken == true {
+            // A stop token's text cannot complete a stop string.
+            if includesStop { _ = text.append(token.id, mayStop: false) }
+        } else if text.append(token.id, mayStop: tokens.count > minTokens) {
             return .endedByText(engineGoesOn: finishReason == nil)
         }
         return finishReason == nil ? .goesOn : .ended
@@ -90,10 +87,10 @@ package struct GenerationInProgress: Sendable {
         isRunning = true
     }
 
-    /// The finished generation, after it has ended.
-    package mutating func finish() -> FinishedGeneration {
+    /// The whole text and why it ended, after it has ended.
+    mutating func finish() -> (text: String, end: FinishedChoice.End) {
         let text = text.finish()
-        let end: FinishedGeneration.End =
+        let end: FinishedChoice.End =
             // The U+FFFD of an incomplete character may complete a stop string.
             if let string = self.text.stopString { .stopString(string) } else {
                 switch finishReason {
@@ -102,28 +99,14 @@ package struct GenerationInProgress: Sendable {
                 case .endOfGeneration, nil: .endOfGeneration
                 }
             }
-        return FinishedGeneration(text: text, end: end)
-    }
-}
-
-/// A generated text, and why it ended.
-package struct FinishedGeneration: Sendable, Equatable {
-    /// Why a text ended.
-    package enum End: Sendable, Equatable {
-        /// The model's end-of-generation token.
-        case endOfGeneration
-        /// One of the request's stop tokens.
-        case stopToken(Int32)
-        /// One of the request's stop strings, which is not part of the text.
-        case stopString(String)
-        /// The maximum length was reached.
-        case length
+        return (text, end)
     }
 
-    /// The text.
-    package let text: String
-    /// Why it ended.
-    package let end: End
+    /// The mean logprob of its tokens; of a text without tokens, −∞.
+    var meanLogprob: Double {
+        let values = tokens.compactMap { $0.logprobs.map { Double($0.own.logprob) } }
+        return values.isEmpty ? -.infinity : values.reduce(0, +) / Double(values.count)
+    }
 }
 
 extension FinishReason {

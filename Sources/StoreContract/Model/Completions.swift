@@ -29,11 +29,23 @@ public struct JobError: Hashable, Sendable {
     public static let modelUnavailable = "model_unavailable"
 }
 
-/// What a job generated.
+/// What a job generated: one choice, or several if its request wants so.
 public struct Generation: Hashable, Sendable {
+    /// The choices in the order of their indices; at least one.
+    public var choices: [Choice]
+
+    /// Makes the result of a job from its choices.
+    public init(_ choices: [Choice]) {
+        precondition(!choices.isEmpty, "a job that succeeds has a text")
+        self.choices = choices
+    }
+}
+
+/// One text that a job generated.
+public struct Choice: Hashable, Sendable {
     /// The generated text.
     public var text: String
-    /// The reason in the terms of the OpenAI API: `stop` or `length`.
+    /// The reason for its end in the terms of the OpenAI API: `stop` or `length`.
     public var finishReason: String
     /// Which part of the request ended the text; nil if the model's end token or the length did.
     public var stopReason: StopReason?
@@ -41,17 +53,23 @@ public struct Generation: Hashable, Sendable {
     public var promptTokenIDs: [Int32]?
     /// The generated tokens; nil unless the request asked for them.
     public var tokenIDs: [Int32]?
+    /// The logprobs of the generated tokens; nil unless the request asked for them.
+    public var logprobs: [ScoredPosition]?
+    /// The logprobs of the prompt's tokens from the second one on; nil unless the request asked for them.
+    public var promptLogprobs: [ScoredPosition]?
 
-    /// Makes the result of a job.
+    /// Makes a text with what was asked for beside it.
     public init(
         text: String, finishReason: String, stopReason: StopReason? = nil, promptTokenIDs: [Int32]? = nil,
-        tokenIDs: [Int32]? = nil
+        tokenIDs: [Int32]? = nil, logprobs: [ScoredPosition]? = nil, promptLogprobs: [ScoredPosition]? = nil
     ) {
         self.text = text
         self.finishReason = finishReason
         self.stopReason = stopReason
         self.promptTokenIDs = promptTokenIDs
         self.tokenIDs = tokenIDs
+        self.logprobs = logprobs
+        self.promptLogprobs = promptLogprobs
     }
 }
 

@@ -14,20 +14,24 @@ public struct Detokenizer: Sendable {
     private var held: Int32?
     /// How many times the start of the text may still be stripped.
     private var strips: Int
+    private let skipsControl: Bool
 
     /// Makes a detokenizer.
     ///
-    /// - Parameter continuing: whether other text stands before that of the tokens. Otherwise it begins a text, and a
-    ///   space that the model writes before a text's first word is left out.
-    public init(_ tokenizer: Tokenizer, continuing: Bool = false) {
+    /// - Parameters:
+    ///   - continuing: whether other text stands before that of the tokens. Otherwise it begins a text, and a space that
+    ///     the model writes before a text's first word is left out.
+    ///   - skipsControl: whether control tokens are left out.
+    public init(_ tokenizer: Tokenizer, continuing: Bool = false, skipsControl: Bool = true) {
         self.tokenizer = tokenizer
+        self.skipsControl = skipsControl
         strips = continuing ? 0 : tokenizer.decoder.stripped.count
         isFirst = !continuing
     }
 
     /// Adds the next token. Returns the text that is complete now, often one word, sometimes nothing.
     public mutating func push(_ id: Int32) -> String {
-        guard id >= 0, Int(id) < tokenizer.vocabularySize, !tokenizer.isControl(id) else { return "" }
+        guard id >= 0, Int(id) < tokenizer.vocabularySize, !skipsControl || !tokenizer.isControl(id) else { return "" }
         guard tokenizer.decoder.holdsLast else { return text(of: id, isLast: false) }
         defer { held = id }
         return held.map { text(of: $0, isLast: false) } ?? ""

@@ -164,9 +164,9 @@ struct DrainingTests {
             Issue.record("the job did not succeed")
             return
         }
-        #expect(generation.finishReason == "stop")
-        #expect(generation.text == text.prefix { String($0) != stop })
-        let tokens = try #require(generation.tokenIDs)
+        #expect(generation.choices[0].finishReason == "stop")
+        #expect(generation.choices[0].text == text.prefix { String($0) != stop })
+        let tokens = try #require(generation.choices[0].tokenIDs)
         #expect(tokens.count < free.expectedTokens.count && tokens == Array(free.expectedTokens.prefix(tokens.count)))
     }
 

@@ -29,7 +29,7 @@ import Testing
         #expect(recorder.isIdle)
         recorder.count(step(prefilled: 10, generated: 1, steps: 0, blocks: 4), of: .only)
         recorder.count(step(prefilled: 10, generated: 5, steps: 2, blocks: 8), of: .only)
-        let generation = Generation(text: "", finishReason: "stop")
+        let generation = Generation([Choice(text: "", finishReason: "stop")])
         recorder.count(finished: JobCompletion(ticket: ticket, outcome: .succeeded(generation)))
         let firstRow = recorder.close(at: 150, queueDepth: 7)
         let first = try #require(firstRow)

@@ -20,15 +20,15 @@ import Tokenizers
     private func job(_ number: Int64, tokens: Int, most: Int = 100, of batch: BatchID? = nil) -> JobInProgress {
         let ticket = ClaimTicket(job: JobID(rawValue: number), batch: batch ?? self.batch, attempt: 1)
         let request = PreparedRequest(
-            promptTokens: [1],
+            prompts: [[1]],
             sampling: SamplingParams(token: TTSamplingParams(temperature: 0), maxTokens: most))
-        var generation = GenerationInProgress(request, text: GeneratedText(TinyModel.tokenizer, stopStrings: []))
+        var progress = RequestInProgress(request, TinyModel.tokenizer)
         let step = EngineStep(
             report: StepReport(kind: .decode), started: 0, ended: 1,
             statistics: EngineStatistics(slots: 8, kvBlocksTotal: 100))
         let update = RequestUpdate(id: RequestID(Int(number)), output: .token(70))
-        for _ in 0..<tokens { _ = generation.take(update, in: step) }
-        return JobInProgress(ticket: ticket, created: 0, generation: generation)
+        for _ in 0..<tokens { _ = progress.take(update, in: step) { _ in } }
+        return JobInProgress(ticket: ticket, created: 0, progress: progress)
     }
 
     private func measure(
@@ -41,10 +41,11 @@ import Tokenizers
         var meter = ProgressMeter()
         meter.noteBegin(batch, steady: 0)
         var preempted = job(3, tokens: 5)
-        preempted.generation.notePreempted()
+        preempted.progress.notePreempted(RequestID(3))
         let ended = JobCompletion(
             ticket: ClaimTicket(job: JobID(rawValue: 9), batch: batch, attempt: 1),
-            outcome: .succeeded(Generation(text: "", finishReason: "stop")), usage: TokenUsage(completionTokens: 11))
+            outcome: .succeeded(Generation([Choice(text: "", finishReason: "stop")])),
+            usage: TokenUsage(completionTokens: 11))
         meter.noteEnd(batch, tokens: 11)
         let measured = measure(
             &meter, [job(1, tokens: 20), job(2, tokens: 30), preempted, job(4, tokens: 0)], uncommitted: [ended],

@@ -66,7 +66,7 @@ struct LifecycleConformance {
             jobs.map {
                 JobCompletion(
                     ticket: ClaimTicket(job: $0.id, batch: batch, attempt: $0.attempt),
-                    outcome: .succeeded(Generation(text: "", finishReason: "stop")))
+                    outcome: .succeeded(Generation([Choice(text: "", finishReason: "stop")])))
             }, incarnation: life, at: 30)
         return batch
     }

@@ -50,7 +50,7 @@ extension JobCompletion {
     static func success(_ job: ClaimedJob) -> JobCompletion {
         JobCompletion(
             ticket: job.ticket,
-            outcome: .succeeded(Generation(text: "text of \(job.customID)", finishReason: "stop")),
+            outcome: .succeeded(Generation([Choice(text: "text of \(job.customID)", finishReason: "stop")])),
             usage: TokenUsage(promptTokens: 3, cachedTokens: 1, completionTokens: 5),
             timings: JobTimings(queuedMS: 1, prefillMS: 2, decodeMS: 3, totalMS: 6))
     }

@@ -118,9 +118,11 @@ struct WorkConformance {
         let life = try store.openIncarnation(lease: lease).incarnation
         let others = try store.claim(2, of: other, incarnation: life, at: 20)
         let jobs = try store.claimNext(3, incarnation: life, at: 20)
-        let ids = Generation(text: "nul \0 é", finishReason: "length", promptTokenIDs: [1], tokenIDs: [-1, .max])
-        let stopped = Generation(text: "", finishReason: "stop", stopReason: .string("nul \0 é"))
-        let ended = Generation(text: "", finishReason: "stop", stopReason: .token(.max))
+        let ids = Generation([
+            Choice(text: "nul \0 é", finishReason: "length", promptTokenIDs: [1], tokenIDs: [-1, .max])
+        ])
+        let stopped = Generation([Choice(text: "", finishReason: "stop", stopReason: .string("nul \0 é"))])
+        let ended = Generation([Choice(text: "", finishReason: "stop", stopReason: .token(.max))])
         var third = JobCompletion.success(jobs[2])
         third.outcome = .succeeded(ids)
         let report = try store.finish([third, .failure(jobs[0])], incarnation: life, at: 30)

@@ -141,6 +141,6 @@ struct Scenario {
 extension JobResult {
     /// The text of a success.
     var text: String? {
-        if case .succeeded(let generation) = outcome { generation.text } else { nil }
+        if case .succeeded(let generation) = outcome { generation.choices[0].text } else { nil }
     }
 }

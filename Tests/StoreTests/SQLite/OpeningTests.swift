@@ -72,11 +72,12 @@ import Testing
 
     @Test func aNewerDatabaseIsRefused() throws {
         _ = try SQLiteJobStore(path: path, at: 0)
-        try execute("PRAGMA user_version = 7")
-        let error = JobStoreError.newerSchema(path: path, found: 7, supported: Schema.latest)
+        let newer = Schema.latest + 1
+        try execute("PRAGMA user_version = \(newer)")
+        let error = JobStoreError.newerSchema(path: path, found: newer, supported: Schema.latest)
         #expect(throws: error) { try SQLiteJobStore(path: path, at: 0) }
         #expect(throws: error) { try SQLiteJobStore(readingFrom: path) }
-        #expect("\(error)".contains("schema 7"))
+        #expect("\(error)".contains("schema \(newer)"))
     }
 
     @Test func anOlderDatabaseIsNotReadNorUpgradedUnderADaemon() throws {

@@ -110,7 +110,10 @@ final class AttentionPlan {
             var most = min(neighbours, rows - row, Int(HK_SPAN) - (length - 1) % Int(HK_SPAN))
             if let window { most = min(most, (start / Int(HK_SPAN) + 1) * Int(HK_SPAN) + window - length) }
             var together = 1
-            while together < most, tokens[row + together].tableOffset == tokens[row].tableOffset { together += 1 }
+            // Forks are outputs of one token: they have the same position.
+            while together < most, tokens[row + together].tableOffset == tokens[row].tableOffset,
+                Int(tokens[row + together].position) == length - 1 + together
+            { together += 1 }
             for head in 0..<heads {
                 let unit = AttentionUnit(row: row, tokens: together, head: head, length: length, start: start)
                 units.base[count] = unit

@@ -14,11 +14,13 @@ struct EditMemory: ~Copyable {
         changes.deallocate()
     }
 
-    /// Forgets the last step, and makes room for the edits of `draws`.
-    mutating func reserve(for draws: ArraySlice<TokenDraw?>, vocabulary: Int) {
+    /// Forgets the last step, and makes room for the edits of `choices`.
+    mutating func reserve(for choices: ArraySlice<OutputChoice>, vocabulary: Int) {
         let panels = LogitTile.count(vocabulary: vocabulary)
         var (wordCount, changeCount) = (0, 0)
-        for case let draw? in draws where !draw.edits.isEmpty || draw.logprobs != nil {
+        for choice in choices {
+            if case .score(_, let request) = choice { wordCount += request.tokens.count }
+            guard case .draw(let draw) = choice, !draw.edits.isEmpty || draw.logprobs != nil else { continue }
             let arrays = [draw.edits.constraint != nil, draw.edits.allowed != nil].count { $0 }
             wordCount += arrays * panels + (draw.edits.changes.isEmpty ? 0 : panels + 1)
             wordCount += draw.logprobs?.tokens.count ?? 0

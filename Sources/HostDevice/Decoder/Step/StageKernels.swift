@@ -20,6 +20,7 @@ extension StageOperation {
         case .quantize(let stage): stage.run(kernels, part)
         case .feedForward(let stage): for item in part { stage.run(kernels, worker, item) }
         case .logits(let stage): for panel in part { stage.run(kernels, worker, panel: panel) }
+        case .scoredLogits(let stage): for row in part { stage.keepScoredLogit(kernels, worker, row) }
         case .sample(let stage): for row in part { stage.run(kernels, worker, row) }
         }
     }
@@ -205,6 +206,13 @@ extension LogitsStage {
         return place
     }
 
+    /// Computes the logit of a row's scored token.
+    fileprivate func keepScoredLogit(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ row: Int) {
+        guard outputs[row].scored >= 0 else { return }
+        let (panel, index) = Int(outputs[row].scored).quotientAndRemainder(dividingBy: Int(HK_PANEL))
+        scoredLogits[row] = lookRaw(kernels, worker, row: row, panel: panel)[index]
+    }
+
     /// Changes a panel of a row; summarises it between, where logprobs are taken.
     @inline(__always)
     private func edit(
@@ -216,6 +224,11 @@ extension LogitsStage {
             var scale = TokenSampler.logprobScale
             kernels.pointee.summarise(
                 logits, Int(HK_PANEL), 1, tokens(panel), &scale, rawSummaries + row * head.count + panel, head.count)
+        }
+        if let ranks, outputs[row].scored >= 0 {
+            var count: Int32 = 0
+            for index in 0..<tokens(panel) { count += logits[index] >= scoredLogits[row] ? 1 : 0 }
+            ranks[row * head.count + panel] = count
         }
         editAfterLogprobs(kernels, logits, edits, panel: panel)
     }
@@ -258,7 +271,11 @@ extension SampleStage {
     fileprivate func run(_ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ row: Int) {
         let tiles = tiles(logits.summaries, row)
         guard let params = logits.outputs[row].sampling else {
-            chosen[row] = tiles.contains { $0.highest.isNaN } ? StepInputs.notNumbers : 0
+            chosen[row] =
+                tiles.contains { $0.highest.isNaN } ? StepInputs.notNumbers : max(0, logits.outputs[row].scored)
+            if chosen[row] >= 0, logits.outputs[row].scored >= 0 {
+                samplers[worker]._withUnsafeGuaranteedRef { writeLogprobs(kernels, worker, row, $0) }
+            }
             return
         }
         samplers[worker]._withUnsafeGuaranteedRef { scratch in
@@ -278,13 +295,21 @@ extension SampleStage {
     ) {
         if tiles(logits.summaries, row).allSatisfy({ $0.highest == -.infinity }) {
             chosen[row] = StepInputs.excluded
-        } else if let wanted = logits.outputs[row].logprobs {
-            TokenSampler.writeLogprobs(
-                of: chosen[row], tiles: tiles(logits.rawSummaries, row), vocabulary: logits.vocabulary,
-                top: wanted.top, requested: wanted.requested, scratch: scratch,
-                to: logprobs + row * StepInputs.mostLogprobs
-            ) { tile in UnsafePointer(logits.lookRaw(kernels, worker, row: row, panel: tile)) }
+        } else {
+            writeLogprobs(kernels, worker, row, scratch)
         }
+    }
+
+    /// Writes the logprobs of the row's token, if they are wanted.
+    private func writeLogprobs(
+        _ kernels: UnsafePointer<hk_kernels>, _ worker: Int, _ row: Int, _ scratch: SamplerScratch
+    ) {
+        guard let wanted = logits.outputs[row].logprobs else { return }
+        TokenSampler.writeLogprobs(
+            of: chosen[row], tiles: tiles(logits.rawSummaries, row), vocabulary: logits.vocabulary,
+            top: wanted.top, requested: wanted.requested, scratch: scratch,
+            to: logprobs + row * StepInputs.mostLogprobs
+        ) { tile in UnsafePointer(logits.lookRaw(kernels, worker, row: row, panel: tile)) }
     }
 
     /// A row's summaries.

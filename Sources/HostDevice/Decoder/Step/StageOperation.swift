@@ -26,6 +26,8 @@ enum StageOperation: BitwiseCopyable {
     case feedForward(FeedForwardStage)
     /// Items: panels of the vocabulary.
     case logits(LogitsStage)
+    /// Items: output rows. The logit of the token that is scored.
+    case scoredLogits(LogitsStage)
     /// Items: output rows.
     case sample(SampleStage)
 
@@ -35,7 +37,7 @@ enum StageOperation: BitwiseCopyable {
         case .embed, .norm, .quantize: .rows
         case .products, .feedForward: .products
         case .normHeads, .prepareQueries, .store, .attend: .attention
-        case .logits: .logits
+        case .logits, .scoredLogits: .logits
         case .sample: .sampling
         }
     }
@@ -317,6 +319,10 @@ struct LogitsStage: BitwiseCopyable {
     let rawSummaries: UnsafeMutablePointer<hk_logit_tile>
     let tiles: ThreadPlaces
     let expansions: ThreadPlaces
+    /// The logit of each row's scored token.
+    let scoredLogits: UnsafeMutablePointer<Float>
+    /// `[rows, panels]`: how many logits are at least as high as that; `nil` if no rank is wanted.
+    let ranks: UnsafeMutablePointer<Int32>?
 }
 
 struct SampleStage: BitwiseCopyable {

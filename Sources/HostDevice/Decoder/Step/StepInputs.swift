@@ -16,8 +16,10 @@ struct StepToken: BitwiseCopyable {
 struct StepOutputRow: BitwiseCopyable {
     /// The position that the new token will have.
     let position: Int32
-    /// How the token is chosen on the device; `nil` if the host needs the logits.
-    let sampling: TTSamplingParams?
+    /// How the token is chosen on the device; `nil` if it is not.
+    var sampling: TTSamplingParams?
+    /// The token of which logprobs are wanted instead; −1 if a token is to be chosen.
+    var scored: Int32 = -1
     /// The changes to the row's logits; set by `prepareOutput`.
     var edits = RowEdits()
     /// The logprobs that are told of the token; set by `prepareOutput`.
@@ -38,6 +40,17 @@ struct RowEdits: BitwiseCopyable {
 struct RowLogprobs: BitwiseCopyable {
     let top: Int
     let requested: UnsafeBufferPointer<Int32>
+    let wantsRank: Bool
+}
+
+/// What an output row is to give.
+enum OutputChoice {
+    /// Its logits, to the host.
+    case logits
+    /// A token.
+    case draw(TokenDraw)
+    /// The logprobs of a token that follows.
+    case score(Int32, LogprobsRequest)
 }
 
 /// A tile's inputs, at fixed addresses that traces refer to.
@@ -58,9 +71,14 @@ final class StepInputs {
     let chosen: DeviceBuffer<Int32>
     /// `[outputRows, mostLogprobs]`: the logprobs of the rows that want any.
     let logprobs: DeviceBuffer<TokenLogprob>
-    /// How the token of each output row is chosen, set before `prepareOutput`; `nil` if the host needs the logits.
-    var draws: [TokenDraw?]
+    /// What each output row is to give, set before `prepareOutput`.
+    var choices: [OutputChoice]
+    /// The logit of each output row's scored token, if its rank is wanted.
+    let scoredLogits: DeviceBuffer<Float>
+    /// `[outputRows, panels]`: how many logits of a panel are at least as high as that.
+    let ranks: DeviceBuffer<Int32>
     private var editMemory = EditMemory()
+    private let panels: Int
 
     /// In `chosen`: the logits are not numbers.
     static let notNumbers: Int32 = -1
@@ -71,8 +89,9 @@ final class StepInputs {
     /// The running step's page table of each group of the KV cache.
     let pageTable: DeviceBuffer<UnsafePointer<Int32>?>
 
-    /// Room for `tokens` tokens and `outputRows` output rows, with blocks of `cacheGroups` groups.
-    init(tokens: Int, outputRows: Int, cacheGroups: Int) throws(HostDeviceError) {
+    /// Room for `tokens` tokens and `outputRows` output rows of `panels` panels, with blocks of `cacheGroups` groups.
+    init(tokens: Int, outputRows: Int, panels: Int, cacheGroups: Int) throws(HostDeviceError) {
+        self.panels = panels
         self.tokens = try DeviceBuffer(count: tokens)
         outputTokens = try DeviceBuffer(count: outputRows)
         self.outputRows = try DeviceBuffer(count: outputRows)
@@ -81,7 +100,9 @@ final class StepInputs {
         hasEdits = try DeviceBuffer(count: 1)
         chosen = try DeviceBuffer(count: outputRows)
         logprobs = try DeviceBuffer(count: outputRows * Self.mostLogprobs)
-        draws = Array(repeating: nil, count: outputRows)
+        choices = Array(repeating: .logits, count: outputRows)
+        scoredLogits = try DeviceBuffer(count: outputRows)
+        ranks = try DeviceBuffer(count: outputRows * panels)
         pageTable = try DeviceBuffer(count: cacheGroups)
     }
 
@@ -96,41 +117,59 @@ final class StepInputs {
     /// The logprobs of output row `index`, which asked for them.
     func logprobs(of index: Int) -> TokenLogprobs {
         guard let row = outputRows.base[index].logprobs else { preconditionFailure("row \(index) wants no logprobs") }
+        let places = ranks.base + index * panels
         return TokenLogprobs(
             UnsafeBufferPointer(
                 start: logprobs.base + index * Self.mostLogprobs, count: 1 + row.requested.count + row.top),
-            requested: row.requested.count)
+            requested: row.requested.count,
+            rank: row.wantsRank ? (0..<panels).reduce(0) { $0 + places[$1] } : nil)
     }
 
-    /// Sets what the logits' stage needs, from the draws of the first `rows` output rows.
-    func prepareOutput(rows: Int, vocabulary: Int) {
+    /// Sets what the logits' stage needs, from the choices of the first `rows` output rows.
+    ///
+    /// - Returns: whether the rank of any token is wanted.
+    func prepareOutput(rows: Int, vocabulary: Int) -> Bool {
         (wantsLogits.base.pointee, hasEdits.base.pointee) = (false, false)
-        editMemory.reserve(for: draws[..<rows], vocabulary: vocabulary)
+        editMemory.reserve(for: choices[..<rows], vocabulary: vocabulary)
+        var wantsRank = false
         for row in 0..<rows {
-            guard let draw = draws[row] else {
-                weightScales.base[row] = 0
-                wantsLogits.base.pointee = true
-                continue
-            }
-            weightScales.base[row] = TokenSampler.weightScale(draw.params, vocabulary: vocabulary)
-            // Every token may be needed to find the typical ones.
-            if draw.params.typicalP < 1 { wantsLogits.base.pointee = true }
-            guard !draw.edits.isEmpty || draw.logprobs != nil else { continue }
-            hasEdits.base.pointee = true
-            outputRows.base[row].edits = editMemory.rowEdits(draw.edits, vocabulary: vocabulary)
-            outputRows.base[row].logprobs = draw.logprobs.map { request in
-                let tokens = request.tokens.prefix(Self.mostLogprobs - 1)
-                return RowLogprobs(
-                    top: min(request.top, vocabulary, Self.mostLogprobs - 1 - tokens.count),
-                    requested: editMemory.tokens(tokens))
+            weightScales.base[row] = 0
+            switch choices[row] {
+            case .logits: wantsLogits.base.pointee = true
+            case .score(let token, let request):
+                hasEdits.base.pointee = true
+                outputRows.base[row].scored = token
+                outputRows.base[row].logprobs = rowLogprobs(request, vocabulary)
+                if request.wantsRank { wantsRank = true }
+            case .draw(let draw):
+                outputRows.base[row].sampling = draw.params
+                weightScales.base[row] = TokenSampler.weightScale(draw.params, vocabulary: vocabulary)
+                // Every token may be needed to find the typical ones.
+                if draw.params.typicalP < 1 { wantsLogits.base.pointee = true }
+                guard !draw.edits.isEmpty || draw.logprobs != nil else { continue }
+                hasEdits.base.pointee = true
+                outputRows.base[row].edits = editMemory.rowEdits(draw.edits, vocabulary: vocabulary)
+                outputRows.base[row].logprobs = draw.logprobs.map { rowLogprobs($0, vocabulary) }
             }
         }
+        return wantsRank
+    }
+
+    private func rowLogprobs(_ request: LogprobsRequest, _ vocabulary: Int) -> RowLogprobs {
+        let tokens = request.tokens.prefix(Self.mostLogprobs - 1)
+        return RowLogprobs(
+            top: min(request.top, vocabulary, Self.mostLogprobs - 1 - tokens.count),
+            requested: editMemory.tokens(tokens), wantsRank: request.wantsRank)
     }
 }
 
 extension RowSampling {
-    /// How the token is chosen on the device; `nil` if the host samples.
-    var draw: TokenDraw? {
-        if case .onDevice(let draw) = self { draw } else { nil }
+    /// What the row is to give; `nil` if nothing.
+    var choice: OutputChoice? {
+        switch self {
+        case .onDevice(let draw): .draw(draw)
+        case .onHost: .logits
+        case .nothing: nil
+        }
     }
 }

@@ -45,7 +45,9 @@ struct TraceCapture {
 
     /// The stages that follow, for `rows` output rows: the last layer's attention and feed-forward, the logits, and the
     /// sampled tokens.
-    func output(rows: Int) -> CapturedStages {
+    ///
+    /// - Parameter wantsRank: whether the rank of a token is wanted; its logit must be known before the others.
+    func output(rows: Int, wantsRank: Bool = false) -> CapturedStages {
         var stages = CapturedStages()
         let last = weights.layers[lastIndex]
         let input = normed(lastIndex, scratch.ends, addsResult: false, rows, &stages)
@@ -67,7 +69,9 @@ struct TraceCapture {
             scale: description.logitScale, cap: description.logitCap ?? 0, wantsLogits: inputs.wantsLogits.base,
             hasEdits: inputs.hasEdits.base, outputs: inputs.outputRows.base, weightScales: inputs.weightScales.base,
             summaries: scratch.summaries.base, rawSummaries: scratch.rawSummaries.base, tiles: scratch.tiles.places,
-            expansions: scratch.expansions.places)
+            expansions: scratch.expansions.places, scoredLogits: inputs.scoredLogits.base,
+            ranks: wantsRank ? inputs.ranks.base : nil)
+        if wantsRank { stages.add(.scoredLogits(logits), count: rows) }
         stages.add(.logits(logits), count: head.count, piece: rows > 4 ? 4 : 16)
         stages.add(
             .sample(

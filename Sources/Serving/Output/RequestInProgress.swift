@@ -1,0 +1,155 @@
+// A request between its submission and its end: one sequence, or several of which each ends by itself.
+
+package import Engine
+package import Platform
+package import Prompts
+package import Runtime
+import Sampling
+package import Tokenizers
+
+/// The sequences of a request in flight. Its client keeps it by the key of the first one.
+package struct RequestInProgress: Sendable {
+    /// The effect of a step's result on the request.
+    package enum Step {
+        /// It continues.
+        case goesOn
+        /// All its texts have ended.
+        case ended
+        /// A sequence got no token; the others are of no use.
+        case bad(BadOutput)
+        /// What the request allows leaves no token to a sequence; the others are of no use.
+        case noToken
+    }
+
+    /// The request.
+    package let request: PreparedRequest
+    private let tokenizer: Tokenizer
+    private var generations: [GenerationInProgress]
+    private var hasEnded: [Bool]
+
+    /// A request of which no token has been generated.
+    package init(_ request: PreparedRequest, _ tokenizer: Tokenizer) {
+        self.request = request
+        self.tokenizer = tokenizer
+        generations = (0..<request.sequenceCount).map { _ in
+            GenerationInProgress(request, text: GeneratedText(tokenizer, request.output))
+        }
+        hasEnded = generations.map { _ in false }
+    }
+
+    /// Tokens of all its sequences so far, including those that end a text.
+    package var tokenCount: Int { generations.reduce(0) { $0 + $1.tokens.count } }
+    /// Whether a sequence is in a batch slot.
+    package var isRunning: Bool {
+        zip(generations, hasEnded).contains { $0.isRunning && !$1 }
+    }
+
+    /// The times of its events: the first start, the last token, and the longest time in prefill steps.
+    package var times: RequestTimes {
+        var times = RequestTimes()
+        for generation in generations {
+            let own = generation.times
+            times.prefillStarted = [times.prefillStarted, own.prefillStarted].compactMap(\.self).min()
+            times.firstToken = [times.firstToken, own.firstToken].compactMap(\.self).min()
+            times.lastToken = [times.lastToken, own.lastToken].compactMap(\.self).max()
+            times.prefillMS = max(times.prefillMS, own.prefillMS)
+        }
+        return times
+    }
+
+    /// Records that a sequence has lost its batch slot and waits for another one.
+    package mutating func notePreempted(_ id: RequestID) { generations[id.sequence].notePreempted() }
+
+    /// Adds the result of a step for a sequence.
+    ///
+    /// - Parameter cancel: ends a sequence whose text has ended, and which the engine would continue.
+    package mutating func take(
+        _ update: RequestUpdate, in step: EngineStep, cancel: (RequestID) -> Void
+    ) -> Step {
+        let sequence = update.id.sequence
+        // A sequence that has ended by its text may get tokens until the engine has handled the cancel command.
+        guard !hasEnded[sequence] else { return .goesOn }
+        switch generations[sequence].take(update, in: step) {
+        case .goesOn: return .goesOn
+        case .bad(let output): return .bad(output)
+        case .noToken: return .noToken
+        case .endedByText(let engineGoesOn):
+            if engineGoesOn { cancel(update.id) }
+        case .ended: break
+        }
+        hasEnded[sequence] = true
+        return hasEnded.allSatisfy(\.self) ? .ended : .goesOn
+    }
+
+    /// The results, after all texts have ended.
+    package mutating func finish() -> FinishedRequest {
+        let choices = request.prompts.indices.flatMap { prompt in
+            best(ofPrompt: prompt).map { choice($0, prompt: prompt) }
+        }
+        return FinishedRequest(
+            choices: choices, promptTokens: request.prompts.reduce(0) { $0 + $1.count },
+            cachedTokens: request.prompts.indices.reduce(0) {
+                $0 + generations[$1 * request.candidates].cachedTokens
+            },
+            completionTokens: tokenCount)
+    }
+
+    /// The sequences of a prompt that are returned: those with the highest mean logprob, among equals the earlier ones;
+    /// the best one first, unless all are returned.
+    private func best(ofPrompt prompt: Int) -> [Int] {
+        let sequences = Array(prompt * request.candidates..<(prompt + 1) * request.candidates)
+        guard request.choices < request.candidates else { return sequences }
+        let means = sequences.map { generations[$0].meanLogprob }
+        let order = sequences.indices.sorted { means[$0] != means[$1] ? means[$0] > means[$1] : $0 < $1 }
+        return order.prefix(request.choices).map { sequences[$0] }
+    }
+
+    private mutating func choice(_ sequence: Int, prompt: Int) -> FinishedChoice {
+        let (text, end) = generations[sequence].finish()
+        let generation = generations[sequence]
+        let (rules, tokens) = (request.output, request.prompts[prompt])
+        // The first sequence of a prompt has its logprobs.
+        let scored = generations[prompt * request.candidates].promptLogprobs
+        var logprobs: [PositionText]?
+        if let top = rules.topLogprobs {
+            var positions: [PositionText] = []
+            if rules.echoes != nil {
+                positions.append(
+                    PositionText(own: tokenText(tokens[0], nil), top: [], requested: [], rank: nil))
+                positions += scored.map { position($0, top: top) }
+            }
+            logprobs = positions + generation.tokens.compactMap { $0.logprobs.map { position($0, top: top) } }
+        }
+        return FinishedChoice(
+            text: (rules.echoes?[prompt] ?? "") + text, end: end,
+            promptTokenIDs: rules.returnsTokenIDs ? tokens : nil,
+            tokenIDs: rules.returnsTokenIDs ? generation.tokens.map(\.id) : nil, logprobs: logprobs,
+            promptLogprobs: rules.topPromptLogprobs.map { top in scored.map { position($0, top: top) } })
+    }
+
+    private func position(_ logprobs: TokenLogprobs, top: Int) -> PositionText {
+        func text(_ value: TokenLogprob) -> TokenText { tokenText(value.token, value.logprob) }
+        return PositionText(
+            own: text(logprobs.own), top: logprobs.top.prefix(top).map(text), requested: logprobs.requested.map(text),
+            rank: logprobs.rank)
+    }
+
+    private func tokenText(_ id: Int32, _ logprob: Float?) -> TokenText {
+        let bytes =
+            request.output.namesTokensByID
+            ? Array("token_id:\(id)".utf8) : tokenizer.bytes(of: CollectionOfOne(id), skipSpecial: false)
+        return TokenText(id: id, bytes: bytes, logprob: logprob)
+    }
+}
+
+/// The times of a request's events.
+package struct RequestTimes: Sendable {
+    /// Start of its first prefill step.
+    package var prefillStarted: Milliseconds?
+    /// Milliseconds in prefill steps, including those after a preemption.
+    package var prefillMS: Int64 = 0
+    /// Arrival of its first token.
+    package var firstToken: Milliseconds?
+    /// Arrival of its latest token.
+    package var lastToken: Milliseconds?
+}

@@ -1,0 +1,102 @@
+// The logprobs of a text, as values and as the bytes that stores keep.
+
+/// A token with the natural logarithm of its probability.
+public struct ScoredToken: Hashable, Sendable {
+    /// The token's number in the vocabulary.
+    public var token: Int32
+    /// The token's bytes, which need not be whole characters.
+    public var bytes: [UInt8]
+    /// At most 0; −∞ for a token that was excluded; nil for the first token of a prompt, before which there is nothing.
+    public var logprob: Float?
+
+    /// Makes a token with its logprob.
+    public init(token: Int32, bytes: [UInt8], logprob: Float?) {
+        self.token = token
+        self.bytes = bytes
+        self.logprob = logprob
+    }
+}
+
+/// The logprobs of one position of a text.
+public struct ScoredPosition: Hashable, Sendable {
+    /// The token that the text has there.
+    public var own: ScoredToken
+    /// The most probable tokens, the most probable first; as many as were asked for.
+    public var top: [ScoredToken]
+    /// Tokens that were asked for by their ids.
+    public var requested: [ScoredToken]
+    /// The number of tokens that are at least as probable as the own one; nil if not asked for.
+    public var rank: Int32?
+
+    /// Makes the logprobs of a position.
+    public init(own: ScoredToken, top: [ScoredToken] = [], requested: [ScoredToken] = [], rank: Int32? = nil) {
+        self.own = own
+        self.top = top
+        self.requested = requested
+        self.rank = rank
+    }
+}
+
+extension [ScoredPosition] {
+    /// The positions as bytes, for stores.
+    ///
+    /// For each position: the numbers of its top and its requested tokens, and the rank or −1; then the own token, the
+    /// top ones and the requested ones. For each token: its id, its logprob or NaN, the number of its bytes, and these.
+    /// Numbers are 32-bit little-endian; counts of tokens and bytes are 16-bit.
+    public var encoded: [UInt8] {
+        var output: [UInt8] = []
+        func append(_ value: some FixedWidthInteger) {
+            Swift.withUnsafeBytes(of: value.littleEndian) { output.append(contentsOf: $0) }
+        }
+        for position in self {
+            append(UInt16(clamping: position.top.count))
+            append(UInt16(clamping: position.requested.count))
+            append(position.rank ?? -1)
+            for token in [position.own] + position.top + position.requested {
+                append(token.token)
+                append((token.logprob ?? .nan).bitPattern)
+                append(UInt16(clamping: token.bytes.count))
+                output.append(contentsOf: token.bytes.prefix(Int(UInt16.max)))
+            }
+        }
+        return output
+    }
+
+    /// The positions of `encoded`; nil if the bytes are not such.
+    public init?(encoded bytes: [UInt8]) {
+        var place = 0
+        func number<Value: FixedWidthInteger>(_ type: Value.Type) -> Value? {
+            let size = MemoryLayout<Value>.size
+            guard bytes.count - place >= size else { return nil }
+            defer { place += size }
+            return bytes.withUnsafeBytes {
+                Value(littleEndian: $0.loadUnaligned(fromByteOffset: place, as: Value.self))
+            }
+        }
+        func token() -> ScoredToken? {
+            guard let id = number(Int32.self), let logprob = number(UInt32.self), let count = number(UInt16.self),
+                bytes.count - place >= Int(count)
+            else { return nil }
+            defer { place += Int(count) }
+            return ScoredToken(
+                token: id, bytes: Array<UInt8>(bytes[place..<place + Int(count)]),
+                logprob: Float(bitPattern: logprob).isNaN ? nil : Float(bitPattern: logprob))
+        }
+        func tokens(_ count: UInt16) -> [ScoredToken]? {
+            var tokens: [ScoredToken] = []
+            for _ in 0..<count {
+                guard let next = token() else { return nil }
+                tokens.append(next)
+            }
+            return tokens
+        }
+        self = []
+        while place < bytes.count {
+            guard let top = number(UInt16.self), let requested = number(UInt16.self), let rank = number(Int32.self),
+                let own = token(), let topTokens = tokens(top), let requestedTokens = tokens(requested)
+            else { return nil }
+            append(
+                ScoredPosition(own: own, top: topTokens, requested: requestedTokens, rank: rank < 0 ? nil : rank))
+        }
+    }
+}
