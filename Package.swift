@@ -90,7 +90,7 @@ let package = Package(
         // The engine, and the engine as a service.
         room("Worker", ["Platform", "Sampling", "ModelFiles"]),
         room("Engine", ["Platform", "Sampling"]),
-        room("OpenAIFormats", ["JSONText"]),
+        room("OpenAIFormats", ["JSONText", "Sampling"]),
         room("Prompts", ["OpenAIFormats", "JSONText", "Sampling", "Tokenizers", "Jinja", "ModelFiles", "Runtime"]),
         room(
             "Serving",
@@ -101,7 +101,7 @@ let package = Package(
 
         // The queue: files, rows, and the daemon.
         room("PromptFiles", ["OpenAIFormats", "JSONText", "CZlib", "CZstd"]),
-        room("StoreContract", ["Runtime"]),
+        room("StoreContract", ["Sampling", "Runtime"]),
         .target(
             name: "Migrations", path: "migrations",
             resources: [
@@ -113,7 +113,7 @@ let package = Package(
         room(
             "SQLiteStore",
             [
-                "StoreContract", "Runtime", "Failpoints", "Migrations", "CSQLiteShim",
+                "StoreContract", "Sampling", "Runtime", "Failpoints", "Migrations", "CSQLiteShim",
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
         room("Settings", ["TTNNSettings", "Platform", "ModelFiles", .product(name: "Yams", package: "Yams")]),
@@ -229,7 +229,7 @@ let package = Package(
         tests(
             "Engine",
             ["Worker", "Platform", "Sampling", "HostDevice", "ModelFiles", "FakeModel", "RandomModels", "TestSupport"]),
-        tests("OpenAIFormats", ["JSONText", "TestSupport"], excluded: ["openai"]),
+        tests("OpenAIFormats", ["JSONText", "Sampling", "TestSupport"], excluded: ["openai"]),
         tests(
             "Prompts",
             [
@@ -246,7 +246,8 @@ let package = Package(
         .testTarget(
             name: "StoreTests",
             dependencies: [
-                "StoreContract", "SQLiteStore", "Runtime", "MemoryStore", "Migrations", "CSQLiteShim", "CFaultVFS",
+                "StoreContract", "SQLiteStore", "Sampling", "Runtime", "MemoryStore", "Migrations", "CSQLiteShim",
+                "CFaultVFS",
                 "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ], swiftSettings: strict),
@@ -257,7 +258,7 @@ let package = Package(
                 "OpenAIFormats", "PromptFiles", "StoreContract", "ResultExport", "Platform", "ModelFiles", "Runtime",
                 "QueueFixture", "FakeModel", "TestSupport",
             ]),
-        tests("ResultExport", ["StoreContract", "OpenAIFormats", "Runtime"]),
+        tests("ResultExport", ["StoreContract", "OpenAIFormats", "Sampling", "Runtime"]),
         tests(
             "BatchDaemon",
             [

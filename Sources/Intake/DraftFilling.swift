@@ -18,6 +18,7 @@ struct DraftFilling {
     private(set) var jobs = 0
     private(set) var rejected = 0
     private(set) var errors = 0
+    private(set) var streamedJobs = 0
     private var ranks = ClaimRanks()
     private var newJobs: [NewJob] = []
     private var newRejected: [RejectedLine] = []
@@ -74,6 +75,7 @@ struct DraftFilling {
             let errors = problems.map { LineError(file: file, line: line.lineNumber, problem: $0) }
             reject(line.lineNumber, line.customID, errors)
         } else {
+            if line.request.asksForStream { streamedJobs += 1 }
             newJobs.append(
                 NewJob(
                     line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,

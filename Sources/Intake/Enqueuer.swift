@@ -19,6 +19,8 @@ public struct EnqueueReport: Sendable {
     public var rejected: Int
     /// Blank lines, which are skipped.
     public var blankLines: Int
+    /// Jobs that ask for a stream, which has no effect in a batch.
+    public var streamedJobs = 0
 }
 
 /// Why a file was not stored, other than errors of reading it and of the store.
@@ -208,7 +210,8 @@ public struct Enqueuer {
             throw error
         }
         let summary = EnqueueReport(
-            batch: draft.id, jobs: filling.jobs, rejected: filling.rejected, blankLines: reader.summary.blankLines)
+            batch: draft.id, jobs: filling.jobs, rejected: filling.rejected, blankLines: reader.summary.blankLines,
+            streamedJobs: filling.streamedJobs)
         return (draft, summary)
     }
 

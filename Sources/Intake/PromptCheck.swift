@@ -39,7 +39,7 @@ struct PromptCheck: Sendable {
     private func promptProblems(_ prompt: RequestBody.Prompt, _ line: PromptLine, path: String) -> [RequestProblem] {
         do {
             let tokens = try encoder.tokensUnlessShort(
-                of: prompt, line.request.frame, maxModelLen: bounds.maxModelLen, enqueued: now)
+                of: prompt, line.request.promptHandling, maxModelLen: bounds.maxModelLen, enqueued: now)
             if let tokens { try bounds.admit(tokens, wantsTokens: line.request.maxTokens != 0) }
             return []
         } catch let error as UnusedTexts {

@@ -17,6 +17,9 @@ public struct Template: Sendable {
     /// specially compares with its name.
     public func hasLiteral(_ text: String) -> Bool { program.literals.contains(text) }
 
+    /// Whether an expression of the template names a variable so.
+    public func namesVariable(_ name: String) -> Bool { program.names.contains(name) }
+
     /// The rendered text.
     /// - Parameter context: the template's variables (`messages`, `tools`, `add_generation_prompt`, `bos_token`, …).
     /// - Throws: ``JinjaError`` with the line of the template at which it failed.

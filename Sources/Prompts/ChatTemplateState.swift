@@ -69,8 +69,12 @@ extension ChatTemplate {
         if case .object(let members)? = chat.templateArguments {
             arguments = members.map { ($0.key, JinjaValue($0.value)) }
         }
+        let unread = arguments.filter { !knowsVariable($0.0, withTools: chat.tools != nil) }
+        guard unread.isEmpty else {
+            throw UnusedTexts(texts: unread.map { UnusedText(text: .variable(name: $0.0), isCut: false) })
+        }
         let rendering = try render(
-            messages: marked.messages, tools: marked.tools, arguments: arguments,
+            messages: marked.messages, tools: marked.tools, documents: marked.documents, arguments: arguments,
             addsGenerationPrompt: chat.addsGenerationPrompt,
             now: WallClockTime(secondsSinceEpoch: Int(enqueued.rawValue / 1000)))
         let unused = marked.unused(in: rendering)

@@ -11,6 +11,7 @@ struct MarkedChat {
     /// The messages. Members without marks may be left out: ids, names, reasoning.
     private(set) var messages = JinjaValue.null
     private(set) var tools: JinjaValue?
+    private(set) var documents: JinjaValue?
     /// The mark after the text to continue; nil if none is continued.
     private(set) var endMark: Int?
     /// The marked texts; the mark of the first is 1.
@@ -30,6 +31,9 @@ struct MarkedChat {
         messages = .array(shown)
         if case .array(let given)? = chat.tools {
             tools = .array(given.enumerated().map { markedTool($1, $0) })
+        }
+        if case .array(let given)? = chat.documents {
+            documents = .array(given.enumerated().map { markedDocument($1, $0) })
         }
     }
 
@@ -128,6 +132,16 @@ struct MarkedChat {
         let parameters = ChatText.toolParameters(index: index, name: name)
         mark(parameters, isNeededWhole: false, at: ["function", "parameters", "properties"], in: &shown)
         return shown
+    }
+
+    /// A document's texts, each of which is needed whole.
+    private mutating func markedDocument(_ document: JSONValue, _ index: Int) -> JinjaValue {
+        guard case .object(let members) = document else { return JinjaValue(document) }
+        return .object(
+            members.map { member in
+                let value = JinjaValue(member.value)
+                return (member.key, .marked(value, mark(.document(index: index), isNeededWhole: true, value)))
+            })
     }
 
     /// Marks the member at `path`, if it exists.

@@ -4,6 +4,7 @@ import Jinja
 public import ModelFiles
 package import OpenAIFormats
 package import Runtime
+import Synchronization
 public import Tokenizers
 
 /// Converts prompts to tokens of a model.
@@ -11,6 +12,7 @@ public struct PromptEncoder: Sendable {
     /// The model's tokenizer.
     public let tokenizer: Tokenizer
     private let template: ChatTemplateState
+    private let requestTemplates = RequestTemplates()
 
     package init(tokenizer: Tokenizer, template: ChatTemplateState) {
         self.tokenizer = tokenizer
@@ -46,32 +48,32 @@ public struct PromptEncoder: Sendable {
     ///
     /// - Throws: `TokenizerError`, `UnusedTexts` or `ChatTemplateState.NoChatTemplate`.
     package func tokens(
-        of prompt: RequestBody.Prompt, _ frame: PromptFrame, maxModelLen: Int, enqueued: Milliseconds
+        of prompt: RequestBody.Prompt, _ handling: PromptHandling, maxModelLen: Int, enqueued: Milliseconds
     ) throws -> [Int32] {
         let tokens =
             switch prompt {
             case .tokens(let tokens): tokens
-            case .text(let text): try encode(text, frame)
-            case .chat(let chat): try encode(template.render(chat, enqueued: enqueued).segments, frame)
+            case .text(let text): try encode(text, handling)
+            case .chat(let chat): try encode(render(chat, enqueued: enqueued).segments, handling)
             }
-        guard let truncation = frame.truncation else { return tokens }
+        guard let truncation = handling.truncation else { return tokens }
         return cut(tokens, truncation, maxModelLen: maxModelLen)
     }
 
     /// The same, or nil if the prompt is certainly shorter than `maxModelLen` tokens. A token has at least one byte, so
     /// most prompts need no tokenising to know that they fit.
     package func tokensUnlessShort(
-        of prompt: RequestBody.Prompt, _ frame: PromptFrame, maxModelLen: Int, enqueued: Milliseconds
+        of prompt: RequestBody.Prompt, _ handling: PromptHandling, maxModelLen: Int, enqueued: Milliseconds
     ) throws -> [Int32]? {
         switch prompt {
         case .text(let text) where tokenizer.mostTokens(ofBytes: text.utf8.count) < maxModelLen: return nil
         case .chat(let chat):
-            let rendering = try template.render(chat, enqueued: enqueued)
+            let rendering = try render(chat, enqueued: enqueued)
             let bytes = rendering.utf8Count
             if bytes > 0, tokenizer.mostTokens(ofBytes: bytes) < maxModelLen { return nil }
-            let tokens = try encode(rendering.segments, frame)
-            return frame.truncation.map { cut(tokens, $0, maxModelLen: maxModelLen) } ?? tokens
-        case .text, .tokens: return try tokens(of: prompt, frame, maxModelLen: maxModelLen, enqueued: enqueued)
+            let tokens = try encode(rendering.segments, handling)
+            return handling.truncation.map { cut(tokens, $0, maxModelLen: maxModelLen) } ?? tokens
+        case .text, .tokens: return try tokens(of: prompt, handling, maxModelLen: maxModelLen, enqueued: enqueued)
         }
     }
 
@@ -91,14 +93,20 @@ public struct PromptEncoder: Sendable {
         return sequences
     }
 
-    private func encode(_ text: String, _ frame: PromptFrame) throws -> [Int32] {
-        if frame.addsSpecialTokens ?? true { return try tokenizer.encode(prompt: text) }
+    /// Renders a chat with the template that it brings, or with the model's.
+    private func render(_ chat: RequestBody.Chat, enqueued: Milliseconds) throws -> Rendering {
+        let template = try chat.template.map { try requestTemplates.template($0, tokenizer) } ?? template
+        return try template.render(chat, enqueued: enqueued)
+    }
+
+    private func encode(_ text: String, _ handling: PromptHandling) throws -> [Int32] {
+        if handling.addsSpecialTokens ?? true { return try tokenizer.encode(prompt: text) }
         return try tokenizer.encode(text, specials: .parsed)
     }
 
-    private func encode(_ segments: [Segment], _ frame: PromptFrame) throws -> [Int32] {
+    private func encode(_ segments: [Segment], _ handling: PromptHandling) throws -> [Int32] {
         let tokens = try tokenizer.encode(segments)
-        return frame.addsSpecialTokens ?? false ? tokenizer.framed(tokens) : tokens
+        return handling.addsSpecialTokens ?? false ? tokenizer.framed(tokens) : tokens
     }
 
     /// Cuts off what is too much, but not the tokens that begin and end every prompt.
@@ -113,8 +121,25 @@ public struct PromptEncoder: Sendable {
     }
 }
 
+/// The templates that requests bring, parsed. All lines of a file mostly bring the same one.
+private final class RequestTemplates: Sendable {
+    private let parsed = Mutex<[String: ChatTemplate]>([:])
+    private static let most = 16
+
+    /// - Throws: `TokenizerError.invalidChatTemplate`.
+    func template(_ text: String, _ tokenizer: Tokenizer) throws -> ChatTemplateState {
+        if let known = parsed.withLock({ $0[text] }) { return .usable(known) }
+        let template = try ChatTemplate(text: text, tokenizer: tokenizer)
+        parsed.withLock { parsed in
+            if parsed.count >= Self.most { parsed.removeAll() }
+            parsed[text] = template
+        }
+        return .usable(template)
+    }
+}
+
 /// What happens to a prompt beside its text.
-package struct PromptFrame: Sendable {
+package struct PromptHandling: Sendable {
     /// `RequestBody.addsSpecialTokens`.
     package var addsSpecialTokens: Bool?
     /// `RequestBody.truncation`.
@@ -123,7 +148,9 @@ package struct PromptFrame: Sendable {
 
 extension RequestBody {
     /// What happens to its prompts beside their texts.
-    package var frame: PromptFrame { PromptFrame(addsSpecialTokens: addsSpecialTokens, truncation: truncation) }
+    package var promptHandling: PromptHandling {
+        PromptHandling(addsSpecialTokens: addsSpecialTokens, truncation: truncation)
+    }
 }
 
 /// Bad words that are too many sequences of tokens.

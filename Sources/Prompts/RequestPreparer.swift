@@ -39,7 +39,7 @@ public struct RequestPreparer: Sendable {
         do {
             let body = try RequestBody.parse(body, endpoint: endpoint)
             let prompts = try body.prompts.map {
-                try encoder.tokens(of: $0, body.frame, maxModelLen: maxModelLen, enqueued: enqueued)
+                try encoder.tokens(of: $0, body.promptHandling, maxModelLen: maxModelLen, enqueued: enqueued)
             }
             let givenSeed = body.seed.map { UInt64(bitPattern: $0) }
             var sampling = sampling(

@@ -10,6 +10,9 @@ package enum ChatText: Equatable {
     case toolParameters(index: Int, name: String)
     /// All tools together.
     case tools
+    case document(index: Int)
+    /// A variable of the template.
+    case variable(name: String)
 }
 
 /// A text of a chat that a template left out or cut.
@@ -29,6 +32,9 @@ package struct UnusedText: Equatable {
         case .toolDescription(let index, let name): "tools[\(index)].function.description (\(name))"
         case .toolParameters(let index, let name): "tools[\(index)].function.parameters (\(name))"
         case .tools: "tools"
+        case .document(let index): "documents[\(index)]"
+        case .variable("reasoning_effort"): "reasoning_effort"
+        case .variable(let name): "chat_template_kwargs.\(name)"
         }
     }
 
@@ -36,6 +42,7 @@ package struct UnusedText: Equatable {
     package var complaint: String {
         switch text {
         case .tools: "the model's chat template does not use them"
+        case .variable: "the model's chat template does not read it"
         case .arguments, .toolParameters: "the model's chat template does not use \(isCut ? "all of them" : "them")"
         default: "the model's chat template does not use \(isCut ? "all of it" : "it")"
         }
@@ -45,6 +52,8 @@ package struct UnusedText: Equatable {
     package var remedy: String {
         switch text {
         case .tools: "leave them out, set tool_choice to \"none\", or use a model that has tools"
+        case .variable: "remove it, or use a model that takes it"
+        case .document: "write it into a message's content, or use a model that takes documents"
         case .arguments: "write them into a message's content, or use a model that has tools"
         case .call: "write it into a message's content, or use a model that has tools"
         case .message(_, role: "tool"): "write it into a user's message, or use a model that has tools"

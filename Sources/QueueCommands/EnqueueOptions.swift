@@ -134,6 +134,10 @@ package struct EnqueueOptions: ParsableArguments {
             if report.blankLines > 0 {
                 StandardError.print("\(file): skipped \(report.blankLines) blank lines")
             }
+            if report.streamedJobs > 0 {
+                StandardError.print(
+                    "\(file): warning: \(report.streamedJobs) lines ask for stream, which has no effect in a batch")
+            }
             if report.rejected > 0 {
                 StandardError.print("\(file): \(report.rejected) invalid lines were recorded as failed jobs")
             }

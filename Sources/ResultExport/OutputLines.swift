@@ -68,21 +68,6 @@ extension Completion.Choice {
             tokenIDs: choice.promptTokenIDs.flatMap { prompt in
                 choice.tokenIDs.map { Completion.TokenIDs(prompt: prompt, completion: $0) }
             },
-            logprobs: choice.logprobs.map { $0.map { TokenLogprobs($0) } },
-            promptLogprobs: choice.promptLogprobs.map { $0.map { TokenLogprobs($0) } })
-    }
-}
-
-extension TokenLogprobs {
-    fileprivate init(_ position: ScoredPosition) {
-        self.init(
-            own: TokenLogprob(position.own), top: position.top.map { TokenLogprob($0) },
-            requested: position.requested.map { TokenLogprob($0) }, rank: position.rank)
-    }
-}
-
-extension TokenLogprob {
-    fileprivate init(_ token: ScoredToken) {
-        self.init(id: token.token, bytes: token.bytes, logprob: token.logprob)
+            logprobs: choice.logprobs, promptLogprobs: choice.promptLogprobs)
     }
 }

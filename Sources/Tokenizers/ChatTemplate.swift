@@ -13,6 +13,7 @@ public struct ChatTemplate: Sendable {
     public let byteCount: Int
     /// Variables that are defined for every conversation.
     private let variables: [String: JinjaValue]
+    private var limits = RenderLimits()
 
     /// Reads and parses the templates of a model file.
     ///
@@ -55,6 +56,16 @@ public struct ChatTemplate: Sendable {
         try self.init(standard: text, toolUse: nil, path: path, tokenizer)
     }
 
+    /// Parses a template that a request brings.
+    ///
+    /// - Throws: `TokenizerError.invalidChatTemplate`.
+    public init(text: String, tokenizer: Tokenizer) throws(TokenizerError) {
+        try self.init(standard: text, toolUse: nil, path: "chat_template", tokenizer)
+        // Nobody has looked at it, and a file can have many.
+        limits.work = 5_000_000
+        limits.textBytes = 16 << 20
+    }
+
     private init(
         standard: String?, toolUse: String?, path: String, _ tokenizer: Tokenizer
     ) throws(TokenizerError) {
@@ -82,6 +93,11 @@ public struct ChatTemplate: Sendable {
         template(withTools: withTools)?.hasLiteral("text") ?? false
     }
 
+    /// Whether the template reads a variable of this name.
+    public func knowsVariable(_ name: String, withTools: Bool) -> Bool {
+        template(withTools: withTools)?.namesVariable(name) ?? false
+    }
+
     private func template(withTools: Bool) -> Template? { withTools ? toolUse ?? standard : standard }
 
     /// Renders a conversation.
@@ -90,25 +106,29 @@ public struct ChatTemplate: Sendable {
     ///   - messages: the conversation, an array of objects with `role`, `content` and other members that the template
     ///     reads.
     ///   - tools: the tools that the model may call, or `nil`.
+    ///   - documents: texts that the answer may draw on, or `nil`.
     ///   - arguments: further variables of the request. They override those set here, and their text counts as a
     ///     user's.
     ///   - addsGenerationPrompt: whether the prompt ends at the start of the model's answer.
     ///   - now: the time for `strftime_now`.
     /// - Throws: `TokenizerError.conversation` if the template rejects the messages or fails on them.
     public func render(
-        messages: JinjaValue, tools: JinjaValue? = nil, arguments: [(String, JinjaValue)] = [],
+        messages: JinjaValue, tools: JinjaValue? = nil, documents: JinjaValue? = nil,
+        arguments: [(String, JinjaValue)] = [],
         addsGenerationPrompt: Bool = true, now: WallClockTime
     ) throws(TokenizerError) -> Rendering {
         guard let template = template(withTools: tools != nil) else { throw .missingChatTemplate(path: path) }
         var variables = variables
         variables["add_generation_prompt"] = .bool(addsGenerationPrompt)
         var environment = RenderEnvironment(now: { now })
+        environment.limits = limits
         for (name, value) in arguments {
             variables[name] = value
             environment.dataVariables.insert(name)
         }
         variables["messages"] = messages
         if let tools { variables["tools"] = tools }
+        if let documents { variables["documents"] = documents }
         do throws(JinjaError) {
             return try template.rendering(variables, environment: environment)
         } catch {

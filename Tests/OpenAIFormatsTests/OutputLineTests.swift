@@ -3,6 +3,8 @@
 import OpenAIFormats
 import Testing
 
+@testable import Sampling
+
 @Suite struct OutputLineTests {
     private static let timings = OutputLine.Timings(queued: 1204, prefill: 35, decode: 410, total: 1649, attempt: 2)
 
@@ -54,7 +56,31 @@ import Testing
         OutputLine(
             id: "batch_req_8", customID: "cancelled", outcome: .notRun(.cancelled, message: "The batch was cancelled.")),
         OutputLine(id: "batch_req_9", customID: "failed", outcome: .notRun(.failed, message: "The batch failed.")),
+        OutputLine(id: "batch_req_10", customID: "texts", outcome: .completed(several(.completions))),
+        OutputLine(id: "batch_req_11", customID: "chats", outcome: .completed(several(.chatCompletions))),
     ]
+
+    /// Several texts with logprobs: characters in parts, excluded tokens, tokens of the same text, and an echoed prompt.
+    static func several(_ endpoint: Endpoint) -> Completion {
+        func token(_ id: Int32, _ bytes: [UInt8], _ logprob: Float?) -> ScoredToken {
+            ScoredToken(token: id, bytes: bytes, logprob: logprob)
+        }
+        let start = ScoredPosition(own: token(5, [0xF0, 0x9F], -1), top: [token(6, [0x61], -0.5)])
+        let end = ScoredPosition(
+            own: token(7, [0x98, 0x80], -0.125), top: [token(7, [0x98, 0x80], -0.125), token(8, [0x21], -.infinity)],
+            requested: [token(9, [0x62], -3), token(7, [0x98, 0x80], -0.125)])
+        let twin = ScoredPosition(own: token(10, [0x61], -2), top: [token(11, [0x61], -1e-7)], rank: 2)
+        let echoed = ScoredPosition(own: token(1, [0x3C], nil))
+        return Completion(
+            endpoint: endpoint, requestID: "req_7", id: endpoint == .completions ? "cmpl-7" : "chatcmpl-7",
+            created: 1_790_000_000, model: "smollm2-135m-instruct",
+            choices: [
+                Completion.Choice(
+                    text: "😀a", finishReason: .stop,
+                    logprobs: (endpoint == .completions ? [echoed] : []) + [start, end, twin], promptLogprobs: [twin]),
+                Completion.Choice(text: "", finishReason: .length, logprobs: []),
+            ], promptTokens: 12, completionTokens: 5)
+    }
 
     @Test func linesAreWhatOpenAIsTypesAccept() throws {
         var bytes: [UInt8] = []

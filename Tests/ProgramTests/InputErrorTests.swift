@@ -19,7 +19,7 @@ struct InputErrorTests {
             {"custom_id":"c","prompt":"ab",
             {"custom_id":"a","prompt":"ab"}
             {"custom_id":"e","prompt":"ab","temprature":1}
-            {"custom_id":"f","prompt":"ab","logprobs":3}
+            {"custom_id":"f","prompt":"ab","logprobs":30}
             """)
     }
 

@@ -41,7 +41,8 @@ struct PrivacyTests {
         // Line errors name place and remedy, and the values of settings; what was written for the model they do not.
         for line in [
             "{\"prompt\":\"\(secret)\"", "\"\(secret)\"", secret, "{\"prompt\":\(secret)}",
-            "{\"prompt\":{\"a\":\"\(secret)\"}}", "{\"prompt\":[\"\(secret)\"]}", "{\"messages\":\"\(secret)\"}",
+            "{\"prompt\":{\"a\":\"\(secret)\"}}", "{\"prompt\":[\"a\",[\"\(secret)\"]]}",
+            "{\"prompt\":[[1],\"\(secret)\"]}", "{\"messages\":\"\(secret)\"}",
             "{\"messages\":[\"\(secret)\"]}", "{\"messages\":[{\"role\":\"user\",\"content\":[\"\(secret)\"]}]}",
             "{\"messages\":[{\"role\":\"user\",\"content\":{\"text\":\"\(secret)\"}}]}",
             "{\"custom_id\":\"a\",\"method\":\"POST\",\"url\":\"/v1/completions\",\"body\":\"\(secret)\"}",

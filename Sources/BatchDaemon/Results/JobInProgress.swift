@@ -50,22 +50,7 @@ extension Choice {
         self.init(
             text: finished.text, finishReason: finished.end == .length ? "length" : "stop",
             stopReason: StopReason(finished.end), promptTokenIDs: finished.promptTokenIDs, tokenIDs: finished.tokenIDs,
-            logprobs: finished.logprobs.map { $0.map { ScoredPosition($0) } },
-            promptLogprobs: finished.promptLogprobs.map { $0.map { ScoredPosition($0) } })
-    }
-}
-
-extension ScoredPosition {
-    fileprivate init(_ position: PositionText) {
-        self.init(
-            own: ScoredToken(position.own), top: position.top.map { ScoredToken($0) },
-            requested: position.requested.map { ScoredToken($0) }, rank: position.rank)
-    }
-}
-
-extension ScoredToken {
-    fileprivate init(_ token: TokenText) {
-        self.init(token: token.id, bytes: token.bytes, logprob: token.logprob)
+            logprobs: finished.logprobs, promptLogprobs: finished.promptLogprobs)
     }
 }
 

@@ -1,10 +1,11 @@
 // Logprobs as OpenAI's two endpoints and vLLM's `prompt_logprobs` write them.
 
 import JSONText
+import Sampling
 
 extension [UInt8] {
     /// Appends the `logprobs` object of a completion: parallel arrays, and the offsets of the tokens' texts in characters.
-    mutating func append(completionLogprobs positions: [TokenLogprobs]) {
+    mutating func append(completionLogprobs positions: [ScoredPosition]) {
         var texts = TokenTexts()
         var tokens: [UInt8] = []
         var offsets: [UInt8] = []
@@ -38,7 +39,7 @@ extension [UInt8] {
     }
 
     /// Appends the `logprobs` object of a chat.
-    mutating func append(chatLogprobs positions: [TokenLogprobs]) {
+    mutating func append(chatLogprobs positions: [ScoredPosition]) {
         var texts = TokenTexts()
         append(json: "{\"content\":")
         appendArray(positions) { position, output in
@@ -58,7 +59,7 @@ extension [UInt8] {
 
     /// Appends vLLM's `prompt_logprobs`: null for the first token, then objects with the tokens' ids as keys, the prompt's
     /// own token first.
-    mutating func append(promptLogprobs positions: [TokenLogprobs]) {
+    mutating func append(promptLogprobs positions: [ScoredPosition]) {
         var texts = TokenTexts()
         append(json: "[null")
         for position in positions {
@@ -67,7 +68,7 @@ extension [UInt8] {
             append(promptToken: position.own, rank: position.rank, texts)
             for token in position.top {
                 rank += 1
-                if token.id == position.own.id { continue }
+                if token.token == position.own.token { continue }
                 append(UInt8(ascii: ","))
                 append(promptToken: token, rank: rank, texts)
             }
@@ -77,9 +78,9 @@ extension [UInt8] {
         append(UInt8(ascii: "]"))
     }
 
-    private mutating func append(promptToken token: TokenLogprob, rank: Int32?, _ texts: TokenTexts) {
+    private mutating func append(promptToken token: ScoredToken, rank: Int32?, _ texts: TokenTexts) {
         append(UInt8(ascii: "\""))
-        append(integer: token.id)
+        append(integer: token.token)
         append(json: "\":{\"logprob\":")
         append(logprob: token.logprob)
         append(json: ",\"rank\":")
@@ -89,7 +90,7 @@ extension [UInt8] {
         append(UInt8(ascii: "}"))
     }
 
-    private mutating func append(chatToken token: TokenLogprob, _ texts: TokenTexts) {
+    private mutating func append(chatToken token: ScoredToken, _ texts: TokenTexts) {
         append(json: "\"token\":")
         append(string: texts.text(token.bytes))
         append(json: ",\"logprob\":")
@@ -100,7 +101,7 @@ extension [UInt8] {
 
     /// Appends the dictionary of a completion's top tokens. Tokens of the same text share an entry, the more probable one's:
     /// the format has no room for both.
-    private mutating func append(topLogprobs position: TokenLogprobs, _ own: String, _ texts: TokenTexts) {
+    private mutating func append(topLogprobs position: ScoredPosition, _ own: String, _ texts: TokenTexts) {
         guard position.own.logprob != nil else { return append(json: "null") }
         var seen: Set<String> = []
         append(UInt8(ascii: "{"))

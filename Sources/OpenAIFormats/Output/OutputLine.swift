@@ -1,5 +1,7 @@
 // The result of one request as a value. Its encodings are in the other files of this folder.
 
+public import Sampling
+
 /// A line of a batch's output.
 public struct OutputLine: Sendable, Hashable {
     /// The line's id, `batch_req_…`.
@@ -81,14 +83,14 @@ public struct Completion: Sendable, Hashable {
         /// Set if the request asked for `return_token_ids`.
         public var tokenIDs: TokenIDs?
         /// Set if the request asked for `logprobs`.
-        public var logprobs: [TokenLogprobs]?
+        public var logprobs: [ScoredPosition]?
         /// Set if the request asked for `prompt_logprobs`: those of the second token of the prompt and later ones.
-        public var promptLogprobs: [TokenLogprobs]?
+        public var promptLogprobs: [ScoredPosition]?
 
         /// Makes a text.
         public init(
             text: String, finishReason: FinishReason, stopReason: StopReason? = nil, tokenIDs: TokenIDs? = nil,
-            logprobs: [TokenLogprobs]? = nil, promptLogprobs: [TokenLogprobs]? = nil
+            logprobs: [ScoredPosition]? = nil, promptLogprobs: [ScoredPosition]? = nil
         ) {
             self.text = text
             self.finishReason = finishReason

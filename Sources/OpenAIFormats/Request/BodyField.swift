@@ -11,6 +11,9 @@ package enum BodyField: String, CaseIterable {
     case templateArguments = "chat_template_kwargs"
     case addGenerationPrompt = "add_generation_prompt"
     case continueFinalMessage = "continue_final_message"
+    case documents
+    case chatTemplate = "chat_template"
+    case reasoningEffort = "reasoning_effort"
     case maxTokens = "max_tokens"
     case maxCompletionTokens = "max_completion_tokens"
     case minTokens = "min_tokens"
@@ -51,7 +54,7 @@ package enum BodyField: String, CaseIterable {
         switch self {
         case .prompt, .echo, .bestOf: .completions
         case .messages, .tools, .toolChoice, .templateArguments, .addGenerationPrompt, .continueFinalMessage,
-            .topLogprobs:
+            .documents, .chatTemplate, .reasoningEffort, .topLogprobs:
             .chatCompletions
         default: nil
         }
@@ -61,7 +64,7 @@ package enum BodyField: String, CaseIterable {
     package func isNeutral(_ value: JSONNode) -> Bool {
         switch self {
         case _ where value.isNull: true
-        case .tools: value.equals([])
+        case .tools, .documents: value.equals([])
         case .addGenerationPrompt: value.equals(true)
         case .continueFinalMessage, .echo: value.equals(false)
         case .bestOf: value.equals(1)
@@ -104,7 +107,7 @@ extension BodyFieldRule {
     private static let neutral: [String: [JSONValue]] = [
         // OpenAI
         "audio": [], "function_call": ["none", "auto"], "functions": [[]], "modalities": [["text"]], "moderation": [],
-        "parallel_tool_calls": [true], "prediction": [], "reasoning_effort": [], "response_format": [["type": "text"]],
+        "parallel_tool_calls": [true], "prediction": [], "response_format": [["type": "text"]],
         "service_tier": ["auto", "default"], "store": [false], "suffix": [""], "verbosity": ["medium"],
         "web_search_options": [],
         // vLLM: sampling
@@ -113,7 +116,7 @@ extension BodyFieldRule {
         "guided_choice": [], "guided_decoding_backend": [], "guided_grammar": [], "guided_json": [], "guided_regex": [],
         "guided_whitespace_pattern": [], "structural_tag": [], "structured_outputs": [],
         // vLLM: others
-        "cache_salt": [], "chat_template": [], "documents": [[]],
+        "cache_salt": [],
         "include_reasoning": [true], "kv_transfer_params": [],
         "media_io_kwargs": [[:]], "mm_processor_kwargs": [[:]], "priority": [0], "prompt_embeds": [],
         "thinking_token_budget": [], "vllm_xargs": [[:]],

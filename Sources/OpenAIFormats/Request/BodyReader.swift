@@ -15,6 +15,7 @@ struct BodyReader {
     /// The fields about logprobs, which depend on each other.
     var logprobs = LogprobFields()
     private var truncationSide: String?
+    private var reasoningEffort: String?
     private var prompts: [RequestBody.Prompt]?
     private var chat = RequestBody.Chat(messages: [])
     private var hasPrompt = false
@@ -87,7 +88,8 @@ struct BodyReader {
         }
         switch field {
         case .prompt, .messages: readPrompt(field, value, path())
-        case .tools, .toolChoice, .templateArguments, .addGenerationPrompt, .continueFinalMessage:
+        case .tools, .toolChoice, .templateArguments, .addGenerationPrompt, .continueFinalMessage, .documents,
+            .chatTemplate, .reasoningEffort:
             readTemplateField(field, value, path())
         case .maxTokens, .maxCompletionTokens, .minTokens: readLength(field, value, path())
         case .temperature, .topP, .topK, .seed: readSampling(field, value, path())
@@ -141,6 +143,9 @@ struct BodyReader {
             chat.templateArguments = readTemplateArguments(value, path())
         case .addGenerationPrompt: addsGenerationPrompt = bool(value, path())
         case .continueFinalMessage: chat.continuesFinalMessage = bool(value, path()) ?? false
+        case .documents: chat.documents = readDocuments(value, path())
+        case .chatTemplate: chat.template = readTemplate(value, path())
+        case .reasoningEffort: reasoningEffort = string(value, path())
         default:
             if value.isString("none") {
                 offersTools = false
@@ -223,6 +228,19 @@ struct BodyReader {
         finishChoices()
     }
 
+    /// The effort is a variable of the template, as in vLLM.
+    private mutating func addReasoningEffort() {
+        guard let reasoningEffort else { return }
+        var members: [JSONValue.Member] = []
+        if case .object(let given)? = chat.templateArguments { members = given }
+        guard !members.contains(where: { $0.key == "reasoning_effort" }) else {
+            return problems.add(
+                .duplicateKey, prefix + "reasoning_effort", nil, "stands in chat_template_kwargs as well", "keep one")
+        }
+        members.append(.init("reasoning_effort", .string(reasoningEffort)))
+        chat.templateArguments = .object(members)
+    }
+
     private mutating func readTruncation(_ field: BodyField, _ value: JSONNode, _ path: @autoclosure () -> String) {
         if field == .truncationSide {
             truncationSide = string(value, path())
@@ -265,6 +283,7 @@ struct BodyReader {
     private mutating func finishChat() {
         chat.tools = offersTools ? chat.tools : nil
         chat.addsGenerationPrompt = addsGenerationPrompt ?? true
+        addReasoningEffort()
         guard chat.continuesFinalMessage else { return }
         if chat.addsGenerationPrompt {
             problems.add(

@@ -190,6 +190,46 @@ extension BodyReader {
         return jsonValue(node, path())
     }
 
+    /// Reads texts that the answer may draw on: objects whose members are strings, such as `title` and `text`.
+    mutating func readDocuments(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
+        guard node.kind == .array else {
+            problems.addType(path(), node, wanted: "an array of documents")
+            return nil
+        }
+        guard !node.elements.isEmpty else { return nil }
+        for (index, document) in node.elements.enumerated() {
+            guard document.kind == .object else {
+                problems.addType(
+                    "\(path())[\(index)]", document, wanted: "an object such as {\"title\": …, \"text\": …}")
+                continue
+            }
+            if document.members.isEmpty {
+                problems.add(.invalidValue, "\(path())[\(index)]", document, "is empty", "give its text")
+            }
+            for (key, value) in document.members where value.kind != .string {
+                problems.addType("\(path())[\(index)].\(Excerpt.shortened(key.string))", value, wanted: "a string")
+            }
+        }
+        return jsonValue(node, path())
+    }
+
+    /// Reads a template that the request brings.
+    mutating func readTemplate(_ node: JSONNode, _ path: @autoclosure () -> String) -> String? {
+        guard let template = string(node, path()) else { return nil }
+        guard !template.isEmpty else {
+            problems.add(.invalidValue, path(), node, "is empty", "give a Jinja template, or remove it")
+            return nil
+        }
+        guard template.utf8.count <= Self.longestTemplate else {
+            problems.add(
+                .invalidValue, path(), nil, "has \(template.utf8.count) bytes", "use at most \(Self.longestTemplate)")
+            return nil
+        }
+        return template
+    }
+
+    private static let longestTemplate = 1 << 18
+
     /// Reads variables for the template. They must not replace a field of the request.
     mutating func readTemplateArguments(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
         guard node.kind == .object else {
@@ -197,7 +237,8 @@ extension BodyReader {
             return nil
         }
         for (key, _) in node.members {
-            for name in ["messages", "tools", "continue_final_message"] where key.string == name {
+            for name in ["messages", "tools", "documents", "chat_template", "continue_final_message"]
+            where key.string == name {
                 problems.add(
                     .invalidValue, "\(path()).\(name)", nil, "is a field of the request itself",
                     "move it out of chat_template_kwargs")

@@ -22,8 +22,12 @@ public struct RequestBody: Sendable, Hashable {
         public var messages: JSONValue
         /// An array of tool definitions; nil if there are none or `tool_choice` is "none".
         public var tools: JSONValue?
-        /// `chat_template_kwargs`: more variables for the template; an object.
+        /// `chat_template_kwargs`: more variables for the template; an object. `reasoning_effort` is one of them.
         public var templateArguments: JSONValue?
+        /// Texts that the answer may draw on: an array of at least one object whose members are strings; nil for none.
+        public var documents: JSONValue?
+        /// The template to use instead of the model's.
+        public var template: String?
         /// Whether the prompt ends with the start of an answer. If false, it ends with the last message.
         public var addsGenerationPrompt = true
         /// Whether the answer continues the content of the last message. `addsGenerationPrompt` is false then.

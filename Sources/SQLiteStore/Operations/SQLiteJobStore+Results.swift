@@ -1,6 +1,7 @@
 // One page of results after a place in an index. No transaction stays open between pages.
 
 import GRDB
+import Sampling
 public import StoreContract
 
 extension SQLiteJobStore {

@@ -127,6 +127,13 @@ extension Database {
             WHERE j.rejected = 0 AND b.job_id IS NULL ORDER BY j.id LIMIT 20
             """
         ) { "\($0.id(0, as: JobID.self)) has lost its request" }
-        return results + bodies
+        let choices = try rows(
+            """
+            SELECT r.job_id FROM job_results r LEFT JOIN job_choices c ON c.job_id = r.job_id
+            WHERE r.further_choices > 0 OR c.job_id IS NOT NULL
+            GROUP BY r.job_id HAVING count(c.job_id) <> r.further_choices ORDER BY r.job_id LIMIT 20
+            """
+        ) { "\($0.id(0, as: JobID.self)) does not have all its texts" }
+        return results + bodies + choices
     }
 }

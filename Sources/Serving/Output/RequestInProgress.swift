@@ -109,14 +109,13 @@ package struct RequestInProgress: Sendable {
         let generation = generations[sequence]
         let (rules, tokens) = (request.output, request.prompts[prompt])
         // The first sequence of a prompt has its logprobs.
-        let scored = generations[prompt * request.candidates].promptLogprobs
-        var logprobs: [PositionText]?
+        let ofPrompt = generations[prompt * request.candidates].promptLogprobs
+        var logprobs: [ScoredPosition]?
         if let top = rules.topLogprobs {
-            var positions: [PositionText] = []
+            var positions: [ScoredPosition] = []
             if rules.echoes != nil {
-                positions.append(
-                    PositionText(own: tokenText(tokens[0], nil), top: [], requested: [], rank: nil))
-                positions += scored.map { position($0, top: top) }
+                positions.append(ScoredPosition(own: scored(tokens[0], nil)))
+                positions += ofPrompt.map { position($0, top: top) }
             }
             logprobs = positions + generation.tokens.compactMap { $0.logprobs.map { position($0, top: top) } }
         }
@@ -124,21 +123,21 @@ package struct RequestInProgress: Sendable {
             text: (rules.echoes?[prompt] ?? "") + text, end: end,
             promptTokenIDs: rules.returnsTokenIDs ? tokens : nil,
             tokenIDs: rules.returnsTokenIDs ? generation.tokens.map(\.id) : nil, logprobs: logprobs,
-            promptLogprobs: rules.topPromptLogprobs.map { top in scored.map { position($0, top: top) } })
+            promptLogprobs: rules.topPromptLogprobs.map { top in ofPrompt.map { position($0, top: top) } })
     }
 
-    private func position(_ logprobs: TokenLogprobs, top: Int) -> PositionText {
-        func text(_ value: TokenLogprob) -> TokenText { tokenText(value.token, value.logprob) }
-        return PositionText(
-            own: text(logprobs.own), top: logprobs.top.prefix(top).map(text), requested: logprobs.requested.map(text),
-            rank: logprobs.rank)
+    private func position(_ logprobs: TokenLogprobs, top: Int) -> ScoredPosition {
+        func token(_ value: TokenLogprob) -> ScoredToken { scored(value.token, value.logprob) }
+        return ScoredPosition(
+            own: token(logprobs.own), top: logprobs.top.prefix(top).map(token),
+            requested: logprobs.requested.map(token), rank: logprobs.rank)
     }
 
-    private func tokenText(_ id: Int32, _ logprob: Float?) -> TokenText {
+    private func scored(_ id: Int32, _ logprob: Float?) -> ScoredToken {
         let bytes =
             request.output.namesTokensByID
             ? Array("token_id:\(id)".utf8) : tokenizer.bytes(of: CollectionOfOne(id), skipSpecial: false)
-        return TokenText(id: id, bytes: bytes, logprob: logprob)
+        return ScoredToken(token: id, bytes: bytes, logprob: logprob)
     }
 }
 

@@ -1,5 +1,7 @@
 // How an attempt at a job ended: a text or an error, its tokens and its times.
 
+public import Sampling
+
 /// Why a job failed, for people and for programs.
 public struct JobError: Hashable, Sendable {
     /// A stable identifier of the reason, e.g. `context_length_exceeded`.

@@ -11,6 +11,7 @@ a batch output line with its response body, or a Batch object. Prints one line f
 the second command writes them anew.
 """
 
+import copy
 import json
 import sys
 
@@ -33,13 +34,59 @@ def check_known(value, model, own=frozenset()):
     require(not unknown, f"members unknown to {model.__name__}: {sorted(unknown)}")
 
 
+def check_logprobs(logprobs, chat):
+    if chat:
+        for position in logprobs["content"]:
+            for token in [position, *position["top_logprobs"]]:
+                require(-9999 <= token["logprob"] <= 0, "a logprob above 0")
+                require(all(0 <= byte < 256 for byte in token["bytes"]), "bytes of a token")
+        return
+    tokens, offset = logprobs["tokens"], 0
+    lengths = {len(logprobs[key]) for key in ("tokens", "token_logprobs", "top_logprobs", "text_offset")}
+    require(lengths == {len(tokens)}, "arrays of different lengths")
+    for place, token in enumerate(tokens):
+        require(logprobs["text_offset"][place] == offset, "text_offset")
+        offset += len(token)
+        own, top = logprobs["token_logprobs"][place], logprobs["top_logprobs"][place]
+        require((own is None) == (top is None) == (own is None and place == 0) or own is not None, "null logprobs")
+        require(top is None or token in top, "the token is not among the top ones")
+
+
+def check_prompt_logprobs(positions):
+    """vLLM's: list[dict[int, Logprob] | None], Logprob(logprob, rank, decoded_token)."""
+    require(positions[0] is None, "the first token of a prompt has a logprob")
+    for position in positions[1:]:
+        for token, value in position.items():
+            require(str(int(token)) == token, "a key that is no token id")
+            require(set(value) == {"logprob", "rank", "decoded_token"}, "prompt_logprobs members")
+            require(-9999 <= value["logprob"] <= 0 and type(value["rank"]) is int, "logprob and rank")
+
+
+def without_null_of_first_token(body):
+    """The body as the client's types say. With `echo`, the first token of a prompt has a null in the arrays of logprobs:
+    OpenAI's API sends that too, but its types do not say so."""
+    body = copy.deepcopy(body)
+    for choice in body["choices"]:
+        logprobs = choice["logprobs"]
+        if logprobs and logprobs.get("token_logprobs") and logprobs["token_logprobs"][0] is None:
+            logprobs["token_logprobs"][0], logprobs["top_logprobs"][0] = 0.0, {}
+    return body
+
+
 def check_completed(body):
     chat = body["object"] == "chat.completion"
     model, choice_model = (ChatCompletion, Choice) if chat else (Completion, CompletionChoice)
-    model.model_validate(body, strict=True)
-    check_known(body, model)
+    model.model_validate(without_null_of_first_token(body), strict=True)
+    check_known(body, model, {"prompt_logprobs"} if chat else frozenset())
+    if "prompt_logprobs" in body:
+        check_prompt_logprobs(body["prompt_logprobs"])
+    require([choice["index"] for choice in body["choices"]] == list(range(len(body["choices"]))), "indices")
     for choice in body["choices"]:
-        check_known(choice, choice_model, TOKEN_KEYS | {"stop_reason"})
+        check_known(choice, choice_model, TOKEN_KEYS | {"stop_reason"} | (set() if chat else {"prompt_logprobs"}))
+        if choice["logprobs"] is not None:
+            check_logprobs(choice["logprobs"], chat)
+        if "prompt_logprobs" in choice:
+            check_prompt_logprobs(choice["prompt_logprobs"])
         # vLLM's: `stop_reason: int | str | None`, in every choice.
         reason = choice["stop_reason"]
         require(reason is None or type(reason) in (int, str), "stop_reason is no string, token or null")

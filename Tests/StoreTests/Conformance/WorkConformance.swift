@@ -6,6 +6,8 @@ import Runtime
 import StoreContract
 import Testing
 
+@testable import Sampling
+
 @Suite(.timeLimit(.minutes(2)))
 struct WorkConformance {
     @Test(arguments: StoreKind.allCases)
@@ -154,6 +156,36 @@ struct WorkConformance {
         let recent = try store.recentCompletions(of: batch, limit: 100)
         #expect(recent == RecentCompletions(jobs: 2, from: 30, to: 40))
         #expect(recent?.jobsPerSecond == 200)
+    }
+
+    /// Several texts, and all that may be told of them.
+    @Test(arguments: StoreKind.allCases)
+    func choicesAndLogprobsComeBackAsTheyWere(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let batch = try store.enqueue(2)
+        let lease = try store.acquireLease()
+        let life = try store.openIncarnation(lease: lease).incarnation
+        let jobs = try store.claimNext(2, incarnation: life, at: 20)
+        let position = ScoredPosition(
+            own: ScoredToken(token: 7, bytes: [0xE2, 0x82], logprob: -0.25),
+            top: [
+                ScoredToken(token: .max, bytes: [], logprob: -.infinity),
+                ScoredToken(token: 0, bytes: Array(repeating: 65, count: 300), logprob: 0),
+            ], requested: [ScoredToken(token: 3, bytes: [0], logprob: -1e-30)], rank: 12)
+        let first = ScoredPosition(own: ScoredToken(token: 1, bytes: [9], logprob: nil))
+        let generation = Generation([
+            Choice(text: "a", finishReason: "stop", logprobs: [first, position], promptLogprobs: [position]),
+            Choice(text: "", finishReason: "length", tokenIDs: [], logprobs: []),
+            Choice(text: "nul \0", finishReason: "stop", stopReason: .token(5), promptTokenIDs: [1], tokenIDs: [2]),
+        ])
+        let single = Generation([Choice(text: "b", finishReason: "stop")])
+        let completions = zip(jobs, [generation, single]).map { job, generation in
+            JobCompletion(ticket: job.ticket, outcome: .succeeded(generation))
+        }
+        #expect(try store.finish(completions, incarnation: life, at: 30).finished == 2)
+        let results = try store.allResults(ResultQuery(batch: batch)).map(\.outcome)
+        #expect(results == [.succeeded(generation), .succeeded(single)])
     }
 
     @Test(arguments: StoreKind.allCases)

@@ -1,48 +1,13 @@
-// The logprobs of a text, and the texts of its tokens.
+// The texts of the tokens of a text, where characters are divided between tokens.
 
-/// A token with its logprob, as a response tells it.
-public struct TokenLogprob: Sendable, Hashable {
-    /// Its id.
-    public var id: Int32
-    /// Its bytes, which need not be whole characters.
-    public var bytes: [UInt8]
-    /// Its logprob; nil for the first token of a prompt.
-    public var logprob: Float?
+import Sampling
 
-    /// Makes a token with its logprob.
-    public init(id: Int32, bytes: [UInt8], logprob: Float?) {
-        self.id = id
-        self.bytes = bytes
-        self.logprob = logprob
-    }
-}
-
-/// The logprobs of one position of a text.
-public struct TokenLogprobs: Sendable, Hashable {
-    /// The token that the text has there.
-    public var own: TokenLogprob
-    /// The most probable tokens, the most probable first.
-    public var top: [TokenLogprob]
-    /// Tokens that were asked for by their ids.
-    public var requested: [TokenLogprob]
-    /// The number of tokens that are at least as probable as the own one.
-    public var rank: Int32?
-
-    /// Makes the logprobs of a position.
-    public init(
-        own: TokenLogprob, top: [TokenLogprob] = [], requested: [TokenLogprob] = [], rank: Int32? = nil
-    ) {
-        self.own = own
-        self.top = top
-        self.requested = requested
-        self.rank = rank
-    }
-
+extension ScoredPosition {
     /// The top tokens, then the requested ones that are not among them.
-    var alternatives: [TokenLogprob] {
+    var alternatives: [ScoredToken] {
         top
             + requested.enumerated().filter { index, token in
-                !top.contains { $0.id == token.id } && !requested[..<index].contains { $0.id == token.id }
+                !top.contains { $0.token == token.token } && !requested[..<index].contains { $0.token == token.token }
             }.map(\.element)
     }
 }
