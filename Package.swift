@@ -63,6 +63,7 @@ let package = Package(
         .target(name: "CHostKernels", cSettings: kernelFlags),
         .systemLibrary(name: "CHwloc", pkgConfig: "hwloc", providers: [.apt(["libhwloc-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .target(name: "CLLGuidance"),
         .target(name: "CMappedFile"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -79,6 +80,7 @@ let package = Package(
         room("Jinja"),
         room("Tokenizers", ["ModelFiles", "Jinja", "JSONText", "CPCRE2"]),
         room("Sampling"),
+        room("Constraints", ["Sampling", "JSONText", "CLLGuidance"]),
         room("Platform", ["Sampling", "ModelFiles"]),
         room("HostDevice", ["Platform", "Sampling", "ModelFiles", "CHostKernels", "CHwloc"]),
         room("TTNNSettings", ["Platform"]),
@@ -91,7 +93,9 @@ let package = Package(
         room("Worker", ["Platform", "Sampling", "ModelFiles"]),
         room("Engine", ["Platform", "Sampling"]),
         room("OpenAIFormats", ["JSONText", "Sampling"]),
-        room("Prompts", ["OpenAIFormats", "JSONText", "Sampling", "Tokenizers", "Jinja", "ModelFiles", "Runtime"]),
+        room(
+            "Prompts",
+            ["OpenAIFormats", "JSONText", "Sampling", "Constraints", "Tokenizers", "Jinja", "ModelFiles", "Runtime"]),
         room(
             "Serving",
             [
@@ -216,6 +220,7 @@ let package = Package(
             resources: [.copy("golden/snippets.json"), .copy("golden/chats.json")]),
         tests("Tokenizers", ["ModelFiles", "Jinja", "TestSupport"], excluded: ["Data"]),
         tests("Sampling", ["TestSupport"], excluded: ["reference"]),
+        tests("Constraints", ["Sampling", "JSONText", "TestSupport"]),
         tests("Platform", ["Sampling", "ModelFiles", "FakeModel", "TestSupport"]),
         tests(
             "HostDevice",

@@ -1,0 +1,98 @@
+// Checks grammars before anything runs, without a model; each distinct one once.
+
+import JSONText
+public import Sampling
+import Synchronization
+
+/// Finds out whether grammars can be enforced.
+public final class GrammarChecker: Sendable {
+    private let state = Mutex(State())
+
+    private struct State {
+        var vocabulary: Result<ConstraintVocabulary, ConstraintsUnavailable>?
+        /// What is wrong with the grammars seen lately.
+        var known: [GrammarSource: [GrammarProblem]] = [:]
+    }
+
+    private static let most = 4096
+
+    /// A checker that has seen nothing.
+    public init() {}
+
+    /// What is wrong with a grammar; nothing if it can be enforced.
+    ///
+    /// - Throws: `ConstraintsUnavailable`.
+    public func problems(of source: GrammarSource) throws(ConstraintsUnavailable) -> [GrammarProblem] {
+        if let known = state.withLock({ $0.known[source] }) { return known }
+        let problems = Self.check(source, try vocabulary())
+        state.withLock { state in
+            if state.known.count >= Self.most { state.known.removeAll() }
+            state.known[source] = problems
+        }
+        return problems
+    }
+
+    private func vocabulary() throws(ConstraintsUnavailable) -> ConstraintVocabulary {
+        let made = state.withLock { state in
+            let made = state.vocabulary ?? Result { () throws(ConstraintsUnavailable) in try .bytes() }
+            state.vocabulary = made
+            return made
+        }
+        return try made.get()
+    }
+
+    private static func check(_ source: GrammarSource, _ vocabulary: ConstraintVocabulary) -> [GrammarProblem] {
+        guard case .json(let text) = source.kind else {
+            return fault(of: source, vocabulary).map { [GrammarProblem("", $0)] } ?? []
+        }
+        let schema: JSONValue
+        do { schema = try JSONValue(parsing: Array(text.utf8)) } catch {
+            return [GrammarProblem("", "is no JSON: \(error)")]
+        }
+        let walk = SchemaWalk(schema)
+        guard walk.problems.isEmpty else { return walk.problems }
+        guard let reason = fault(of: source, vocabulary) else { return [] }
+        return [GrammarProblem(place(of: walk, vocabulary), "cannot be enforced: \(reason)")]
+    }
+
+    /// The innermost schema that cannot be enforced by itself, if there is one.
+    private static func place(of walk: SchemaWalk, _ vocabulary: ConstraintVocabulary) -> String {
+        var definitions: [JSONValue.Member] = []
+        if case .object(let members)? = walk.schemas.first?.schema {
+            definitions = members.filter { ["$defs", "definitions", "$schema"].contains($0.key) }
+        }
+        var found = ""
+        // A schema that cannot be enforced is within others that cannot be either.
+        for (path, schema) in walk.schemas.prefix(500) where !path.isEmpty && path.hasPrefix(found) {
+            guard case .object(let members) = schema else { continue }
+            var text: [UInt8] = []
+            JSONValue.object(definitions.filter { own in !members.contains { $0.key == own.key } } + members)
+                .encode(into: &text)
+            if fault(of: GrammarSource(.json(String(decoding: text, as: UTF8.self))), vocabulary) != nil { found = path }
+        }
+        return found
+    }
+
+    /// Why a grammar cannot be compiled, in one line; nil if it can.
+    private static func fault(of source: GrammarSource, _ vocabulary: ConstraintVocabulary) -> String? {
+        do throws(ConstraintFault) {
+            _ = try vocabulary.compile(source).makeConstraint().nextTokens()
+            return nil
+        } catch {
+            return error.description.split(whereSeparator: \.isNewline).first.map { Excerpt.shortened(String($0)) } ?? ""
+        }
+    }
+}
+
+/// The text of a schema with the options that llguidance reads from it.
+enum SchemaText {
+    static func wrapped(_ schema: String, allowsWhitespace: Bool) -> String {
+        let options = "\"x-guidance\":{\"whitespace_flexible\":\(allowsWhitespace)}"
+        guard let brace = schema.firstIndex(of: "{") else {
+            return schema.contains("true") ? "{\(options)}" : "{\(options),\"anyOf\":[false]}"
+        }
+        let rest = schema[schema.index(after: brace)...]
+        let isEmpty = rest.drop(while: \.isWhitespace).first == "}"
+        return "{\(options)\(isEmpty ? "" : ",")\(rest)"
+    }
+}

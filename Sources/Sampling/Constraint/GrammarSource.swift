@@ -1,0 +1,27 @@
+// What a request says of the form of its text, before it is compiled.
+
+/// A grammar as a request writes it.
+public struct GrammarSource: Sendable, Hashable {
+    /// The kinds of grammars.
+    public enum Kind: Sendable, Hashable {
+        /// JSON that a schema describes; the text of the schema.
+        case json(String)
+        /// A regular expression for the whole text.
+        case regex(String)
+        /// One of these texts.
+        case choice([String])
+        /// A grammar in llguidance's variant of Lark.
+        case lark(String)
+    }
+
+    /// The grammar.
+    public var kind: Kind
+    /// Whether JSON may have spaces and line breaks between its parts.
+    public var allowsWhitespace: Bool
+
+    /// A grammar; by default JSON is compact.
+    public init(_ kind: Kind, allowsWhitespace: Bool = false) {
+        self.kind = kind
+        self.allowsWhitespace = allowsWhitespace
+    }
+}
