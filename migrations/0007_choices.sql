@@ -4,12 +4,16 @@
 ALTER TABLE job_results ADD COLUMN logprobs BLOB;
 ALTER TABLE job_results ADD COLUMN prompt_logprobs BLOB;
 
+-- Whether the text is all that the request's grammar wants; NULL: it has none.
+ALTER TABLE job_results ADD COLUMN complete INTEGER CHECK (complete IN (0, 1));
+
 -- The choices of a request behind the first one, which is in job_results.
 CREATE TABLE job_choices (
     job_id           INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     choice           INTEGER NOT NULL CHECK (choice >= 1),
     text             TEXT NOT NULL,
     finish_reason    TEXT NOT NULL,
+    complete         INTEGER CHECK (complete IN (0, 1)),
     stop_string      TEXT,
     stop_token       INTEGER CHECK (stop_token IS NULL OR stop_string IS NULL),
     prompt_token_ids BLOB,                                    -- as in job_results

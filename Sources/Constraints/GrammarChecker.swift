@@ -68,7 +68,9 @@ public final class GrammarChecker: Sendable {
             var text: [UInt8] = []
             JSONValue.object(definitions.filter { own in !members.contains { $0.key == own.key } } + members)
                 .encode(into: &text)
-            if fault(of: GrammarSource(.json(String(decoding: text, as: UTF8.self))), vocabulary) != nil { found = path }
+            if fault(of: GrammarSource(.json(String(decoding: text, as: UTF8.self))), vocabulary) != nil {
+                found = path
+            }
         }
         return found
     }
@@ -79,7 +81,9 @@ public final class GrammarChecker: Sendable {
             _ = try vocabulary.compile(source).makeConstraint().nextTokens()
             return nil
         } catch {
-            return error.description.split(whereSeparator: \.isNewline).first.map { Excerpt.shortened(String($0)) } ?? ""
+            // llguidance shows where it stopped over several lines.
+            let words = error.description.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            return words.count > 240 ? words.prefix(240) + "…" : words
         }
     }
 }

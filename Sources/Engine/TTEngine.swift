@@ -210,7 +210,8 @@ extension TTEngine {
             update.finishReason = .length
         case .token(let token):
             scheduler.append(token.id, to: id)
-            update.finishReason = stopConditions.finishReason(of: scheduler.requests[id]!)
+            update.finishReason = stopConditions.finishReason(
+                of: scheduler.requests[id]!, mustEnd: token.constraint == .mustEnd)
             if update.finishReason != nil { scheduler.remove(id) }
         }
         return update

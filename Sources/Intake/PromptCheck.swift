@@ -33,7 +33,7 @@ struct PromptCheck: Sendable {
             let path = prompt.field + (line.request.prompts.count > 1 ? "[\(index)]" : "")
             problems += promptProblems(prompt, line, path: path)
         }
-        return problems + tokenProblems(line) + badWordProblems(line)
+        return problems + tokenProblems(line) + badWordProblems(line) + structureProblems(line)
     }
 
     private func promptProblems(_ prompt: RequestBody.Prompt, _ line: PromptLine, path: String) -> [RequestProblem] {
@@ -72,6 +72,14 @@ struct PromptCheck: Sendable {
                 code: .tokenOutOfRange, place: .field(line.fieldPrefix + name), value: "\(outside)",
                 complaint: "is not one of the model's \(bounds.vocabularySize) tokens",
                 remedy: "use ids from 0 to \(bounds.vocabularySize - 1)")
+        }
+    }
+
+    private func structureProblems(_ line: PromptLine) -> [RequestProblem] {
+        encoder.structureProblems(of: line.request).map { problem in
+            RequestProblem(
+                code: .invalidValue, place: .field(line.fieldPrefix + problem.path), complaint: problem.complaint,
+                remedy: problem.remedy)
         }
     }
 

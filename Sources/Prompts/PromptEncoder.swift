@@ -13,10 +13,12 @@ public struct PromptEncoder: Sendable {
     public let tokenizer: Tokenizer
     private let template: ChatTemplateState
     private let requestTemplates = RequestTemplates()
+    let structuredOutput: StructuredOutput
 
     package init(tokenizer: Tokenizer, template: ChatTemplateState) {
         self.tokenizer = tokenizer
         self.template = template
+        structuredOutput = StructuredOutput(tokenizer)
     }
 
     /// Makes an encoder with the tokenizer and chat template of a model.
@@ -30,8 +32,14 @@ public struct PromptEncoder: Sendable {
     ///
     /// - Throws: `TokenizerError`.
     package init(_ files: TokenizerFiles, _ options: ModelOptions) throws(TokenizerError) {
-        tokenizer = try Tokenizer(files, preTokenizer: options.preTokenizer)
-        template = ChatTemplateState(files, templatePath: options.templatePath, tokenizer)
+        let tokenizer = try Tokenizer(files, preTokenizer: options.preTokenizer)
+        self.init(
+            tokenizer: tokenizer, template: ChatTemplateState(files, templatePath: options.templatePath, tokenizer))
+    }
+
+    /// What is wrong with the form that a request wants for its text.
+    package func structureProblems(of body: RequestBody) -> [StructureProblem] {
+        body.structure.map { structuredOutput.problems(of: $0) } ?? []
     }
 
     /// Why chats cannot be converted, though there is a chat template; `nil` if they can.

@@ -10,15 +10,20 @@ import Tokenizers
 public struct RequestPreparer: Sendable {
     private let encoder: PromptEncoder
     private let maxModelLen: Int
+    private let vocabularySize: Int
     private let defaults: SamplingDefaults
 
     /// Makes a preparer for a model.
     ///
     /// - Parameters:
     ///   - maxModelLen: the longest sequence of the engines, in tokens.
+    ///   - vocabularySize: the model's number of tokens.
     ///   - defaults: sampling of requests that do not say.
-    public init(encoder: PromptEncoder, maxModelLen: Int, defaults: SamplingDefaults = SamplingDefaults()) {
+    public init(
+        encoder: PromptEncoder, maxModelLen: Int, vocabularySize: Int, defaults: SamplingDefaults = SamplingDefaults()
+    ) {
         self.encoder = encoder
+        self.vocabularySize = vocabularySize
         self.maxModelLen = maxModelLen
         self.defaults = defaults
     }
@@ -44,6 +49,9 @@ public struct RequestPreparer: Sendable {
             let givenSeed = body.seed.map { UInt64(bitPattern: $0) }
             var sampling = sampling(
                 body, endpoint: endpoint, promptLength: prompts.map(\.count).max() ?? 0, seed: givenSeed ?? seed())
+            sampling.grammar = try body.structure.map {
+                try encoder.structuredOutput.grammar($0, vocabularySize: vocabularySize)
+            }
             sampling.shaping.badWords = try encoder.badWords(body.shaping.badWords)
             return PreparedRequest(
                 prompts: prompts, sampling: sampling, candidates: max(body.choices, body.bestOf ?? 1),
@@ -51,7 +59,9 @@ public struct RequestPreparer: Sendable {
                 promptField: promptField)
         } catch {
             let invalid = error as? InvalidRequest
-            let param = invalid.map { $0.problems.first?.param } ?? (error as? TooManyBadWords).map { _ in "bad_words" }
+            let param =
+                invalid.map { $0.problems.first?.param } ?? (error as? TooManyBadWords).map { _ in "bad_words" }
+                ?? (error as? StructureProblem)?.path
             throw UnfitRequest(description: "\(error)", param: param ?? promptField)
         }
     }

@@ -59,6 +59,7 @@ extension Completion.Choice {
     fileprivate init(_ choice: StoreContract.Choice) {
         self.init(
             text: choice.text, finishReason: Completion.FinishReason(rawValue: choice.finishReason) ?? .stop,
+            isComplete: choice.isComplete,
             stopReason: choice.stopReason.map { reason in
                 switch reason {
                 case .string(let string): .string(string)

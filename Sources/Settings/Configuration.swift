@@ -288,6 +288,6 @@ extension Configuration {
             + "TTBATCH_TT_, TTBATCH_BRIDGE_, TTBATCH_DAEMON_ with a key"
     }
 
-    /// Variables for tests and for the choice of kernels, which are not settings of the queue.
-    private static let reservedPrefixes = ["TTBATCH_TEST_", "TTBATCH_ISA"]
+    /// Variables for tests, for the choice of kernels and for the place of a library, which are not settings of the queue.
+    private static let reservedPrefixes = ["TTBATCH_TEST_", "TTBATCH_ISA", "TTBATCH_LLGUIDANCE"]
 }

@@ -9,7 +9,7 @@ import Sampling
 /// belongs to that row. New rows take the lowest empty slots.
 struct InputBatch {
     /// A request in the batch.
-    struct Row: Equatable {
+    struct Row {
         let id: RequestID
         /// Prompt and generated tokens; the last one is the next decode step's input.
         var tokens: [Int32]
@@ -20,6 +20,8 @@ struct InputBatch {
         let sampling: SamplingParams
         /// Follows the tokens; `nil` if the request changes no logits.
         var processor: RowProcessor?
+        /// Follows the generated tokens; `nil` if no grammar constrains them.
+        var constraint: RowConstraint?
 
         var generatedCount: Int { tokens.count - promptLength }
         /// Blocks in each group's list.
@@ -28,9 +30,15 @@ struct InputBatch {
         /// What the next step is to give.
         var wanted: WantedOutput {
             guard sampling.maxTokens > 0 else { return .nothing }
-            guard let processor else { return .token(TokenDraw(sampling.token, logprobs: sampling.logprobs)) }
-            guard let edits = processor.edits() else { return .impossible }
-            return .token(TokenDraw(sampling.token, edits: edits, logprobs: sampling.logprobs))
+            do throws(ConstraintFault) {
+                let mask = try constraint?.nextTokens()
+                guard let edits = processor.map({ $0.edits(constraint: mask) }) ?? LogitEdits(constraint: mask) else {
+                    throw ConstraintFault("its fields together leave no token")
+                }
+                return .token(TokenDraw(sampling.token, edits: edits, logprobs: sampling.logprobs))
+            } catch {
+                return .impossible(error.description)
+            }
         }
     }
 
@@ -86,12 +94,16 @@ struct InputBatch {
         tableVersion += 1
     }
 
+    /// Whether the row's text could end with its newest token; `nil` if no grammar constrains it.
+    func constraintState(at slot: Int) -> ConstraintState? { rows[slot]?.constraint?.state }
+
     /// Appends the sampled token to the row at `slot`, which gives up the blocks that this token does not attend to.
     ///
     /// A device that keeps its page table may keep their entries, which it does not read.
     mutating func append(token: Int32, at slot: Int) {
         rows[slot]!.tokens.append(token)
         rows[slot]!.processor?.append(token)
+        rows[slot]!.constraint?.accept(token)
         for group in kvCache.groups.indices where kvCache.groups[group].window != nil {
             let first = kvCache.firstBlock(of: group, at: rows[slot]!.tokens.count - 1)
             var place = min(first, rows[slot]!.blockCount)

@@ -27,8 +27,8 @@ struct TTModelInput {
 enum WantedOutput {
     /// A token, chosen like this.
     case token(TokenDraw)
-    /// A token, but its request allows none.
-    case impossible
+    /// A token, but its request allows none, for this reason.
+    case impossible(String)
     /// No token.
     case nothing
 }

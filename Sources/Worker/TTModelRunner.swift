@@ -100,7 +100,10 @@ final class TTModelRunner {
                 processor: RowProcessor(
                     sampling, prompt: row.tokens.prefix(row.promptLength),
                     generated: row.tokens.dropFirst(row.promptLength), endOfGeneration: endOfGenerationTokens,
-                    vocabulary: vocabularySize)))
+                    vocabulary: vocabularySize),
+                constraint: sampling.grammar.map {
+                    RowConstraint($0.grammar, row.tokens.dropFirst(row.promptLength))
+                }))
     }
 
     /// The copies of the block that the row's computed tokens do not fill.
@@ -172,7 +175,11 @@ final class TTModelRunner {
                     own = .bad(BadOutput("logprobs of a prompt that are not numbers in a \(operation)"))
                 }
             }
-            if case .token(let token) = own { batch.append(token: token.id, at: slot) }
+            if case .token(var token) = own {
+                batch.append(token: token.id, at: slot)
+                token.constraint = batch.constraintState(at: slot)
+                own = .token(token)
+            }
             result.outputs.append(own)
         }
         return result
@@ -208,7 +215,7 @@ final class TTModelRunner {
         let draw: TokenDraw
         switch wanted {
         case .nothing: return .nothing
-        case .impossible: return .noToken
+        case .impossible(let reason): return .noToken(reason)
         case .token(let chosen): draw = chosen
         }
         func bad(_ what: String) -> RequestOutput { .bad(BadOutput("\(what) in a \(operation)")) }
@@ -225,7 +232,7 @@ final class TTModelRunner {
             let sampled = sampler.sample(logits, draw, position: position)
             if case .notNumbers = sampled { return bad("logits that allow no token") }
             return self.output(sampled, wanted, position: position, operation)
-        case .excluded: return .noToken
+        case .excluded: return .noToken("the model gives none of the allowed tokens")
         case .notNumbers: return bad("logits that are not numbers")
         case .padding: return bad("a padding row's output")
         }

@@ -45,6 +45,7 @@ public struct FakeLanguage: Sendable, Equatable {
     public func expectedTokens(prompt: [Int32], sampling: SamplingParams) -> [Int32] {
         var state = Self.state(after: prompt)
         var generated: [Int32] = []
+        let constraint = sampling.grammar.map { try! $0.grammar.makeConstraint() }
         let ending = sampling.stopTokenIDs.union(sampling.ignoreEOS ? [] : endOfGeneration)
         while generated.count < sampling.maxTokens {
             let position = prompt.count + generated.count
@@ -53,14 +54,18 @@ public struct FakeLanguage: Sendable, Equatable {
             let processor = RowProcessor(
                 sampling, prompt: prompt, generated: generated, endOfGeneration: endOfGeneration,
                 vocabulary: vocabularySize)
-            guard let edits = processor.map({ $0.edits() }) ?? LogitEdits.none else { break }
+            let mask = constraint.map { try! $0.nextTokens() }
+            guard let edits = processor.map({ $0.edits(constraint: mask) }) ?? LogitEdits(constraint: mask) else {
+                break
+            }
             let sampled = logits.withUnsafeMutableBufferPointer {
                 TokenSampler.sample(
                     $0, TokenDraw(sampling.token, edits: edits), position: position, scratch: SamplerScratch())
             }
             guard let token = sampled?.id else { break }
             generated.append(token)
-            if ending.contains(token) { break }
+            if let constraint { try! constraint.accept(token) }
+            if ending.contains(token) || constraint?.mustEnd == true { break }
             state = Self.advance(state, token, at: position)
         }
         return generated

@@ -152,15 +152,6 @@ import Testing
             "truncate_prompt_tokens: 0 keeps nothing; use -1 (as many as fit), or the number of tokens to keep"
         ),
         (#""truncation_side":"middle""#, #"truncation_side: "middle" is no side; use "left" or "right""#),
-        (
-            #""response_format":{"type":"json_object"}"#,
-            "response_format: {…} is not supported yet; remove the field"
-        ),
-        (
-            #""response_format":{"type":"text","x":1}"#,
-            "response_format: {…} is not supported yet; remove the field"
-        ),
-        (#""guided_regex":"a+""#, #"guided_regex: "a+" is not supported yet; remove the field"#),
         (#""user":5"#, "user: 5 is an integer, not a string; give a string"),
         (#""metadata":"x""#, #"metadata: "x" is a string, not an object; give an object"#),
         (

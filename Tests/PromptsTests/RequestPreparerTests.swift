@@ -17,7 +17,7 @@ import Tokenizers
         RequestPreparer(
             encoder: PromptEncoder(
                 tokenizer: tokenizer, template: template ?? ChatTemplateState(.gguf(TinyModel.metadata), tokenizer)),
-            maxModelLen: 100)
+            maxModelLen: 100, vocabularySize: tokenizer.vocabularySize)
     }
 
     private func prepared(
@@ -49,7 +49,7 @@ import Tokenizers
         let preparer = RequestPreparer(
             encoder: PromptEncoder(
                 tokenizer: tokenizer, template: ChatTemplateState(.gguf(TinyModel.metadata), tokenizer)),
-            maxModelLen: 100, defaults: defaults)
+            maxModelLen: 100, vocabularySize: tokenizer.vocabularySize, defaults: defaults)
         let silent = try prepared(chat("hi"), endpoint: "/v1/chat/completions", by: preparer).sampling
         #expect(silent.token.temperature == 0.5 && silent.token.topK == 20 && silent.token.topP == 0.75)
         #expect(silent.maxTokens == 40)

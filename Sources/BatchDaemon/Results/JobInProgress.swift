@@ -19,11 +19,11 @@ struct JobInProgress {
     func field(of refusal: RequestRefusal) -> String { refusal.field ?? progress.request.promptField }
 
     /// The error of a request that excludes every token.
-    var noTokenError: JobError {
+    func noTokenError(_ reason: String) -> JobError {
         JobError(
             code: JobError.noTokenAllowed,
-            message: "after \(progress.tokenCount) tokens, what the request allows leaves no token: "
-                + "loosen allowed_token_ids or bad_words",
+            message: "after \(progress.tokenCount) tokens the request allows no further one: \(reason). "
+                + "Loosen its grammar, allowed_token_ids or bad_words",
             status: 400)
     }
 
@@ -49,6 +49,7 @@ extension Choice {
     fileprivate init(_ finished: FinishedChoice) {
         self.init(
             text: finished.text, finishReason: finished.end == .length ? "length" : "stop",
+            isComplete: finished.isComplete,
             stopReason: StopReason(finished.end), promptTokenIDs: finished.promptTokenIDs, tokenIDs: finished.tokenIDs,
             logprobs: finished.logprobs, promptLogprobs: finished.promptLogprobs)
     }

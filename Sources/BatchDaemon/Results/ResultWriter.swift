@@ -182,9 +182,9 @@ extension ResultWriter {
             switch end {
             case nil, .goesOn: break
             case .ended: succeed(id)
-            case .noToken:
+            case .noToken(let reason):
                 replicas.cancel(id)
-                fail(id, jobs[id]!.ticket, jobs[id]!.noTokenError)
+                fail(id, jobs[id]!.ticket, jobs[id]!.noTokenError(reason))
             case .bad(let bad):
                 let ticket = jobs[id]!.ticket
                 log.error("\(ticket.job) of \(ticket.batch) got \(bad.reason)")

@@ -13,12 +13,14 @@ struct StopConditions {
     /// Why the request ends with its newest token; `nil` if it continues.
     ///
     /// If a token is a stop token and also reaches the length, it counts as a stop token, as in vLLM.
-    func finishReason(of request: EngineRequest) -> FinishReason? {
+    /// - Parameter mustEnd: whether the request's grammar allows nothing to follow.
+    func finishReason(of request: EngineRequest, mustEnd: Bool) -> FinishReason? {
         let sampling = request.sampling
         if let token = request.tokens.last, request.generatedCount > sampling.minTokens {
             if !sampling.ignoreEOS, endOfGeneration.contains(token) { return .endOfGeneration(token: token) }
             if sampling.stopTokenIDs.contains(token) { return .stop(token: token) }
         }
+        if mustEnd { return .constraint }
         let isFull = request.generatedCount >= sampling.maxTokens || request.tokens.count >= maxSequenceLength
         return isFull ? .length : nil
     }

@@ -78,6 +78,8 @@ public struct Completion: Sendable, Hashable {
         public var text: String
         /// The reason for its end.
         public var finishReason: FinishReason
+        /// Whether the text is all that the request's grammar wants; nil if it has none.
+        public var isComplete: Bool?
         /// Which part of the request ended it; nil if the end-of-sequence token or the length did.
         public var stopReason: StopReason?
         /// Set if the request asked for `return_token_ids`.
@@ -89,11 +91,13 @@ public struct Completion: Sendable, Hashable {
 
         /// Makes a text.
         public init(
-            text: String, finishReason: FinishReason, stopReason: StopReason? = nil, tokenIDs: TokenIDs? = nil,
+            text: String, finishReason: FinishReason, isComplete: Bool? = nil, stopReason: StopReason? = nil,
+            tokenIDs: TokenIDs? = nil,
             logprobs: [ScoredPosition]? = nil, promptLogprobs: [ScoredPosition]? = nil
         ) {
             self.text = text
             self.finishReason = finishReason
+            self.isComplete = isComplete
             self.stopReason = stopReason
             self.tokenIDs = tokenIDs
             self.logprobs = logprobs

@@ -23,8 +23,25 @@ extension OutputLine {
             output.append(string: message)
             output.append(json: "}")
         }
-        timings?.encode(into: &output)
+        encodeOwnMembers(into: &output)
         output.append(json: "}\n")
+    }
+}
+
+extension OutputLine {
+    /// Appends what OpenAI's format has no place for, if there is anything.
+    private func encodeOwnMembers(into output: inout [UInt8]) {
+        var structured: [Bool] = []
+        if case .completed(let completion) = outcome { structured = completion.choices.compactMap(\.isComplete) }
+        guard timings != nil || !structured.isEmpty else { return }
+        output.append(json: ",\"ttbatch\":{")
+        timings?.encode(into: &output)
+        if !structured.isEmpty {
+            if timings != nil { output.append(UInt8(ascii: ",")) }
+            output.append(json: "\"structured\":")
+            output.appendArray(structured) { $1.append(string: $0 ? "complete" : "incomplete") }
+        }
+        output.append(UInt8(ascii: "}"))
     }
 }
 
@@ -125,7 +142,7 @@ extension Refusal {
 
 extension OutputLine.Timings {
     fileprivate func encode(into output: inout [UInt8]) {
-        output.append(json: ",\"ttbatch\":{\"queued_ms\":")
+        output.append(json: "\"queued_ms\":")
         output.append(integer: queued)
         output.append(json: ",\"prefill_ms\":")
         output.append(integer: prefill)
@@ -135,7 +152,6 @@ extension OutputLine.Timings {
         output.append(integer: total)
         output.append(json: ",\"attempt\":")
         output.append(integer: attempt)
-        output.append(json: "}")
     }
 }
 

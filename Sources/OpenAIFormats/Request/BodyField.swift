@@ -46,6 +46,12 @@ package enum BodyField: String, CaseIterable {
     case addSpecialTokens = "add_special_tokens"
     case truncatePromptTokens = "truncate_prompt_tokens"
     case truncationSide = "truncation_side"
+    case responseFormat = "response_format"
+    case structuredOutputs = "structured_outputs"
+    case guidedJSON = "guided_json"
+    case guidedRegex = "guided_regex"
+    case guidedChoice = "guided_choice"
+    case guidedGrammar = "guided_grammar"
     case stream
     case streamOptions = "stream_options"
 
@@ -94,7 +100,10 @@ extension BodyFieldRule {
     private static let table: [String: (number: Int, rule: BodyFieldRule)] = {
         var rules = neutral.mapValues { BodyFieldRule.neutral($0) }
         for field in BodyField.allCases { rules[field.rawValue] = .read(field) }
-        for name in ["user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "request_id"] {
+        for name in [
+            "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "request_id",
+            "guided_decoding_backend",
+        ] {
             rules[name] = .ignoredString
         }
         for name in ["metadata", "prompt_cache_options"] { rules[name] = .ignoredObject }
@@ -107,14 +116,13 @@ extension BodyFieldRule {
     private static let neutral: [String: [JSONValue]] = [
         // OpenAI
         "audio": [], "function_call": ["none", "auto"], "functions": [[]], "modalities": [["text"]], "moderation": [],
-        "parallel_tool_calls": [true], "prediction": [], "response_format": [["type": "text"]],
+        "parallel_tool_calls": [true], "prediction": [],
         "service_tier": ["auto", "default"], "store": [false], "suffix": [""], "verbosity": ["medium"],
         "web_search_options": [],
         // vLLM: sampling
         "length_penalty": [1], "logits_processors": [[]], "repetition_detection": [], "use_beam_search": [false],
         // vLLM: constrained output
-        "guided_choice": [], "guided_decoding_backend": [], "guided_grammar": [], "guided_json": [], "guided_regex": [],
-        "guided_whitespace_pattern": [], "structural_tag": [], "structured_outputs": [],
+        "guided_whitespace_pattern": [], "structural_tag": [],
         // vLLM: others
         "cache_salt": [],
         "include_reasoning": [true], "kv_transfer_params": [],

@@ -106,6 +106,8 @@ struct BodyReader {
         // No decoder here writes spaces between control tokens.
         case .spacesBetweenSpecialTokens: _ = bool(value, path())
         case .addSpecialTokens: request.addsSpecialTokens = bool(value, path())
+        case .responseFormat, .structuredOutputs, .guidedJSON, .guidedRegex, .guidedChoice, .guidedGrammar:
+            readStructure(field, value, path())
         case .stream: request.asksForStream = bool(value, path()) ?? false
         case .streamOptions:
             if !value.isNull, value.kind != .object { problems.addType(path(), value, wanted: "an object") }

@@ -1,6 +1,7 @@
 // A request as Swift values. It is read once to validate a line, and again from the stored bytes to run it.
 
 public import JSONText
+public import Sampling
 
 /// The body of a completion or chat completion request, valid by construction.
 ///
@@ -66,6 +67,14 @@ public struct RequestBody: Sendable, Hashable {
         public var tokens: [Int32] = []
     }
 
+    /// What the text must be.
+    public struct Structure: Sendable, Hashable {
+        /// The grammar.
+        public var source: GrammarSource
+        /// The field that has it: `response_format.json_schema.schema`.
+        public var path: String
+    }
+
     /// The prompts; one, or several of a completion.
     public var prompts: [Prompt]
     /// The requested model; never empty.
@@ -94,6 +103,8 @@ public struct RequestBody: Sendable, Hashable {
     public var stopTokenIDs: [Int32] = []
     /// Whether the end-of-sequence token is handled like any other token and does not end the text.
     public var ignoresEOS = false
+    /// What the text must be; nil for anything.
+    public var structure: Structure?
     /// Whether the result contains `token_ids` and `prompt_token_ids`.
     public var returnsTokenIDs = false
     /// The number of texts for each prompt: 1 ... 128.

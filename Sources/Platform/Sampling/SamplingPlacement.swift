@@ -25,7 +25,7 @@ extension ModelCapabilities {
     public func hostSamplingReason(_ sampling: SamplingParams, generatedCount: Int) -> HostSamplingReason? {
         if !editsLogits {
             if generatedCount < sampling.minTokens { return .minTokens }
-            if sampling.shaping != .none { return .edits }
+            if sampling.shaping != .none || sampling.grammar != nil { return .edits }
             if sampling.logprobs != nil { return .logprobs }
         }
         if sampling.token.isGreedy { return nil }

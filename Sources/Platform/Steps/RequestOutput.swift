@@ -8,8 +8,8 @@ public enum RequestOutput: Sendable, Equatable {
     case token(SampledToken)
     /// The request wants no token, only the logprobs of its prompt.
     case nothing
-    /// What the request allows leaves no token.
-    case noToken
+    /// What the request allows leaves no token, for this reason.
+    case noToken(String)
     /// The device returned something else than a token. The other rows are not affected.
     case bad(BadOutput)
 

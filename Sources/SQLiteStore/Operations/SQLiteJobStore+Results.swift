@@ -54,7 +54,8 @@ extension Database {
     /// The columns of a choice that table `name` has.
     private static func choiceColumns(_ name: String) -> String {
         [
-            "text", "finish_reason", "stop_string", "stop_token", "prompt_token_ids", "token_ids", "logprobs",
+            "text", "finish_reason", "complete", "stop_string", "stop_token", "prompt_token_ids", "token_ids",
+            "logprobs",
             "prompt_logprobs",
         ].map { "\(name).\($0)" }.joined(separator: ", ")
     }
@@ -70,11 +71,12 @@ extension Database {
         }
         return Choice(
             text: row.text(first), finishReason: row.text(first + 1),
-            stopReason: row.optionalText(first + 2).map { .string($0) }
-                ?? row.optionalInt64(first + 3).map { .token(Int32(truncatingIfNeeded: $0)) },
-            promptTokenIDs: row.optionalBytes(first + 4).map(tokenIDs),
-            tokenIDs: row.optionalBytes(first + 5).map(tokenIDs), logprobs: try logprobs(first + 6),
-            promptLogprobs: try logprobs(first + 7))
+            isComplete: row.optionalInt64(first + 2).map { $0 != 0 },
+            stopReason: row.optionalText(first + 3).map { .string($0) }
+                ?? row.optionalInt64(first + 4).map { .token(Int32(truncatingIfNeeded: $0)) },
+            promptTokenIDs: row.optionalBytes(first + 5).map(tokenIDs),
+            tokenIDs: row.optionalBytes(first + 6).map(tokenIDs), logprobs: try logprobs(first + 7),
+            promptLogprobs: try logprobs(first + 8))
     }
 
     fileprivate func addFurtherChoices(to result: inout JobResult) throws {

@@ -68,15 +68,17 @@ public struct RowProcessor: Sendable, Equatable {
     /// The changes to the next logits; `nil` if they leave no token.
     ///
     /// Where the minimum length alone leaves no token, the row may end before it, as in vLLM.
-    public func edits() -> LogitEdits? {
+    /// - Parameter constraint: the tokens that the row's constraint allows.
+    public func edits(constraint: TokenMask? = nil) -> LogitEdits? {
         let endings = badWords.compactMap(lastToken)
         var excluded = Set(endings)
         if generatedCount < minTokens {
             let all = excluded.union(stops)
-            if leavesAToken(all) { excluded = all }
+            if leavesAToken(all, constraint) { excluded = all }
         }
-        guard leavesAToken(excluded) else { return nil }
-        return LogitEdits(allowed: allowed, changes: excluding(excluded.sorted()), penalties: penalties)
+        guard leavesAToken(excluded, constraint) else { return nil }
+        return LogitEdits(
+            constraint: constraint, allowed: allowed, changes: excluding(excluded.sorted()), penalties: penalties)
     }
 
     private mutating func remember(_ tokens: some Collection<Int32>) {
@@ -91,9 +93,10 @@ public struct RowProcessor: Sendable, Equatable {
         return tail.suffix(beginning.count).elementsEqual(beginning) ? word.last : nil
     }
 
-    private func leavesAToken(_ excluded: Set<Int32>) -> Bool {
-        guard let allowed else { return excluded.count < vocabulary }
-        return excluded.count { allowed.allows($0) } < allowed.count(vocabulary: vocabulary)
+    private func leavesAToken(_ excluded: Set<Int32>, _ constraint: TokenMask?) -> Bool {
+        guard let first = constraint ?? allowed else { return excluded.count < vocabulary }
+        let mask = constraint.flatMap { constraint in allowed.map { constraint.intersection($0) } } ?? first
+        return excluded.count { mask.allows($0) } < mask.count(vocabulary: vocabulary)
     }
 
     /// The changes, with those that exclude `tokens`, which are in order.

@@ -86,6 +86,8 @@ public struct SampledToken: Sendable, Equatable {
     public var id: Int32
     /// Its logprobs, if the request wants any.
     public var logprobs: TokenLogprobs?
+    /// Whether the text could end with it, if a grammar constrains the text.
+    public var constraint: ConstraintState?
 
     /// The token numbered `id`.
     public init(_ id: Int32, logprobs: TokenLogprobs? = nil) {

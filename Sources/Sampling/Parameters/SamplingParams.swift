@@ -17,6 +17,8 @@ public struct SamplingParams: Sendable, Hashable {
     /// Whether the request gave the seed, so that its tokens must come from that seed's stream wherever they are
     /// sampled.
     public var givesSeed: Bool
+    /// What the text must be; nil for anything.
+    public var grammar: GrammarReference?
     /// The logprobs that come with each token; nil for none.
     public var logprobs: LogprobsRequest?
     /// The logprobs of the prompt's tokens; nil for none.
@@ -26,8 +28,10 @@ public struct SamplingParams: Sendable, Hashable {
     public init(
         token: TTSamplingParams, shaping: LogitShaping = .none, maxTokens: Int, minTokens: Int = 0,
         stopTokenIDs: Set<Int32> = [], ignoreEOS: Bool = false, givesSeed: Bool = true,
-        logprobs: LogprobsRequest? = nil, promptLogprobs: PromptLogprobsRequest? = nil
+        grammar: GrammarReference? = nil, logprobs: LogprobsRequest? = nil,
+        promptLogprobs: PromptLogprobsRequest? = nil
     ) {
+        self.grammar = grammar
         self.promptLogprobs = promptLogprobs
         self.token = token
         self.shaping = shaping

@@ -91,7 +91,8 @@ package final class ModelHost {
         let loaded = Loaded(
             name: model.name, limits: limits,
             preparer: RequestPreparer(
-                encoder: model.encoder, maxModelLen: limits.maxModelLen, defaults: model.defaults),
+                encoder: model.encoder, maxModelLen: limits.maxModelLen, vocabularySize: limits.vocabularySize,
+                defaults: model.defaults),
             tokenizer: model.encoder.tokenizer, engines: engines)
         self.loaded = loaded
         return loaded

@@ -32,6 +32,8 @@ package struct FinishedChoice: Sendable, Equatable {
     package let text: String
     /// Why it ended.
     package let end: End
+    /// Whether the text is all that its grammar wants; nil if it has none.
+    package let isComplete: Bool?
     /// The prompt's token ids, if they are wanted.
     package let promptTokenIDs: [Int32]?
     /// The generated token ids, if they are wanted.

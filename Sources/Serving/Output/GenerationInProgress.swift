@@ -19,8 +19,8 @@ struct GenerationInProgress: Sendable {
         case ended
         /// It got no token, and the engine has removed it.
         case bad(BadOutput)
-        /// What it allows leaves no token, and the engine has removed it.
-        case noToken
+        /// What it allows leaves no token, for this reason, and the engine has removed it.
+        case noToken(String)
     }
 
     private var text: GeneratedText
@@ -58,7 +58,7 @@ struct GenerationInProgress: Sendable {
         let token: SampledToken
         switch update.output {
         case .bad(let bad): return .bad(bad)
-        case .noToken: return .noToken
+        case .noToken(let reason): return .noToken(reason)
         case .nothing:
             note(step)
             finishReason = update.finishReason
@@ -96,10 +96,16 @@ struct GenerationInProgress: Sendable {
                 switch finishReason {
                 case .stop(let token): .stopToken(token)
                 case .length: .length
-                case .endOfGeneration, nil: .endOfGeneration
+                case .endOfGeneration, .constraint, nil: .endOfGeneration
                 }
             }
         return (text, end)
+    }
+
+    /// Whether its grammar's text is complete; nil if it has none.
+    var isComplete: Bool? {
+        guard let state = tokens.last?.constraint else { return nil }
+        return state != .open
     }
 
     /// The mean logprob of its tokens; of a text without tokens, −∞.
@@ -114,7 +120,7 @@ extension FinishReason {
     fileprivate var endsBeforeItsToken: Bool {
         switch self {
         case .endOfGeneration, .stop: true
-        case .length: false
+        case .length, .constraint: false
         }
     }
 }

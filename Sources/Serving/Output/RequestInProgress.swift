@@ -17,8 +17,8 @@ package struct RequestInProgress: Sendable {
         case ended
         /// A sequence got no token; the others are of no use.
         case bad(BadOutput)
-        /// What the request allows leaves no token to a sequence; the others are of no use.
-        case noToken
+        /// What the request allows leaves no token to a sequence, for this reason; the others are of no use.
+        case noToken(String)
     }
 
     /// The request.
@@ -72,7 +72,7 @@ package struct RequestInProgress: Sendable {
         switch generations[sequence].take(update, in: step) {
         case .goesOn: return .goesOn
         case .bad(let output): return .bad(output)
-        case .noToken: return .noToken
+        case .noToken(let reason): return .noToken(reason)
         case .endedByText(let engineGoesOn):
             if engineGoesOn { cancel(update.id) }
         case .ended: break
@@ -120,7 +120,7 @@ package struct RequestInProgress: Sendable {
             logprobs = positions + generation.tokens.compactMap { $0.logprobs.map { position($0, top: top) } }
         }
         return FinishedChoice(
-            text: (rules.echoes?[prompt] ?? "") + text, end: end,
+            text: (rules.echoes?[prompt] ?? "") + text, end: end, isComplete: generation.isComplete,
             promptTokenIDs: rules.returnsTokenIDs ? tokens : nil,
             tokenIDs: rules.returnsTokenIDs ? generation.tokens.map(\.id) : nil, logprobs: logprobs,
             promptLogprobs: rules.topPromptLogprobs.map { top in ofPrompt.map { position($0, top: top) } })

@@ -49,6 +49,8 @@ public struct Choice: Hashable, Sendable {
     public var text: String
     /// The reason for its end in the terms of the OpenAI API: `stop` or `length`.
     public var finishReason: String
+    /// Whether the text is all that the request's grammar wants; nil if it has none.
+    public var isComplete: Bool?
     /// Which part of the request ended the text; nil if the model's end token or the length did.
     public var stopReason: StopReason?
     /// The prompt's tokens; nil unless the request asked for them.
@@ -62,11 +64,13 @@ public struct Choice: Hashable, Sendable {
 
     /// Makes a text with what was asked for beside it.
     public init(
-        text: String, finishReason: String, stopReason: StopReason? = nil, promptTokenIDs: [Int32]? = nil,
+        text: String, finishReason: String, isComplete: Bool? = nil, stopReason: StopReason? = nil,
+        promptTokenIDs: [Int32]? = nil,
         tokenIDs: [Int32]? = nil, logprobs: [ScoredPosition]? = nil, promptLogprobs: [ScoredPosition]? = nil
     ) {
         self.text = text
         self.finishReason = finishReason
+        self.isComplete = isComplete
         self.stopReason = stopReason
         self.promptTokenIDs = promptTokenIDs
         self.tokenIDs = tokenIDs
