@@ -56,7 +56,8 @@ public final class ConstraintVocabulary: Sendable {
         }
         guard let made else {
             let reason = String(decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            throw ConstraintsUnavailable(description: "the model's vocabulary cannot be used for structured output: \(reason)")
+            throw ConstraintsUnavailable(
+                description: "the model's vocabulary cannot be used for structured output: \(reason)")
         }
         tokenizer = made
     }

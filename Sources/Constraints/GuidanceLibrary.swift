@@ -50,16 +50,16 @@ public struct GuidanceLibrary: Sendable {
     private static func load() throws(ConstraintsUnavailable) -> GuidanceLibrary {
         guard let path = places.first(where: { access($0, R_OK) == 0 }) else {
             throw ConstraintsUnavailable(
-                description: "structured output needs llguidance \(version), which is not here: run etc/setup, or put its "
-                    + "file at \(places[0])")
+                description: "structured output needs llguidance \(version), which is not here: "
+                    + "run etc/fetch-llguidance, or put its file at \(places[0])")
         }
         var functions = llg_library()
         var message = [CChar](repeating: 0, count: 1024)
         guard llg_load(path, &functions, &message, message.count) else {
             let reason = String(decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
             throw ConstraintsUnavailable(
-                description: "structured output needs llguidance \(version), and \(path) cannot be loaded (\(reason)): "
-                    + "remove it and run etc/setup")
+                description: "structured output needs llguidance \(version), and \(path) cannot be loaded "
+                    + "(\(reason)): remove it and run etc/fetch-llguidance")
         }
         return GuidanceLibrary(functions: functions, path: path)
     }

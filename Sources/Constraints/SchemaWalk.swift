@@ -79,7 +79,9 @@ struct SchemaWalk {
             }
             visit(elements, path, depth)
         case .schemaMap, .definitions:
-            guard case .object(let members) = value else { return add(path, "is no object", "give an object of schemas") }
+            guard case .object(let members) = value else {
+                return add(path, "is no object", "give an object of schemas")
+            }
             for member in members { visit(member.value, "\(path).\(Self.name(member.key))", depth: depth + 1) }
         case .reference: checkReference(value, path)
         case .count:
@@ -92,7 +94,8 @@ struct SchemaWalk {
             }
         case .type: checkType(value, path)
         case .strings:
-            guard case .array(let elements) = value, elements.allSatisfy({ if case .string = $0 { true } else { false } })
+            guard case .array(let elements) = value,
+                elements.allSatisfy({ if case .string = $0 { true } else { false } })
             else { return add(path, "is no array of strings", "give the names of properties") }
         case .values:
             guard case .array(let elements) = value, !elements.isEmpty else {
@@ -127,7 +130,9 @@ struct SchemaWalk {
 
     /// References of other documents cannot be followed, and those of this one must lead somewhere.
     private mutating func checkReference(_ value: JSONValue, _ path: String) {
-        guard case .string(let text) = value else { return add(path, "is no string", "give a reference such as #/$defs/a") }
+        guard case .string(let text) = value else {
+            return add(path, "is no string", "give a reference such as #/$defs/a")
+        }
         guard text.hasPrefix("#") else {
             return add(path, "refers to another document", "put its schema into $defs, and refer to that")
         }
@@ -141,7 +146,8 @@ struct SchemaWalk {
             } else if let next = place[key] {
                 place = next
             } else {
-                return add(path, "refers to \(Excerpt.quoted(text)), which is not there", "define it, or correct the name")
+                return add(
+                    path, "refers to \(Excerpt.quoted(text)), which is not there", "define it, or correct the name")
             }
         }
     }

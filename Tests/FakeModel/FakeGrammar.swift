@@ -15,6 +15,7 @@ public final class FakeGrammar: TokenGrammar {
         self.ends = ends
     }
 
+    /// A text without tokens.
     public func makeConstraint() -> any TokenConstraint { State(self) }
 
     private final class State: TokenConstraint {

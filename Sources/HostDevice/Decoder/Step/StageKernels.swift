@@ -178,7 +178,20 @@ extension LogitsStage {
             kernels.pointee.summarise(
                 place, width, count, tokens(panel), weightScales + row, summaries + row * head.count + panel,
                 head.count)
+            if hasEdits.pointee {
+                for index in 0..<count where sharesSummary(row + index, panel) {
+                    let summary = (row + index) * head.count + panel
+                    rawSummaries[summary] = summaries[summary]
+                }
+            }
         }
+    }
+
+    /// Whether a panel of a row has one summary for sampling and for logprobs.
+    @inline(__always)
+    private func sharesSummary(_ row: Int, _ panel: Int) -> Bool {
+        guard let logprobs = outputs[row].logprobs, logprobs.sharesSummaries else { return false }
+        return !outputs[row].edits.changeAfterLogprobs(panel)
     }
 
     /// The logits of one panel of one row, as `run` summarised them.
@@ -218,9 +231,9 @@ extension LogitsStage {
     private func edit(
         _ kernels: UnsafePointer<hk_kernels>, _ logits: UnsafeMutablePointer<Float>, row: Int, panel: Int
     ) {
-        let (edits, wantsLogprobs) = (outputs[row].edits, outputs[row].logprobs != nil)
+        let edits = outputs[row].edits
         if let constraint = edits.constraint { kernels.pointee.mask(logits, constraint[panel]) }
-        if wantsLogprobs {
+        if outputs[row].logprobs != nil, !sharesSummary(row, panel) {
             var scale = TokenSampler.logprobScale
             kernels.pointee.summarise(
                 logits, Int(HK_PANEL), 1, tokens(panel), &scale, rawSummaries + row * head.count + panel, head.count)

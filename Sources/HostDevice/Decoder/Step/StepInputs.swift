@@ -34,6 +34,14 @@ struct RowEdits: BitwiseCopyable {
     var changes: UnsafePointer<LogitChange>?
     var starts: UnsafePointer<Int32>?
     var penalties = Penalties.none
+
+    /// Whether logits of a panel change after logprobs have been taken.
+    @inline(__always)
+    func changeAfterLogprobs(_ panel: Int) -> Bool {
+        if allowed != nil { return true }
+        guard let starts else { return false }
+        return starts[panel] != starts[panel + 1]
+    }
 }
 
 /// `LogprobsRequest` as plain data.
@@ -41,6 +49,8 @@ struct RowLogprobs: BitwiseCopyable {
     let top: Int
     let requested: UnsafeBufferPointer<Int32>
     let wantsRank: Bool
+    /// Whether the summaries for sampling are also those for logprobs, where the row's logits are not changed between.
+    var sharesSummaries = false
 }
 
 /// What an output row is to give.
@@ -140,6 +150,7 @@ final class StepInputs {
                 hasEdits.base.pointee = true
                 outputRows.base[row].scored = token
                 outputRows.base[row].logprobs = rowLogprobs(request, vocabulary)
+                shareSummaries(row)
                 if request.wantsRank { wantsRank = true }
             case .draw(let draw):
                 outputRows.base[row].sampling = draw.params
@@ -150,9 +161,18 @@ final class StepInputs {
                 hasEdits.base.pointee = true
                 outputRows.base[row].edits = editMemory.rowEdits(draw.edits, vocabulary: vocabulary)
                 outputRows.base[row].logprobs = draw.logprobs.map { rowLogprobs($0, vocabulary) }
+                shareSummaries(row)
             }
         }
         return wantsRank
+    }
+
+    /// Summarises a row once for both purposes, if sampling needs no weights or the same ones.
+    private func shareSummaries(_ row: Int) {
+        let scale = weightScales.base[row]
+        guard outputRows.base[row].logprobs != nil, scale == 0 || scale == TokenSampler.logprobScale else { return }
+        weightScales.base[row] = TokenSampler.logprobScale
+        outputRows.base[row].logprobs!.sharesSummaries = true
     }
 
     private func rowLogprobs(_ request: LogprobsRequest, _ vocabulary: Int) -> RowLogprobs {
