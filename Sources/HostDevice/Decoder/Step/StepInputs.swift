@@ -155,8 +155,11 @@ final class StepInputs {
             case .draw(let draw):
                 outputRows.base[row].sampling = draw.params
                 weightScales.base[row] = TokenSampler.weightScale(draw.params, vocabulary: vocabulary)
-                // Every token may be needed to find the typical ones.
-                if draw.params.typicalP < 1 { wantsLogits.base.pointee = true }
+                // Every token may be needed to find the typical ones, and many to find a nucleus: to keep all logits costs
+                // less than to compute those again.
+                if !draw.params.isGreedy, draw.params.typicalP < 1 || draw.params.topP < 1 {
+                    wantsLogits.base.pointee = true
+                }
                 guard !draw.edits.isEmpty || draw.logprobs != nil else { continue }
                 hasEdits.base.pointee = true
                 outputRows.base[row].edits = editMemory.rowEdits(draw.edits, vocabulary: vocabulary)
