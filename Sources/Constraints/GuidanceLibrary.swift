@@ -35,7 +35,7 @@ public struct GuidanceLibrary: Sendable {
         if let named = getenv(environmentName) { return [String(cString: named)] }
         let home = getenv("HOME").map { String(cString: $0) }
         let data = getenv("XDG_DATA_HOME").map { String(cString: $0) } ?? home.map { $0 + "/.local/share" }
-        return [programFolder.map { $0 + "/../lib/ttbatch" }, data.map { $0 + "/ttbatch" }, "/usr/local/lib/ttbatch"]
+        return [data.map { $0 + "/ttbatch" }, programFolder.map { $0 + "/../lib/ttbatch" }, "/usr/local/lib/ttbatch"]
             .compactMap(\.self).map { "\($0)/\(fileName)" }
     }
 

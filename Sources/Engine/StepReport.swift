@@ -66,6 +66,8 @@ public enum FinishReason: Sendable, Equatable {
     case endOfGeneration(token: Int32)
     /// One of the request's stop tokens; also not part of its text.
     case stop(token: Int32)
+    /// It repeats itself, as its `RepetitionLimit` says; the last token is part of the text.
+    case repetition
     /// Its grammar allows nothing to follow; the last token is part of the text.
     case constraint
     /// `max_tokens`, the model's length or the whole KV pool was reached; the last token is part of the text.

@@ -86,7 +86,8 @@ public struct RequestPreparer: Sendable {
             // The limit is reduced to the tokens that fit, because the progress report uses it.
             maxTokens: min(body.maxTokens ?? standard, max(room, minTokens)), minTokens: minTokens,
             stopTokenIDs: Set(body.stopTokenIDs),
-            ignoreEOS: body.ignoresEOS, givesSeed: body.seed != nil, logprobs: body.logprobsRequest,
+            ignoreEOS: body.ignoresEOS, givesSeed: body.seed != nil, repetition: body.repetition,
+            logprobs: body.logprobsRequest,
             promptLogprobs: body.promptLogprobsRequest)
     }
 }

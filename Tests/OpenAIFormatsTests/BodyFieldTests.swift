@@ -3,6 +3,8 @@
 import OpenAIFormats
 import Testing
 
+@testable import Sampling
+
 @Suite struct BodyFieldTests {
     static let accepted = [
         #""model":"m""#, #""model":null"#, #""max_tokens":1"#, #""max_tokens":2147483647"#,
@@ -151,6 +153,18 @@ import Testing
             #""truncate_prompt_tokens":0"#,
             "truncate_prompt_tokens: 0 keeps nothing; use -1 (as many as fit), or the number of tokens to keep"
         ),
+        (
+            #""repetition_detection":{"min_count":1,"max_pattern_size":4}"#,
+            "repetition_detection.min_count: 1 is below 2; use 2 to 1000"
+        ),
+        (
+            #""repetition_detection":{"min_count":2}"#,
+            "repetition_detection.max_pattern_size: is missing; give max_pattern_size and min_count"
+        ),
+        (
+            #""repetition_detection":{"min_count":2,"max_pattern_size":4,"min_pattern_size":5}"#,
+            "repetition_detection.min_pattern_size: 5 is above max_pattern_size 4; use 1 to 4"
+        ),
         (#""truncation_side":"middle""#, #"truncation_side: "middle" is no side; use "left" or "right""#),
         (#""user":5"#, "user: 5 is an integer, not a string; give a string"),
         (#""metadata":"x""#, #"metadata: "x" is a string, not an object; give an object"#),
@@ -220,7 +234,8 @@ import Testing
              "logit_bias":{"7":-2.5},"allowed_token_ids":[7,8],"bad_words":["w"],"n":2,"best_of":3,"logprobs":4,
              "logprob_token_ids":[9],"prompt_logprobs":5,"return_tokens_as_token_ids":true,"echo":true,
              "include_stop_str_in_output":true,"skip_special_tokens":false,"add_special_tokens":false,
-             "truncate_prompt_tokens":6,"truncation_side":"right","stream":true}
+             "truncate_prompt_tokens":6,"truncation_side":"right","stream":true,
+             "repetition_detection":{"max_pattern_size":8,"min_pattern_size":0,"min_count":3}}
             """#
         let request = try RequestBody.parse(Array(body.utf8), endpoint: .completions)
         #expect(request.prompts[0] == .text("p"))
@@ -239,6 +254,7 @@ import Testing
         #expect(request.logprobs?.top == 4 && request.logprobs?.tokens == [9] && request.promptLogprobs == 5)
         #expect(request.namesTokensByID && request.echoes && request.includesStop && !request.skipsSpecialTokens)
         #expect(request.addsSpecialTokens == false && request.asksForStream)
+        #expect(request.repetition?.lengths == 1...8 && request.repetition?.count == 3)
         #expect(request.truncation?.most == 6 && request.truncation?.cutsEnd == true)
     }
 

@@ -27,6 +27,14 @@ package enum Locations {
     /// The real small model; `etc/test` fetches it.
     package static let realModel = ProcessInfo.processInfo.environment["TTBATCH_TEST_MODEL"]
 
+    /// llguidance's file, where `etc/fetch-llguidance` puts it.
+    package static let llguidance: String = {
+        let environment = ProcessInfo.processInfo.environment
+        if let path = environment["TTBATCH_LLGUIDANCE"] { return path }
+        let data = environment["XDG_DATA_HOME"] ?? "\(environment["HOME"] ?? "")/.local/share"
+        return data + "/ttbatch/llguidance-1.9.1.so"
+    }()
+
     /// Gemma 3 of 270 million weights; `etc/test` fetches it.
     package static let gemma = ProcessInfo.processInfo.environment["TTBATCH_TEST_GEMMA"]
 }

@@ -61,6 +61,8 @@ extension StopReason {
         switch end {
         case .stopString(let string): self = .string(string)
         case .stopToken(let token): self = .token(token)
+        // As in vLLM, whose `finish_reason` for it is no word of OpenAI's.
+        case .repetition: self = .string("repetition_detected")
         case .endOfGeneration, .length: return nil
         }
     }

@@ -22,6 +22,8 @@ struct StopConditions {
         }
         if mustEnd { return .constraint }
         let isFull = request.generatedCount >= sampling.maxTokens || request.tokens.count >= maxSequenceLength
-        return isFull ? .length : nil
+        if isFull { return .length }
+        guard let limit = sampling.repetition, request.generatedCount >= sampling.minTokens else { return nil }
+        return limit.isReached(by: request.tokens[request.promptLength...]) ? .repetition : nil
     }
 }

@@ -52,6 +52,7 @@ package enum BodyField: String, CaseIterable {
     case guidedRegex = "guided_regex"
     case guidedChoice = "guided_choice"
     case guidedGrammar = "guided_grammar"
+    case repetitionDetection = "repetition_detection"
     case stream
     case streamOptions = "stream_options"
 
@@ -120,7 +121,7 @@ extension BodyFieldRule {
         "service_tier": ["auto", "default"], "store": [false], "suffix": [""], "verbosity": ["medium"],
         "web_search_options": [],
         // vLLM: sampling
-        "length_penalty": [1], "logits_processors": [[]], "repetition_detection": [], "use_beam_search": [false],
+        "length_penalty": [1], "logits_processors": [[]], "use_beam_search": [false],
         // vLLM: constrained output
         "guided_whitespace_pattern": [], "structural_tag": [],
         // vLLM: others

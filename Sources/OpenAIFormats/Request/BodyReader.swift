@@ -108,6 +108,7 @@ struct BodyReader {
         case .addSpecialTokens: request.addsSpecialTokens = bool(value, path())
         case .responseFormat, .structuredOutputs, .guidedJSON, .guidedRegex, .guidedChoice, .guidedGrammar:
             readStructure(field, value, path())
+        case .repetitionDetection: request.repetition = repetition(value, path())
         case .stream: request.asksForStream = bool(value, path()) ?? false
         case .streamOptions:
             if !value.isNull, value.kind != .object { problems.addType(path(), value, wanted: "an object") }

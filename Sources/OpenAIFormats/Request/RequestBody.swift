@@ -103,6 +103,8 @@ public struct RequestBody: Sendable, Hashable {
     public var stopTokenIDs: [Int32] = []
     /// Whether the end-of-sequence token is handled like any other token and does not end the text.
     public var ignoresEOS = false
+    /// When a text ends because it repeats itself; nil for never.
+    public var repetition: RepetitionLimit?
     /// What the text must be; nil for anything.
     public var structure: Structure?
     /// Whether the result contains `token_ids` and `prompt_token_ids`.

@@ -1,6 +1,7 @@
 // Fields that change which token is chosen: penalties, filters, biases and masks.
 
 import JSONText
+import Sampling
 
 extension BodyReader {
     /// Reads a number that has a range.
@@ -45,6 +46,35 @@ extension BodyReader {
             }
         default: request.shaping.badWords = readBadWords(value, path()) ?? []
         }
+    }
+
+    /// Reads vLLM's `repetition_detection`: the lengths of patterns, and how often one must follow itself.
+    mutating func repetition(_ node: JSONNode, _ path: @autoclosure () -> String) -> RepetitionLimit? {
+        let names = ["max_pattern_size", "min_pattern_size", "min_count"]
+        if node.isNull { return nil }
+        guard let members = members(node, path(), names) else { return nil }
+        func number(_ name: String, from lowest: Int64, to highest: Int64) -> Int? {
+            members[name].flatMap {
+                integer($0, "\(path()).\(name)", in: lowest...highest, "use \(lowest) to \(highest)").map(Int.init)
+            }
+        }
+        let most = number("max_pattern_size", from: 1, to: 1024)
+        let least = number("min_pattern_size", from: 0, to: 1024) ?? 1
+        let count = number("min_count", from: 2, to: 1000)
+        for (name, value) in [("max_pattern_size", most), ("min_count", count)] where value == nil {
+            if members[name]?.isNull ?? true {
+                problems.add(
+                    .missingField, "\(path()).\(name)", nil, "is missing", "give max_pattern_size and min_count")
+            }
+        }
+        guard let most, let count else { return nil }
+        guard least <= most else {
+            problems.add(
+                .invalidValue, "\(path()).min_pattern_size", nil, "\(least) is above max_pattern_size \(most)",
+                "use 1 to \(most)")
+            return nil
+        }
+        return RepetitionLimit(lengths: max(least, 1)...most, count: count)
     }
 
     private mutating func readBias(_ node: JSONNode, _ path: @autoclosure () -> String) -> [Int32: Double]? {

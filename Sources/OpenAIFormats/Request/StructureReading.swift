@@ -133,7 +133,7 @@ extension BodyReader {
     }
 
     /// The members of an object that has no others than `known`, by their names.
-    private mutating func members(_ node: JSONNode, _ path: String, _ known: [String]) -> [String: JSONNode]? {
+    mutating func members(_ node: JSONNode, _ path: String, _ known: [String]) -> [String: JSONNode]? {
         guard node.kind == .object else {
             problems.addType(path, node, wanted: "an object")
             return nil

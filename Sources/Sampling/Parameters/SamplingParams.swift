@@ -17,6 +17,8 @@ public struct SamplingParams: Sendable, Hashable {
     /// Whether the request gave the seed, so that its tokens must come from that seed's stream wherever they are
     /// sampled.
     public var givesSeed: Bool
+    /// When the text ends because it repeats itself; nil for never.
+    public var repetition: RepetitionLimit?
     /// What the text must be; nil for anything.
     public var grammar: GrammarReference?
     /// The logprobs that come with each token; nil for none.
@@ -28,9 +30,10 @@ public struct SamplingParams: Sendable, Hashable {
     public init(
         token: TTSamplingParams, shaping: LogitShaping = .none, maxTokens: Int, minTokens: Int = 0,
         stopTokenIDs: Set<Int32> = [], ignoreEOS: Bool = false, givesSeed: Bool = true,
-        grammar: GrammarReference? = nil, logprobs: LogprobsRequest? = nil,
+        repetition: RepetitionLimit? = nil, grammar: GrammarReference? = nil, logprobs: LogprobsRequest? = nil,
         promptLogprobs: PromptLogprobsRequest? = nil
     ) {
+        self.repetition = repetition
         self.grammar = grammar
         self.promptLogprobs = promptLogprobs
         self.token = token

@@ -24,6 +24,8 @@ package struct FinishedChoice: Sendable, Equatable {
         case stopToken(Int32)
         /// One of the request's stop strings.
         case stopString(String)
+        /// The text repeats itself.
+        case repetition
         /// The maximum length was reached.
         case length
     }

@@ -96,6 +96,7 @@ struct GenerationInProgress: Sendable {
                 switch finishReason {
                 case .stop(let token): .stopToken(token)
                 case .length: .length
+                case .repetition: .repetition
                 case .endOfGeneration, .constraint, nil: .endOfGeneration
                 }
             }
@@ -120,7 +121,7 @@ extension FinishReason {
     fileprivate var endsBeforeItsToken: Bool {
         switch self {
         case .endOfGeneration, .stop: true
-        case .length, .constraint: false
+        case .length, .constraint, .repetition: false
         }
     }
 }

@@ -79,7 +79,7 @@ final class Workspace: Sendable {
     ) throws -> RunningProgram {
         var variables = [
             "HOME": directory.path, "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
-            "TTBATCH_DB": database, "SWIFT_BACKTRACE": "enable=no",
+            "TTBATCH_DB": database, "SWIFT_BACKTRACE": "enable=no", "TTBATCH_LLGUIDANCE": Locations.llguidance,
         ]
         variables["TTBATCH_MODEL"] = model
         variables.merge(environment) { _, new in new }

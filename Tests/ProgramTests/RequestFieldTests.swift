@@ -1,0 +1,179 @@
+// Requests with every field: what the program answers, alone and in any company.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Request fields")
+struct RequestFieldTests {
+    let workspace: Workspace
+
+    init() throws { workspace = try Workspace() }
+
+    /// Runs requests and returns their results by custom_id.
+    private func results(
+        _ requests: [(String, [String: Any])], model: String? = Locations.tinyModel, _ options: [String] = []
+    ) throws -> [String: ResultLine] {
+        let file = try workspace.write(
+            "\(UUID().uuidString).jsonl", lines: try requests.map { try requestLine($0.0, $0.1) })
+        let outcome = try workspace.run(
+            ["run", file, "--db", workspace.path("\(UUID().uuidString).db")] + options, model: model)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        return try ResultLine.byID(outcome.lines)
+    }
+
+    /// A body of every kind.
+    private static var kinds: [(String, [String: Any])] {
+        [
+            ("plain", [:]), ("greedy", ["temperature": 0]), ("filters", ["top_k": 9, "top_p": 0.8, "min_p": 0.01]),
+            ("typical", ["typical_p": 0.7]), ("hot", ["temperature": 2, "top_p": 0.97]),
+            ("penalties", ["presence_penalty": 1.5, "frequency_penalty": 0.5, "repetition_penalty": 1.3]),
+            ("rewards", ["presence_penalty": -1, "frequency_penalty": -0.5, "repetition_penalty": 0.9]),
+            ("bias", ["logit_bias": ["70": 4.5, "71": -100], "temperature": 0]),
+            ("allowed", ["allowed_token_ids": Array(60...90)]), ("bad", ["bad_words": ["a", "th", "e"]]),
+            ("logprobs", ["logprobs": 5]),
+            ("ids", ["logprobs": 1, "logprob_token_ids": [5, 70], "return_tokens_as_token_ids": true]),
+            ("echo", ["logprobs": 2, "echo": true]), ("score", ["prompt_logprobs": 3, "max_tokens": 0]),
+            ("choices", ["n": 3]), ("best", ["n": 2, "best_of": 5, "logprobs": 0]),
+            ("json", ["response_format": ["type": "json_object"], "temperature": 1]),
+            ("choice", ["structured_outputs": ["choice": ["one", "two", "three"]]]),
+            ("regex", ["structured_outputs": ["regex": "[a-f]{3,9}"], "frequency_penalty": 2, "logprobs": 1]),
+            ("min", ["min_tokens": 9, "stop_token_ids": Array(60...80)]),
+            ("stop", ["stop": ["a", "e"], "include_stop_str_in_output": true]),
+            ("special", ["skip_special_tokens": false, "ignore_eos": true]),
+            ("repeats", ["repetition_detection": ["max_pattern_size": 3, "min_count": 2], "temperature": 0]),
+            ("cut", ["truncate_prompt_tokens": 4, "return_token_ids": true]),
+        ]
+    }
+
+    private static func requests() -> [(String, [String: Any])] {
+        kinds.enumerated().map { index, kind in
+            let fields: [String: Any] = [
+                "prompt": "the king and the queen \(String(repeating: "of the hill ", count: index % 5))",
+                "max_tokens": 12, "temperature": 1, "seed": index,
+            ]
+            return (kind.0, fields.merging(kind.1) { $1 })
+        }
+    }
+
+    private func choices(_ result: ResultLine?) throws -> String {
+        let choices = try #require(result?.body?["choices"])
+        return String(
+            decoding: try JSONSerialization.data(withJSONObject: choices, options: .sortedKeys), as: UTF8.self)
+    }
+
+    /// A device batch with every kind of row gives each what it gets alone, whatever the slots, threads and order, and
+    /// with so little memory that rows are preempted.
+    @Test func rowsAreTheSameInAnyCompany() throws {
+        let requests = Self.requests()
+        var alone: [String: String] = [:]
+        for request in requests { alone[request.0] = try choices(try results([request])[request.0]) }
+        let settings = [
+            ["engine.max_num_seqs=1"], ["engine.max_num_seqs=2"], ["engine.max_num_seqs=32"],
+            [
+                "engine.max_num_seqs=8", "engine.num_blocks_override=9", "engine.block_size=16",
+                "engine.max_model_len=100",
+            ],
+        ]
+        for settings in settings {
+            let together = try results(requests.shuffled(), settings.flatMap { ["--set", $0] })
+            for (name, expected) in alone {
+                #expect(try choices(together[name]) == expected, "\(name) with \(settings)")
+            }
+        }
+    }
+
+    /// One prompt for eight texts, which are those of eight requests with seeds that follow each other.
+    @Test(arguments: [Locations.tinyModel, Locations.realModel])
+    func eightChoicesAreEightRequests(model: String?) throws {
+        guard let model else { return }
+        let fields: [String: Any] = ["prompt": "Once upon a time, in a far land", "max_tokens": 20, "temperature": 1]
+        let file = try workspace.write(
+            "n.jsonl",
+            lines: [try requestLine("all", fields.merging(["n": 8, "seed": 40, "return_token_ids": true]) { $1 })])
+        let outcome = try workspace.run("run", file, model: model)
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let all = try #require(try ResultLine.byID(outcome.lines)["all"])
+        let texts = try #require(all.body?["choices"] as? [[String: Any]])
+        #expect(texts.map { $0["index"] as? Int } == Array(0..<8))
+        let metrics = try jsonObject(try workspace.run("status", "--metrics", "--json").output)
+        #expect(metrics["prompt_tokens"] as? Int == all.promptTokenIDs?.count)
+        let singles = try results(
+            (0..<8).map { ("\($0)", fields.merging(["seed": 40 + $0, "return_token_ids": true]) { $1 }) }, model: model)
+        for (index, text) in texts.enumerated() {
+            #expect(text["token_ids"] as? [Int] == singles["\(index)"]?.tokenIDs)
+        }
+        #expect(Set(texts.compactMap { $0["text"] as? String }).count > 1)
+    }
+
+    /// As evaluation harnesses score: token lists, and the one token behind them.
+    @Test(.enabled(if: Locations.realModel != nil))
+    func evaluationHarnessesFindTheGreedyTokens() throws {
+        let prompts = [[504, 5102, 282, 4649, 314, 7042], [28, 198, 504, 2300], [1, 2, 3, 4, 5, 6, 7, 8]]
+        let result = try #require(
+            try results(
+                [("a", ["prompt": prompts, "echo": true, "logprobs": 1, "max_tokens": 1, "temperature": 0])],
+                model: Locations.realModel)["a"])
+        let choices = try #require(result.body?["choices"] as? [[String: Any]])
+        #expect(choices.count == 3)
+        for (prompt, choice) in zip(prompts, choices) {
+            let logprobs = try #require(choice["logprobs"] as? [String: Any])
+            let own = try #require(logprobs["token_logprobs"] as? [Any])
+            let top = try #require(logprobs["top_logprobs"] as? [Any])
+            let tokens = try #require(logprobs["tokens"] as? [String])
+            #expect(own.count == prompt.count + 1 && top.count == own.count && tokens.count == own.count)
+            #expect(own[0] is NSNull && top[0] is NSNull)
+            // The generated token is the most probable one: the same number stands in both places.
+            let last = try #require(top[prompt.count] as? [String: Double])
+            #expect(last.count == 1 && last[tokens[prompt.count]] == own[prompt.count] as? Double)
+            for place in 1..<prompt.count {
+                let best = try #require((top[place] as? [String: Double])?.values.max())
+                #expect(try #require(own[place] as? Double) <= best)
+            }
+        }
+    }
+
+    /// `echo` with logprobs and no new token is the perplexity that `bench` measures.
+    @Test(.enabled(if: Locations.realModel != nil))
+    func echoGivesThePerplexityOfBench() throws {
+        let all = try String(
+            contentsOf: Locations.repository.appending(path: "etc/bench/perplexity.txt"), encoding: .utf8)
+        let text = String(all.prefix(1200))
+        let file = try workspace.write("text.txt", text)
+        let bench = try jsonObject(
+            try workspace.run("bench", "--perplexity", file, "--json", model: Locations.realModel).output)
+        let modes = try #require(bench["perplexity"] as? [[String: Any]])
+        for mode in modes {
+            let name = try #require(mode["optimizations"] as? String)
+            let result = try #require(
+                try results(
+                    [("a", ["prompt": text, "echo": true, "logprobs": 0, "max_tokens": 0])], model: Locations.realModel,
+                    ["--set", "tt.optimizations=\(name)"])["a"])
+            let logprobs = try #require(result.choice?["logprobs"] as? [String: Any])
+            let values = try #require(logprobs["token_logprobs"] as? [Any]).dropFirst().compactMap { $0 as? Double }
+            #expect(mode["tokens"] as? Int == values.count)
+            let perplexity = exp(-values.reduce(0, +) / Double(values.count))
+            let expected = try #require(mode["perplexity"] as? Double)
+            #expect(abs(perplexity / expected - 1) < 1e-5, "\(name): \(perplexity), not \(expected)")
+            #expect(result.text == text)
+        }
+    }
+
+    /// A stream is accepted, because clients ask for it by habit, and told.
+    @Test func streamsAreAnsweredAtOnce() throws {
+        let file = try workspace.write("s.jsonl", lines: [#"{"prompt":"a","stream":true,"max_tokens":1}"#])
+        let outcome = try workspace.run("run", file)
+        #expect(outcome.status == 0 && outcome.lines.count == 1)
+        #expect(outcome.errors.contains("1 lines ask for stream, which has no effect in a batch"))
+    }
+
+    /// Without llguidance's file, structured requests are refused with the remedy, and others run.
+    @Test func withoutTheLibraryOnlyStructuredRequestsAreRefused() throws {
+        let environment = ["TTBATCH_LLGUIDANCE": workspace.path("none.so")]
+        let file = try workspace.write("j.jsonl", lines: [#"{"prompt":"a","guided_regex":"a+"}"#])
+        let refused = try workspace.run("enqueue", file, environment: environment)
+        #expect(refused.status == 3 && refused.errors.contains("etc/fetch-llguidance"), "\(refused.errors)")
+        let plain = try workspace.write("p.jsonl", lines: [#"{"prompt":"a","max_tokens":1}"#])
+        #expect(try workspace.run("run", plain, environment: environment).status == 0)
+    }
+}
