@@ -34,7 +34,7 @@ enum KeywordValue {
     case annotation
 }
 
-/// The table of keywords. Source: docs/json_schema.md and parser/src/json/schema.rs of guidance-ai/llguidance.
+/// The table of keywords: llguidance's, and what is said of them in docs/structured-output.md.
 enum SchemaKeywords {
     static let enforced: [String: KeywordValue] = [
         "anyOf": .schemas, "oneOf": .schemas, "allOf": .schemas, "$ref": .reference, "const": .any, "enum": .values,

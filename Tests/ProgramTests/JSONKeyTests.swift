@@ -64,7 +64,8 @@ struct JSONKeyTests {
         let file = try workspace.write(
             "p.jsonl",
             lines: [
-                requestLine("a", ["prompt": "ab", "max_tokens": 3, "return_token_ids": true]),
+                requestLine(
+                    "a", ["prompt": "ab", "max_tokens": 3, "return_token_ids": true, "guided_regex": "[a-c]{2}"]),
                 requestLine(
                     "b", url: "/v1/chat/completions",
                     ["messages": [["role": "user", "content": "hello"]], "max_tokens": 2]),
