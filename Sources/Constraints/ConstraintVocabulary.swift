@@ -93,7 +93,8 @@ final class MatcherGrammar: TokenGrammar {
     init(_ source: GrammarSource, _ vocabulary: ConstraintVocabulary) throws(ConstraintFault) {
         self.vocabulary = vocabulary
         let functions = vocabulary.library.functions
-        let (kind, text) = source.guidance
+        let (kind, text): (String, String)
+        do { (kind, text) = try source.guidance() } catch { throw ConstraintFault("the schema is no JSON: \(error)") }
         guard !text.utf8.contains(0) else { throw ConstraintFault("it has the character U+0000") }
         let matcher = withUnsafePointer(to: functions) { library in
             llg_make_matcher(library, vocabulary.tokenizer, kind, text)!
@@ -147,11 +148,9 @@ final class MatcherConstraint: TokenConstraint {
 
 extension GrammarSource {
     /// The kind and text of the grammar for llguidance.
-    fileprivate var guidance: (kind: String, text: String) {
+    fileprivate func guidance() throws -> (kind: String, text: String) {
         switch kind {
-        case .json(let schema):
-            // The option stands in an own schema around it, so that the request's cannot hold it.
-            ("json", SchemaText.wrapped(schema, allowsWhitespace: allowsWhitespace))
+        case .json(let schema): ("json", try SchemaText.guidance(schema, allowsWhitespace: allowsWhitespace))
         case .regex(let expression): ("regex", expression)
         case .choice(let texts): ("lark", "start: " + texts.map(Self.larkString).joined(separator: " | ") + "\n")
         case .lark(let grammar): ("lark", grammar)

@@ -87,16 +87,3 @@ public final class GrammarChecker: Sendable {
         }
     }
 }
-
-/// The text of a schema with the options that llguidance reads from it.
-enum SchemaText {
-    static func wrapped(_ schema: String, allowsWhitespace: Bool) -> String {
-        let options = "\"x-guidance\":{\"whitespace_flexible\":\(allowsWhitespace)}"
-        guard let brace = schema.firstIndex(of: "{") else {
-            return schema.contains("true") ? "{\(options)}" : "{\(options),\"anyOf\":[false]}"
-        }
-        let rest = schema[schema.index(after: brace)...]
-        let isEmpty = rest.drop(while: \.isWhitespace).first == "}"
-        return "{\(options)\(isEmpty ? "" : ",")\(rest)"
-    }
-}

@@ -30,6 +30,14 @@ import Testing
         (GrammarSource(.json("{}"), allowsWhitespace: true), ["{ }", "[1 , 2]", "3"], [" 3", "x"]),
         (GrammarSource(.json("true")), ["3", #""x""#], ["x"]),
         (
+            GrammarSource(.json(#"{"type":"string","format":"time"}"#)), [#""23:59:59Z""#, #""00:00:00.5+01:00""#],
+            [#""23:59:60Z""#, #""24:00:00Z""#]
+        ),
+        (
+            GrammarSource(.json(#"{"type":"string","format":"date-time","pattern":"^2"}"#)),
+            [#""2026-11-29T12:30:00Z""#], [#""1999-11-29T12:30:00Z""#, #""2026-11-29T12:30:60Z""#]
+        ),
+        (
             GrammarSource(
                 .json(#"{"type":"object","properties":{"n":{"type":"integer","minimum":3}},"required":["n"]}"#)),
             [#"{"n":3}"#, #"{"n":40,"m":null}"#], [#"{"n":2}"#, "{}"]

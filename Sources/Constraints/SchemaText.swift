@@ -1,0 +1,48 @@
+// A request's schema in the form in which llguidance gets it.
+
+import JSONText
+
+/// Makes the text of a schema for llguidance: with the options that it reads there, and without what it takes too widely.
+enum SchemaText {
+    /// - Throws: `JSONValue.ReadError` if `schema` is no JSON.
+    static func guidance(_ schema: String, allowsWhitespace: Bool) throws -> String {
+        let options = JSONValue.object([.init("whitespace_flexible", .bool(allowsWhitespace))])
+        var members: [JSONValue.Member] = [.init("x-guidance", options)]
+        switch rewritten(try JSONValue(parsing: Array(schema.utf8))) {
+        case .object(let own): members += own
+        case .bool(true): break
+        case let other: members.append(.init("anyOf", .array([other])))
+        }
+        var text: [UInt8] = []
+        JSONValue.object(members).encode(into: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// llguidance allows a second 60 in every minute, which RFC 3339 allows at the end of few days only.
+    private static let withoutLeapSeconds: JSONValue.Member = .init("pattern", .string("^[^:]*:[^:]*:[0-5]"))
+
+    private static func rewritten(_ schema: JSONValue) -> JSONValue {
+        guard case .object(var members) = schema else { return schema }
+        for index in members.indices {
+            guard let kind = SchemaKeywords.enforced[members[index].key] else { continue }
+            switch (kind, members[index].value) {
+            case (.schema, let value): members[index].value = rewritten(value)
+            case (.schemaOrSchemas, .array(let elements)), (.schemas, .array(let elements)):
+                members[index].value = .array(elements.map(rewritten))
+            case (.schemaOrSchemas, let value): members[index].value = rewritten(value)
+            case (.schemaMap, .object(let schemas)), (.definitions, .object(let schemas)):
+                members[index].value = .object(schemas.map { .init($0.key, rewritten($0.value)) })
+            default: break
+            }
+        }
+        guard
+            members.contains(where: {
+                $0.key == "format" && [.string("time"), .string("date-time")].contains($0.value)
+            })
+        else { return .object(members) }
+        if members.contains(where: { $0.key == "pattern" }) {
+            return .object([.init("allOf", .array([.object(members), .object([withoutLeapSeconds])]))])
+        }
+        return .object(members + [withoutLeapSeconds])
+    }
+}
