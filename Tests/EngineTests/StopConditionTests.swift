@@ -81,4 +81,31 @@ import Testing
         #expect(updates.count == 5)
         #expect(updates.last == token(7, .length))
     }
+
+    /// Patterns of one token and of several, as soon as the last one is whole, and not before min_tokens.
+    @Test(arguments: [
+        (script: [8, 9, 9, 9], lengths: 1...2, count: 3, min: 0, length: 4),
+        (script: [8, 1, 2, 1, 2, 1, 2], lengths: 1...2, count: 3, min: 0, length: 7),
+        (script: [8, 1, 2, 1, 2, 1, 2, 1], lengths: 2...2, count: 2, min: 6, length: 6),
+        (script: [1, 1, 1, 1, 2, 2, 3, 3, 3, 3], lengths: 2...4, count: 2, min: 0, length: 4),
+    ])
+    func aTextThatRepeatsItselfEnds(
+        _ example: (script: [Int32], lengths: ClosedRange<Int>, count: Int, min: Int, length: Int)
+    ) throws {
+        var sampling = SamplingParams.ending(after: 12, min: example.min)
+        sampling.repetition = RepetitionLimit(lengths: example.lengths, count: example.count)
+        let updates = try updates(example.script, sampling: sampling)
+        #expect(updates.count == example.length)
+        #expect(updates.last == token(example.script[example.length - 1], .repetition))
+    }
+
+    /// The prompt's repetitions are none of the text, and an end token counts first.
+    @Test func onlyGeneratedTokensRepeat() throws {
+        var sampling = SamplingParams.ending(after: 3)
+        sampling.repetition = RepetitionLimit(lengths: 1...1, count: 3)
+        #expect(try updates([5, 5, 8], sampling: sampling).map(\.finishReason) == [nil, nil, .length])
+        sampling.maxTokens = 9
+        let ended = try updates([end, 8, 8, 8], sampling: sampling)
+        #expect(ended.map(\.finishReason) == [.endOfGeneration(token: end)])
+    }
 }

@@ -105,6 +105,31 @@ import Tokenizers
         let end = TinyModel.tokenizer.endOfGenerationTokens.first!
         #expect(run([token(0x61), end, token(0x62)], ["ab"]) == ("", 3))
     }
+
+    @Test func controlTokensAreShownWhereThatIsWanted() {
+        let end = TinyModel.tokenizer.endOfGenerationTokens.first!
+        var rules = OutputRules.stopping(at: ["ab"])
+        rules.skipsSpecialTokens = false
+        var text = GeneratedText(tokenizer, rules)
+        let stopped = [token(0x61), end, token(0x62)].map { text.append($0) }
+        #expect(stopped == [false, false, false])
+        let name = String(decoding: tokenizer.bytes(of: [end], skipSpecial: false), as: UTF8.self)
+        let whole = text.finish()
+        #expect(!name.isEmpty && whole == "a\(name)b")
+    }
+
+    /// The stop string stays, and nothing of its last token behind it.
+    @Test func aStopStringStaysWhereThatIsWanted() throws {
+        let the = tokens(" the")
+        try #require(the.count == 1)
+        var rules = OutputRules.stopping(at: ["h"])
+        rules.includesStop = true
+        var text = GeneratedText(tokenizer, rules)
+        let stopped = (tokens("a") + the).map { text.append($0) }
+        #expect(stopped == [false, true])
+        let whole = text.finish()
+        #expect(whole == "a th")
+    }
 }
 
 extension OutputRules {
