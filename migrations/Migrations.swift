@@ -53,6 +53,6 @@ extension Migration {
             version: 6, name: "0006_names_and_params", bytes: PackageResources._006_names_and_params_sql,
             checksum: "ca416feb7e68802c"),
         Migration(
-            version: 7, name: "0007_choices", bytes: PackageResources._007_choices_sql, checksum: "5d78d2c0fd8dd192"),
+            version: 7, name: "0007_choices", bytes: PackageResources._007_choices_sql, checksum: "2d9fe08958f51a4d"),
     ]
 }

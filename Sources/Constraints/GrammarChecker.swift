@@ -42,6 +42,14 @@ public final class GrammarChecker: Sendable {
     }
 
     private static func check(_ source: GrammarSource, _ vocabulary: ConstraintVocabulary) -> [GrammarProblem] {
+        if case .calls(let functions) = source.kind {
+            let problems = functions.enumerated().flatMap { index, function in
+                check(GrammarSource(.json(function.parameters)), vocabulary).map {
+                    GrammarProblem("[\(index)].function.parameters\($0.path)", $0.complaint, $0.remedy)
+                }
+            }
+            guard problems.isEmpty else { return problems }
+        }
         guard case .json(let text) = source.kind else {
             return fault(of: source, vocabulary).map { [GrammarProblem("", $0)] } ?? []
         }

@@ -1,14 +1,34 @@
 // A request's schema in the form in which llguidance gets it.
 
 import JSONText
+import Sampling
 
 /// Makes the text of a schema for llguidance: with the options that it reads there, and without what it takes too widely.
 enum SchemaText {
     /// - Throws: `JSONValue.ReadError` if `schema` is no JSON.
     static func guidance(_ schema: String, allowsWhitespace: Bool) throws -> String {
+        text(rewritten(try JSONValue(parsing: Array(schema.utf8)), root: "#"), allowsWhitespace: allowsWhitespace)
+    }
+
+    /// The schema of an array of calls.
+    ///
+    /// - Throws: `JSONValue.ReadError` if parameters are no JSON.
+    static func guidance(callsOf functions: [GrammarSource.Function]) throws -> String {
+        let calls = try functions.enumerated().map { index, function -> JSONValue in
+            let root = "#/items/anyOf/\(index)/properties/parameters"
+            let parameters = rewritten(try JSONValue(parsing: Array(function.parameters.utf8)), root: root)
+            return [
+                "type": "object", "properties": ["name": ["const": .string(function.name)], "parameters": parameters],
+                "required": ["name", "parameters"], "additionalProperties": false,
+            ]
+        }
+        return text(["type": "array", "minItems": 1, "items": ["anyOf": .array(calls)]], allowsWhitespace: false)
+    }
+
+    private static func text(_ schema: JSONValue, allowsWhitespace: Bool) -> String {
         let options = JSONValue.object([.init("whitespace_flexible", .bool(allowsWhitespace))])
         var members: [JSONValue.Member] = [.init("x-guidance", options)]
-        switch rewritten(try JSONValue(parsing: Array(schema.utf8))) {
+        switch schema {
         case .object(let own): members += own
         case .bool(true): break
         case let other: members.append(.init("anyOf", .array([other])))
@@ -21,11 +41,15 @@ enum SchemaText {
     /// llguidance allows a second 60 in every minute, which RFC 3339 allows at the end of few days only.
     private static let withoutLeapSeconds: JSONValue.Member = .init("pattern", .string("^[^:]*:[^:]*:[0-5]"))
 
-    private static func rewritten(_ schema: JSONValue) -> JSONValue {
+    /// - Parameter root: where the schema stands to which its references refer.
+    private static func rewritten(_ schema: JSONValue, root: String) -> JSONValue {
+        func rewritten(_ schema: JSONValue) -> JSONValue { self.rewritten(schema, root: root) }
         guard case .object(var members) = schema else { return schema }
         for index in members.indices {
             guard let kind = SchemaKeywords.enforced[members[index].key] else { continue }
             switch (kind, members[index].value) {
+            case (.reference, .string(let place)) where place.hasPrefix("#"):
+                members[index].value = .string(root + place.dropFirst())
             case (.schema, let value): members[index].value = rewritten(value)
             case (.schemaOrSchemas, .array(let elements)), (.schemas, .array(let elements)):
                 members[index].value = .array(elements.map(rewritten))

@@ -21,6 +21,8 @@ extension ModelOptions {
         if let maxModelLen { settings.append(Setting("max_model_len", maxModelLen)) }
         if let quantize { settings.append(Setting("quantize", quantize.rawValue)) }
         if let templatePath { settings.append(Setting("template", templatePath)) }
+        if let toolCalls { settings.append(Setting("tool_calls", toolCalls.rawValue)) }
+        if let reasoning { settings.append(Setting("reasoning", reasoning.rawValue)) }
         if let preTokenizer { settings.append(Setting("tokenizer.pre", preTokenizer)) }
         return settings + defaults.settings(prefix: "defaults.")
     }

@@ -32,6 +32,11 @@ package enum ChatTemplateState: Sendable {
         }
     }
 
+    /// The template's text; empty if there is none.
+    func source(withTools: Bool) -> String {
+        if case .usable(let template) = self { template.source(withTools: withTools) } else { "" }
+    }
+
     /// Renders a conversation. Templates that print the date get the time of the enqueue, so that a retry has the same
     /// prompt.
     ///

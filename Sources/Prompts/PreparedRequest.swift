@@ -65,6 +65,8 @@ public struct OutputRules: Sendable {
     public var topPromptLogprobs: Int?
     /// Whether logprobs name tokens by their ids.
     public var namesTokensByID = false
+    /// How the answer to a chat is read; nil for a text that is no answer.
+    package var answer: AnswerRules?
     /// The texts of the prompts, with which the results begin; nil if they do not.
     public var echoes: [String]?
 

@@ -12,10 +12,12 @@ public struct PromptEncoder: Sendable {
     /// The model's tokenizer.
     public let tokenizer: Tokenizer
     private let template: ChatTemplateState
+    private let options: ModelOptions
     private let requestTemplates = RequestTemplates()
     let structuredOutput: StructuredOutput
 
-    package init(tokenizer: Tokenizer, template: ChatTemplateState) {
+    package init(tokenizer: Tokenizer, template: ChatTemplateState, options: ModelOptions = ModelOptions()) {
+        self.options = options
         self.tokenizer = tokenizer
         self.template = template
         structuredOutput = StructuredOutput(tokenizer)
@@ -34,7 +36,8 @@ public struct PromptEncoder: Sendable {
     package init(_ files: TokenizerFiles, _ options: ModelOptions) throws(TokenizerError) {
         let tokenizer = try Tokenizer(files, preTokenizer: options.preTokenizer)
         self.init(
-            tokenizer: tokenizer, template: ChatTemplateState(files, templatePath: options.templatePath, tokenizer))
+            tokenizer: tokenizer, template: ChatTemplateState(files, templatePath: options.templatePath, tokenizer),
+            options: options)
     }
 
     /// What is wrong with the form that a request wants for its text.
@@ -99,6 +102,13 @@ public struct PromptEncoder: Sendable {
         }
         guard sequences.count <= TooManyBadWords.most else { throw TooManyBadWords(count: sequences.count) }
         return sequences
+    }
+
+    /// How the answer to a chat is read whose tokens are `prompt`.
+    func answerRules(_ chat: RequestBody.Chat, _ choice: RequestBody.ToolChoice, prompt: [Int32]) -> AnswerRules {
+        AnswerRules(
+            chat, choice, template: chat.template ?? template.source(withTools: chat.tools != nil), options,
+            prompt: prompt, tokenizer)
     }
 
     /// Renders a chat with the template that it brings, or with the model's.

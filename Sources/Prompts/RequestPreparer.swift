@@ -55,7 +55,7 @@ public struct RequestPreparer: Sendable {
             sampling.shaping.badWords = try encoder.badWords(body.shaping.badWords)
             return PreparedRequest(
                 prompts: prompts, sampling: sampling, candidates: max(body.choices, body.bestOf ?? 1),
-                choices: body.choices, output: OutputRules(body, prompts, encoder.tokenizer),
+                choices: body.choices, output: OutputRules(body, prompts, encoder),
                 promptField: promptField)
         } catch {
             let invalid = error as? InvalidRequest
@@ -123,7 +123,7 @@ extension RequestBody {
 }
 
 extension OutputRules {
-    fileprivate init(_ body: RequestBody, _ prompts: [[Int32]], _ tokenizer: Tokenizer) {
+    fileprivate init(_ body: RequestBody, _ prompts: [[Int32]], _ encoder: PromptEncoder) {
         self.init()
         stopStrings = body.stop
         includesStop = body.includesStop
@@ -132,10 +132,13 @@ extension OutputRules {
         topLogprobs = body.logprobs?.top
         topPromptLogprobs = body.promptLogprobs
         namesTokensByID = body.namesTokensByID
+        if case .chat(let chat) = body.prompts[0] {
+            answer = encoder.answerRules(chat, body.toolChoice, prompt: prompts[0])
+        }
         guard body.echoes else { return }
         echoes = zip(body.prompts, prompts).map { prompt, tokens in
             // A prompt that was cut is shown as it is.
-            if case .text(let text) = prompt, body.truncation == nil { text } else { tokenizer.decode(tokens) }
+            if case .text(let text) = prompt, body.truncation == nil { text } else { encoder.tokenizer.decode(tokens) }
         }
     }
 }

@@ -58,7 +58,9 @@ extension Completion {
 extension Completion.Choice {
     fileprivate init(_ choice: StoreContract.Choice) {
         self.init(
-            text: choice.text, finishReason: Completion.FinishReason(rawValue: choice.finishReason) ?? .stop,
+            text: choice.text, reasoning: choice.reasoning,
+            toolCalls: choice.toolCalls.flatMap { [ToolCall](json: $0) } ?? [], unread: choice.unread,
+            finishReason: Completion.FinishReason(rawValue: choice.finishReason) ?? .stop,
             isComplete: choice.isComplete,
             stopReason: choice.stopReason.map { reason in
                 switch reason {

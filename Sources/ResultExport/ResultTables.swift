@@ -5,20 +5,25 @@ import OpenAIFormats
 
 extension OutputLine {
     static func encodeCSVHeader(into output: inout [UInt8]) {
-        output.append(json: "custom_id,state,finish_reason,text,prompt_tokens,completion_tokens,total_ms,error\r\n")
+        output.append(
+            json:
+                "custom_id,state,finish_reason,text,prompt_tokens,completion_tokens,total_ms,error,reasoning,tool_calls\r\n"
+        )
     }
 
     /// Appends a CSV record with its CRLF, or one for each text if there are several. Values that the result does not have
     /// are empty, and so are the request's numbers in all records but its first.
     func encodeCSV(into output: inout [UInt8]) {
         guard case .completed(let completion) = outcome else {
-            return output.append(csvRecord: [customID, state, nil, nil, nil, nil, total, errorText])
+            return output.append(csvRecord: [customID, state, nil, nil, nil, nil, total, errorText, nil, nil])
         }
         for (index, choice) in completion.choices.enumerated() {
             let numbers =
                 index == 0
                 ? [String(completion.promptTokens), String(completion.completionTokens), total] : [nil, nil, nil]
-            output.append(csvRecord: [customID, state, choice.finishReason.rawValue, choice.text] + numbers + [nil])
+            output.append(
+                csvRecord: [customID, state, choice.finishReason.rawValue, choice.text] + numbers
+                    + [nil, choice.reasoning, choice.toolCalls.isEmpty ? nil : choice.toolCalls.json])
         }
     }
 
@@ -28,7 +33,7 @@ extension OutputLine {
     /// `# <custom_id> [1]`, `[2]` …
     func encodeText(into output: inout [UInt8]) {
         var texts = ["[\(state)] \(errorText ?? "")"]
-        if case .completed(let completion) = outcome { texts = completion.choices.map(\.text) }
+        if case .completed(let completion) = outcome { texts = completion.choices.map(\.shown) }
         for (index, text) in texts.enumerated() {
             output.append(json: "# ")
             output.append(contentsOf: customID.utf8.map { $0 < 0x20 ? UInt8(ascii: " ") : $0 })
@@ -83,5 +88,13 @@ extension [UInt8] {
             append(byte)
         }
         append(UInt8(ascii: "\""))
+    }
+}
+
+extension Completion.Choice {
+    /// The text, and under it each call of a tool in a line.
+    fileprivate var shown: String {
+        let calls = toolCalls.map { "\($0.name) \($0.arguments)" }
+        return (text.isEmpty && !calls.isEmpty ? calls : [text] + calls).joined(separator: "\n")
     }
 }

@@ -16,6 +16,8 @@ extension ModelSettings: ConfigurationSection {
         aliases = try reader.strings("aliases")
         options.preTokenizer = try reader.string("tokenizer.pre")
         options.templatePath = try reader.string("template")
+        options.toolCalls = try reader.choice("tool_calls")
+        options.reasoning = try reader.choice("reasoning")
         options.maxModelLen = try reader.integer("max_model_len", in: 2...Int.max)
         let quantize: QuantizeChoice? = try reader.choice("quantize")
         options.quantize = quantize.flatMap { Quantization(rawValue: $0.rawValue) }

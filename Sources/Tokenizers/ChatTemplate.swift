@@ -9,8 +9,10 @@ public struct ChatTemplate: Sendable {
     /// The template for conversations with tools, if the model has a separate one.
     private let toolUse: Template?
     private let path: String
+    /// The text of the template for conversations without tools, and of that for those with tools.
+    private let sources: (standard: String, toolUse: String)
     /// The size of the template for conversations without tools, or of the only one.
-    public let byteCount: Int
+    public var byteCount: Int { sources.standard.utf8.count }
     /// Variables that are defined for every conversation.
     private let variables: [String: JinjaValue]
     private var limits = RenderLimits()
@@ -78,7 +80,7 @@ public struct ChatTemplate: Sendable {
         self.standard = try template(standard)
         self.toolUse = try template(toolUse)
         self.path = path
-        byteCount = (standard ?? toolUse ?? "").utf8.count
+        sources = (standard ?? toolUse ?? "", toolUse ?? standard ?? "")
         variables = tokenizer.namedSpecialTokens.merging(["documents": .null, "tools": .null]) { $1 }
         if self.standard == nil, self.toolUse == nil { throw .missingChatTemplate(path: path) }
     }
@@ -97,6 +99,9 @@ public struct ChatTemplate: Sendable {
     public func knowsVariable(_ name: String, withTools: Bool) -> Bool {
         template(withTools: withTools)?.namesVariable(name) ?? false
     }
+
+    /// The template's text.
+    public func source(withTools: Bool) -> String { withTools ? sources.toolUse : sources.standard }
 
     private func template(withTools: Bool) -> Template? { withTools ? toolUse ?? standard : standard }
 

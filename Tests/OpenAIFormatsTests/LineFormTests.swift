@@ -230,7 +230,19 @@ import Testing
         ),
         (
             #"{"messages":[\#(user)],"tool_choice":"required"}"#,
-            #"tool_choice: "required" is not supported yet; use "auto" or "none": the model's own choice cannot be forced"#
+            "tool_choice: wants a call, and there are no tools; give tools"
+        ),
+        (
+            #"{"messages":[\#(user)],"tools":[\#(tool)],"tool_choice":"any"}"#,
+            #"tool_choice: "any" is no choice of tools; use "auto", "none", "required" or {"type": "function", "function": {"name": …}}"#
+        ),
+        (
+            #"{"messages":[\#(user)],"tools":[\#(tool)],"tool_choice":{"type":"function","function":{"name":"gett"}}}"#,
+            #"tool_choice.function.name: "gett" is none of the tools; name one of them"#
+        ),
+        (
+            #"{"messages":[\#(user)],"tools":[\#(tool)],"tool_choice":"required","response_format":{"type":"json_object"}}"#,
+            "tools: stands beside response_format; give only one form for the text"
         ),
         (
             #"{"messages":[\#(user)],"chat_template_kwargs":[]}"#,

@@ -58,7 +58,22 @@ import Testing
         OutputLine(id: "batch_req_9", customID: "failed", outcome: .notRun(.failed, message: "The batch failed.")),
         OutputLine(id: "batch_req_10", customID: "texts", outcome: .completed(several(.completions))),
         OutputLine(id: "batch_req_11", customID: "chats", outcome: .completed(several(.chatCompletions))),
+        OutputLine(id: "batch_req_12", customID: "calls", outcome: .completed(calls)),
     ]
+
+    /// Calls of tools, reasoning, and a text that could not be read.
+    private static let calls = Completion(
+        endpoint: .chatCompletions, requestID: "req_8", id: "chatcmpl-8", created: 1_790_000_000,
+        model: "smollm2-135m-instruct",
+        choices: [
+            Completion.Choice(
+                text: "", reasoning: "Oslo\nor Bergen?",
+                toolCalls: [
+                    ToolCall(name: "weather", arguments: #"{"city":"Oslo"}"#), ToolCall(name: "time", arguments: "{}"),
+                ], finishReason: .toolCalls),
+            Completion.Choice(text: "Yes.", reasoning: "Hm.", finishReason: .stop, isComplete: true),
+            Completion.Choice(text: "<tool_call>{", unread: "a call is no JSON", finishReason: .length),
+        ], promptTokens: 12, completionTokens: 5)
 
     /// Several texts with logprobs: characters in parts, excluded tokens, tokens of the same text, and an echoed prompt.
     static func several(_ endpoint: Endpoint) -> Completion {

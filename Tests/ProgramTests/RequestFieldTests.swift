@@ -15,7 +15,11 @@ struct RequestFieldTests {
         _ requests: [(String, [String: Any])], model: String? = Locations.tinyModel, _ options: [String] = []
     ) throws -> [String: ResultLine] {
         let file = try workspace.write(
-            "\(UUID().uuidString).jsonl", lines: try requests.map { try requestLine($0.0, $0.1) })
+            "\(UUID().uuidString).jsonl",
+            lines: try requests.map { id, fields in
+                let isChat = fields["messages"] != nil
+                return try requestLine(id, url: isChat ? "/v1/chat/completions" : "/v1/completions", fields)
+            })
         let outcome = try workspace.run(
             ["run", file, "--db", workspace.path("\(UUID().uuidString).db")] + options, model: model)
         #expect(outcome.status == 0, "\(outcome.errors)")
@@ -156,6 +160,84 @@ struct RequestFieldTests {
             let expected = try #require(mode["perplexity"] as? Double)
             #expect(abs(perplexity / expected - 1) < 1e-5, "\(name): \(perplexity), not \(expected)")
             #expect(result.text == text)
+        }
+    }
+
+    /// Calls that must be made are made, with arguments that their schemas accept, whatever the model would say.
+    @Test(.enabled(if: Locations.realModel != nil))
+    func toolsThatMustBeCalledAreCalled() throws {
+        let weather: [String: Any] = [
+            "type": "object",
+            "properties": ["city": ["$ref": "#/$defs/city"], "days": ["type": "integer", "minimum": 1, "maximum": 9]],
+            "required": ["city", "days"], "additionalProperties": false,
+            "$defs": ["city": ["enum": ["Oslo", "Bergen"]]],
+        ]
+        let tools: [[String: Any]] = [
+            ["type": "function", "function": ["name": "time", "description": "The time."]],
+            ["type": "function", "function": ["name": "weather", "parameters": weather]],
+        ]
+        let template = """
+            {% for tool in tools %}{{ tool | tojson }}{% endfor %}{% for message in messages %}<|im_start|>{{ message.role }}
+            {{ message.content }}<|im_end|>
+            {% endfor %}<|im_start|>assistant
+            """
+        let body: [String: Any] = [
+            "messages": [["role": "user", "content": "Sing a song. No tools!"]], "tools": tools,
+            "chat_template": template,
+            "max_tokens": 80, "temperature": 1,
+        ]
+        let named: [String: Any] = ["type": "function", "function": ["name": "weather"]]
+        var requests: [(String, [String: Any])] = []
+        for seed in 0..<8 {
+            requests.append(("required-\(seed)", body.merging(["tool_choice": "required", "seed": seed]) { $1 }))
+            requests.append(("named-\(seed)", body.merging(["tool_choice": named, "seed": seed, "n": 2]) { $1 }))
+        }
+        requests.append(("cut", body.merging(["tool_choice": "required", "max_tokens": 3]) { $1 }))
+        let results = try results(requests, model: Locations.realModel)
+        let schema = SchemaValidator(root: weather)
+        var answers = 0
+        for (name, result) in results where name != "cut" {
+            for choice in try #require(result.body?["choices"] as? [[String: Any]]) {
+                let message = try #require(choice["message"] as? [String: Any])
+                guard let calls = message["tool_calls"] as? [[String: Any]] else {
+                    // A list of calls without end.
+                    #expect(choice["finish_reason"] as? String == "length" && message["content"] is String)
+                    continue
+                }
+                answers += 1
+                #expect(message["content"] is NSNull && !calls.isEmpty)
+                #expect(choice["finish_reason"] as? String == (name.hasPrefix("named") ? "stop" : "tool_calls"))
+                for call in calls {
+                    let function = try #require(call["function"] as? [String: Any])
+                    let arguments = try jsonObject(try #require(function["arguments"] as? String))
+                    if function["name"] as? String == "time" {
+                        #expect(arguments.isEmpty)
+                    } else {
+                        #expect(function["name"] as? String == "weather")
+                        #expect(schema.complaint(arguments) == nil, "\(arguments)")
+                    }
+                    #expect((call["id"] as? String)?.count == 9)
+                }
+            }
+        }
+        #expect(answers > 16, "\(answers)")
+        let cut = try #require(results["cut"])
+        #expect(cut.finishReason == "length" && cut.timings?["unread"] as? [String] == ["the calls are cut off"])
+        #expect(cut.text?.isEmpty == false)
+    }
+
+    /// What in a tool's parameters cannot be enforced is refused by its path.
+    @Test func parametersThatCannotBeEnforcedAreRefused() throws {
+        let tool = #"{"type":"function","function":{"name":"f","parameters":{"properties":{"x":{"not":{}}}}}}"#
+        let fields = #""messages":[{"role":"user","content":"a"}],"tools":[\#(tool)]"#
+        let named = #"{"type":"function","function":{"name":"f"}}"#
+        for choice in [#""required""#, named] {
+            let file = try workspace.write("t.jsonl", lines: [#"{\#(fields),"tool_choice":\#(choice)}"#])
+            let outcome = try workspace.run("enqueue", file)
+            #expect(outcome.status == 3)
+            #expect(
+                outcome.errors.contains("t.jsonl:1: tools[0].function.parameters.properties.x.not"), "\(outcome.errors)"
+            )
         }
     }
 

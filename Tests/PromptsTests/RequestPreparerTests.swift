@@ -8,6 +8,8 @@ import Sampling
 import Testing
 import Tokenizers
 
+@testable import JSONText
+@testable import OpenAIFormats
 @testable import Prompts
 
 @Suite struct RequestPreparerTests {
@@ -117,6 +119,52 @@ import Tokenizers
         let request = try prepared(
             body, endpoint: "/v1/chat/completions", by: preparer(ChatTemplateState(.gguf(metadata), tokenizer)))
         #expect(tokenizer.decode(request.prompts[0]) == "dry:f:hi")
+    }
+
+    /// How an answer is read follows from the template, the tools that are offered, and the end of the prompt.
+    @Test func answersAreReadAsTheTemplateShows() throws {
+        let template = "<tool_call></tool_call>{{ tools }}{{ messages[0].content }}{{ messages[0].content }}"
+        func rules(_ template: String, _ fields: String = "", _ options: ModelOptions = ModelOptions()) throws
+            -> AnswerRules?
+        {
+            let encoder = PromptEncoder(
+                tokenizer: tokenizer,
+                template: ChatTemplateState(.gguf(TinyModel.metadata(template: template)), tokenizer), options: options)
+            let preparer = RequestPreparer(
+                encoder: encoder, maxModelLen: 200, vocabularySize: tokenizer.vocabularySize)
+            let body = #"{"messages":[{"role":"user","content":"hi"}]\#(fields)}"#
+            return try prepared(body, endpoint: "/v1/chat/completions", by: preparer).output.answer
+        }
+        let tools = #","tools":[{"type":"function","function":{"name":"f"}}]"#
+        #expect(try rules(template)?.calls == AnswerRules.Calls.none)
+        #expect(try rules(template, tools)?.calls == .own(.hermes))
+        #expect(try rules(template, tools + #","tool_choice":"none""#)?.calls == AnswerRules.Calls.none)
+        #expect(try rules("{{ tools }}{{ messages[0].content }}", tools)?.calls == .unknown)
+        var options = ModelOptions()
+        options.toolCalls = .pythonic
+        options.reasoning = .text
+        #expect(try rules(template + "</think>", tools, options)?.calls == .own(.pythonic))
+        #expect(try rules(template + "</think>", tools, options)?.reasoning == .text)
+        #expect(try rules(template + "</think>")?.reasoning == .think)
+        #expect(try rules(template + "</think>")?.beginsInReasoning == false)
+        #expect(try rules(template + "{# </think> #}<think>\n")?.beginsInReasoning == true)
+        #expect(try rules(template + "<think>\n\n</think>\n\n")?.beginsInReasoning == false)
+        // A request's own template shows its own format.
+        let own = #","chat_template":"[TOOL_CALLS]{{ tools }}{{ messages[0].content }}""#
+        #expect(try rules(template, tools + own)?.calls == .own(.mistral))
+        #expect(try prepared(#"{"prompt":"a"}"#).output.answer == nil)
+    }
+
+    /// Marks that are control tokens are seen by the reading, and other control tokens are not.
+    @Test func marksThatAreControlTokensAreShown() throws {
+        var rules = AnswerRules(
+            RequestBody.Chat(messages: []), .auto, template: "<|im_start|></think>", ModelOptions(), prompt: [],
+            tokenizer)
+        #expect(rules.shownTokens.isEmpty && rules.reasoning == .think)
+        rules.shownTokens = [tokenizer.endOfGenerationTokens.first!]
+        var detokenizer = Detokenizer(tokenizer, shown: rules.shownTokens)
+        let shown = detokenizer.push(tokenizer.endOfGenerationTokens.first!) + detokenizer.finish()
+        #expect(shown.hasPrefix("<|"))
     }
 
     @Test(arguments: [nil, "{% broken"])

@@ -32,6 +32,17 @@ import Testing
     private static let cancelled = OutputLine(
         id: "batch_req_5", customID: "cancelled", outcome: .notRun(.cancelled, message: "The batch was cancelled."))
 
+    private static let calls = OutputLine(
+        id: "batch_req_6", customID: "calls",
+        outcome: .completed(
+            Completion(
+                endpoint: .chatCompletions, requestID: "req_8", id: "chatcmpl-8", created: 1_790_000_000, model: "tiny",
+                choices: [
+                    Completion.Choice(
+                        text: "", reasoning: "Hm.", toolCalls: [ToolCall(name: "f", arguments: "{}")],
+                        finishReason: .toolCalls)
+                ], promptTokens: 12, completionTokens: 5)))
+
     private func encoded(_ lines: [OutputLine], as format: ResultFormat) -> String {
         var bytes: [UInt8] = []
         format.encodeHeader(into: &bytes)
@@ -49,20 +60,21 @@ import Testing
     @Test func csvQuotesWhatItMust() {
         let lines = [
             Self.line("chat", "Hello.", isTimed: true), Self.line("text \"é😀\"", " a\n\"b\"\\\t\u{1}\u{2028}"),
-            Self.tooLong, Self.cancelled,
+            Self.tooLong, Self.cancelled, Self.calls,
         ]
         let expected = [
-            "custom_id,state,finish_reason,text,prompt_tokens,completion_tokens,total_ms,error",
-            "chat,succeeded,stop,Hello.,12,5,1649,",
-            "\"text \"\"é😀\"\"\",succeeded,stop,\" a\n\"\"b\"\"\\\t\u{1}\u{2028}\",12,5,,",
-            "long,failed,,,,,1649,context_length_exceeded: The prompt has 9000 tokens; the model's context has 8192.",
-            "cancelled,cancelled,,,,,,batch_cancelled: The batch was cancelled.",
+            "custom_id,state,finish_reason,text,prompt_tokens,completion_tokens,total_ms,error,reasoning,tool_calls",
+            "chat,succeeded,stop,Hello.,12,5,1649,,,",
+            "\"text \"\"é😀\"\"\",succeeded,stop,\" a\n\"\"b\"\"\\\t\u{1}\u{2028}\",12,5,,,,",
+            "long,failed,,,,,1649,context_length_exceeded: The prompt has 9000 tokens; the model's context has 8192.,,",
+            "cancelled,cancelled,,,,,,batch_cancelled: The batch was cancelled.,,",
+            "calls,succeeded,tool_calls,,12,5,,,Hm.,\"[{\"\"name\"\":\"\"f\"\",\"\"arguments\"\":\"\"{}\"\"}]\"",
         ]
         #expect(encoded(lines, as: .csv) == expected.map { $0 + "\r\n" }.joined())
     }
 
     @Test func textIsForReading() {
-        let text = encoded([Self.line("chat", "Hello."), Self.broken, Self.late], as: .text)
+        let text = encoded([Self.line("chat", "Hello."), Self.broken, Self.late, Self.calls], as: .text)
         #expect(
             text == """
                 # chat
@@ -73,6 +85,9 @@ import Testing
 
                 # late
                 [expired] batch_expired: The window expired.
+
+                # calls
+                f {}
 
 
                 """)

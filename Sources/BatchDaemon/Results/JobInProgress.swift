@@ -48,7 +48,9 @@ extension Choice {
     /// A finished text, as written to the store.
     fileprivate init(_ finished: FinishedChoice) {
         self.init(
-            text: finished.text, finishReason: finished.end == .length ? "length" : "stop",
+            text: finished.answer.text, reasoning: finished.answer.reasoning,
+            toolCalls: finished.answer.toolCallsJSON, unread: finished.answer.unread,
+            finishReason: finished.end.finishReason,
             isComplete: finished.isComplete,
             stopReason: StopReason(finished.end), promptTokenIDs: finished.promptTokenIDs, tokenIDs: finished.tokenIDs,
             logprobs: finished.logprobs, promptLogprobs: finished.promptLogprobs)
@@ -63,7 +65,18 @@ extension StopReason {
         case .stopToken(let token): self = .token(token)
         // As in vLLM, whose `finish_reason` for it is no word of OpenAI's.
         case .repetition: self = .string("repetition_detected")
-        case .endOfGeneration, .length: return nil
+        case .endOfGeneration, .toolCalls, .length: return nil
+        }
+    }
+}
+
+extension FinishedChoice.End {
+    /// OpenAI's word for it.
+    fileprivate var finishReason: String {
+        switch self {
+        case .length: "length"
+        case .toolCalls: "tool_calls"
+        case .endOfGeneration, .stopString, .stopToken, .repetition: "stop"
         }
     }
 }

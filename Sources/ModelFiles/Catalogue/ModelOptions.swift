@@ -10,6 +10,10 @@ public struct ModelOptions: Sendable, Hashable {
     public var maxModelLen: Int?
     /// What float weights are quantised to when they are loaded; `nil` leaves them as they are.
     public var quantize: Quantization?
+    /// How it writes calls of tools, instead of what its chat template shows.
+    public var toolCalls: ToolCallFormat?
+    /// How it marks its reasoning, instead of what its chat template shows.
+    public var reasoning: ReasoningFormat?
     /// Sampling of requests that do not say.
     public var defaults = SamplingDefaults()
 

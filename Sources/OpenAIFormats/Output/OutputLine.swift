@@ -62,6 +62,8 @@ public struct Completion: Sendable, Hashable {
         case stop
         /// `max_tokens` was reached, or the model's context was full.
         case length
+        /// The text calls tools.
+        case toolCalls = "tool_calls"
     }
 
     /// Which part of the request ended a text, as vLLM's `stop_reason`.
@@ -74,8 +76,14 @@ public struct Completion: Sendable, Hashable {
 
     /// A text, and what was asked for beside it.
     public struct Choice: Sendable, Hashable {
-        /// The generated text.
+        /// The generated text, without reasoning and calls.
         public var text: String
+        /// The reasoning before it; nil if there is none.
+        public var reasoning: String?
+        /// The tools that it calls.
+        public var toolCalls: [ToolCall]
+        /// Why a part of the text that looks like a call is none, or could not be read; nil if there is no such part.
+        public var unread: String?
         /// The reason for its end.
         public var finishReason: FinishReason
         /// Whether the text is all that the request's grammar wants; nil if it has none.
@@ -91,11 +99,15 @@ public struct Completion: Sendable, Hashable {
 
         /// Makes a text.
         public init(
-            text: String, finishReason: FinishReason, isComplete: Bool? = nil, stopReason: StopReason? = nil,
+            text: String, reasoning: String? = nil, toolCalls: [ToolCall] = [], unread: String? = nil,
+            finishReason: FinishReason, isComplete: Bool? = nil, stopReason: StopReason? = nil,
             tokenIDs: TokenIDs? = nil,
             logprobs: [ScoredPosition]? = nil, promptLogprobs: [ScoredPosition]? = nil
         ) {
             self.text = text
+            self.reasoning = reasoning
+            self.toolCalls = toolCalls
+            self.unread = unread
             self.finishReason = finishReason
             self.isComplete = isComplete
             self.stopReason = stopReason

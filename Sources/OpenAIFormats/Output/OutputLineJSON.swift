@@ -32,14 +32,24 @@ extension OutputLine {
     /// Appends what OpenAI's format has no place for, if there is anything.
     private func encodeOwnMembers(into output: inout [UInt8]) {
         var structured: [Bool] = []
-        if case .completed(let completion) = outcome { structured = completion.choices.compactMap(\.isComplete) }
-        guard timings != nil || !structured.isEmpty else { return }
+        var unread: [String?] = []
+        if case .completed(let completion) = outcome {
+            structured = completion.choices.compactMap(\.isComplete)
+            unread = completion.choices.map(\.unread)
+        }
+        if unread.allSatisfy({ $0 == nil }) { unread = [] }
+        guard timings != nil || !structured.isEmpty || !unread.isEmpty else { return }
         output.append(json: ",\"ttbatch\":{")
         timings?.encode(into: &output)
         if !structured.isEmpty {
             if timings != nil { output.append(UInt8(ascii: ",")) }
             output.append(json: "\"structured\":")
             output.appendArray(structured) { $1.append(string: $0 ? "complete" : "incomplete") }
+        }
+        if !unread.isEmpty {
+            if timings != nil || !structured.isEmpty { output.append(UInt8(ascii: ",")) }
+            output.append(json: "\"unread\":")
+            output.appendArray(unread) { $1.append(optionalString: $0) }
         }
         output.append(UInt8(ascii: "}"))
     }
@@ -93,9 +103,7 @@ extension Completion {
             output.append(json: "\"text\":")
             output.append(string: choice.text)
         case .chatCompletions:
-            output.append(json: "\"message\":{\"role\":\"assistant\",\"content\":")
-            output.append(string: choice.text)
-            output.append(json: ",\"refusal\":null}")
+            encodeMessage(choice, index: index, into: &output)
         }
         output.append(json: ",\"logprobs\":")
         switch (choice.logprobs, endpoint) {
@@ -122,6 +130,42 @@ extension Completion {
             output.append(promptLogprobs: logprobs)
         }
         output.append(json: "}")
+    }
+}
+
+extension Completion {
+    private func encodeMessage(_ choice: Choice, index: Int, into output: inout [UInt8]) {
+        output.append(json: "\"message\":{\"role\":\"assistant\",\"content\":")
+        let hasOther = choice.reasoning != nil || !choice.toolCalls.isEmpty
+        output.append(optionalString: choice.text.isEmpty && hasOther ? nil : choice.text)
+        output.append(json: ",\"refusal\":null")
+        if let reasoning = choice.reasoning {
+            output.append(json: ",\"reasoning\":")
+            output.append(string: reasoning)
+        }
+        if !choice.toolCalls.isEmpty {
+            output.append(json: ",\"tool_calls\":")
+            output.appendArray(Array(choice.toolCalls.enumerated())) { call, output in
+                output.append(json: "{\"id\":")
+                output.append(string: callID(choice: index, call: call.offset))
+                output.append(json: ",\"type\":\"function\",\"function\":{\"name\":")
+                output.append(string: call.element.name)
+                output.append(json: ",\"arguments\":")
+                output.append(string: call.element.arguments)
+                output.append(json: "}}")
+            }
+        }
+        output.append(UInt8(ascii: "}"))
+    }
+
+    /// The id of a call, which is the same each time that a result is shown. Mistral's templates take only ids of nine
+    /// letters and digits.
+    private func callID(choice: Int, call: Int) -> String {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in "\(id) \(choice) \(call)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        hash ^= hash >> 29
+        let digits = String(hash % 101_559_956_668_416, radix: 36)
+        return String(repeating: "0", count: 9 - digits.count) + digits
     }
 }
 

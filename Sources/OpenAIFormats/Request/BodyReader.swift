@@ -21,7 +21,9 @@ struct BodyReader {
     private var hasPrompt = false
     /// Fields of the other endpoint with values that have an effect.
     private var foreignFields: [BodyField] = []
-    private var offersTools = true
+    /// Which calls are wanted.
+    var toolChoice = RequestBody.ToolChoice.auto
+    var offersTools = true
     private var addsGenerationPrompt: Bool?
     private var maxCompletionTokens: Int?
 
@@ -149,13 +151,7 @@ struct BodyReader {
         case .documents: chat.documents = readDocuments(value, path())
         case .chatTemplate: chat.template = readTemplate(value, path())
         case .reasoningEffort: reasoningEffort = string(value, path())
-        default:
-            if value.isString("none") {
-                offersTools = false
-            } else if !value.isString("auto") {
-                let remedy = "use \"auto\" or \"none\": the model's own choice cannot be forced"
-                problems.add(.unsupportedField, path(), value, "is not supported yet", remedy)
-            }
+        default: readToolChoice(value, path())
         }
     }
 
@@ -287,6 +283,7 @@ struct BodyReader {
         chat.tools = offersTools ? chat.tools : nil
         chat.addsGenerationPrompt = addsGenerationPrompt ?? true
         addReasoningEffort()
+        finishToolChoice(chat)
         guard chat.continuesFinalMessage else { return }
         if chat.addsGenerationPrompt {
             problems.add(

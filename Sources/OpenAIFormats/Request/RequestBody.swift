@@ -105,6 +105,8 @@ public struct RequestBody: Sendable, Hashable {
     public var ignoresEOS = false
     /// When a text ends because it repeats itself; nil for never.
     public var repetition: RepetitionLimit?
+    /// Which tools the text must call. Unless it is `auto`, `structure` sees to that.
+    public var toolChoice = ToolChoice.auto
     /// What the text must be; nil for anything.
     public var structure: Structure?
     /// Whether the result contains `token_ids` and `prompt_token_ids`.

@@ -24,7 +24,7 @@ extension BodyReader {
     private static let anyObject = GrammarSource.Kind.json(#"{"type":"object"}"#)
 
     /// Sets the request's structure, of which there is only one.
-    private mutating func set(_ kind: GrammarSource.Kind?, _ path: String, allowsWhitespace: Bool = false) {
+    mutating func set(_ kind: GrammarSource.Kind?, _ path: String, allowsWhitespace: Bool = false) {
         guard let kind else { return }
         if let other = request.structure {
             problems.add(

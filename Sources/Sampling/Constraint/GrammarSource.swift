@@ -6,12 +6,28 @@ public struct GrammarSource: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
         /// JSON that a schema describes; the text of the schema.
         case json(String)
+        /// A JSON array of at least one call of these functions: `[{"name": …, "parameters": …}]`.
+        case calls([Function])
         /// A regular expression for the whole text.
         case regex(String)
         /// One of these texts.
         case choice([String])
         /// A grammar in llguidance's variant of Lark.
         case lark(String)
+    }
+
+    /// A function that can be called.
+    public struct Function: Sendable, Hashable {
+        /// Its name.
+        public var name: String
+        /// The text of the schema of its parameters.
+        public var parameters: String
+
+        /// Makes a function.
+        public init(name: String, parameters: String) {
+            self.name = name
+            self.parameters = parameters
+        }
     }
 
     /// The grammar.

@@ -1,5 +1,6 @@
 // The results of a request, as values for whoever stores or sends them.
 
+package import Prompts
 package import Sampling
 
 /// The texts of a request, and how many tokens they took.
@@ -26,12 +27,14 @@ package struct FinishedChoice: Sendable, Equatable {
         case stopString(String)
         /// The text repeats itself.
         case repetition
+        /// It calls tools.
+        case toolCalls
         /// The maximum length was reached.
         case length
     }
 
-    /// The text.
-    package let text: String
+    /// The text, read.
+    package let answer: Answer
     /// Why it ended.
     package let end: End
     /// Whether the text is all that its grammar wants; nil if it has none.

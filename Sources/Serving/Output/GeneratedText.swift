@@ -19,7 +19,9 @@ package struct GeneratedText: Sendable {
     /// An empty text.
     package init(_ tokenizer: Tokenizer, _ rules: OutputRules) {
         // The prompt's text stands before it.
-        detokenizer = Detokenizer(tokenizer, continuing: true, skipsControl: rules.skipsSpecialTokens)
+        detokenizer = Detokenizer(
+            tokenizer, continuing: true, skipsControl: rules.skipsSpecialTokens,
+            shown: rules.answer?.shownTokens ?? [])
         stops = rules.stopStrings.map { ($0, Array($0.utf8)) }
         includesStop = rules.includesStop
     }

@@ -105,9 +105,12 @@ package struct RequestInProgress: Sendable {
     }
 
     private mutating func choice(_ sequence: Int, prompt: Int) -> FinishedChoice {
-        let (text, end) = generations[sequence].finish()
+        var (text, end) = generations[sequence].finish()
         let generation = generations[sequence]
         let (rules, tokens) = (request.output, request.prompts[prompt])
+        if let echo = rules.echoes?[prompt] { text = echo + text }
+        let answer = rules.answer?.read(text, isComplete: generation.isComplete) ?? Answer(text: text)
+        if end == .endOfGeneration, rules.answer?.endsByCalls(answer) ?? false { end = .toolCalls }
         // The first sequence of a prompt has its logprobs.
         let ofPrompt = generations[prompt * request.candidates].promptLogprobs
         var logprobs: [ScoredPosition]?
@@ -120,7 +123,7 @@ package struct RequestInProgress: Sendable {
             logprobs = positions + generation.tokens.compactMap { $0.logprobs.map { position($0, top: top) } }
         }
         return FinishedChoice(
-            text: (rules.echoes?[prompt] ?? "") + text, end: end, isComplete: generation.isComplete,
+            answer: answer, end: end, isComplete: generation.isComplete,
             promptTokenIDs: rules.returnsTokenIDs ? tokens : nil,
             tokenIDs: rules.returnsTokenIDs ? generation.tokens.map(\.id) : nil, logprobs: logprobs,
             promptLogprobs: rules.topPromptLogprobs.map { top in ofPrompt.map { position($0, top: top) } })

@@ -45,9 +45,15 @@ public struct Generation: Hashable, Sendable {
 
 /// One text that a job generated.
 public struct Choice: Hashable, Sendable {
-    /// The generated text.
+    /// The generated text, without reasoning and calls of tools.
     public var text: String
-    /// The reason for its end in the terms of the OpenAI API: `stop` or `length`.
+    /// The reasoning before it; nil if there is none.
+    public var reasoning: String?
+    /// The calls of tools, as JSON: `[{"name": …, "arguments": "…"}]`; nil if there are none.
+    public var toolCalls: String?
+    /// Why a part of the text that looks like a call is none, or could not be read; nil if there is no such part.
+    public var unread: String?
+    /// The reason for its end in the terms of the OpenAI API: `stop`, `length` or `tool_calls`.
     public var finishReason: String
     /// Whether the text is all that the request's grammar wants; nil if it has none.
     public var isComplete: Bool?
@@ -64,11 +70,15 @@ public struct Choice: Hashable, Sendable {
 
     /// Makes a text with what was asked for beside it.
     public init(
-        text: String, finishReason: String, isComplete: Bool? = nil, stopReason: StopReason? = nil,
+        text: String, reasoning: String? = nil, toolCalls: String? = nil, unread: String? = nil, finishReason: String,
+        isComplete: Bool? = nil, stopReason: StopReason? = nil,
         promptTokenIDs: [Int32]? = nil,
         tokenIDs: [Int32]? = nil, logprobs: [ScoredPosition]? = nil, promptLogprobs: [ScoredPosition]? = nil
     ) {
         self.text = text
+        self.reasoning = reasoning
+        self.toolCalls = toolCalls
+        self.unread = unread
         self.finishReason = finishReason
         self.isComplete = isComplete
         self.stopReason = stopReason

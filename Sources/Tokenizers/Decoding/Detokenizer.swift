@@ -15,6 +15,7 @@ public struct Detokenizer: Sendable {
     /// How many times the start of the text may still be stripped.
     private var strips: Int
     private let skipsControl: Bool
+    private let shown: Set<Int32>
 
     /// Makes a detokenizer.
     ///
@@ -22,8 +23,12 @@ public struct Detokenizer: Sendable {
     ///   - continuing: whether other text stands before that of the tokens. Otherwise it begins a text, and a space that
     ///     the model writes before a text's first word is left out.
     ///   - skipsControl: whether control tokens are left out.
-    public init(_ tokenizer: Tokenizer, continuing: Bool = false, skipsControl: Bool = true) {
+    ///   - shown: control tokens that are not left out.
+    public init(
+        _ tokenizer: Tokenizer, continuing: Bool = false, skipsControl: Bool = true, shown: Set<Int32> = []
+    ) {
         self.tokenizer = tokenizer
+        self.shown = shown
         self.skipsControl = skipsControl
         strips = continuing ? 0 : tokenizer.decoder.stripped.count
         isFirst = !continuing
@@ -31,11 +36,13 @@ public struct Detokenizer: Sendable {
 
     /// Adds the next token. Returns the text that is complete now, often one word, sometimes nothing.
     public mutating func push(_ id: Int32) -> String {
-        guard id >= 0, Int(id) < tokenizer.vocabularySize, !skipsControl || !tokenizer.isControl(id) else { return "" }
+        guard id >= 0, Int(id) < tokenizer.vocabularySize, !isSkipped(id) else { return "" }
         guard tokenizer.decoder.holdsLast else { return text(of: id, isLast: false) }
         defer { held = id }
         return held.map { text(of: $0, isLast: false) } ?? ""
     }
+
+    private func isSkipped(_ id: Int32) -> Bool { skipsControl && tokenizer.isControl(id) && !shown.contains(id) }
 
     /// Ends the text. Returns what is left: U+FFFD if it ends within a character, otherwise mostly nothing.
     public mutating func finish() -> String {

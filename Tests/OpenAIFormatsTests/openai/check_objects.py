@@ -18,6 +18,7 @@ import sys
 from openai.types import Batch, Completion, CompletionChoice
 from openai.types.chat import ChatCompletion
 from openai.types.chat.chat_completion import Choice
+from openai.types.chat.chat_completion_message import ChatCompletionMessage
 
 TOKEN_KEYS = {"token_ids", "prompt_token_ids"}
 TIMING_KEYS = {"queued_ms", "prefill_ms", "decode_ms", "total_ms", "attempt"}
@@ -83,6 +84,8 @@ def check_completed(body):
     require([choice["index"] for choice in body["choices"]] == list(range(len(body["choices"]))), "indices")
     for choice in body["choices"]:
         check_known(choice, choice_model, TOKEN_KEYS | {"stop_reason"} | (set() if chat else {"prompt_logprobs"}))
+        if chat:
+            check_message(choice["message"], choice["finish_reason"])
         if choice["logprobs"] is not None:
             check_logprobs(choice["logprobs"], chat)
         if "prompt_logprobs" in choice:
@@ -105,14 +108,34 @@ def check_refused(body):
     require(isinstance(body["error"]["message"], str), "error message")
 
 
+def check_own_members(own):
+    timings = set(own) & TIMING_KEYS
+    require(not set(own) - TIMING_KEYS - {"structured", "unread"}, "ttbatch members")
+    require(not timings or timings == TIMING_KEYS, "some timings are missing")
+    require(all(type(own[key]) is int for key in timings), "ttbatch values")
+    require(all(state in ("complete", "incomplete") for state in own.get("structured", [])), "structured")
+    require(all(reason is None or type(reason) is str for reason in own.get("unread", [])), "unread")
+
+
+def check_message(message, finish_reason):
+    calls = message.get("tool_calls", [])
+    require("tool_calls" not in message or calls, "an empty list of calls")
+    require(finish_reason != "tool_calls" or calls, "finished by calls without any")
+    require(message["content"] is not None or calls or message.get("reasoning"), "a message without content")
+    for call in calls:
+        require(isinstance(json.loads(call["function"]["arguments"]), dict), "arguments are no object")
+    require(len({call["id"] for call in calls}) == len(calls), "two calls with one id")
+    # vLLM's member, which OpenAI's client passes on.
+    check_known(message, ChatCompletionMessage, {"reasoning"})
+
+
 def check_output_line(line):
     require(set(line) - {"ttbatch"} == {"id", "custom_id", "response", "error"}, "output line members")
     require(line["id"].startswith("batch_req_"), "id")
     require(isinstance(line["custom_id"], str) and line["custom_id"], "custom_id")
     require((line["response"] is None) != (line["error"] is None), "exactly one of response and error")
     if "ttbatch" in line:
-        require(set(line["ttbatch"]) == TIMING_KEYS, "ttbatch members")
-        require(all(type(value) is int for value in line["ttbatch"].values()), "ttbatch values")
+        check_own_members(line["ttbatch"])
     if line["error"] is not None:
         require(set(line["error"]) == {"code", "message"}, "error members")
         require(line["error"]["code"] in NOT_RUN_CODES, "error code")

@@ -177,9 +177,12 @@ struct WorkConformance {
         let generation = Generation([
             Choice(text: "a", finishReason: "stop", logprobs: [first, position], promptLogprobs: [position]),
             Choice(text: "", finishReason: "length", tokenIDs: [], logprobs: []),
+            Choice(
+                text: "", reasoning: "nul \0 é", toolCalls: #"[{"name":"f","arguments":"{}"}]"#, unread: "because",
+                finishReason: "tool_calls"),
             Choice(text: "nul \0", finishReason: "stop", stopReason: .token(5), promptTokenIDs: [1], tokenIDs: [2]),
         ])
-        let single = Generation([Choice(text: "b", finishReason: "stop")])
+        let single = Generation([Choice(text: "b", reasoning: "", toolCalls: "[]", finishReason: "stop")])
         let completions = zip(jobs, [generation, single]).map { job, generation in
             JobCompletion(ticket: job.ticket, outcome: .succeeded(generation))
         }

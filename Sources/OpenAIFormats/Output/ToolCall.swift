@@ -1,0 +1,47 @@
+// A call of a tool, as models make them and as results show them.
+
+package import JSONText
+
+/// A call of a function that the request offers, or that the model takes for one.
+public struct ToolCall: Sendable, Hashable {
+    /// The function's name.
+    public var name: String
+    /// Its arguments, as the text of a JSON object.
+    public var arguments: String
+
+    /// Makes a call.
+    public init(name: String, arguments: String) {
+        self.name = name
+        self.arguments = arguments
+    }
+
+    /// Makes a call with arguments in the form of a value.
+    package init(name: String, arguments: JSONValue) {
+        var text: [UInt8] = []
+        arguments.encode(into: &text)
+        self.init(name: name, arguments: String(decoding: text, as: UTF8.self))
+    }
+}
+
+extension [ToolCall] {
+    /// The calls as JSON for the job store: `[{"name": …, "arguments": "…"}]`.
+    package var json: String {
+        var text: [UInt8] = []
+        JSONValue.array(
+            map { .object([.init("name", .string($0.name)), .init("arguments", .string($0.arguments))]) }
+        ).encode(into: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Reads what `json` gave; nil if it is something else.
+    package init?(json: String) {
+        guard case .array(let elements)? = try? JSONValue(parsing: [UInt8](json.utf8)) else { return nil }
+        self = []
+        for element in elements {
+            guard case .string(let name)? = element["name"], case .string(let arguments)? = element["arguments"] else {
+                return nil
+            }
+            append(ToolCall(name: name, arguments: arguments))
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// Which tools a text must call. A call that must be made is a grammar of its own.
+
+import JSONText
+import Sampling
+
+extension RequestBody {
+    /// Which tools the model calls.
+    public enum ToolChoice: Sendable, Hashable {
+        /// Those that it wants to call.
+        case auto
+        /// At least one.
+        case required
+        /// Only this function.
+        case named(String)
+    }
+}
+
+extension BodyReader {
+    mutating func readToolChoice(_ value: JSONNode, _ path: String) {
+        let remedy = "use \"auto\", \"none\", \"required\" or {\"type\": \"function\", \"function\": {\"name\": …}}"
+        if value.kind == .object {
+            guard let members = members(value, path, ["type", "function"]) else { return }
+            guard members["type"]?.isString("function") == true, let function = members["function"],
+                let name = self.members(function, "\(path).function", ["name"])?["name"],
+                let text = string(name, "\(path).function.name")
+            else { return problems.add(.invalidValue, path, value, "names no function", remedy) }
+            toolChoice = .named(text)
+        } else if value.isString("required") {
+            toolChoice = .required
+        } else if value.isString("none") {
+            offersTools = false
+        } else if !value.isString("auto") {
+            problems.add(.invalidValue, path, value, "is no choice of tools", remedy)
+        }
+    }
+
+    /// Makes the grammar of a call that must be made.
+    mutating func finishToolChoice(_ chat: RequestBody.Chat) {
+        request.toolChoice = toolChoice
+        if toolChoice == .auto { return }
+        let field = prefix + "tool_choice"
+        let tools = chat.tools.map(Self.functions) ?? []
+        guard !tools.isEmpty else {
+            return problems.add(.invalidValue, field, nil, "wants a call, and there are no tools", "give tools")
+        }
+        guard case .named(let name) = toolChoice else { return set(.calls(tools), prefix + "tools") }
+        guard let index = tools.firstIndex(where: { $0.name == name }) else {
+            let nearest = NearestName.of(name, among: tools.map(\.name))
+            return problems.add(
+                RequestProblem(
+                    code: .invalidValue, place: .field(field + ".function.name"), value: Excerpt.quoted(name),
+                    complaint: "is none of the tools",
+                    remedy: nearest.map { "did you mean \($0)?" } ?? "name one of them"))
+        }
+        set(.json(tools[index].parameters), "\(prefix)tools[\(index)].function.parameters")
+    }
+
+    /// The functions that are offered. Arguments are an object, even where the schema does not say so.
+    private static func functions(_ tools: JSONValue) -> [GrammarSource.Function] {
+        guard case .array(let elements) = tools else { return [] }
+        return elements.compactMap { tool in
+            guard case .string(let name)? = tool["function"]?["name"] else { return nil }
+            var text: [UInt8] = []
+            switch tool["function"]?["parameters"] {
+            case .object(let members)?:
+                let type: [JSONValue.Member] = members.contains { $0.key == "type" } ? [] : [.init("type", "object")]
+                JSONValue.object(type + members).encode(into: &text)
+            case nil, .null?:
+                JSONValue.object([.init("type", "object"), .init("additionalProperties", false)]).encode(into: &text)
+            case let other?: other.encode(into: &text)
+            }
+            return GrammarSource.Function(name: name, parameters: String(decoding: text, as: UTF8.self))
+        }
+    }
+}

@@ -1,0 +1,143 @@
+// What a chat's text says: reasoning, an answer, calls of tools.
+
+package import ModelFiles
+package import OpenAIFormats
+import Tokenizers
+
+/// The parts of a generated text.
+package struct Answer: Sendable, Equatable {
+    /// What is for the reader.
+    package var text: String
+    /// What the model wrote for itself before that; nil if it did not reason.
+    package var reasoning: String?
+    /// The tools that it calls.
+    package var toolCalls: [ToolCall]
+    /// Why a part of the text that looks like a call is none, or could not be read; nil if there is no such part.
+    package var unread: String?
+
+    /// A text with what it says beside.
+    package init(text: String, reasoning: String? = nil, toolCalls: [ToolCall] = [], unread: String? = nil) {
+        self.text = text
+        self.reasoning = reasoning
+        self.toolCalls = toolCalls
+        self.unread = unread
+    }
+
+    /// The calls as JSON; nil if there are none.
+    package var toolCallsJSON: String? { toolCalls.isEmpty ? nil : toolCalls.json }
+}
+
+/// How the text of a chat is read.
+public struct AnswerRules: Sendable, Equatable {
+    /// Which calls of tools are expected.
+    package enum Calls: Sendable, Equatable {
+        /// None: what looks like a call is text.
+        case none
+        /// Those that the model wants to make, as it writes them.
+        case own(ToolCallFormat)
+        /// Those that the model wants to make; how it writes them is not known.
+        case unknown
+        /// The whole text is an array of calls; its grammar sees to that.
+        case required
+        /// The whole text is the arguments of this function; its grammar sees to that.
+        case named(String)
+    }
+
+    package var calls = Calls.none
+    package var reasoning = ReasoningFormat.text
+    /// Whether the prompt ends behind the mark that begins reasoning.
+    package var beginsInReasoning = false
+    /// The control tokens whose text the reading needs.
+    package var shownTokens: Set<Int32> = []
+
+    /// Reads a text.
+    ///
+    /// - Parameter isComplete: whether it is all that its grammar wants; nil if it has none.
+    package func read(_ text: String, isComplete: Bool?) -> Answer {
+        switch calls {
+        case .required, .named:
+            guard isComplete != false else { return Answer(text: text, unread: "the calls are cut off") }
+            return ToolCallReader.forced(text, calls)
+        case .none, .unknown, .own:
+            // A text with a grammar is what its request wants, to the letter.
+            guard isComplete == nil else { return Answer(text: text) }
+            var answer = withoutReasoning(text)
+            switch calls {
+            case .own(let format): ToolCallReader.read(format, &answer)
+            case .unknown:
+                answer.unread =
+                    "how the model writes calls of tools is not known: set tool_calls for it in the configuration"
+            case .none, .required, .named: break
+            }
+            return answer
+        }
+    }
+
+    /// Whether calls are why an answer has ended. A call that its request wants is not, as in OpenAI's API.
+    package func endsByCalls(_ answer: Answer) -> Bool {
+        if case .named = calls { return false }
+        return !answer.toolCalls.isEmpty
+    }
+
+    private func withoutReasoning(_ text: String) -> Answer {
+        guard let marks = reasoning.marks else { return Answer(text: text) }
+        var thought = text[...]
+        let start = text.utf8.firstRange(of: marks.start.utf8)
+        let end = text.utf8.firstRange(of: marks.end.utf8)
+        if let start, text[..<start.lowerBound].allSatisfy(\.isWhitespace) {
+            thought = text[start.upperBound...]
+        } else if end == nil, !beginsInReasoning {
+            return Answer(text: text)
+        } else if let start, let end, start.lowerBound < end.lowerBound, !beginsInReasoning {
+            // Marks within the answer are its own.
+            return Answer(text: text)
+        }
+        guard let end = thought.utf8.firstRange(of: marks.end.utf8) else {
+            return Answer(text: "", reasoning: thought.trimmingLines)
+        }
+        return Answer(
+            text: String(text[end.upperBound...].drop(while: \.isNewline)),
+            reasoning: thought[..<end.lowerBound].trimmingLines)
+    }
+}
+
+extension Substring {
+    /// The text without empty lines before and behind it; nil if there is nothing else.
+    fileprivate var trimmingLines: String? {
+        let start = drop(while: \.isNewline)
+        let end = start.lastIndex { !$0.isNewline }
+        return end.map { String(start[...$0]) }
+    }
+}
+
+extension AnswerRules {
+    /// The rules for the answer to a chat.
+    ///
+    /// - Parameters:
+    ///   - template: the text of the chat template.
+    ///   - options: what the configuration says of the model.
+    ///   - prompt: the tokens of the chat.
+    init(
+        _ chat: RequestBody.Chat, _ choice: RequestBody.ToolChoice, template: String, _ options: ModelOptions,
+        prompt: [Int32], _ tokenizer: Tokenizer
+    ) {
+        reasoning = options.reasoning ?? ReasoningFormat(template: template) ?? .text
+        switch choice {
+        case .auto where chat.tools == nil: calls = .none
+        case .auto: calls = (options.toolCalls ?? ToolCallFormat(template: template)).map { .own($0) } ?? .unknown
+        case .required: calls = .required
+        case .named(let name): calls = .named(name)
+        }
+        var marks = reasoning.marks.map { [$0.start, $0.end] } ?? []
+        if case .own(let format) = calls { marks += format.marks }
+        for mark in marks {
+            guard let tokens = try? tokenizer.encode(mark, specials: .parsed), tokens.count == 1 else { continue }
+            if tokenizer.isControl(tokens[0]) { shownTokens.insert(tokens[0]) }
+        }
+        guard let start = reasoning.marks?.start else { return }
+        // A mark has few tokens, even where it is none itself.
+        let tail = tokenizer.bytes(of: prompt.suffix(16), skipSpecial: false)
+        let end = String(decoding: tail, as: UTF8.self)
+        beginsInReasoning = end.lastIndex { !$0.isWhitespace }.map { end[...$0].hasSuffix(start) } ?? false
+    }
+}

@@ -1,0 +1,189 @@
+// Finds the calls of tools in a text. What cannot be read as calls stays text, and is said.
+
+import JSONText
+import ModelFiles
+import OpenAIFormats
+
+/// Reads calls of tools.
+enum ToolCallReader {
+    /// A reason why a text is no call.
+    struct Fault: Error {
+        let reason: String
+    }
+
+    /// Moves the calls out of an answer's text; leaves it as it is if one of them cannot be read.
+    static func read(_ format: ToolCallFormat, _ answer: inout Answer) {
+        do throws(Fault) {
+            guard let (calls, rest) = try calls(format, answer.text) else { return }
+            answer.toolCalls = calls
+            answer.text = rest
+        } catch {
+            answer.unread = error.reason
+        }
+    }
+
+    /// A text that a grammar has made.
+    static func forced(_ text: String, _ rules: AnswerRules.Calls) -> Answer {
+        do throws(Fault) {
+            let value = try value(text[...])
+            switch (rules, value) {
+            case (.named(let name), .object):
+                return Answer(text: "", toolCalls: [ToolCall(name: name, arguments: text)])
+            case (.required, .array(let elements)):
+                var calls: [ToolCall] = []
+                for element in elements { calls.append(try call(element)) }
+                return Answer(text: "", toolCalls: calls)
+            default: throw Fault(reason: "the text is no call")
+            }
+        } catch {
+            return Answer(text: text, unread: error.reason)
+        }
+    }
+
+    /// The calls in `text` and what else it says; nil if it has none.
+    private static func calls(
+        _ format: ToolCallFormat, _ text: String
+    ) throws(Fault) -> (calls: [ToolCall], rest: String)? {
+        switch format {
+        case .hermes: try hermes(text)
+        case .llama3JSON: try llama3(text)
+        case .mistral: try mistral(text)
+        case .pythonic: try pythonic(text)
+        case .text: nil
+        }
+    }
+
+    private static func hermes(_ text: String) throws(Fault) -> ([ToolCall], String)? {
+        var (calls, rest, remaining) = ([ToolCall](), "", text[...])
+        while let start = remaining.utf8.firstRange(of: "<tool_call>".utf8) {
+            rest += remaining[..<start.lowerBound]
+            remaining = remaining[start.upperBound...]
+            // The end mark is missing where it is what ended the text.
+            let end = remaining.utf8.firstRange(of: "</tool_call>".utf8)
+            calls.append(try call(try value(remaining[..<(end?.lowerBound ?? remaining.endIndex)])))
+            remaining = end.map { remaining[$0.upperBound...] } ?? ""
+        }
+        return calls.isEmpty ? nil : (calls, trimmed(rest + remaining))
+    }
+
+    private static func llama3(_ text: String) throws(Fault) -> ([ToolCall], String)? {
+        let mark = "<|python_tag|>"
+        var remaining = Substring(trimmed(text))
+        let isMarked = remaining.hasPrefix(mark)
+        if isMarked { remaining = remaining.dropFirst(mark.count).drop(while: \.isWhitespace) }
+        guard isMarked || remaining.hasPrefix("{") else { return nil }
+        var calls: [ToolCall] = []
+        repeat {
+            let object = jsonPrefix(of: remaining)
+            do throws(Fault) { calls.append(try call(try value(object))) } catch {
+                // An object that is no call is an answer.
+                if calls.isEmpty, !isMarked, !looksLikeCall(object) { return nil }
+                throw error
+            }
+            remaining = remaining[object.endIndex...].drop(while: \.isWhitespace)
+            guard let separator = remaining.first else { break }
+            guard separator == ";" else { throw Fault(reason: "there is text behind a call") }
+            remaining = remaining.dropFirst().drop(while: \.isWhitespace)
+            if remaining.hasPrefix(mark) { remaining = remaining.dropFirst(mark.count).drop(while: \.isWhitespace) }
+        } while !remaining.isEmpty
+        return (calls, "")
+    }
+
+    private static func looksLikeCall(_ object: Substring) -> Bool {
+        let inside = object.dropFirst().drop(while: \.isWhitespace)
+        return inside.hasPrefix("\"name\"") && object.contains("\"parameters\"")
+    }
+
+    private static func mistral(_ text: String) throws(Fault) -> ([ToolCall], String)? {
+        guard let start = text.utf8.firstRange(of: "[TOOL_CALLS]".utf8) else { return nil }
+        var calls: [ToolCall] = []
+        // Later models write the mark before each call.
+        for part in text[start.upperBound...].split(separator: "[TOOL_CALLS]", omittingEmptySubsequences: false) {
+            let part = part.drop(while: \.isWhitespace)
+            if part.hasPrefix("[") {
+                let list = jsonPrefix(of: part)
+                guard trimmed(part[list.endIndex...]).isEmpty else {
+                    throw Fault(reason: "there is text behind the calls")
+                }
+                guard case .array(let elements) = try value(list), !elements.isEmpty else {
+                    throw Fault(reason: "the list of calls is empty")
+                }
+                for element in elements { calls.append(try call(element)) }
+            } else {
+                let name = part.prefix { $0 != "[" && $0 != "{" }
+                guard let object = part.firstIndex(of: "{") else { throw Fault(reason: "a call has no arguments") }
+                let arguments = try value(part[object...])
+                calls.append(try call(name: trimmed(name), arguments))
+            }
+        }
+        return (calls, trimmed(text[..<start.lowerBound]))
+    }
+
+    private static func pythonic(_ text: String) throws(Fault) -> ([ToolCall], String)? {
+        if let start = text.utf8.firstRange(of: "<|tool_call_start|>".utf8) {
+            let inside = text[start.upperBound...]
+            let end = inside.utf8.firstRange(of: "<|tool_call_end|>".utf8)
+            let calls = try PythonicCalls.read(inside[..<(end?.lowerBound ?? inside.endIndex)])
+            return (calls, trimmed(text[..<start.lowerBound] + (end.map { inside[$0.upperBound...] } ?? "")))
+        }
+        let whole = trimmed(text)
+        guard PythonicCalls.begin(whole) else { return nil }
+        return (try PythonicCalls.read(whole[...]), "")
+    }
+
+    // MARK: Parts
+
+    /// A call in the form `{"name": …, "arguments": {…}}`, or with `parameters`.
+    private static func call(_ value: JSONValue) throws(Fault) -> ToolCall {
+        guard case .object = value else { throw Fault(reason: "a call is no JSON object") }
+        guard case .string(let name)? = value["name"] else { throw Fault(reason: "a call has no name") }
+        return try call(name: name, value["arguments"] ?? value["parameters"] ?? .object([]))
+    }
+
+    private static func call(name: String, _ arguments: JSONValue) throws(Fault) -> ToolCall {
+        guard !name.isEmpty else { throw Fault(reason: "a call has no name") }
+        if case .object = arguments { return ToolCall(name: name, arguments: arguments) }
+        if case .string(let text) = arguments, case .object = try value(text[...]) {
+            return ToolCall(name: name, arguments: text)
+        }
+        throw Fault(reason: "the arguments of \(Excerpt.quoted(name)) are no JSON object")
+    }
+
+    private static func value(_ text: Substring) throws(Fault) -> JSONValue {
+        do { return try JSONValue(parsing: Array(trimmed(text).utf8)) } catch {
+            throw Fault(reason: "a call is no JSON: \(error)")
+        }
+    }
+
+    /// The JSON object or array that `text` begins with, by its brackets; all of it if they are not closed.
+    private static func jsonPrefix(of text: Substring) -> Substring {
+        var (depth, isInString, isEscaped) = (0, false, false)
+        for index in text.utf8.indices {
+            let byte = text.utf8[index]
+            if isInString {
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isInString = false
+                }
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInString = true
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                depth -= 1
+                if depth <= 0 { return text[...index] }
+            default: break
+            }
+        }
+        return text
+    }
+
+    private static func trimmed(_ text: some StringProtocol) -> String {
+        let start = text.drop(while: \.isWhitespace)
+        return start.lastIndex { !$0.isWhitespace }.map { String(start[...$0]) } ?? ""
+    }
+}
