@@ -209,6 +209,8 @@ let package = Package(
         fuzzer("safetensors", "Safetensors", ["ModelFileBuilders", "ModelFiles"]),
         fuzzer("config", "Config", ["ModelFileBuilders", "ModelFiles", "RandomModels"]),
         fuzzer("tokenizer", "Tokenizer", ["ModelFiles", "TestSupport", "Tokenizers"]),
+        fuzzer("answers", "Answers", ["ModelFiles", "Prompts"]),
+        fuzzer("schemas", "Schemas", ["Constraints", "Sampling", "TestSupport"]),
 
         // Tests, room by room, then the whole program.
         tests("Runtime", ["TestSupport"]),

@@ -50,6 +50,9 @@ public struct AnswerRules: Sendable, Equatable {
     /// The control tokens whose text the reading needs.
     package var shownTokens: Set<Int32> = []
 
+    /// Rules by which everything is text.
+    package init() {}
+
     /// Reads a text.
     ///
     /// - Parameter isComplete: whether it is all that its grammar wants; nil if it has none.
