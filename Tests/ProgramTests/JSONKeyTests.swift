@@ -61,9 +61,20 @@ struct JSONKeyTests {
     @Test func areThoseOfTheDocumentation() throws {
         try FileManager.default.createDirectory(atPath: workspace.path("models"), withIntermediateDirectories: true)
         try workspace.write("models/broken.gguf", "GGUF")
+        let tools: [[String: Any]] = [["type": "function", "function": ["name": "f"]]]
+        func chat(_ fields: [String: Any]) -> [String: Any] {
+            let template = "{{ tools }}{{ messages[0].content }}<think>"
+            return [
+                "messages": [["role": "user", "content": "hello"]], "chat_template": template + "{# </think> #}",
+                "max_tokens": 5,
+            ].merging(fields) { $1 }
+        }
+        let named: [String: Any] = ["type": "function", "function": ["name": "f"]]
         let file = try workspace.write(
             "p.jsonl",
             lines: [
+                requestLine("called", url: "/v1/chat/completions", chat(["tools": tools, "tool_choice": named])),
+                requestLine("unread", url: "/v1/chat/completions", chat(["tools": tools])),
                 requestLine(
                     "a", ["prompt": "ab", "max_tokens": 3, "return_token_ids": true, "guided_regex": "[a-c]{2}"]),
                 requestLine(
@@ -104,6 +115,8 @@ struct JSONKeyTests {
                     max_model_len: 128
                     quantize: q8_0
                     template: \(template)
+                    tool_calls: hermes
+                    reasoning: think
                     tokenizer: {pre: gpt-2}
                     defaults: {temperature: 0.5, top_p: 0.9, top_k: 7, max_tokens: 9}
                 """),
