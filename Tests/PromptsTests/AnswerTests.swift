@@ -64,6 +64,14 @@ import Testing
             ),
             (.llama3JSON, #"{"answer": 42}"#, #"{"answer": 42}"#, []), (.llama3JSON, "{not json", "{not json", []),
             (.llama3JSON, #"Use {"name": "time"}"#, #"Use {"name": "time"}"#, []),
+            (
+                .llama3JSON, "{\"name\":\"time\",\"parameters\":{}}\n{\"name\":\"time\",\"parameters\":{}}", "",
+                [time, time]
+            ),
+            (
+                .llama3JSON, #"Here {it} is: {"name":"time","parameters":{}} Do you want {"more": 1}?"#,
+                #"Here {it} is:  Do you want {"more": 1}?"#, [time]
+            ),
             // Mistral, earlier and later.
             (.mistral, #"[TOOL_CALLS][{"name": "time", "arguments": {}}]"#, "", [time]),
             (
@@ -76,6 +84,8 @@ import Testing
             ),
             (.mistral, #"[TOOL_CALLS]time[CALL_ID]abcdefghi[ARGS]{}"#, "", [time]),
             (.mistral, #"[TOOL_CALLS]time{}"#, "", [time]),
+            (.mistral, #"a[TOOL_CALLS][{"arguments":{},"name":"time"}] b"#, "a b", [time]),
+            (.mistral, #"[TOOL_CALLS]time{} b[TOOL_CALLS]time{}"#, "b", [time, time]),
             // Python.
             (.pythonic, "[time()]", "", [time]),
             (.pythonic, "[weather(city='Oslo', days=[1, 2.5, None]), time()]", "", [oslo, time]),
@@ -83,6 +93,12 @@ import Testing
             (
                 .pythonic, "[a.b(x={'k': (True, -3), \"l\": {}}, y=\"\\u00e9\\'\\n\",)]", "",
                 [call("a.b", #"{"x":{"k":[true,-3],"l":{}},"y":"é'\n"}"#)]
+            ),
+            (.pythonic, "<|tool_call_start|>[ ]<|tool_call_end|>None.", "None.", []),
+            (.pythonic, "<|tool_call_start|> [time()]<|tool_call_end|><|tool_call_start|>[time()]", "", [time, time]),
+            (
+                .pythonic, "[f(x={'b', 'a'}, n=07, s='a\nb\0')]", "",
+                [call("f", #"{"x":["b","a"],"n":7,"s":"a\nb\u0000"}"#)]
             ),
             (.pythonic, "[1, 2, 3]", "[1, 2, 3]", []), (.pythonic, "[a, b]", "[a, b]", []),
             (.pythonic, "f(x=1)", "f(x=1)", []),
@@ -105,12 +121,13 @@ import Testing
             (.hermes, #"<tool_call>{"name":"a","arguments":"x"}</tool_call>"#, "no JSON"),
             (.hermes, #"<tool_call>{"name":"a","arguments":[1]}</tool_call>"#, #"of "a" are no JSON object"#),
             (.hermes, #"<tool_call>{"name":"a","name":"b"}</tool_call>"#, "twice"),
-            (.llama3JSON, #"{"name":"a","parameters":{}} and more"#, "text behind"),
-            (.llama3JSON, #"{"name":"a","parameters":{"#, "no JSON"),
+            (.llama3JSON, #"{"name":"a","parameters":{}}{"name":"b","parameters":{x}}"#, "name and parameters"),
+            (.llama3JSON, #"{"name":7,"parameters":{}}"#, "no name"),
+            (.llama3JSON, #"{"name":"a","parameters":{"#, "name and parameters"),
             (.llama3JSON, "<|python_tag|>print(1)", "no JSON"),
             (.mistral, "[TOOL_CALLS]", "no arguments"), (.mistral, "[TOOL_CALLS][]", "empty"),
-            (.mistral, #"[TOOL_CALLS][{"name":"a"}] x"#, "text behind"), (.mistral, "[TOOL_CALLS]a[ARGS]{", "no JSON"),
-            (.mistral, "[TOOL_CALLS][ARGS]{}", "text behind"),
+            (.mistral, "[TOOL_CALLS] junk", "no arguments"), (.mistral, "[TOOL_CALLS]a[ARGS]{", "no JSON"),
+            (.mistral, "[TOOL_CALLS][ARGS]{}", "no name"),
             (.mistral, "[TOOL_CALLS] {}", "no name"),
             (.pythonic, "[f(1)]", "an argument's name"), (.pythonic, "[f(x=g())]", "in place of"),
             (.pythonic, "[f(x=1", "its end"),

@@ -50,7 +50,7 @@ struct PythonicCalls {
         skipSpace()
         switch rest.first {
         case "[", "(": return .array(try elements(level: level))
-        case "{": return .object(try members(level: level))
+        case "{": return try dictionaryOrSet(level: level)
         case "\"", "'": return .string(try string())
         default: return try word()
         }
@@ -64,21 +64,33 @@ struct PythonicCalls {
         return elements
     }
 
-    private mutating func members(level: Int) throws(ToolCallReader.Fault) -> [JSONValue.Member] {
+    /// A set becomes an array.
+    private mutating func dictionaryOrSet(level: Int) throws(ToolCallReader.Fault) -> JSONValue {
         rest.removeFirst()
-        var members: [JSONValue.Member] = []
-        if take("}") { return members }
-        repeat {
-            skipSpace()
-            guard rest.first == "\"" || rest.first == "'" else { throw fault("a key in quotes") }
-            let key = try string()
+        if take("}") { return .object([]) }
+        let first = try value(level: level + 1)
+        skipSpace()
+        guard rest.first == ":", case .string(let key) = first else {
+            var elements = [first]
+            while try goesOn(until: "}") { elements.append(try value(level: level + 1)) }
+            return .array(elements)
+        }
+        return .object(try members(first: key, level: level))
+    }
+
+    private mutating func members(first: String, level: Int) throws(ToolCallReader.Fault) -> [JSONValue.Member] {
+        var (members, key) = ([JSONValue.Member](), first)
+        while true {
             guard !members.contains(where: { $0.key == key }) else {
                 throw ToolCallReader.Fault(reason: "the key \(Excerpt.quoted(key)) is given twice")
             }
             try expect(":")
             members.append(.init(key, try value(level: level + 1)))
-        } while try goesOn(until: "}")
-        return members
+            guard try goesOn(until: "}") else { return members }
+            skipSpace()
+            guard rest.first == "\"" || rest.first == "'" else { throw fault("a key in quotes") }
+            key = try string()
+        }
     }
 
     /// A number or a constant.

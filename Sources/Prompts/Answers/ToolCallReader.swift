@@ -68,26 +68,30 @@ enum ToolCallReader {
 
     private static func llama3(_ text: String) throws(Fault) -> ([ToolCall], String)? {
         let mark = "<|python_tag|>"
-        var remaining = Substring(trimmed(text))
-        let isMarked = remaining.hasPrefix(mark)
-        if isMarked { remaining = remaining.dropFirst(mark.count).drop(while: \.isWhitespace) }
-        guard isMarked || remaining.hasPrefix("{") else { return nil }
-        var calls: [ToolCall] = []
-        repeat {
-            let object = jsonPrefix(of: remaining)
-            do throws(Fault) { calls.append(try call(try value(object))) } catch {
-                // An object that is no call is an answer.
-                if calls.isEmpty, !isMarked, !looksLikeCall(object) { return nil }
-                throw error
+        var (calls, rest, remaining, attempts) = ([ToolCall](), "", text[...], 0)
+        // An object that is no call is text; one that seems to be a call and cannot be read makes all of them text.
+        while let start = remaining.utf8.firstIndex(of: UInt8(ascii: "{")), attempts < mostObjects {
+            attempts += 1
+            let object = jsonPrefix(of: remaining[start...])
+            guard let value = try? value(object), value["parameters"] != nil || value["arguments"] != nil else {
+                if looksLikeCall(object) { throw Fault(reason: "a call is no JSON object with name and parameters") }
+                rest += remaining[...start]
+                remaining = remaining[remaining.utf8.index(after: start)...]
+                continue
             }
-            remaining = remaining[object.endIndex...].drop(while: \.isWhitespace)
-            guard let separator = remaining.first else { break }
-            guard separator == ";" else { throw Fault(reason: "there is text behind a call") }
-            remaining = remaining.dropFirst().drop(while: \.isWhitespace)
-            if remaining.hasPrefix(mark) { remaining = remaining.dropFirst(mark.count).drop(while: \.isWhitespace) }
-        } while !remaining.isEmpty
-        return (calls, "")
+            rest += remaining[..<start]
+            calls.append(try call(value))
+            remaining = remaining[object.endIndex...]
+            let behind = remaining.drop(while: \.isWhitespace)
+            if behind.first == ";" { remaining = behind.dropFirst() }
+        }
+        rest += remaining
+        if calls.isEmpty, rest.utf8.firstRange(of: mark.utf8) != nil { throw Fault(reason: "a call is no JSON object") }
+        return calls.isEmpty ? nil : (calls, trimmed(rest.replacing(mark, with: "")))
     }
+
+    /// Objects in a text that are looked at; more would be no calls.
+    private static let mostObjects = 200
 
     private static func looksLikeCall(_ object: Substring) -> Bool {
         let inside = object.dropFirst().drop(while: \.isWhitespace)
@@ -96,36 +100,41 @@ enum ToolCallReader {
 
     private static func mistral(_ text: String) throws(Fault) -> ([ToolCall], String)? {
         guard let start = text.utf8.firstRange(of: "[TOOL_CALLS]".utf8) else { return nil }
-        var calls: [ToolCall] = []
+        var (calls, rest) = ([ToolCall](), String(text[..<start.lowerBound]))
         // Later models write the mark before each call.
         for part in text[start.upperBound...].split(separator: "[TOOL_CALLS]", omittingEmptySubsequences: false) {
             let part = part.drop(while: \.isWhitespace)
-            if part.hasPrefix("[") {
+            if part.hasPrefix("["), !part.hasPrefix("[ARGS]"), !part.hasPrefix("[CALL_ID]") {
                 let list = jsonPrefix(of: part)
-                guard trimmed(part[list.endIndex...]).isEmpty else {
-                    throw Fault(reason: "there is text behind the calls")
-                }
                 guard case .array(let elements) = try value(list), !elements.isEmpty else {
                     throw Fault(reason: "the list of calls is empty")
                 }
                 for element in elements { calls.append(try call(element)) }
+                rest += part[list.endIndex...]
             } else {
                 let name = part.prefix { $0 != "[" && $0 != "{" }
-                guard let object = part.firstIndex(of: "{") else { throw Fault(reason: "a call has no arguments") }
-                let arguments = try value(part[object...])
-                calls.append(try call(name: trimmed(name), arguments))
+                guard let open = part.firstIndex(of: "{") else { throw Fault(reason: "a call has no arguments") }
+                let object = jsonPrefix(of: part[open...])
+                calls.append(try call(name: trimmed(name), try value(object)))
+                rest += part[object.endIndex...]
             }
         }
-        return (calls, trimmed(text[..<start.lowerBound]))
+        return (calls, trimmed(rest))
     }
 
     private static func pythonic(_ text: String) throws(Fault) -> ([ToolCall], String)? {
-        if let start = text.utf8.firstRange(of: "<|tool_call_start|>".utf8) {
-            let inside = text[start.upperBound...]
+        var (calls, rest, remaining, isMarked) = ([ToolCall](), "", text[...], false)
+        while let start = remaining.utf8.firstRange(of: "<|tool_call_start|>".utf8) {
+            isMarked = true
+            rest += remaining[..<start.lowerBound]
+            let inside = remaining[start.upperBound...]
             let end = inside.utf8.firstRange(of: "<|tool_call_end|>".utf8)
-            let calls = try PythonicCalls.read(inside[..<(end?.lowerBound ?? inside.endIndex)])
-            return (calls, trimmed(text[..<start.lowerBound] + (end.map { inside[$0.upperBound...] } ?? "")))
+            let list = inside[..<(end?.lowerBound ?? inside.endIndex)]
+            // An empty list is how some models say that they call nothing.
+            if trimmed(list).filter({ !$0.isWhitespace }) != "[]" { calls += try PythonicCalls.read(list) }
+            remaining = end.map { inside[$0.upperBound...] } ?? ""
         }
+        if isMarked { return (calls, trimmed(rest + remaining)) }
         let whole = trimmed(text)
         guard PythonicCalls.begin(whole) else { return nil }
         return (try PythonicCalls.read(whole[...]), "")
