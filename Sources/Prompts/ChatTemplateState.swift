@@ -32,9 +32,9 @@ package enum ChatTemplateState: Sendable {
         }
     }
 
-    /// The template's text; empty if there is none.
-    func source(withTools: Bool) -> String {
-        if case .usable(let template) = self { template.source(withTools: withTools) } else { "" }
+    /// How answers are written, as the template shows it; nil if there is none.
+    func answerFormats(withTools: Bool) -> AnswerFormats? {
+        if case .usable(let template) = self { template.answerFormats(withTools: withTools) } else { nil }
     }
 
     /// Renders a conversation. Templates that print the date get the time of the enqueue, so that a retry has the same

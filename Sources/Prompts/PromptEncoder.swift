@@ -105,16 +105,24 @@ public struct PromptEncoder: Sendable {
     }
 
     /// How the answer to a chat is read whose tokens are `prompt`.
-    func answerRules(_ chat: RequestBody.Chat, _ choice: RequestBody.ToolChoice, prompt: [Int32]) -> AnswerRules {
-        AnswerRules(
-            chat, choice, template: chat.template ?? template.source(withTools: chat.tools != nil), options,
-            prompt: prompt, tokenizer)
+    ///
+    /// - Throws: `TokenizerError.invalidChatTemplate`.
+    func answerRules(
+        _ chat: RequestBody.Chat, _ choice: RequestBody.ToolChoice, prompt: [Int32]
+    ) throws -> AnswerRules {
+        let shown = try template(of: chat).answerFormats(withTools: chat.tools != nil)
+        return AnswerRules(
+            calls: AnswerRules.Calls(choice, chat, options.toolCalls ?? shown?.toolCalls),
+            reasoning: options.reasoning ?? shown?.reasoning ?? .text, prompt: prompt, tokenizer)
     }
 
-    /// Renders a chat with the template that it brings, or with the model's.
+    /// The template that a chat brings, or the model's.
+    private func template(of chat: RequestBody.Chat) throws -> ChatTemplateState {
+        try chat.template.map { try requestTemplates.template($0, tokenizer) } ?? template
+    }
+
     private func render(_ chat: RequestBody.Chat, enqueued: Milliseconds) throws -> Rendering {
-        let template = try chat.template.map { try requestTemplates.template($0, tokenizer) } ?? template
-        return try template.render(chat, enqueued: enqueued)
+        try template(of: chat).render(chat, enqueued: enqueued)
     }
 
     private func encode(_ text: String, _ handling: PromptHandling) throws -> [Int32] {

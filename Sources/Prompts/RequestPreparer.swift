@@ -55,7 +55,7 @@ public struct RequestPreparer: Sendable {
             sampling.shaping.badWords = try encoder.badWords(body.shaping.badWords)
             return PreparedRequest(
                 prompts: prompts, sampling: sampling, candidates: max(body.choices, body.bestOf ?? 1),
-                choices: body.choices, output: OutputRules(body, prompts, encoder),
+                choices: body.choices, output: try OutputRules(body, prompts, encoder),
                 promptField: promptField)
         } catch {
             let invalid = error as? InvalidRequest
@@ -123,7 +123,7 @@ extension RequestBody {
 }
 
 extension OutputRules {
-    fileprivate init(_ body: RequestBody, _ prompts: [[Int32]], _ encoder: PromptEncoder) {
+    fileprivate init(_ body: RequestBody, _ prompts: [[Int32]], _ encoder: PromptEncoder) throws {
         self.init()
         stopStrings = body.stop
         includesStop = body.includesStop
@@ -133,7 +133,7 @@ extension OutputRules {
         topPromptLogprobs = body.promptLogprobs
         namesTokensByID = body.namesTokensByID
         if case .chat(let chat) = body.prompts[0] {
-            answer = encoder.answerRules(chat, body.toolChoice, prompt: prompts[0])
+            answer = try encoder.answerRules(chat, body.toolChoice, prompt: prompts[0])
         }
         guard body.echoes else { return }
         echoes = zip(body.prompts, prompts).map { prompt, tokens in

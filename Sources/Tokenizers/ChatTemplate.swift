@@ -9,10 +9,9 @@ public struct ChatTemplate: Sendable {
     /// The template for conversations with tools, if the model has a separate one.
     private let toolUse: Template?
     private let path: String
-    /// The text of the template for conversations without tools, and of that for those with tools.
-    private let sources: (standard: String, toolUse: String)
+    private let formats: (standard: AnswerFormats, toolUse: AnswerFormats)
     /// The size of the template for conversations without tools, or of the only one.
-    public var byteCount: Int { sources.standard.utf8.count }
+    public let byteCount: Int
     /// Variables that are defined for every conversation.
     private let variables: [String: JinjaValue]
     private var limits = RenderLimits()
@@ -80,7 +79,10 @@ public struct ChatTemplate: Sendable {
         self.standard = try template(standard)
         self.toolUse = try template(toolUse)
         self.path = path
-        sources = (standard ?? toolUse ?? "", toolUse ?? standard ?? "")
+        byteCount = (standard ?? toolUse ?? "").utf8.count
+        formats = (
+            AnswerFormats(template: standard ?? toolUse ?? ""), AnswerFormats(template: toolUse ?? standard ?? "")
+        )
         variables = tokenizer.namedSpecialTokens.merging(["documents": .null, "tools": .null]) { $1 }
         if self.standard == nil, self.toolUse == nil { throw .missingChatTemplate(path: path) }
     }
@@ -100,8 +102,8 @@ public struct ChatTemplate: Sendable {
         template(withTools: withTools)?.namesVariable(name) ?? false
     }
 
-    /// The template's text.
-    public func source(withTools: Bool) -> String { withTools ? sources.toolUse : sources.standard }
+    /// How answers are written, as the template shows it.
+    public func answerFormats(withTools: Bool) -> AnswerFormats { withTools ? formats.toolUse : formats.standard }
 
     private func template(withTools: Bool) -> Template? { withTools ? toolUse ?? standard : standard }
 

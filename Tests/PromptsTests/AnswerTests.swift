@@ -34,8 +34,8 @@ import Testing
         let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         let path = tests.appending(path: "JinjaTests/golden/templates/\(name).jinja")
         let template = try String(contentsOf: path, encoding: .utf8)
-        #expect(ToolCallFormat(template: template) == calls)
-        #expect(ReasoningFormat(template: template) == reasoning)
+        let formats = AnswerFormats(template: template)
+        #expect(formats.toolCalls == calls && formats.reasoning == reasoning)
     }
 
     @Test(

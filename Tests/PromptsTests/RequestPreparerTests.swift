@@ -157,10 +157,8 @@ import Tokenizers
 
     /// Marks that are control tokens are seen by the reading, and other control tokens are not.
     @Test func marksThatAreControlTokensAreShown() throws {
-        var rules = AnswerRules(
-            RequestBody.Chat(messages: []), .auto, template: "<|im_start|></think>", ModelOptions(), prompt: [],
-            tokenizer)
-        #expect(rules.shownTokens.isEmpty && rules.reasoning == .think)
+        var rules = AnswerRules(calls: .own(.hermes), reasoning: .think, prompt: [], tokenizer)
+        #expect(rules.shownTokens.isEmpty)
         rules.shownTokens = [tokenizer.endOfGenerationTokens.first!]
         var detokenizer = Detokenizer(tokenizer, shown: rules.shownTokens)
         let shown = detokenizer.push(tokenizer.endOfGenerationTokens.first!) + detokenizer.finish()

@@ -1,5 +1,19 @@
 // How models write what is not for the reader of a text: calls of tools, and reasoning. Their chat templates show it.
 
+/// The formats that a chat template shows; nil where it shows none that is known.
+public struct AnswerFormats: Sendable, Hashable {
+    /// How calls of tools are written.
+    public var toolCalls: ToolCallFormat?
+    /// How reasoning is marked.
+    public var reasoning: ReasoningFormat?
+
+    /// The formats that the text of a template shows.
+    public init(template: String) {
+        toolCalls = ToolCallFormat(template: template)
+        reasoning = ReasoningFormat(template: template)
+    }
+}
+
 /// How a model writes calls of tools.
 public enum ToolCallFormat: String, Sendable, Hashable, CaseIterable {
     /// `<tool_call>{"name": …, "arguments": {…}}</tool_call>`, any number of them (Hermes, Qwen 2.5 and 3, SmolLM).
@@ -14,7 +28,7 @@ public enum ToolCallFormat: String, Sendable, Hashable, CaseIterable {
     case text = "none"
 
     /// The format that a chat template shows; nil if it shows none that is known.
-    public init?(template: String) {
+    fileprivate init?(template: String) {
         if template.contains("[TOOL_CALLS]") {
             self = .mistral
         } else if ["<function=", "<arg_key>"].contains(where: template.contains) {
@@ -57,7 +71,7 @@ public enum ReasoningFormat: String, Sendable, Hashable, CaseIterable {
     case text = "none"
 
     /// The format that a chat template shows; nil if it shows none.
-    public init?(template: String) {
+    fileprivate init?(template: String) {
         let format = Self.allCases.first { $0.marks.map { template.contains($0.end) } ?? false }
         guard let format else { return nil }
         self = format

@@ -113,24 +113,24 @@ extension Substring {
     }
 }
 
-extension AnswerRules {
-    /// The rules for the answer to a chat.
+extension AnswerRules.Calls {
+    /// The calls of a chat's answer.
     ///
-    /// - Parameters:
-    ///   - template: the text of the chat template.
-    ///   - options: what the configuration says of the model.
-    ///   - prompt: the tokens of the chat.
-    init(
-        _ chat: RequestBody.Chat, _ choice: RequestBody.ToolChoice, template: String, _ options: ModelOptions,
-        prompt: [Int32], _ tokenizer: Tokenizer
-    ) {
-        reasoning = options.reasoning ?? ReasoningFormat(template: template) ?? .text
+    /// - Parameter format: how the model writes them; nil if that is not known.
+    init(_ choice: RequestBody.ToolChoice, _ chat: RequestBody.Chat, _ format: ToolCallFormat?) {
         switch choice {
-        case .auto where chat.tools == nil: calls = .none
-        case .auto: calls = (options.toolCalls ?? ToolCallFormat(template: template)).map { .own($0) } ?? .unknown
-        case .required: calls = .required
-        case .named(let name): calls = .named(name)
+        case .auto: self = chat.tools == nil ? .none : format.map { .own($0) } ?? .unknown
+        case .required: self = .required
+        case .named(let name): self = .named(name)
         }
+    }
+}
+
+extension AnswerRules {
+    /// The rules for the answer to a chat whose tokens are `prompt`.
+    init(calls: Calls, reasoning: ReasoningFormat, prompt: [Int32], _ tokenizer: Tokenizer) {
+        self.calls = calls
+        self.reasoning = reasoning
         var marks = reasoning.marks.map { [$0.start, $0.end] } ?? []
         if case .own(let format) = calls { marks += format.marks }
         for mark in marks {
