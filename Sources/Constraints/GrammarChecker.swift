@@ -73,10 +73,8 @@ public final class GrammarChecker: Sendable {
         // A schema that cannot be enforced is within others that cannot be either.
         for (path, schema) in walk.schemas.prefix(500) where !path.isEmpty && path.hasPrefix(found) {
             guard case .object(let members) = schema else { continue }
-            var text: [UInt8] = []
-            JSONValue.object(definitions.filter { own in !members.contains { $0.key == own.key } } + members)
-                .encode(into: &text)
-            if fault(of: GrammarSource(.json(String(decoding: text, as: UTF8.self))), vocabulary) != nil {
+            let others = definitions.filter { own in !members.contains { $0.key == own.key } }
+            if fault(of: GrammarSource(.json(JSONValue.object(others + members).text)), vocabulary) != nil {
                 found = path
             }
         }

@@ -33,9 +33,7 @@ enum SchemaText {
         case .bool(true): break
         case let other: members.append(.init("anyOf", .array([other])))
         }
-        var text: [UInt8] = []
-        JSONValue.object(members).encode(into: &text)
-        return String(decoding: text, as: UTF8.self)
+        return JSONValue.object(members).text
     }
 
     /// llguidance allows a second 60 in every minute, which RFC 3339 allows at the end of few days only.

@@ -91,6 +91,13 @@ public enum JSONValue: Sendable, Hashable {
         return members.first { !seen.insert($0.key).inserted }?.key
     }
 
+    /// The value as JSON without spaces.
+    public var text: String {
+        var bytes: [UInt8] = []
+        encode(into: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Appends the value as JSON without spaces.
     public func encode(into output: inout [UInt8]) {
         switch self {

@@ -40,9 +40,7 @@ package enum StandardOutput {
 extension StandardOutput {
     /// Prints a JSON value on a line of its own.
     package static func print(_ json: JSONValue) {
-        var bytes: [UInt8] = []
-        json.encode(into: &bytes)
-        print(String(decoding: bytes, as: UTF8.self))
+        print(json.text)
     }
 
     /// Prints a line that acknowledges that something is durable. Tests can kill the program here, before and after it.

@@ -241,6 +241,17 @@ struct RequestFieldTests {
         }
     }
 
+    /// A tool's parameters have the limit of every schema.
+    @Test func parametersThatAreTooLongAreRefused() throws {
+        let text = String(repeating: "a", count: 1 << 20)
+        let tool = #"{"type":"function","function":{"name":"f","parameters":{"description":"\#(text)"}}}"#
+        let fields = #""messages":[{"role":"user","content":"a"}],"tools":[\#(tool)],"tool_choice":"required""#
+        let file = try workspace.write("t.jsonl", lines: ["{\(fields)}"])
+        let outcome = try workspace.run("enqueue", file)
+        #expect(outcome.status == 3)
+        #expect(outcome.errors.contains("tools[0].function.parameters: has 10486"), "\(outcome.errors.prefix(400))")
+    }
+
     /// A stream is accepted, because clients ask for it by habit, and told.
     @Test func streamsAreAnsweredAtOnce() throws {
         let file = try workspace.write("s.jsonl", lines: [#"{"prompt":"a","stream":true,"max_tokens":1}"#])

@@ -17,20 +17,14 @@ public struct ToolCall: Sendable, Hashable {
 
     /// Makes a call with arguments in the form of a value.
     package init(name: String, arguments: JSONValue) {
-        var text: [UInt8] = []
-        arguments.encode(into: &text)
-        self.init(name: name, arguments: String(decoding: text, as: UTF8.self))
+        self.init(name: name, arguments: arguments.text)
     }
 }
 
 extension [ToolCall] {
     /// The calls as JSON for the job store: `[{"name": …, "arguments": "…"}]`.
     package var json: String {
-        var text: [UInt8] = []
-        JSONValue.array(
-            map { .object([.init("name", .string($0.name)), .init("arguments", .string($0.arguments))]) }
-        ).encode(into: &text)
-        return String(decoding: text, as: UTF8.self)
+        JSONValue.array(map { ["name": .string($0.name), "arguments": .string($0.arguments)] }).text
     }
 
     /// Reads what `json` gave; nil if it is something else.

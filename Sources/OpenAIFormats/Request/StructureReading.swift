@@ -157,22 +157,26 @@ extension BodyReader {
 
     /// A schema, as an object or as JSON in a string.
     private mutating func schema(_ node: JSONNode, _ path: String) -> GrammarSource.Kind? {
-        var text: [UInt8] = []
+        let text: String
         if node.kind == .string {
-            text = Array(node.utf8)
+            text = node.string
         } else {
             guard node.kind == .object || node.kind == .bool else {
                 problems.addType(path, node, wanted: "a JSON Schema")
                 return nil
             }
             guard let value = jsonValue(node, path) else { return nil }
-            value.encode(into: &text)
+            text = value.text
         }
-        guard text.count <= Self.longestSchema else {
-            problems.add(.invalidValue, path, nil, "has \(text.count) bytes", "use at most \(Self.longestSchema)")
-            return nil
-        }
-        return .json(String(decoding: text, as: UTF8.self))
+        return isShort(text, path) ? .json(text) : nil
+    }
+
+    /// Whether the text of a schema has a size that is accepted; reports it otherwise.
+    mutating func isShort(_ schema: String, _ path: String) -> Bool {
+        let size = schema.utf8.count
+        if size <= Self.longestSchema { return true }
+        problems.add(.invalidValue, path, nil, "has \(size) bytes", "use at most \(Self.longestSchema)")
+        return false
     }
 
     private mutating func grammarText(_ node: JSONNode, _ path: String, most: Int) -> String? {

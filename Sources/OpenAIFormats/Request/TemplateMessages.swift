@@ -90,9 +90,7 @@ extension RequestBody.Chat {
     /// The text of the arguments as in the request; if they were an object, its JSON.
     private static func text(_ given: JSONValue, _ object: JSONValue) -> JSONValue {
         if case .string(let text) = given, !text.isEmpty { return given }
-        var text: [UInt8] = []
-        object.encode(into: &text)
-        return .string(String(decoding: text, as: UTF8.self))
+        return .string(object.text)
     }
 
     /// A tool call's arguments as an object, from an object or from JSON in a string; null and the empty string give an

@@ -43,6 +43,8 @@ extension BodyReader {
         guard !tools.isEmpty else {
             return problems.add(.invalidValue, field, nil, "wants a call, and there are no tools", "give tools")
         }
+        for (index, tool) in tools.enumerated()
+        where !isShort(tool.parameters, "\(prefix)tools[\(index)].function.parameters") { return }
         guard case .named(let name) = toolChoice else { return set(.calls(tools), prefix + "tools") }
         guard let index = tools.firstIndex(where: { $0.name == name }) else {
             let nearest = NearestName.of(name, among: tools.map(\.name))
@@ -60,16 +62,15 @@ extension BodyReader {
         guard case .array(let elements) = tools else { return [] }
         return elements.compactMap { tool in
             guard case .string(let name)? = tool["function"]?["name"] else { return nil }
-            var text: [UInt8] = []
+            var parameters: JSONValue = ["type": "object", "additionalProperties": false]
             switch tool["function"]?["parameters"] {
             case .object(let members)?:
                 let type: [JSONValue.Member] = members.contains { $0.key == "type" } ? [] : [.init("type", "object")]
-                JSONValue.object(type + members).encode(into: &text)
-            case nil, .null?:
-                JSONValue.object([.init("type", "object"), .init("additionalProperties", false)]).encode(into: &text)
-            case let other?: other.encode(into: &text)
+                parameters = .object(type + members)
+            case nil, .null?: break
+            case let other?: parameters = other
             }
-            return GrammarSource.Function(name: name, parameters: String(decoding: text, as: UTF8.self))
+            return GrammarSource.Function(name: name, parameters: parameters.text)
         }
     }
 }
