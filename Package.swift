@@ -112,7 +112,7 @@ let package = Package(
                 .embedInCode("0001_jobs.sql"), .embedInCode("0002_prefix_sharing.sql"),
                 .embedInCode("0003_lifecycle.sql"), .embedInCode("0004_progress.sql"),
                 .embedInCode("0005_model_faults.sql"), .embedInCode("0006_names_and_params.sql"),
-                .embedInCode("0007_choices.sql"),
+                .embedInCode("0007_choices.sql"), .embedInCode("0008_scores.sql"),
             ], swiftSettings: strict),
         room(
             "SQLiteStore",

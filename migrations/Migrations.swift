@@ -54,5 +54,7 @@ extension Migration {
             checksum: "ca416feb7e68802c"),
         Migration(
             version: 7, name: "0007_choices", bytes: PackageResources._007_choices_sql, checksum: "2d9fe08958f51a4d"),
+        Migration(
+            version: 8, name: "0008_scores", bytes: PackageResources._008_scores_sql, checksum: "18f3c8a32871e5ab"),
     ]
 }

@@ -33,6 +33,7 @@ struct PromptCheck: Sendable {
             let path = prompt.field + (line.request.prompts.count > 1 ? "[\(index)]" : "")
             problems += promptProblems(prompt, line, path: path)
         }
+        if problems.isEmpty { problems += scoringProblems(line) }
         return problems + tokenProblems(line) + badWordProblems(line) + structureProblems(line)
     }
 
@@ -72,6 +73,26 @@ struct PromptCheck: Sendable {
                 code: .tokenOutOfRange, place: .field(line.fieldPrefix + name), value: "\(outside)",
                 complaint: "is not one of the model's \(bounds.vocabularySize) tokens",
                 remedy: "use ids from 0 to \(bounds.vocabularySize - 1)")
+        }
+    }
+
+    /// A text that does not fit behind the prompt.
+    private func scoringProblems(_ line: PromptLine) -> [RequestProblem] {
+        guard let scoring = line.request.scoring else { return [] }
+        do {
+            let prompts = try line.request.prompts.map {
+                try encoder.tokens(
+                    of: $0, line.request.promptHandling, maxModelLen: bounds.maxModelLen, enqueued: now)
+            }
+            _ = try encoder.scoredTokens(scoring, behind: prompts, maxModelLen: bounds.maxModelLen)
+            return []
+        } catch {
+            let field = (error as? UnfitRequest)?.param ?? (scoring.classifies ? "classify" : "score")
+            return [
+                RequestProblem(
+                    code: .invalidValue, place: .field(line.fieldPrefix + field), complaint: "\(error)",
+                    remedy: "shorten it, or the prompt")
+            ]
         }
     }
 

@@ -1,5 +1,6 @@
 // A request that is ready for an engine: its tokens, and how to handle the generated ones.
 
+public import OpenAIFormats
 public import Sampling
 
 /// A request after the chat template and the tokenizer.
@@ -15,6 +16,8 @@ public struct PreparedRequest: Sendable {
     public let candidates: Int
     /// Texts to return for each prompt: the most probable ones if they are fewer than `candidates`.
     public let choices: Int
+    /// The tokens of the texts that are scored, one for each candidate; nil if texts are generated.
+    public let forced: [[Int32]]?
     /// What the result contains.
     public let output: OutputRules
     /// The field of the request that contains the prompt.
@@ -23,17 +26,20 @@ public struct PreparedRequest: Sendable {
     /// The number of sequences.
     public var sequenceCount: Int { prompts.count * candidates }
     /// Most tokens that all sequences together generate.
-    public var maxTokens: Int { sequenceCount * sampling.maxTokens }
+    public var maxTokens: Int {
+        forced.map { prompts.count * $0.reduce(0) { $0 + $1.count } } ?? sequenceCount * sampling.maxTokens
+    }
 
     /// Makes a request from tokens.
     public init(
         prompts: [[Int32]], sampling: SamplingParams, candidates: Int = 1, choices: Int = 1,
-        output: OutputRules = OutputRules(), promptField: String = "prompt"
+        forced: [[Int32]]? = nil, output: OutputRules = OutputRules(), promptField: String = "prompt"
     ) {
         self.prompts = prompts
         self.sampling = sampling
         self.candidates = candidates
         self.choices = choices
+        self.forced = forced
         self.output = output
         self.promptField = promptField
     }
@@ -44,6 +50,10 @@ public struct PreparedRequest: Sendable {
             var sampling = sampling
             sampling.token.seed &+= UInt64(candidate)
             if candidate > 0 { sampling.promptLogprobs = nil }
+            if let forced {
+                sampling.forced = forced[candidate]
+                sampling.maxTokens = forced[candidate].count
+            }
             return sampling
         }
     }
@@ -67,6 +77,10 @@ public struct OutputRules: Sendable {
     public var namesTokensByID = false
     /// How the answer to a chat is read; nil for a text that is no answer.
     package var answer: AnswerRules?
+    /// Whether the probability of each value of a JSON text is wanted.
+    public var wantsConfidence = false
+    /// The texts that are scored; nil if texts are generated.
+    public var scoring: RequestBody.Scoring?
     /// The texts of the prompts, with which the results begin; nil if they do not.
     public var echoes: [String]?
 

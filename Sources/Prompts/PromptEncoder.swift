@@ -104,6 +104,27 @@ public struct PromptEncoder: Sendable {
         return sequences
     }
 
+    /// The tokens of the texts that a request scores, as the model would write them behind the prompts.
+    ///
+    /// - Throws: `UnfitRequest`, `TokenizerError`.
+    package func scoredTokens(
+        _ scoring: RequestBody.Scoring, behind prompts: [[Int32]], maxModelLen: Int
+    ) throws -> [[Int32]] {
+        let longest = prompts.map(\.count).max() ?? 0
+        return try scoring.texts.enumerated().map { index, text in
+            let tokens = try tokenizer.encode(text, specials: .text)
+            guard !tokens.isEmpty, longest + tokens.count <= maxModelLen else {
+                throw UnfitRequest(
+                    description: tokens.isEmpty
+                        ? "the text has no tokens"
+                        : "its \(tokens.count) tokens do not fit behind the prompt's \(longest) into the "
+                            + "\(maxModelLen) of the model's context",
+                    param: "\(scoring.classifies ? "classify.labels" : "score")[\(index)]")
+            }
+            return tokens
+        }
+    }
+
     /// How the answer to a chat is read whose tokens are `prompt`.
     ///
     /// - Throws: `TokenizerError.invalidChatTemplate`.

@@ -53,10 +53,21 @@ public struct RequestPreparer: Sendable {
                 try encoder.structuredOutput.grammar($0, vocabularySize: vocabularySize)
             }
             sampling.shaping.badWords = try encoder.badWords(body.shaping.badWords)
+            let forced = try body.scoring.map {
+                try encoder.scoredTokens($0, behind: prompts, maxModelLen: maxModelLen)
+            }
+            if forced != nil {
+                sampling.token = .greedy
+                sampling.ignoreEOS = true
+                sampling.minTokens = 0
+            }
             return PreparedRequest(
-                prompts: prompts, sampling: sampling, candidates: max(body.choices, body.bestOf ?? 1),
-                choices: body.choices, output: try OutputRules(body, prompts, encoder),
+                prompts: prompts, sampling: sampling,
+                candidates: forced?.count ?? max(body.choices, body.bestOf ?? 1), choices: body.choices,
+                forced: forced, output: try OutputRules(body, prompts, encoder),
                 promptField: promptField)
+        } catch let unfit as UnfitRequest {
+            throw unfit
         } catch {
             let invalid = error as? InvalidRequest
             let param =
@@ -105,10 +116,11 @@ extension LogitShaping {
 }
 
 extension RequestBody {
-    /// What the engine is to tell of each generated token. The best of several texts are found by their logprobs.
+    /// What the engine is to tell of each generated token. The best of several texts are found by their
+    /// logprobs, and so are the probabilities of values.
     fileprivate var logprobsRequest: LogprobsRequest? {
         if let logprobs { return LogprobsRequest(top: logprobs.top, tokens: logprobs.tokens) }
-        return (bestOf ?? 1) > choices ? LogprobsRequest() : nil
+        return (bestOf ?? 1) > choices || wantsConfidence ? LogprobsRequest() : nil
     }
 
     /// What the engine is to tell of each token of the prompt.
@@ -127,6 +139,8 @@ extension OutputRules {
         self.init()
         stopStrings = body.stop
         includesStop = body.includesStop
+        scoring = body.scoring
+        wantsConfidence = body.wantsConfidence
         skipsSpecialTokens = body.skipsSpecialTokens
         returnsTokenIDs = body.returnsTokenIDs
         topLogprobs = body.logprobs?.top

@@ -59,7 +59,8 @@ extension Completion.Choice {
     fileprivate init(_ choice: StoreContract.Choice) {
         self.init(
             text: choice.text, reasoning: choice.reasoning,
-            toolCalls: choice.toolCalls.flatMap { [ToolCall](json: $0) } ?? [], unread: choice.unread,
+            toolCalls: choice.toolCalls.flatMap { [ToolCall](json: $0) } ?? [], confidence: choice.confidence,
+            scores: choice.scores, unread: choice.unread,
             finishReason: Completion.FinishReason(rawValue: choice.finishReason) ?? .stop,
             isComplete: choice.isComplete,
             stopReason: choice.stopReason.map { reason in

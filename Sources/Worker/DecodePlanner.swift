@@ -6,8 +6,8 @@ import Platform
 ///
 /// Everything is reloaded for the first decode step, for the first one after a prefill (new or preempted requests have
 /// joined), after a row has left, and when the device takes over the sampling of a row from the host. Otherwise the
-/// device continues from its own state, unless a row is sampled on the host, because the device does not have its
-/// token.
+/// device continues from its own state, unless a row's token is sampled on the host or given by the request, because the
+/// device does not have it.
 struct DecodePlanner {
     /// The properties of a step that the planner compares.
     struct Step: Equatable {
@@ -15,6 +15,8 @@ struct DecodePlanner {
         var layoutVersion: Int
         /// `InputBatch.tableVersion`.
         var tableVersion: Int
+        /// `InputBatch.tokenVersion`.
+        var tokenVersion = 0
         /// How the rows in use are sampled, in the order of slots.
         var sampling: [RowSampling]
     }
@@ -39,7 +41,7 @@ struct DecodePlanner {
         }
         let samplingChanged = last.sampling != step.sampling
         let inputs: DecodePlan.Inputs
-        if !keepsInputs || step.sampling.contains(.onHost) {
+        if !keepsInputs || step.sampling.contains(.onHost) || last.tokenVersion != step.tokenVersion {
             inputs = .reloadAll
         } else {
             inputs = last.tableVersion == step.tableVersion ? .keep : .reloadPageTable

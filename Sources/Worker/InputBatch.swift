@@ -27,9 +27,17 @@ struct InputBatch {
         /// Blocks in each group's list.
         var blockCount: Int { blocks[0].count }
 
+        /// The next token, if the model does not choose it.
+        var forcedToken: Int32? {
+            sampling.forced.indices.contains(generatedCount) ? sampling.forced[generatedCount] : nil
+        }
+
         /// What the next step is to give.
         var wanted: WantedOutput {
             guard sampling.maxTokens > 0 else { return .nothing }
+            if let forcedToken {
+                return .token(TokenDraw(.greedy, logprobs: SampledToken.request(forced: forcedToken)))
+            }
             do throws(ConstraintFault) {
                 let mask = try constraint?.nextTokens()
                 guard let edits = processor.map({ $0.edits(constraint: mask) }) ?? LogitEdits(constraint: mask) else {
@@ -50,6 +58,8 @@ struct InputBatch {
     private(set) var layoutVersion = 0
     /// Changes whenever a row gets blocks.
     private(set) var tableVersion = 0
+    /// Changes whenever a row gets a token that the device did not choose.
+    private(set) var tokenVersion = 0
     /// The KV cache that the blocks belong to.
     let kvCache: KVCacheShape
     private var slots: [RequestID: Int] = [:]
@@ -97,10 +107,12 @@ struct InputBatch {
     /// Whether the row's text could end with its newest token; `nil` if no grammar constrains it.
     func constraintState(at slot: Int) -> ConstraintState? { rows[slot]?.constraint?.state }
 
-    /// Appends the sampled token to the row at `slot`, which gives up the blocks that this token does not attend to.
+    /// Appends the sampled or forced token to the row at `slot`, which gives up the blocks that this token does not
+    /// attend to.
     ///
     /// A device that keeps its page table may keep their entries, which it does not read.
-    mutating func append(token: Int32, at slot: Int) {
+    mutating func append(token: Int32, isForced: Bool = false, at slot: Int) {
+        if isForced { tokenVersion += 1 }
         rows[slot]!.tokens.append(token)
         rows[slot]!.processor?.append(token)
         rows[slot]!.constraint?.accept(token)

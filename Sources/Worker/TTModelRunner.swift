@@ -133,7 +133,7 @@ final class TTModelRunner {
             slots: slots, sampling: sampling(slots, wanted, onDevice: onDevice),
             padding: onDevice ? .onDevice(.greedy) : .onHost)
         let step = DecodePlanner.Step(
-            layoutVersion: batch.layoutVersion, tableVersion: batch.tableVersion,
+            layoutVersion: batch.layoutVersion, tableVersion: batch.tableVersion, tokenVersion: batch.tokenVersion,
             sampling: zip(input.positions, input.sampling).compactMap { $0 >= 0 ? $1 : nil })
         let plan = planner.plan(step)
         return TTModelInput(call: .decode(input, plan, step), slots: slots, places: slots, wanted: wanted)
@@ -175,8 +175,12 @@ final class TTModelRunner {
                     own = .bad(BadOutput("logprobs of a prompt that are not numbers in a \(operation)"))
                 }
             }
+            let forced = row.forcedToken
+            if let forced, case .token(let chosen) = own {
+                own = chosen.replaced(by: forced).map { .token($0) } ?? .bad(BadOutput("a token without its logprob"))
+            }
             if case .token(var token) = own {
-                batch.append(token: token.id, at: slot)
+                batch.append(token: token.id, isForced: forced != nil, at: slot)
                 token.constraint = batch.constraintState(at: slot)
                 own = .token(token)
             }

@@ -71,6 +71,8 @@ private struct WorkerSimulation {
     private struct Job {
         var expected: [Int32]
         var generated: [Int32] = []
+        /// The logprobs of the tokens that the request gives.
+        var logprobs: [TokenLogprobs]?
     }
 
     let device: FakeMeshDevice
@@ -136,21 +138,41 @@ private struct WorkerSimulation {
         let token = TTSamplingParams(
             temperature: [0, 0.7, 1].randomElement(using: &random)!, topK: [0, 1, 5].randomElement(using: &random)!,
             topP: [1, 0.9].randomElement(using: &random)!, seed: random.next())
-        let sampling = SamplingParams(
+        var sampling = SamplingParams(
             token: token, shaping: .random(vocabulary: language.vocabularySize, using: &random),
             maxTokens: Int.random(in: 3...30, using: &random),
             minTokens: [0, 0, 3].randomElement(using: &random)!,
             stopTokenIDs: [[], [9, 33]].randomElement(using: &random)!, ignoreEOS: Bool.random(using: &random),
             grammar: Int.random(in: 0..<3, using: &random) == 0 ? grammar : nil)
-        let expected = language.expectedTokens(prompt: prompt, sampling: sampling)
+        if Int.random(in: 0..<5, using: &random) == 0 {
+            // A text that is scored.
+            sampling = SamplingParams(token: .greedy, maxTokens: sampling.maxTokens, ignoreEOS: true)
+            sampling.forced = (0..<sampling.maxTokens).map { _ in
+                Int32.random(in: 0..<Int32(language.vocabularySize), using: &random)
+            }
+        }
+        let expected =
+            sampling.forced.isEmpty
+            ? language.expectedTokens(prompt: prompt, sampling: sampling) : sampling.forced
         let id = ids.mint()
         try engine.add(id, prompt: prompt, sampling: sampling)
         jobs[id] = Job(expected: Array(expected.prefix(limits.maxSequenceLength - length)))
+        if !sampling.forced.isEmpty {
+            jobs[id]!.logprobs = language.promptLogprobs(
+                of: prompt + sampling.forced,
+                PromptLogprobsRequest(firstToken: length, LogprobsRequest(top: 1)))
+        }
     }
 
     private mutating func take(_ report: StepReport) {
         for update in report.updates {
-            if let token = update.token { jobs[update.id]!.generated.append(token) }
+            if case .token(let chosen) = update.output {
+                let job = jobs[update.id]!
+                if let expected = job.logprobs?[job.generated.count] {
+                    #expect(chosen.logprobs?.own == expected.own && chosen.logprobs?.top == expected.top)
+                }
+                jobs[update.id]!.generated.append(chosen.id)
+            }
             if case .noToken = update.output {
                 // What the request asks for leaves no token; alone it ends there, too.
                 let job = jobs.removeValue(forKey: update.id)!

@@ -59,6 +59,7 @@ import Testing
         OutputLine(id: "batch_req_10", customID: "texts", outcome: .completed(several(.completions))),
         OutputLine(id: "batch_req_11", customID: "chats", outcome: .completed(several(.chatCompletions))),
         OutputLine(id: "batch_req_12", customID: "calls", outcome: .completed(calls)),
+        OutputLine(id: "batch_req_13", customID: "scores", outcome: .completed(scores)),
     ]
 
     /// Calls of tools, reasoning, and a text that could not be read.
@@ -74,6 +75,20 @@ import Testing
             Completion.Choice(text: "Yes.", reasoning: "Hm.", finishReason: .stop, isComplete: true),
             Completion.Choice(text: "<tool_call>{", unread: "a call is no JSON", finishReason: .length),
         ], promptTokens: 12, completionTokens: 5)
+
+    /// Texts that the request gave, one of which is excluded, and the probabilities of a JSON text's values.
+    private static let scores = Completion(
+        endpoint: .completions, requestID: "req_9", id: "cmpl-9", created: 1_790_000_000,
+        model: "smollm2-135m-instruct",
+        choices: [
+            Completion.Choice(
+                text: "good",
+                scores: [
+                    ScoredText(text: "good", logprob: -0.5, tokens: 1, isGreedy: true, probability: 1),
+                    ScoredText(text: "b\"d", logprob: -.infinity, tokens: 2, isGreedy: false, probability: 0),
+                ].json, finishReason: .stop),
+            Completion.Choice(text: #"{"a":1}"#, confidence: #"{"$.a":0.5}"#, finishReason: .stop),
+        ], promptTokens: 12, completionTokens: 3)
 
     /// Several texts with logprobs: characters in parts, excluded tokens, tokens of the same text, and an echoed prompt.
     static func several(_ endpoint: Endpoint) -> Completion {

@@ -85,6 +85,25 @@ struct DecodePlannerTests {
         #expect(fixture.plans == [Self.everything, inputs, Self.everything, Self.nothing])
     }
 
+    /// The device has chosen other tokens than those that the request gives.
+    @Test func tokensThatTheRequestGivesAreReloaded() throws {
+        var capabilities = ModelCapabilities(supportsSampleOnDevice: true, deviceDraws: .byPosition)
+        capabilities.editsLogits = true
+        let fixture = try WorkerFixture(capabilities: capabilities)
+        let requests = [FixtureRequest(0, forced: [40, 3, 17, 3]), FixtureRequest(1)]
+        var tokens = [try fixture.prefill(requests)]
+        for _ in 0..<4 { tokens.append(try fixture.decode(requests)) }
+        let prompt = requests[1].prompt
+        #expect(
+            tokens.map { $0[1] }
+                == Array(fixture.language.expectedTokens(prompt: prompt, sampling: requests[1].sampling).prefix(5)))
+        #expect(tokens.map { $0[0] }.prefix(4) == [40, 3, 17, 3])
+        let inputs = DecodePlan(inputs: .reloadAll, reloadSamplingParams: true, resetSamplingState: false)
+        #expect(fixture.plans == [Self.everything, inputs, inputs, inputs])
+        // The two first tokens.
+        #expect(fixture.model.rowsSentToHost == 2)
+    }
+
     @Test func withoutTracesTheInputsAreReloadedInEveryStep() throws {
         let fixture = try WorkerFixture(tt: ["trace_mode": .string("none")])
         let request = FixtureRequest(0)

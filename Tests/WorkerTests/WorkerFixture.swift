@@ -67,10 +67,15 @@ struct FixtureRequest {
     var blocks: [Int32]
 
     /// Request number `number` with four tokens of prompt, and `blockCount` blocks that no other number has.
-    init(_ number: Int, _ token: TTSamplingParams = .greedy, blockCount: Int = 8, minTokens: Int = 0) {
+    init(
+        _ number: Int, _ token: TTSamplingParams = .greedy, blockCount: Int = 8, minTokens: Int = 0,
+        forced: [Int32] = []
+    ) {
         id = RequestID(number)
         prompt = (0..<4).map { Int32(2 + (number * 7 + $0 * 3) % 50) }
-        sampling = SamplingParams(token: token, maxTokens: 30, minTokens: minTokens, ignoreEOS: true)
+        var sampling = SamplingParams(token: token, maxTokens: 30, minTokens: minTokens, ignoreEOS: true)
+        sampling.forced = forced
+        self.sampling = sampling
         blocks = (0..<blockCount).map { Int32(number * 8 + $0) }
     }
 

@@ -49,7 +49,8 @@ extension Choice {
     fileprivate init(_ finished: FinishedChoice) {
         self.init(
             text: finished.answer.text, reasoning: finished.answer.reasoning,
-            toolCalls: finished.answer.toolCallsJSON, unread: finished.answer.unread,
+            toolCalls: finished.answer.toolCallsJSON, confidence: finished.confidence, scores: finished.scores,
+            unread: finished.answer.unread,
             finishReason: finished.end.finishReason,
             isComplete: finished.isComplete,
             stopReason: StopReason(finished.end), promptTokenIDs: finished.promptTokenIDs, tokenIDs: finished.tokenIDs,

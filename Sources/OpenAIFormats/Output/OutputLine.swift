@@ -82,6 +82,10 @@ public struct Completion: Sendable, Hashable {
         public var reasoning: String?
         /// The tools that it calls.
         public var toolCalls: [ToolCall]
+        /// The probabilities of the values of a JSON text, as a JSON object; nil if they are not wanted or there are none.
+        public var confidence: String?
+        /// The scores of the texts that the request gave, as JSON; nil if the text was generated.
+        public var scores: String?
         /// Why a part of the text that looks like a call is none, or could not be read; nil if there is no such part.
         public var unread: String?
         /// The reason for its end.
@@ -99,7 +103,9 @@ public struct Completion: Sendable, Hashable {
 
         /// Makes a text.
         public init(
-            text: String, reasoning: String? = nil, toolCalls: [ToolCall] = [], unread: String? = nil,
+            text: String, reasoning: String? = nil, toolCalls: [ToolCall] = [], confidence: String? = nil,
+            scores: String? = nil,
+            unread: String? = nil,
             finishReason: FinishReason, isComplete: Bool? = nil, stopReason: StopReason? = nil,
             tokenIDs: TokenIDs? = nil,
             logprobs: [ScoredPosition]? = nil, promptLogprobs: [ScoredPosition]? = nil
@@ -107,6 +113,8 @@ public struct Completion: Sendable, Hashable {
             self.text = text
             self.reasoning = reasoning
             self.toolCalls = toolCalls
+            self.confidence = confidence
+            self.scores = scores
             self.unread = unread
             self.finishReason = finishReason
             self.isComplete = isComplete

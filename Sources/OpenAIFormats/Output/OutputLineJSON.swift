@@ -31,27 +31,31 @@ extension OutputLine {
 extension OutputLine {
     /// Appends what OpenAI's format has no place for, if there is anything.
     private func encodeOwnMembers(into output: inout [UInt8]) {
-        var structured: [Bool] = []
-        var unread: [String?] = []
-        if case .completed(let completion) = outcome {
-            structured = completion.choices.compactMap(\.isComplete)
-            unread = completion.choices.map(\.unread)
+        var choices: [Completion.Choice] = []
+        if case .completed(let completion) = outcome { choices = completion.choices }
+        var isFirst = true
+        /// Appends a member with a value for each choice, if one of them has any.
+        func add<Value>(
+            _ name: StaticString, _ values: KeyPath<Completion.Choice, Value?>, _ encode: (Value, inout [UInt8]) -> Void
+        ) {
+            guard choices.contains(where: { $0[keyPath: values] != nil }) else { return }
+            output.append(json: isFirst ? ",\"ttbatch\":{" : ",")
+            isFirst = false
+            output.append(json: name)
+            output.appendArray(choices.map { $0[keyPath: values] }) { value, output in
+                if let value { encode(value, &output) } else { output.append(json: "null") }
+            }
         }
-        if unread.allSatisfy({ $0 == nil }) { unread = [] }
-        guard timings != nil || !structured.isEmpty || !unread.isEmpty else { return }
-        output.append(json: ",\"ttbatch\":{")
-        timings?.encode(into: &output)
-        if !structured.isEmpty {
-            if timings != nil { output.append(UInt8(ascii: ",")) }
-            output.append(json: "\"structured\":")
-            output.appendArray(structured) { $1.append(string: $0 ? "complete" : "incomplete") }
+        if let timings {
+            output.append(json: ",\"ttbatch\":{")
+            isFirst = false
+            timings.encode(into: &output)
         }
-        if !unread.isEmpty {
-            if timings != nil || !structured.isEmpty { output.append(UInt8(ascii: ",")) }
-            output.append(json: "\"unread\":")
-            output.appendArray(unread) { $1.append(optionalString: $0) }
-        }
-        output.append(UInt8(ascii: "}"))
+        add("\"structured\":", \.isComplete) { $1.append(string: $0 ? "complete" : "incomplete") }
+        add("\"unread\":", \.unread) { $1.append(string: $0) }
+        add("\"scores\":", \.scores) { $1.append(contentsOf: $0.utf8) }
+        add("\"confidence\":", \.confidence) { $1.append(contentsOf: $0.utf8) }
+        if !isFirst { output.append(UInt8(ascii: "}")) }
     }
 }
 

@@ -53,6 +53,8 @@ package enum BodyField: String, CaseIterable {
     case guidedChoice = "guided_choice"
     case guidedGrammar = "guided_grammar"
     case repetitionDetection = "repetition_detection"
+    case classify, score
+    case jsonConfidence = "json_confidence"
     case stream
     case streamOptions = "stream_options"
 

@@ -21,6 +21,8 @@ struct BodyReader {
     private var hasPrompt = false
     /// Fields of the other endpoint with values that have an effect.
     private var foreignFields: [BodyField] = []
+    /// Fields with a value other than null.
+    private var given: [BodyField] = []
     /// Which calls are wanted.
     var toolChoice = RequestBody.ToolChoice.auto
     var offersTools = true
@@ -60,6 +62,7 @@ struct BodyReader {
             return
         }
         seen |= bit
+        if case .read(let field) = rule, !value.isNull { given.append(field) }
         switch rule {
         case .read(let field): read(field, value, prefix + name)
         case .neutral(let values): checkNeutral(value, values, prefix + name)
@@ -111,6 +114,8 @@ struct BodyReader {
         case .responseFormat, .structuredOutputs, .guidedJSON, .guidedRegex, .guidedChoice, .guidedGrammar:
             readStructure(field, value, path())
         case .repetitionDetection: request.repetition = repetition(value, path())
+        case .jsonConfidence: request.wantsConfidence = bool(value, path()) ?? false
+        case .classify, .score: readScoring(field, value, path())
         case .stream: request.asksForStream = bool(value, path()) ?? false
         case .streamOptions:
             if !value.isNull, value.kind != .object { problems.addType(path(), value, wanted: "an object") }
@@ -225,6 +230,7 @@ struct BodyReader {
         if let prompts { request.prompts = prompts }
         finishLogprobs()
         finishChoices()
+        finishScoring(given)
     }
 
     /// The effort is a variable of the template, as in vLLM.

@@ -75,6 +75,14 @@ public struct RequestBody: Sendable, Hashable {
         public var path: String
     }
 
+    /// Texts whose probabilities are wanted, in place of a generated one.
+    public struct Scoring: Sendable, Hashable {
+        /// The texts, each of them once; none is empty.
+        public var texts: [String]
+        /// Whether one of them is the answer, so that their probabilities make 1.
+        public var classifies: Bool
+    }
+
     /// The prompts; one, or several of a completion.
     public var prompts: [Prompt]
     /// The requested model; never empty.
@@ -107,6 +115,10 @@ public struct RequestBody: Sendable, Hashable {
     public var repetition: RepetitionLimit?
     /// Which tools the text must call. Unless it is `auto`, `structure` sees to that.
     public var toolChoice = ToolChoice.auto
+    /// Whether the probability of each value of a JSON text is wanted.
+    public var wantsConfidence = false
+    /// The texts that are scored behind the prompt; nil if a text is generated.
+    public var scoring: Scoring?
     /// What the text must be; nil for anything.
     public var structure: Structure?
     /// Whether the result contains `token_ids` and `prompt_token_ids`.

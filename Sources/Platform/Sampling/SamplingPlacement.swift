@@ -26,7 +26,7 @@ extension ModelCapabilities {
         if !editsLogits {
             if generatedCount < sampling.minTokens { return .minTokens }
             if sampling.shaping != .none || sampling.grammar != nil { return .edits }
-            if sampling.logprobs != nil { return .logprobs }
+            if sampling.logprobs != nil || !sampling.forced.isEmpty { return .logprobs }
         }
         if sampling.token.isGreedy { return nil }
         if !editsLogits, sampling.token.minP > 0 || sampling.token.typicalP < 1 { return .filter }

@@ -65,18 +65,18 @@ extension Database {
         try run(
             """
             INSERT INTO job_results (
-                further_choices, text, reasoning, tool_calls, unread, finish_reason, complete, stop_string, stop_token, prompt_token_ids, token_ids,
+                further_choices, text, reasoning, tool_calls, unread, scores, confidence, finish_reason, complete, stop_string, stop_token, prompt_token_ids, token_ids,
                 logprobs, prompt_logprobs, job_id)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             all: [generation.choices.count - 1] + values(of: generation.choices[0]) + [job])
         for (index, choice) in generation.choices.enumerated().dropFirst() {
             try run(
                 """
                 INSERT INTO job_choices (
-                    choice, text, reasoning, tool_calls, unread, finish_reason, complete, stop_string, stop_token, prompt_token_ids, token_ids,
+                    choice, text, reasoning, tool_calls, unread, scores, confidence, finish_reason, complete, stop_string, stop_token, prompt_token_ids, token_ids,
                     logprobs, prompt_logprobs, job_id)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 all: [index] + values(of: choice) + [job])
         }
@@ -91,7 +91,8 @@ extension Database {
         case nil: break
         }
         return [
-            choice.text, choice.reasoning, choice.toolCalls, choice.unread, choice.finishReason,
+            choice.text, choice.reasoning, choice.toolCalls, choice.unread, choice.scores, choice.confidence,
+            choice.finishReason,
             choice.isComplete.map { $0 ? 1 : 0 }, stop.string, stop.token,
             choice.promptTokenIDs.map(tokenBytes), choice.tokenIDs.map(tokenBytes), choice.logprobs?.encoded,
             choice.promptLogprobs?.encoded,

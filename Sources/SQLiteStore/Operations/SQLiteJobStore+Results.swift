@@ -54,7 +54,8 @@ extension Database {
     /// The columns of a choice that table `name` has.
     private static func choiceColumns(_ name: String) -> String {
         [
-            "text", "reasoning", "tool_calls", "unread", "finish_reason", "complete", "stop_string", "stop_token",
+            "text", "reasoning", "tool_calls", "unread", "scores", "confidence", "finish_reason", "complete",
+            "stop_string", "stop_token",
             "prompt_token_ids", "token_ids", "logprobs", "prompt_logprobs",
         ].map { "\(name).\($0)" }.joined(separator: ", ")
     }
@@ -70,13 +71,14 @@ extension Database {
         }
         return Choice(
             text: row.text(first), reasoning: row.optionalText(first + 1), toolCalls: row.optionalText(first + 2),
-            unread: row.optionalText(first + 3), finishReason: row.text(first + 4),
-            isComplete: row.optionalInt64(first + 5).map { $0 != 0 },
-            stopReason: row.optionalText(first + 6).map { .string($0) }
-                ?? row.optionalInt64(first + 7).map { .token(Int32(truncatingIfNeeded: $0)) },
-            promptTokenIDs: row.optionalBytes(first + 8).map(tokenIDs),
-            tokenIDs: row.optionalBytes(first + 9).map(tokenIDs), logprobs: try logprobs(first + 10),
-            promptLogprobs: try logprobs(first + 11))
+            confidence: row.optionalText(first + 5), scores: row.optionalText(first + 4),
+            unread: row.optionalText(first + 3), finishReason: row.text(first + 6),
+            isComplete: row.optionalInt64(first + 7).map { $0 != 0 },
+            stopReason: row.optionalText(first + 8).map { .string($0) }
+                ?? row.optionalInt64(first + 9).map { .token(Int32(truncatingIfNeeded: $0)) },
+            promptTokenIDs: row.optionalBytes(first + 10).map(tokenIDs),
+            tokenIDs: row.optionalBytes(first + 11).map(tokenIDs), logprobs: try logprobs(first + 12),
+            promptLogprobs: try logprobs(first + 13))
     }
 
     fileprivate func addFurtherChoices(to result: inout JobResult) throws {

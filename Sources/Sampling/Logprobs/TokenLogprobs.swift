@@ -94,4 +94,13 @@ public struct SampledToken: Sendable, Equatable {
         self.id = id
         self.logprobs = logprobs
     }
+
+    /// What is asked of a step whose token will be `token`, whatever the model chooses.
+    public static func request(forced token: Int32) -> LogprobsRequest { LogprobsRequest(top: 1, tokens: [token]) }
+
+    /// The token `forced` in place of this one, which came with `request(forced:)`; nil if it came without.
+    public func replaced(by forced: Int32) -> SampledToken? {
+        guard let logprobs, let own = logprobs.requested.first, own.token == forced else { return nil }
+        return SampledToken(forced, logprobs: TokenLogprobs(own: own, top: logprobs.top))
+    }
 }

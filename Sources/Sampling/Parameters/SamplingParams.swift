@@ -25,6 +25,9 @@ public struct SamplingParams: Sendable, Hashable {
     public var logprobs: LogprobsRequest?
     /// The logprobs of the prompt's tokens; nil for none.
     public var promptLogprobs: PromptLogprobsRequest?
+    /// The tokens that come, whatever the model would choose; empty if it chooses. Each comes with its own logprob and the
+    /// most probable token's; `maxTokens` is their number.
+    public var forced: [Int32] = []
 
     /// Parameters of a request; by default it gives the seed, and no minimum or stop tokens.
     public init(

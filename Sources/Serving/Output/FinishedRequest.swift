@@ -35,6 +35,10 @@ package struct FinishedChoice: Sendable, Equatable {
 
     /// The text, read.
     package let answer: Answer
+    /// The probabilities of the values of a JSON text, as a JSON object; nil if they are not wanted or there are none.
+    package var confidence: String?
+    /// The scores of the request's texts, as JSON; nil if the text was generated.
+    package var scores: String?
     /// Why it ended.
     package let end: End
     /// Whether the text is all that its grammar wants; nil if it has none.

@@ -84,7 +84,8 @@ package struct RequestInProgress: Sendable {
     /// The results, after all texts have ended.
     package mutating func finish() -> FinishedRequest {
         let choices = request.prompts.indices.flatMap { prompt in
-            best(ofPrompt: prompt).map { choice($0, prompt: prompt) }
+            if let answer = scoredAnswer(behind: prompt) { return [answer] }
+            return best(ofPrompt: prompt).map { choice($0, prompt: prompt) }
         }
         return FinishedRequest(
             choices: choices, promptTokens: request.prompts.reduce(0) { $0 + $1.count },
@@ -102,6 +103,17 @@ package struct RequestInProgress: Sendable {
         let means = sequences.map { generations[$0].meanLogprob }
         let order = sequences.indices.sorted { means[$0] != means[$1] ? means[$0] > means[$1] : $0 < $1 }
         return order.prefix(request.choices).map { sequences[$0] }
+    }
+
+    /// The most probable of the texts that were scored behind a prompt; nil if texts were generated.
+    private func scoredAnswer(behind prompt: Int) -> FinishedChoice? {
+        let sequences = generations[prompt * request.candidates..<(prompt + 1) * request.candidates]
+        let answer = request.output.scoredAnswer(sequences.map { $0.tokens.compactMap(\.logprobs) })
+        return answer.map {
+            FinishedChoice(
+                answer: Answer(text: $0.text), scores: $0.json, end: .endOfGeneration, isComplete: nil,
+                promptTokenIDs: nil, tokenIDs: nil, logprobs: nil, promptLogprobs: nil)
+        }
     }
 
     private mutating func choice(_ sequence: Int, prompt: Int) -> FinishedChoice {
@@ -123,10 +135,22 @@ package struct RequestInProgress: Sendable {
             logprobs = positions + generation.tokens.compactMap { $0.logprobs.map { position($0, top: top) } }
         }
         return FinishedChoice(
-            answer: answer, end: end, isComplete: generation.isComplete,
+            answer: answer, confidence: answer.text == text ? confidence(text, generation) : nil, end: end,
+            isComplete: generation.isComplete,
             promptTokenIDs: rules.returnsTokenIDs ? tokens : nil,
             tokenIDs: rules.returnsTokenIDs ? generation.tokens.map(\.id) : nil, logprobs: logprobs,
             promptLogprobs: rules.topPromptLogprobs.map { top in ofPrompt.map { position($0, top: top) } })
+    }
+
+    /// The probabilities of the values of a JSON text, if they are wanted.
+    private func confidence(_ text: String, _ generation: GenerationInProgress) -> String? {
+        guard request.output.wantsConfidence else { return nil }
+        let tokens = generation.tokens.map { token in
+            let bytes = tokenizer.bytes(
+                of: CollectionOfOne(token.id), skipSpecial: request.output.skipsSpecialTokens)
+            return (bytes: bytes.count, logprob: Double(token.logprobs?.own.logprob ?? 0))
+        }
+        return FieldConfidence.json(of: text, tokens)
     }
 
     private func position(_ logprobs: TokenLogprobs, top: Int) -> ScoredPosition {

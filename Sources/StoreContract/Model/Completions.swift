@@ -51,6 +51,12 @@ public struct Choice: Hashable, Sendable {
     public var reasoning: String?
     /// The calls of tools, as JSON: `[{"name": …, "arguments": "…"}]`; nil if there are none.
     public var toolCalls: String?
+    /// The probabilities of the values of a JSON text by their paths, as a JSON object; nil if they are not wanted or the
+    /// text is not JSON.
+    public var confidence: String?
+    /// The scores of the texts that the request gave, as JSON: `[{"text": …, "logprob": …}]`; nil if the text was
+    /// generated.
+    public var scores: String?
     /// Why a part of the text that looks like a call is none, or could not be read; nil if there is no such part.
     public var unread: String?
     /// The reason for its end in the terms of the OpenAI API: `stop`, `length` or `tool_calls`.
@@ -70,7 +76,9 @@ public struct Choice: Hashable, Sendable {
 
     /// Makes a text with what was asked for beside it.
     public init(
-        text: String, reasoning: String? = nil, toolCalls: String? = nil, unread: String? = nil, finishReason: String,
+        text: String, reasoning: String? = nil, toolCalls: String? = nil, confidence: String? = nil,
+        scores: String? = nil,
+        unread: String? = nil, finishReason: String,
         isComplete: Bool? = nil, stopReason: StopReason? = nil,
         promptTokenIDs: [Int32]? = nil,
         tokenIDs: [Int32]? = nil, logprobs: [ScoredPosition]? = nil, promptLogprobs: [ScoredPosition]? = nil
@@ -78,6 +86,8 @@ public struct Choice: Hashable, Sendable {
         self.text = text
         self.reasoning = reasoning
         self.toolCalls = toolCalls
+        self.confidence = confidence
+        self.scores = scores
         self.unread = unread
         self.finishReason = finishReason
         self.isComplete = isComplete
