@@ -113,6 +113,7 @@ let package = Package(
                 .embedInCode("0003_lifecycle.sql"), .embedInCode("0004_progress.sql"),
                 .embedInCode("0005_model_faults.sql"), .embedInCode("0006_names_and_params.sql"),
                 .embedInCode("0007_choices.sql"), .embedInCode("0008_scores.sql"),
+                .embedInCode("0009_systems.sql"),
             ], swiftSettings: strict),
         room(
             "SQLiteStore",

@@ -56,5 +56,7 @@ extension Migration {
             version: 7, name: "0007_choices", bytes: PackageResources._007_choices_sql, checksum: "2d9fe08958f51a4d"),
         Migration(
             version: 8, name: "0008_scores", bytes: PackageResources._008_scores_sql, checksum: "18f3c8a32871e5ab"),
+        Migration(
+            version: 9, name: "0009_systems", bytes: PackageResources._009_systems_sql, checksum: "e67f025f564f9e79"),
     ]
 }

@@ -91,7 +91,8 @@ public struct DaemonService: Sendable {
 
     private func work(_ loop: DaemonLoop) throws {
         let host = ModelHost(
-            configuration.engine, platforms: platforms, isStopping: { [stop] in stop.level != .none }, clock: clock,
+            configuration.engine, platforms: platforms, digestCache: configuration.digestCache,
+            isStopping: { [stop] in stop.level != .none }, clock: clock,
             log: log)
         // The devices are closed before the incarnation.
         defer { host.close() }

@@ -37,10 +37,7 @@ struct FileDigest {
 
     /// Reads the file; throws if its SHA-256 is another one.
     func check() throws {
-        guard let program = ProgramOnPath("sha256sum") else {
-            throw Failure(.operationalError, "sha256sum is not on the PATH; install coreutils")
-        }
-        let found = try program.output(input: path).prefix { $0.isHexDigit }
+        let found = try SHA256Sum.of(path)
         guard found == expected else {
             throw Failure(.operationalError, "\(path): its SHA-256 is \(found) instead of \(expected); \(remedy)")
         }

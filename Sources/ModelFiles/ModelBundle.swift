@@ -12,9 +12,9 @@ public struct ModelBundle: Sendable {
     public let weights: ModelWeights
     /// How the model's makers recommend to sample.
     public let generationDefaults: GenerationDefaults
-    private let container: Container
+    let container: Container
 
-    private enum Container {
+    enum Container {
         case gguf(GGUFModel)
         case huggingFace(HuggingFaceFolder)
     }

@@ -44,6 +44,9 @@ public struct PreparedRequest: Sendable {
         self.promptField = promptField
     }
 
+    /// The seed of the first sequence of each prompt, as a request would give it.
+    public var seed: Int64 { Int64(bitPattern: sampling.token.seed) }
+
     /// The parameters of the sequences of each prompt. The first one tells the logprobs of the prompt for all of them.
     public var samplingOfCandidates: [SamplingParams] {
         (0..<candidates).map { candidate in

@@ -51,7 +51,8 @@ extension Completion {
             id: (endpoint == .completions ? "cmpl-" : "chatcmpl-") + String(result.id.rawValue),
             created: (result.finished ?? result.created).rawValue / 1000, model: model,
             choices: generation.choices.map { Choice($0) }, promptTokens: result.usage.promptTokens,
-            cachedTokens: result.usage.cachedTokens, completionTokens: result.usage.completionTokens)
+            cachedTokens: result.usage.cachedTokens, completionTokens: result.usage.completionTokens,
+            seed: generation.seed, fingerprint: generation.fingerprint)
     }
 }
 

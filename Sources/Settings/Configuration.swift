@@ -13,6 +13,8 @@ public struct Configuration: Sendable {
     public var model: String
     /// The catalogue in which models are found by name.
     public var catalogue: ModelCatalogue
+    /// The folder of what is known of files of models: their SHA-256.
+    public var digestCache: String
     /// The engine's settings, `engine:` and `tt:`.
     public var engine: EngineConfiguration
     /// The settings of the bridge to Tenstorrent hardware, `bridge:`.
@@ -95,6 +97,7 @@ extension Configuration {
                 named[alias] = NamedModel(name)
             }
         }
+        digestCache = cache + "/ttbatch/sha256"
         catalogue = ModelCatalogue(
             directory: try path("models_directory", default: cache + "/ttbatch/models"), named: named)
         engine = try Self.locating(sections, in: ["engine", "tt"]) { () throws(ConfigurationError) in

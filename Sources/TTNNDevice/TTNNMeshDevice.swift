@@ -10,6 +10,7 @@ final class TTNNMeshDevice: MeshDevice {
     let meshShape: MeshShape
     let chipArchitecture: ChipArchitecture?
     let summary: String
+    let arithmetic: String
     let models: ModelRegistry<TTNNMeshDevice>
     let warnings: [ConfigurationWarning]
     let defaultTraceMode: TraceMode?
@@ -59,6 +60,8 @@ final class TTNNMeshDevice: MeshDevice {
         let fabricName = isOwnFabric ? chosen.fabricConfig : fabric?.rawValue
         let words = fabricName.map { ", fabric \($0)" } ?? ""
         summary = "\(cluster.name) (\(found.architecture)), mesh \(meshShape)\(words)"
+        let checkpoint = bridge.configuration.hfModel ?? model.checkpoint ?? model.name
+        arithmetic = "\(summary), \(modelClass) of \(checkpoint)"
         warnings = Self.warnings(tt, cluster)
         self.bridge = bridge
     }

@@ -28,7 +28,7 @@ struct Program: ParsableCommand {
                 name: "Look and act:",
                 subcommands: [
                     List.self, Show.self, Status.self, Wait.self, Results.self, Pause.self, Resume.self, Cancel.self,
-                    Retry.self,
+                    Retry.self, Rerun.self,
                 ]),
             CommandGroup(name: "This machine:", subcommands: MachineVerbs.all),
         ])

@@ -158,6 +158,22 @@ extension MemoryJobStore {
         }
     }
 
+    package func record(_ system: SystemRecord) throws(JobStoreError) {
+        try write { $0.systems[system.fingerprint] = system }
+    }
+
+    package func system(_ fingerprint: String) throws(JobStoreError) -> SystemRecord? {
+        try read { $0.systems[fingerprint] }
+    }
+
+    package func result(of customID: String, in batch: BatchID) throws(JobStoreError) -> JobResult? {
+        let query = ResultQuery(batch: batch, states: Set(JobState.allCases))
+        return try results(query, after: 0, limit: .max).first { result in
+            guard result.customID == customID else { return false }
+            return try! read { rows in rows[result.id]?.isRejected == false }
+        }
+    }
+
     package func record(_ interval: MetricsInterval) throws(JobStoreError) {
         try write { $0.intervals.append(interval) }
     }

@@ -75,7 +75,7 @@ extension MemoryJobStore {
                 ClaimedJob(
                     ticket: ClaimTicket(job: $0.id, batch: batch, attempt: $0.attempt), line: $0.line,
                     customID: $0.customID!, endpoint: $0.endpoint!, body: $0.body, crashes: $0.faults.crashes,
-                    created: $0.created)
+                    created: $0.created, promptTime: row.new.promptTime)
             }
         }
     }

@@ -101,11 +101,36 @@ extension MemoryJobStore {
                 retryOf: batch), at: now)
         _ = try draft.append(
             jobs.sorted { $0.line < $1.line }.map {
-                NewJob(
-                    line: $0.line, customID: $0.customID!, endpoint: $0.endpoint!, body: $0.body,
-                    modelName: $0.modelName, claimRank: $0.claimRank)
+                $0.copy
             })
         return try draft.commit(at: now)
+    }
+
+    package func rerun(
+        _ customID: String, of batch: BatchID, at now: Milliseconds
+    ) throws(JobStoreError) -> BatchID {
+        let original = try self.batch(batch)
+        let found = try read { rows in
+            rows.jobs(of: batch).first { $0.customID == customID && !$0.isRejected }.map { job in
+                (job: job.copy, promptTime: rows[batch]!.new.promptTime ?? job.created)
+            }
+        }
+        guard let found else { throw .nothingToRetry(batch) }
+        let draft = try beginBatch(
+            NewBatch(
+                name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
+                retryOf: batch, promptTime: found.promptTime), at: now)
+        _ = try draft.append([found.job])
+        return try draft.commit(at: now)
+    }
+}
+
+extension JobRow {
+    /// The job as it was enqueued.
+    fileprivate var copy: NewJob {
+        NewJob(
+            line: line, customID: customID!, endpoint: endpoint!, body: body, modelName: modelName,
+            claimRank: claimRank)
     }
 }
 

@@ -103,6 +103,7 @@ struct Rows {
     /// The batches whose models lives are loading.
     var loading: [Incarnation: BatchID] = [:]
     var intervals: [MetricsInterval] = []
+    var systems: [String: SystemRecord] = [:]
     /// What was said last, and how many tokens the batch's ended jobs had then.
     var progress: [BatchID: (said: BatchProgress, endedTokens: Int64)] = [:]
     var paused: Milliseconds?

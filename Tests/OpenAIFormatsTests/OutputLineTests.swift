@@ -88,7 +88,7 @@ import Testing
                     ScoredText(text: "b\"d", logprob: -.infinity, tokens: 2, isGreedy: false, probability: 0),
                 ].json, finishReason: .stop),
             Completion.Choice(text: #"{"a":1}"#, confidence: #"{"$.a":0.5}"#, finishReason: .stop),
-        ], promptTokens: 12, completionTokens: 3)
+        ], promptTokens: 12, completionTokens: 3, seed: -5, fingerprint: "fp_0123456789abcdef")
 
     /// Several texts with logprobs: characters in parts, excluded tokens, tokens of the same text, and an echoed prompt.
     static func several(_ endpoint: Endpoint) -> Completion {

@@ -27,8 +27,8 @@ struct JobInProgress {
             status: 400)
     }
 
-    /// The job's completion, as written to the store.
-    mutating func completion(at now: Milliseconds) -> JobCompletion {
+    /// The job's completion by `system`, as written to the store.
+    mutating func completion(by system: SystemRecord, at now: Milliseconds) -> JobCompletion {
         let finished = progress.finish()
         let times = progress.times
         // The wall clock may have been set back meanwhile, or `created` may be from another machine's clock.
@@ -36,7 +36,11 @@ struct JobInProgress {
             queuedMS: max(0, (times.prefillStarted ?? now) - created), prefillMS: times.prefillMS,
             decodeMS: max(0, (times.lastToken ?? now) - (times.firstToken ?? now)), totalMS: max(0, now - created))
         return JobCompletion(
-            ticket: ticket, outcome: .succeeded(Generation(finished.choices.map { Choice($0) })),
+            ticket: ticket,
+            outcome: .succeeded(
+                Generation(
+                    finished.choices.map { Choice($0) },
+                    seed: progress.request.seed, fingerprint: system.fingerprint)),
             usage: TokenUsage(
                 promptTokens: finished.promptTokens, cachedTokens: finished.cachedTokens,
                 completionTokens: finished.completionTokens),

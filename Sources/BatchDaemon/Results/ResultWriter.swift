@@ -41,6 +41,7 @@ final class ResultWriter: @unchecked Sendable {
     private let stop: StopSignal
     private let bisection: Bisection
     private let begin: @Sendable (PreparedRequest) -> RequestInProgress
+    private let describe: @Sendable () -> SystemRecord
     private let clock: TimeSource
     private let log: Logger
     private let ended = DispatchSemaphore(value: 0)
@@ -49,6 +50,9 @@ final class ResultWriter: @unchecked Sendable {
 
     // Used by the writer's thread only.
     private var jobs: [RequestID: JobInProgress] = [:]
+    /// What makes the results; the store has it if `isDescribed`.
+    private lazy var system = describe()
+    private var isDescribed = false
     private var pending = PendingWrites()
     private var metrics: MetricsJournal
     private var progress = ProgressReporter()
@@ -60,7 +64,8 @@ final class ResultWriter: @unchecked Sendable {
     init(
         _ mailbox: Mailbox<WriterMessage>, _ queue: WorkQueue, _ replicas: Replicas<ClaimTicket>,
         settings: DaemonSettings, stop: StopSignal, bisection: Bisection,
-        begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress, clock: TimeSource, log: Logger
+        begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress,
+        describe: @escaping @Sendable () -> SystemRecord, clock: TimeSource, log: Logger
     ) {
         self.mailbox = mailbox
         self.queue = queue
@@ -69,6 +74,7 @@ final class ResultWriter: @unchecked Sendable {
         self.stop = stop
         self.bisection = bisection
         self.begin = begin
+        self.describe = describe
         self.clock = clock
         self.log = log
         metrics = MetricsJournal(queue.incarnation, settings, clock)
@@ -199,7 +205,7 @@ extension ResultWriter {
 
     private func succeed(_ id: RequestID) {
         guard var job = forget(id) else { return }
-        add(job.completion(at: clock.now), id)
+        add(job.completion(by: system, at: clock.now), id)
     }
 
     private func fail(_ id: RequestID, _ ticket: ClaimTicket, _ error: JobError) {
@@ -238,6 +244,10 @@ extension ResultWriter {
         do throws(JobStoreError) {
             let everything = isEnding || retryDue != nil
             if everything || pending.completions.count >= settings.commitGroupSize || isOver(pending.due) {
+                if !isDescribed, !pending.completions.isEmpty {
+                    try queue.store.record(system)
+                    isDescribed = true
+                }
                 let finished = try pending.commit(to: queue, log)
                 change { $0.finished += finished }
             }

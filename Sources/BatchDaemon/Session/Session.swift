@@ -55,10 +55,11 @@ struct Session {
             ModelTurn(model: model.name, since: clock.now), loop, settings: settings, stop: stop, drains: drains,
             clock: clock, log: log,
             begin: { [tokenizer = model.tokenizer] in RequestInProgress($0, tokenizer) },
+            describe: { SystemRecord(model.systemMembers.merging(["version": Version.current]) { $1 }) },
             connect: { host.connect(to: model, sink: $0) },
             prepare: { job throws(UnfitRequest) in
                 try preparer.prepare(
-                    job.body, url: job.endpoint, enqueued: job.created,
+                    job.body, url: job.endpoint, enqueued: job.promptTime,
                     seed: JobSeed.derived(customID: job.customID, line: job.line))
             })
     }
@@ -67,6 +68,7 @@ struct Session {
     init(
         _ turn: ModelTurn, _ loop: DaemonLoop, settings: DaemonSettings, stop: StopSignal, drains: Bool,
         clock: TimeSource, log: Logger, begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress,
+        describe: @escaping @Sendable () -> SystemRecord,
         connect: (@escaping @Sendable (EngineReport, Replica) -> Void) -> Connection<ClaimTicket>,
         prepare: @escaping (ClaimedJob) throws(UnfitRequest) -> PreparedRequest
     ) {
@@ -83,7 +85,7 @@ struct Session {
         disconnect = connection.disconnect
         writer = ResultWriter(
             mailbox, queue, replicas, settings: settings, stop: stop, bisection: bisection, begin: begin,
-            clock: clock, log: log)
+            describe: describe, clock: clock, log: log)
         backoff = StoreBackoff(consequence: "no new jobs are taken meanwhile", log: log)
     }
 

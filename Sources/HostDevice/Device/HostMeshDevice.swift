@@ -71,6 +71,9 @@ public final class HostMeshDevice: MeshDevice {
             + kernels.name
     }
 
+    /// The kernels: neither the processor nor the number of threads changes a result.
+    public var arithmetic: String { "host, \(kernels.name)" }
+
     /// One model for every family that can be described.
     public var models: ModelRegistry<HostMeshDevice> {
         var registry = ModelRegistry<HostMeshDevice>()

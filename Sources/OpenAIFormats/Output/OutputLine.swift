@@ -143,6 +143,10 @@ public struct Completion: Sendable, Hashable {
     public var cachedTokens: Int
     /// Generated tokens.
     public var completionTokens: Int
+    /// The seed of the first text, as a request would give it; nil if it is not known.
+    public var seed: Int64?
+    /// `fp_…`: what made it besides the request; nil if it is not known.
+    public var fingerprint: String?
 
     /// The token ids of a prompt and its completion.
     public struct TokenIDs: Sendable, Hashable {
@@ -161,7 +165,7 @@ public struct Completion: Sendable, Hashable {
     /// Makes a completion.
     public init(
         endpoint: Endpoint, requestID: String, id: String, created: Int64, model: String, choices: [Choice],
-        promptTokens: Int, cachedTokens: Int = 0, completionTokens: Int
+        promptTokens: Int, cachedTokens: Int = 0, completionTokens: Int, seed: Int64? = nil, fingerprint: String? = nil
     ) {
         self.endpoint = endpoint
         self.requestID = requestID
@@ -172,6 +176,8 @@ public struct Completion: Sendable, Hashable {
         self.promptTokens = promptTokens
         self.cachedTokens = cachedTokens
         self.completionTokens = completionTokens
+        self.seed = seed
+        self.fingerprint = fingerprint
     }
 }
 

@@ -51,6 +51,11 @@ extension OutputLine {
             isFirst = false
             timings.encode(into: &output)
         }
+        if case .completed(let completion) = outcome, let seed = completion.seed {
+            output.append(json: isFirst ? ",\"ttbatch\":{\"seed\":" : ",\"seed\":")
+            isFirst = false
+            output.append(integer: seed)
+        }
         add("\"structured\":", \.isComplete) { $1.append(string: $0 ? "complete" : "incomplete") }
         add("\"unread\":", \.unread) { $1.append(string: $0) }
         add("\"scores\":", \.scores) { $1.append(contentsOf: $0.utf8) }
@@ -79,6 +84,10 @@ extension Completion {
         output.append(integer: created)
         output.append(json: ",\"model\":")
         output.append(string: model)
+        if let fingerprint {
+            output.append(json: ",\"system_fingerprint\":")
+            output.append(string: fingerprint)
+        }
         output.append(json: ",\"choices\":")
         output.appendArray(Array(choices.enumerated())) { encode($0.element, index: $0.offset, into: &$1) }
         output.append(json: ",\"usage\":{\"prompt_tokens\":")

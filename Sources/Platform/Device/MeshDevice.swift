@@ -15,6 +15,8 @@ public protocol MeshDevice: AnyObject {
     var chipArchitecture: ChipArchitecture? { get }
     /// One line of description: processor or board, threads or chips.
     var summary: String { get }
+    /// What of it decides about the bits of its results, in one line.
+    var arithmetic: String { get }
     /// Architectures that have a model for this device.
     var models: ModelRegistry<Self> { get }
     /// Free bytes of memory, from which the KV cache is sized once the weights are loaded; `nil` if the table of tokens
@@ -38,6 +40,8 @@ public protocol MeshDevice: AnyObject {
 }
 
 extension MeshDevice {
+    /// All that the description tells.
+    public var arithmetic: String { summary }
     /// `nil`: the contract's table decides.
     public var availableKVCacheBytes: Int? { nil }
     /// `nil`: the contract's default.

@@ -24,12 +24,12 @@ final class SQLiteBatchDraft: BatchDraft {
             try db.run(
                 """
                 INSERT INTO batches (name, model, model_name, status, retry_of, created_ms, priority, deadline_ms,
-                    urgent_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    urgent_ms, prompt_ms)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 batch.name, batch.model, batch.modelName, BatchStatus.validating, batch.retryOf, now, batch.priority,
                 batch.deadline,
-                batch.urgent(from: now))
+                batch.urgent(from: now), batch.promptTime)
             let id = BatchID(rawValue: db.lastInsertedRowID)
             guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: id.rawValue) else {
                 throw JobStoreError.busy(path: lockPath)

@@ -116,11 +116,13 @@ extension Database {
     fileprivate func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws -> [ClaimedJob] {
+        let promptTime: Milliseconds? =
+            try row("SELECT prompt_ms FROM batches WHERE id = ?", batch) { $0.optionalID(0) } ?? nil
         var heads = try rows(Self.claimSQL, incarnation, now, batch, limit) { row in
             let job = ClaimedJob(
                 ticket: ClaimTicket(job: row.id(0), batch: batch, attempt: row.int(3)),
                 line: row.int64(1), customID: row.text(2), endpoint: "", body: [], crashes: row.int(4),
-                created: row.id(5))
+                created: row.id(5), promptTime: promptTime)
             return (rank: row.int64(6), job: job)
         }
         guard !heads.isEmpty else { return [] }
@@ -140,7 +142,7 @@ extension Database {
         try row("SELECT endpoint, body FROM job_bodies WHERE job_id = ?", job.ticket.job) {
             ClaimedJob(
                 ticket: job.ticket, line: job.line, customID: job.customID, endpoint: $0.text(0), body: $0.bytes(1),
-                crashes: job.crashes, created: job.created)
+                crashes: job.crashes, created: job.created, promptTime: job.promptTime)
         } ?? job
     }
 

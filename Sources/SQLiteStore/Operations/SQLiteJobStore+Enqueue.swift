@@ -58,6 +58,26 @@ extension SQLiteJobStore {
         }
     }
 
+    /// The copy is read and written in two transactions: a finished job never changes.
+    public func rerun(
+        _ customID: String, of batch: BatchID, at now: Milliseconds
+    ) throws(JobStoreError) -> BatchID {
+        let original = try self.batch(batch)
+        let copy = try read { try $0.jobToRerun(customID, of: batch) }
+        guard let copy else { throw .nothingToRetry(batch) }
+        let draft = try beginBatch(
+            NewBatch(
+                name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
+                retryOf: batch, promptTime: copy.promptTime), at: now)
+        do {
+            _ = try draft.append([copy.job])
+            return try draft.commit(at: now)
+        } catch {
+            try? draft.discard()
+            throw error
+        }
+    }
+
     /// Deletes a draft in short transactions, its batch row last. The caller holds its lock.
     func deleteDraft(_ draft: BatchID) throws(JobStoreError) {
         var deleted = 1
@@ -88,6 +108,25 @@ extension Database {
         ) { $0.id(0) }
     }
 
+    fileprivate func jobToRerun(
+        _ customID: String, of batch: BatchID
+    ) throws -> (job: NewJob, promptTime: Milliseconds)? {
+        try row(
+            """
+            SELECT j.line, j.custom_id, b.endpoint, b.body, b.model_name, j.claim_rank,
+                coalesce(o.prompt_ms, j.created_ms)
+            FROM jobs j JOIN job_bodies b ON b.job_id = j.id JOIN batches o ON o.id = j.batch_id
+            WHERE j.batch_id = ? AND j.custom_id = ? AND j.rejected = 0
+            """, batch, customID
+        ) { (newJob($0), $0.id(6)) }
+    }
+
+    private func newJob(_ row: SQLRow) -> NewJob {
+        NewJob(
+            line: row.int64(0), customID: row.text(1), endpoint: row.text(2), body: row.bytes(3),
+            modelName: row.optionalText(4), claimRank: row.int64(5))
+    }
+
     fileprivate func jobsToRetry(
         _ batch: BatchID, states: Set<JobState>, after line: Int64
     ) throws -> [NewJob] {
@@ -100,11 +139,7 @@ extension Database {
             FROM jobs j JOIN job_bodies b ON b.job_id = j.id
             WHERE \(condition) ORDER BY j.line LIMIT ?
             """, batch, line, limit
-        ) { row in
-            NewJob(
-                line: row.int64(0), customID: row.text(1), endpoint: row.text(2), body: row.bytes(3),
-                modelName: row.optionalText(4), claimRank: row.int64(5))
-        }
+        ) { newJob($0) }
     }
 }
 

@@ -65,17 +65,18 @@ extension Database {
         try run(
             """
             INSERT INTO job_results (
-                further_choices, text, reasoning, tool_calls, unread, scores, confidence, finish_reason, complete, stop_string, stop_token, prompt_token_ids, token_ids,
-                logprobs, prompt_logprobs, job_id)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                further_choices, text, reasoning, tool_calls, unread, scores, confidence, finish_reason,
+                complete, stop_string, stop_token, prompt_token_ids, token_ids, logprobs, prompt_logprobs, seed, fingerprint, job_id)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
-            all: [generation.choices.count - 1] + values(of: generation.choices[0]) + [job])
+            all: [generation.choices.count - 1] + values(of: generation.choices[0])
+                + [generation.seed, generation.fingerprint, job])
         for (index, choice) in generation.choices.enumerated().dropFirst() {
             try run(
                 """
                 INSERT INTO job_choices (
-                    choice, text, reasoning, tool_calls, unread, scores, confidence, finish_reason, complete, stop_string, stop_token, prompt_token_ids, token_ids,
-                    logprobs, prompt_logprobs, job_id)
+                    choice, text, reasoning, tool_calls, unread, scores, confidence, finish_reason,
+                    complete, stop_string, stop_token, prompt_token_ids, token_ids, logprobs, prompt_logprobs, job_id)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 all: [index] + values(of: choice) + [job])

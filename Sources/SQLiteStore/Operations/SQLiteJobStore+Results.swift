@@ -20,6 +20,19 @@ extension SQLiteJobStore {
             return results.map(\.result)
         }
     }
+
+    /// Finds the line of the job, and reads it as a page of one.
+    public func result(of customID: String, in batch: BatchID) throws(JobStoreError) -> JobResult? {
+        let line = try read { db in
+            try db.row("SELECT line FROM jobs WHERE batch_id = ? AND custom_id = ? AND rejected = 0", batch, customID) {
+                $0.int64(0)
+            }
+        }
+        let query = ResultQuery(batch: batch, states: Set(JobState.allCases))
+        // A batch that is no more is named even if the job is not found.
+        let page = try results(query, after: (line ?? .max) - 1, limit: 1)
+        return page.first { $0.line == line }
+    }
 }
 
 extension Database {
@@ -42,7 +55,7 @@ extension Database {
                 j.prompt_tokens, j.completion_tokens, j.queued_ms, j.prefill_ms, j.decode_ms, j.total_ms,
                 j.created_ms, j.finished_ms, j.finish_seq,
                 j.cached_tokens, b.model_name, r.error_code, r.error_message, r.error_status, r.error_param,
-                r.further_choices, \(choiceColumns("r"))
+                r.further_choices, r.seed, r.fingerprint, \(choiceColumns("r"))
             FROM jobs j
             LEFT JOIN job_bodies b ON b.job_id = j.id
             LEFT JOIN job_results r ON r.job_id = j.id
@@ -112,7 +125,10 @@ extension Database {
         case .failed:
             .failed(
                 JobError(code: row.text(18), message: row.text(19), status: row.int(20), param: row.optionalText(21)))
-        case .succeeded: .succeeded(Generation([try choice(row, from: 23)]))
+        case .succeeded:
+            .succeeded(
+                Generation(
+                    [try choice(row, from: 25)], seed: row.optionalInt64(23), fingerprint: row.optionalText(24)))
         }
     }
 }

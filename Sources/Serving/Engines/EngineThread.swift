@@ -11,6 +11,8 @@ package final class EngineThread: Sendable {
     package let commands = Mailbox<EngineCommand>()
     /// The limits that the engine runs with.
     package let limits: StepLimits
+    /// The settings that change the bits of its results.
+    let arithmetic: [String: String]
     private let state = WaitingState()
 
     /// The state that other threads wait for.
@@ -25,11 +27,11 @@ package final class EngineThread: Sendable {
     /// - Parameter build: loads the model; runs on the new thread, because the device must not be used by another.
     /// - Throws: the error of `build`.
     package init(clock: TimeSource, build: @escaping @Sendable () throws -> OpenedEngine) throws {
-        let started = Mailbox<Result<StepLimits, any Error>>()
+        let started = Mailbox<Result<(limits: StepLimits, arithmetic: [String: String]), any Error>>()
         let thread = Thread { [commands, state] in
             do {
                 let opened = try build()
-                started.send(.success(opened.limits))
+                started.send(.success((opened.limits, opened.arithmetic)))
                 Self.run(EngineLoop(engine: opened.engine, clock: clock), commands, state)
                 opened.close()
             } catch {
@@ -40,7 +42,7 @@ package final class EngineThread: Sendable {
         thread.name = "engine"
         thread.stackSize = 8 << 20
         thread.start()
-        limits = try started.receiveWaiting()[0].get()
+        (limits, arithmetic) = try started.receiveWaiting()[0].get()
     }
 
     private static func run(_ loop: EngineLoop, _ commands: Mailbox<EngineCommand>, _ state: WaitingState) {
@@ -86,13 +88,18 @@ package struct OpenedEngine {
     let engine: TTEngine
     /// The limits that it runs with.
     let limits: StepLimits
+    /// The settings that change the bits of its results.
+    let arithmetic: [String: String]
     /// Releases model and device, in this order.
     let close: () -> Void
 
     /// An engine whose model and device are released by `close`.
-    package init(engine: TTEngine, limits: StepLimits, close: @escaping () -> Void) {
+    package init(
+        engine: TTEngine, limits: StepLimits, arithmetic: [String: String] = [:], close: @escaping () -> Void
+    ) {
         self.engine = engine
         self.limits = limits
+        self.arithmetic = arithmetic
         self.close = close
     }
 }

@@ -16,6 +16,9 @@ package struct OpenedModel: Sendable {
     let config: ModelConfig
     let encoder: PromptEncoder
     let defaults: SamplingDefaults
+    let options: ModelOptions
+    /// The files that decide about its results.
+    let files: [String]
     let warnings: [String]
 
     /// Opens the model's file and reads its configuration, tokenizer and chat template.
@@ -28,6 +31,8 @@ package struct OpenedModel: Sendable {
             config = bundle.config
             encoder = try PromptEncoder(bundle)
             defaults = bundle.samplingDefaults
+            options = bundle.options
+            files = bundle.files + (bundle.options.templatePath.map { [$0] } ?? [])
             warnings = bundle.warnings
         } catch {
             throw ModelFailure(error)
@@ -47,12 +52,17 @@ package final class ModelHost {
         package let preparer: RequestPreparer
         /// Converts its tokens to text.
         package let tokenizer: Tokenizer
+        fileprivate let system: SystemMembers
         fileprivate let engines: [EngineThread]
+
+        /// What of it decides about results. Waits until its files have been read for their SHA-256.
+        package var systemMembers: [String: String] { system.values }
     }
 
     private let settings: EngineConfiguration
     private let platforms: PlatformCatalogue
     private let isStopping: @Sendable () -> Bool
+    private let digests: DigestCache
     private let clock: TimeSource
     private let log: Logger
     private var clients = 0
@@ -63,13 +73,15 @@ package final class ModelHost {
     ///
     /// - Parameters:
     ///   - platforms: the platforms from which the configuration's device is chosen.
+    ///   - digestCache: the folder of the SHA-256 of models that were read before.
     ///   - isStopping: whether loading must be abandoned.
     package init(
-        _ settings: EngineConfiguration, platforms: PlatformCatalogue, isStopping: @escaping @Sendable () -> Bool,
-        clock: TimeSource, log: Logger
+        _ settings: EngineConfiguration, platforms: PlatformCatalogue, digestCache: String,
+        isStopping: @escaping @Sendable () -> Bool, clock: TimeSource, log: Logger
     ) {
         self.settings = settings
         self.platforms = platforms
+        digests = DigestCache(folder: digestCache)
         self.isStopping = isStopping
         self.clock = clock
         self.log = log
@@ -84,6 +96,7 @@ package final class ModelHost {
         close()
         for warning in model.warnings { log.warning("\(model.name): \(warning)") }
         let began = ContinuousClock.now
+        let digest = ModelDigest(files: model.files, digests)
         let engines = try startEngines(model)
         log.info("\(model.name) is ready after \(Int((ContinuousClock.now - began) / .milliseconds(1))) ms")
         // All replicas have the same limits.
@@ -93,7 +106,8 @@ package final class ModelHost {
             preparer: RequestPreparer(
                 encoder: model.encoder, maxModelLen: limits.maxModelLen, vocabularySize: limits.vocabularySize,
                 defaults: model.defaults),
-            tokenizer: model.encoder.tokenizer, engines: engines)
+            tokenizer: model.encoder.tokenizer,
+            system: SystemMembers(model.options, model.defaults, digest, on: engines[0]), engines: engines)
         self.loaded = loaded
         return loaded
     }
@@ -183,6 +197,7 @@ private func openEngine(
     for warning in warnings { log.warning("\(replica.prefix)\(warning)") }
     return OpenedEngine(
         engine: TTEngine(executor: worker, endOfGeneration: endOfGeneration), limits: worker.limits,
+        arithmetic: worker.configuration.arithmetic(on: device),
         close: { worker.close() })
 }
 

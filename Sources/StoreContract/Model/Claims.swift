@@ -90,11 +90,13 @@ public struct ClaimedJob: Hashable, Sendable {
     public let crashes: Int
     /// The time of the enqueue.
     public let created: Milliseconds
+    /// The time that its prompt sees, where a chat template tells the date.
+    public let promptTime: Milliseconds
 
     /// For store implementations and tests.
     public init(
         ticket: ClaimTicket, line: Int64, customID: String, endpoint: String, body: [UInt8], crashes: Int,
-        created: Milliseconds
+        created: Milliseconds, promptTime: Milliseconds? = nil
     ) {
         self.ticket = ticket
         self.line = line
@@ -103,6 +105,7 @@ public struct ClaimedJob: Hashable, Sendable {
         self.body = body
         self.crashes = crashes
         self.created = created
+        self.promptTime = promptTime ?? created
     }
 }
 

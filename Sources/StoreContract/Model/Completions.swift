@@ -35,11 +35,17 @@ public struct JobError: Hashable, Sendable {
 public struct Generation: Hashable, Sendable {
     /// The choices in the order of their indices; at least one.
     public var choices: [Choice]
+    /// The seed of the first text, as a request would give it; nil if an earlier version made it.
+    public var seed: Int64?
+    /// The `SystemRecord` that made it; nil if an earlier version did.
+    public var fingerprint: String?
 
     /// Makes the result of a job from its choices.
-    public init(_ choices: [Choice]) {
+    public init(_ choices: [Choice], seed: Int64? = nil, fingerprint: String? = nil) {
         precondition(!choices.isEmpty, "a job that succeeds has a text")
         self.choices = choices
+        self.seed = seed
+        self.fingerprint = fingerprint
     }
 }
 

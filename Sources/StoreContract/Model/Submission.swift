@@ -18,11 +18,14 @@ public struct NewBatch: Hashable, Sendable {
     public var modelName: String?
     /// The batch of which it is a retry.
     public var retryOf: BatchID?
+    /// The time that its prompts see, where a chat template tells the date; nil: that of the enqueue.
+    public var promptTime: Milliseconds?
 
     /// Makes a batch to be enqueued.
     public init(
         name: String, model: String? = nil, modelName: String? = nil, uniqueName: String? = nil,
-        priority: BatchPriority = .normal, deadline: Milliseconds? = nil, retryOf: BatchID? = nil
+        priority: BatchPriority = .normal, deadline: Milliseconds? = nil, retryOf: BatchID? = nil,
+        promptTime: Milliseconds? = nil
     ) {
         self.name = name
         self.model = model
@@ -31,6 +34,7 @@ public struct NewBatch: Hashable, Sendable {
         self.priority = priority
         self.deadline = deadline
         self.retryOf = retryOf
+        self.promptTime = promptTime
     }
 }
 

@@ -17,6 +17,11 @@ public protocol JobIntake: Sendable {
     /// Lines that were rejected at the enqueue are not copied: they would be rejected again.
     /// - Throws: `.batchNotFinished`, `.nothingToRetry`.
     func retry(_ batch: BatchID, states: Set<JobState>, at now: Milliseconds) throws(JobStoreError) -> BatchID
+
+    /// Enqueues a new batch with a copy of one job, whose prompt sees the time that the first one saw. The batch of that
+    /// need not have ended.
+    /// - Throws: `.batchNotFound`, `.nothingToRetry` if it has no such job.
+    func rerun(_ customID: String, of batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> BatchID
 }
 
 extension JobIntake {

@@ -43,6 +43,13 @@ public protocol JobReading: Sendable {
         _ query: ResultQuery, after position: Int64, limit: Int
     ) throws(JobStoreError) -> [JobResult]
 
+    /// The result so far of the job with a `custom_id`; nil if the batch has no such job.
+    /// - Throws: `.batchNotFound`, `.batchIsDraft`.
+    func result(of customID: String, in batch: BatchID) throws(JobStoreError) -> JobResult?
+
+    /// What a fingerprint in results stands for; nil if it is not known.
+    func system(_ fingerprint: String) throws(JobStoreError) -> SystemRecord?
+
     /// The state of the whole system.
     func systemStatus() throws(JobStoreError) -> SystemStatus
 

@@ -87,6 +87,9 @@ public protocol JobWork: Sendable {
     /// may undo it, and the end of the incarnation deletes it.
     func record(_ progress: [BatchProgress], incarnation: Incarnation) throws(JobStoreError)
 
+    /// Stores what makes results from now on; it may be stored already.
+    func record(_ system: SystemRecord) throws(JobStoreError)
+
     /// Stores the metrics of an interval.
     func record(_ interval: MetricsInterval) throws(JobStoreError)
 

@@ -265,9 +265,9 @@ struct ModelTroubleTests {
 extension DaemonFixture {
     /// The configuration for another model.
     func configured(model: String) -> Configuration {
-        Configuration(
-            databasePath: configuration.databasePath, model: model, catalogue: configuration.catalogue,
-            engine: configuration.engine, bridge: configuration.bridge, daemon: configuration.daemon)
+        var other = configuration
+        other.model = model
+        return other
     }
 }
 

@@ -68,6 +68,8 @@ final class ScriptedStore: JobStore {
         try store.record(interval)
     }
 
+    func record(_ system: SystemRecord) throws(JobStoreError) { try store.record(system) }
+
     func record(_ progress: [BatchProgress], incarnation: Incarnation) throws(JobStoreError) {
         try store.record(progress, incarnation: incarnation)
     }
@@ -93,6 +95,16 @@ extension ScriptedStore {
     func retry(_ batch: BatchID, states: Set<JobState>, at now: Milliseconds) throws(JobStoreError) -> BatchID {
         try store.retry(batch, states: states, at: now)
     }
+
+    func rerun(_ customID: String, of batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> BatchID {
+        try store.rerun(customID, of: batch, at: now)
+    }
+
+    func result(of customID: String, in batch: BatchID) throws(JobStoreError) -> JobResult? {
+        try store.result(of: customID, in: batch)
+    }
+
+    func system(_ fingerprint: String) throws(JobStoreError) -> SystemRecord? { try store.system(fingerprint) }
 
     func advanceTime(to now: Milliseconds) throws(JobStoreError) -> TimeAdvance { try store.advanceTime(to: now) }
 

@@ -110,11 +110,12 @@ def check_refused(body):
 
 def check_own_members(own):
     timings = set(own) & TIMING_KEYS
-    require(not set(own) - TIMING_KEYS - {"structured", "unread", "scores", "confidence"}, "ttbatch members")
+    require(not set(own) - TIMING_KEYS - {"structured", "unread", "scores", "confidence", "seed"}, "ttbatch members")
     require(not timings or timings == TIMING_KEYS, "some timings are missing")
     require(all(type(own[key]) is int for key in timings), "ttbatch values")
     require(all(state in ("complete", "incomplete", None) for state in own.get("structured", [])), "structured")
     require(all(reason is None or type(reason) is str for reason in own.get("unread", [])), "unread")
+    require(type(own.get("seed", 0)) is int, "seed")
     for scores in own.get("scores", []):
         require(all(set(score) >= {"text", "logprob", "tokens", "greedy"} for score in scores or []), "scores")
         require(all(-9999 <= score["logprob"] <= 0 for score in scores or []), "the logprob of a text")

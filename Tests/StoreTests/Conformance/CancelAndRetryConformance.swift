@@ -61,4 +61,62 @@ struct CancelAndRetryConformance {
         #expect(try store.batches(before: nil, limit: 9, includingDrafts: true).map(\.id) == [second, batch])
         #expect(try store.batches(before: second, limit: 9, includingDrafts: true).map(\.id) == [batch])
     }
+
+    @Test(arguments: StoreKind.allCases)
+    func aJobOfARunningBatchRunsAgainWithItsTime(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let draft = try store.beginBatch(NewBatch(name: "n", model: "m", modelName: "shown"), at: 7)
+        let rejection = JobError(code: "c", message: "m", status: 400)
+        _ = try draft.append(
+            (1...3).map { .sample($0) }, rejected: [RejectedLine(line: 4, customID: "bad", error: rejection)])
+        let batch = try draft.commit(at: 8)
+        let lease = try store.acquireLease()
+        let life = try store.openIncarnation(lease: lease).incarnation
+        let jobs = try store.claimNext(2, incarnation: life, at: 20)
+        #expect(jobs[1].promptTime == 7 && jobs[1].created == 7)
+        _ = try store.finish([.success(jobs[1])], incarnation: life, at: 30)
+        #expect(try store.result(of: "c2", in: batch)?.state == .succeeded)
+        #expect(try store.result(of: "c3", in: batch)?.state == .pending)
+        #expect(try store.result(of: "bad", in: batch) == nil && store.result(of: "c9", in: batch) == nil)
+
+        let second = try store.rerun("c2", of: batch, at: 40)
+        let third = try store.rerun("c2", of: second, at: 50)
+        let summary = try store.batch(third)
+        #expect(summary.retryOf == second && summary.counts.total == 1 && summary.model == "m")
+        _ = try store.cancel(batch, at: 55)
+        for batch in [second, third] {
+            let again = try store.claim(9, of: batch, incarnation: life, at: 60)
+            #expect(again.map(\.body) == [jobs[1].body] && again.map(\.line) == [jobs[1].line])
+            #expect(again[0].promptTime == 7 && again[0].created > 7 && again[0].customID == "c2")
+        }
+        for missing in ["c9", "bad"] {
+            #expect(throws: JobStoreError.nothingToRetry(batch)) { try store.rerun(missing, of: batch, at: 70) }
+        }
+        let unknown = BatchID(rawValue: 99)
+        #expect(throws: JobStoreError.batchNotFound(unknown)) { try store.rerun("c2", of: unknown, at: 70) }
+        #expect(throws: JobStoreError.batchNotFound(unknown)) { try store.result(of: "c2", in: unknown) }
+    }
+
+    @Test(arguments: StoreKind.allCases)
+    func whatMadeAResultIsKept(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let batch = try store.enqueue(2)
+        let lease = try store.acquireLease()
+        let life = try store.openIncarnation(lease: lease).incarnation
+        let system = SystemRecord(["version": "1", "device": "a \"host\""])
+        for _ in 0..<2 { try store.record(system) }
+        try store.record(SystemRecord(["version": "2"]))
+        #expect(try store.system(system.fingerprint) == system && store.system("fp_0") == nil)
+        let jobs = try store.claimNext(2, incarnation: life, at: 20)
+        let generation = Generation(
+            [Choice(text: "t", finishReason: "stop")], seed: -3, fingerprint: system.fingerprint)
+        _ = try store.finish(
+            [JobCompletion(ticket: jobs[0].ticket, outcome: .succeeded(generation)), .success(jobs[1])],
+            incarnation: life, at: 30)
+        let outcomes = try store.allResults(ResultQuery(batch: batch)).map(\.outcome)
+        #expect(outcomes[0] == .succeeded(generation))
+        if case .succeeded(let other) = outcomes[1] { #expect(other.seed == nil && other.fingerprint == nil) }
+    }
 }

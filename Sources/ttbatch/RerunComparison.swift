@@ -1,0 +1,83 @@
+// Where two results of a prompt differ, and what made them.
+
+import StoreContract
+import Terminal
+
+/// A result and that of another run of the same prompt.
+struct RerunComparison {
+    /// The result of the second run.
+    let again: JobResult
+    /// Where the results differ, one line each; empty if they are identical.
+    let differences: [String]
+    private let texts: Int
+    private let tokens: Int
+
+    /// Compares two results, which have succeeded.
+    init(_ original: JobResult, _ again: JobResult) {
+        self.again = again
+        guard case .succeeded(let first) = original.outcome, case .succeeded(let second) = again.outcome else {
+            preconditionFailure("only results with texts are compared")
+        }
+        texts = second.choices.count
+        tokens = again.usage.completionTokens
+        var differences: [String] = []
+        func compare(_ what: String, _ one: String, _ other: String) {
+            if one != other { differences.append("\(what): \(Self.divergence(one, other))") }
+        }
+        compare("prompt tokens", "\(original.usage.promptTokens)", "\(again.usage.promptTokens)")
+        compare("tokens", "\(original.usage.completionTokens)", "\(again.usage.completionTokens)")
+        if let seed = first.seed { compare("seed", "\(seed)", second.seed.map { "\($0)" } ?? "none") }
+        compare("texts", "\(first.choices.count)", "\(second.choices.count)")
+        for (index, (one, other)) in zip(first.choices, second.choices).enumerated() where one != other {
+            let place = first.choices.count > 1 ? "[\(index)]" : ""
+            let before = differences.count
+            compare("text\(place)", one.text, other.text)
+            compare("reasoning\(place)", one.reasoning ?? "", other.reasoning ?? "")
+            compare("tool_calls\(place)", one.toolCalls ?? "", other.toolCalls ?? "")
+            compare("scores\(place)", one.scores ?? "", other.scores ?? "")
+            compare("confidence\(place)", one.confidence ?? "", other.confidence ?? "")
+            compare("finish_reason\(place)", one.finishReason, other.finishReason)
+            if one.tokenIDs != other.tokenIDs { differences.append("token_ids\(place): differ") }
+            if one.logprobs != other.logprobs { differences.append("logprobs\(place): differ") }
+            if one.promptLogprobs != other.promptLogprobs { differences.append("prompt_logprobs\(place): differ") }
+            if differences.count == before { differences.append("the end of the text\(place): differs") }
+        }
+        self.differences = differences
+    }
+
+    /// One line.
+    var verdict: String {
+        differences.isEmpty
+            ? "identical: \(texts) text\(texts == 1 ? "" : "s") of \(tokens) token\(tokens == 1 ? "" : "s")"
+            : "not identical"
+    }
+
+    /// What made a result, one line each.
+    static func record(of result: JobResult, _ system: SystemRecord?) -> [String] {
+        guard case .succeeded(let generation) = result.outcome, let fingerprint = generation.fingerprint else {
+            return ["not recorded: an earlier version made this result"]
+        }
+        let members = (system?.members ?? [:]).sorted { $0.key < $1.key }
+        return ["seed: \(generation.seed.map { "\($0)" } ?? "")", "fingerprint: \(fingerprint)"]
+            + members.map { "\($0.key): \($0.value)" }
+    }
+
+    /// Where the systems that made two results differ, one line each.
+    static func differences(_ original: SystemRecord?, _ again: SystemRecord?) -> [String] {
+        guard let original, let again else { return [] }
+        return Set(original.members.keys).union(again.members.keys).sorted().compactMap { key in
+            let (before, now) = (original.members[key], again.members[key])
+            return before == now ? nil : "made with another \(key): \(before ?? "default"), now \(now ?? "default")"
+        }
+    }
+
+    /// Both texts from shortly before their first difference.
+    private static func divergence(_ one: String, _ other: String) -> String {
+        let same = zip(one, other).prefix { $0 == $1 }.count
+        func part(_ text: String) -> String {
+            let rest = text.dropFirst(max(0, same - 10))
+            return "\"\(printable(String(rest.prefix(40))))\"\(rest.count > 40 ? " …" : "")"
+        }
+        return "\(part(one)), now \(part(other))" + (same > 0 ? ", after \(same) equal characters" : "")
+    }
+}
