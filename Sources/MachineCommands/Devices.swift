@@ -3,6 +3,7 @@
 package import ArgumentParser
 import BuiltInPlatforms
 import JSONText
+import ModelCommands
 import Platform
 import QueueCommands
 import Settings
@@ -22,15 +23,17 @@ package struct Devices: ParsableCommand {
     package func run() throws {
         let configuration = try shared.configuration()
         let platforms = PlatformCatalogue.all(configuration.bridge)
+        let structured = StructuredOutputWords()
         let chosen = try? platforms.choose(configuration.engine).name
         for platform in platforms.platforms {
             let discovery = platform.discover(configuration.engine)
             if json {
-                StandardOutput.print(object(platform.name, discovery, isChosen: platform.name == chosen))
+                StandardOutput.print(object(platform.name, discovery, isChosen: platform.name == chosen, structured))
             } else {
                 printWords(platform.name, discovery, isChosen: platform.name == chosen)
             }
         }
+        if !json { StandardOutput.print(structured.line) }
     }
 
     private func printWords(_ name: String, _ discovery: PlatformDiscovery, isChosen: Bool) {
@@ -45,9 +48,12 @@ package struct Devices: ParsableCommand {
         }
     }
 
-    private func object(_ name: String, _ discovery: PlatformDiscovery, isChosen: Bool) -> JSONValue {
+    private func object(
+        _ name: String, _ discovery: PlatformDiscovery, isChosen: Bool, _ structured: StructuredOutputWords
+    ) -> JSONValue {
         [
             "platform": .string(name), "available": .bool(discovery.reason == nil), "in_use": .bool(isChosen),
+            "structured_output": structured.name.map { .string($0) } ?? .null,
             "reason": discovery.reason.map { .string($0) } ?? .null,
             "devices": .array(
                 discovery.devices.map { device in

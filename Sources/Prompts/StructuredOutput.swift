@@ -82,3 +82,16 @@ final class StructuredOutput: Sendable {
         }
     }
 }
+
+/// The engine for structured output, as it is on this machine.
+package enum StructuredOutputEngine {
+    /// Its name and version.
+    package static var name: String { "llguidance \(GuidanceLibrary.version)" }
+
+    /// The path of its file, or why it cannot be used and what to do.
+    package static func find() -> (path: String?, reason: String?) {
+        do throws(ConstraintsUnavailable) { return (try GuidanceLibrary.shared().path, nil) } catch {
+            return (nil, error.description)
+        }
+    }
+}

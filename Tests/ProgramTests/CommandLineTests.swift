@@ -22,7 +22,7 @@ struct CommandLineTests {
         let help = try workspace.run("--help")
         #expect(help.status == 0)
         for verb in [
-            "run", "enqueue", "daemon", "list", "show", "status", "results", "cancel", "retry", "devices", "models",
+            "run", "enqueue", "daemon", "list", "show", "status", "results", "cancel", "retry", "rerun", "devices", "models",
         ] {
             #expect(help.output.contains(verb))
             #expect(try workspace.run(verb, "--help").status == 0, "\(verb)")
@@ -156,6 +156,10 @@ struct CommandLineTests {
         #expect(host["available"] as? Bool == true)
         let ttnn = try #require(platforms.first { $0["platform"] as? String == "ttnn" })
         #expect(ttnn["available"] as? Bool == true || (ttnn["reason"] as? String)?.isEmpty == false)
+        #expect(platforms.allSatisfy { $0["structured_output"] is String })
+        #expect(try workspace.run("devices").lines.last?.hasPrefix("structured output: llguidance ") == true)
+        let without = try workspace.run("devices", environment: ["TTBATCH_LLGUIDANCE": "/nowhere"]).lines
+        #expect(without.last?.hasPrefix("structured output: not available: ") == true)
         let models = try workspace.run("models", "--json").lines.map { try jsonObject($0) }
         #expect(models.first?["path"] as? String == Locations.tinyModel)
         #expect(models.first?["context_length"] as? Int == 256)
