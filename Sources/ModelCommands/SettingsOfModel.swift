@@ -43,6 +43,8 @@ extension SamplingDefaults {
         if let temperature { settings.append(.init(prefix + "temperature", temperature)) }
         if let topP { settings.append(.init(prefix + "top_p", topP)) }
         if let topK { settings.append(.init(prefix + "top_k", topK)) }
+        if let minP { settings.append(.init(prefix + "min_p", minP)) }
+        if let repetitionPenalty { settings.append(.init(prefix + "repetition_penalty", repetitionPenalty)) }
         if let maxTokens { settings.append(.init(prefix + "max_tokens", maxTokens)) }
         return settings
     }

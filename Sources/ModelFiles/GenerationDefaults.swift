@@ -21,14 +21,6 @@ public struct GenerationDefaults: Sendable, Equatable {
 
     /// No recommendation.
     public init() {}
-
-    /// The recommendations that would change what is sampled, and that `SamplingDefaults` does not have.
-    var notApplied: [String] {
-        var names: [String] = []
-        if let minP, minP > 0, samples != false { names.append("min_p \(minP)") }
-        if let repetitionPenalty, repetitionPenalty != 1 { names.append("repetition_penalty \(repetitionPenalty)") }
-        return names
-    }
 }
 
 extension GenerationDefaults {

@@ -59,7 +59,7 @@ public struct ModelBundle: Sendable {
         var warnings: [String] = []
         // What is refused is the device's matter.
         _ = try? description(warnings: &warnings)
-        return warnings + generationDefaults.notApplied.map { "recommended \($0) is not applied" }
+        return warnings + samplingDefaults.unexpected
     }
 
     /// What the files call the model's architecture: `general.architecture` or `model_type`.

@@ -91,9 +91,10 @@ public struct RequestPreparer: Sendable {
                 topK: Int32(clamping: max(0, body.topK ?? defaults.topK ?? 0)),
                 // A value that is too small for a Float must stay above 0.
                 topP: max(Float(body.topP ?? defaults.topP ?? 1), .leastNormalMagnitude),
-                minP: Float(body.minP ?? 0), typicalP: max(Float(body.typicalP ?? 1), .leastNormalMagnitude),
+                minP: Float(body.minP ?? defaults.minP ?? 0),
+                typicalP: max(Float(body.typicalP ?? 1), .leastNormalMagnitude),
                 seed: seed),
-            shaping: LogitShaping(body.shaping),
+            shaping: LogitShaping(body.shaping, defaults),
             // The limit is reduced to the tokens that fit, because the progress report uses it.
             maxTokens: min(body.maxTokens ?? standard, max(room, minTokens)), minTokens: minTokens,
             stopTokenIDs: Set(body.stopTokenIDs),
@@ -104,12 +105,13 @@ public struct RequestPreparer: Sendable {
 }
 
 extension LogitShaping {
-    /// The changes that a request asks for, but for its bad words, which need a tokenizer.
-    fileprivate init(_ shaping: RequestBody.Shaping) {
+    /// The changes that a request or the model's defaults ask for, but for its bad words, which need a tokenizer.
+    fileprivate init(_ shaping: RequestBody.Shaping, _ defaults: SamplingDefaults) {
         self.init(
             penalties: Penalties(
                 // A value that is too small for a Float must stay above 0.
-                repetition: max(Float(shaping.repetitionPenalty ?? 1), .leastNormalMagnitude),
+                repetition: max(
+                    Float(shaping.repetitionPenalty ?? defaults.repetitionPenalty ?? 1), .leastNormalMagnitude),
                 frequency: Float(shaping.frequencyPenalty ?? 0), presence: Float(shaping.presencePenalty ?? 0)),
             bias: shaping.logitBias.mapValues { Float($0) }, allowed: shaping.allowedTokenIDs)
     }

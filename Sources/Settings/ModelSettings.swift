@@ -28,6 +28,10 @@ extension ModelSettings: ConfigurationSection {
             $0 > 0 && $0 <= 1
         }
         options.defaults.topK = try reader.integer("defaults.top_k", in: 0...Int(Int32.max))
+        options.defaults.minP = try reader.number("defaults.min_p", "a number from 0 to 1") { (0...1).contains($0) }
+        options.defaults.repetitionPenalty = try reader.number(
+            "defaults.repetition_penalty", "a number above 0, at most 1000"
+        ) { $0 > 0 && $0 <= 1000 }
         options.defaults.maxTokens = try reader.integer("defaults.max_tokens", in: 1...Int(Int32.max))
     }
 }

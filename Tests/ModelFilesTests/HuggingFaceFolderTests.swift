@@ -132,6 +132,25 @@ import Testing
         #expect(try defaults("{\"top_k\": 0, \"temperature\": null}") == GenerationDefaults())
     }
 
+    /// The penalty holds for greedy models, too; it is said, as few expect it.
+    @Test func whatTheModelRecommendsIsTheDefault() throws {
+        var model = FolderBuilder.llama
+        model.files["generation_config.json"] =
+            "{\"do_sample\": false, \"temperature\": 0.5, \"min_p\": 0.1, \"repetition_penalty\": 1.5}"
+        let greedy = try ModelBundle(path: model.write(to: folder, "greedy"))
+        #expect(greedy.samplingDefaults.temperature == 0 && greedy.samplingDefaults.minP == nil)
+        #expect(greedy.samplingDefaults.repetitionPenalty == 1.5)
+        #expect(greedy.warnings.contains { $0.contains("a repetition_penalty of 1.5") })
+        model.files["generation_config.json"] = "{\"do_sample\": true, \"min_p\": 0.1, \"repetition_penalty\": 1}"
+        let sampled = try ModelBundle(path: model.write(to: folder, "sampled"))
+        #expect(sampled.samplingDefaults.minP == 0.1 && sampled.warnings.isEmpty)
+        var entry = CatalogueEntry(name: "m", path: try model.write(to: folder, "m"))
+        var options = ModelOptions()
+        options.defaults.minP = 0.5
+        entry = CatalogueEntry(name: "m", path: entry.path, options: options)
+        #expect(try ModelBundle(entry).samplingDefaults.minP == 0.5)
+    }
+
     @Test(arguments: [
         ("{\"temperature\": \"hot\"}", "temperature"), ("{\"top_p\": 2}", "top_p"),
         ("{\"eos_token_id\": [\"x\"]}", "eos"), ("{\"eos_token_id\": [1, 1.5]}", "eos"),

@@ -122,7 +122,7 @@ struct JSONKeyTests {
                     tool_calls: hermes
                     reasoning: think
                     tokenizer: {pre: gpt-2}
-                    defaults: {temperature: 0.5, top_p: 0.9, top_k: 7, max_tokens: 9}
+                    defaults: {temperature: 0.5, top_p: 0.9, top_k: 7, min_p: 0.1, repetition_penalty: 1.1, max_tokens: 9}
                 """),
         ]
         func models(_ arguments: String...) throws -> [String] {

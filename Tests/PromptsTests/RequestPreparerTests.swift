@@ -47,6 +47,8 @@ import Tokenizers
         defaults.temperature = 0.5
         defaults.topK = 20
         defaults.topP = 0.75
+        defaults.minP = 0.25
+        defaults.repetitionPenalty = 1.5
         defaults.maxTokens = 40
         let preparer = RequestPreparer(
             encoder: PromptEncoder(
@@ -54,11 +56,12 @@ import Tokenizers
             maxModelLen: 100, vocabularySize: tokenizer.vocabularySize, defaults: defaults)
         let silent = try prepared(chat("hi"), endpoint: "/v1/chat/completions", by: preparer).sampling
         #expect(silent.token.temperature == 0.5 && silent.token.topK == 20 && silent.token.topP == 0.75)
-        #expect(silent.maxTokens == 40)
-        let body = #"{"prompt":"the","temperature":1,"top_k":0,"top_p":1,"max_tokens":3}"#
+        #expect(silent.token.minP == 0.25 && silent.shaping.penalties.repetition == 1.5 && silent.maxTokens == 40)
+        let body =
+            #"{"prompt":"the","temperature":1,"top_k":0,"top_p":1,"min_p":0,"repetition_penalty":1,"max_tokens":3}"#
         let explicit = try prepared(body, by: preparer).sampling
         #expect(explicit.token.temperature == 1 && explicit.token.topK == 0 && explicit.token.topP == 1)
-        #expect(explicit.maxTokens == 3)
+        #expect(explicit.maxTokens == 3 && explicit.token.minP == 0 && explicit.shaping == .none)
     }
 
     @Test func aChatFillsTheContext() throws {

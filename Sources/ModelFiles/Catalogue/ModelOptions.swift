@@ -50,6 +50,10 @@ public struct SamplingDefaults: Sendable, Hashable {
     public var topK: Int?
     /// The probability that the sampled tokens have together.
     public var topP: Double?
+    /// The least probability of a sampled token, as a part of the highest one.
+    public var minP: Double?
+    /// The factor by which tokens that appeared before become less probable.
+    public var repetitionPenalty: Double?
     /// The most tokens to generate.
     public var maxTokens: Int?
 
@@ -64,6 +68,7 @@ extension SamplingDefaults {
     /// example's, not the model's.
     func completed(by files: GenerationDefaults) -> SamplingDefaults {
         var completed = self
+        completed.repetitionPenalty = repetitionPenalty ?? files.repetitionPenalty
         if files.samples == false {
             completed.temperature = temperature ?? 0
             return completed
@@ -71,6 +76,16 @@ extension SamplingDefaults {
         completed.temperature = temperature ?? files.temperature
         completed.topK = topK ?? files.topK
         completed.topP = topP ?? files.topP
+        completed.minP = minP ?? files.minP
         return completed
+    }
+
+    /// Defaults that change the model's probabilities, which few expect: evaluations have been wrong because of them.
+    var unexpected: [String] {
+        guard let repetitionPenalty, repetitionPenalty != 1 else { return [] }
+        return [
+            "requests that do not say have a repetition_penalty of \(repetitionPenalty), as the model's files or the "
+                + "configuration recommend; defaults.repetition_penalty: 1 changes that"
+        ]
     }
 }

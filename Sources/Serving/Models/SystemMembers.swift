@@ -22,6 +22,8 @@ struct SystemMembers: Sendable {
         settings["defaults.temperature"] = defaults.temperature.map { "\($0)" }
         settings["defaults.top_p"] = defaults.topP.map { "\($0)" }
         settings["defaults.top_k"] = defaults.topK.map { "\($0)" }
+        settings["defaults.min_p"] = defaults.minP.map { "\($0)" }
+        settings["defaults.repetition_penalty"] = defaults.repetitionPenalty.map { "\($0)" }
         settings["defaults.max_tokens"] = defaults.maxTokens.map { "\($0)" }
         self.settings = settings
     }
