@@ -222,7 +222,7 @@ let package = Package(
             excluded: ["golden/make_golden.py", "golden/templates", "golden/README.md", "golden/snippets.txt"],
             resources: [.copy("golden/snippets.json"), .copy("golden/chats.json")]),
         tests("Tokenizers", ["ModelFiles", "Jinja", "TestSupport"], excluded: ["Data"]),
-        tests("Sampling", ["TestSupport"], excluded: ["reference"]),
+        tests("Sampling", ["FakeModel", "TestSupport"], excluded: ["reference"]),
         tests("Constraints", ["Sampling", "JSONText", "TestSupport"]),
         tests("Platform", ["Sampling", "ModelFiles", "FakeModel", "TestSupport"]),
         tests(

@@ -151,7 +151,8 @@ extension GrammarSource {
     fileprivate func guidance() throws -> (kind: String, text: String) {
         switch kind {
         case .json(let schema): ("json", try SchemaText.guidance(schema, allowsWhitespace: allowsWhitespace))
-        case .calls(let functions): ("json", try SchemaText.guidance(callsOf: functions))
+        case .calls(let functions, let mayBeSeveral):
+            ("json", try SchemaText.guidance(callsOf: functions, mayBeSeveral: mayBeSeveral))
         case .regex(let expression): ("regex", expression)
         case .choice(let texts): ("lark", "start: " + texts.map(Self.larkString).joined(separator: " | ") + "\n")
         case .lark(let grammar): ("lark", grammar)

@@ -42,7 +42,7 @@ public final class GrammarChecker: Sendable {
     }
 
     private static func check(_ source: GrammarSource, _ vocabulary: ConstraintVocabulary) -> [GrammarProblem] {
-        if case .calls(let functions) = source.kind {
+        if case .calls(let functions, _) = source.kind {
             let problems = functions.enumerated().flatMap { index, function in
                 check(GrammarSource(.json(function.parameters)), vocabulary).map {
                     GrammarProblem("[\(index)].function.parameters\($0.path)", $0.complaint, $0.remedy)

@@ -10,10 +10,10 @@ enum SchemaText {
         text(rewritten(try JSONValue(parsing: Array(schema.utf8)), root: "#"), allowsWhitespace: allowsWhitespace)
     }
 
-    /// The schema of an array of calls.
+    /// The schema of an array of one call or several.
     ///
     /// - Throws: `JSONValue.ReadError` if parameters are no JSON.
-    static func guidance(callsOf functions: [GrammarSource.Function]) throws -> String {
+    static func guidance(callsOf functions: [GrammarSource.Function], mayBeSeveral: Bool) throws -> String {
         let calls = try functions.enumerated().map { index, function -> JSONValue in
             let root = "#/items/anyOf/\(index)/properties/parameters"
             let parameters = rewritten(try JSONValue(parsing: Array(function.parameters.utf8)), root: root)
@@ -22,7 +22,11 @@ enum SchemaText {
                 "required": ["name", "parameters"], "additionalProperties": false,
             ]
         }
-        return text(["type": "array", "minItems": 1, "items": ["anyOf": .array(calls)]], allowsWhitespace: false)
+        var members: [JSONValue.Member] = [
+            .init("type", "array"), .init("minItems", 1), .init("items", ["anyOf": .array(calls)]),
+        ]
+        if !mayBeSeveral { members.append(.init("maxItems", 1)) }
+        return text(.object(members), allowsWhitespace: false)
     }
 
     private static func text(_ schema: JSONValue, allowsWhitespace: Bool) -> String {

@@ -19,6 +19,8 @@ struct DraftFilling {
     private(set) var rejected = 0
     private(set) var errors = 0
     private(set) var streamedJobs = 0
+    /// Jobs whose calls of tools cannot be read.
+    private(set) var jobsWithUnreadCalls = 0
     private var ranks = ClaimRanks()
     private var newJobs: [NewJob] = []
     private var newRejected: [RejectedLine] = []
@@ -76,6 +78,7 @@ struct DraftFilling {
             reject(line.lineNumber, line.customID, errors)
         } else {
             if line.request.asksForStream { streamedJobs += 1 }
+            if model.check.cannotReadCalls(of: line) { jobsWithUnreadCalls += 1 }
             newJobs.append(
                 NewJob(
                     line: Int64(line.lineNumber), customID: line.customID, endpoint: line.endpoint.rawValue,

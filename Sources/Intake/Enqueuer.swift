@@ -21,6 +21,8 @@ public struct EnqueueReport: Sendable {
     public var blankLines: Int
     /// Jobs that ask for a stream, which has no effect in a batch.
     public var streamedJobs = 0
+    /// Jobs that offer tools to a model whose calls cannot be read.
+    public var jobsWithUnreadCalls = 0
 }
 
 /// Why a file was not stored, other than errors of reading it and of the store.
@@ -211,7 +213,7 @@ public struct Enqueuer {
         }
         let summary = EnqueueReport(
             batch: draft.id, jobs: filling.jobs, rejected: filling.rejected, blankLines: reader.summary.blankLines,
-            streamedJobs: filling.streamedJobs)
+            streamedJobs: filling.streamedJobs, jobsWithUnreadCalls: filling.jobsWithUnreadCalls)
         return (draft, summary)
     }
 

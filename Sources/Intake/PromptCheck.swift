@@ -76,6 +76,9 @@ struct PromptCheck: Sendable {
         }
     }
 
+    /// Whether the line offers tools, and it is not known how the model writes calls of them.
+    func cannotReadCalls(of line: PromptLine) -> Bool { encoder.cannotReadCalls(of: line.request) }
+
     /// A text that does not fit behind the prompt.
     private func scoringProblems(_ line: PromptLine) -> [RequestProblem] {
         guard let scoring = line.request.scoring else { return [] }

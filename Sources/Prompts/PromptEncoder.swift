@@ -128,13 +128,22 @@ public struct PromptEncoder: Sendable {
     /// How the answer to a chat is read whose tokens are `prompt`.
     ///
     /// - Throws: `TokenizerError.invalidChatTemplate`.
-    func answerRules(
-        _ chat: RequestBody.Chat, _ choice: RequestBody.ToolChoice, prompt: [Int32]
-    ) throws -> AnswerRules {
+    func answerRules(_ chat: RequestBody.Chat, of body: RequestBody, prompt: [Int32]) throws -> AnswerRules {
         let shown = try template(of: chat).answerFormats(withTools: chat.tools != nil)
-        return AnswerRules(
-            calls: AnswerRules.Calls(choice, chat, options.toolCalls ?? shown?.toolCalls),
+        var rules = AnswerRules(
+            calls: AnswerRules.Calls(body.toolChoice, chat, options.toolCalls ?? shown?.toolCalls),
             reasoning: options.reasoning ?? shown?.reasoning ?? .text, prompt: prompt, tokenizer)
+        rules.allowsParallelCalls = body.allowsParallelCalls
+        rules.includesReasoning = body.includesReasoning
+        return rules
+    }
+
+    /// Whether a chat offers tools to a model of which is not known how it writes calls.
+    package func cannotReadCalls(of body: RequestBody) -> Bool {
+        guard case .chat(let chat) = body.prompts[0], chat.tools != nil, body.toolChoice == .auto,
+            options.toolCalls == nil
+        else { return false }
+        return (try? template(of: chat).answerFormats(withTools: true)?.toolCalls) == nil
     }
 
     /// The template that a chat brings, or the model's.

@@ -49,8 +49,11 @@ public struct RequestPreparer: Sendable {
             let givenSeed = body.seed.map { UInt64(bitPattern: $0) }
             var sampling = sampling(
                 body, endpoint: endpoint, promptLength: prompts.map(\.count).max() ?? 0, seed: givenSeed ?? seed())
+            let output = try OutputRules(body, prompts, encoder)
             sampling.grammar = try body.structure.map {
-                try encoder.structuredOutput.grammar($0, vocabularySize: vocabularySize)
+                let grammar = try encoder.structuredOutput.grammar($0, vocabularySize: vocabularySize)
+                return output.answer?.reasoningMarks.map { GrammarReference(ReasonedGrammar(grammar.grammar, $0)) }
+                    ?? grammar
             }
             sampling.shaping.badWords = try encoder.badWords(body.shaping.badWords)
             let forced = try body.scoring.map {
@@ -64,7 +67,7 @@ public struct RequestPreparer: Sendable {
             return PreparedRequest(
                 prompts: prompts, sampling: sampling,
                 candidates: forced?.count ?? max(body.choices, body.bestOf ?? 1), choices: body.choices,
-                forced: forced, output: try OutputRules(body, prompts, encoder),
+                forced: forced, output: output,
                 promptField: promptField)
         } catch let unfit as UnfitRequest {
             throw unfit
@@ -149,7 +152,7 @@ extension OutputRules {
         topPromptLogprobs = body.promptLogprobs
         namesTokensByID = body.namesTokensByID
         if case .chat(let chat) = body.prompts[0] {
-            answer = try encoder.answerRules(chat, body.toolChoice, prompt: prompts[0])
+            answer = try encoder.answerRules(chat, of: body, prompt: prompts[0])
         }
         guard body.echoes else { return }
         echoes = zip(body.prompts, prompts).map { prompt, tokens in

@@ -138,6 +138,11 @@ package struct EnqueueOptions: ParsableArguments {
                 StandardError.print(
                     "\(file): warning: \(report.streamedJobs) lines ask for stream, which has no effect in a batch")
             }
+            if report.jobsWithUnreadCalls > 0 {
+                StandardError.print(
+                    "\(file): warning: \(report.jobsWithUnreadCalls) lines offer tools, and how the model writes calls of them "
+                        + "is not known: calls stay text. Set tool_calls for the model in the configuration")
+            }
             if report.rejected > 0 {
                 StandardError.print("\(file): \(report.rejected) invalid lines were recorded as failed jobs")
             }

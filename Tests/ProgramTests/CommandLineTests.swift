@@ -22,7 +22,8 @@ struct CommandLineTests {
         let help = try workspace.run("--help")
         #expect(help.status == 0)
         for verb in [
-            "run", "enqueue", "daemon", "list", "show", "status", "results", "cancel", "retry", "rerun", "devices", "models",
+            "run", "enqueue", "daemon", "list", "show", "status", "results", "cancel", "retry", "rerun", "devices",
+            "models",
         ] {
             #expect(help.output.contains(verb))
             #expect(try workspace.run(verb, "--help").status == 0, "\(verb)")

@@ -190,6 +190,11 @@ struct RequestFieldTests {
         var requests: [(String, [String: Any])] = []
         for seed in 0..<8 {
             requests.append(("required-\(seed)", body.merging(["tool_choice": "required", "seed": seed]) { $1 }))
+            requests.append(
+                (
+                    "single-\(seed)",
+                    body.merging(["tool_choice": "required", "parallel_tool_calls": false, "seed": seed]) { $1 }
+                ))
             requests.append(("named-\(seed)", body.merging(["tool_choice": named, "seed": seed, "n": 2]) { $1 }))
         }
         requests.append(("cut", body.merging(["tool_choice": "required", "max_tokens": 3]) { $1 }))
@@ -206,6 +211,7 @@ struct RequestFieldTests {
                 }
                 answers += 1
                 #expect(message["content"] is NSNull && !calls.isEmpty)
+                #expect(!name.hasPrefix("single") || calls.count == 1)
                 #expect(choice["finish_reason"] as? String == (name.hasPrefix("named") ? "stop" : "tool_calls"))
                 for call in calls {
                     let function = try #require(call["function"] as? [String: Any])
@@ -220,10 +226,25 @@ struct RequestFieldTests {
                 }
             }
         }
-        #expect(answers > 16, "\(answers)")
+        #expect(answers > 24, "\(answers)")
         let cut = try #require(results["cut"])
         #expect(cut.finishReason == "length" && cut.timings?["unread"] as? [String] == ["the calls are cut off"])
         #expect(cut.text?.isEmpty == false)
+    }
+
+    /// Calls that would stay text are said when the file is enqueued, and in each result.
+    @Test func callsThatCannotBeReadAreSaid() throws {
+        let tools = #""tools":[{"type":"function","function":{"name":"f"}}]"#
+        let template = #""chat_template":"{{ tools }}{{ messages[0].content }}""#
+        let chat = #"{"messages":[{"role":"user","content":"a"}],"max_tokens":2,\#(tools),\#(template)"#
+        let file = try workspace.write(
+            "t.jsonl", lines: [chat + "}", chat + #","tool_choice":"none"}"#, #"{"prompt":"a","max_tokens":2}"#])
+        let outcome = try workspace.run("run", file)
+        #expect(outcome.status == 0)
+        #expect(
+            outcome.errors.contains("t.jsonl: warning: 1 lines offer tools, and how the model writes calls"),
+            "\(outcome.errors)")
+        #expect(outcome.lines.filter { $0.contains("\"unread\":[\"how the model writes calls") }.count == 1)
     }
 
     /// What in a tool's parameters cannot be enforced is refused by its path.

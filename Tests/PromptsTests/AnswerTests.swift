@@ -7,6 +7,7 @@ import TestSupport
 import Testing
 
 @testable import Prompts
+@testable import Sampling
 
 @Suite struct AnswerTests {
     private static func rules(_ calls: AnswerRules.Calls, _ reasoning: ReasoningFormat = .text) -> AnswerRules {
@@ -189,6 +190,39 @@ import Testing
         #expect(required.endsByCalls(Answer(text: "", toolCalls: [Self.time])))
         #expect(!Self.rules(.named("time")).endsByCalls(Answer(text: "", toolCalls: [Self.time])))
         #expect(!required.endsByCalls(Answer(text: "x")))
+    }
+
+    /// The grammar begins behind the reasoning; without marks for it, all is the grammar's.
+    @Test func reasoningBeforeAGrammar() {
+        var rules = Self.rules(.none, .think)
+        let text = "<think>{\n</think>\n\n[1]"
+        #expect(rules.read(text, isComplete: true) == Answer(text: text))
+        rules.reasoningMarks = ReasoningMarks(start: 60, end: 61)
+        #expect(rules.read(text, isComplete: true) == Answer(text: "[1]", reasoning: "{"))
+        #expect(rules.read("<think>{", isComplete: false) == Answer(text: "", reasoning: "{"))
+        #expect(rules.read(#"["</think>"]"#, isComplete: true) == Answer(text: #"["</think>"]"#))
+        rules.beginsInReasoning = true
+        rules.reasoningMarks = ReasoningMarks(start: nil, end: 61)
+        #expect(rules.read("a</think>[1]", isComplete: true) == Answer(text: "[1]", reasoning: "a"))
+        #expect(rules.read("a", isComplete: false) == Answer(text: "", reasoning: "a"))
+        rules.calls = .named("time")
+        #expect(
+            rules.read("a</think>{}", isComplete: true)
+                == Answer(text: "", reasoning: "a", toolCalls: [Self.time]))
+        rules.includesReasoning = false
+        #expect(rules.read("a</think>{}", isComplete: true) == Answer(text: "", toolCalls: [Self.time]))
+    }
+
+    @Test func furtherCallsThatAreNotWantedAreLeftOutAndSaid() {
+        var rules = Self.rules(.own(.hermes))
+        let call = #"<tool_call>{"name":"time"}</tool_call>"#
+        rules.allowsParallelCalls = false
+        #expect(rules.read(call, isComplete: nil) == Answer(text: "", toolCalls: [Self.time]))
+        #expect(
+            rules.read(call + call + call, isComplete: nil)
+                == Answer(
+                    text: "", toolCalls: [Self.time],
+                    unread: "parallel_tool_calls is false: 2 further calls were left out"))
     }
 
     @Test func anUnknownFormatIsSaid() {

@@ -34,6 +34,13 @@ import Testing
         expect(try confidences([(" -1.5e3 ", 0.5)]), ["$": 0.5])
     }
 
+    /// Behind reasoning, and before what a stop string has cut off.
+    @Test func theTextMayBeAPartOfTheTokens() throws {
+        let tokens = [(2, 0.5), (9, 0.5), (1, 0.25), (2, 0.5)].map { (bytes: $0.0, logprob: log($0.1)) }
+        let json = try #require(FieldConfidence.json(of: "7", tokens, offset: 11))
+        #expect(json == #"{"$":0.25}"#)
+    }
+
     @Test func pathsNameMembersAndElements() throws {
         let text = #"{"a":{"b c":[{"d_1":null},[]],"é":"\"}"},"":false,"x\"y":{}}"#
         expect(

@@ -1,7 +1,6 @@
 // From a stored body to tokens and sampling parameters.
 
 import FakeModel
-import ModelFiles
 import Platform
 import Runtime
 import Sampling
@@ -9,6 +8,7 @@ import Testing
 import Tokenizers
 
 @testable import JSONText
+@testable import ModelFiles
 @testable import OpenAIFormats
 @testable import Prompts
 
@@ -156,6 +156,45 @@ import Tokenizers
         let own = #","chat_template":"[TOOL_CALLS]{{ tools }}{{ messages[0].content }}""#
         #expect(try rules(template, tools + own)?.calls == .own(.mistral))
         #expect(try prepared(#"{"prompt":"a"}"#).output.answer == nil)
+    }
+
+    /// A grammar begins behind reasoning, if the model may reason and its marks are tokens.
+    @Test func aGrammarLeavesReasoningFree() throws {
+        guard case .strings(var tokens)? = TinyModel.metadata.values["tokenizer.ggml.tokens"] else {
+            Issue.record("the vocabulary is no array of strings")
+            return
+        }
+        let names = ["<|im_start|>": "<think>", "<|im_end|>": "</think>"]
+        tokens = tokens.map { token in names[String(decoding: token, as: UTF8.self)].map { Array($0.utf8) } ?? token }
+        var values = TinyModel.metadata.values
+        values["tokenizer.ggml.tokens"] = .strings(tokens)
+        let tokenizer = try Tokenizer(GGUFMetadata(path: "m.gguf", values: values))
+        func answer(_ template: String, _ fields: String = #","guided_json":{"const":1}"#) throws -> PreparedRequest {
+            values["tokenizer.chat_template"] = .string(Array(template.utf8))
+            let metadata = GGUFMetadata(path: "m.gguf", values: values)
+            let encoder = PromptEncoder(
+                tokenizer: tokenizer, template: ChatTemplateState(.gguf(metadata), tokenizer))
+            let preparer = RequestPreparer(
+                encoder: encoder, maxModelLen: 200, vocabularySize: tokenizer.vocabularySize)
+            return try prepared(
+                #"{"messages":[{"role":"user","content":"hi"}]\#(fields)}"#, endpoint: "/v1/chat/completions",
+                by: preparer)
+        }
+        func isFree(_ request: PreparedRequest) -> Bool { request.sampling.grammar?.grammar is ReasonedGrammar }
+        let plain = "{{ messages[0].content }}{# </think> #}"
+        let free = try answer(plain)
+        #expect(free.output.answer?.reasoningMarks?.start != nil && isFree(free))
+        let opened = try answer(plain + "<think>\n")
+        #expect(
+            opened.output.answer?.reasoningMarks
+                == ReasoningMarks(start: nil, end: free.output.answer!.reasoningMarks!.end))
+        #expect(isFree(opened))
+        let closed = try answer(plain + "<think>\n\n</think>\n\n")
+        #expect(closed.output.answer?.reasoningMarks == nil && !isFree(closed) && closed.sampling.grammar != nil)
+        #expect(try !isFree(answer("{{ messages[0].content }}")))
+        #expect(try answer(plain, "").sampling.grammar == nil)
+        let hidden = try answer(plain, #","include_reasoning":false,"parallel_tool_calls":false"#).output.answer
+        #expect(hidden?.includesReasoning == false && hidden?.allowsParallelCalls == false)
     }
 
     /// Marks that are control tokens are seen by the reading, and other control tokens are not.

@@ -8,6 +8,8 @@ package import JSONText
 package enum BodyField: String, CaseIterable {
     case model, prompt, messages, tools
     case toolChoice = "tool_choice"
+    case parallelToolCalls = "parallel_tool_calls"
+    case includeReasoning = "include_reasoning"
     case templateArguments = "chat_template_kwargs"
     case addGenerationPrompt = "add_generation_prompt"
     case continueFinalMessage = "continue_final_message"
@@ -63,7 +65,7 @@ package enum BodyField: String, CaseIterable {
         switch self {
         case .prompt, .echo, .bestOf: .completions
         case .messages, .tools, .toolChoice, .templateArguments, .addGenerationPrompt, .continueFinalMessage,
-            .documents, .chatTemplate, .reasoningEffort, .topLogprobs:
+            .documents, .chatTemplate, .reasoningEffort, .topLogprobs, .parallelToolCalls, .includeReasoning:
             .chatCompletions
         default: nil
         }
@@ -74,7 +76,7 @@ package enum BodyField: String, CaseIterable {
         switch self {
         case _ where value.isNull: true
         case .tools, .documents: value.equals([])
-        case .addGenerationPrompt: value.equals(true)
+        case .addGenerationPrompt, .parallelToolCalls, .includeReasoning: value.equals(true)
         case .continueFinalMessage, .echo: value.equals(false)
         case .bestOf: value.equals(1)
         case .topLogprobs: value.equals(0)
@@ -119,7 +121,7 @@ extension BodyFieldRule {
     private static let neutral: [String: [JSONValue]] = [
         // OpenAI
         "audio": [], "function_call": ["none", "auto"], "functions": [[]], "modalities": [["text"]], "moderation": [],
-        "parallel_tool_calls": [true], "prediction": [],
+        "prediction": [],
         "service_tier": ["auto", "default"], "store": [false], "suffix": [""], "verbosity": ["medium"],
         "web_search_options": [],
         // vLLM: sampling
@@ -128,7 +130,7 @@ extension BodyFieldRule {
         "guided_whitespace_pattern": [], "structural_tag": [],
         // vLLM: others
         "cache_salt": [],
-        "include_reasoning": [true], "kv_transfer_params": [],
+        "kv_transfer_params": [],
         "media_io_kwargs": [[:]], "mm_processor_kwargs": [[:]], "priority": [0], "prompt_embeds": [],
         "thinking_token_budget": [], "vllm_xargs": [[:]],
     ]

@@ -123,6 +123,8 @@ struct BodyReader {
         case .stop: request.stop = stopStrings(value, path()) ?? []
         case .stopTokenIDs: request.stopTokenIDs = tokenIDs(value, path()) ?? []
         case .ignoreEOS: request.ignoresEOS = bool(value, path()) ?? false
+        case .parallelToolCalls: request.allowsParallelCalls = bool(value, path()) ?? true
+        case .includeReasoning: request.includesReasoning = bool(value, path()) ?? true
         case .returnTokenIDs: request.returnsTokenIDs = bool(value, path()) ?? false
         }
     }

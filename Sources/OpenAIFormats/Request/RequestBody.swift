@@ -115,6 +115,10 @@ public struct RequestBody: Sendable, Hashable {
     public var repetition: RepetitionLimit?
     /// Which tools the text must call. Unless it is `auto`, `structure` sees to that.
     public var toolChoice = ToolChoice.auto
+    /// Whether an answer may have more than one call.
+    public var allowsParallelCalls = true
+    /// Whether the model's reasoning is part of the result.
+    public var includesReasoning = true
     /// Whether the probability of each value of a JSON text is wanted.
     public var wantsConfidence = false
     /// The texts that are scored behind the prompt; nil if a text is generated.

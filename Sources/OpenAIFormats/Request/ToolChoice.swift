@@ -45,7 +45,9 @@ extension BodyReader {
         }
         for (index, tool) in tools.enumerated()
         where !isShort(tool.parameters, "\(prefix)tools[\(index)].function.parameters") { return }
-        guard case .named(let name) = toolChoice else { return set(.calls(tools), prefix + "tools") }
+        guard case .named(let name) = toolChoice else {
+            return set(.calls(tools, mayBeSeveral: request.allowsParallelCalls), prefix + "tools")
+        }
         guard let index = tools.firstIndex(where: { $0.name == name }) else {
             let nearest = NearestName.of(name, among: tools.map(\.name))
             return problems.add(

@@ -2,6 +2,7 @@
 
 package import ModelFiles
 package import OpenAIFormats
+package import Sampling
 import Tokenizers
 
 /// The parts of a generated text.
@@ -47,6 +48,13 @@ public struct AnswerRules: Sendable, Equatable {
     package var reasoning = ReasoningFormat.text
     /// Whether the prompt ends behind the mark that begins reasoning.
     package var beginsInReasoning = false
+    /// The tokens around reasoning that may precede a text with a grammar; nil if there is none, or the marks are more than
+    /// one token each.
+    package var reasoningMarks: ReasoningMarks?
+    /// Whether reasoning is part of the answer.
+    package var includesReasoning = true
+    /// Whether an answer may have more than one call.
+    package var allowsParallelCalls = true
     /// The control tokens whose text the reading needs.
     package var shownTokens: Set<Int32> = []
 
@@ -57,16 +65,27 @@ public struct AnswerRules: Sendable, Equatable {
     ///
     /// - Parameter isComplete: whether it is all that its grammar wants; nil if it has none.
     package func read(_ text: String, isComplete: Bool?) -> Answer {
+        var answer = isComplete == nil || mayReason(before: text) ? withoutReasoning(text) : Answer(text: text)
+        if !includesReasoning { answer.reasoning = nil }
         switch calls {
         case .required, .named:
-            guard isComplete != false else { return Answer(text: text, unread: "the calls are cut off") }
-            return ToolCallReader.forced(text, calls)
+            guard isComplete != false else {
+                answer.unread = "the calls are cut off"
+                return answer
+            }
+            ToolCallReader.readForced(calls, &answer)
+            return answer
         case .none, .unknown, .own:
             // A text with a grammar is what its request wants, to the letter.
-            guard isComplete == nil else { return Answer(text: text) }
-            var answer = withoutReasoning(text)
+            guard isComplete == nil else { return answer }
             switch calls {
-            case .own(let format): ToolCallReader.read(format, &answer)
+            case .own(let format):
+                ToolCallReader.read(format, &answer)
+                if !allowsParallelCalls, answer.toolCalls.count > 1 {
+                    answer.unread =
+                        "parallel_tool_calls is false: \(answer.toolCalls.count - 1) further calls were left out"
+                    answer.toolCalls.removeSubrange(1...)
+                }
             case .unknown:
                 answer.unread =
                     "how the model writes calls of tools is not known: set tool_calls for it in the configuration"
@@ -80,6 +99,12 @@ public struct AnswerRules: Sendable, Equatable {
     package func endsByCalls(_ answer: Answer) -> Bool {
         if case .named = calls { return false }
         return !answer.toolCalls.isEmpty
+    }
+
+    /// Whether a text with a grammar has reasoning before what the grammar allows.
+    private func mayReason(before text: String) -> Bool {
+        guard let reasoningMarks, let marks = reasoning.marks else { return false }
+        return reasoningMarks.start == nil || text.hasPrefix(marks.start)
     }
 
     private func withoutReasoning(_ text: String) -> Answer {
@@ -133,14 +158,23 @@ extension AnswerRules {
         self.reasoning = reasoning
         var marks = reasoning.marks.map { [$0.start, $0.end] } ?? []
         if case .own(let format) = calls { marks += format.marks }
-        for mark in marks {
-            guard let tokens = try? tokenizer.encode(mark, specials: .parsed), tokens.count == 1 else { continue }
-            if tokenizer.isControl(tokens[0]) { shownTokens.insert(tokens[0]) }
+        func token(_ mark: String) -> Int32? {
+            let tokens = try? tokenizer.encode(mark, specials: .parsed)
+            return tokens?.count == 1 ? tokens?[0] : nil
         }
-        guard let start = reasoning.marks?.start else { return }
+        for case let token? in marks.map(token) where tokenizer.isControl(token) { shownTokens.insert(token) }
+        guard let (start, end) = reasoning.marks else { return }
         // A mark has few tokens, even where it is none itself.
         let tail = tokenizer.bytes(of: prompt.suffix(16), skipSpecial: false)
-        let end = String(decoding: tail, as: UTF8.self)
-        beginsInReasoning = end.lastIndex { !$0.isWhitespace }.map { end[...$0].hasSuffix(start) } ?? false
+        let text = String(decoding: tail, as: UTF8.self)
+        beginsInReasoning = text.lastIndex { !$0.isWhitespace }.map { text[...$0].hasSuffix(start) } ?? false
+        // A template that ends the reasoning itself wants none.
+        let isOver = text.lastIndex { !$0.isWhitespace }.map { text[...$0].hasSuffix(end) } ?? false
+        guard !isOver, let last = token(end) else { return }
+        if beginsInReasoning {
+            reasoningMarks = ReasoningMarks(start: nil, end: last)
+        } else if let first = token(start) {
+            reasoningMarks = ReasoningMarks(start: first, end: last)
+        }
     }
 }

@@ -16,11 +16,17 @@ package struct FieldConfidence {
 
     /// The probability of each string, number, boolean and null of `text` by its JSON path, as a JSON object; nil if the
     /// text is not JSON. A token that a value shares with its neighbours counts for all of them.
-    package static func json(of text: String, _ tokens: [(bytes: Int, logprob: Double)]) -> String? {
+    ///
+    /// - Parameters:
+    ///   - tokens: the bytes and logprobs of all tokens.
+    ///   - offset: where the text begins in the bytes of the tokens.
+    package static func json(
+        of text: String, _ tokens: [(bytes: Int, logprob: Double)], offset: Int = 0
+    ) -> String? {
         let bytes = Array(text.utf8)
         guard (try? JSONValue(parsing: bytes)) != nil else { return nil }
         var starts: [(start: Int, logprob: Double)] = []
-        var place = 0
+        var place = -offset
         for token in tokens {
             starts.append((place, token.logprob))
             place += token.bytes

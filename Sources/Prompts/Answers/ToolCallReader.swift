@@ -22,21 +22,18 @@ enum ToolCallReader {
         }
     }
 
-    /// A text that a grammar has made.
-    static func forced(_ text: String, _ rules: AnswerRules.Calls) -> Answer {
+    /// The same for a text that a grammar has made.
+    static func readForced(_ rules: AnswerRules.Calls, _ answer: inout Answer) {
         do throws(Fault) {
-            let value = try value(text[...])
-            switch (rules, value) {
-            case (.named(let name), .object):
-                return Answer(text: "", toolCalls: [ToolCall(name: name, arguments: text)])
+            switch (rules, try value(answer.text[...])) {
+            case (.named(let name), .object): answer.toolCalls = [ToolCall(name: name, arguments: answer.text)]
             case (.required, .array(let elements)):
-                var calls: [ToolCall] = []
-                for element in elements { calls.append(try call(element)) }
-                return Answer(text: "", toolCalls: calls)
+                answer.toolCalls = try elements.map { element throws(Fault) in try call(element) }
             default: throw Fault(reason: "the text is no call")
             }
+            answer.text = ""
         } catch {
-            return Answer(text: text, unread: error.reason)
+            answer.unread = error.reason
         }
     }
 

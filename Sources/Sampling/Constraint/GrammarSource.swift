@@ -6,8 +6,8 @@ public struct GrammarSource: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
         /// JSON that a schema describes; the text of the schema.
         case json(String)
-        /// A JSON array of at least one call of these functions: `[{"name": …, "parameters": …}]`.
-        case calls([Function])
+        /// A JSON array of one call of these functions, or several: `[{"name": …, "parameters": …}]`.
+        case calls([Function], mayBeSeveral: Bool)
         /// A regular expression for the whole text.
         case regex(String)
         /// One of these texts.

@@ -17,6 +17,12 @@ public struct TokenMask: Sendable, Hashable {
     /// Whether the mask allows `token`.
     public func allows(_ token: Int32) -> Bool { words[Int(token) / 32] >> UInt32(token % 32) & 1 == 1 }
 
+    /// Allows `token`, too.
+    mutating func allow(_ token: Int32) { words[Int(token) / 32] |= 1 << UInt32(token % 32) }
+
+    /// The mask of the same vocabulary that allows every token.
+    var everything: TokenMask { TokenMask(words: words.map { _ in ~0 }) }
+
     /// The tokens that both masks allow.
     public func intersection(_ other: TokenMask) -> TokenMask {
         precondition(words.count == other.words.count, "masks of the same vocabulary")

@@ -135,22 +135,23 @@ package struct RequestInProgress: Sendable {
             logprobs = positions + generation.tokens.compactMap { $0.logprobs.map { position($0, top: top) } }
         }
         return FinishedChoice(
-            answer: answer, confidence: answer.text == text ? confidence(text, generation) : nil, end: end,
+            answer: answer, confidence: confidence(of: answer.text, in: text, generation), end: end,
             isComplete: generation.isComplete,
             promptTokenIDs: rules.returnsTokenIDs ? tokens : nil,
             tokenIDs: rules.returnsTokenIDs ? generation.tokens.map(\.id) : nil, logprobs: logprobs,
             promptLogprobs: rules.topPromptLogprobs.map { top in ofPrompt.map { position($0, top: top) } })
     }
 
-    /// The probabilities of the values of a JSON text, if they are wanted.
-    private func confidence(_ text: String, _ generation: GenerationInProgress) -> String? {
-        guard request.output.wantsConfidence else { return nil }
+    /// The probabilities of the values of a JSON text at the end of what was generated, if they are wanted.
+    private func confidence(of text: String, in generated: String, _ generation: GenerationInProgress) -> String? {
+        guard request.output.wantsConfidence, generated.hasSuffix(text) else { return nil }
         let tokens = generation.tokens.map { token in
+            let isShown = request.output.answer?.shownTokens.contains(token.id) == true
             let bytes = tokenizer.bytes(
-                of: CollectionOfOne(token.id), skipSpecial: request.output.skipsSpecialTokens)
+                of: CollectionOfOne(token.id), skipSpecial: request.output.skipsSpecialTokens && !isShown)
             return (bytes: bytes.count, logprob: Double(token.logprobs?.own.logprob ?? 0))
         }
-        return FieldConfidence.json(of: text, tokens)
+        return FieldConfidence.json(of: text, tokens, offset: generated.utf8.count - text.utf8.count)
     }
 
     private func position(_ logprobs: TokenLogprobs, top: Int) -> ScoredPosition {

@@ -16,7 +16,7 @@ enum SchemaFuzzer: Fuzzer {
         switch kind {
         case UInt8(ascii: "r"): return text.utf8.count <= 1 << 16 ? GrammarSource(.regex(text)) : nil
         case UInt8(ascii: "l"): return text.utf8.count <= 1 << 18 ? GrammarSource(.lark(text)) : nil
-        case UInt8(ascii: "c"): return GrammarSource(.calls([.init(name: "f", parameters: text)]))
+        case UInt8(ascii: "c"): return GrammarSource(.calls([.init(name: "f", parameters: text)], mayBeSeveral: true))
         default: return GrammarSource(.json(text))
         }
     }
