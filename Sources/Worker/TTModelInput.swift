@@ -19,8 +19,8 @@ struct TTModelInput {
     let slots: [Int]
     /// The places of these outputs in the model's output.
     let places: [Int]
-    /// What each of these rows is to get.
-    let wanted: [WantedOutput]
+    /// What each of these rows is to get; nil if it is not known yet.
+    var wanted: [WantedOutput?]
 }
 
 /// What a row is to get from a step.

@@ -36,13 +36,17 @@ final class TTModelRunner {
     func begin(_ step: ScheduledStep) throws(DeviceFault) {
         precondition(begun == nil, "the last step was not ended")
         try updateStates(step.leaving)
-        let input: TTModelInput
+        var input: TTModelInput
         switch step.work {
         case .prefill(let rows): input = try prepareInput(rows)
         case .decode(let rows): input = try prepareInput(rows)
         }
         if case .decode(let batch, let plan, _) = input.call, !input.slots.isEmpty {
             try model.decodeForward(batch, plan: plan)
+            // While the device runs: the masks of grammars take time.
+            for (index, slot) in input.slots.enumerated() where input.wanted[index] == nil {
+                input.wanted[index] = self.batch.rows[slot]!.wanted
+            }
         }
         begun = input
     }
@@ -128,7 +132,10 @@ final class TTModelRunner {
         let slots = rows.compactMap { batch.slot(of: $0.id) }
         for (row, slot) in zip(rows, slots) { batch.append(blocks: row.newBlocks, at: slot) }
         let onDevice = mode.samplesDecode && canSampleOnDevice(slots)
-        let wanted = slots.map { batch.rows[$0]!.wanted }
+        // What the device need not know is found out while it runs.
+        let wanted = slots.map { slot in
+            onDevice && hostSamplingReason(batch.rows[slot]!) == nil ? batch.rows[slot]!.wanted : nil
+        }
         let input = batch.decodeInput(
             slots: slots, sampling: sampling(slots, wanted, onDevice: onDevice),
             padding: onDevice ? .onDevice(.greedy) : .onHost)
@@ -164,8 +171,9 @@ final class TTModelRunner {
         for (index, slot) in input.slots.enumerated() {
             guard let row = batch.rows[slot] else { preconditionFailure("slot \(slot) is empty") }
             let place = input.places[index]
+            guard let wanted = input.wanted[index] else { preconditionFailure("it was found out when the step began") }
             var own = self.output(
-                output.rows[place], input.wanted[index], position: row.tokens.count, operation)
+                output.rows[place], wanted, position: row.tokens.count, operation)
             if case .prefill(let prompts) = input.call, let request = prompts.scoring[place] {
                 if case .some(.some(let logprobs)) = output.promptLogprobs[place],
                     logprobs.count == row.tokens.count - request.firstToken
@@ -197,10 +205,11 @@ final class TTModelRunner {
     }
 
     /// Where the rows at `slots` are sampled; those that may get no token are run all the same.
-    private func sampling(_ slots: [Int], _ wanted: [WantedOutput], onDevice: Bool) -> [RowSampling] {
+    private func sampling(_ slots: [Int], _ wanted: [WantedOutput?], onDevice: Bool) -> [RowSampling] {
         zip(slots, wanted).map { slot, wanted in
             let draw: TokenDraw
             switch wanted {
+            case nil: return .onHost
             case .nothing: return .nothing
             case .impossible: draw = TokenDraw(.greedy)
             case .token(let chosen): draw = chosen
