@@ -7,8 +7,24 @@ extension [UInt8] {
         append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    package mutating func append(integer value: some BinaryInteger) {
-        append(contentsOf: String(value).utf8)
+    /// Appends a number that an `Int64` can hold.
+    @inlinable
+    package mutating func append(integer value: some BinaryInteger) { append(digitsOf: Int64(value)) }
+
+    /// Not with `String`, which would take a fifth of an export's time.
+    @usableFromInline
+    package mutating func append(digitsOf value: Int64) {
+        var rest = value.magnitude
+        if value < 0 { append(UInt8(ascii: "-")) }
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var place = digits.count
+            repeat {
+                place -= 1
+                digits[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            append(contentsOf: UnsafeBufferPointer(rebasing: digits[place...]))
+        }
     }
 
     /// Appends the shortest text that reads back as the same number. It always has a fraction or an exponent.

@@ -56,12 +56,19 @@ extension OutputLine {
             isFirst = false
             output.append(integer: seed)
         }
-        add("\"structured\":", \.isComplete) { $1.append(string: $0 ? "complete" : "incomplete") }
-        add("\"unread\":", \.unread) { $1.append(string: $0) }
-        add("\"scores\":", \.scores) { $1.append(contentsOf: $0.utf8) }
-        add("\"confidence\":", \.confidence) { $1.append(contentsOf: $0.utf8) }
+        // Few results have any of these.
+        if choices.contains(where: \.hasOwnMembers) {
+            add("\"structured\":", \.isComplete) { $1.append(string: $0 ? "complete" : "incomplete") }
+            add("\"unread\":", \.unread) { $1.append(string: $0) }
+            add("\"scores\":", \.scores) { $1.append(contentsOf: $0.utf8) }
+            add("\"confidence\":", \.confidence) { $1.append(contentsOf: $0.utf8) }
+        }
         if !isFirst { output.append(UInt8(ascii: "}")) }
     }
+}
+
+extension Completion.Choice {
+    fileprivate var hasOwnMembers: Bool { isComplete != nil || unread != nil || scores != nil || confidence != nil }
 }
 
 /// Appends the start of a response, up to its body.
