@@ -7,9 +7,10 @@ extension [UInt8] {
         append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    /// Appends a number that an `Int64` can hold.
     @inlinable
-    package mutating func append(integer value: some BinaryInteger) { append(digitsOf: Int64(value)) }
+    package mutating func append(integer value: some BinaryInteger) {
+        if let value = Int64(exactly: value) { append(digitsOf: value) } else { append(contentsOf: String(value).utf8) }
+    }
 
     /// Not with `String`, which would take a fifth of an export's time.
     @usableFromInline

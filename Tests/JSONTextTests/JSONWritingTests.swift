@@ -9,7 +9,7 @@ import Testing
     func integersAreWrittenAsSwiftDoes(value: Int64) {
         var bytes: [UInt8] = []
         bytes.append(integer: value)
-        bytes.append(integer: UInt8(truncatingIfNeeded: value))
-        #expect(String(decoding: bytes, as: UTF8.self) == "\(value)\(UInt8(truncatingIfNeeded: value))")
+        bytes.append(integer: UInt64(bitPattern: value))
+        #expect(String(decoding: bytes, as: UTF8.self) == "\(value)\(UInt64(bitPattern: value))")
     }
 }
