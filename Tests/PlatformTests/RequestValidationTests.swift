@@ -51,7 +51,11 @@ struct RequestValidationTests {
         #expect(complete.hostSamplingReason(greedy, generatedCount: 1) == .minTokens)
         #expect(unseeded.hostSamplingReason(greedy, generatedCount: 2) == nil)
         let anySeed = SamplingParams(token: TTSamplingParams(temperature: 1, topK: 32), maxTokens: 5, givesSeed: false)
-        #expect(unseeded.hostSamplingReason(anySeed, generatedCount: 0) == nil)
+        for draws in [DeviceDraws.unseeded, .byPosition] {
+            let other = ModelCapabilities(supportsSampleOnDevice: true, deviceDraws: draws)
+            #expect(other.hostSamplingReason(top, generatedCount: 0) == .seed)
+            #expect(other.hostSamplingReason(anySeed, generatedCount: 0) == nil)
+        }
     }
 
     private func request(_ change: (inout SamplingParams) -> Void) -> SamplingParams {

@@ -96,8 +96,7 @@ public enum DeviceDraws: String, Decodable, Sendable, Equatable {
     case none
     /// From a generator that takes no request's seed.
     case unseeded
-    /// From its own generator, keyed by the request's seed and the token's position: tokens are reproducible on this
-    /// device but differ from the host's.
+    /// From its own generator, keyed by a seed and the token's position: its tokens differ from the host's.
     case byPosition = "by_position"
     /// From `SampleStream` with the request's seed: its tokens equal the host's.
     case sampleStream = "sample_stream"

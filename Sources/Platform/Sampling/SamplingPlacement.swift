@@ -10,7 +10,7 @@ public enum HostSamplingReason: Sendable, Equatable {
     case topK
     /// The device makes no draws.
     case draw
-    /// The device cannot draw from the request's random stream.
+    /// The request gives a seed, and the device does not draw from its random stream.
     case seed
     /// The device knows temperature, top-k and top-p only.
     case filter
@@ -33,8 +33,10 @@ extension ModelCapabilities {
         if let most = maxDeviceTopK, sampling.token.topK < 1 || Int(sampling.token.topK) > most { return .topK }
         return switch deviceDraws {
         case .none: .draw
-        case .unseeded: sampling.givesSeed ? .seed : nil
-        case .byPosition, .sampleStream: nil
+        // A row is drawn by the host after a prefill, or beside a row that the device cannot sample: with a seed it must
+        // get the same token in both places.
+        case .unseeded, .byPosition: sampling.givesSeed ? .seed : nil
+        case .sampleStream: nil
         }
     }
 }
