@@ -26,67 +26,6 @@ struct RequestFieldTests {
         return try ResultLine.byID(outcome.lines)
     }
 
-    /// A body of every kind.
-    private static var kinds: [(String, [String: Any])] {
-        [
-            ("plain", [:]), ("greedy", ["temperature": 0]), ("filters", ["top_k": 9, "top_p": 0.8, "min_p": 0.01]),
-            ("typical", ["typical_p": 0.7]), ("hot", ["temperature": 2, "top_p": 0.97]),
-            ("penalties", ["presence_penalty": 1.5, "frequency_penalty": 0.5, "repetition_penalty": 1.3]),
-            ("rewards", ["presence_penalty": -1, "frequency_penalty": -0.5, "repetition_penalty": 0.9]),
-            ("bias", ["logit_bias": ["70": 4.5, "71": -100], "temperature": 0]),
-            ("allowed", ["allowed_token_ids": Array(60...90)]), ("bad", ["bad_words": ["a", "th", "e"]]),
-            ("logprobs", ["logprobs": 5]),
-            ("ids", ["logprobs": 1, "logprob_token_ids": [5, 70], "return_tokens_as_token_ids": true]),
-            ("echo", ["logprobs": 2, "echo": true]), ("score", ["prompt_logprobs": 3, "max_tokens": 0]),
-            ("choices", ["n": 3]), ("best", ["n": 2, "best_of": 5, "logprobs": 0]),
-            ("json", ["response_format": ["type": "json_object"], "temperature": 1]),
-            ("choice", ["structured_outputs": ["choice": ["one", "two", "three"]]]),
-            ("regex", ["structured_outputs": ["regex": "[a-f]{3,9}"], "frequency_penalty": 2, "logprobs": 1]),
-            ("min", ["min_tokens": 9, "stop_token_ids": Array(60...80)]),
-            ("stop", ["stop": ["a", "e"], "include_stop_str_in_output": true]),
-            ("special", ["skip_special_tokens": false, "ignore_eos": true]),
-            ("repeats", ["repetition_detection": ["max_pattern_size": 3, "min_count": 2], "temperature": 0]),
-            ("cut", ["truncate_prompt_tokens": 4, "return_token_ids": true]),
-        ]
-    }
-
-    private static func requests() -> [(String, [String: Any])] {
-        kinds.enumerated().map { index, kind in
-            let fields: [String: Any] = [
-                "prompt": "the king and the queen \(String(repeating: "of the hill ", count: index % 5))",
-                "max_tokens": 12, "temperature": 1, "seed": index,
-            ]
-            return (kind.0, fields.merging(kind.1) { $1 })
-        }
-    }
-
-    private func choices(_ result: ResultLine?) throws -> String {
-        let choices = try #require(result?.body?["choices"])
-        return String(
-            decoding: try JSONSerialization.data(withJSONObject: choices, options: .sortedKeys), as: UTF8.self)
-    }
-
-    /// A device batch with every kind of row gives each what it gets alone, whatever the slots, threads and order, and
-    /// with so little memory that rows are preempted.
-    @Test func rowsAreTheSameInAnyCompany() throws {
-        let requests = Self.requests()
-        var alone: [String: String] = [:]
-        for request in requests { alone[request.0] = try choices(try results([request])[request.0]) }
-        let settings = [
-            ["engine.max_num_seqs=1"], ["engine.max_num_seqs=2"], ["engine.max_num_seqs=32"],
-            [
-                "engine.max_num_seqs=8", "engine.num_blocks_override=9", "engine.block_size=16",
-                "engine.max_model_len=100",
-            ],
-        ]
-        for settings in settings {
-            let together = try results(requests.shuffled(), settings.flatMap { ["--set", $0] })
-            for (name, expected) in alone {
-                #expect(try choices(together[name]) == expected, "\(name) with \(settings)")
-            }
-        }
-    }
-
     /// One prompt for eight texts, which are those of eight requests with seeds that follow each other.
     @Test(arguments: [Locations.tinyModel, Locations.realModel])
     func eightChoicesAreEightRequests(model: String?) throws {
