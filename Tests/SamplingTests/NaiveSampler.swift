@@ -6,22 +6,40 @@ import Sampling
 /// Sampling by the definition: sort everything, cut, normalise.
 enum NaiveSampler {
     static func probabilities(_ logits: [Float], _ params: TTSamplingParams) -> [Double] {
-        let clean = logits.map { $0.isNaN ? -Double.infinity : Double($0) }
-        let highest = clean.max()!
-        let order = clean.indices.sorted { clean[$0] != clean[$1] ? clean[$0] > clean[$1] : $0 < $1 }
+        probabilities(logits.map { $0.isNaN ? -Double.infinity : Double($0) }, params)
+    }
+
+    static func probabilities(_ logits: [Double], _ params: TTSamplingParams) -> [Double] {
+        let highest = logits.max()!
+        let weights = logits.map { exp(($0 - highest) / Double(params.temperature)) }
+        let order = logits.indices.sorted { logits[$0] != logits[$1] ? logits[$0] > logits[$1] : $0 < $1 }
         let topK = params.topK <= 0 ? logits.count : min(Int(params.topK), logits.count)
-        let weight = { (token: Int) in exp((clean[token] - highest) / Double(params.temperature)) }
-        let kept = order.filter { weight($0) >= Double(params.minP) }.prefix(topK)
-        let weights = kept.map(weight)
-        let total = weights.reduce(0, +)
-        var sum = 0.0
-        var probabilities = Array(repeating: 0.0, count: logits.count)
-        for (index, weight) in zip(kept, weights) {
-            if params.topP < 1, sum > 0, sum >= Double(params.topP) * total { break }
-            sum += weight
-            probabilities[index] = weight
+        var kept = Array(order.filter { weights[$0] >= Double(params.minP) }.prefix(topK))
+        kept = first(kept, reaching: params.topP, weights)
+        if params.typicalP < 1 {
+            kept.removeAll { weights[$0] == 0 }
+            let total = kept.reduce(0) { $0 + weights[$1] }
+            let entropy = kept.reduce(0) { $0 - weights[$1] / total * log(weights[$1] / total) }
+            let distance = weights.map { abs(-log($0 / total) - entropy) }
+            kept.sort { distance[$0] != distance[$1] ? distance[$0] < distance[$1] : $0 < $1 }
+            kept = first(kept, reaching: params.typicalP, weights)
         }
-        return probabilities.map { $0 / sum }
+        var probabilities = Array(repeating: 0.0, count: logits.count)
+        let total = kept.reduce(0) { $0 + weights[$1] }
+        for token in kept { probabilities[token] = weights[token] / total }
+        return probabilities
+    }
+
+    /// The first tokens that together reach a part of the weight of all, at least one.
+    private static func first(_ tokens: [Int], reaching part: Float, _ weights: [Double]) -> [Int] {
+        guard part < 1 else { return tokens }
+        let goal = Double(part) * tokens.reduce(0) { $0 + weights[$1] }
+        var sum = 0.0
+        let end = tokens.firstIndex { token in
+            defer { sum += weights[token] }
+            return sum > 0 && sum >= goal
+        }
+        return Array(tokens[..<(end ?? tokens.count)])
     }
 
     static func sample(_ logits: [Float], _ params: TTSamplingParams, position: Int) -> Int32 {

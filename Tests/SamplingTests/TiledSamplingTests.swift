@@ -59,6 +59,60 @@ struct TiledSamplingTests {
         #expect(sample(flat, TTSamplingParams(temperature: 1, topP: 0.25), 0).looks <= 30)
     }
 
+    /// The least and the greatest number that the random stream has give the first and the last of the kept tokens, in the
+    /// order of ids, however sums are rounded.
+    @Test(arguments: [
+        (seeds: [8_054_623, 9_406_647, 36_258_138], isLeast: true),
+        (seeds: [470_656, 23_157_770, 43_606_743], isLeast: false),
+    ])
+    func theEndsOfTheRandomNumbersDrawKeptTokens(seeds: [UInt64], isLeast: Bool) throws {
+        var random = SplitMix64(seed: 37)
+        let scratch = SamplerScratch()
+        for number in 0..<400 {
+            let logits = row(&random).map { $0.isFinite ? $0 : -.infinity }
+            var params = parameters(&random)
+            guard params.temperature >= 0.01, !params.isGreedy, logits.contains(where: \.isFinite) else { continue }
+            params.seed = seeds[number % 3]
+            let uniform = SampleStream.uniform(seed: params.seed, position: 5)
+            try #require(uniform == (isLeast ? 0 : 1 - 0x1p-24))
+            let token = Int(try #require(sample(logits, params, 5, scratch).token))
+            let probabilities = NaiveSampler.probabilities(logits, params)
+            let place = "token \(token) of \(logits.count), \(params)"
+            #expect(probabilities[token] > 0, "\(place)")
+            let beyond = isLeast ? probabilities[..<token] : probabilities[(token + 1)...]
+            #expect(beyond.reduce(0, +) < 1e-6, "\(place)")
+        }
+    }
+
+    /// The cost of logprobs is that of a few tiles, whatever the vocabulary.
+    @Test func logprobsLookIntoNoMoreTilesThanTheyNeed() {
+        var random = SplitMix64(seed: 33)
+        let logits = (0..<3200).map { _ in Float.random(in: -8...8, using: &random) }
+        for top in [0, 1, 5, 20] {
+            let tiles = summaries(logits, TokenSampler.logprobScale)
+            var looks = 0
+            var values = Array(repeating: TokenLogprob(token: -1, logprob: 0), count: 1 + 2 + top)
+            let requested: [Int32] = [7, 3100]
+            tiles.withUnsafeBufferPointer { tiles in
+                logits.withUnsafeBufferPointer { logits in
+                    requested.withUnsafeBufferPointer { requested in
+                        values.withUnsafeMutableBufferPointer { values in
+                            TokenSampler.writeLogprobs(
+                                of: 900, tiles: tiles, vocabulary: 3200, top: top, requested: requested,
+                                scratch: SamplerScratch(), to: values.baseAddress!
+                            ) { tile in
+                                looks += 1
+                                return logits.baseAddress! + tile * 32
+                            }
+                        }
+                    }
+                }
+            }
+            #expect(values.map(\.token).prefix(3) == [900, 7, 3100])
+            #expect(looks <= 3 + top, "\(looks) looks for \(top)")
+        }
+    }
+
     @Test func theNucleusOfEqualLogitsIsItsFirstTokens() {
         let flat = [Float](repeating: -4, count: 4000)
         let params = TTSamplingParams(temperature: 0.7, topP: 0.25)
@@ -108,16 +162,7 @@ struct TiledSamplingTests {
         _ logits: [Float], _ params: TTSamplingParams, _ position: Int, _ scratch: SamplerScratch = SamplerScratch()
     ) -> (token: Int32?, looks: Int) {
         let padded = logits + [Float](repeating: .infinity, count: 32)
-        let tiles = (0..<LogitTile.count(vocabulary: logits.count)).map { tile in
-            let values = Array(logits[(tile * 32)..<min(tile * 32 + 32, logits.count)])
-            var summary = LogitTile(highest: 0, weight: 0)
-            values.withUnsafeBufferPointer {
-                LogitTile.summarise(
-                    $0, weightScale: TokenSampler.weightScale(params, vocabulary: logits.count), into: &summary)
-            }
-            if values.contains(where: \.isNaN) { summary.highest = .nan }
-            return summary
-        }
+        let tiles = summaries(logits, TokenSampler.weightScale(params, vocabulary: logits.count))
         var looks = 0
         let token = withUnsafeTemporaryAllocation(of: Float.self, capacity: 32) { buffer in
             tiles.withUnsafeBufferPointer {
@@ -131,5 +176,18 @@ struct TiledSamplingTests {
             }
         }
         return (token, looks)
+    }
+
+    /// A device's summaries of a row.
+    private func summaries(_ logits: [Float], _ weightScale: Float) -> [LogitTile] {
+        (0..<LogitTile.count(vocabulary: logits.count)).map { tile in
+            let values = Array(logits[(tile * 32)..<min(tile * 32 + 32, logits.count)])
+            var summary = LogitTile(highest: 0, weight: 0)
+            values.withUnsafeBufferPointer {
+                LogitTile.summarise($0, weightScale: weightScale, into: &summary)
+            }
+            if values.contains(where: \.isNaN) { summary.highest = .nan }
+            return summary
+        }
     }
 }
