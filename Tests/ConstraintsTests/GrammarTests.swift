@@ -2,6 +2,7 @@
 
 import JSONText
 import Sampling
+import TestSupport
 import Testing
 
 @testable import Constraints
@@ -110,5 +111,98 @@ import Testing
 
     @Test func textThatNoGrammarHas() {
         #expect(throws: ConstraintFault.self) { try Self.vocabulary.get().compile(GrammarSource(.regex("a\u{0}b"))) }
+    }
+
+    /// Every keyword holds where no `type` stands beside it, or the schema is refused.
+    static let untyped: [(schema: String, taken: String, refused: String)] = [
+        (#"{"anyOf":[{"const":1},{"const":2}]}"#, "2", "3"), (#"{"oneOf":[{"const":1},{"const":2}]}"#, "2", "3"),
+        (#"{"allOf":[{"minimum":2},{"maximum":4}]}"#, "3", "5"),
+        (##"{"$ref":"#/$defs/a","$defs":{"a":{"const":1}}}"##, "1", "2"),
+        (##"{"$ref":"#/definitions/a","definitions":{"a":{"const":1}}}"##, "1", "2"),
+        (#"{"const":"a"}"#, #""a""#, #""b""#), (#"{"enum":[1,"a"]}"#, #""a""#, #""b""#),
+        (#"{"type":"null"}"#, "null", "1"),
+        (#"{"items":{"const":1}}"#, "[1,1]", "[1,2]"),
+        (#"{"items":[{"const":1}],"additionalItems":{"const":2}}"#, "[1,2]", "[1,3]"),
+        (#"{"prefixItems":[{"const":1},{"const":2}]}"#, "[1,2]", "[2]"), (#"{"minItems":2}"#, "[1,2]", "[1]"),
+        (#"{"maxItems":1}"#, "[1]", "[1,2]"), (#"{"properties":{"a":{"const":1}}}"#, #"{"a":1}"#, #"{"a":2}"#),
+        (#"{"properties":{"a":{}},"additionalProperties":{"const":1}}"#, #"{"a":2,"b":1}"#, #"{"a":2,"b":2}"#),
+        (#"{"patternProperties":{"^a$":{"const":1}}}"#, #"{"a":1}"#, #"{"a":2}"#),
+        (#"{"required":["a"]}"#, #"{"a":1}"#, "{}"), (#"{"minProperties":1}"#, #"{"a":1}"#, "{}"),
+        (#"{"maxProperties":0}"#, "{}", #"{"a":1}"#), (#"{"minLength":2}"#, #""ab""#, #""a""#),
+        (#"{"maxLength":1}"#, #""a""#, #""ab""#), (#"{"pattern":"^[a-c]+$"}"#, #""abc""#, #""abd""#),
+        (#"{"pattern":"^[a-c]+$","maxLength":2}"#, #""ab""#, #""abc""#),
+        (#"{"format":"date"}"#, #""2026-02-28""#, #""2026-02-30""#), (#"{"minimum":3}"#, "3", "2"),
+        (#"{"maximum":3}"#, "3", "4"), (#"{"exclusiveMinimum":3}"#, "4", "3"), (#"{"exclusiveMaximum":3}"#, "2", "3"),
+        (#"{"multipleOf":5}"#, "15", "16"),
+        // Keywords beside a combination hold too.
+        (#"{"anyOf":[{"type":"string"},{"type":"null"}],"maxLength":1}"#, #""a""#, #""ab""#),
+        (#"{"allOf":[{"type":"integer"},{"minimum":2},{"maximum":4}]}"#, "4", "1"),
+        (##"{"$ref":"#/$defs/a","maximum":3,"$defs":{"a":{"type":"integer"}}}"##, "3", "4"),
+    ]
+
+    @Test(arguments: untyped)
+    func keywordsHoldWithoutAType(schema: String, taken: String, refused: String) throws {
+        let source = GrammarSource(.json(schema))
+        guard try GrammarChecker().problems(of: source).isEmpty else { return }
+        #expect(try takes(source, taken), "\(taken)")
+        #expect(try !takes(source, refused), "\(refused)")
+    }
+
+    /// The examples above name every keyword that is said to be enforced, and most of them are.
+    @Test func noKeywordIsForgotten() throws {
+        for keyword in SchemaKeywords.enforced.keys {
+            #expect(Self.untyped.contains { $0.schema.contains("\"\(keyword)\":") }, "\(keyword)")
+        }
+        let refused = try Self.untyped.filter {
+            try !GrammarChecker().problems(of: GrammarSource(.json($0.schema))).isEmpty
+        }
+        #expect(refused.count < 5, "\(refused.map(\.schema))")
+    }
+
+    /// Bytes, longer tokens that cross the borders of what grammars have, and two end tokens.
+    private static let words = [
+        "{\"", "\":", "\",\"", "},{", "[[", "]}", "true", "tru", "null", "12", "-0.", "1e", "ab", "abc", "\\\"", "é",
+        "é\"",
+        " ", "  ", "\n", "one", "onetwo",
+    ]
+    private static let mixed = Result {
+        try ConstraintVocabulary(
+            tokens: (0...255).map { [UInt8($0)] as [UInt8]? } + words.map { Array($0.utf8) } + [nil, nil],
+            endTokens: [278, 279])
+    }
+
+    /// A mask's tokens are those that are accepted, and no others, after any beginning of a text.
+    @Test(arguments: [
+        GrammarSource(
+            .json(
+                #"{"type":"object","properties":{"a":{"type":"string","maxLength":6},"b":{"type":["integer","null"]}}}"#
+            )),
+        GrammarSource(.json("{}"), allowsWhitespace: true), GrammarSource(.json(#"{"type":"array","maxItems":4}"#)),
+        GrammarSource(.regex("(ab|[0-9]{1,3}|é\")+")), GrammarSource(.choice(["one", "onetwo", "two", "é"])),
+        GrammarSource(.lark("start: \"a\" | \"b\" start | \"[\" start \"]\"")),
+    ])
+    func masksAndAcceptedTokensAgree(source: GrammarSource) throws {
+        let grammar = try Self.mixed.get().compile(source)
+        let tokens = Int32(0)..<280
+        var random = SplitMix64(seed: 20)
+        for _ in 0..<12 {
+            var text: [Int32] = []
+            let constraint = try grammar.makeConstraint()
+            while !constraint.mustEnd, text.count < 15 {
+                let mask = try constraint.nextTokens()
+                #expect(mask.allows(278) == constraint.mayEnd && mask.allows(279) == constraint.mayEnd, "\(text)")
+                let (allowed, others) = (tokens.filter(mask.allows), tokens.filter { !mask.allows($0) })
+                for token in [others.randomElement(using: &random), allowed.randomElement(using: &random)] {
+                    guard let token else { continue }
+                    let copy = try grammar.makeConstraint()
+                    for token in text { try copy.accept(token) }
+                    let isAccepted = (try? copy.accept(token)) != nil
+                    #expect(isAccepted == mask.allows(token), "\(token) after \(text)")
+                }
+                let next = try #require(allowed.filter { $0 < 278 || text.count > 8 }.randomElement(using: &random))
+                try constraint.accept(next)
+                text.append(next)
+            }
+        }
     }
 }

@@ -24,6 +24,7 @@ import Worker
                 supportsSampleOnDevice: true, deviceDraws: .sampleStream,
                 prefixSharing: self == .sharesNothing ? .none : .anywhere)
             capabilities.editsLogits = self == .copiesBlocks
+            capabilities.scoresPrompts = self == .copiesBlocks
             if self == .pads {
                 let steps = [
                     PrefillAlignment.Step(length: 16, multiple: 4), PrefillAlignment.Step(length: 64, multiple: 16),
@@ -73,6 +74,8 @@ private struct WorkerSimulation {
         var generated: [Int32] = []
         /// The logprobs of the tokens that the request gives.
         var logprobs: [TokenLogprobs]?
+        /// The logprobs of the prompt that it must be told once, whatever becomes of it.
+        var promptLogprobs: [TokenLogprobs] = []
     }
 
     let device: FakeMeshDevice
@@ -154,9 +157,17 @@ private struct WorkerSimulation {
         let expected =
             sampling.forced.isEmpty
             ? language.expectedTokens(prompt: prompt, sampling: sampling) : sampling.forced
+        var promptLogprobs: [TokenLogprobs] = []
+        if limits.scoresPrompts, Int.random(in: 0..<3, using: &random) == 0 {
+            let request = PromptLogprobsRequest(
+                firstToken: Int.random(in: 1...length, using: &random), LogprobsRequest(top: 2, wantsRank: true))
+            sampling.promptLogprobs = request
+            promptLogprobs = language.promptLogprobs(of: prompt, request)
+        }
         let id = ids.mint()
         try engine.add(id, prompt: prompt, sampling: sampling)
-        jobs[id] = Job(expected: Array(expected.prefix(limits.maxSequenceLength - length)))
+        jobs[id] = Job(
+            expected: Array(expected.prefix(limits.maxSequenceLength - length)), promptLogprobs: promptLogprobs)
         if !sampling.forced.isEmpty {
             jobs[id]!.logprobs = language.promptLogprobs(
                 of: prompt + sampling.forced,
@@ -166,6 +177,8 @@ private struct WorkerSimulation {
 
     private mutating func take(_ report: StepReport) {
         for update in report.updates {
+            let isFirst = jobs[update.id]!.generated.isEmpty
+            #expect(update.promptLogprobs == (isFirst ? jobs[update.id]!.promptLogprobs : []), "seed \(seed)")
             if case .token(let chosen) = update.output {
                 let job = jobs[update.id]!
                 if let expected = job.logprobs?[job.generated.count] {

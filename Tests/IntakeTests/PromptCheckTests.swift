@@ -97,4 +97,15 @@ struct PromptCheckTests {
         let path = try model("other.gguf", replacing: "gpt2", with: "gptX")
         #expect(try enqueue([#"{"prompt":\#(tokens(5))}"#], model: path).report == nil)
     }
+
+    /// No id of a request is beyond the model's tokens: it would be a place beyond the logits.
+    @Test(arguments: [
+        ("stop_token_ids", "[3,288]"), ("logit_bias", #"{"3":1,"288":-1}"#), ("allowed_token_ids", "[3,288]"),
+        ("logprob_token_ids", "[3,288]"),
+    ])
+    func tokensThatTheModelDoesNotHaveAreTold(field: String, value: String) throws {
+        let (errors, report) = try enqueue([#"{"prompt":"a","logprobs":1,"\#(field)":\#(value)}"#])
+        let expected = "1: \(field): 288 is not one of the model's 288 tokens; use ids from 0 to 287"
+        #expect(report == nil && errors == [expected])
+    }
 }

@@ -18,6 +18,11 @@ struct RequestValidationTests {
         #expect(field { $0.maxTokens = 0 } == "max_tokens")
         #expect(field { $0.minTokens = 11 } == "min_tokens")
         #expect(field { $0.stopTokenIDs = [100] } == "stop_token_ids")
+        for outside in [-1, 100] as [Int32] {
+            #expect(field { $0.shaping.bias = [3: 1, outside: 1] } == "logit_bias")
+            #expect(field { $0.shaping.allowed = [3, outside] } == "allowed_token_ids")
+            #expect(field { $0.shaping.badWords = [[3], [4, outside]] } == "bad_words")
+        }
     }
 
     /// With every token masked there would be nothing to sample until `min_tokens` is reached.

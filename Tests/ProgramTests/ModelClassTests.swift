@@ -338,6 +338,12 @@ struct ModelClassTests {
             let deviation = (2 * Double(count) * share * (1 - share)).squareRoot()
             #expect(abs(Double(drawn[text, default: 0] - times)) < 5 * deviation, "\(text): \(drawn) for \(expected)")
         }
+        // Rows of one step have random numbers of their own.
+        let results = try ResultLine.byID(outcome.lines)
+        let alike = (0..<count / 8).filter { step in
+            Set((0..<8).map { results["j\(8 * step + $0)"]?.tokenIDs }).count == 1
+        }
+        #expect(alike.count < 5, "the texts of \(alike.count) device batches are all the same")
     }
 
     /// A seeded job gets its own tokens, in any slot, with any company, and beside others of the same seed.

@@ -10,22 +10,6 @@ struct RequestFieldTests {
 
     init() throws { workspace = try Workspace() }
 
-    /// Runs requests and returns their results by custom_id.
-    private func results(
-        _ requests: [(String, [String: Any])], model: String? = Locations.tinyModel, _ options: [String] = []
-    ) throws -> [String: ResultLine] {
-        let file = try workspace.write(
-            "\(UUID().uuidString).jsonl",
-            lines: try requests.map { id, fields in
-                let isChat = fields["messages"] != nil
-                return try requestLine(id, url: isChat ? "/v1/chat/completions" : "/v1/completions", fields)
-            })
-        let outcome = try workspace.run(
-            ["run", file, "--db", workspace.path("\(UUID().uuidString).db")] + options, model: model)
-        #expect(outcome.status == 0, "\(outcome.errors)")
-        return try ResultLine.byID(outcome.lines)
-    }
-
     /// One prompt for eight texts, which are those of eight requests with seeds that follow each other.
     @Test(arguments: [Locations.tinyModel, Locations.realModel])
     func eightChoicesAreEightRequests(model: String?) throws {
@@ -41,7 +25,7 @@ struct RequestFieldTests {
         #expect(texts.map { $0["index"] as? Int } == Array(0..<8))
         let metrics = try jsonObject(try workspace.run("status", "--metrics", "--json").output)
         #expect(metrics["prompt_tokens"] as? Int == all.promptTokenIDs?.count)
-        let singles = try results(
+        let singles = try workspace.results(
             (0..<8).map { ("\($0)", fields.merging(["seed": 40 + $0, "return_token_ids": true]) { $1 }) }, model: model)
         for (index, text) in texts.enumerated() {
             #expect(text["token_ids"] as? [Int] == singles["\(index)"]?.tokenIDs)
@@ -54,7 +38,7 @@ struct RequestFieldTests {
     func evaluationHarnessesFindTheGreedyTokens() throws {
         let prompts = [[504, 5102, 282, 4649, 314, 7042], [28, 198, 504, 2300], [1, 2, 3, 4, 5, 6, 7, 8]]
         let result = try #require(
-            try results(
+            try workspace.results(
                 [("a", ["prompt": prompts, "echo": true, "logprobs": 1, "max_tokens": 1, "temperature": 0])],
                 model: Locations.realModel)["a"])
         let choices = try #require(result.body?["choices"] as? [[String: Any]])
@@ -89,7 +73,7 @@ struct RequestFieldTests {
         for mode in modes {
             let name = try #require(mode["optimizations"] as? String)
             let result = try #require(
-                try results(
+                try workspace.results(
                     [("a", ["prompt": text, "echo": true, "logprobs": 0, "max_tokens": 0])], model: Locations.realModel,
                     ["--set", "tt.optimizations=\(name)"])["a"])
             let logprobs = try #require(result.choice?["logprobs"] as? [String: Any])
@@ -137,7 +121,7 @@ struct RequestFieldTests {
             requests.append(("named-\(seed)", body.merging(["tool_choice": named, "seed": seed, "n": 2]) { $1 }))
         }
         requests.append(("cut", body.merging(["tool_choice": "required", "max_tokens": 3]) { $1 }))
-        let results = try results(requests, model: Locations.realModel)
+        let results = try workspace.results(requests, model: Locations.realModel)
         let schema = SchemaValidator(root: weather)
         var answers = 0
         for (name, result) in results where name != "cut" {
@@ -228,5 +212,28 @@ struct RequestFieldTests {
         #expect(refused.status == 3 && refused.errors.contains("etc/fetch-llguidance"), "\(refused.errors)")
         let plain = try workspace.write("p.jsonl", lines: [#"{"prompt":"a","max_tokens":1}"#])
         #expect(try workspace.run("run", plain, environment: environment).status == 0)
+    }
+
+    /// The logits of a prompt are not kept until all are there: 1,800 of 49,152 would be 350 MB.
+    @Test(.enabled(if: Locations.realModel != nil))
+    func logprobsOfALongPromptNeedLittleMemory() throws {
+        let prompt = (0..<1800).map { 100 + $0 % 4000 }
+        func peak(_ fields: [String: Any]) throws -> Int {
+            let body = fields.merging(["prompt": prompt]) { $1 }
+            let file = try workspace.write("\(UUID().uuidString).jsonl", lines: [requestLine("a", body)])
+            let program = try workspace.start(
+                ["run", file, "--db", workspace.path("\(UUID().uuidString).db")], model: Locations.realModel)
+            var peak = 0
+            while program.isRunning {
+                peak = max(peak, program.peakMemory ?? 0)
+                usleep(2000)
+            }
+            let outcome = try program.waitForEnd()
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            return peak
+        }
+        let without = try peak(["max_tokens": 1])
+        let with = try peak(["max_tokens": 1, "prompt_logprobs": 1, "echo": true, "logprobs": 1])
+        #expect(with - without < 100_000_000, "\(with) bytes, and \(without) without")
     }
 }

@@ -1,6 +1,7 @@
 // `ttbatch run` and what it writes: OpenAI's output lines, usage, stops, refusals.
 
 import Foundation
+import RandomModels
 import TestSupport
 import Testing
 
@@ -210,5 +211,68 @@ struct RunTests {
                 ])
         ])
         #expect(results["a"]?.status == 200)
+    }
+
+    /// The token that completes a stop string is the last of all lists, on a device too that has begun the next step already.
+    @Test(arguments: [false, true])
+    func nothingIsToldBehindAStopString(behindTheBridge: Bool) throws {
+        guard !behindTheBridge || ContractModel.python != nil else { return }
+        func results(_ requests: [(String, [String: Any])]) throws -> [String: ResultLine] {
+            let lines = try requests.map { try requestLine($0, $1) }
+            let file = try workspace.write("stops.jsonl", lines: lines)
+            let arguments = ["run", file, "--db", workspace.path("\(UUID().uuidString).db")]
+            let outcome =
+                behindTheBridge
+                ? try ContractModel(workspace: workspace).run(
+                    arguments, model: Locations.golden("tiny/tiny-f32.gguf").path)
+                : try workspace.run(arguments)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            return try ResultLine.byID(outcome.lines)
+        }
+        // Letters only, each a token.
+        let base: [String: Any] = [
+            "prompt": "ab", "max_tokens": 30, "temperature": 1, "allowed_token_ids": Array(68...90), "logprobs": 1,
+            "return_token_ids": true,
+        ]
+        let free = try results((0..<8).map { ("\($0)", base.merging(["seed": $0]) { $1 }) })
+        let stopped = try results(
+            try (0..<8).map { seed in
+                let text = try #require(free["\(seed)"]?.text)
+                return (
+                    "\(seed)", base.merging(["seed": seed, "stop": String(text.prefix(8 + seed).suffix(2))]) { $1 }
+                )
+            })
+        for seed in 0..<8 {
+            let (whole, cut) = (try #require(free["\(seed)"]), try #require(stopped["\(seed)"]))
+            let (text, tokens) = (try #require(whole.text), try #require(whole.tokenIDs))
+            #expect(text.count == 30 && tokens.count == 30)
+            let stop = try #require(text.range(of: text.prefix(8 + seed).suffix(2)))
+            let count = text.distance(from: text.startIndex, to: stop.upperBound)
+            #expect(cut.text == String(text[..<stop.lowerBound]) && cut.finishReason == "stop")
+            #expect(cut.tokenIDs == Array(tokens.prefix(count)))
+            let logprobs = try #require(cut.choice?["logprobs"] as? [String: Any])
+            for list in ["tokens", "token_logprobs", "top_logprobs", "text_offset"] {
+                #expect((logprobs[list] as? [Any])?.count == count, "\(list)")
+            }
+            #expect(cut.usage?["completion_tokens"] as? Int == count)
+        }
+    }
+
+    /// A penalty that the model's files recommend is no secret: it changes the texts of requests that do not name it.
+    @Test func aPenaltyThatTheModelRecommendsIsTold() throws {
+        let model = try RandomModel("llama")
+        try #"{"repetition_penalty": 1.5}"#.write(
+            toFile: model.folder + "/generation_config.json", atomically: true, encoding: .utf8)
+        let body: [String: Any] = [
+            "prompt": [5, 6], "max_tokens": 30, "temperature": 0, "ignore_eos": true, "return_token_ids": true,
+        ]
+        var lines = [try requestLine("silent", body)]
+        for penalty in [1.0, 1.5] {
+            lines.append(try requestLine("\(penalty)", body.merging(["repetition_penalty": penalty]) { $1 }))
+        }
+        let outcome = try workspace.run("run", try workspace.write("p.jsonl", lines: lines), model: model.folder)
+        #expect(outcome.status == 0 && outcome.errors.contains("a repetition_penalty of 1.5"), "\(outcome.errors)")
+        let tokens = try ResultLine.byID(outcome.lines).compactMapValues(\.tokenIDs)
+        #expect(tokens["silent"] == tokens["1.5"] && tokens["silent"] != tokens["1.0"] && tokens.count == 3)
     }
 }

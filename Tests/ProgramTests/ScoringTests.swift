@@ -10,19 +10,6 @@ struct ScoringTests {
 
     init() throws { workspace = try Workspace() }
 
-    private func results(
-        _ requests: [(String, [String: Any])], model: String? = Locations.tinyModel, _ options: [String] = []
-    ) throws -> [String: ResultLine] {
-        let lines = try requests.map { id, fields in
-            try requestLine(id, url: fields["messages"] == nil ? "/v1/completions" : "/v1/chat/completions", fields)
-        }
-        let file = try workspace.write("\(UUID().uuidString).jsonl", lines: lines)
-        let outcome = try workspace.run(
-            ["run", file, "--db", workspace.path("\(UUID().uuidString).db")] + options, model: model)
-        #expect(outcome.status == 0, "\(outcome.errors)")
-        return try ResultLine.byID(outcome.lines)
-    }
-
     private func scores(_ result: ResultLine?) throws -> [[[String: Any]]] {
         try #require(result?.timings?["scores"] as? [[[String: Any]]])
     }
@@ -34,7 +21,7 @@ struct ScoringTests {
     func scoresAreThoseOfTheWholeText(model: String?) throws {
         guard let model else { return }
         let prompt = "The cat sat on the"
-        let scored = try results([("a", ["prompt": prompt, "score": Self.labels])], model: model)["a"]
+        let scored = try workspace.results([("a", ["prompt": prompt, "score": Self.labels])], model: model)["a"]
         let scores = try #require(try scores(scored).first)
         #expect(scores.compactMap { $0["text"] as? String } == Self.labels)
         let length = try #require(scored?.usage?["prompt_tokens"] as? Int)
@@ -42,7 +29,7 @@ struct ScoringTests {
             let score = scores[index]
             let count = try #require(score["tokens"] as? Int)
             let echoed = try #require(
-                try results(
+                try workspace.results(
                     [
                         (
                             "a",
@@ -70,7 +57,7 @@ struct ScoringTests {
         let body: [String: Any] = [
             "messages": [["role": "user", "content": "the king"]], "classify": ["labels": Self.labels],
         ]
-        let result = try results([("a", body)])["a"]
+        let result = try workspace.results([("a", body)])["a"]
         let scores = try #require(try scores(result).first)
         let probabilities = scores.compactMap { $0["probability"] as? Double }
         #expect(probabilities.count == 5 && abs(probabilities.reduce(0, +) - 1) < 1e-12)
@@ -87,7 +74,7 @@ struct ScoringTests {
     @Test func scoresAreTheSameInAnyCompany() throws {
         let prompts = ["the king", "the queen of the hill and the king of the hill", "a"]
         func body(_ prompt: Any) -> [String: Any] { ["prompt": prompt, "classify": ["labels": Self.labels]] }
-        let alone = try prompts.map { NSArray(array: try scores(results([("a", body($0))])["a"])) }
+        let alone = try prompts.map { NSArray(array: try scores(workspace.results([("a", body($0))])["a"])) }
         let others: [(String, [String: Any])] = (0..<6).map {
             ("o\($0)", ["prompt": "the king and the queen", "max_tokens": 30, "seed": $0])
         }
@@ -99,7 +86,7 @@ struct ScoringTests {
             ],
         ] {
             let requests = prompts.enumerated().map { ("p\($0)", body($1)) } + others + [("all", body(prompts))]
-            let together = try results(requests, settings.flatMap { ["--set", $0] })
+            let together = try workspace.results(requests, settings.flatMap { ["--set", $0] })
             for index in prompts.indices {
                 #expect(NSArray(array: try scores(together["p\(index)"])) == alone[index], "\(settings)")
             }

@@ -69,8 +69,13 @@ struct TiledSamplingTests {
         var random = SplitMix64(seed: 37)
         let scratch = SamplerScratch()
         for number in 0..<400 {
-            let logits = row(&random).map { $0.isFinite ? $0 : -.infinity }
+            var logits = row(&random).map { $0.isFinite ? $0 : -.infinity }
             var params = parameters(&random)
+            if number % 2 == 0 {
+                // The tile's sum is a float, and may be more than its tokens; none follows the last of them.
+                logits = (0..<32).map { $0 < 20 ? Float.random(in: -1...1, using: &random) : -.infinity }
+                params = TTSamplingParams(temperature: 1)
+            }
             guard params.temperature >= 0.01, !params.isGreedy, logits.contains(where: \.isFinite) else { continue }
             params.seed = seeds[number % 3]
             let uniform = SampleStream.uniform(seed: params.seed, position: 5)

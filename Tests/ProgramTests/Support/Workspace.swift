@@ -86,4 +86,18 @@ final class Workspace: Sendable {
         return try RunningProgram(
             arguments, input: input, environment: variables, in: directory, outputPath: outputPath)
     }
+
+    /// Runs requests together, in a database of their own, and gives their results by custom_id.
+    func results(
+        _ requests: [(String, [String: Any])], model: String? = Locations.tinyModel, _ options: [String] = [],
+        _ location: SourceLocation = #_sourceLocation
+    ) throws -> [String: ResultLine] {
+        let lines = try requests.map { id, fields in
+            try requestLine(id, url: fields["messages"] == nil ? "/v1/completions" : "/v1/chat/completions", fields)
+        }
+        let file = try write("\(UUID().uuidString).jsonl", lines: lines)
+        let outcome = try run(["run", file, "--db", path("\(UUID().uuidString).db")] + options, model: model)
+        #expect(outcome.status == 0, "\(outcome.errors)", sourceLocation: location)
+        return try ResultLine.byID(outcome.lines)
+    }
 }
