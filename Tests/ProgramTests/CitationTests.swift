@@ -89,11 +89,10 @@ struct CitationChecker {
         let words = prose.replacing(#/[a-z]+:\/\/[^\s)>\]]+/#, with: "")
         let path = #/(?:Sources|Tests|migrations|docs|etc)\/[\w\/.+-]*\w|[\w\/.+-]*\w\.(?:md|swift|py|sql)\b/#
         return words.matches(of: path).compactMap { match in
-            // Paths such as `/etc/passwd` and `$HOME/docs/x` are not the repository's.
-            if match.range.lowerBound > words.startIndex,
-                "/$~{}.-_*<".contains(words[words.index(before: match.range.lowerBound)])
-            {
-                return nil
+            // Paths such as `/etc/passwd` and `$HOME/docs/x` are not the repository's, and `EngineTests/name` is a test.
+            if match.range.lowerBound > words.startIndex {
+                let before = words[words.index(before: match.range.lowerBound)]
+                if before.isLetter || "/$~{}.-_*<".contains(before) { return nil }
             }
             var named = match.0
             while named.hasPrefix("../") { named = named.dropFirst(3) }
@@ -180,6 +179,22 @@ struct CitationTests {
         for path in paths.sorted() where Self.kinds.contains(URL(filePath: path).pathExtension) {
             guard let text = try? Self.text(path) else { continue }
             for problem in checker.problems(in: text, of: path) { Issue.record("\(path): \(problem)") }
+        }
+    }
+
+    /// Tests/KnownBugs.md names tests as filters do.
+    @Test func everyTestOfAKnownBugExists() throws {
+        let tests = Locations.repository.appending(path: "Tests").path
+        let names = try FileManager.default.subpathsOfDirectory(atPath: tests).filter { $0.hasSuffix(".swift") }
+        let suites = try names.map { (path: $0, text: try Self.text("Tests/" + $0)) }
+        let list = try Self.text("Tests/KnownBugs.md")
+        let cited = list.matches(of: #/`(\w+)\.(\w+)\/(\w+)`/#)
+        #expect(cited.count > 42)
+        for test in cited {
+            let exists = suites.contains { path, text in
+                path.hasPrefix(test.1 + "/") && text.contains("struct \(test.2) ") && text.contains("func \(test.3)(")
+            }
+            #expect(exists, "\(test.0)")
         }
     }
 

@@ -229,33 +229,40 @@ struct RunTests {
             #expect(outcome.status == 0, "\(outcome.errors)")
             return try ResultLine.byID(outcome.lines)
         }
-        // Letters only, each a token.
+        // Letters only, each a token. One request has eight texts, which end one after the other, and another has one.
         let base: [String: Any] = [
             "prompt": "ab", "max_tokens": 30, "temperature": 1, "allowed_token_ids": Array(68...90), "logprobs": 1,
-            "return_token_ids": true,
+            "return_token_ids": true, "seed": 0,
         ]
-        let free = try results((0..<8).map { ("\($0)", base.merging(["seed": $0]) { $1 }) })
-        let stopped = try results(
-            try (0..<8).map { seed in
-                let text = try #require(free["\(seed)"]?.text)
-                return (
-                    "\(seed)", base.merging(["seed": seed, "stop": String(text.prefix(8 + seed).suffix(2))]) { $1 }
-                )
-            })
-        for seed in 0..<8 {
-            let (whole, cut) = (try #require(free["\(seed)"]), try #require(stopped["\(seed)"]))
-            let (text, tokens) = (try #require(whole.text), try #require(whole.tokenIDs))
-            #expect(text.count == 30 && tokens.count == 30)
-            let stop = try #require(text.range(of: text.prefix(8 + seed).suffix(2)))
-            let count = text.distance(from: text.startIndex, to: stop.upperBound)
-            #expect(cut.text == String(text[..<stop.lowerBound]) && cut.finishReason == "stop")
-            #expect(cut.tokenIDs == Array(tokens.prefix(count)))
-            let logprobs = try #require(cut.choice?["logprobs"] as? [String: Any])
-            for list in ["tokens", "token_logprobs", "top_logprobs", "text_offset"] {
-                #expect((logprobs[list] as? [Any])?.count == count, "\(list)")
+        let requests = [("eight", base.merging(["n": 8]) { $1 }), ("one", base)]
+        let free = try results(requests).mapValues { try #require($0.body?["choices"] as? [[String: Any]]) }
+        let texts = try #require(free["eight"]).compactMap { $0["text"] as? String }
+        let stops = texts.enumerated().map { String($1.prefix(8 + 2 * $0).suffix(2)) }
+        let stopped = try results(requests.map { ($0, $1.merging(["stop": stops]) { $1 }) })
+        var ends: Set<Int> = []
+        for (name, result) in stopped {
+            let choices = try #require(result.body?["choices"] as? [[String: Any]])
+            for (whole, cut) in zip(try #require(free[name]), choices) {
+                let text = try #require(whole["text"] as? String)
+                let tokens = try #require(whole["token_ids"] as? [Int])
+                #expect(text.count == 30 && tokens.count == 30)
+                let found = stops.compactMap { text.range(of: $0)?.upperBound }
+                let end = try #require(found.min())
+                let count = text.distance(from: text.startIndex, to: end)
+                ends.insert(count)
+                #expect(cut["text"] as? String == String(text.prefix(count - 2)))
+                #expect(
+                    cut["finish_reason"] as? String == "stop" && stops.contains(cut["stop_reason"] as? String ?? ""))
+                #expect(cut["token_ids"] as? [Int] == Array(tokens.prefix(count)))
+                let logprobs = try #require(cut["logprobs"] as? [String: Any])
+                for list in ["tokens", "token_logprobs", "top_logprobs", "text_offset"] {
+                    #expect((logprobs[list] as? [Any])?.count == count, "\(list)")
+                }
             }
-            #expect(cut.usage?["completion_tokens"] as? Int == count)
+            let counts = choices.compactMap { ($0["token_ids"] as? [Int])?.count }
+            #expect(result.usage?["completion_tokens"] as? Int == counts.reduce(0, +))
         }
+        #expect(ends.count > 2)
     }
 
     /// A penalty that the model's files recommend is no secret: it changes the texts of requests that do not name it.
