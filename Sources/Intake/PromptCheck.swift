@@ -40,7 +40,7 @@ struct PromptCheck: Sendable {
     private func promptProblems(_ prompt: RequestBody.Prompt, _ line: PromptLine, path: String) -> [RequestProblem] {
         do {
             let tokens = try encoder.tokensUnlessShort(
-                of: prompt, line.request.promptHandling, maxModelLen: bounds.maxModelLen, enqueued: now)
+                of: prompt, try encoder.handling(of: line.request), maxModelLen: bounds.maxModelLen, enqueued: now)
             if let tokens { try bounds.admit(tokens, wantsTokens: line.request.maxTokens != 0) }
             return []
         } catch let error as UnusedTexts {
@@ -79,22 +79,21 @@ struct PromptCheck: Sendable {
     /// Whether the line offers tools, and it is not known how the model writes calls of them.
     func cannotReadCalls(of line: PromptLine) -> Bool { encoder.cannotReadCalls(of: line.request) }
 
-    /// A text that does not fit behind the prompt.
+    /// Texts that cannot be scored behind the prompt.
     private func scoringProblems(_ line: PromptLine) -> [RequestProblem] {
         guard let scoring = line.request.scoring else { return [] }
         do {
+            let handling = try encoder.handling(of: line.request)
             let prompts = try line.request.prompts.map {
-                try encoder.tokens(
-                    of: $0, line.request.promptHandling, maxModelLen: bounds.maxModelLen, enqueued: now)
+                try encoder.tokens(of: $0, handling, maxModelLen: bounds.maxModelLen, enqueued: now)
             }
-            _ = try encoder.scoredTokens(scoring, behind: prompts, maxModelLen: bounds.maxModelLen)
+            _ = try encoder.scoredTokens(
+                scoring, of: line.request, behind: prompts, maxModelLen: bounds.maxModelLen)
             return []
         } catch {
             let field = (error as? UnfitRequest)?.param ?? (scoring.classifies ? "classify" : "score")
             return [
-                RequestProblem(
-                    code: .invalidValue, place: .field(line.fieldPrefix + field), complaint: "\(error)",
-                    remedy: "shorten it, or the prompt")
+                RequestProblem(code: .invalidValue, place: .field(line.fieldPrefix + field), complaint: "\(error)")
             ]
         }
     }

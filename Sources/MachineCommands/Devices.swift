@@ -54,6 +54,7 @@ package struct Devices: ParsableCommand {
         [
             "platform": .string(name), "available": .bool(discovery.reason == nil), "in_use": .bool(isChosen),
             "structured_output": structured.name.map { .string($0) } ?? .null,
+            "structured_output_reason": structured.reason.map { .string($0) } ?? .null,
             "reason": discovery.reason.map { .string($0) } ?? .null,
             "devices": .array(
                 discovery.devices.map { device in

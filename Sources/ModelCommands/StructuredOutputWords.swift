@@ -14,6 +14,9 @@ package struct StructuredOutputWords {
         return "structured output: not available: \(found.reason ?? "")"
     }
 
+    /// Why it cannot be used; nil if it can.
+    package var reason: String? { found.reason }
+
     /// Its name and version; nil if it cannot be used.
     package var name: String? { found.path == nil ? nil : StructuredOutputEngine.name }
 }

@@ -68,7 +68,7 @@ public struct PromptEncoder: Sendable {
             case .chat(let chat): try encode(render(chat, enqueued: enqueued).segments, handling)
             }
         guard let truncation = handling.truncation else { return tokens }
-        return cut(tokens, truncation, maxModelLen: maxModelLen)
+        return cut(tokens, truncation, most: maxModelLen - handling.room)
     }
 
     /// The same, or nil if the prompt is certainly shorter than `maxModelLen` tokens. A token has at least one byte, so
@@ -83,7 +83,7 @@ public struct PromptEncoder: Sendable {
             let bytes = rendering.utf8Count
             if bytes > 0, tokenizer.mostTokens(ofBytes: bytes) < maxModelLen { return nil }
             let tokens = try encode(rendering.segments, handling)
-            return handling.truncation.map { cut(tokens, $0, maxModelLen: maxModelLen) } ?? tokens
+            return handling.truncation.map { cut(tokens, $0, most: maxModelLen - handling.room) } ?? tokens
         case .text, .tokens: return try tokens(of: prompt, handling, maxModelLen: maxModelLen, enqueued: enqueued)
         }
     }
@@ -108,21 +108,54 @@ public struct PromptEncoder: Sendable {
     ///
     /// - Throws: `UnfitRequest`, `TokenizerError`.
     package func scoredTokens(
-        _ scoring: RequestBody.Scoring, behind prompts: [[Int32]], maxModelLen: Int
+        _ scoring: RequestBody.Scoring, of body: RequestBody, behind prompts: [[Int32]], maxModelLen: Int
     ) throws -> [[Int32]] {
+        let field = scoring.classifies ? "classify.labels" : "score"
+        if case .chat(let chat) = body.prompts[0],
+            try answerRules(chat, of: body, prompt: prompts[0]).beginsInReasoning
+        {
+            throw UnfitRequest(
+                description: "the texts would be scored as reasoning, which the prompt has begun: turn it off in "
+                    + "chat_template_kwargs, or let the last message end it",
+                param: scoring.classifies ? "classify" : "score")
+        }
         let longest = prompts.map(\.count).max() ?? 0
         return try scoring.texts.enumerated().map { index, text in
-            let tokens = try tokenizer.encode(text, specials: .text)
-            guard !tokens.isEmpty, longest + tokens.count <= maxModelLen else {
+            let tokens = try tokens(behindText: text)
+            guard !tokens.isEmpty else {
                 throw UnfitRequest(
-                    description: tokens.isEmpty
-                        ? "the text has no tokens"
-                        : "its \(tokens.count) tokens do not fit behind the prompt's \(longest) into the "
-                            + "\(maxModelLen) of the model's context",
-                    param: "\(scoring.classifies ? "classify.labels" : "score")[\(index)]")
+                    description: "the text has no tokens: give another one", param: "\(field)[\(index)]")
+            }
+            guard longest + tokens.count <= maxModelLen else {
+                throw UnfitRequest(
+                    description: "its \(tokens.count) tokens do not fit behind the prompt's \(longest) into the "
+                        + "\(maxModelLen) of the model's context: shorten it, or the prompt",
+                    param: "\(field)[\(index)]")
             }
             return tokens
         }
+    }
+
+    /// The tokens of a text that stands behind another one. Many tokenizers write a space before a text's first word.
+    private func tokens(behindText text: String) throws -> [Int32] {
+        for before in ["\n", "a"] {
+            let alone = try tokenizer.encode(before, specials: .text)
+            let both = try tokenizer.encode(before + text, specials: .text)
+            if !alone.isEmpty, both.starts(with: alone) { return Array(both.dropFirst(alone.count)) }
+        }
+        return try tokenizer.encode(text, specials: .text)
+    }
+
+    /// The most tokens that a text has which a request scores.
+    private func mostScoredTokens(of body: RequestBody) throws -> Int {
+        try body.scoring?.texts.map { try tokens(behindText: $0).count }.max() ?? 1
+    }
+
+    /// What happens to a request's prompts beside their texts.
+    package func handling(of body: RequestBody) throws -> PromptHandling {
+        var handling = PromptHandling(addsSpecialTokens: body.addsSpecialTokens, truncation: body.truncation)
+        if handling.truncation != nil { handling.room = try mostScoredTokens(of: body) }
+        return handling
     }
 
     /// How the answer to a chat is read whose tokens are `prompt`.
@@ -132,7 +165,8 @@ public struct PromptEncoder: Sendable {
         let shown = try template(of: chat).answerFormats(withTools: chat.tools != nil)
         var rules = AnswerRules(
             calls: AnswerRules.Calls(body.toolChoice, chat, options.toolCalls ?? shown?.toolCalls),
-            reasoning: options.reasoning ?? shown?.reasoning ?? .text, prompt: prompt, tokenizer)
+            reasoning: options.reasoning ?? shown?.reasoning ?? .text, prompt: prompt,
+            continuesAnswer: chat.continuesFinalMessage, tokenizer)
         rules.allowsParallelCalls = body.allowsParallelCalls
         rules.includesReasoning = body.includesReasoning
         return rules
@@ -166,8 +200,8 @@ public struct PromptEncoder: Sendable {
     }
 
     /// Cuts off what is too much, but not the tokens that begin and end every prompt.
-    private func cut(_ tokens: [Int32], _ truncation: RequestBody.Truncation, maxModelLen: Int) -> [Int32] {
-        let most = truncation.most ?? maxModelLen - 1
+    private func cut(_ tokens: [Int32], _ truncation: RequestBody.Truncation, most fitting: Int) -> [Int32] {
+        let most = truncation.most ?? max(1, fitting)
         guard tokens.count > most else { return tokens }
         let (prefix, suffix) = tokenizer.frame(of: tokens)
         guard prefix.count + suffix.count < most else { return Array(tokens.suffix(most)) }
@@ -200,13 +234,8 @@ package struct PromptHandling: Sendable {
     package var addsSpecialTokens: Bool?
     /// `RequestBody.truncation`.
     package var truncation: RequestBody.Truncation?
-}
-
-extension RequestBody {
-    /// What happens to its prompts beside their texts.
-    package var promptHandling: PromptHandling {
-        PromptHandling(addsSpecialTokens: addsSpecialTokens, truncation: truncation)
-    }
+    /// The tokens that a prompt leaves free if as much of it is kept as fits.
+    package var room = 1
 }
 
 /// Bad words that are too many sequences of tokens.

@@ -43,8 +43,9 @@ public struct RequestPreparer: Sendable {
         let promptField = endpoint == .completions ? "prompt" : "messages"
         do {
             let body = try RequestBody.parse(body, endpoint: endpoint)
+            let handling = try encoder.handling(of: body)
             let prompts = try body.prompts.map {
-                try encoder.tokens(of: $0, body.promptHandling, maxModelLen: maxModelLen, enqueued: enqueued)
+                try encoder.tokens(of: $0, handling, maxModelLen: maxModelLen, enqueued: enqueued)
             }
             let givenSeed = body.seed.map { UInt64(bitPattern: $0) }
             var sampling = sampling(
@@ -52,15 +53,21 @@ public struct RequestPreparer: Sendable {
             let output = try OutputRules(body, prompts, encoder)
             sampling.grammar = try body.structure.map {
                 let grammar = try encoder.structuredOutput.grammar($0, vocabularySize: vocabularySize)
-                return output.answer?.reasoningMarks.map { GrammarReference(ReasonedGrammar(grammar.grammar, $0)) }
+                return output.answer?.reasoningMarks.map {
+                    GrammarReference(
+                        ReasonedGrammar(grammar.grammar, $0, endTokens: encoder.tokenizer.endOfGenerationTokens))
+                }
                     ?? grammar
             }
             sampling.shaping.badWords = try encoder.badWords(body.shaping.badWords)
             let forced = try body.scoring.map {
-                try encoder.scoredTokens($0, behind: prompts, maxModelLen: maxModelLen)
+                try encoder.scoredTokens($0, of: body, behind: prompts, maxModelLen: maxModelLen)
             }
             if forced != nil {
+                // The seed is kept, though nothing is drawn.
+                let seed = sampling.token.seed
                 sampling.token = .greedy
+                sampling.token.seed = seed
                 sampling.ignoreEOS = true
                 sampling.minTokens = 0
             }

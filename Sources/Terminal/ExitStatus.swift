@@ -13,6 +13,8 @@ package enum ExitStatus: Int32 {
     /// Results were requested of a batch that has not ended.
     case batchNotDone = 7
     case conflict = 8
+    /// Another run of a prompt gave another result.
+    case different = 9
     /// Disk full or database busy: the same call may work later (EX_TEMPFAIL).
     case temporary = 75
     case interrupted = 130

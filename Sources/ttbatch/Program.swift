@@ -18,7 +18,7 @@ struct Program: ParsableCommand {
             it apart, for cron and for nights.
 
             Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 invalid input · 4 batch has failed jobs · \
-            5 batch was cancelled or expired · 6 not found · 7 batch has not ended · 8 conflict · 75 try again later · \
+            5 batch was cancelled or expired · 6 not found · 7 batch has not ended · 8 conflict · 9 another result · 75 try again later · \
             130 interrupted
             """,
         version: Version.current,

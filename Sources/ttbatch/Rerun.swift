@@ -14,7 +14,7 @@ struct Rerun: ParsableCommand {
         discussion: """
             The prompt is copied into a new batch and runs as any other, here or where a daemon owns the database. If its \
             chat template tells the date, it is that of the first run. Prints what made both results where that differs. \
-            Exit code 0: identical; 1: not.
+            Exit code 9: not identical.
             """)
 
     @OptionGroup var target: BatchArgument
@@ -29,22 +29,31 @@ struct Rerun: ParsableCommand {
 
     func run() throws {
         let configuration = try shared.configuration()
-        let store = show ? try shared.storeForReading() : try shared.storeForWriting(configuration)
-        let original = try result(in: try target.id(in: store), store)
+        // It makes no database.
+        let reading = try shared.storeForReading()
+        let original = try result(in: try target.id(in: reading), reading)
         if show {
-            for line in RerunComparison.record(of: original, try system(of: original, store)) {
-                StandardOutput.print(line)
+            for line in RerunComparison.record(of: original, try system(of: original, reading)) {
+                StandardOutput.print(printable(line))
             }
             return
         }
+        let model = try reading.batch(original.batch).model
+        if let model, let asked = shared.requestedModel(configuration), asked != model {
+            throw ValidationError(
+                "--model \(asked): \(original.batch) is of the model \(model), on which it runs again; leave the option out"
+            )
+        }
+        let store = try shared.storeForWriting(configuration)
+        try RunCheck(configuration, store).checkModel(named: model ?? configuration.model, configuration)
         let copy = try store.rerun(customID, of: original.batch, at: TimeSource.system.now)
         try follow(copy, store, configuration)
         let comparison = RerunComparison(original, try result(in: copy, store))
-        StandardOutput.print("\(copy), \(customID): \(comparison.verdict)")
-        for line in comparison.differences { StandardOutput.print("  \(line)") }
-        let systems = (try system(of: original, store), try system(of: comparison.again, store))
-        for line in RerunComparison.differences(systems.0, systems.1) { StandardOutput.print("  \(line)") }
-        if !comparison.differences.isEmpty { throw ExitStatus.operationalError.exit }
+        let systems = RerunComparison.differences(
+            try system(of: original, store), try system(of: comparison.again, store))
+        StandardOutput.print(printable("\(copy), \(customID): \(comparison.verdict)"))
+        for line in comparison.differences + systems { StandardOutput.print(printable("  \(line)")) }
+        if !comparison.differences.isEmpty { throw ExitStatus.different.exit }
     }
 
     /// The prompt's result.
@@ -52,15 +61,16 @@ struct Rerun: ParsableCommand {
     /// - Throws: `Failure` if it has none.
     private func result(in batch: BatchID, _ store: any JobStore) throws -> JobResult {
         guard let result = try store.result(of: customID, in: batch) else {
-            throw Failure(.notFound, "\(batch) has no prompt with the custom_id \"\(printable(customID))\"")
+            throw Failure(.notFound, "\(batch) has no valid prompt with the custom_id \"\(printable(customID))\"")
         }
         switch result.outcome {
         case .succeeded: return result
         case .failed(let error):
-            throw Failure(.batchHadFailures, "\(customID) of \(batch) has failed: \(error.message)")
-        case .unfinished: throw Failure(.batchNotDone, "\(customID) of \(batch) has not ended")
+            throw Failure(.batchHadFailures, "\(printable(customID)) of \(batch) has failed: \(error.message)")
+        case .unfinished: throw Failure(.batchNotDone, "\(printable(customID)) of \(batch) has not ended")
         case .cancelled, .expired:
-            throw Failure(.batchCancelledOrExpired, "\(customID) of \(batch) has no result: \(result.state.rawValue)")
+            throw Failure(
+                .batchCancelledOrExpired, "\(printable(customID)) of \(batch) has no result: \(result.state.rawValue)")
         }
     }
 

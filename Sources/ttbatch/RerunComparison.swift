@@ -21,29 +21,37 @@ struct RerunComparison {
         texts = second.choices.count
         tokens = again.usage.completionTokens
         var differences: [String] = []
-        func compare(_ what: String, _ one: String, _ other: String) {
-            if one != other { differences.append("\(what): \(Self.divergence(one, other))") }
+        func compare(_ what: String, _ one: String?, _ other: String?) {
+            // Byte by byte: for Swift, é and e with an accent are equal.
+            if one.map({ Array($0.utf8) }) != other.map({ Array($0.utf8) }) {
+                differences.append("\(what): \(Self.divergence(one, other))")
+            }
         }
         compare("prompt tokens", "\(original.usage.promptTokens)", "\(again.usage.promptTokens)")
         compare("tokens", "\(original.usage.completionTokens)", "\(again.usage.completionTokens)")
-        if let seed = first.seed { compare("seed", "\(seed)", second.seed.map { "\($0)" } ?? "none") }
+        if let seed = first.seed { compare("seed", "\(seed)", second.seed.map { "\($0)" }) }
         compare("texts", "\(first.choices.count)", "\(second.choices.count)")
-        for (index, (one, other)) in zip(first.choices, second.choices).enumerated() where one != other {
+        for (index, (one, other)) in zip(first.choices, second.choices).enumerated() {
             let place = first.choices.count > 1 ? "[\(index)]" : ""
-            let before = differences.count
-            compare("text\(place)", one.text, other.text)
-            compare("reasoning\(place)", one.reasoning ?? "", other.reasoning ?? "")
-            compare("tool_calls\(place)", one.toolCalls ?? "", other.toolCalls ?? "")
-            compare("scores\(place)", one.scores ?? "", other.scores ?? "")
-            compare("confidence\(place)", one.confidence ?? "", other.confidence ?? "")
-            compare("finish_reason\(place)", one.finishReason, other.finishReason)
-            if one.tokenIDs != other.tokenIDs { differences.append("token_ids\(place): differ") }
-            if one.logprobs != other.logprobs { differences.append("logprobs\(place): differ") }
-            if one.promptLogprobs != other.promptLogprobs { differences.append("prompt_logprobs\(place): differ") }
-            if differences.count == before { differences.append("the end of the text\(place): differs") }
+            for (name, value) in Self.texts { compare(name + place, value(one), value(other)) }
+            let arrays = [
+                ("token_ids", one.tokenIDs == other.tokenIDs),
+                ("prompt_token_ids", one.promptTokenIDs == other.promptTokenIDs),
+                ("logprobs", one.logprobs == other.logprobs),
+                ("prompt_logprobs", one.promptLogprobs == other.promptLogprobs),
+            ]
+            for (name, isEqual) in arrays where !isEqual { differences.append("\(name)\(place): differ") }
         }
         self.differences = differences
     }
+
+    /// What a text has, by names, as texts.
+    private static let texts: [(String, @Sendable (Choice) -> String?)] = [
+        ("text", \.text), ("reasoning", \.reasoning), ("tool_calls", \.toolCalls), ("unread", \.unread),
+        ("scores", \.scores), ("confidence", \.confidence), ("finish_reason", \.finishReason),
+        ("structured", { $0.isComplete.map { $0 ? "complete" : "incomplete" } }),
+        ("stop_reason", { $0.stopReason.map { "\($0)" } }),
+    ]
 
     /// One line.
     var verdict: String {
@@ -55,7 +63,7 @@ struct RerunComparison {
     /// What made a result, one line each.
     static func record(of result: JobResult, _ system: SystemRecord?) -> [String] {
         guard case .succeeded(let generation) = result.outcome, let fingerprint = generation.fingerprint else {
-            return ["not recorded: an earlier version made this result"]
+            return ["not recorded: an earlier version made this result, or the model's files could not be read"]
         }
         let members = (system?.members ?? [:]).sorted { $0.key < $1.key }
         return ["seed: \(generation.seed.map { "\($0)" } ?? "")", "fingerprint: \(fingerprint)"]
@@ -64,7 +72,9 @@ struct RerunComparison {
 
     /// Where the systems that made two results differ, one line each.
     static func differences(_ original: SystemRecord?, _ again: SystemRecord?) -> [String] {
-        guard let original, let again else { return [] }
+        guard let original, let again else {
+            return ["what made the \(original == nil ? "first" : "second") result is not recorded"]
+        }
         return Set(original.members.keys).union(again.members.keys).sorted().compactMap { key in
             let (before, now) = (original.members[key], again.members[key])
             return before == now ? nil : "made with another \(key): \(before ?? "default"), now \(now ?? "default")"
@@ -72,11 +82,12 @@ struct RerunComparison {
     }
 
     /// Both texts from shortly before their first difference.
-    private static func divergence(_ one: String, _ other: String) -> String {
-        let same = zip(one, other).prefix { $0 == $1 }.count
-        func part(_ text: String) -> String {
-            let rest = text.dropFirst(max(0, same - 10))
-            return "\"\(printable(String(rest.prefix(40))))\"\(rest.count > 40 ? " …" : "")"
+    private static func divergence(_ one: String?, _ other: String?) -> String {
+        let same = zip((one ?? "").unicodeScalars, (other ?? "").unicodeScalars).prefix { $0 == $1 }.count
+        func part(_ text: String?) -> String {
+            guard let text else { return "none" }
+            let rest = text.unicodeScalars.dropFirst(max(0, same - 10))
+            return "\"\(String(String.UnicodeScalarView(rest.prefix(40))))\"\(rest.count > 40 ? " …" : "")"
         }
         return "\(part(one)), now \(part(other))" + (same > 0 ? ", after \(same) equal characters" : "")
     }

@@ -28,6 +28,12 @@ struct RunCheck {
         }
     }
 
+    /// Throws if the model of this name cannot run here; nothing is checked if a daemon elsewhere does the work.
+    func checkModel(named name: String, _ configuration: Configuration) throws {
+        if case .running = try store.daemonPresence() { return }
+        try device.check(named: name, configuration)
+    }
+
     /// Cancels what this `run` has stored, if none of its jobs was claimed and no batch existed before. Returns whether
     /// it did.
     func withdraw(_ stored: [EnqueuedFile]) throws -> Bool {

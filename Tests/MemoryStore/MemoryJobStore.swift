@@ -98,7 +98,7 @@ extension MemoryJobStore {
         let draft = try beginBatch(
             NewBatch(
                 name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
-                retryOf: batch), at: now)
+                retryOf: batch, promptTime: try read { $0[batch]?.new.promptTime }), at: now)
         _ = try draft.append(
             jobs.sorted { $0.line < $1.line }.map {
                 $0.copy

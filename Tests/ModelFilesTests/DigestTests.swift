@@ -18,23 +18,40 @@ import Testing
         let file = folder.file("model")
         let cache = DigestCache(folder: folder.file("notes/sha256"))
         try "abc".write(toFile: file, atomically: true, encoding: .utf8)
-        #expect(try cache.sha256(of: file) == Self.abc)
+        #expect(try cache.sha256(of: file, unless: { false }) == Self.abc)
         let note = try #require(try FileManager.default.contentsOfDirectory(atPath: folder.file("notes/sha256")).first)
         let text = try String(contentsOfFile: folder.file("notes/sha256/\(note)"), encoding: .utf8)
         try text.replacing(Self.abc, with: "noted").write(
             toFile: folder.file("notes/sha256/\(note)"), atomically: true, encoding: .utf8)
-        #expect(try cache.sha256(of: file) == "noted")
+        #expect(try cache.sha256(of: file, unless: { false }) == "noted")
         try "abc".write(toFile: file, atomically: true, encoding: .utf8)
-        #expect(try cache.sha256(of: file) == Self.abc)
-        #expect(try DigestCache(folder: "/proc/none").sha256(of: file) == Self.abc)
-        #expect(throws: ModelFileError.self) { try cache.sha256(of: folder.file("missing")) }
+        #expect(try cache.sha256(of: file, unless: { false }) == Self.abc)
+        #expect(try DigestCache(folder: "/proc/none").sha256(of: file, unless: { false }) == Self.abc)
+        #expect(throws: ModelFileError.self) { try cache.sha256(of: folder.file("missing"), unless: { false }) }
     }
 
     @Test func namesEachFileOfAModel() throws {
-        let file = folder.file("model.gguf")
-        try "abc".write(toFile: file, atomically: true, encoding: .utf8)
         let cache = DigestCache(folder: folder.file("notes"))
-        let digest = ModelDigest(files: [file, folder.file("missing")], cache)
-        #expect(digest.sha256 == ["model.gguf": Self.abc, "missing": "unknown"])
+        let files = try ["model.gguf", "t.jinja", "chat_templates/t.jinja"].map { try folder.write($0, "abc") }
+        let digest = ModelDigest(files: files, cache)
+        #expect(
+            try digest.sha256() == ["model.gguf": Self.abc, "t.jinja": Self.abc, "chat_templates/t.jinja": Self.abc])
+        #expect(throws: ModelFileError.self) {
+            try ModelDigest(files: files + [folder.file("missing")], cache).sha256()
+        }
+    }
+
+    /// A pipe stands for a large file: nothing comes from it.
+    @Test func isEndedOnceNobodyNeedsIt() throws {
+        let pipe = folder.file("pipe")
+        #expect(mkfifo(pipe, 0o600) == 0)
+        let writer = open(pipe, O_RDWR)
+        defer { close(writer) }
+        let cache = DigestCache(folder: folder.file("notes"))
+        let stopped = ModelDigest(files: [pipe], cache)
+        #expect(try stopped.sha256(unless: { true }) == nil)
+        let abandoned = ModelDigest(files: [pipe], cache)
+        abandoned.abandon()
+        #expect(throws: ModelFileError.self) { try abandoned.sha256() }
     }
 }

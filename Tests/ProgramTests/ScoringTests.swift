@@ -25,6 +25,7 @@ struct ScoringTests {
         let scores = try #require(try scores(scored).first)
         #expect(scores.compactMap { $0["text"] as? String } == Self.labels)
         let length = try #require(scored?.usage?["prompt_tokens"] as? Int)
+        var compared = 0
         for (index, label) in Self.labels.enumerated() {
             let score = scores[index]
             let count = try #require(score["tokens"] as? Int)
@@ -41,6 +42,7 @@ struct ScoringTests {
                     ], model: model)["a"])
             // Most labels are the same tokens in a text; others are not compared.
             guard echoed.promptTokenIDs?.count == length + count else { continue }
+            compared += 1
             let logprobs = try #require(echoed.choice?["logprobs"] as? [String: Any])
             let own = try #require(logprobs["token_logprobs"] as? [Any]).suffix(count).compactMap { $0 as? Double }
             let logprob = try #require(score["logprob"] as? Double)
@@ -51,6 +53,7 @@ struct ScoringTests {
             let isGreedy = zip(own, top).allSatisfy { own, top in top.values.max() == own }
             #expect(score["greedy"] as? Bool == isGreedy)
         }
+        #expect(compared >= 3)
     }
 
     @Test func labelsHaveProbabilitiesThatMakeOne() throws {
@@ -104,9 +107,9 @@ struct ScoringTests {
         (#""score":["a"],"classify":{"labels":["a","b"]}"#, "give one of the two"),
         (
             #""score":["a"],"max_tokens":3"#,
-            "max_tokens: has no effect beside score, which generates no text; remove it"
+            "max_tokens: 3 has no effect beside score, which generates no text; remove it"
         ),
-        (#""score":["a"],"temperature":0"#, "temperature: has no effect beside score"),
+        (#""score":["a"],"temperature":0"#, "temperature: 0 has no effect beside score"),
     ])
     func whatMakesNoSenseIsRefused(fields: String, message: String) throws {
         let file = try workspace.write("s.jsonl", lines: [#"{"prompt":"a",\#(fields)}"#])
@@ -120,5 +123,61 @@ struct ScoringTests {
         let file = try workspace.write("s.jsonl", lines: [#"{"prompt":"a","score":["b","\#(text)"]}"#])
         let outcome = try workspace.run("enqueue", file, "--set", "engine.max_model_len=64")
         #expect(outcome.status == 3 && outcome.errors.contains("s.jsonl:1: score[1]"), "\(outcome.errors)")
+    }
+
+    /// A value has the probability of the tokens that were generated for it, whatever stands before them.
+    @Test func confidencesAreThoseOfTheGeneratedTokens() throws {
+        let form: [String: Any] = [
+            "prompt": "[11,22,", "guided_regex": "7[0-9]", "json_confidence": true, "logprobs": 0, "max_tokens": 4,
+            "temperature": 0,
+        ]
+        let results = try results([("plain", form), ("echoed", form.merging(["echo": true]) { $1 })])
+        for (id, result) in results {
+            let confidence = try #require((result.timings?["confidence"] as? [[String: Double]])?.first)
+            let logprobs = try #require(result.choice?["logprobs"] as? [String: Any])
+            let count = try #require(result.usage?["completion_tokens"] as? Int)
+            let own = try #require(logprobs["token_logprobs"] as? [Any]).suffix(count).compactMap { $0 as? Double }
+            // The token that ends the text, if there is one, is part of no value.
+            let texts = try #require(logprobs["tokens"] as? [String]).suffix(count)
+            let sum = zip(texts, own).reduce(0) { $0 + ($1.0.allSatisfy(\.isNumber) ? $1.1 : 0) }
+            #expect(Set(confidence.keys) == ["$"])
+            #expect(abs(log(confidence["$"] ?? 0) - sum) < 1e-5, "\(id): \(confidence), \(own)")
+        }
+        #expect(results["echoed"]?.text?.hasPrefix("[11,22,7") == true)
+    }
+
+    /// Arguments of a call have confidences, though they are no longer part of the text.
+    @Test func argumentsOfCallsHaveConfidences() throws {
+        let parameters: [String: Any] = ["properties": ["x": ["enum": [1, 2]]], "required": ["x"]]
+        let body: [String: Any] = [
+            "messages": [["role": "user", "content": "a"]], "json_confidence": true, "max_tokens": 40,
+            "chat_template": "{{ tools }}{{ messages[0].content }}",
+            "tools": [["type": "function", "function": ["name": "f", "parameters": parameters]]],
+        ]
+        let named: [String: Any] = ["type": "function", "function": ["name": "f"]]
+        let results = try results([("named", body.merging(["tool_choice": named]) { $1 })])
+        let confidence = try #require((results["named"]?.timings?["confidence"] as? [[String: Double]])?.first)
+        #expect(Set(confidence.keys) == ["$.x"] && (0...1).contains(confidence["$.x"] ?? -1))
+    }
+
+    @Test func whatChangesNothingIsAllowedBesideScores() throws {
+        let long = String(repeating: "the king ", count: 100)
+        let fields: [String: Any] = ["score": ["a b", " c"], "n": 1, "seed": 77, "truncate_prompt_tokens": -1]
+        let result = try results([("a", fields.merging(["prompt": long]) { $1 })])["a"]
+        #expect(result?.timings?["seed"] as? Int == 77)
+        #expect(try scores(result).first?.count == 2)
+        let chat: [String: Any] = [
+            "messages": [["role": "user", "content": "a"]], "score": ["b"], "include_reasoning": true,
+        ]
+        #expect(try scores(results([("a", chat)])["a"]).count == 1)
+    }
+
+    /// Behind an open mark the texts would be reasoning.
+    @Test func textsAreNotScoredAsReasoning() throws {
+        let template = #""chat_template":"{{ messages[0].content }}<think>{# </think> #}""#
+        let file = try workspace.write(
+            "s.jsonl", lines: [#"{"messages":[{"role":"user","content":"a"}],\#(template),"score":["b"]}"#])
+        let outcome = try workspace.run("enqueue", file)
+        #expect(outcome.status == 3 && outcome.errors.contains("s.jsonl:1: score: the texts would be scored as"))
     }
 }

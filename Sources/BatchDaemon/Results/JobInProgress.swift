@@ -28,7 +28,7 @@ struct JobInProgress {
     }
 
     /// The job's completion by `system`, as written to the store.
-    mutating func completion(by system: SystemRecord, at now: Milliseconds) -> JobCompletion {
+    mutating func completion(by system: SystemRecord?, at now: Milliseconds) -> JobCompletion {
         let finished = progress.finish()
         let times = progress.times
         // The wall clock may have been set back meanwhile, or `created` may be from another machine's clock.
@@ -40,7 +40,7 @@ struct JobInProgress {
             outcome: .succeeded(
                 Generation(
                     finished.choices.map { Choice($0) },
-                    seed: progress.request.seed, fingerprint: system.fingerprint)),
+                    seed: progress.request.seed, fingerprint: system?.fingerprint)),
             usage: TokenUsage(
                 promptTokens: finished.promptTokens, cachedTokens: finished.cachedTokens,
                 completionTokens: finished.completionTokens),

@@ -41,7 +41,8 @@ final class ResultWriter: @unchecked Sendable {
     private let stop: StopSignal
     private let bisection: Bisection
     private let begin: @Sendable (PreparedRequest) -> RequestInProgress
-    private let describe: @Sendable () -> SystemRecord
+    /// What makes the results; nil if that is not known.
+    private let system: SystemRecord?
     private let clock: TimeSource
     private let log: Logger
     private let ended = DispatchSemaphore(value: 0)
@@ -50,9 +51,8 @@ final class ResultWriter: @unchecked Sendable {
 
     // Used by the writer's thread only.
     private var jobs: [RequestID: JobInProgress] = [:]
-    /// What makes the results; the store has it if `isDescribed`.
-    private lazy var system = describe()
-    private var isDescribed = false
+    /// Whether the store has `system`.
+    private var isRecorded = false
     private var pending = PendingWrites()
     private var metrics: MetricsJournal
     private var progress = ProgressReporter()
@@ -65,7 +65,7 @@ final class ResultWriter: @unchecked Sendable {
         _ mailbox: Mailbox<WriterMessage>, _ queue: WorkQueue, _ replicas: Replicas<ClaimTicket>,
         settings: DaemonSettings, stop: StopSignal, bisection: Bisection,
         begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress,
-        describe: @escaping @Sendable () -> SystemRecord, clock: TimeSource, log: Logger
+        by system: SystemRecord?, clock: TimeSource, log: Logger
     ) {
         self.mailbox = mailbox
         self.queue = queue
@@ -74,7 +74,7 @@ final class ResultWriter: @unchecked Sendable {
         self.stop = stop
         self.bisection = bisection
         self.begin = begin
-        self.describe = describe
+        self.system = system
         self.clock = clock
         self.log = log
         metrics = MetricsJournal(queue.incarnation, settings, clock)
@@ -244,9 +244,9 @@ extension ResultWriter {
         do throws(JobStoreError) {
             let everything = isEnding || retryDue != nil
             if everything || pending.completions.count >= settings.commitGroupSize || isOver(pending.due) {
-                if !isDescribed, !pending.completions.isEmpty {
+                if let system, !isRecorded, !pending.completions.isEmpty {
                     try queue.store.record(system)
-                    isDescribed = true
+                    isRecorded = true
                 }
                 let finished = try pending.commit(to: queue, log)
                 change { $0.finished += finished }

@@ -55,7 +55,7 @@ struct Session {
             ModelTurn(model: model.name, since: clock.now), loop, settings: settings, stop: stop, drains: drains,
             clock: clock, log: log,
             begin: { [tokenizer = model.tokenizer] in RequestInProgress($0, tokenizer) },
-            describe: { SystemRecord(model.systemMembers.merging(["version": Version.current]) { $1 }) },
+            by: model.systemMembers.map { SystemRecord($0.merging(["version": Version.current]) { $1 }) },
             connect: { host.connect(to: model, sink: $0) },
             prepare: { job throws(UnfitRequest) in
                 try preparer.prepare(
@@ -68,7 +68,7 @@ struct Session {
     init(
         _ turn: ModelTurn, _ loop: DaemonLoop, settings: DaemonSettings, stop: StopSignal, drains: Bool,
         clock: TimeSource, log: Logger, begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress,
-        describe: @escaping @Sendable () -> SystemRecord,
+        by system: SystemRecord?,
         connect: (@escaping @Sendable (EngineReport, Replica) -> Void) -> Connection<ClaimTicket>,
         prepare: @escaping (ClaimedJob) throws(UnfitRequest) -> PreparedRequest
     ) {
@@ -85,7 +85,7 @@ struct Session {
         disconnect = connection.disconnect
         writer = ResultWriter(
             mailbox, queue, replicas, settings: settings, stop: stop, bisection: bisection, begin: begin,
-            describe: describe, clock: clock, log: log)
+            by: system, clock: clock, log: log)
         backoff = StoreBackoff(consequence: "no new jobs are taken meanwhile", log: log)
     }
 

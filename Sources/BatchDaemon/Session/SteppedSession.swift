@@ -40,7 +40,7 @@ package final class SteppedSession {
         self.loops = loops
         session = Session(
             ModelTurn(model: model, since: clock.now), loop, settings: settings, stop: stop, drains: drains,
-            clock: clock, log: log, begin: begin, describe: { SystemRecord(["device": "stepped"]) },
+            clock: clock, log: log, begin: begin, by: SystemRecord(["device": "stepped"]),
             connect: { sink in
                 Connection(
                     replicas: Replicas(commands, slots: slots, client: .only, sink: sink),

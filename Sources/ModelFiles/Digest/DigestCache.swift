@@ -13,7 +13,7 @@ public struct DigestCache: Sendable {
     /// The SHA-256 of a file, from the note if the file is unchanged.
     ///
     /// - Throws: `ModelFileError` if it cannot be read, or changes meanwhile.
-    func sha256(of path: String) throws(ModelFileError) -> String {
+    func sha256(of path: String, unless isAbandoned: () -> Bool) throws(ModelFileError) -> String {
         let before = try Self.state(of: path)
         let note = "\(folder)/\(Self.name(of: path))"
         if let words = try? String(contentsOfFile: note, encoding: .utf8).split(separator: "\n").map(String.init),
@@ -21,7 +21,7 @@ public struct DigestCache: Sendable {
         {
             return words[2]
         }
-        let sum = try SHA256Sum.of(path)
+        let sum = try SHA256Sum.of(path, unless: isAbandoned)
         guard try Self.state(of: path) == before else {
             throw .changed(path: path, how: "while its SHA-256 was taken")
         }
@@ -30,13 +30,14 @@ public struct DigestCache: Sendable {
         return sum
     }
 
-    /// The size in bytes, the time of the last change and the inode.
+    /// The size in bytes, the times of the last change of the content and of the file, its disk and its inode.
     private static func state(of path: String) throws(ModelFileError) -> String {
         var status = stat()
         guard stat(path, &status) == 0 else {
             throw .unreadable(path: path, reason: String(cString: strerror(errno)))
         }
-        return "\(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec) \(status.st_ino)"
+        let times = [status.st_mtim, status.st_ctim].map { "\($0.tv_sec).\($0.tv_nsec)" }
+        return "\(status.st_size) \(times[0]) \(times[1]) \(status.st_dev) \(status.st_ino)"
     }
 
     /// FNV-1a of the path; the note tells the path itself.

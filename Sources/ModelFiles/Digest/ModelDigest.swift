@@ -5,16 +5,22 @@ import Foundation
 /// The SHA-256 of each of a model's files. It is known some time after the start.
 public final class ModelDigest: @unchecked Sendable {
     private let condition = NSCondition()
-    private var sums: [String: String]?
+    private var sums: Result<[String: String], ModelFileError>?
+    private var isAbandoned = false
 
     /// Begins to read the files, or their notes in `cache`.
     public init(files: [String], _ cache: DigestCache) {
         let thread = Thread { [self] in
-            var sums: [String: String] = [:]
-            for path in files {
-                // A file that cannot be read has no SHA-256; whether the model can be used is found out elsewhere.
-                sums[path.split(separator: "/").last.map(String.init) ?? path] =
-                    (try? cache.sha256(of: path)) ?? "unknown"
+            let sums = Result { () throws(ModelFileError) in
+                var sums: [String: String] = [:]
+                for path in files {
+                    let parts = path.split(separator: "/")
+                    let name = parts.last.map(String.init) ?? path
+                    // Files of a folder's folders may have the same names.
+                    sums[sums[name] == nil ? name : parts.suffix(2).joined(separator: "/")] = try cache.sha256(of: path)
+                    { condition.withLock { isAbandoned } }
+                }
+                return sums
             }
             condition.withLock {
                 self.sums = sums
@@ -25,14 +31,23 @@ public final class ModelDigest: @unchecked Sendable {
         thread.start()
     }
 
-    /// The SHA-256 of the files by their names; waits until all are known.
-    public var sha256: [String: String] {
-        condition.withLock {
-            while true {
-                if let sums { return sums }
-                condition.wait()
+    /// Ends the reading: nobody needs it any more.
+    public func abandon() { condition.withLock { isAbandoned = true } }
+
+    /// The SHA-256 of the files by their names; waits until all are known, or `isStopping` is true.
+    ///
+    /// - Throws: `ModelFileError` if a file cannot be read, or there is no program for it.
+    public func sha256(unless isStopping: () -> Bool = { false }) throws(ModelFileError) -> [String: String]? {
+        condition.lock()
+        defer { condition.unlock() }
+        while sums == nil {
+            if isStopping() {
+                isAbandoned = true
+                return nil
             }
+            _ = condition.wait(until: Date(timeIntervalSinceNow: 0.1))
         }
+        return try sums!.get()
     }
 }
 
@@ -42,10 +57,11 @@ extension ModelBundle {
         let weights = weights.fileSizes.map(\.path)
         guard case .huggingFace(let folder) = container else { return weights }
         let kinds = ["json", "jinja", "model", "txt"]
-        let others = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-        return weights.sorted()
-            + others.filter { name in kinds.contains { name.hasSuffix("." + $0) } }.sorted().map {
-                "\(folder.path)/\($0)"
-            }
+        let others = ["", "/chat_templates", "/additional_chat_templates"].flatMap { place in
+            let path = folder.path + place
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+            return names.filter { name in kinds.contains { name.hasSuffix("." + $0) } }.map { "\(path)/\($0)" }
+        }
+        return weights.sorted() + others.sorted()
     }
 }

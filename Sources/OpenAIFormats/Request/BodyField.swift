@@ -78,7 +78,7 @@ package enum BodyField: String, CaseIterable {
         case .tools, .documents: value.equals([])
         case .addGenerationPrompt, .parallelToolCalls, .includeReasoning: value.equals(true)
         case .continueFinalMessage, .echo: value.equals(false)
-        case .bestOf: value.equals(1)
+        case .n, .bestOf: value.equals(1)
         case .topLogprobs: value.equals(0)
         default: false
         }

@@ -22,7 +22,7 @@ struct BodyReader {
     /// Fields of the other endpoint with values that have an effect.
     private var foreignFields: [BodyField] = []
     /// Fields with a value other than null.
-    private var given: [BodyField] = []
+    private var given: [(field: BodyField, value: JSONNode)] = []
     /// Which calls are wanted.
     var toolChoice = RequestBody.ToolChoice.auto
     var offersTools = true
@@ -62,7 +62,7 @@ struct BodyReader {
             return
         }
         seen |= bit
-        if case .read(let field) = rule, !value.isNull { given.append(field) }
+        if case .read(let field) = rule, !value.isNull { given.append((field, value)) }
         switch rule {
         case .read(let field): read(field, value, prefix + name)
         case .neutral(let values): checkNeutral(value, values, prefix + name)

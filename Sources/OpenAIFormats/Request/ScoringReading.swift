@@ -67,19 +67,20 @@ extension BodyReader {
         .truncationSide, .seed, .stream, .streamOptions, .classify, .score,
     ]
 
-    /// Refuses fields that are about a generated text.
-    mutating func finishScoring(_ given: [BodyField]) {
+    /// Refuses fields that are about a generated text, with values that are not as without them.
+    mutating func finishScoring(_ given: [(field: BodyField, value: JSONNode)]) {
         guard let scoring = request.scoring else { return }
         let name = scoring.classifies ? "classify" : "score"
-        for field in given where !Self.besideScoring.contains(field) {
+        func refuse(_ field: BodyField, _ value: JSONNode) {
             problems.add(
-                .invalidValue, prefix + field.rawValue, nil, "has no effect beside \(name), which generates no text",
-                "remove it")
+                .invalidValue, prefix + field.rawValue, value,
+                "has no effect beside \(name), which generates no text", "remove it")
         }
-        if request.toolChoice != .auto {
-            problems.add(
-                .invalidValue, prefix + "tool_choice", nil, "has no effect beside \(name), which generates no text",
-                "remove it")
+        for (field, value) in given {
+            // Fields of the other endpoint are refused as such.
+            guard field.onlyEndpoint == nil || field.onlyEndpoint == endpoint, !field.isNeutral(value) else { continue }
+            let isOfCalls = field == .toolChoice && request.toolChoice != .auto
+            if isOfCalls || !Self.besideScoring.contains(field) { refuse(field, value) }
         }
     }
 }

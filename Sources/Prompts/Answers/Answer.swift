@@ -65,7 +65,7 @@ public struct AnswerRules: Sendable, Equatable {
     ///
     /// - Parameter isComplete: whether it is all that its grammar wants; nil if it has none.
     package func read(_ text: String, isComplete: Bool?) -> Answer {
-        var answer = isComplete == nil || mayReason(before: text) ? withoutReasoning(text) : Answer(text: text)
+        var answer = behindReasoning(text, isComplete: isComplete)
         if !includesReasoning { answer.reasoning = nil }
         switch calls {
         case .required, .named:
@@ -99,6 +99,11 @@ public struct AnswerRules: Sendable, Equatable {
     package func endsByCalls(_ answer: Answer) -> Bool {
         if case .named = calls { return false }
         return !answer.toolCalls.isEmpty
+    }
+
+    /// A text without its reasoning, and that; calls are not read.
+    package func behindReasoning(_ text: String, isComplete: Bool?) -> Answer {
+        isComplete == nil || mayReason(before: text) ? withoutReasoning(text) : Answer(text: text)
     }
 
     /// Whether a text with a grammar has reasoning before what the grammar allows.
@@ -153,7 +158,11 @@ extension AnswerRules.Calls {
 
 extension AnswerRules {
     /// The rules for the answer to a chat whose tokens are `prompt`.
-    init(calls: Calls, reasoning: ReasoningFormat, prompt: [Int32], _ tokenizer: Tokenizer) {
+    ///
+    /// - Parameter continuesAnswer: whether the prompt ends within an answer.
+    init(
+        calls: Calls, reasoning: ReasoningFormat, prompt: [Int32], continuesAnswer: Bool = false, _ tokenizer: Tokenizer
+    ) {
         self.calls = calls
         self.reasoning = reasoning
         var marks = reasoning.marks.map { [$0.start, $0.end] } ?? []
@@ -164,16 +173,21 @@ extension AnswerRules {
         }
         for case let token? in marks.map(token) where tokenizer.isControl(token) { shownTokens.insert(token) }
         guard let (start, end) = reasoning.marks else { return }
-        // A mark has few tokens, even where it is none itself.
-        let tail = tokenizer.bytes(of: prompt.suffix(16), skipSpecial: false)
-        let text = String(decoding: tail, as: UTF8.self)
-        beginsInReasoning = text.lastIndex { !$0.isWhitespace }.map { text[...$0].hasSuffix(start) } ?? false
-        // A template that ends the reasoning itself wants none.
-        let isOver = text.lastIndex { !$0.isWhitespace }.map { text[...$0].hasSuffix(end) } ?? false
-        guard !isOver, let last = token(end) else { return }
+        // Marks that are tokens are looked for as such: a user's text may spell them.
+        let (first, last) = (token(start), token(end))
+        let tail = prompt.suffix(16).reversed().drop { id in
+            tokenizer.bytes(of: CollectionOfOne(id), skipSpecial: false).allSatisfy { $0 <= UInt8(ascii: " ") }
+        }
+        if let first {
+            beginsInReasoning = tail.first == first
+        } else {
+            let text = String(decoding: tokenizer.bytes(of: tail.reversed(), skipSpecial: false), as: UTF8.self)
+            beginsInReasoning = text.lastIndex { !$0.isWhitespace }.map { text[...$0].hasSuffix(start) } ?? false
+        }
+        guard let last, tail.first != last else { return }
         if beginsInReasoning {
             reasoningMarks = ReasoningMarks(start: nil, end: last)
-        } else if let first = token(start) {
+        } else if let first, !continuesAnswer {
             reasoningMarks = ReasoningMarks(start: first, end: last)
         }
     }

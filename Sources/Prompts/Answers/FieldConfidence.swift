@@ -99,7 +99,7 @@ package struct FieldConfidence {
     private static func step(_ key: ArraySlice<UInt8>) -> String {
         let name = key.dropFirst().dropLast()
         let isName =
-            !name.isEmpty
+            (name.first.map { !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ?? false)
             && name.allSatisfy { byte in
                 byte == UInt8(ascii: "_") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
                     || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)

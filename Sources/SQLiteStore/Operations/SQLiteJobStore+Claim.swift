@@ -116,8 +116,7 @@ extension Database {
     fileprivate func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws -> [ClaimedJob] {
-        let promptTime: Milliseconds? =
-            try row("SELECT prompt_ms FROM batches WHERE id = ?", batch) { $0.optionalID(0) } ?? nil
+        let promptTime = try promptTime(of: batch)
         var heads = try rows(Self.claimSQL, incarnation, now, batch, limit) { row in
             let job = ClaimedJob(
                 ticket: ClaimTicket(job: row.id(0), batch: batch, attempt: row.int(3)),

@@ -31,10 +31,11 @@ extension SQLiteJobStore {
     ) throws(JobStoreError) -> BatchID {
         let original = try self.batch(batch)
         guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
+        let promptTime = try read { try $0.promptTime(of: batch) }
         let draft = try beginBatch(
             NewBatch(
                 name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
-                retryOf: batch), at: now)
+                retryOf: batch, promptTime: promptTime), at: now)
         do {
             var line: Int64 = 0
             while true {
@@ -96,6 +97,11 @@ extension SQLiteJobStore {
 extension Database {
     func batchStatus(_ batch: BatchID) throws -> BatchStatus? {
         try row("SELECT status FROM batches WHERE id = ?", batch) { try $0.word(0) }
+    }
+
+    /// The time that the prompts of a repeated job see; nil for other batches.
+    func promptTime(of batch: BatchID) throws -> Milliseconds? {
+        try row("SELECT prompt_ms FROM batches WHERE id = ?", batch) { $0.optionalID(0) } ?? nil
     }
 
     /// The batches with a rare status: `validating` or `cancelling`.

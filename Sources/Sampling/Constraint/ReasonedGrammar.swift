@@ -19,16 +19,18 @@ public struct ReasoningMarks: Sendable, Hashable {
 public final class ReasonedGrammar: TokenGrammar {
     private let grammar: any TokenGrammar
     private let marks: ReasoningMarks
+    private let endTokens: Set<Int32>
 
-    /// `grammar`, behind reasoning.
-    public init(_ grammar: any TokenGrammar, _ marks: ReasoningMarks) {
+    /// `grammar`, behind reasoning, which does not end the text: `endTokens` do not come in it.
+    public init(_ grammar: any TokenGrammar, _ marks: ReasoningMarks, endTokens: Set<Int32>) {
         self.grammar = grammar
         self.marks = marks
+        self.endTokens = endTokens
     }
 
     /// The constraint of a text that has no token yet.
     public func makeConstraint() throws(ConstraintFault) -> any TokenConstraint {
-        ReasonedConstraint(try grammar.makeConstraint(), marks)
+        ReasonedConstraint(try grammar.makeConstraint(), marks, endTokens)
     }
 }
 
@@ -43,12 +45,14 @@ private final class ReasonedConstraint: TokenConstraint {
 
     private let answer: any TokenConstraint
     private let end: Int32
+    private let endTokens: Set<Int32>
     private var place: Place
-    /// The mask that allows all tokens, once it was needed.
-    private var everything: TokenMask?
+    /// What may come in reasoning, once it was needed.
+    private var free: TokenMask?
 
-    init(_ answer: any TokenConstraint, _ marks: ReasoningMarks) {
+    init(_ answer: any TokenConstraint, _ marks: ReasoningMarks, _ endTokens: Set<Int32>) {
         self.answer = answer
+        self.endTokens = endTokens
         end = marks.end
         place = marks.start.map { .start($0) } ?? .reasoning
     }
@@ -63,9 +67,9 @@ private final class ReasonedConstraint: TokenConstraint {
             mask.allow(mark)
             return mask
         case .reasoning:
-            if let everything { return everything }
-            let mask = try answer.nextTokens().everything
-            everything = mask
+            if let free { return free }
+            let mask = try answer.nextTokens().all(but: endTokens)
+            free = mask
             return mask
         case .answer: return try answer.nextTokens()
         }

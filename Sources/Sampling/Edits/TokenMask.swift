@@ -20,8 +20,14 @@ public struct TokenMask: Sendable, Hashable {
     /// Allows `token`, too.
     mutating func allow(_ token: Int32) { words[Int(token) / 32] |= 1 << UInt32(token % 32) }
 
-    /// The mask of the same vocabulary that allows every token.
-    var everything: TokenMask { TokenMask(words: words.map { _ in ~0 }) }
+    /// The mask of the same vocabulary that allows all tokens but some.
+    func all(but excluded: Set<Int32>) -> TokenMask {
+        var words = words.map { _ in ~0 as UInt32 }
+        for token in excluded where token >= 0 && Int(token) / 32 < words.count {
+            words[Int(token) / 32] &= ~(1 << UInt32(token % 32))
+        }
+        return TokenMask(words: words)
+    }
 
     /// The tokens that both masks allow.
     public func intersection(_ other: TokenMask) -> TokenMask {

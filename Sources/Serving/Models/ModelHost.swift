@@ -13,7 +13,7 @@ import Worker
 package struct OpenedModel: Sendable {
     /// The name by which it was requested.
     package let name: String
-    let config: ModelConfig
+    package let config: ModelConfig
     let encoder: PromptEncoder
     let defaults: SamplingDefaults
     let options: ModelOptions
@@ -52,11 +52,9 @@ package final class ModelHost {
         package let preparer: RequestPreparer
         /// Converts its tokens to text.
         package let tokenizer: Tokenizer
-        fileprivate let system: SystemMembers
+        /// What of it decides about results, by names; nil if its files could not be read for their SHA-256.
+        package let systemMembers: [String: String]?
         fileprivate let engines: [EngineThread]
-
-        /// What of it decides about results. Waits until its files have been read for their SHA-256.
-        package var systemMembers: [String: String] { system.values }
     }
 
     private let settings: EngineConfiguration
@@ -97,7 +95,12 @@ package final class ModelHost {
         for warning in model.warnings { log.warning("\(model.name): \(warning)") }
         let began = ContinuousClock.now
         let digest = ModelDigest(files: model.files, digests)
-        let engines = try startEngines(model)
+        let engines: [EngineThread]
+        do throws(ModelFailure) { engines = try startEngines(model) } catch {
+            digest.abandon()
+            throw error
+        }
+        let members = systemMembers(model, digest, engines[0])
         log.info("\(model.name) is ready after \(Int((ContinuousClock.now - began) / .milliseconds(1))) ms")
         // All replicas have the same limits.
         let limits = engines[0].limits
@@ -107,9 +110,22 @@ package final class ModelHost {
                 encoder: model.encoder, maxModelLen: limits.maxModelLen, vocabularySize: limits.vocabularySize,
                 defaults: model.defaults),
             tokenizer: model.encoder.tokenizer,
-            system: SystemMembers(model.options, model.defaults, digest, on: engines[0]), engines: engines)
+            systemMembers: members, engines: engines)
         self.loaded = loaded
         return loaded
+    }
+
+    /// Waits for the SHA-256 of the model's files, which takes longer than loading only the first time.
+    private func systemMembers(
+        _ model: OpenedModel, _ digest: ModelDigest, _ replica: EngineThread
+    ) -> [String: String]? {
+        do throws(ModelFileError) {
+            guard let sums = try digest.sha256(unless: isStopping) else { return nil }
+            return Serving.systemMembers(model, sha256: sums, on: replica)
+        } catch {
+            log.warning("\(error). Results do not tell what made them (docs/rerun.md)")
+            return nil
+        }
     }
 
     /// Connects a client to the loaded model.

@@ -120,6 +120,7 @@ package struct RequestInProgress: Sendable {
         var (text, end) = generations[sequence].finish()
         let generation = generations[sequence]
         let (rules, tokens) = (request.output, request.prompts[prompt])
+        let confidence = confidence(of: text, generation)
         if let echo = rules.echoes?[prompt] { text = echo + text }
         let answer = rules.answer?.read(text, isComplete: generation.isComplete) ?? Answer(text: text)
         if end == .endOfGeneration, rules.answer?.endsByCalls(answer) ?? false { end = .toolCalls }
@@ -135,22 +136,30 @@ package struct RequestInProgress: Sendable {
             logprobs = positions + generation.tokens.compactMap { $0.logprobs.map { position($0, top: top) } }
         }
         return FinishedChoice(
-            answer: answer, confidence: confidence(of: answer.text, in: text, generation), end: end,
+            answer: answer, confidence: confidence, end: end,
             isComplete: generation.isComplete,
             promptTokenIDs: rules.returnsTokenIDs ? tokens : nil,
             tokenIDs: rules.returnsTokenIDs ? generation.tokens.map(\.id) : nil, logprobs: logprobs,
             promptLogprobs: rules.topPromptLogprobs.map { top in ofPrompt.map { position($0, top: top) } })
     }
 
-    /// The probabilities of the values of a JSON text at the end of what was generated, if they are wanted.
-    private func confidence(of text: String, in generated: String, _ generation: GenerationInProgress) -> String? {
-        guard request.output.wantsConfidence, generated.hasSuffix(text) else { return nil }
+    /// The probabilities of the values of a generated JSON text, if they are wanted.
+    private func confidence(of generated: String, _ generation: GenerationInProgress) -> String? {
+        let rules = request.output
+        guard rules.wantsConfidence else { return nil }
+        let answer = rules.answer?.behindReasoning(generated, isComplete: generation.isComplete)
+        let text = answer?.text ?? generated
+        guard generated.hasSuffix(text) else { return nil }
+        var bytes: [UInt8] = []
         let tokens = generation.tokens.map { token in
-            let isShown = request.output.answer?.shownTokens.contains(token.id) == true
-            let bytes = tokenizer.bytes(
-                of: CollectionOfOne(token.id), skipSpecial: request.output.skipsSpecialTokens && !isShown)
-            return (bytes: bytes.count, logprob: Double(token.logprobs?.own.logprob ?? 0))
+            let isShown = rules.answer?.shownTokens.contains(token.id) == true
+            let own = tokenizer.bytes(
+                of: CollectionOfOne(token.id), skipSpecial: rules.skipsSpecialTokens && !isShown)
+            bytes += own
+            return (bytes: own.count, logprob: Double(token.logprobs?.own.logprob ?? 0))
         }
+        // Otherwise the decoder has added to the text, and it is not known which tokens make a value.
+        guard bytes.starts(with: generated.utf8) else { return nil }
         return FieldConfidence.json(of: text, tokens, offset: generated.utf8.count - text.utf8.count)
     }
 

@@ -90,6 +90,9 @@ struct CancelAndRetryConformance {
             #expect(again.map(\.body) == [jobs[1].body] && again.map(\.line) == [jobs[1].line])
             #expect(again[0].promptTime == 7 && again[0].created > 7 && again[0].customID == "c2")
         }
+        _ = try store.cancel(third, at: 65)
+        let retried = try store.retry(third, states: [.cancelled], at: 66)
+        #expect(try store.claim(9, of: retried, incarnation: life, at: 67).first?.promptTime == 7)
         for missing in ["c9", "bad"] {
             #expect(throws: JobStoreError.nothingToRetry(batch)) { try store.rerun(missing, of: batch, at: 70) }
         }
