@@ -131,7 +131,7 @@ struct ScoringTests {
             "prompt": "[11,22,", "guided_regex": "7[0-9]", "json_confidence": true, "logprobs": 0, "max_tokens": 4,
             "temperature": 0,
         ]
-        let results = try results([("plain", form), ("echoed", form.merging(["echo": true]) { $1 })])
+        let results = try workspace.results([("plain", form), ("echoed", form.merging(["echo": true]) { $1 })])
         for (id, result) in results {
             let confidence = try #require((result.timings?["confidence"] as? [[String: Double]])?.first)
             let logprobs = try #require(result.choice?["logprobs"] as? [String: Any])
@@ -155,7 +155,7 @@ struct ScoringTests {
             "tools": [["type": "function", "function": ["name": "f", "parameters": parameters]]],
         ]
         let named: [String: Any] = ["type": "function", "function": ["name": "f"]]
-        let results = try results([("named", body.merging(["tool_choice": named]) { $1 })])
+        let results = try workspace.results([("named", body.merging(["tool_choice": named]) { $1 })])
         let confidence = try #require((results["named"]?.timings?["confidence"] as? [[String: Double]])?.first)
         #expect(Set(confidence.keys) == ["$.x"] && (0...1).contains(confidence["$.x"] ?? -1))
     }
@@ -163,13 +163,13 @@ struct ScoringTests {
     @Test func whatChangesNothingIsAllowedBesideScores() throws {
         let long = String(repeating: "the king ", count: 100)
         let fields: [String: Any] = ["score": ["a b", " c"], "n": 1, "seed": 77, "truncate_prompt_tokens": -1]
-        let result = try results([("a", fields.merging(["prompt": long]) { $1 })])["a"]
+        let result = try workspace.results([("a", fields.merging(["prompt": long]) { $1 })])["a"]
         #expect(result?.timings?["seed"] as? Int == 77)
         #expect(try scores(result).first?.count == 2)
         let chat: [String: Any] = [
             "messages": [["role": "user", "content": "a"]], "score": ["b"], "include_reasoning": true,
         ]
-        #expect(try scores(results([("a", chat)])["a"]).count == 1)
+        #expect(try scores(workspace.results([("a", chat)])["a"]).count == 1)
     }
 
     /// Behind an open mark the texts would be reasoning.
