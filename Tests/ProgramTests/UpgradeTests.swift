@@ -8,7 +8,7 @@ import Testing
 @Suite("Earlier schemas")
 struct UpgradeTests {
     /// `Tests/Golden/schemas/make_schemas.py` made them.
-    private static let schemas = [1, 2, 3, 6]
+    private static let schemas = [1, 2, 3, 6, 7, 9]
     private static let settings = [
         "TTBATCH_MODELS_DIRECTORY": Locations.golden("tiny").path, "TTBATCH_MODEL": "tiny-f16",
     ]
