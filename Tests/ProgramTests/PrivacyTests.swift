@@ -81,7 +81,15 @@ struct PrivacyTests {
         let after = try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path)
         #expect(
             Set(after).subtracting(before).allSatisfy {
-                $0.hasPrefix("queue.db") || $0.hasSuffix(".out") || $0.hasSuffix(".err")
+                $0.hasPrefix("queue.db") || $0.hasSuffix(".out") || $0.hasSuffix(".err") || $0 == ".cache"
             }, "\(after)")
+        // The home's cache has notes of models' SHA-256, by the numbers of their paths.
+        let notes = try FileManager.default.subpathsOfDirectory(atPath: workspace.path(".cache"))
+        #expect(notes.contains("ttbatch/sha256"))
+        #expect(
+            notes.allSatisfy { note in
+                note == "ttbatch" || note == "ttbatch/sha256"
+                    || note.hasPrefix("ttbatch/sha256/") && note.dropFirst(15).allSatisfy(\.isHexDigit)
+            }, "\(notes)")
     }
 }
