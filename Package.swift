@@ -287,3 +287,14 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
 )
+
+// The sanitizers build the tests that they run, and not the others or the programs of tests.
+if let wanted = Context.environment["TTBATCH_TEST_TARGETS"]?.split(separator: " ").map(String.init) {
+    package.targets.removeAll { target in
+        switch target.type {
+        case .test: !wanted.contains(target.name)
+        case .executable: target.name != "ttbatch"
+        default: false
+        }
+    }
+}
