@@ -53,11 +53,9 @@ public struct RequestPreparer: Sendable {
             let output = try OutputRules(body, prompts, encoder)
             sampling.grammar = try body.structure.map {
                 let grammar = try encoder.structuredOutput.grammar($0, vocabularySize: vocabularySize)
-                return output.answer?.reasoningMarks.map {
-                    GrammarReference(
-                        ReasonedGrammar(grammar.grammar, $0, endTokens: encoder.tokenizer.endOfGenerationTokens))
-                }
-                    ?? grammar
+                guard let marks = output.answer?.reasoningMarks else { return grammar }
+                return GrammarReference(
+                    ReasonedGrammar(grammar.grammar, marks, endTokens: encoder.tokenizer.endOfGenerationTokens))
             }
             sampling.shaping.badWords = try encoder.badWords(body.shaping.badWords)
             let forced = try body.scoring.map {

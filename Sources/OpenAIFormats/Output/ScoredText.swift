@@ -38,8 +38,6 @@ extension [ScoredText] {
             if let probability = score.probability { members.append(.init("probability", .double(probability))) }
             return JSONValue.object(members)
         }
-        var text: [UInt8] = []
-        JSONValue.array(values).encode(into: &text)
-        return String(decoding: text, as: UTF8.self)
+        return JSONValue.array(values).text
     }
 }

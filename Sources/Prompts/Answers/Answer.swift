@@ -69,30 +69,26 @@ public struct AnswerRules: Sendable, Equatable {
         if !includesReasoning { answer.reasoning = nil }
         switch calls {
         case .required, .named:
-            guard isComplete != false else {
+            if isComplete == false {
                 answer.unread = "the calls are cut off"
-                return answer
+            } else {
+                ToolCallReader.readForced(calls, &answer)
             }
-            ToolCallReader.readForced(calls, &answer)
-            return answer
-        case .none, .unknown, .own:
-            // A text with a grammar is what its request wants, to the letter.
-            guard isComplete == nil else { return answer }
-            switch calls {
-            case .own(let format):
-                ToolCallReader.read(format, &answer)
-                if !allowsParallelCalls, answer.toolCalls.count > 1 {
-                    answer.unread =
-                        "parallel_tool_calls is false: \(answer.toolCalls.count - 1) further calls were left out"
-                    answer.toolCalls.removeSubrange(1...)
-                }
-            case .unknown:
+        // A text with a grammar is what its request wants, to the letter.
+        case _ where isComplete != nil: break
+        case .none: break
+        case .unknown:
+            answer.unread =
+                "how the model writes calls of tools is not known: set tool_calls for it in the configuration"
+        case .own(let format):
+            ToolCallReader.read(format, &answer)
+            if !allowsParallelCalls, answer.toolCalls.count > 1 {
                 answer.unread =
-                    "how the model writes calls of tools is not known: set tool_calls for it in the configuration"
-            case .none, .required, .named: break
+                    "parallel_tool_calls is false: \(answer.toolCalls.count - 1) further calls were left out"
+                answer.toolCalls.removeSubrange(1...)
             }
-            return answer
         }
+        return answer
     }
 
     /// Whether calls are why an answer has ended. A call that its request wants is not, as in OpenAI's API.

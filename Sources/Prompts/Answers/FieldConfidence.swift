@@ -33,9 +33,7 @@ package struct FieldConfidence {
         }
         var reader = FieldConfidence(text: bytes, tokens: starts)
         guard reader.value("$", level: 0) else { return nil }
-        var json: [UInt8] = []
-        JSONValue.object(reader.found).encode(into: &json)
-        return String(decoding: json, as: UTF8.self)
+        return JSONValue.object(reader.found).text
     }
 
     private init(text: [UInt8], tokens: [(start: Int, logprob: Double)]) {
