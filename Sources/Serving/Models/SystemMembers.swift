@@ -13,19 +13,11 @@ import Worker
 func systemMembers(_ model: OpenedModel, sha256: [String: String], on replica: EngineThread) -> [String: String] {
     var members = replica.arithmetic
     for (file, sum) in sha256 { members[sha256.count == 1 ? "sha256" : "sha256 \(file)"] = sum }
+    // The defaults are those that hold: the files' own, too.
+    for setting in model.options.settings + model.defaults.settings(prefix: "defaults.") {
+        members[setting.key] = setting.text
+    }
     members["max_model_len"] = "\(replica.limits.maxModelLen)"
-    let (options, defaults) = (model.options, model.defaults)
-    members["quantize"] = options.quantize?.rawValue
-    members["template"] = options.templatePath
-    members["tool_calls"] = options.toolCalls?.rawValue
-    members["reasoning"] = options.reasoning?.rawValue
-    members["tokenizer.pre"] = options.preTokenizer
-    members["defaults.temperature"] = defaults.temperature.map { "\($0)" }
-    members["defaults.top_p"] = defaults.topP.map { "\($0)" }
-    members["defaults.top_k"] = defaults.topK.map { "\($0)" }
-    members["defaults.min_p"] = defaults.minP.map { "\($0)" }
-    members["defaults.repetition_penalty"] = defaults.repetitionPenalty.map { "\($0)" }
-    members["defaults.max_tokens"] = defaults.maxTokens.map { "\($0)" }
     return members
 }
 

@@ -1,14 +1,13 @@
 // What the configuration says of one model, in words and as JSON.
 
-import JSONText
-import ModelFiles
+package import JSONText
 
 extension ModelOptions {
     /// A key that is set, its value as it stands in the configuration, and as JSON.
-    struct Setting {
-        let key: String
-        let text: String
-        let json: JSONValue
+    package struct Setting {
+        package let key: String
+        package let text: String
+        package let json: JSONValue
 
         fileprivate init(_ key: String, _ value: String) { (self.key, text, json) = (key, value, .string(value)) }
         fileprivate init(_ key: String, _ value: Int) { (self.key, text, json) = (key, "\(value)", .int(Int64(value))) }
@@ -16,7 +15,7 @@ extension ModelOptions {
     }
 
     /// The keys that are set, by their names below `models.NAME`.
-    var settings: [Setting] {
+    package var settings: [Setting] {
         var settings: [Setting] = []
         if let maxModelLen { settings.append(Setting("max_model_len", maxModelLen)) }
         if let quantize { settings.append(Setting("quantize", quantize.rawValue)) }
@@ -28,7 +27,7 @@ extension ModelOptions {
     }
 
     /// The keys that are set, as they stand in the configuration.
-    var json: JSONValue {
+    package var json: JSONValue {
         let plain = settings.filter { !$0.key.contains(".") }.map { JSONValue.Member($0.key, $0.json) }
         let tokenizer = preTokenizer.map { [JSONValue.Member("tokenizer", ["pre": .string($0)])] } ?? []
         let sampling = defaults.settings().isEmpty ? [] : [JSONValue.Member("defaults", defaults.json)]
@@ -38,7 +37,7 @@ extension ModelOptions {
 
 extension SamplingDefaults {
     /// The parameters that are set.
-    func settings(prefix: String = "") -> [ModelOptions.Setting] {
+    package func settings(prefix: String = "") -> [ModelOptions.Setting] {
         var settings: [ModelOptions.Setting] = []
         if let temperature { settings.append(.init(prefix + "temperature", temperature)) }
         if let topP { settings.append(.init(prefix + "top_p", topP)) }
@@ -50,5 +49,5 @@ extension SamplingDefaults {
     }
 
     /// The parameters that are set, as an object.
-    var json: JSONValue { .object(settings().map { .init($0.key, $0.json) }) }
+    package var json: JSONValue { .object(settings().map { .init($0.key, $0.json) }) }
 }
