@@ -46,7 +46,8 @@ struct MixedRowsTests {
             let (results, preemptions) = try run(order, settings + company, by: start)
             let answers = try results.mapValues { try $0.answer }
             let others = alone.keys.sorted().filter { !isSame(alone[$0], answers[$0], tolerance: tolerance) }
-            #expect(others == [], "not as alone with \(settings + company)")
+            let pairs = others.map { "\($0): \(alone[$0] ?? [:]), now \(answers[$0] ?? [:])" }
+            #expect(others == [], "not as alone with \(settings + company): \(pairs)")
             #expect(preemptions > 3 || company != Self.crowded, "\(preemptions) preemptions")
         }
     }
