@@ -18,7 +18,9 @@ extension Scheduler {
         for id in running {
             let row = prefilling.first { $0.ids.contains(id) }
             // The first token that a later step computes, or the running one.
-            try checkLists(of: requests[id]!, from: row?.computedTokens ?? requests[id]!.tokens.count - 1)
+            let request = requests[id]!
+            let computed = row?.computedTokens ?? request.pieces?.computed
+            try checkLists(of: request, from: computed ?? request.tokens.count - 1)
             try checkSharing(of: requests[id]!, row)
         }
     }
@@ -26,9 +28,9 @@ extension Scheduler {
     private func checkQueues() throws(IntegrityViolation) {
         try require(running.count <= limits.maxNumSeqs, "\(running.count) rows in \(limits.maxNumSeqs) slots")
         for (name, queue) in [("waiting", waiting), ("running", running)] {
-            let arrivals = queue.compactMap { requests[$0]?.arrival }
+            let requests = queue.compactMap { self.requests[$0] }
             try require(
-                zip(arrivals, arrivals.dropFirst()).allSatisfy(<), "\(name) is not in order of arrival: \(queue)")
+                zip(requests, requests.dropFirst()).allSatisfy { $0.precedes($1) }, "\(name) is not in order: \(queue)")
         }
         try require(
             waiting.count + running.count == requests.count,
@@ -91,11 +93,12 @@ extension Scheduler {
     /// - Parameter row: the row of a running prefill that the request belongs to.
     private func checkSharing(of request: EngineRequest, _ row: PrefillRow?) throws(IntegrityViolation) {
         guard case .running(let blocks, let cached) = request.phase else { return }
+        let isPrefilling = row != nil || request.pieces != nil
         // The keys and values of all tokens but the newest have been written.
         let written = request.tokens.dropLast()
         let full = written.count / pool.blockSize
         // While a prompt is being prefilled, only its cached prefix is in the index.
-        let expected = limits.prefixSharing != .none ? (row != nil ? min(full, cached.blockCount) : full) : 0
+        let expected = limits.prefixSharing != .none ? (isPrefilling ? min(full, cached.blockCount) : full) : 0
         try require(
             cached.blockCount == expected,
             "\(request.id) has \(full) full blocks, and \(cached.blockCount) are cached")

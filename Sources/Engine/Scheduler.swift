@@ -7,7 +7,8 @@ import Sampling
 ///
 /// The rules, and why no request waits for ever:
 ///
-/// - *Order.* Requests are served in the order of arrival; a preempted request gets its old place in the queue.
+/// - *Order.* Requests are served by priority, and then in the order of arrival; a preempted request gets its old place
+///   in the queue.
 /// - *Admission.* A waiting request is prefilled when a batch slot is free, its tokens fit into the rest of the step's
 ///   token budget, and its blocks of every group leave the watermark free, which running requests grow into. When no
 ///   request runs, the watermark is ignored: every accepted request fits into the whole pool.
@@ -27,6 +28,10 @@ import Sampling
 /// - *Preemption.* When a decode step needs a block of a group and none is free, the newest running request is
 ///   preempted. So the oldest keeps its blocks and gets a token in every decode step until it ends and another is the
 ///   oldest.
+/// - *Shares.* With an `OnlineShare`, online requests and those of batches have slots of their own. An online request
+///   that finds no blocks takes those of the newest requests of batches, which are preempted. No step prefills both
+///   kinds, and a long prompt of a batch is prefilled in pieces, with other steps between them; other requests of
+///   batches, which might share its blocks, wait for its end.
 /// - *Bounded prefill priority.* After `prefillStreakLimit` prefill steps in a row, the running requests decode once.
 ///   Filling an empty batch never takes more steps than that. Only a stream of requests that end with their first token
 ///   would, and it must not starve the others.
@@ -34,11 +39,17 @@ struct Scheduler {
     /// A step to run, and the requests that it preempts.
     struct Decision {
         var step: ScheduledStep
-        var preempted: [RequestID]
+        var preempted: [RequestID] = []
+        /// The request of which only a piece of the prompt is prefilled, and the tokens that are computed then.
+        var piece: (id: RequestID, end: Int)?
+        /// The request whose pieces this step goes on with, and the tokens that were cached before the first one.
+        var continued: (id: RequestID, cached: Int)?
     }
 
     /// The limits of every step.
     let limits: StepLimits
+    /// What online requests have for themselves; nil if there are none.
+    let share: OnlineShare?
     /// The KV blocks.
     private(set) var pool: KVBlockPool
     /// The requests in flight.
@@ -53,16 +64,25 @@ struct Scheduler {
     private let hasWindows: Bool
     /// Prefill steps since the last decode step.
     private var prefillStreak = 0
+    /// The request that is prefilled in pieces.
+    private var inPieces: RequestID?
+    /// Requests that were preempted for the next step.
+    private var preempted: [RequestID] = []
 
     /// An empty scheduler. The limits must allow the longest sequence to be prefilled in one step, because a preempted
     /// request is.
-    init(limits: StepLimits) {
+    init(limits: StepLimits, share: OnlineShare? = nil) {
         precondition(limits.maxNumSeqs > 0, "max_num_seqs must be at least 1")
         precondition(
             limits.maxNumBatchedTokens >= limits.prefillPadding.length(of: limits.maxModelLen, from: 0),
             "max_num_batched_tokens (\(limits.maxNumBatchedTokens)) must not be below max_model_len "
                 + "(\(limits.maxModelLen)): prompts are prefilled in one piece")
+        if let share {
+            precondition(share.slots > 0 && share.slots < limits.maxNumSeqs, "both kinds of requests need slots")
+            precondition(share.prefillTokens > 0, "a piece of a prompt has tokens")
+        }
         self.limits = limits
+        self.share = share
         hasWindows = limits.kvCache.groups.contains { $0.window != nil }
         // The reserve keeps common prefixes of ended requests cached: some templates in a large pool, one in a small
         // pool.
@@ -77,7 +97,7 @@ struct Scheduler {
     /// Queues a new request, newer than all others.
     mutating func add(_ request: EngineRequest) {
         requests[request.id] = request
-        waiting.append(request.id)
+        insert(request.id, into: \.waiting)
     }
 
     /// Appends the next token of a running request.
@@ -117,7 +137,8 @@ struct Scheduler {
         case .running(let blocks, _):
             running.removeAll { $0 == id }
             pool.free(blocks)
-            leaving.append(id)
+            if request.pieces?.hasRow != false { leaving.append(id) }
+            if inPieces == id { inPieces = nil }
         }
         return request
     }
@@ -131,23 +152,40 @@ struct Scheduler {
     /// The next step; `nil` if no request is in flight.
     mutating func schedule() -> Decision? {
         guard !requests.isEmpty else { return nil }
-        if running.isEmpty || prefillStreak < prefillStreakLimit {
+        let canDecode = running.contains { requests[$0]!.pieces == nil }
+        if !canDecode || prefillStreak < prefillStreakLimit {
             let rows = admitWaiting()
-            if !rows.isEmpty {
-                prefillStreak += 1
-                return Decision(step: ScheduledStep(leaving: takeLeaving(), work: .prefill(rows)), preempted: [])
-            }
+            if !rows.isEmpty { return prefill(rows, continued: nil) }
+        }
+        // After each piece of a prompt, the others decode once.
+        if let id = inPieces, !canDecode || prefillStreak == 0 {
+            let cached = requests[id]!.pieces!.cached
+            return prefill([nextPiece(of: id)], continued: (id, cached))
         }
         prefillStreak = 0
-        let (rows, preempted) = growRunning()
-        return Decision(step: ScheduledStep(leaving: takeLeaving(), work: .decode(rows)), preempted: preempted)
+        let rows = growRunning()
+        return Decision(step: ScheduledStep(leaving: takeLeaving(), work: .decode(rows)), preempted: takePreempted())
     }
 
-    /// Inserts a request before the first one that arrived later.
+    private mutating func prefill(_ rows: [PrefillRow], continued: (id: RequestID, cached: Int)?) -> Decision {
+        prefillStreak += 1
+        let piece = rows.first { requests[$0.id]!.pieces != nil }.map { (id: $0.id, end: $0.tokens.count) }
+        return Decision(
+            step: ScheduledStep(leaving: takeLeaving(), work: .prefill(rows)), preempted: takePreempted(), piece: piece,
+            continued: continued)
+    }
+
+    private mutating func takePreempted() -> [RequestID] {
+        defer { preempted = [] }
+        return preempted
+    }
+
+    /// Inserts a request before the first one that is served after it.
     private mutating func insert(_ id: RequestID, into queue: WritableKeyPath<Scheduler, [RequestID]>) {
-        let arrival = requests[id]!.arrival
-        let place = self[keyPath: queue].firstIndex { requests[$0]!.arrival > arrival }
-        self[keyPath: queue].insert(id, at: place ?? self[keyPath: queue].endIndex)
+        let request = requests[id]!
+        // Mostly it is the last one.
+        let place = self[keyPath: queue].lastIndex { requests[$0]!.precedes(request) }.map { $0 + 1 } ?? 0
+        self[keyPath: queue].insert(id, at: place)
     }
 
     private mutating func takeLeaving() -> [RequestID] {
@@ -159,7 +197,8 @@ struct Scheduler {
 // MARK: - Prefill
 
 extension Scheduler {
-    /// Admits waiting requests to the batch, oldest first, as far as slots, token budget and blocks allow.
+    /// Admits waiting requests to the batch, in their order, as far as slots, token budget and blocks allow. Preempts
+    /// requests of batches for the blocks of online ones.
     private mutating func admitWaiting() -> [PrefillRow] {
         var rows: [PrefillRow] = []
         var budget = limits.maxNumBatchedTokens
@@ -171,9 +210,17 @@ extension Scheduler {
         for (place, id) in waiting.enumerated() where !admitted.contains(id) {
             // At most a device batch of requests that do not fit is skipped, so the cost of a step does not depend on
             // the length of the queue.
-            guard running.count < limits.maxNumSeqs, skipped.count <= limits.maxNumSeqs else { break }
-            guard overtakingsLeft > 0 else { break }
-            if mixes(requests[id]!), var row = admit(requests[id]!, budget: budget, computing: &computing) {
+            let request = requests[id]!
+            guard hasSlot(for: request), skipped.count <= limits.maxNumSeqs, overtakingsLeft > 0 else { break }
+            if share != nil, request.priority == .batch, !rows.isEmpty, requests[rows[0].id]!.priority == .online {
+                break
+            }
+            var admission = mixes(request) ? admit(request, budget: budget, computing: &computing) : nil
+            while admission == nil, rows.isEmpty, mixes(request), let victim = victim(for: request) {
+                preempt(victim)
+                admission = admit(request, budget: budget, computing: &computing)
+            }
+            if var row = admission {
                 if !skipped.isEmpty { overtakingsLeft -= 1 }
                 let forks = fork(row, from: waiting[(place + 1)...], atMost: overtakingsLeft)
                 if !skipped.isEmpty { overtakingsLeft -= forks.count }
@@ -181,6 +228,7 @@ extension Scheduler {
                 rows.append(row)
                 admitted.formUnion(row.ids)
                 budget -= limits.prefillPadding.length(of: row.tokens.count, from: row.computedTokens)
+                if requests[row.id]!.pieces != nil { break }
             } else if case .waiting(let overtaken) = requests[id]!.phase {
                 skipped.append((id, admitted.count))
                 overtakingsLeft = min(overtakingsLeft, overtakingLimit - overtaken)
@@ -193,6 +241,24 @@ extension Scheduler {
         }
         waiting.removeAll { admitted.contains($0) }
         return rows
+    }
+
+    /// Whether a request's kind has a free slot. While a prompt is prefilled in pieces, requests of batches have none.
+    private func hasSlot(for request: EngineRequest) -> Bool {
+        guard let share else { return running.count < limits.maxNumSeqs }
+        let own = running.count { requests[$0]!.priority == request.priority }
+        return switch request.priority {
+        case .online: own < share.slots
+        case .batch: own < limits.maxNumSeqs - share.slots && inPieces == nil
+        }
+    }
+
+    /// The request that an online one may take blocks of: the newest of a batch.
+    private func victim(for request: EngineRequest) -> RequestID? {
+        guard share != nil, request.priority == .online, let last = running.last,
+            requests[last]!.priority == .batch
+        else { return nil }
+        return last
     }
 
     /// Whether the request may join the running ones: if the device has one set of sampling parameters for a step, all
@@ -234,9 +300,62 @@ extension Scheduler {
         if let first { computing.insert(first) }
         requests[request.id]!.phase = .running(blocks: blocks, cached: cached)
         insert(request.id, into: \.running)
-        return PrefillRow(
+        let row = PrefillRow(
             id: request.id, tokens: tokens, promptLength: request.promptLength, computedTokens: computed,
             copiedBlocks: copied?.blocks ?? [], blocks: blocks, sampling: request.sampling)
+        guard let share, request.priority == .batch, tokens.count - computed > max(share.prefillTokens, pool.blockSize),
+            limits.prefixSharing == .anywhere, request.promptGroup == nil, request.firstScoredToken == nil
+        else { return row }
+        inPieces = request.id
+        requests[request.id]!.pieces = EngineRequest.Pieces(cached: computed, computed: computed, hasRow: true)
+        return piece(of: row, end: endOfPiece(from: computed, share))
+    }
+
+    /// Pieces end with a block.
+    private func endOfPiece(from computed: Int, _ share: OnlineShare) -> Int {
+        max((computed + share.prefillTokens) / pool.blockSize, computed / pool.blockSize + 1) * pool.blockSize
+    }
+
+    /// A row with the first tokens of another one, which gets no token.
+    private func piece(of row: PrefillRow, end: Int) -> PrefillRow {
+        var piece = row
+        piece.tokens = Array(row.tokens[..<end])
+        piece.promptLength = min(row.promptLength, end)
+        piece.blocks = row.blocks.map { Array($0.prefix(pool.blocksNeeded(forTokens: end))) }
+        piece.sampling = SamplingParams(token: .greedy, maxTokens: 0)
+        return piece
+    }
+
+    /// The next piece of a prompt, or what is left of it.
+    private mutating func nextPiece(of id: RequestID) -> PrefillRow {
+        guard let request = requests[id], let share, let pieces = request.pieces else {
+            preconditionFailure("\(id) is not prefilled in pieces")
+        }
+        let row = PrefillRow(
+            id: id, tokens: request.tokens, promptLength: request.promptLength, computedTokens: pieces.computed,
+            blocks: request.blocks, sampling: request.sampling)
+        guard request.tokens.count - pieces.computed > max(share.prefillTokens, pool.blockSize) else {
+            requests[id]!.pieces = nil
+            inPieces = nil
+            return row
+        }
+        requests[id]!.pieces!.hasRow = true
+        return piece(of: row, end: endOfPiece(from: pieces.computed, share))
+    }
+
+    /// Notes that the tokens before `end` are computed. Until the next piece the request leaves the device batch, whose rows
+    /// all decode.
+    mutating func advance(_ id: RequestID, to end: Int) {
+        guard requests[id]?.pieces != nil else { return }
+        requests[id]!.pieces!.computed = end
+        requests[id]!.pieces!.hasRow = false
+        leaving.append(id)
+        guard case .running(var blocks, var cached)? = requests[id]?.phase else { return }
+        if limits.prefixSharing != .none {
+            pool.cache(Array(requests[id]!.tokens[..<end]), in: blocks, cached: &cached)
+        }
+        if hasWindows { pool.freeBlocks(behind: end, of: &blocks) }
+        requests[id]!.phase = .running(blocks: blocks, cached: cached)
     }
 }
 
@@ -255,7 +374,7 @@ extension Scheduler {
         var forks: [ForkedRow] = []
         for id in candidates.prefix(while: { requests[$0]!.promptGroup == group })
         where requests[id]!.generatedCount == 0 {
-            guard running.count < limits.maxNumSeqs, forks.count < most,
+            guard hasSlot(for: requests[id]!), forks.count < most,
                 let own = pool.allocate(
                     pool.blocksNeeded(forTokens: row.tokens.count) - full,
                     sharing: blocks.map { Array($0.prefix(full)) },
@@ -283,34 +402,55 @@ extension Scheduler {
 // MARK: - Decode
 
 extension Scheduler {
-    /// Allocates the block for the newest token of every running request, oldest first; preempts the newest request
-    /// when no block is free.
-    private mutating func growRunning() -> (rows: [DecodeRow], preempted: [RequestID]) {
+    /// Allocates the block for the newest token of every running request, in their order; preempts the last request when
+    /// no block is free.
+    private mutating func growRunning() -> [DecodeRow] {
         var rows: [DecodeRow] = []
-        var preempted: [RequestID] = []
-        while rows.count < running.count {
-            let id = running[rows.count]
+        var place = 0
+        while place < running.count {
+            let id = running[place]
             let needed = pool.blocksNeeded(forTokens: requests[id]!.tokens.count) - requests[id]!.blockCount
-            if needed == 0 {
+            if requests[id]!.pieces != nil {
+                place += 1
+            } else if needed == 0 {
                 rows.append(DecodeRow(id: id))
+                place += 1
             } else if let newBlocks = pool.allocate(needed) {
                 requests[id]!.append(blocks: newBlocks)
                 rows.append(DecodeRow(id: id, newBlocks: newBlocks))
+                place += 1
             } else {
-                preempted.append(preemptNewest())
+                preempt(running.last!)
             }
         }
         precondition(!rows.isEmpty, "the oldest request fits the pool alone")
-        return (rows, preempted)
+        return rows
     }
 
-    /// Frees the blocks of the newest running request and puts it back into the queue.
-    private mutating func preemptNewest() -> RequestID {
-        let id = running.removeLast()
+    /// Frees the blocks of a running request and puts it back into the queue.
+    private mutating func preempt(_ id: RequestID) {
+        running.removeAll { $0 == id }
         pool.free(requests[id]!.blocks)
         requests[id]!.phase = .waiting(overtaken: 0)
+        let hasRow = requests[id]!.pieces?.hasRow != false
+        requests[id]!.pieces = nil
+        if inPieces == id { inPieces = nil }
         insert(id, into: \.waiting)
-        leaving.append(id)
-        return id
+        if hasRow { leaving.append(id) }
+        preempted.append(id)
+    }
+}
+
+/// What online requests have for themselves in an engine that also runs batches.
+public struct OnlineShare: Sendable, Equatable {
+    /// Batch slots of their own; the others are for batches.
+    public var slots: Int
+    /// The most tokens of a batch's prompt that are prefilled in one step, so that an online request waits no longer.
+    public var prefillTokens: Int
+
+    /// A share.
+    public init(slots: Int, prefillTokens: Int) {
+        self.slots = slots
+        self.prefillTokens = prefillTokens
     }
 }

@@ -22,13 +22,15 @@ public final class TTEngine {
     /// An engine without requests.
     ///
     /// The executor's limits must have `maxNumBatchedTokens` ≥ `maxModelLen`; the platform's rules ensure this.
-    /// - Parameter endOfGeneration: the model's end-of-generation tokens.
-    public init(executor: any StepExecutor, endOfGeneration: Set<Int32>) {
+    /// - Parameters:
+    ///   - endOfGeneration: the model's end-of-generation tokens.
+    ///   - share: what online requests have for themselves; nil if there are none.
+    public init(executor: any StepExecutor, endOfGeneration: Set<Int32>, share: OnlineShare? = nil) {
         let limits = executor.limits
         self.executor = executor
         stopConditions = StopConditions(
             endOfGeneration: endOfGeneration, maxSequenceLength: limits.maxSequenceLength)
-        scheduler = Scheduler(limits: limits)
+        scheduler = Scheduler(limits: limits, share: share)
         counters = EngineStatistics(slots: limits.maxNumSeqs, kvBlocksTotal: scheduler.pool.totalCount)
     }
 
@@ -59,8 +61,10 @@ public final class TTEngine {
     ///
     /// Generation may end before `maxTokens`: with `.length` when prompt and generated tokens together reach the
     /// model's length, or the size of the whole KV cache where that is smaller.
-    public func add(_ id: RequestID, prompt: [Int32], sampling: SamplingParams) throws(RequestRefusal) {
-        try add([id], prompt: prompt, sampling: [sampling])
+    public func add(
+        _ id: RequestID, priority: RequestPriority = .batch, prompt: [Int32], sampling: SamplingParams
+    ) throws(RequestRefusal) {
+        try add([id], priority: priority, prompt: prompt, sampling: [sampling])
     }
 
     /// Queues requests with one prompt, or refuses them all. Where the device can copy blocks, the prompt is prefilled
@@ -69,7 +73,9 @@ public final class TTEngine {
     /// - Parameters:
     ///   - ids: the client's keys, which no other request in flight has.
     ///   - sampling: the parameters of each.
-    public func add(_ ids: [RequestID], prompt: [Int32], sampling: [SamplingParams]) throws(RequestRefusal) {
+    public func add(
+        _ ids: [RequestID], priority: RequestPriority = .batch, prompt: [Int32], sampling: [SamplingParams]
+    ) throws(RequestRefusal) {
         precondition(ids.count == sampling.count, "each request has its parameters")
         for (id, sampling) in zip(ids, sampling) {
             precondition(scheduler.requests[id] == nil, "\(id) is in flight already")
@@ -79,7 +85,9 @@ public final class TTEngine {
         let group = ids.count > 1 ? arrivals : nil
         for (id, sampling) in zip(ids, sampling) {
             scheduler.add(
-                EngineRequest(id: id, arrival: arrivals, prompt: prompt, sampling: sampling, promptGroup: group))
+                EngineRequest(
+                    id: id, arrival: arrivals, priority: priority, prompt: prompt, sampling: sampling,
+                    promptGroup: group))
             arrivals += 1
         }
     }
@@ -185,7 +193,15 @@ extension TTEngine {
             for row in rows {
                 for id in row.ids {
                     guard let output = outputs.popFirst(), isInFlight(id) else { continue }
-                    let cachedTokens = id == row.id ? row.computedTokens : row.tokens.count
+                    if let piece = decision.piece, piece.id == id {
+                        if case .bad = output {
+                        } else {
+                            scheduler.advance(id, to: piece.end)
+                            continue
+                        }
+                    }
+                    let computed = decision.continued?.id == id ? decision.continued!.cached : row.computedTokens
+                    let cachedTokens = id == row.id ? computed : row.tokens.count
                     var update = update(id, cachedTokens: cachedTokens, output)
                     update.promptLogprobs = result.promptLogprobs[id] ?? []
                     report.updates.append(update)
@@ -226,7 +242,7 @@ extension TTEngine {
             for row in rows {
                 let prefilled = row.tokens.count - row.computedTokens
                 counters.prefilledTokens += prefilled
-                counters.cachedTokens += row.computedTokens
+                if decision.continued?.id != row.id { counters.cachedTokens += row.computedTokens }
                 // A row with generated tokens was preempted: its tokens are recomputed.
                 if row.tokens.count > row.promptLength { counters.recomputedTokens += prefilled }
             }

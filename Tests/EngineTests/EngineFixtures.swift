@@ -52,20 +52,26 @@ final class EngineFixture {
     private var ids = RequestIDs()
 
     /// Generates `token` for ever, or what `nextToken` says.
-    init(_ limits: StepLimits, runsStepsAsync: Bool = false, nextToken: @escaping ([Int32]) -> Int32 = { _ in 7 }) {
+    init(
+        _ limits: StepLimits, share: OnlineShare? = nil, runsStepsAsync: Bool = false,
+        nextToken: @escaping ([Int32]) -> Int32 = { _ in 7 }
+    ) {
         executor = ScriptedExecutor(limits: limits, runsStepsAsync: runsStepsAsync, nextToken: nextToken)
-        engine = TTEngine(executor: executor, endOfGeneration: [Self.endOfGeneration])
+        engine = TTEngine(executor: executor, endOfGeneration: [Self.endOfGeneration], share: share)
     }
 
     /// Adds a request with a prompt of `length` tokens.
-    func add(_ length: Int, maxTokens: Int) throws -> RequestID {
-        try add(prompt: Array(repeating: 5, count: length), sampling: .ending(after: maxTokens))
+    func add(_ length: Int, maxTokens: Int, priority: RequestPriority = .batch) throws -> RequestID {
+        try add(
+            prompt: Array(repeating: 5, count: length), sampling: .ending(after: maxTokens), priority: priority)
     }
 
     /// Adds a request under the next id.
-    func add(prompt: [Int32], sampling: SamplingParams) throws(RequestRefusal) -> RequestID {
+    func add(
+        prompt: [Int32], sampling: SamplingParams, priority: RequestPriority = .batch
+    ) throws(RequestRefusal) -> RequestID {
         let id = ids.mint()
-        try engine.add(id, prompt: prompt, sampling: sampling)
+        try engine.add(id, priority: priority, prompt: prompt, sampling: sampling)
         return id
     }
 

@@ -1,6 +1,7 @@
 // An executor whose next token depends on the whole sequence, if a KV cache that it really keeps holds it.
 
 import Platform
+import Sampling
 import Testing
 
 /// Executes steps on a pretended KV cache, and records an issue for every step that no worker could run.
@@ -102,7 +103,7 @@ final class ScriptedExecutor: StepExecutor {
             let first = new.computedTokens
             if first > 0 { checkCache(of: new.id, row, for: first, upTo: first - 1) }
             while row.hashes.count < row.tokens.count { compute(&row) }
-            return [sample(new.id, row)] + new.forks.map { fork($0, row) }
+            return [sample(new.id, row, wantsToken: new.sampling.maxTokens > 0)] + new.forks.map { fork($0, row) }
         }
     }
 
@@ -177,8 +178,12 @@ final class ScriptedExecutor: StepExecutor {
         }
     }
 
-    private func sample(_ id: RequestID, _ row: Row) -> RequestOutput {
+    private func sample(_ id: RequestID, _ row: Row, wantsToken: Bool = true) -> RequestOutput {
         checkCache(of: id, row, for: row.tokens.count - 1, upTo: row.tokens.count - 1)
+        guard wantsToken else {
+            rows[id] = row
+            return .nothing
+        }
         let token = nextToken(row.tokens)
         rows[id] = Row(tokens: row.tokens + [token], hashes: row.hashes, blocks: row.blocks)
         return badOutputs.contains(id) ? .bad(BadOutput("asked for")) : .token(token)

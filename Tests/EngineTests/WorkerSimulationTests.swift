@@ -42,19 +42,28 @@ import Worker
         try run(mode, device, windows: [nil])
     }
 
+    /// Online requests and those of batches, whose prompts are prefilled in pieces.
+    @Test(arguments: Device.allCases, [[nil], [nil, 7]])
+    func prioritiesChangeNoToken(device: Device, windows: [Int?]) throws {
+        try run(.decodeOnly, device, windows: windows, isShared: true)
+    }
+
     @Test(arguments: Device.allCases, [[1], [9], [nil, 7], [nil, 20, 2]])
     func windowsChangeNoToken(device: Device, windows: [Int?]) throws {
         try run(.decodeOnly, device, windows: windows)
     }
 
-    private func run(_ mode: SampleOnDeviceMode, _ device: Device, windows: [Int?]) throws {
+    private func run(
+        _ mode: SampleOnDeviceMode, _ device: Device, windows: [Int?], isShared: Bool = false
+    ) throws {
         var capabilities = device.capabilities
         capabilities.kvCacheWindows = windows
         var preemptions = 0
         var cachedTokens = 0
         var deviceTokens = 0
         for seed in 0..<20 as Range<UInt64> {
-            var simulation = try WorkerSimulation(mode: mode, capabilities: capabilities, seed: seed)
+            var simulation = try WorkerSimulation(
+                mode: mode, capabilities: capabilities, isShared: isShared, seed: seed)
             try simulation.run()
             preemptions += simulation.engine.statistics.preemptions
             cachedTokens += simulation.engine.statistics.cachedTokens
@@ -62,7 +71,7 @@ import Worker
         }
         // With windows alone, requests hardly grow.
         #expect(preemptions > 10 || windows[0] != nil)
-        #expect(device == .sharesNothing ? cachedTokens == 0 : cachedTokens > 50)
+        #expect(device == .sharesNothing ? cachedTokens == 0 : cachedTokens > (isShared ? 0 : 50))
         #expect((deviceTokens > 0) == (mode != .none))
     }
 }
@@ -87,13 +96,16 @@ private struct WorkerSimulation {
     private var ids = RequestIDs()
     private var jobs: [RequestID: Job] = [:]
 
-    init(mode: SampleOnDeviceMode, capabilities: ModelCapabilities, seed: UInt64) throws {
+    init(mode: SampleOnDeviceMode, capabilities: ModelCapabilities, isShared: Bool, seed: UInt64) throws {
         self.seed = seed
         device = FakeMeshDevice(capabilities: capabilities)
         random = SplitMix64(seed: seed)
         var configuration = EngineConfiguration()
         configuration.maxModelLen = 48
-        configuration.maxNumSeqs = Int.random(in: 1...6, using: &random)
+        configuration.maxNumSeqs = Int.random(in: (isShared ? 2 : 1)...6, using: &random)
+        let share = OnlineShare(
+            slots: Int.random(in: 1..<max(2, configuration.maxNumSeqs), using: &random),
+            prefillTokens: Int.random(in: 1...20, using: &random))
         configuration.blockSize = [2, 4, 16].randomElement(using: &random)!
         configuration.numBlocksOverride = 48 / configuration.blockSize! + Int.random(in: 0...12, using: &random)
         configuration.tt.sampleOnDeviceMode = mode
@@ -103,7 +115,8 @@ private struct WorkerSimulation {
             endOfGenerationTokens: language.endOfGeneration)
         device.model?.recordsCalls = false
         limits = worker.limits
-        engine = TTEngine(executor: worker, endOfGeneration: language.endOfGeneration)
+        engine = TTEngine(
+            executor: worker, endOfGeneration: language.endOfGeneration, share: isShared ? share : nil)
     }
 
     /// A grammar that a third of the requests have.
@@ -165,7 +178,8 @@ private struct WorkerSimulation {
             promptLogprobs = language.promptLogprobs(of: prompt, request)
         }
         let id = ids.mint()
-        try engine.add(id, prompt: prompt, sampling: sampling)
+        let priority = RequestPriority.allCases.randomElement(using: &random)!
+        try engine.add(id, priority: priority, prompt: prompt, sampling: sampling)
         jobs[id] = Job(
             expected: Array(expected.prefix(limits.maxSequenceLength - length)), promptLogprobs: promptLogprobs)
         if !sampling.forced.isEmpty {

@@ -3,6 +3,17 @@
 import Platform
 import Sampling
 
+/// Which requests are served first.
+public enum RequestPriority: Int, Sendable, Comparable, CaseIterable {
+    /// Somebody waits for the answer.
+    case online
+    /// A prompt of a batch.
+    case batch
+
+    /// What is less is served first.
+    public static func < (left: RequestPriority, right: RequestPriority) -> Bool { left.rawValue < right.rawValue }
+}
+
 /// A request in flight.
 ///
 /// Its life cycle: waiting → running → (preempted: waiting again →) removed. A request that has ended is no longer in
@@ -21,6 +32,8 @@ struct EngineRequest {
     let id: RequestID
     /// Its place in the order of arrival; smaller is older.
     let arrival: Int
+    /// Whether others are served before it.
+    let priority: RequestPriority
     /// Prompt and generated tokens.
     private(set) var tokens: [Int32]
     /// The number of `tokens` that belong to the prompt.
@@ -31,9 +44,25 @@ struct EngineRequest {
     let promptGroup: Int?
     /// Its phase.
     var phase: Phase = .waiting(overtaken: 0)
+    /// How far it is prefilled, in pieces; nil if it is not, or completely.
+    var pieces: Pieces?
+
+    /// The prefill of a prompt in pieces.
+    struct Pieces {
+        /// Tokens that were cached before the first piece.
+        let cached: Int
+        /// Tokens that are computed.
+        var computed: Int
+        /// Whether a piece is in the step that was scheduled last. Between its pieces the request has no row.
+        var hasRow: Bool
+    }
 
     /// A new request.
-    init(id: RequestID, arrival: Int, prompt: [Int32], sampling: SamplingParams, promptGroup: Int? = nil) {
+    init(
+        id: RequestID, arrival: Int, priority: RequestPriority = .batch, prompt: [Int32], sampling: SamplingParams,
+        promptGroup: Int? = nil
+    ) {
+        self.priority = priority
         self.promptGroup = promptGroup
         self.id = id
         self.arrival = arrival
@@ -44,6 +73,11 @@ struct EngineRequest {
 
     /// The first token of its prompt of which logprobs are still to be told.
     var firstScoredToken: Int? { generatedCount == 0 ? sampling.promptLogprobs?.firstToken : nil }
+
+    /// Whether it is served before another one.
+    func precedes(_ other: EngineRequest) -> Bool {
+        (priority, arrival) < (other.priority, other.arrival)
+    }
 
     /// Tokens generated so far.
     var generatedCount: Int { tokens.count - promptLength }
