@@ -51,9 +51,9 @@ package struct EngineLoop {
         switch command {
         case .connect(let client, let sink):
             clients[client] = Client(sink: sink, statistics: engine.statistics)
-        case .run(let id, let request):
+        case .run(let id, let request, let priority):
             do throws(RequestRefusal) {
-                try add(id, request)
+                try add(id, request, priority)
             } catch {
                 clients[id.client]?.sink(.refused(id, error))
             }
@@ -66,13 +66,15 @@ package struct EngineLoop {
     }
 
     /// Adds all sequences of a request, or none.
-    private func add(_ id: RequestID, _ request: PreparedRequest) throws(RequestRefusal) {
+    private func add(
+        _ id: RequestID, _ request: PreparedRequest, _ priority: RequestPriority
+    ) throws(RequestRefusal) {
         let sampling = request.samplingOfCandidates
         var added: [RequestID] = []
         for prompt in request.prompts {
             let ids = sampling.indices.map { id.sequence(added.count + $0) }
             do throws(RequestRefusal) {
-                try engine.add(ids, prompt: prompt, sampling: sampling)
+                try engine.add(ids, priority: priority, prompt: prompt, sampling: sampling)
             } catch {
                 for id in added { engine.cancel(id) }
                 throw error

@@ -13,7 +13,7 @@ package enum EngineCommand: Sendable {
     /// Connects a client, which receives the reports on its requests through the sink.
     case connect(ClientID, EngineSink)
     /// Run this request, whose first sequence has this key.
-    case run(RequestID, PreparedRequest)
+    case run(RequestID, PreparedRequest, RequestPriority = .batch)
     /// End the sequence: it has ended by its text, or its result is no longer needed.
     case cancel(RequestID)
     /// Return the client's requests in flight, and send it no more reports.
@@ -23,7 +23,7 @@ package enum EngineCommand: Sendable {
 
     /// The request of a `run` command.
     package var requestToRun: RequestID? {
-        if case .run(let id, _) = self { id } else { nil }
+        if case .run(let id, _, _) = self { id } else { nil }
     }
 }
 

@@ -1,5 +1,6 @@
 // Divides one client's requests among the engines of a model.
 
+package import Engine
 package import Platform
 package import Prompts
 package import Runtime
@@ -50,8 +51,10 @@ package struct Replicas<Ticket: Sendable>: Sendable {
     package func id(_ number: Int) -> RequestID { RequestID(number, of: client) }
 
     /// Runs a request on the replica that it was added to.
-    package func run(_ id: RequestID, _ request: PreparedRequest, on replica: Int) {
-        commands[replica].send(.run(id, request))
+    package func run(
+        _ id: RequestID, _ request: PreparedRequest, priority: RequestPriority = .batch, on replica: Int
+    ) {
+        commands[replica].send(.run(id, request, priority))
     }
 
     /// Cancels a request, if it has not ended.

@@ -13,6 +13,8 @@ package struct GeneratedText: Sendable {
     private let stops: [(text: String, bytes: [UInt8])]
     private let includesStop: Bool
     private var bytes: [UInt8] = []
+    /// The bytes that `takeStable` has given.
+    private var given = 0
     /// The stop string that ended the text. It is part of the text only if the request wants that.
     private(set) var stopString: String?
 
@@ -36,6 +38,27 @@ package struct GeneratedText: Sendable {
     package mutating func finish() -> String {
         if stopString == nil { _ = extend(by: detokenizer.finish()) }
         return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The text since the last call that no stop string takes back any more; nil if there is none.
+    ///
+    /// - Parameter isAtEnd: whether no token follows.
+    mutating func takeStable(isAtEnd: Bool) -> String? {
+        if isAtEnd, stopString == nil { _ = extend(by: detokenizer.finish()) }
+        var end = bytes.count
+        if !isAtEnd {
+            // The end of the text may be the beginning of a stop string, which may end within a character.
+            let begun = stops.map { stop in
+                (1..<max(1, stop.bytes.count)).last { length in
+                    length <= bytes.count && bytes.suffix(length).elementsEqual(stop.bytes.prefix(length))
+                } ?? 0
+            }
+            end -= begun.max() ?? 0
+            while end > given, end < bytes.count, bytes[end] & 0xC0 == 0x80 { end -= 1 }
+        }
+        guard end > given else { return nil }
+        defer { given = end }
+        return String(decoding: bytes[given..<end], as: UTF8.self)
     }
 
     private mutating func extend(by piece: String, mayStop: Bool = true) -> Bool {

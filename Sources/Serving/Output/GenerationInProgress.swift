@@ -87,6 +87,9 @@ struct GenerationInProgress: Sendable {
         isRunning = true
     }
 
+    /// See `RequestInProgress.takeStableText`.
+    mutating func takeStableText(isAtEnd: Bool) -> String? { text.takeStable(isAtEnd: isAtEnd) }
+
     /// The whole text and why it ended, after it has ended.
     mutating func finish() -> (text: String, end: FinishedChoice.End) {
         let text = text.finish()

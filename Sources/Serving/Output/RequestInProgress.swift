@@ -81,6 +81,11 @@ package struct RequestInProgress: Sendable {
         return hasEnded.allSatisfy(\.self) ? .ended : .goesOn
     }
 
+    /// What a sequence's text has grown by since the last call and no stop string takes back; nil if that is nothing.
+    package mutating func takeStableText(of sequence: Int) -> String? {
+        generations[sequence].takeStableText(isAtEnd: hasEnded[sequence])
+    }
+
     /// The results, after all texts have ended.
     package mutating func finish() -> FinishedRequest {
         let choices = request.prompts.indices.flatMap { prompt in
