@@ -34,6 +34,31 @@ import Tokenizers
         #expect(run(tokens(text), ["nowhere"]) == (text, nil))
     }
 
+    /// What is told while a text grows is the text, and nothing of it is taken back: random texts of few letters, so that
+    /// stop strings begin often.
+    @Test func whatIsToldIsNotTakenBack() {
+        var random = SplitMix64(seed: 27)
+        func word(_ length: Int) -> String { String((0..<length).map { _ in "ab😀".randomElement(using: &random)! }) }
+        var held = 0
+        for _ in 0..<400 {
+            let stops = (0..<Int.random(in: 0...3, using: &random)).map { _ in
+                word(Int.random(in: 1...4, using: &random))
+            }
+            let tokens = self.tokens(word(Int.random(in: 0...12, using: &random)))
+            var text = GeneratedText(tokenizer, .stopping(at: stops))
+            var told = ""
+            for token in tokens {
+                let hasEnded = text.append(token)
+                told += text.takeStable(isAtEnd: hasEnded) ?? ""
+                if hasEnded { break }
+                if told.utf8.count < tokens.count { held += 1 }
+            }
+            told += text.takeStable(isAtEnd: true) ?? ""
+            #expect(told == text.finish() && text.takeStable(isAtEnd: true) == nil, "\(stops)")
+        }
+        #expect(held > 100)
+    }
+
     @Test func aStopStringInsideAToken() throws {
         let the = tokens(" the")
         try #require(the.count == 1)
@@ -138,30 +163,5 @@ extension OutputRules {
         var rules = OutputRules()
         rules.stopStrings = strings
         return rules
-    }
-
-    /// What is told while a text grows is the text, and nothing of it is taken back: random texts of few letters, so that
-    /// stop strings begin often.
-    @Test func whatIsToldIsNotTakenBack() {
-        var random = SplitMix64(seed: 27)
-        func word(_ length: Int) -> String { String((0..<length).map { _ in "ab😀".randomElement(using: &random)! }) }
-        var held = 0
-        for _ in 0..<400 {
-            let stops = (0..<Int.random(in: 0...3, using: &random)).map { _ in
-                word(Int.random(in: 1...4, using: &random))
-            }
-            let tokens = tokens(word(Int.random(in: 0...12, using: &random)))
-            var text = GeneratedText(tokenizer, .stopping(at: stops))
-            var told = ""
-            for token in tokens {
-                let hasEnded = text.append(token)
-                told += text.takeStable(isAtEnd: hasEnded) ?? ""
-                if hasEnded { break }
-                if told.utf8.count < tokens.count { held += 1 }
-            }
-            told += text.takeStable(isAtEnd: true) ?? ""
-            #expect(told == text.finish() && text.takeStable(isAtEnd: true) == nil, "\(stops)")
-        }
-        #expect(held > 100)
     }
 }
