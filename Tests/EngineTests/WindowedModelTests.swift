@@ -34,7 +34,8 @@ import Worker
     }
 
     private static func engine(
-        _ path: String, _ optimizations: Optimizations, change: (inout EngineConfiguration) -> Void
+        _ path: String, _ optimizations: Optimizations, share: OnlineShare? = nil,
+        change: (inout EngineConfiguration) -> Void
     ) throws -> (TTEngine, TTWorker) {
         var configuration = EngineConfiguration()
         configuration.maxModelLen = 120
@@ -45,7 +46,7 @@ import Worker
         let worker = try TTWorker(
             device: HostMeshDevice(threads: 2), configuration: configuration, model: ModelBundle(path: path).config,
             endOfGenerationTokens: [])
-        return (TTEngine(executor: worker, endOfGeneration: []), worker)
+        return (TTEngine(executor: worker, endOfGeneration: [], share: share), worker)
     }
 
     private static func run(_ engine: TTEngine, _ jobs: [Job], at once: Bool) throws -> [[Int32]] {
@@ -57,7 +58,9 @@ import Worker
             }
         }
         for (number, job) in jobs.enumerated() {
-            try engine.add(RequestID(number), prompt: job.prompt, sampling: job.sampling)
+            try engine.add(
+                RequestID(number), priority: number % 3 == 1 ? .online : .batch, prompt: job.prompt,
+                sampling: job.sampling)
             if !once { try drain() }
         }
         try drain()
@@ -88,5 +91,26 @@ import Worker
         let statistics = engine.statistics
         #expect(statistics.preemptions > 0 || !keepsAll)
         #expect(statistics.cachedTokens > 0 && statistics.kvBlocksUsed == 0)
+    }
+
+    /// Real layers give the same tokens if prompts come in pieces between the steps of others.
+    @Test(arguments: ["llama", "gemma3", "mistral_swa"], Optimizations.allCases)
+    func promptsInPiecesGiveTheSameTokens(name: String, optimizations: Optimizations) throws {
+        let model = try RandomModel(name)
+        let path = model.gguf ?? model.folder
+        let jobs = Self.jobs(vocabulary: model.vocabularySize)
+        let (alone, aloneWorker) = try Self.engine(path, optimizations) {
+            $0.maxNumSeqs = 1
+            $0.enablePrefixCaching = false
+        }
+        defer { aloneWorker.close() }
+        let expected = try Self.run(alone, jobs, at: false)
+        let (engine, worker) = try Self.engine(path, optimizations, share: OnlineShare(slots: 2, prefillTokens: 17)) {
+            $0.maxNumSeqs = 5
+            $0.numBlocksOverride = 40
+        }
+        defer { worker.close() }
+        #expect(try Self.run(engine, jobs, at: true) == expected)
+        #expect(engine.statistics.prefillSteps > alone.statistics.prefillSteps)
     }
 }
