@@ -57,6 +57,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
     ],
     targets: [
         // C: loops over numbers, and thin shims over libraries.
@@ -136,6 +138,15 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         room(
+            "Server",
+            [
+                "Serving", "OpenAIFormats", "Prompts", "Platform", "JSONText", "Settings", "Runtime",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        room(
             "Benchmarks",
             [
                 "HostDevice", "Platform", "Tokenizers", "ModelFiles", "StoreContract", "ResultExport", "OpenAIFormats",
@@ -170,7 +181,7 @@ let package = Package(
             name: "ttbatch",
             dependencies: [
                 "QueueCommands", "MachineCommands", "BatchDaemon", "BuiltInPlatforms", "StoreContract", "Settings",
-                "Terminal",
+                "Terminal", "Server", "Serving",
                 "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

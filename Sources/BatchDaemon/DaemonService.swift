@@ -6,7 +6,7 @@ import Foundation
 public import Logging
 public import Platform
 public import Runtime
-import Serving
+package import Serving
 public import Settings
 public import StoreContract
 
@@ -16,6 +16,7 @@ public struct DaemonService: Sendable {
     private let configuration: Configuration
     private let platforms: PlatformCatalogue
     private let scope: WorkScope
+    private let live: LiveModel?
     private let drains: Bool
     private let stop: StopSignal
     private let clock: TimeSource
@@ -31,6 +32,20 @@ public struct DaemonService: Sendable {
         store: any JobStore, configuration: Configuration, platforms: PlatformCatalogue,
         scope: WorkScope = .everything, drains: Bool, stop: StopSignal, clock: TimeSource = .system, log: Logger
     ) {
+        self.init(
+            store: store, configuration: configuration, platforms: platforms, scope: scope, drains: drains, stop: stop,
+            clock: clock, log: log, live: nil)
+    }
+
+    /// A daemon that also keeps a model for online requests.
+    ///
+    /// - Parameter live: is told of the model that is loaded: first the configured one, then that of the batch that runs.
+    package init(
+        store: any JobStore, configuration: Configuration, platforms: PlatformCatalogue,
+        scope: WorkScope = .everything, drains: Bool, stop: StopSignal, clock: TimeSource = .system, log: Logger,
+        live: LiveModel?
+    ) {
+        self.live = live
         self.store = store
         self.configuration = configuration
         self.platforms = platforms
@@ -92,16 +107,23 @@ public struct DaemonService: Sendable {
     private func work(_ loop: DaemonLoop) throws {
         let host = ModelHost(
             configuration.engine, platforms: platforms, digestCache: configuration.digestCache,
-            isStopping: { [stop] in stop.level != .none }, clock: clock,
+            live: live, isStopping: { [stop] in stop.level != .none }, clock: clock,
             log: log)
         // The devices are closed before the incarnation.
         defer { host.close() }
         var loop = loop
+        var nextAttempt = clock.now
         while true {
             let wakeUps = stop.wakeUpCount
             switch try loop.poll() {
             case .end: return
-            case .wait(let milliseconds): stop.wait(seconds: Double(milliseconds) / 1000, since: wakeUps)
+            case .wait(let milliseconds):
+                if live != nil, host.loaded == nil, clock.now >= nextAttempt {
+                    nextAttempt = clock.now + configuration.daemon.maxBackoffMS
+                    loadForOnlineRequests(host)
+                } else {
+                    stop.wait(seconds: Double(milliseconds) / 1000, since: wakeUps)
+                }
             case .run(let batch):
                 let end = try runSession(for: batch, on: host, &loop)
                 switch end {
@@ -111,6 +133,15 @@ public struct DaemonService: Sendable {
                 let delay = try loop.note(end)
                 if delay > 0 { stop.wait(seconds: Double(delay) / 1000) }
             }
+        }
+    }
+
+    /// Loads the configured model while no batch asks for one. If that fails, it is tried again after a while.
+    private func loadForOnlineRequests(_ host: ModelHost) {
+        do {
+            _ = try host.load(try OpenedModel(configuration.model, in: configuration.catalogue))
+        } catch {
+            log.error("no model for online requests: \(error)")
         }
     }
 

@@ -1,5 +1,6 @@
 // A request that is ready for an engine: its tokens, and how to handle the generated ones.
 
+import ModelFiles
 public import OpenAIFormats
 public import Sampling
 
@@ -97,4 +98,15 @@ public struct UnfitRequest: Error, Equatable, CustomStringConvertible {
     public let description: String
     /// The field of the body at fault; nil if it is not a field.
     public let param: String?
+}
+
+extension OutputRules {
+    /// Whether an answer is nothing but its text, so that parts of it can be told as it grows.
+    package var isPlain: Bool {
+        guard scoring == nil, echoes == nil, topLogprobs == nil, topPromptLogprobs == nil, !returnsTokenIDs else {
+            return false
+        }
+        guard let answer else { return true }
+        return answer.calls == .none && answer.reasoning == .text
+    }
 }

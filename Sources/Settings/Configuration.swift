@@ -21,12 +21,14 @@ public struct Configuration: Sendable {
     public var bridge: BridgeConfiguration
     /// The daemon's settings, `daemon:`.
     public var daemon: DaemonSettings
+    /// The settings of the HTTP server, `server:`.
+    public var server = ServerSettings()
 
     /// The name that a batch stores for the configured model; nil if it leads to no model.
     public var rememberedModel: String? { try? catalogue.remembered(model) }
 
     /// Sections. Their keys have a prefix with a dot on the command line.
-    static let sections = ["models", "engine", "tt", "bridge", "daemon"]
+    static let sections = ["models", "engine", "tt", "bridge", "daemon", "server"]
     static let topLevelKeys = ["db", "model", "models_directory"]
 }
 
@@ -111,6 +113,9 @@ extension Configuration {
         daemon = try Self.locating(sections, in: ["daemon"]) { () throws(ConfigurationError) in
             try DaemonSettings(section: (sections["daemon"] ?? [:]).mapValues(\.value))
         }
+        server = try Self.locating(sections, in: ["server"]) { () throws(ConfigurationError) in
+            try ServerSettings(section: (sections["server"] ?? [:]).mapValues(\.value))
+        }
     }
 
     /// The model and the key of `models.NAME.KEY`, if the configuration has NAME. Names may have dots, so that the longest
@@ -176,7 +181,7 @@ extension Configuration {
     /// The known keys of each section. `models` has none, since its keys are names.
     private static let keys: [(section: String, keys: [String])] = [
         ("engine", EngineConfiguration.keys), ("tt", TTConfig.keys), ("bridge", BridgeConfiguration.keys),
-        ("daemon", DaemonSettings.keys),
+        ("daemon", DaemonSettings.keys), ("server", ServerSettings.keys),
     ]
 
     /// A suggestion for an unknown key outside of the sections: a similar key, a key that belongs in a section, or a
@@ -269,7 +274,9 @@ extension Configuration {
             let name = variable.dropFirst("TTBATCH_".count).lowercased()
             if topLevelKeys.contains(name) {
                 values[name] = PlacedValue(value: .string(text), place: variable)
-            } else if let section = ["engine", "tt", "bridge", "daemon"].first(where: { name.hasPrefix($0 + "_") }) {
+            } else if let section = ["engine", "tt", "bridge", "daemon", "server"].first(where: {
+                name.hasPrefix($0 + "_")
+            }) {
                 let key = "\(section).\(name.dropFirst(section.count + 1))"
                 values[key] = try ConfigurationFile.scalar(text, place: variable)
             } else {

@@ -7,6 +7,8 @@ import Glibc
 import Logging
 import QueueCommands
 import Runtime
+import Server
+import Serving
 import Settings
 import StoreContract
 
@@ -34,10 +36,17 @@ struct Daemon: ParsableCommand {
             let words = level.words(inFlight: running, running: nil, graceMS: graceMS, again: "signal again")
             log.info("\(words)")
         }
+        let settings = configuration.server
+        let live = settings.listen.map { _ in
+            LiveModel(
+                OnlineShareSettings(
+                    slots: settings.onlineSlots, prefillTokens: settings.prefillTokens, limit: settings.onlineLimit))
+        }
+        let server = try settings.listen.map { try HTTPServer(settings, at: $0, live: live!, log: log) }
+        defer { server?.stop() }
         try DaemonService(
             store: store, configuration: configuration, platforms: .all(configuration.bridge), drains: drain,
-            stop: stop,
-            log: log
+            stop: stop, log: log, live: live
         ).run()
         signals.restore()
     }

@@ -65,23 +65,12 @@ extension Choice {
 extension StopReason {
     /// The stop string or stop token of the request that ended the text; nil if it ended otherwise.
     fileprivate init?(_ end: FinishedChoice.End) {
-        switch end {
-        case .stopString(let string): self = .string(string)
-        case .stopToken(let token): self = .token(token)
-        // As in vLLM, whose `finish_reason` for it is no word of OpenAI's.
-        case .repetition: self = .string("repetition_detected")
-        case .endOfGeneration, .toolCalls, .length: return nil
-        }
-    }
-}
-
-extension FinishedChoice.End {
-    /// OpenAI's word for it.
-    fileprivate var finishReason: String {
-        switch self {
-        case .length: "length"
-        case .toolCalls: "tool_calls"
-        case .endOfGeneration, .stopString, .stopToken, .repetition: "stop"
+        if let string = end.stopString {
+            self = .string(string)
+        } else if let token = end.stopToken {
+            self = .token(token)
+        } else {
+            return nil
         }
     }
 }

@@ -83,6 +83,12 @@ private func encodeResponseHead(status: Int, requestID: String, into output: ino
 extension Completion {
     fileprivate func encodeResponse(into output: inout [UInt8]) {
         encodeResponseHead(status: 200, requestID: requestID, into: &output)
+        encodeBody(into: &output)
+        output.append(json: "}")
+    }
+
+    /// Appends the object that OpenAI's API answers with.
+    package func encodeBody(into output: inout [UInt8]) {
         output.append(json: "{\"id\":")
         output.append(string: id)
         output.append(json: ",\"object\":")
@@ -111,7 +117,7 @@ extension Completion {
             output.append(json: ",\"prompt_logprobs\":")
             output.append(promptLogprobs: logprobs)
         }
-        output.append(json: "}}")
+        output.append(json: "}")
     }
 
     private func encode(_ choice: Choice, index: Int, into output: inout [UInt8]) {
@@ -167,7 +173,7 @@ extension Completion {
             output.append(json: ",\"tool_calls\":")
             output.appendArray(Array(choice.toolCalls.enumerated())) { call, output in
                 output.append(json: "{\"id\":")
-                output.append(string: callID(choice: index, call: call.offset))
+                output.append(string: ToolCall.id(of: id, choice: index, call: call.offset))
                 output.append(json: ",\"type\":\"function\",\"function\":{\"name\":")
                 output.append(string: call.element.name)
                 output.append(json: ",\"arguments\":")
@@ -176,16 +182,6 @@ extension Completion {
             }
         }
         output.append(UInt8(ascii: "}"))
-    }
-
-    /// The id of a call, which is the same each time that a result is shown. Mistral's templates take only ids of nine
-    /// letters and digits.
-    private func callID(choice: Int, call: Int) -> String {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in "\(id) \(choice) \(call)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        hash ^= hash >> 29
-        let digits = String(hash % 101_559_956_668_416, radix: 36)
-        return String(repeating: "0", count: 9 - digits.count) + digits
     }
 }
 

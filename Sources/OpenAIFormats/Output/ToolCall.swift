@@ -21,6 +21,20 @@ public struct ToolCall: Sendable, Hashable {
     }
 }
 
+extension ToolCall {
+    /// The id of a call in an answer, which is the same each time that it is shown. Mistral's templates take only ids of
+    /// nine letters and digits.
+    ///
+    /// - Parameter answer: the answer's id.
+    package static func id(of answer: String, choice: Int, call: Int) -> String {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for byte in "\(answer) \(choice) \(call)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        hash ^= hash >> 29
+        let digits = String(hash % 101_559_956_668_416, radix: 36)
+        return String(repeating: "0", count: 9 - digits.count) + digits
+    }
+}
+
 extension [ToolCall] {
     /// The calls as JSON for the job store: `[{"name": …, "arguments": "…"}]`.
     package var json: String {

@@ -119,6 +119,11 @@ struct BodyReader {
         case .stream: request.asksForStream = bool(value, path()) ?? false
         case .streamOptions:
             if !value.isNull, value.kind != .object { problems.addType(path(), value, wanted: "an object") }
+            if value.kind == .object {
+                for (key, value) in value.members where key.isString("include_usage") {
+                    request.streamsUsage = value.equals(true)
+                }
+            }
         case .model: readModel(value, path())
         case .stop: request.stop = stopStrings(value, path()) ?? []
         case .stopTokenIDs: request.stopTokenIDs = tokenIDs(value, path()) ?? []

@@ -151,6 +151,8 @@ public struct RequestBody: Sendable, Hashable {
     public var truncation: Truncation?
     /// Whether the answer was to be streamed, which has no effect in a batch.
     public var asksForStream = false
+    /// Whether a stream ends with the usage.
+    public var streamsUsage = false
 
     init(prompt: Prompt) { prompts = [prompt] }
 

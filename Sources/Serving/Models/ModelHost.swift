@@ -61,6 +61,7 @@ package final class ModelHost {
     private let platforms: PlatformCatalogue
     private let isStopping: @Sendable () -> Bool
     private let digests: DigestCache
+    private let live: LiveModel?
     private let clock: TimeSource
     private let log: Logger
     private var clients = 0
@@ -72,14 +73,16 @@ package final class ModelHost {
     /// - Parameters:
     ///   - platforms: the platforms from which the configuration's device is chosen.
     ///   - digestCache: the folder of the SHA-256 of models that were read before.
+    ///   - live: told of the model that is loaded, for online requests; nil if there are none.
     ///   - isStopping: whether loading must be abandoned.
     package init(
-        _ settings: EngineConfiguration, platforms: PlatformCatalogue, digestCache: String,
+        _ settings: EngineConfiguration, platforms: PlatformCatalogue, digestCache: String, live: LiveModel? = nil,
         isStopping: @escaping @Sendable () -> Bool, clock: TimeSource, log: Logger
     ) {
         self.settings = settings
         self.platforms = platforms
         digests = DigestCache(folder: digestCache)
+        self.live = live
         self.isStopping = isStopping
         self.clock = clock
         self.log = log
@@ -112,6 +115,7 @@ package final class ModelHost {
             tokenizer: model.encoder.tokenizer,
             systemMembers: members, engines: engines)
         self.loaded = loaded
+        live?.begin(loaded, on: self)
         return loaded
     }
 
@@ -145,8 +149,22 @@ package final class ModelHost {
     /// Unloads the model and closes its devices. Clients get their requests in flight back.
     package func close() {
         guard let engines = loaded?.engines else { return }
+        live?.end()
         loaded = nil
         EngineThread.end(engines)
+    }
+
+    /// The settings and the share of engines that also take online requests. Where rows cost nothing, the slots of online
+    /// requests come to those of batches.
+    private func shared(
+        _ settings: EngineConfiguration, _ platform: any DevicePlatform
+    ) -> (EngineConfiguration, OnlineShare?) {
+        guard let live else { return (settings, nil) }
+        var settings = settings
+        if platform.traits.computesOnProcessors { settings.maxNumSeqs += live.share.slots }
+        let slots = min(live.share.slots, settings.maxNumSeqs - 1)
+        guard slots > 0 else { return (settings, nil) }
+        return (settings, OnlineShare(slots: slots, prefillTokens: live.share.prefillTokens))
     }
 
     /// Starts the replicas one after another: devices must not be opened at the same time (TT contract §2.6), and the
@@ -155,12 +173,13 @@ package final class ModelHost {
         var engines: [EngineThread] = []
         do {
             let platform = try platforms.choose(settings, log: log.deviceLog(of: .only))
+            let (own, share) = shared(settings, platform)
             for replica in Replica.all(settings.dataParallelSize) {
                 let user = DeviceUser(log: log.deviceLog(of: replica), isStopping: isStopping)
-                let settings = engines.first.map { self.settings.sized(like: $0.limits) } ?? self.settings
+                let settings = engines.first.map { own.sized(like: $0.limits) } ?? own
                 engines.append(
                     try EngineThread(clock: clock) { [log] in
-                        try openEngine(model, platform, settings, replica, user, log)
+                        try openEngine(model, platform, settings, share, replica, user, log)
                     })
             }
         } catch {
@@ -200,8 +219,8 @@ extension EngineConfiguration {
 
 /// Opens a replica's device and creates an engine with the model on it.
 private func openEngine(
-    _ model: OpenedModel, _ platform: any DevicePlatform, _ settings: EngineConfiguration, _ replica: Replica,
-    _ user: DeviceUser, _ log: Logger
+    _ model: OpenedModel, _ platform: any DevicePlatform, _ settings: EngineConfiguration, _ share: OnlineShare?,
+    _ replica: Replica, _ user: DeviceUser, _ log: Logger
 ) throws -> OpenedEngine {
     let device = try openDevice(platform, settings, for: model.config, as: replica, user)
     log.info("\(replica.prefix)device: \(device.summary)")
@@ -212,7 +231,7 @@ private func openEngine(
     let warnings = replica.index == 0 ? worker.configuration.warnings : device.warnings
     for warning in warnings { log.warning("\(replica.prefix)\(warning)") }
     return OpenedEngine(
-        engine: TTEngine(executor: worker, endOfGeneration: endOfGeneration), limits: worker.limits,
+        engine: TTEngine(executor: worker, endOfGeneration: endOfGeneration, share: share), limits: worker.limits,
         arithmetic: worker.configuration.arithmetic(on: device),
         close: { worker.close() })
 }

@@ -52,3 +52,27 @@ package struct FinishedChoice: Sendable, Equatable {
     /// The logprobs of the prompt's tokens from the second one on; nil if they are not wanted.
     package let promptLogprobs: [ScoredPosition]?
 }
+
+extension FinishedChoice.End {
+    /// OpenAI's word for it.
+    package var finishReason: String {
+        switch self {
+        case .length: "length"
+        case .toolCalls: "tool_calls"
+        case .endOfGeneration, .stopString, .stopToken, .repetition: "stop"
+        }
+    }
+
+    /// The stop string of the request that ended the text; nil if it ended otherwise.
+    package var stopString: String? {
+        switch self {
+        case .stopString(let string): string
+        // As in vLLM, whose `finish_reason` for it is no word of OpenAI's.
+        case .repetition: "repetition_detected"
+        case .endOfGeneration, .stopToken, .toolCalls, .length: nil
+        }
+    }
+
+    /// The stop token of the request that ended the text; nil if it ended otherwise.
+    package var stopToken: Int32? { if case .stopToken(let token) = self { token } else { nil } }
+}

@@ -1,0 +1,86 @@
+// `/v1/completions` and `/v1/chat/completions`: a request, its answer, or the answer as it grows.
+
+import Foundation
+import Hummingbird
+import JSONText
+import OpenAIFormats
+import Platform
+import Prompts
+import Runtime
+import Serving
+
+/// Answers requests on the loaded model.
+struct CompletionRoutes: Sendable {
+    let live: LiveModel
+    private static let mostBytes = 16 << 20
+
+    func add<Context: RequestContext>(to router: Router<Context>) {
+        for endpoint in Endpoint.allCases {
+            router.post(RouterPath(endpoint.rawValue)) { request, _ in
+                let body = try await request.body.collect(upTo: Self.mostBytes)
+                return try await answer(Array(body.readableBytesView), endpoint)
+            }
+        }
+    }
+
+    private func answer(_ bytes: [UInt8], _ endpoint: Endpoint) async throws -> Response {
+        let body: OpenAIFormats.RequestBody
+        do throws(InvalidRequest) { body = try OpenAIFormats.RequestBody.parse(bytes, endpoint: endpoint) } catch {
+            let problem = error.problems.first
+            throw APIError.invalid("\(error)", param: problem?.param, code: problem?.code.rawValue)
+        }
+        guard let model = live.current else {
+            throw APIError.unavailable("no model is loaded at the moment; try again later")
+        }
+        if let name = body.model, !model.isCalled(name) { throw APIError.noModel(name) }
+        let now = TimeSource.system.now
+        let prepared: PreparedRequest
+        do throws(UnfitRequest) {
+            prepared = try model.preparer.prepare(
+                bytes, url: endpoint.rawValue, enqueued: now, seed: .random(in: .min ... .max))
+        } catch {
+            throw APIError.invalid(error.description, param: error.param)
+        }
+        let id =
+            (endpoint == .completions ? "cmpl-" : "chatcmpl-") + UUID().uuidString.filter { $0 != "-" }.lowercased()
+        let answer = OnlineAnswer(
+            endpoint: endpoint, id: id, created: now.rawValue / 1000, model: body.model ?? model.shownName,
+            seed: prepared.seed)
+        let streamsPieces = body.asksForStream && prepared.output.isPlain
+        let events: AsyncStream<OnlineEvent>
+        do throws(OnlineFailure) {
+            events = try model.requests.submit(prepared, streams: streamsPieces)
+        } catch {
+            throw APIError(error)
+        }
+        if body.asksForStream { return answer.stream(events, includesUsage: body.streamsUsage) }
+        for await event in events {
+            switch event {
+            case .text: break
+            case .failed(let failure): throw APIError(failure)
+            case .finished(let finished):
+                var output: [UInt8] = []
+                answer.completion(finished).encodeBody(into: &output)
+                return Response(json: output)
+            }
+        }
+        throw APIError(OnlineFailure.unloaded)
+    }
+}
+
+extension APIError {
+    /// The answer to a request without a result.
+    init(_ failure: OnlineFailure) {
+        switch failure {
+        case .busy:
+            self.init(
+                status: .tooManyRequests, type: "rate_limit_error", message: "\(failure)", code: "rate_limit_exceeded",
+                retryAfter: 1)
+        case .refused(let refusal):
+            self = .invalid(refusal.description, param: refusal.field, code: refusal.code)
+        case .noToken: self = .invalid("\(failure)", code: "no_token_allowed")
+        case .device: self = .unavailable("the device failed; try again later")
+        case .unloaded: self = .unavailable("\(failure)")
+        }
+    }
+}

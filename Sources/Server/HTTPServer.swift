@@ -1,0 +1,73 @@
+// The HTTP server: where it listens, its limits, and its life on a thread of its own.
+
+import Foundation
+import Hummingbird
+import HummingbirdCore
+package import Logging
+import NIOCore
+package import Serving
+package import Settings
+
+/// OpenAI's API in front of a daemon. It runs until `stop`.
+package final class HTTPServer: Sendable {
+    private let task: Task<Void, any Error>
+    private let ended = DispatchSemaphore(value: 0)
+
+    /// Starts to listen; returns once it does.
+    ///
+    /// - Throws: the error of binding the address.
+    package init(_ settings: ServerSettings, at address: ServerAddress, live: LiveModel, log: Logger) throws {
+        let router = Router(context: BasicRequestContext.self)
+        router.add(middleware: ErrorAnswers())
+        ModelRoutes(live: live).add(to: router)
+        CompletionRoutes(live: live).add(to: router)
+        let started = DispatchSemaphore(value: 0)
+        let application = Application(
+            router: router,
+            server: .http1(
+                configuration: HTTP1Channel.Configuration(
+                    idleTimeout: .seconds(300),
+                    httpDecoderConfiguration: .init(
+                        maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 100))),
+            configuration: ApplicationConfiguration(address: address.bindAddress, serverName: nil),
+            onServerRunning: { _ in started.signal() }, logger: log)
+        let (failure, ended) = (Failure(), ended)
+        task = Task {
+            defer { ended.signal() }
+            do { try await application.run() } catch {
+                failure.error = error
+                started.signal()
+                throw error
+            }
+        }
+        started.wait()
+        if let error = failure.error { throw error }
+        log.info("listening on \(address)")
+    }
+
+    /// Ends the requests that are being answered, and waits for that.
+    package func stop() {
+        task.cancel()
+        ended.wait()
+    }
+
+    /// The error that ended the start.
+    private final class Failure: @unchecked Sendable {
+        private let lock = NSLock()
+        private var value: (any Error)?
+
+        var error: (any Error)? {
+            get { lock.withLock { value } }
+            set { lock.withLock { value = newValue } }
+        }
+    }
+}
+
+extension ServerAddress {
+    fileprivate var bindAddress: BindAddress {
+        switch self {
+        case .tcp(let host, let port): .hostname(host, port: port)
+        case .unix(let path): .unixDomainSocket(path: path)
+        }
+    }
+}

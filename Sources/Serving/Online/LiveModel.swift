@@ -1,0 +1,75 @@
+// The model that online requests run on: what is loaded now, for threads other than the one that loads it.
+
+import ModelFiles
+package import Platform
+package import Prompts
+package import Runtime
+import Synchronization
+
+/// A loaded model that takes online requests.
+package struct OnlineModel: Sendable {
+    /// The name by which it was requested.
+    package let name: String
+    /// The limits that each replica's engine runs with.
+    package let limits: StepLimits
+    /// Prepares requests for it.
+    package let preparer: RequestPreparer
+    /// Runs them.
+    package let requests: OnlineRequests
+    /// When it was loaded.
+    package let loadedAt: Milliseconds
+
+    /// The name for callers, who learn no paths.
+    package var shownName: String { ModelCatalogue.shown(name) }
+
+    /// Whether callers mean it by `name`.
+    package func isCalled(_ name: String) -> Bool { name == self.name || name == shownName }
+}
+
+/// Gives other threads the model that a `ModelHost` has loaded.
+package final class LiveModel: Sendable {
+    private let model = Mutex<OnlineModel?>(nil)
+    /// What online requests get of the engines.
+    package let share: OnlineShareSettings
+
+    /// Nothing is loaded yet.
+    package init(_ share: OnlineShareSettings) { self.share = share }
+
+    /// The loaded model; nil if there is none.
+    package var current: OnlineModel? { model.withLock { $0 } }
+
+    /// The host has loaded a model.
+    func begin(_ loaded: ModelHost.Loaded, on host: ModelHost) {
+        let requests = OnlineRequests(model: loaded, on: host, limit: share.limit)
+        let online = OnlineModel(
+            name: loaded.name, limits: loaded.limits, preparer: loaded.preparer, requests: requests,
+            loadedAt: TimeSource.system.now)
+        model.withLock { $0 = online }
+    }
+
+    /// The host unloads it: requests in flight fail, and no more come.
+    func end() {
+        let last = model.withLock { model in
+            defer { model = nil }
+            return model
+        }
+        last?.requests.close()
+    }
+}
+
+/// What online requests get of the engines.
+package struct OnlineShareSettings: Sendable, Equatable {
+    /// Batch slots of their own, per replica.
+    package var slots: Int
+    /// The most tokens of a batch's prompt in one prefill step.
+    package var prefillTokens: Int
+    /// The most requests that run or wait.
+    package var limit: Int
+
+    /// A share.
+    package init(slots: Int, prefillTokens: Int, limit: Int) {
+        self.slots = slots
+        self.prefillTokens = prefillTokens
+        self.limit = limit
+    }
+}

@@ -1,0 +1,80 @@
+// The settings of the HTTP server: where it listens, and what online requests get of the engine.
+
+package import Platform
+
+/// The keys under `server:` in the configuration.
+public struct ServerSettings: Sendable, Equatable {
+    /// Where it listens; nil: there is no server.
+    public var listen: ServerAddress?
+    /// Batch slots of online requests, per replica; on the host device they come to those of batches.
+    public var onlineSlots = 4
+    /// The most online requests that wait or run; further ones are refused with 429.
+    public var onlineLimit = 256
+    /// The most tokens of a batch's prompt in one prefill step.
+    public var prefillTokens = 512
+
+    /// No server.
+    public init() {}
+}
+
+/// Where a server listens.
+public enum ServerAddress: Sendable, Hashable, CustomStringConvertible {
+    /// A TCP port of an address or host name.
+    case tcp(host: String, port: Int)
+    /// A Unix socket.
+    case unix(path: String)
+
+    /// Reads `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/ttbatch.sock`; nil if it is none of these.
+    public init?(_ text: String) {
+        if text.hasPrefix("unix:") {
+            let path = String(text.dropFirst(5))
+            guard path.hasPrefix("/"), path.utf8.count < 108 else { return nil }
+            self = .unix(path: path)
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (0...65535).contains(port)
+        else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        guard !host.isEmpty else { return nil }
+        self = .tcp(host: String(host), port: port)
+    }
+
+    /// Whether only programs of this machine reach it.
+    public var isLocal: Bool {
+        switch self {
+        case .unix: true
+        case .tcp(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        }
+    }
+
+    /// As in the configuration.
+    public var description: String {
+        switch self {
+        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        case .unix(let path): "unix:\(path)"
+        }
+    }
+}
+
+extension ServerSettings: ConfigurationSection {
+    /// The keys of the section, and what their values may be.
+    package mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError) {
+        if let text = try reader.string("listen") {
+            guard let address = ServerAddress(text), address.isLocal else {
+                throw .invalidValue(
+                    key: "listen", value: .string(text),
+                    expected: "an address of this machine and a port, such as 127.0.0.1:8080, or unix: and a path")
+            }
+            listen = address
+        }
+        onlineSlots = try reader.integer("online_slots", in: 1...1024) ?? onlineSlots
+        onlineLimit = try reader.integer("online_limit", in: 1...100_000) ?? onlineLimit
+        prefillTokens = try reader.integer("prefill_tokens", in: 16...1_000_000) ?? prefillTokens
+    }
+}
