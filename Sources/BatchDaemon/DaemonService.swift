@@ -109,8 +109,11 @@ public struct DaemonService: Sendable {
             configuration.engine, platforms: platforms, digestCache: configuration.digestCache,
             live: live, isStopping: { [stop] in stop.level != .none }, clock: clock,
             log: log)
-        // The devices are closed before the incarnation.
-        defer { host.close() }
+        // The devices are closed before the incarnation, and after the answers that somebody waits for.
+        defer {
+            live?.drain { stop.isGraceOver(.milliseconds(configuration.daemon.graceMS)) }
+            host.close()
+        }
         var loop = loop
         var nextAttempt = clock.now
         while true {

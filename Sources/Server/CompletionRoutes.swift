@@ -51,13 +51,13 @@ struct CompletionRoutes: Sendable {
         do throws(OnlineFailure) {
             events = try model.requests.submit(prepared, streams: streamsPieces)
         } catch {
-            throw APIError(error)
+            throw APIError(error, promptField: prepared.promptField)
         }
         if body.asksForStream { return answer.stream(events, includesUsage: body.streamsUsage) }
         for await event in events {
             switch event {
             case .text: break
-            case .failed(let failure): throw APIError(failure)
+            case .failed(let failure): throw APIError(failure, promptField: prepared.promptField)
             case .finished(let finished):
                 var output: [UInt8] = []
                 answer.completion(finished).encodeBody(into: &output)
@@ -70,14 +70,16 @@ struct CompletionRoutes: Sendable {
 
 extension APIError {
     /// The answer to a request without a result.
-    init(_ failure: OnlineFailure) {
+    ///
+    /// - Parameter promptField: the field that a refusal refers to which names none.
+    init(_ failure: OnlineFailure, promptField: String? = nil) {
         switch failure {
         case .busy:
             self.init(
                 status: .tooManyRequests, type: "rate_limit_error", message: "\(failure)", code: "rate_limit_exceeded",
                 retryAfter: 1)
         case .refused(let refusal):
-            self = .invalid(refusal.description, param: refusal.field, code: refusal.code)
+            self = .invalid(refusal.description, param: refusal.field ?? promptField, code: refusal.code)
         case .noToken: self = .invalid("\(failure)", code: "no_token_allowed")
         case .device: self = .unavailable("the device failed; try again later")
         case .unloaded: self = .unavailable("\(failure)")

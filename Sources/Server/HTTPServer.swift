@@ -5,12 +5,13 @@ import Hummingbird
 import HummingbirdCore
 package import Logging
 import NIOCore
+import ServiceLifecycle
 package import Serving
 package import Settings
 
 /// OpenAI's API in front of a daemon. It runs until `stop`.
 package final class HTTPServer: Sendable {
-    private let task: Task<Void, any Error>
+    private let group: ServiceGroup
     private let ended = DispatchSemaphore(value: 0)
 
     /// Starts to listen; returns once it does.
@@ -31,13 +32,16 @@ package final class HTTPServer: Sendable {
                         maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 100))),
             configuration: ApplicationConfiguration(address: address.bindAddress, serverName: nil),
             onServerRunning: { _ in started.signal() }, logger: log)
+        var quiet = log
+        quiet.logLevel = .error
+        let group = ServiceGroup(configuration: .init(services: [application], logger: quiet))
+        self.group = group
         let (failure, ended) = (Failure(), ended)
-        task = Task {
+        Task {
             defer { ended.signal() }
-            do { try await application.run() } catch {
+            do { try await group.run() } catch {
                 failure.error = error
                 started.signal()
-                throw error
             }
         }
         started.wait()
@@ -45,11 +49,11 @@ package final class HTTPServer: Sendable {
         log.info("listening on \(address)")
     }
 
-    /// Ends the requests that are being answered, and waits for that.
-    package func stop() {
-        task.cancel()
-        ended.wait()
-    }
+    /// Takes no more requests; those that are being answered go on. Returns at once.
+    package func beginStop() { Task { [group] in await group.triggerGracefulShutdown() } }
+
+    /// Waits for the answers that are under way, after `beginStop`.
+    package func waitForEnd() { ended.wait() }
 
     /// The error that ended the start.
     private final class Failure: @unchecked Sendable {

@@ -31,11 +31,6 @@ struct Daemon: ParsableCommand {
         let stop = StopSignal()
         let log = DaemonLog.make()
         let graceMS = configuration.daemon.graceMS
-        let signals = StopOnSignals(stop) { level in
-            let running = (try? store.systemStatus().runningJobs) ?? 0
-            let words = level.words(inFlight: running, running: nil, graceMS: graceMS, again: "signal again")
-            log.info("\(words)")
-        }
         let settings = configuration.server
         let live = settings.listen.map { _ in
             LiveModel(
@@ -43,7 +38,17 @@ struct Daemon: ParsableCommand {
                     slots: settings.onlineSlots, prefillTokens: settings.prefillTokens, limit: settings.onlineLimit))
         }
         let server = try settings.listen.map { try HTTPServer(settings, at: $0, live: live!, log: log) }
-        defer { server?.stop() }
+        let signals = StopOnSignals(stop) { level in
+            // Who waits for an answer gets it; nobody new does.
+            server?.beginStop()
+            let running = (try? store.systemStatus().runningJobs) ?? 0
+            let words = level.words(inFlight: running, running: nil, graceMS: graceMS, again: "signal again")
+            log.info("\(words)")
+        }
+        defer {
+            server?.beginStop()
+            server?.waitForEnd()
+        }
         try DaemonService(
             store: store, configuration: configuration, platforms: .all(configuration.bridge), drains: drain,
             stop: stop, log: log, live: live

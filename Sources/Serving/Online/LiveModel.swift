@@ -1,5 +1,6 @@
 // The model that online requests run on: what is loaded now, for threads other than the one that loads it.
 
+import Glibc
 import ModelFiles
 package import Platform
 package import Prompts
@@ -45,6 +46,11 @@ package final class LiveModel: Sendable {
             name: loaded.name, limits: loaded.limits, preparer: loaded.preparer, requests: requests,
             loadedAt: TimeSource.system.now)
         model.withLock { $0 = online }
+    }
+
+    /// Waits until no request is in flight, or `isOver` is true.
+    package func drain(until isOver: () -> Bool) {
+        while let model = current, model.requests.count > 0, !isOver() { usleep(10_000) }
     }
 
     /// The host unloads it: requests in flight fail, and no more come.

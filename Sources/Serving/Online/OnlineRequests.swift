@@ -118,6 +118,9 @@ package final class OnlineRequests: @unchecked Sendable {
         return stream
     }
 
+    /// Requests in flight.
+    package var count: Int { replicas.inFlight.count }
+
     /// Disconnects; requests in flight fail as `unloaded`.
     package func close() {
         _ = disconnect()
