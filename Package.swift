@@ -179,13 +179,18 @@ let package = Package(
                 "QueueCommands", "ModelCommands", "Benchmarks", "BuiltInPlatforms", "Platform", "Settings", "JSONText",
                 "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
+        room(
+            "DaemonCommands",
+            [
+                "QueueCommands", "BatchDaemon", "Server", "BuiltInPlatforms", "StoreContract", "Settings", "Terminal",
+                "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
         .executableTarget(
             name: "ttbatch",
             dependencies: [
-                "QueueCommands", "MachineCommands", "BatchDaemon", "BuiltInPlatforms", "StoreContract", "Settings",
-                "Terminal", "Server", "Serving",
-                "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
+                "QueueCommands", "MachineCommands", "DaemonCommands", "Settings", "Terminal",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
 

@@ -11,13 +11,19 @@ package import Settings
 
 /// OpenAI's API in front of a daemon. It runs until `stop`.
 package final class HTTPServer: Sendable {
+    /// The model that requests run on; the daemon tells it what is loaded.
+    package let live: LiveModel
     private let group: ServiceGroup
     private let ended = DispatchSemaphore(value: 0)
 
     /// Starts to listen; returns once it does.
     ///
     /// - Throws: the error of binding the address.
-    package init(_ settings: ServerSettings, at address: ServerAddress, live: LiveModel, log: Logger) throws {
+    package init(_ settings: ServerSettings, at address: ServerAddress, log: Logger) throws {
+        let live = LiveModel(
+            OnlineShareSettings(
+                slots: settings.onlineSlots, prefillTokens: settings.prefillTokens, limit: settings.onlineLimit))
+        self.live = live
         let router = Router(context: BasicRequestContext.self)
         router.add(middleware: ErrorAnswers())
         ModelRoutes(live: live).add(to: router)

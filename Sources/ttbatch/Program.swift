@@ -1,6 +1,7 @@
 // The program: parses the command line, runs a command, and turns errors into messages and exit codes.
 
 import ArgumentParser
+import DaemonCommands
 import Glibc
 import MachineCommands
 import QueueCommands

@@ -148,7 +148,7 @@ import Testing
         ("engin:\n  threads: 3", "t.yaml:2: unknown key engin.threads; did you mean engine.threads?"),
         (
             "xyzzy: 3",
-            "t.yaml:1: unknown key xyzzy; known: db, model, models_directory, models, engine, tt, bridge, daemon"
+            "t.yaml:1: unknown key xyzzy; known: db, model, models_directory, models, engine, tt, bridge, daemon, server"
         ),
         ("bridge:\n  pyton: x", "t.yaml:2: bridge: unknown key pyton; did you mean python?"),
         ("tt:\n  tracemode: all", "t.yaml:2: tt: unknown key tracemode; did you mean trace_mode?"),

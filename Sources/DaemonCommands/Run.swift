@@ -1,6 +1,6 @@
 // `ttbatch run FILE…`: enqueues, runs and exports in one process.
 
-import ArgumentParser
+package import ArgumentParser
 import BatchDaemon
 import QueueCommands
 import Runtime
@@ -8,8 +8,8 @@ import Settings
 import StoreContract
 import Terminal
 
-struct Run: ParsableCommand {
-    static let configuration = CommandConfiguration(
+package struct Run: ParsableCommand {
+    package static let configuration = CommandConfiguration(
         abstract: "Enqueue prompt files, run them, and write the results.",
         discussion: """
             Results go to stdout or to -o, progress to stderr. On stdout each result comes as soon as those before it have \
@@ -24,7 +24,9 @@ struct Run: ParsableCommand {
 
     @OptionGroup var shared: SharedOptions
 
-    func run() throws {
+    package init() {}
+
+    package func run() throws {
         let configuration = try shared.configuration()
         let store = try shared.storeForWriting(configuration)
         // Checked before the work, so that no night ends with a path that cannot be written or a missing device.

@@ -1,6 +1,6 @@
 // `ttbatch daemon`: runs the jobs of the queue until it is stopped.
 
-import ArgumentParser
+package import ArgumentParser
 import BatchDaemon
 import BuiltInPlatforms
 import Glibc
@@ -8,12 +8,11 @@ import Logging
 import QueueCommands
 import Runtime
 import Server
-import Serving
 import Settings
 import StoreContract
 
-struct Daemon: ParsableCommand {
-    static let configuration = CommandConfiguration(
+package struct Daemon: ParsableCommand {
+    package static let configuration = CommandConfiguration(
         abstract: "Poll the job table and work, until stopped.",
         discussion: """
             SIGTERM or Ctrl-C takes no more jobs and lets running ones end for daemon.grace_s seconds; a second one puts \
@@ -25,19 +24,16 @@ struct Daemon: ParsableCommand {
 
     @OptionGroup var shared: SharedOptions
 
-    func run() throws {
+    package init() {}
+
+    package func run() throws {
         let configuration = try shared.configuration()
         let store = try shared.storeForWriting(configuration)
         let stop = StopSignal()
         let log = DaemonLog.make()
         let graceMS = configuration.daemon.graceMS
         let settings = configuration.server
-        let live = settings.listen.map { _ in
-            LiveModel(
-                OnlineShareSettings(
-                    slots: settings.onlineSlots, prefillTokens: settings.prefillTokens, limit: settings.onlineLimit))
-        }
-        let server = try settings.listen.map { try HTTPServer(settings, at: $0, live: live!, log: log) }
+        let server = try settings.listen.map { try HTTPServer(settings, at: $0, log: log) }
         let signals = StopOnSignals(stop) { level in
             // Who waits for an answer gets it; nobody new does.
             server?.beginStop()
@@ -51,7 +47,7 @@ struct Daemon: ParsableCommand {
         }
         try DaemonService(
             store: store, configuration: configuration, platforms: .all(configuration.bridge), drains: drain,
-            stop: stop, log: log, live: live
+            stop: stop, log: log, live: server?.live
         ).run()
         signals.restore()
     }

@@ -1,6 +1,6 @@
 // `ttbatch rerun BATCH CUSTOM_ID`: runs a prompt again, and says whether its result is the same.
 
-import ArgumentParser
+package import ArgumentParser
 import BatchDaemon
 import QueueCommands
 import Runtime
@@ -8,8 +8,8 @@ import Settings
 import StoreContract
 import Terminal
 
-struct Rerun: ParsableCommand {
-    static let configuration = CommandConfiguration(
+package struct Rerun: ParsableCommand {
+    package static let configuration = CommandConfiguration(
         abstract: "Run a prompt again and say whether its result is the same.",
         discussion: """
             The prompt is copied into a new batch and runs as any other, here or where a daemon owns the database. If its \
@@ -27,7 +27,9 @@ struct Rerun: ParsableCommand {
 
     @OptionGroup var shared: SharedOptions
 
-    func run() throws {
+    package init() {}
+
+    package func run() throws {
         let configuration = try shared.configuration()
         // It makes no database.
         let reading = try shared.storeForReading()
