@@ -141,7 +141,7 @@ let package = Package(
         room(
             "Server",
             [
-                "Serving", "OpenAIFormats", "Prompts", "Platform", "JSONText", "Settings", "Runtime",
+                "Serving", "OpenAIFormats", "Prompts", "Tokenizers", "Platform", "JSONText", "Settings", "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

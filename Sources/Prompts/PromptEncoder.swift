@@ -50,6 +50,11 @@ public struct PromptEncoder: Sendable {
         if case .unusable(let reason) = template, !reason.isMissing { reason.description } else { nil }
     }
 
+    /// The text of the chat template; `nil` if there is none that can be used.
+    package var chatTemplateText: String? {
+        if case .usable(let template) = template { template.text } else { nil }
+    }
+
     /// The size of the chat template in bytes; `nil` if there is none that can be used.
     package var chatTemplateBytes: Int? {
         if case .usable(let template) = template { template.byteCount } else { nil }

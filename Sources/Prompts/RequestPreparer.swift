@@ -4,7 +4,7 @@ public import ModelFiles
 import OpenAIFormats
 public import Runtime
 import Sampling
-import Tokenizers
+package import Tokenizers
 
 /// Prepares requests for a model's engines.
 public struct RequestPreparer: Sendable {
@@ -27,6 +27,11 @@ public struct RequestPreparer: Sendable {
         self.maxModelLen = maxModelLen
         self.defaults = defaults
     }
+
+    /// The model's tokenizer.
+    package var tokenizer: Tokenizer { encoder.tokenizer }
+    /// The text of the model's chat template; `nil` if it has none that can be used.
+    package var chatTemplateText: String? { encoder.chatTemplateText }
 
     /// Reads the body, applies the chat template and tokenises.
     ///

@@ -50,7 +50,7 @@ struct APIError: Error {
     }
 
     /// A name of the caller in a message: short, and with nothing that a terminal obeys.
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         let shown = text.unicodeScalars.prefix(80).map { $0.properties.generalCategory == .control ? "?" : String($0) }
         return "\"\(shown.joined())\(text.unicodeScalars.count > 80 ? "…" : "")\""
     }

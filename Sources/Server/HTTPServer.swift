@@ -28,6 +28,7 @@ package final class HTTPServer: Sendable {
         router.add(middleware: ErrorAnswers())
         ModelRoutes(live: live).add(to: router)
         CompletionRoutes(live: live).add(to: router)
+        TokenizerRoutes(live: live).add(to: router)
         let started = DispatchSemaphore(value: 0)
         let application = Application(
             router: router,

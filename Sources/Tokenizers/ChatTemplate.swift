@@ -10,8 +10,10 @@ public struct ChatTemplate: Sendable {
     private let toolUse: Template?
     private let path: String
     private let formats: (standard: AnswerFormats, toolUse: AnswerFormats)
-    /// The size of the template for conversations without tools, or of the only one.
-    public let byteCount: Int
+    /// The template for conversations without tools, or the only one.
+    public let text: String
+    /// Its size.
+    public var byteCount: Int { text.utf8.count }
     /// Variables that are defined for every conversation.
     private let variables: [String: JinjaValue]
     private var limits = RenderLimits()
@@ -79,9 +81,9 @@ public struct ChatTemplate: Sendable {
         self.standard = try template(standard)
         self.toolUse = try template(toolUse)
         self.path = path
-        byteCount = (standard ?? toolUse ?? "").utf8.count
+        text = standard ?? toolUse ?? ""
         formats = (
-            AnswerFormats(template: standard ?? toolUse ?? ""), AnswerFormats(template: toolUse ?? standard ?? "")
+            AnswerFormats(template: text), AnswerFormats(template: toolUse ?? text)
         )
         variables = tokenizer.namedSpecialTokens.merging(["documents": .null, "tools": .null]) { $1 }
         if self.standard == nil, self.toolUse == nil { throw .missingChatTemplate(path: path) }

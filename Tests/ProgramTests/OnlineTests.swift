@@ -141,6 +141,26 @@ struct OnlineTests {
         #expect(try daemon.waitForEnd().status == 0)
     }
 
+    /// Evaluation programs cut texts with the server's tokenizer.
+    @Test func theTokenizerIsServed() throws {
+        let daemon = try daemon()
+        let text = "the king\n<|im_start|>x"
+        let tokenized = try curl("/tokenize", ["prompt": text, "add_special_tokens": false, "return_token_strs": true])
+        let tokens = try #require(tokenized.json["tokens"] as? [Int], "\(tokenized.body)")
+        #expect(tokenized.json["count"] as? Int == tokens.count && tokenized.json["max_model_len"] as? Int == 256)
+        #expect((tokenized.json["token_strs"] as? [String])?.joined() == text)
+        #expect(try curl("/detokenize", ["tokens": tokens]).json["prompt"] as? String == text)
+        let chat = try curl("/tokenize", ["messages": [["role": "user", "content": "hi"]]]).json["tokens"] as? [Int]
+        let rendered = try curl("/detokenize", ["tokens": chat ?? []]).json["prompt"] as? String
+        #expect(rendered == "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n")
+        let info = try curl("/tokenizer_info").json
+        #expect((info["chat_template"] as? String)?.contains("im_start") == true && info["eos_token"] is String)
+        #expect(try curl("/detokenize", ["tokens": [1_000_000]]).error?["param"] as? String == "tokens")
+        #expect(try curl("/tokenize", ["prompt": 7]).status == 400)
+        daemon.send(SIGTERM)
+        #expect(try daemon.waitForEnd().status == 0)
+    }
+
     /// A batch runs beside them, and its results are those of a night without callers.
     @Test func batchesGoOnBesideThem() throws {
         let requests = (0..<40).map { number -> (String, [String: Any]) in
