@@ -65,7 +65,7 @@ struct ErrorAnswers<Context: RequestContext>: RouterMiddleware {
             return try await next(request, context)
         } catch let error as APIError {
             return Response(error)
-        } catch let error as HTTPError {
+        } catch let error as any HTTPResponseError {
             let message =
                 switch error.status {
                 case .notFound: "there is no such path"
