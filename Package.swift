@@ -138,10 +138,25 @@ let package = Package(
                 "Serving", "Engine", "Prompts", "Platform", "StoreContract", "Settings", "Runtime", "Failpoints",
                 .product(name: "Logging", package: "swift-log"),
             ]),
+        // The server: OpenAI's API and people's page over HTTP.
+        room(
+            "HTTPExchange",
+            [
+                "StoreContract", "JSONText",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        room(
+            "OnlineRoutes",
+            [
+                "HTTPExchange", "Serving", "OpenAIFormats", "Prompts", "Tokenizers", "Platform", "JSONText", "Runtime",
+                .product(name: "Hummingbird", package: "hummingbird"),
+            ]),
         room(
             "Server",
             [
-                "Serving", "OpenAIFormats", "Prompts", "Tokenizers", "Platform", "JSONText", "Settings", "Runtime",
+                "OnlineRoutes", "HTTPExchange", "Serving", "StoreContract", "Settings", "JSONText",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

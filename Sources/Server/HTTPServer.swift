@@ -1,13 +1,16 @@
 // The HTTP server: where it listens, its limits, and its life on a thread of its own.
 
 import Foundation
+import HTTPExchange
 import Hummingbird
 import HummingbirdCore
 package import Logging
 import NIOCore
+import OnlineRoutes
 import ServiceLifecycle
 package import Serving
 package import Settings
+package import StoreContract
 
 /// OpenAI's API in front of a daemon. It runs until `stop`.
 package final class HTTPServer: Sendable {
@@ -19,13 +22,16 @@ package final class HTTPServer: Sendable {
     /// Starts to listen; returns once it does.
     ///
     /// - Throws: the error of binding the address.
-    package init(_ settings: ServerSettings, at address: ServerAddress, log: Logger) throws {
+    package init(
+        _ settings: ServerSettings, at address: ServerAddress, store: any JobStore, log: Logger
+    ) throws {
         let live = LiveModel(
             OnlineShareSettings(
                 slots: settings.onlineSlots, prefillTokens: settings.prefillTokens, limit: settings.onlineLimit))
         self.live = live
-        let router = Router(context: BasicRequestContext.self)
+        let router = Router(context: ServerContext.self)
         router.add(middleware: ErrorAnswers())
+        StateRoutes(live: live).add(to: router)
         ModelRoutes(live: live).add(to: router)
         CompletionRoutes(live: live).add(to: router)
         TokenizerRoutes(live: live).add(to: router)

@@ -1,20 +1,24 @@
 // The model's tokenizer over HTTP, as vLLM has it: evaluation programs cut their texts with it.
 
-import Hummingbird
+package import HTTPExchange
+package import Hummingbird
 import JSONText
 import OpenAIFormats
 import Platform
 import Prompts
 import Runtime
-import Serving
+package import Serving
 import Tokenizers
 
 /// `/tokenize`, `/detokenize` and `/tokenizer_info`.
-struct TokenizerRoutes: Sendable {
-    let live: LiveModel
+package struct TokenizerRoutes: Sendable {
+    private let live: LiveModel
     private static let mostBytes = 16 << 20
 
-    func add<Context: RequestContext>(to router: Router<Context>) {
+    /// Routes to the model that `live` tells of.
+    package init(live: LiveModel) { self.live = live }
+
+    package func add(to router: Router<ServerContext>) {
         router.post("/tokenize") { request, _ in
             let (model, members) = try await read(request)
             return try Response(json: tokenize(members, model))

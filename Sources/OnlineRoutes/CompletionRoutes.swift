@@ -1,20 +1,24 @@
 // `/v1/completions` and `/v1/chat/completions`: a request, its answer, or the answer as it grows.
 
 import Foundation
-import Hummingbird
+package import HTTPExchange
+package import Hummingbird
 import JSONText
 import OpenAIFormats
 import Platform
 import Prompts
 import Runtime
-import Serving
+package import Serving
 
 /// Answers requests on the loaded model.
-struct CompletionRoutes: Sendable {
-    let live: LiveModel
+package struct CompletionRoutes: Sendable {
+    private let live: LiveModel
     private static let mostBytes = 16 << 20
 
-    func add<Context: RequestContext>(to router: Router<Context>) {
+    /// Routes to the model that `live` tells of.
+    package init(live: LiveModel) { self.live = live }
+
+    package func add(to router: Router<ServerContext>) {
         for endpoint in Endpoint.allCases {
             router.post(RouterPath(endpoint.rawValue)) { request, _ in
                 let body = try await request.body.collect(upTo: Self.mostBytes)

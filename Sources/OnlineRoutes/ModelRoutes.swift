@@ -1,23 +1,20 @@
-// What the server is, and which model it serves.
+// `/v1/models`: the model that online requests run on.
 
-import Hummingbird
+package import HTTPExchange
+package import Hummingbird
 import JSONText
 import Platform
 import Runtime
-import Serving
-import Settings
+package import Serving
 
-/// `/health`, `/ready`, `/version` and `/v1/models`.
-struct ModelRoutes: Sendable {
-    let live: LiveModel
+/// Lists the loaded model.
+package struct ModelRoutes: Sendable {
+    private let live: LiveModel
 
-    func add<Context: RequestContext>(to router: Router<Context>) {
-        router.get("/health") { _, _ in Response(status: .ok) }
-        router.get("/ready") { [live] _, _ in
-            guard live.current != nil else { throw APIError.unavailable("no model is loaded yet") }
-            return Response(status: .ok)
-        }
-        router.get("/version") { _, _ in Response(json: Array(Self.version.text.utf8)) }
+    /// Routes to the model that `live` tells of.
+    package init(live: LiveModel) { self.live = live }
+
+    package func add(to router: Router<ServerContext>) {
         router.get("/v1/models") { [live] _, _ in
             let models = live.current.map { [Self.object($0)] } ?? []
             let list: JSONValue = ["object": "list", "data": .array(models)]
@@ -30,12 +27,19 @@ struct ModelRoutes: Sendable {
         }
     }
 
-    private static let version: JSONValue = ["version": .string(Version.current)]
-
     private static func object(_ model: OnlineModel) -> JSONValue {
         [
             "id": .string(model.shownName), "object": "model", "created": .int(model.loadedAt.rawValue / 1000),
             "owned_by": "ttbatch", "max_model_len": .int(Int64(model.limits.maxModelLen)),
         ]
+    }
+}
+
+extension APIError {
+    /// No model of this name is served.
+    static func noModel(_ name: String) -> APIError {
+        .notFound(
+            "the model \(quoted(name)) is not served here; GET /v1/models tells which one is", param: "model",
+            code: "model_not_found")
     }
 }

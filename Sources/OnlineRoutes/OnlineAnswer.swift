@@ -1,5 +1,6 @@
 // The answer to one online request: OpenAI's object, or its chunks as server-sent events.
 
+import HTTPExchange
 import Hummingbird
 import JSONText
 import OpenAIFormats

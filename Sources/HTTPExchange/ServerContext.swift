@@ -1,0 +1,43 @@
+// What the server knows of a request besides its parts: who sent it, and what that lets him do.
+
+package import Hummingbird
+package import StoreContract
+
+/// The context of a request.
+package struct ServerContext: RequestContext {
+    package var coreContext: CoreRequestContextStorage
+    /// Who sent it.
+    package var caller = Caller.anybody
+
+    package init(source: ApplicationRequestContextSource) { coreContext = CoreRequestContextStorage(source: source) }
+}
+
+/// Who sent a request.
+package struct Caller: Sendable, Hashable {
+    /// Whose objects the caller sees and makes; nil: everybody's.
+    package let tenant: Tenant?
+    /// What the caller may do.
+    package let scopes: Set<KeyScope>
+
+    /// A caller with a key.
+    package init(tenant: Tenant?, scopes: Set<KeyScope>) {
+        self.tenant = tenant
+        self.scopes = scopes
+    }
+
+    /// Whoever reaches a server without keys.
+    package static let anybody = Caller(tenant: nil, scopes: Set(KeyScope.allCases))
+
+    /// Whether the caller may do what needs a scope: `admin` includes all, and `submit` includes `read`.
+    package func may(_ scope: KeyScope) -> Bool {
+        scopes.contains(scope) || scopes.contains(.admin) || (scope == .read && scopes.contains(.submit))
+    }
+
+    /// Throws 403 unless the caller may do what needs `scope`.
+    package func require(_ scope: KeyScope) throws(APIError) {
+        guard !may(scope) else { return }
+        throw APIError(
+            status: .forbidden, type: "invalid_request_error",
+            message: "this key does not have the scope \(scope.rawValue)", code: "insufficient_scope")
+    }
+}

@@ -1,0 +1,23 @@
+// Whether the server lives, whether it can answer, and which version it is: for monitors, which need no key.
+
+import HTTPExchange
+import Hummingbird
+import JSONText
+import Serving
+import Settings
+
+/// `/health`, `/ready` and `/version`.
+struct StateRoutes: Sendable {
+    let live: LiveModel
+
+    func add(to router: Router<ServerContext>) {
+        router.get("/health") { _, _ in Response(status: .ok) }
+        router.get("/ready") { [live] _, _ in
+            guard live.current != nil else { throw APIError.unavailable("no model is loaded yet") }
+            return Response(status: .ok)
+        }
+        router.get("/version") { _, _ in Response(json: Array(Self.version.text.utf8)) }
+    }
+
+    private static let version: JSONValue = ["version": .string(Version.current)]
+}
