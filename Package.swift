@@ -116,7 +116,7 @@ let package = Package(
                 .embedInCode("0003_lifecycle.sql"), .embedInCode("0004_progress.sql"),
                 .embedInCode("0005_model_faults.sql"), .embedInCode("0006_names_and_params.sql"),
                 .embedInCode("0007_choices.sql"), .embedInCode("0008_scores.sql"),
-                .embedInCode("0009_systems.sql"),
+                .embedInCode("0009_systems.sql"), .embedInCode("0010_files.sql"),
             ], swiftSettings: strict),
         room(
             "SQLiteStore",
@@ -154,9 +154,18 @@ let package = Package(
                 .product(name: "Hummingbird", package: "hummingbird"),
             ]),
         room(
+            "BatchRoutes",
+            [
+                "HTTPExchange", "StoreContract", "Intake", "ResultExport", "OpenAIFormats", "JSONText", "Runtime",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        room(
             "Server",
             [
-                "OnlineRoutes", "HTTPExchange", "Serving", "StoreContract", "Settings", "JSONText",
+                "OnlineRoutes", "BatchRoutes", "HTTPExchange", "Intake", "Serving", "StoreContract", "Settings",
+                "ModelFiles",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -300,6 +309,7 @@ let package = Package(
                 "QueueFixture", "FakeModel", "TestSupport",
             ]),
         tests("ResultExport", ["StoreContract", "OpenAIFormats", "Sampling", "Runtime"]),
+        tests("BatchRoutes", ["HTTPExchange", "TestSupport"]),
         tests(
             "BatchDaemon",
             [

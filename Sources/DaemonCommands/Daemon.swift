@@ -32,8 +32,9 @@ package struct Daemon: ParsableCommand {
         let stop = StopSignal()
         let log = DaemonLog.make()
         let graceMS = configuration.daemon.graceMS
-        let settings = configuration.server
-        let server = try settings.listen.map { try HTTPServer(settings, at: $0, store: store, log: log) }
+        let server = try configuration.server.listen.map {
+            try HTTPServer(configuration, at: $0, store: try shared.storeForServer(configuration), log: log)
+        }
         let signals = StopOnSignals(stop) { level in
             // Who waits for an answer gets it; nobody new does.
             server?.beginStop()

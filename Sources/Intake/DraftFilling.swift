@@ -1,6 +1,7 @@
 // Fills a draft: valid lines, rejected lines, and their errors.
 
 import Dispatch
+import JSONText
 import OpenAIFormats
 import PromptFiles
 import StoreContract
@@ -11,6 +12,8 @@ struct DraftFilling {
     private let writing: DraftWriting
     let file: String
     private var model: BatchModel
+    /// The endpoint that all lines must have; nil: any.
+    private let endpoint: String?
     let skipsInvalid: Bool
     /// The maximum number of reported errors. If invalid lines are skipped, further ones are only counted and stored.
     let maxReported: Int
@@ -31,12 +34,13 @@ struct DraftFilling {
     private var takenBytes = 0
 
     init(
-        draft: any BatchDraft, file: String, model: BatchModel, skipsInvalid: Bool, maxReported: Int,
+        draft: any BatchDraft, file: String, model: BatchModel, endpoint: String?, skipsInvalid: Bool, maxReported: Int,
         report: @escaping (LineError) -> Void
     ) {
         writing = DraftWriting(draft)
         self.file = file
         self.model = model
+        self.endpoint = endpoint
         self.skipsInvalid = skipsInvalid
         self.maxReported = maxReported
         self.report = report
@@ -68,7 +72,12 @@ struct DraftFilling {
     }
 
     private mutating func settle(_ line: PromptLine, _ problems: [RequestProblem]) {
-        if let name = line.model, !model.isCalled(name) {
+        if let endpoint, line.endpoint.rawValue != endpoint {
+            let problem = RequestProblem(
+                code: .urlMismatch, place: .field("url"), value: Excerpt.quoted(line.endpoint.rawValue),
+                complaint: "is not the endpoint of the batch, \(endpoint)", remedy: "give it the same as the batch")
+            reject(line.lineNumber, line.customID, [LineError(file: file, line: line.lineNumber, problem: problem)])
+        } else if let name = line.model, !model.isCalled(name) {
             let problem = model.mismatch(name, in: line)
             reject(
                 line.lineNumber, line.customID, [LineError(file: file, line: line.lineNumber, problem: problem)],

@@ -122,7 +122,7 @@ public struct Enqueuer {
     private let store: any JobStore
     private let catalogue: ModelCatalogue
     private let options: Options
-    private let clock: TimeSource
+    let clock: TimeSource
 
     /// Makes an enqueuer for `store`; `catalogue` finds the models.
     public init(store: any JobStore, catalogue: ModelCatalogue, options: Options, clock: TimeSource = .system) {
@@ -148,7 +148,7 @@ public struct Enqueuer {
         var drafts: [(draft: any BatchDraft, report: EnqueueReport)] = []
         var failure: (any Error)?
         for path in paths {
-            do { drafts.append(try fill(from: path, report)) } catch {
+            do { drafts.append(try fill(from: .path(path), nil, report)) } catch {
                 if let failure { report(failure) }
                 failure = error
             }
@@ -176,24 +176,26 @@ public struct Enqueuer {
     }
 
     /// Makes a complete draft of the file, not committed yet.
-    private func fill(
-        from path: String, _ report: @escaping (any Error) -> Void
+    ///
+    /// - Parameter submitted: the submitted batch that the draft fills; nil: it makes one of its own.
+    func fill(
+        from source: PromptSource, _ submitted: BatchSummary?, _ report: @escaping (any Error) -> Void
     ) throws -> (draft: any BatchDraft, report: EnqueueReport) {
         var reading = PromptFileReader.Options()
         reading.maxErrors = options.skipsInvalid ? nil : options.maxErrors
-        let reader = try PromptFileReader(path: path, options: reading)
+        let reader = try source.reader(reading)
         let head = try linesUpToFirstValid(reader)
         guard let first = head.last else { throw EnqueueError.empty(file: reader.name) }
         if let error = Self.sameMistake(head) { throw EnqueueError.sameMistake(error, lines: head.count) }
         let model = try BatchModel(first, in: reader.name, options, catalogue, now: clock.now)
-        let draft = try store.beginBatch(
-            NewBatch(
-                name: reader.name, model: model.name, modelName: model.shownName, uniqueName: options.name,
-                priority: options.priority, deadline: options.deadline),
-            at: clock.now)
+        var batch = NewBatch(
+            name: reader.name, model: model.name, modelName: model.shownName, uniqueName: options.name,
+            priority: submitted?.priority ?? options.priority, deadline: submitted?.deadline ?? options.deadline)
+        batch.submitted = submitted?.id
+        let draft = try store.beginBatch(batch, at: clock.now)
         var filling = DraftFilling(
-            draft: draft, file: reader.name, model: model, skipsInvalid: options.skipsInvalid,
-            maxReported: options.maxErrors, report: report)
+            draft: draft, file: reader.name, model: model, endpoint: submitted?.submission?.endpoint,
+            skipsInvalid: options.skipsInvalid, maxReported: options.maxErrors, report: report)
         do {
             for line in head { try filling.take(line) }
             while !filling.hasEnoughErrors, let line = try reader.next() { try filling.take(line) }
@@ -239,5 +241,22 @@ public struct Enqueuer {
             if case .valid = line { break }
         }
         return lines
+    }
+}
+
+/// Where prompts are read from.
+enum PromptSource {
+    /// The file at a path; `-` is standard input.
+    case path(String)
+    /// A file descriptor, which the caller closes, and what the file is called.
+    case descriptor(Int32, name: String)
+
+    /// A reader from the beginning.
+    func reader(_ options: PromptFileReader.Options) throws(PromptFileError) -> PromptFileReader {
+        switch self {
+        case .path(let path): try PromptFileReader(path: path, options: options)
+        case .descriptor(let descriptor, let name):
+            PromptFileReader(descriptor: descriptor, name: name, options: options)
+        }
     }
 }

@@ -35,7 +35,7 @@ public enum FileKind: Sendable, Hashable {
     }
 
     /// The kind as a predicate for the file.
-    var complaint: String {
+    public var complaint: String {
         switch self {
         case .packed(let kind): "is packed (\(kind))"
         case .wide(let encoding): "is \(encoding.prefix(6)), not UTF-8"

@@ -65,6 +65,11 @@ package struct SharedOptions: ParsableArguments {
         try databaseForWriting(configuration)
     }
 
+    /// A store for the server of a daemon.
+    package func storeForServer(_ configuration: Configuration) throws -> any ServedStore {
+        try SQLiteJobStore(path: configuration.databasePath, at: TimeSource.system.now)
+    }
+
     /// A store for writing, which must exist.
     package func storeForExisting() throws -> any JobStore {
         _ = try storeForReading()

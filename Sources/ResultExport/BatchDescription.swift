@@ -14,7 +14,7 @@ package struct BatchDescription {
     /// The progress of its jobs in flight; nil if the daemon that reported it seems to be dead.
     package let progress: BatchProgress?
 
-    package init(_ batch: BatchSummary, store: any JobStore) throws {
+    package init(_ batch: BatchSummary, store: any JobReading) throws {
         self.batch = batch
         recent = batch.status == .inProgress ? try store.recentCompletions(of: batch.id, limit: 200) : nil
         anotherAttempt = batch.status == .inProgress ? try store.anotherAttempt(of: batch.id) : nil
@@ -67,12 +67,23 @@ package struct BatchDescription {
 
 extension BatchDescription {
     /// OpenAI's batch object. Members that OpenAI does not have are under `ttbatch`, including `failures` if given.
-    package func json(failures: [FailureGroup]? = nil) -> JSONValue {
+    ///
+    /// - Parameter showsPaths: whether the reader may learn paths of this machine.
+    package func json(failures: [FailureGroup]? = nil, showsPaths: Bool = true) -> JSONValue {
         let counts = batch.counts
+        let name = showsPaths ? batch.name : batch.nameWithoutFolder
         var object = BatchObject(
             id: batch.id.description, endpoint: batch.endpoint.flatMap(Endpoint.init(rawValue:)) ?? .completions,
-            inputFileID: batch.name, status: BatchObject.Status(rawValue: batch.status.rawValue) ?? .inProgress,
+            inputFileID: batch.submission?.inputFile.rawValue ?? name,
+            status: BatchObject.Status(rawValue: batch.status.rawValue) ?? .inProgress,
             createdAt: batch.created.rawValue / 1000)
+        object.window = batch.submission?.window
+        object.errors = [BatchObject.InputError](json: batch.inputErrors ?? "") ?? []
+        if case .object(let notes)? = batch.submission?.metadata.flatMap({ try? JSONValue(parsing: Array($0.utf8)) }) {
+            object.metadata = notes
+        }
+        object.outputFileID = batch.resultFile(.output)?.rawValue
+        object.errorFileID = batch.resultFile(.errors)?.rawValue
         object.model = batch.shownModel
         object.times.expires = batch.deadline.map { $0.rawValue / 1000 }
         object.times.inProgress = batch.started.map { $0.rawValue / 1000 }
@@ -89,7 +100,9 @@ extension BatchDescription {
         object.usage = BatchObject.Usage(
             inputTokens: batch.usage.promptTokens, cachedTokens: batch.usage.cachedTokens,
             outputTokens: batch.usage.completionTokens)
-        guard case .object(var members) = object.json, case .object(var own) = ownJSON else { return object.json }
+        guard case .object(var members) = object.json, case .object(var own) = ownJSON(name, showsPaths) else {
+            return object.json
+        }
         if let failures {
             own.append(
                 JSONValue.Member(
@@ -107,14 +120,17 @@ extension BatchDescription {
         return .object(members)
     }
 
-    private var ownJSON: JSONValue {
+    private func ownJSON(_ name: String, _ showsPaths: Bool) -> JSONValue {
         let counts = batch.counts
+        let model = showsPaths ? batch.model : batch.model.map(ModelCatalogue.shown)
         return [
-            "file": .string(batch.name), "name": batch.uniqueName.map { .string($0) } ?? .null,
-            "model": batch.model.map { .string($0) } ?? .null, "priority": .int(batch.priority.rawValue),
+            "file": .string(name), "name": batch.uniqueName.map { .string($0) } ?? .null,
+            "model": model.map { .string($0) } ?? .null, "priority": .int(batch.priority.rawValue),
             "deadline_ms": batch.deadline.map { .int($0.rawValue) } ?? .null,
             "paused_ms": batch.paused.map { .int($0.rawValue) } ?? .null,
-            "model_error": batch.modelTrouble.map { .string($0.reason) } ?? .null,
+            "model_error": batch.modelTrouble.map {
+                .string(showsPaths ? $0.reason : "the model cannot be used at the moment")
+            } ?? .null,
             "model_errors": .int(Int64(batch.modelTrouble?.times ?? 0)),
             "waiting_for_another_attempt": .int(anotherAttempt?.jobs ?? 0),
             "retry_of": batch.retryOf.map { .string($0.description) } ?? .null,
@@ -131,5 +147,16 @@ extension BatchDescription {
             "jobs_per_second": (recent?.jobsPerSecond).map { .double($0) } ?? .null,
             "eta_ms": etaMS.map { .int($0) } ?? .null,
         ]
+    }
+}
+
+extension BatchSummary {
+    /// The name, without the folder if it is a path.
+    package var nameWithoutFolder: String { name.split(separator: "/").last.map(String.init) ?? name }
+
+    /// The file of results of a kind, as soon as it has any; nil also if it was deleted.
+    package func resultFile(_ kind: ResultFileKind) -> FileID? {
+        let ended = kind == .output ? counts.succeeded : counts.failed + counts.expired + counts.cancelled
+        return ended > 0 ? files[kind] : nil
     }
 }

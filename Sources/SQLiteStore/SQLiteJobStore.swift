@@ -11,7 +11,7 @@ import Synchronization
 /// The queue in one SQLite file. Any number of processes may open it; one daemon runs its jobs.
 ///
 /// Within an object, writes exclude each other and reads exclude each other, but a read and a write do not.
-public final class SQLiteJobStore: JobStore, DatabaseUpkeep {
+public final class SQLiteJobStore: JobStore, FileKeeping, DatabaseUpkeep {
     /// The database file, absolute and without symbolic links.
     public let path: String
     /// The same as `path`.

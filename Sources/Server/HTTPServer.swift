@@ -1,5 +1,6 @@
 // The HTTP server: where it listens, its limits, and its life on a thread of its own.
 
+import BatchRoutes
 import Foundation
 import HTTPExchange
 import Hummingbird
@@ -17,14 +18,17 @@ package final class HTTPServer: Sendable {
     /// The model that requests run on; the daemon tells it what is loaded.
     package let live: LiveModel
     private let group: ServiceGroup
+    private let validator: SubmissionValidator
     private let ended = DispatchSemaphore(value: 0)
 
     /// Starts to listen; returns once it does.
     ///
-    /// - Throws: the error of binding the address.
+    /// - Parameter store: the queue; another object than the daemon's, so that neither waits for the other.
+    /// - Throws: the error of binding the address, `UploadError`, `JobStoreError`.
     package init(
-        _ settings: ServerSettings, at address: ServerAddress, store: any JobStore, log: Logger
+        _ configuration: Configuration, at address: ServerAddress, store: any ServedStore, log: Logger
     ) throws {
+        let settings = configuration.server
         let live = LiveModel(
             OnlineShareSettings(
                 slots: settings.onlineSlots, prefillTokens: settings.prefillTokens, limit: settings.onlineLimit))
@@ -35,6 +39,15 @@ package final class HTTPServer: Sendable {
         ModelRoutes(live: live).add(to: router)
         CompletionRoutes(live: live).add(to: router)
         TokenizerRoutes(live: live).add(to: router)
+        let threads = BlockingThreads(count: 4)
+        let folder = try UploadFolder(
+            path: configuration.databasePath + "-files", mostBytes: Int64(settings.uploadLimitMB) << 20)
+        try folder.sweep { try store.uploadedFile($0) != nil }
+        validator = SubmissionValidator(store: store, folder: folder, log: log) {
+            configuration.enqueuer(into: store)
+        }
+        UploadRoutes(store: store, folder: folder, threads: threads, memory: ResultFileMemory()).add(to: router)
+        BatchesRoutes(store: store, threads: threads, validator: validator).add(to: router)
         let started = DispatchSemaphore(value: 0)
         let application = Application(
             router: router,
@@ -47,7 +60,8 @@ package final class HTTPServer: Sendable {
             onServerRunning: { _ in started.signal() }, logger: log)
         var quiet = log
         quiet.logLevel = .error
-        let group = ServiceGroup(configuration: .init(services: [application], logger: quiet))
+        let expired = ExpiredFiles(store: store, folder: folder, threads: threads, log: log)
+        let group = ServiceGroup(configuration: .init(services: [expired, application], logger: quiet))
         self.group = group
         let (failure, ended) = (Failure(), ended)
         Task {
@@ -66,7 +80,10 @@ package final class HTTPServer: Sendable {
     package func beginStop() { Task { [group] in await group.triggerGracefulShutdown() } }
 
     /// Waits for the answers that are under way, after `beginStop`.
-    package func waitForEnd() { ended.wait() }
+    package func waitForEnd() {
+        ended.wait()
+        validator.end()
+    }
 
     /// The error that ended the start.
     private final class Failure: @unchecked Sendable {

@@ -2,7 +2,6 @@
 
 import HTTPExchange
 import Hummingbird
-import JSONText
 import Serving
 import Settings
 
@@ -16,8 +15,6 @@ struct StateRoutes: Sendable {
             guard live.current != nil else { throw APIError.unavailable("no model is loaded yet") }
             return Response(status: .ok)
         }
-        router.get("/version") { _, _ in Response(json: Array(Self.version.text.utf8)) }
+        router.get("/version") { _, _ in Response(json: Array(#"{"version":"\(Version.current)"}"#.utf8)) }
     }
-
-    private static let version: JSONValue = ["version": .string(Version.current)]
 }

@@ -15,11 +15,12 @@ extension MemoryJobStore {
     package func batch(named name: String) throws(JobStoreError) -> BatchID? { try read { $0.batch(named: name) } }
 
     package func batches(
-        before: BatchID?, limit: Int, includingDrafts: Bool
+        before: BatchID?, limit: Int, includingDrafts: Bool, of tenant: Tenant?
     ) throws(JobStoreError) -> [BatchSummary] {
         try read { rows in
             let chosen = rows.batches.reversed().compactMap(\.self).filter { batch in
-                (before.map { batch.id < $0 } ?? true) && (includingDrafts || batch.status != .validating)
+                (before.map { batch.id < $0 } ?? true) && (tenant == nil || batch.new.tenant == tenant)
+                    && (includingDrafts || batch.status != .validating || batch.isSubmission)
             }
             return chosen.prefix(limit).map { rows.summary($0.id) }
         }
@@ -114,7 +115,9 @@ extension Rows {
         let endpoints = Set(ended.compactMap(\.endpoint))
         return BatchSummary(
             id: id, name: batch.new.name, uniqueName: batch.hasName ? batch.new.uniqueName : nil,
-            endpoint: endpoints.count == 1 && batch.status != .validating ? endpoints.first : nil,
+            endpoint: batch.isSubmission || batch.inputErrors != nil
+                ? batch.new.submission?.endpoint
+                : endpoints.count == 1 && batch.status != .validating ? endpoints.first : nil,
             model: batch.new.model, modelName: batch.new.modelName, status: batch.status, priority: batch.new.priority,
             deadline: batch.new.deadline, paused: batch.paused,
             modelTrouble: batch.modelError.map {
@@ -133,7 +136,8 @@ extension Rows {
             timings: JobTimings(
                 queuedMS: timed.reduce(0) { $0 + $1.queuedMS }, prefillMS: timed.reduce(0) { $0 + $1.prefillMS },
                 decodeMS: timed.reduce(0) { $0 + $1.decodeMS }, totalMS: timed.reduce(0) { $0 + $1.totalMS }),
-            progress: batch.status == .inProgress ? progress(id, jobs) : nil)
+            progress: batch.status == .inProgress ? progress(id, jobs) : nil, tenant: batch.new.tenant,
+            submission: batch.new.submission, inputErrors: batch.inputErrors, files: batch.new.files)
     }
 
     private func progress(_ id: BatchID, _ jobs: [JobRow]) -> BatchProgress? {

@@ -6,7 +6,7 @@ package import StoreContract
 import Synchronization
 
 /// One process's view of a queue in memory. It passes the conformance suite.
-package final class MemoryJobStore: JobStore {
+package final class MemoryJobStore: JobStore, FileKeeping {
     let queue: MemoryQueue
     private let before: (@Sendable () throws(JobStoreError) -> Void)?
 
@@ -77,12 +77,15 @@ package final class MemoryJobStore: JobStore {
 
 extension MemoryJobStore {
     package func beginBatch(_ batch: NewBatch, at now: Milliseconds) throws(JobStoreError) -> any BatchDraft {
-        MemoryBatchDraft(batch, in: self, at: now)
+        try MemoryBatchDraft(batch, in: self, at: now)
     }
 
     package func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID] {
         try write { rows in
-            let orphans = rows.batches.compactMap(\.self).filter { $0.status == .validating && !$0.isOwned }.map(\.id)
+            let orphans = rows.batches.compactMap(\.self).filter {
+                $0.status == .validating && !$0.isOwned && !$0.isSubmission
+            }
+            .map(\.id)
             for orphan in orphans { rows.delete(orphan) }
             return orphans
         }
@@ -98,7 +101,8 @@ extension MemoryJobStore {
         let draft = try beginBatch(
             NewBatch(
                 name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
-                retryOf: batch, promptTime: try read { $0[batch]?.new.promptTime }), at: now)
+                retryOf: batch, promptTime: try read { $0[batch]?.new.promptTime }, tenant: original.tenant,
+                submission: original.submission), at: now)
         _ = try draft.append(
             jobs.sorted { $0.line < $1.line }.map {
                 $0.copy
@@ -119,7 +123,8 @@ extension MemoryJobStore {
         let draft = try beginBatch(
             NewBatch(
                 name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
-                retryOf: batch, promptTime: found.promptTime), at: now)
+                retryOf: batch, promptTime: found.promptTime, tenant: original.tenant, submission: original.submission),
+            at: now)
         _ = try draft.append([found.job])
         return try draft.commit(at: now)
     }
@@ -135,9 +140,23 @@ extension JobRow {
 }
 
 extension Rows {
-    mutating func delete(_ draft: BatchID) {
-        for index in self[draft]!.jobs { jobs[index] = nil }
-        self[draft] = nil
+    mutating func delete(_ batch: BatchID) {
+        deleteJobs(of: batch)
+        self[batch] = nil
+    }
+
+    mutating func deleteJobs(of batch: BatchID) {
+        for index in self[batch]!.jobs { jobs[index] = nil }
+        self[batch]!.jobs = []
+    }
+
+    /// Adds the row of a draft.
+    mutating func add(_ batch: NewBatch, at now: Milliseconds) -> BatchID {
+        let id = BatchID(rawValue: Int64(batches.count) + 1)
+        batches.append(
+            BatchRow(
+                id: id, new: batch, created: now, urgentFrom: batch.deadline.map { now + max(0, ($0 - now) / 2) }))
+        return id
     }
 }
 
@@ -149,14 +168,18 @@ final class MemoryBatchDraft: BatchDraft {
     private let created: Milliseconds
     private var isOpen = true
 
-    init(_ batch: NewBatch, in store: MemoryJobStore, at now: Milliseconds) {
-        id = store.queue.rows.withLock { rows in
-            let id = BatchID(rawValue: Int64(rows.batches.count) + 1)
-            rows.batches.append(
-                BatchRow(
-                    id: id, new: batch, created: now,
-                    urgentFrom: batch.deadline.map { now + max(0, ($0 - now) / 2) }))
-            return id
+    init(_ batch: NewBatch, in store: MemoryJobStore, at now: Milliseconds) throws(JobStoreError) {
+        id = try store.write { (rows) throws(JobStoreError) in
+            guard let submitted = batch.submitted else { return rows.add(batch, at: now) }
+            guard let row = rows[submitted], row.status == .validating, row.isSubmission else {
+                throw .draftClosed(submitted)
+            }
+            guard !row.isOwned else { throw .busy(path: "memory") }
+            row.isOwned = true
+            row.new.model = batch.model
+            row.new.modelName = batch.modelName
+            rows.deleteJobs(of: submitted)
+            return submitted
         }
         self.store = store
         self.batch = batch
@@ -170,7 +193,8 @@ final class MemoryBatchDraft: BatchDraft {
 
     func append(_ jobs: [NewJob], rejected: [RejectedLine]) throws(JobStoreError) -> [DuplicateCustomID] {
         guard isOpen else { throw .draftClosed(id) }
-        return try store.write { [id, created] rows in
+        return try store.write { [id, created] (rows) throws(JobStoreError) in
+            guard rows[id]?.status == .validating else { throw .draftClosed(id) }
             var duplicates: [DuplicateCustomID] = []
             for job in jobs {
                 if let first = rows.jobs(of: id).first(where: { !$0.isRejected && $0.customID == job.customID }) {
@@ -199,10 +223,11 @@ final class MemoryBatchDraft: BatchDraft {
         guard isOpen else { throw .draftClosed(id) }
         try store.write { [id, batch] (rows) throws(JobStoreError) in
             if let name = batch.uniqueName, let other = rows.batch(named: name) { throw .nameTaken(name, by: other) }
-            guard rows[id]?.jobs.isEmpty == false else { throw .emptyBatch }
+            guard rows[id]?.jobs.isEmpty == false, rows[id]?.status == .validating else { throw .emptyBatch }
             let turn = rows.nextTurn(batch.priority)
             rows[id]!.status = .inProgress
-            rows[id]!.hasName = batch.uniqueName != nil
+            rows[id]!.isSubmission = false
+            if batch.uniqueName != nil { rows[id]!.hasName = true }
             rows[id]!.turn = turn
             _ = rows.closeIfDone(id, at: now)
         }
@@ -213,7 +238,11 @@ final class MemoryBatchDraft: BatchDraft {
     func discard() throws(JobStoreError) {
         guard isOpen else { throw .draftClosed(id) }
         isOpen = false
-        try store.write { [id] in $0.delete(id) }
+        try store.write { [id, batch] rows in
+            guard batch.submitted != nil else { return rows.delete(id) }
+            if rows[id]?.status == .validating { rows.deleteJobs(of: id) }
+            rows[id]?.isOwned = false
+        }
     }
 }
 
@@ -301,7 +330,9 @@ extension MemoryJobStore {
 extension MemoryJobStore {
     package func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
         try write { (rows) throws(JobStoreError) in
-            try rows.checkOpen(batch)
+            let isSubmission = rows[batch]?.isSubmission == true && rows[batch]?.status == .validating
+            if !isSubmission { try rows.checkOpen(batch) }
+            rows[batch]!.isSubmission = false
             let jobs = rows.jobs(of: batch)
             let kept = jobs.count { $0.state.isTerminal }
             rows[batch]!.status = .cancelling
@@ -311,6 +342,7 @@ extension MemoryJobStore {
                     _ = rows.end(job.id, as: .cancelled, .cancelled, at: now)
                 }
             }
+            _ = rows.closeIfDone(batch, at: now)
             return CancelReport(cancelled: Int64(jobs.count - kept), keptFinished: Int64(kept))
         }
     }

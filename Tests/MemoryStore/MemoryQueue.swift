@@ -30,6 +30,9 @@ final class BatchRow: @unchecked Sendable {
     var hasName = false
     /// Whether the writer of a draft is there.
     var isOwned = true
+    /// Whether it is yet to be validated, by whomever.
+    var isSubmission = false
+    var inputErrors: String?
     var turn: Int64 = 0
     var isUrgent = false
     var paused: Milliseconds?
@@ -104,6 +107,7 @@ struct Rows {
     var loading: [Incarnation: BatchID] = [:]
     var intervals: [MetricsInterval] = []
     var systems: [String: SystemRecord] = [:]
+    var files: [UploadedFile] = []
     /// What was said last, and how many tokens the batch's ended jobs had then.
     var progress: [BatchID: (said: BatchProgress, endedTokens: Int64)] = [:]
     var paused: Milliseconds?

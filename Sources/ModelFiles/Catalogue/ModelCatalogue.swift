@@ -90,6 +90,15 @@ public struct ModelCatalogue: Sendable {
     /// The configuration's entries, by lower-case name.
     private let named: [String: (name: String, model: NamedModel)]
     private let hub: HubCache
+    /// The only path that leads to a model; nil: any path does.
+    private var onlyPath: String??
+
+    /// The catalogue for people who may name models but no files: paths and names of the hub lead nowhere, but for one.
+    public func withoutPaths(but path: String?) -> ModelCatalogue {
+        var copy = self
+        copy.onlyPath = .some(path)
+        return copy
+    }
 
     /// Makes a catalogue of what is in `directory`, and of the configuration's names.
     public init(directory: String, named: [String: NamedModel], hub: HubCache = HubCache()) {
@@ -159,6 +168,9 @@ public struct ModelCatalogue: Sendable {
     private func entry(_ name: String) throws(ModelLookupError) -> CatalogueEntry {
         if let model = named[name.lowercased()] { return try entry(model.name, model.model) }
         if Self.isPath(name) {
+            if case .some(let only) = onlyPath, name != only {
+                throw .unknown(name: name, known: entries.map(\.name), directory: directory)
+            }
             guard let path = fetched(name) else { throw absent(name) }
             return CatalogueEntry(name: name, path: path)
         }

@@ -110,9 +110,12 @@ public struct BatchObject: Sendable, Hashable {
     public var errors: [InputError] = []
     /// The identifier of the submitted file.
     public var inputFileID: String
+    /// The time that the batch may run after its submission, in the client's words; nil: it is computed.
+    public var window: String?
     /// The time that the batch may run after its submission, e.g. "24h" or "90m"; "none" without a deadline, because
     /// OpenAI's type requires a string.
     public var completionWindow: String {
+        if let window { return window }
         guard let expires = times.expires else { return "none" }
         let minutes = max(1, (expires - times.created + 30) / 60)
         return minutes % 60 == 0 ? "\(minutes / 60)h" : "\(minutes)m"
@@ -178,6 +181,25 @@ public struct BatchObject: Sendable, Hashable {
 
 private func optional(_ value: String?) -> JSONValue { value.map { .string($0) } ?? nil }
 private func optional(_ value: Int64?) -> JSONValue { value.map { .int($0) } ?? nil }
+
+extension [BatchObject.InputError] {
+    /// The errors as a JSON array, for stores.
+    public var json: String { JSONValue.array(map(\.json)).text }
+
+    /// Parses what `json` writes; nil if the text is not such.
+    public init?(json text: String) {
+        guard case .array(let elements)? = try? JSONValue(parsing: Array<UInt8>(text.utf8)) else { return nil }
+        self = elements.compactMap { element in
+            guard case .string(let code)? = element["code"], case .string(let message)? = element["message"] else {
+                return nil
+            }
+            var error = BatchObject.InputError(code: code, message: message)
+            if case .string(let param)? = element["param"] { error.param = param }
+            if case .int(let line)? = element["line"] { error.line = Int(line) }
+            return error
+        }
+    }
+}
 
 extension BatchObject.InputError {
     fileprivate var json: JSONValue {

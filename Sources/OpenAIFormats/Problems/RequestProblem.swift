@@ -15,6 +15,8 @@ public struct RequestProblem: Error, Sendable, Hashable, CustomStringConvertible
         case invalidValue = "invalid_value"
         case duplicateKey = "duplicate_key"
         case duplicateCustomID = "duplicate_custom_id"
+        /// The name is OpenAI's.
+        case urlMismatch = "url_mismatch"
         case modelMismatch = "model_mismatch"
         /// The name is OpenAI's.
         case modelNotFound = "model_not_found"

@@ -78,6 +78,8 @@ extension Milliseconds: SQLValue {}
 extension JobState: SQLValue {}
 extension BatchStatus: SQLValue {}
 extension BatchPriority: SQLValue {}
+extension FileID: SQLValue {}
+extension Tenant: SQLValue {}
 
 /// The current row of a query; valid only inside the closure that receives it. Columns count from 0.
 struct SQLRow {

@@ -21,24 +21,24 @@ final class SQLiteBatchDraft: BatchDraft {
         try store.undoStatementsInMemory()
         // The lock is taken before the row is visible, so a draft never looks abandoned while its writer lives.
         (id, ownership) = try store.write(in: "beginBatch") { db in
-            try db.run(
-                """
-                INSERT INTO batches (name, model, model_name, status, retry_of, created_ms, priority, deadline_ms,
-                    urgent_ms, prompt_ms)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """,
-                batch.name, batch.model, batch.modelName, BatchStatus.validating, batch.retryOf, now, batch.priority,
-                batch.deadline,
-                batch.urgent(from: now), batch.promptTime)
-            let id = BatchID(rawValue: db.lastInsertedRowID)
+            let id = try batch.submitted ?? db.insert(batch, submitted: nil, at: now)
             guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: id.rawValue) else {
                 throw JobStoreError.busy(path: lockPath)
             }
+            guard batch.submitted != nil else { return (id, lock) }
+            let isOpen = try db.run(
+                """
+                UPDATE batches SET model = ?, model_name = ?
+                WHERE id = ? AND status = 'validating' AND submitted_ms IS NOT NULL
+                """, batch.model, batch.modelName, id)
+            guard isOpen == 1 else { throw JobStoreError.draftClosed(id) }
             return (id, lock)
         }
         self.store = store
         self.batch = batch
         self.created = now
+        // What a writer before this one left of the submission.
+        if batch.submitted != nil { try store.deleteJobs(ofDraft: id) }
     }
 
     static func lockPath(database: String) -> String { database + "-enqueue.lock" }
@@ -67,7 +67,8 @@ final class SQLiteBatchDraft: BatchDraft {
             }
             let isOurs = try db.run(
                 """
-                UPDATE batches SET status = ?, endpoint = ?, unique_name = ?, turn = ?, ready = total - failed
+                UPDATE batches SET status = ?, endpoint = ?, unique_name = coalesce(unique_name, ?), turn = ?,
+                    ready = total - failed, submitted_ms = NULL
                 WHERE id = ? AND status = ? AND total > 0
                 """,
                 BatchStatus.inProgress, endpoints.count == 1 ? endpoints.first : nil, batch.uniqueName,
@@ -86,7 +87,7 @@ final class SQLiteBatchDraft: BatchDraft {
         try checkOpen()
         isOpen = false
         defer { ownership.release() }
-        try store.deleteDraft(id)
+        if batch.submitted == nil { try store.deleteDraft(id) } else { try store.deleteJobs(ofDraft: id) }
     }
 
     private func checkOpen() throws(JobStoreError) {
@@ -116,7 +117,11 @@ final class SQLiteBatchDraft: BatchDraft {
         let duplicates = try db.insert(jobs, into: id, at: created)
         let left = Set(duplicates.map(\.line))
         for job in jobs where !left.contains(job.line) { endpoints.insert(job.endpoint) }
-        try db.run("UPDATE batches SET total = total + ? WHERE id = ?", jobs.count - duplicates.count, id)
+        // A submission may have been cancelled meanwhile.
+        let isDraft = try db.run(
+            "UPDATE batches SET total = total + ? WHERE id = ? AND status = 'validating'",
+            jobs.count - duplicates.count, id)
+        guard isDraft == 1 else { throw JobStoreError.draftClosed(id) }
         return duplicates
     }
 
@@ -131,9 +136,12 @@ final class SQLiteBatchDraft: BatchDraft {
             tally.add(.failed)
             try db.insertError(line.error, of: JobID(rawValue: db.lastInsertedRowID))
         }
-        try db.run(
-            "UPDATE batches SET total = total + ?, rejected = rejected + ?, failed = failed + ? WHERE id = ?",
-            lines.count, lines.count, lines.count, id)
+        let isDraft = try db.run(
+            """
+            UPDATE batches SET total = total + ?, rejected = rejected + ?, failed = failed + ?
+            WHERE id = ? AND status = 'validating'
+            """, lines.count, lines.count, lines.count, id)
+        guard isDraft == 1 else { throw JobStoreError.draftClosed(id) }
     }
 }
 

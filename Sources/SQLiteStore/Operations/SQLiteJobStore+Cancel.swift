@@ -9,12 +9,12 @@ extension SQLiteJobStore {
     public func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
         // The first transaction withdraws every claim and prevents new ones: no result can be stored after it.
         var report = try write { db in
-            try db.checkOpen(batch)
+            try db.checkCancellable(batch)
             let kept = try BatchTally(batch, db).nextSequence - 1
             try db.run(
                 """
-                UPDATE batches SET status = 'cancelling', ready = 0, not_before_ms = NULL
-                WHERE id = ? AND status = 'in_progress'
+                UPDATE batches SET status = 'cancelling', ready = 0, not_before_ms = NULL, submitted_ms = NULL
+                WHERE id = ? AND status IN ('in_progress', 'validating')
                 """, batch)
             try db.run(
                 """
@@ -54,6 +54,13 @@ extension SQLiteJobStore {
 }
 
 extension Database {
+    /// Throws unless the batch is open, or a submission.
+    fileprivate func checkCancellable(_ batch: BatchID) throws {
+        let isSubmission = try number(
+            "SELECT count(*) FROM batches WHERE id = ? AND status = 'validating' AND submitted_ms IS NOT NULL", batch)
+        if isSubmission == 0 { try checkOpen(batch) }
+    }
+
     /// Selects jobs of a batch in a state, in the order of the state's index, so that a query does not scan all of
     /// them. A test checks its plan.
     static func unfinishedSQL(_ state: JobState) -> String {

@@ -14,7 +14,7 @@ extension SQLiteJobStore {
     public func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID] {
         let lockPath = SQLiteBatchDraft.lockPath(database: path)
         var swept: [BatchID] = []
-        for draft in try read({ try $0.batchIDs(.validating) }) {
+        for draft in try read({ try $0.drafts() }) {
             guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: draft.rawValue) else { continue }
             defer { lock.release() }
             // It may have been committed between the query and the lock.
@@ -35,7 +35,8 @@ extension SQLiteJobStore {
         let draft = try beginBatch(
             NewBatch(
                 name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
-                retryOf: batch, promptTime: promptTime), at: now)
+                retryOf: batch, promptTime: promptTime, tenant: original.tenant, submission: original.submission),
+            at: now)
         do {
             var line: Int64 = 0
             while true {
@@ -69,7 +70,8 @@ extension SQLiteJobStore {
         let draft = try beginBatch(
             NewBatch(
                 name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
-                retryOf: batch, promptTime: copy.promptTime), at: now)
+                retryOf: batch, promptTime: copy.promptTime, tenant: original.tenant, submission: original.submission),
+            at: now)
         do {
             _ = try draft.append([copy.job])
             return try draft.commit(at: now)
@@ -81,6 +83,12 @@ extension SQLiteJobStore {
 
     /// Deletes a draft in short transactions, its batch row last. The caller holds its lock.
     func deleteDraft(_ draft: BatchID) throws(JobStoreError) {
+        try deleteJobs(ofDraft: draft)
+        _ = try write { try $0.run("DELETE FROM batches WHERE id = ? AND status = 'validating'", draft) }
+    }
+
+    /// Deletes the jobs of a draft in short transactions. The caller holds its lock.
+    func deleteJobs(ofDraft draft: BatchID) throws(JobStoreError) {
         var deleted = 1
         while deleted > 0 {
             deleted = try write { db in
@@ -90,13 +98,29 @@ extension SQLiteJobStore {
             }
             try checkpointWithoutDaemon()
         }
-        _ = try write { try $0.run("DELETE FROM batches WHERE id = ? AND status = 'validating'", draft) }
+        _ = try write {
+            try $0.run(
+                """
+                UPDATE batches SET total = 0, rejected = 0, failed = 0
+                WHERE id = ? AND status = 'validating' AND submitted_ms IS NOT NULL
+                """, draft)
+        }
     }
 }
 
 extension Database {
     func batchStatus(_ batch: BatchID) throws -> BatchStatus? {
         try row("SELECT status FROM batches WHERE id = ?", batch) { try $0.word(0) }
+    }
+
+    /// Drafts that end with their writers.
+    func drafts() throws -> [BatchID] {
+        try rows(
+            """
+            SELECT id FROM batches INDEXED BY batches_unsettled
+            WHERE status IN ('validating', 'cancelling') AND status = 'validating' AND submitted_ms IS NULL ORDER BY id
+            """
+        ) { $0.id(0) }
     }
 
     /// The time that the prompts of a repeated job see; nil for other batches.

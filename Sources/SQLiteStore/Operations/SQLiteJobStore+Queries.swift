@@ -54,14 +54,17 @@ extension SQLiteJobStore {
 
     /// Reads rows of counters by their key, the last first.
     public func batches(
-        before: BatchID?, limit: Int, includingDrafts: Bool
+        before: BatchID?, limit: Int, includingDrafts: Bool, of tenant: Tenant?
     ) throws(JobStoreError) -> [BatchSummary] {
-        try read { db in
-            try db.batchSummaries(
-                """
-                WHERE b.id < ? \(includingDrafts ? "" : "AND b.status <> 'validating'")
-                ORDER BY b.id DESC LIMIT ?
-                """, before ?? BatchID(rawValue: .max), limit)
+        let drafts = includingDrafts ? "" : "AND (b.status <> 'validating' OR b.submitted_ms IS NOT NULL)"
+        let before = before ?? BatchID(rawValue: .max)
+        return try read { db in
+            guard let tenant else {
+                return try db.batchSummaries("WHERE b.id < ? \(drafts) ORDER BY b.id DESC LIMIT ?", before, limit)
+            }
+            return try db.batchSummaries(
+                indexedBy: "batches_tenant", "WHERE b.tenant = ? AND b.id < ? \(drafts) ORDER BY b.id DESC LIMIT ?",
+                tenant, before, limit)
         }
     }
 
@@ -116,8 +119,10 @@ extension Database {
         try row("SELECT id FROM batches WHERE unique_name = ?", name) { $0.id(0) }
     }
 
-    /// `condition` follows `FROM batches b` and has a ? for the id and one for the limit.
-    fileprivate func batchSummaries(_ condition: String, _ id: BatchID, _ limit: Int) throws -> [BatchSummary] {
+    /// `condition` follows `FROM batches b`, and `values` are for its ?s.
+    fileprivate func batchSummaries(
+        indexedBy index: String? = nil, _ condition: String, _ values: any SQLValue...
+    ) throws -> [BatchSummary] {
         let sql = """
             SELECT b.id, b.name, b.endpoint, b.model, b.status, b.retry_of, b.created_ms, b.started_ms, b.finished_ms,
                 b.total, b.rejected, b.succeeded, b.failed, b.cancelled, b.expired,
@@ -127,10 +132,12 @@ extension Database {
                 b.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, b.model_errors, b.model_error,
                 b.not_before_ms,
                 p.updated_ms, p.generated_tokens, p.tokens_per_second, p.running, p.running_tokens, p.running_limit,
-                p.token_ms, p.token_ms_growth, b.model_name
-            FROM batches b LEFT JOIN progress p ON p.batch_id = b.id AND b.status = 'in_progress' \(condition)
+                p.token_ms, p.token_ms_growth, b.model_name,
+                b.tenant, b.input_file, b.completion_window, b.metadata, b.input_errors, b.output_file, b.error_file,
+                b.output_expires_ms
+            FROM batches b \(index.map { "INDEXED BY \($0)" } ?? "") LEFT JOIN progress p ON p.batch_id = b.id AND b.status = 'in_progress' \(condition)
             """
-        return try rows(sql, id, limit, read: batchSummary)
+        return try rows(sql, all: values, read: batchSummary)
     }
 
     private func batchSummary(_ row: SQLRow) throws -> BatchSummary {
@@ -153,7 +160,17 @@ extension Database {
             timedJobs: row.int64(17),
             timings: JobTimings(
                 queuedMS: row.int64(18), prefillMS: row.int64(19), decodeMS: row.int64(20), totalMS: row.int64(21)),
-            progress: progress(row))
+            progress: progress(row), tenant: row.optionalText(40).map { Tenant(rawValue: $0) },
+            submission: submission(row), inputErrors: row.optionalText(44),
+            files: ResultFiles(
+                output: row.optionalText(45).flatMap { FileID(rawValue: $0) },
+                errors: row.optionalText(46).flatMap { FileID(rawValue: $0) }, expires: row.optionalID(47)))
+    }
+
+    private func submission(_ row: SQLRow) -> Submission? {
+        guard let file = row.optionalText(41).flatMap({ FileID(rawValue: $0) }) else { return nil }
+        return Submission(
+            inputFile: file, endpoint: row.text(2), window: row.text(42), metadata: row.optionalText(43))
     }
 
     private func progress(_ row: SQLRow) -> BatchProgress? {

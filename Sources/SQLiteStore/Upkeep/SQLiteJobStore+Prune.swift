@@ -10,18 +10,30 @@ extension SQLiteJobStore {
     public func prune(finishedBefore limit: Milliseconds) throws(JobStoreError) -> PruneReport {
         var report = PruneReport()
         for batch in try prunable(finishedBefore: limit) {
-            guard
-                let lock = try ByteLock.tryAcquire(
-                    path: SQLiteBatchDraft.lockPath(database: path), offset: batch.id.rawValue)
-            else { continue }
-            defer { lock.release() }
-            guard try withdraw(batch.id, finishedBefore: limit) else { continue }
-            try deleteDraft(batch.id)
+            guard try delete(batch.id, finishedBefore: limit) else { continue }
             report.batches.append(batch.id)
             report.jobs += batch.counts.total
         }
         report.metrics = try pruneMetrics(endedBefore: limit)
         return report
+    }
+
+    /// Deletes as `prune` does.
+    public func delete(_ batch: BatchID) throws(JobStoreError) {
+        let summary = try self.batch(batch)
+        guard !summary.isDraft else { throw .batchIsDraft(batch) }
+        guard summary.status.isTerminal else { throw .batchNotFinished(batch, summary.status) }
+        guard try delete(batch, finishedBefore: Milliseconds(rawValue: .max)) else { throw .batchNotFound(batch) }
+    }
+
+    /// Returns whether the batch was deleted: another process may do it, or have done it.
+    private func delete(_ batch: BatchID, finishedBefore limit: Milliseconds) throws(JobStoreError) -> Bool {
+        let lockPath = SQLiteBatchDraft.lockPath(database: path)
+        guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: batch.rawValue) else { return false }
+        defer { lock.release() }
+        guard try withdraw(batch, finishedBefore: limit) else { return false }
+        try deleteDraft(batch)
+        return true
     }
 
     /// The batches that `prune` would delete, the oldest first.

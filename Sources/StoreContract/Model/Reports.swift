@@ -44,6 +44,14 @@ public struct BatchSummary: Hashable, Sendable {
     public var timings: JobTimings
     /// The progress of its jobs in flight; nil if there are none, or none is reported.
     public var progress: BatchProgress?
+    /// Whose it is; nil: for whoever sees all.
+    public var tenant: Tenant?
+    /// What its client said of it; nil if it was not made of an uploaded file.
+    public var submission: Submission?
+    /// Why its file was refused, as a JSON array; nil if it was not.
+    public var inputErrors: String?
+    /// Its files of results.
+    public var files: ResultFiles
 
     /// For store implementations and tests.
     public init(
@@ -51,7 +59,8 @@ public struct BatchSummary: Hashable, Sendable {
         status: BatchStatus, priority: BatchPriority, deadline: Milliseconds?, paused: Milliseconds?,
         modelTrouble: ModelTrouble?,
         retryOf: BatchID?, created: Milliseconds, started: Milliseconds?, finished: Milliseconds?, counts: JobCounts,
-        usage: TokenUsage, timedJobs: Int64, timings: JobTimings, progress: BatchProgress? = nil
+        usage: TokenUsage, timedJobs: Int64, timings: JobTimings, progress: BatchProgress? = nil, tenant: Tenant? = nil,
+        submission: Submission? = nil, inputErrors: String? = nil, files: ResultFiles = .random()
     ) {
         self.id = id
         self.name = name
@@ -73,6 +82,10 @@ public struct BatchSummary: Hashable, Sendable {
         self.timedJobs = timedJobs
         self.timings = timings
         self.progress = progress
+        self.tenant = tenant
+        self.submission = submission
+        self.inputErrors = inputErrors
+        self.files = files
     }
 
     /// Whether it is a draft: still being written, or left by a writer that died.

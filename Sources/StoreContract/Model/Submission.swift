@@ -20,12 +20,20 @@ public struct NewBatch: Hashable, Sendable {
     public var retryOf: BatchID?
     /// The time that its prompts see, where a chat template tells the date; nil: that of the enqueue.
     public var promptTime: Milliseconds?
+    /// Whose it is; nil: for whoever sees all.
+    public var tenant: Tenant?
+    /// What its client said of it; nil if it is not made of an uploaded file.
+    public var submission: Submission?
+    /// The submitted batch that the draft fills; nil: the draft makes a batch of its own.
+    public var submitted: BatchID?
+    /// Its files of results.
+    public var files = ResultFiles.random()
 
     /// Makes a batch to be enqueued.
     public init(
         name: String, model: String? = nil, modelName: String? = nil, uniqueName: String? = nil,
         priority: BatchPriority = .normal, deadline: Milliseconds? = nil, retryOf: BatchID? = nil,
-        promptTime: Milliseconds? = nil
+        promptTime: Milliseconds? = nil, tenant: Tenant? = nil, submission: Submission? = nil
     ) {
         self.name = name
         self.model = model
@@ -35,6 +43,8 @@ public struct NewBatch: Hashable, Sendable {
         self.deadline = deadline
         self.retryOf = retryOf
         self.promptTime = promptTime
+        self.tenant = tenant
+        self.submission = submission
     }
 }
 

@@ -29,9 +29,11 @@ public protocol JobReading: Sendable {
     /// The jobs of a batch that wait for a retry; nil if there are none.
     func anotherAttempt(of batch: BatchID) throws(JobStoreError) -> AnotherAttempt?
 
-    /// Batches with identifiers below `before`, the latest first.
+    /// Batches with identifiers below `before`, the latest first. Submissions are not counted among drafts.
+    ///
+    /// - Parameter tenant: if not nil, only this tenant's.
     func batches(
-        before: BatchID?, limit: Int, includingDrafts: Bool
+        before: BatchID?, limit: Int, includingDrafts: Bool, of tenant: Tenant?
     ) throws(JobStoreError) -> [BatchSummary]
 
     /// At most `limit` of the latest completions of a batch; nil if there are fewer than two to compare.
@@ -66,6 +68,13 @@ public protocol JobReading: Sendable {
 extension JobReading {
     /// No warnings.
     public var warnings: [String] { [] }
+
+    /// Everybody's batches with identifiers below `before`, the latest first.
+    public func batches(
+        before: BatchID?, limit: Int, includingDrafts: Bool
+    ) throws(JobStoreError) -> [BatchSummary] {
+        try batches(before: before, limit: limit, includingDrafts: includingDrafts, of: nil)
+    }
 
     /// A cursor over the results of a batch.
     public func resultsCursor(

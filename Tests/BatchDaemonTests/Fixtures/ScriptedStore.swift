@@ -162,8 +162,10 @@ extension ScriptedStore {
 
     func batch(_ id: BatchID) throws(JobStoreError) -> BatchSummary { try store.batch(id) }
 
-    func batches(before: BatchID?, limit: Int, includingDrafts: Bool) throws(JobStoreError) -> [BatchSummary] {
-        try store.batches(before: before, limit: limit, includingDrafts: includingDrafts)
+    func batches(
+        before: BatchID?, limit: Int, includingDrafts: Bool, of tenant: Tenant?
+    ) throws(JobStoreError) -> [BatchSummary] {
+        try store.batches(before: before, limit: limit, includingDrafts: includingDrafts, of: tenant)
     }
 
     func recentCompletions(of batch: BatchID, limit: Int) throws(JobStoreError) -> RecentCompletions? {

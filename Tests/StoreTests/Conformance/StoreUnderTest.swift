@@ -27,10 +27,10 @@ enum StoreKind: CaseIterable, Sendable {
 
 /// A store, with what must outlive it.
 struct StoreUnderTest {
-    let store: any JobStore
+    let store: any ServedStore
     private let resources: AnyObject
 
-    init(store: any JobStore, keeping resources: AnyObject) {
+    init(store: any ServedStore, keeping resources: AnyObject) {
         self.store = store
         self.resources = resources
     }
