@@ -58,5 +58,7 @@ extension Migration {
             version: 8, name: "0008_scores", bytes: PackageResources._008_scores_sql, checksum: "18f3c8a32871e5ab"),
         Migration(
             version: 9, name: "0009_systems", bytes: PackageResources._009_systems_sql, checksum: "e67f025f564f9e79"),
+        Migration(
+            version: 10, name: "0010_keys", bytes: PackageResources._010_keys_sql, checksum: "e6aaaf9d9c90fbc1"),
     ]
 }

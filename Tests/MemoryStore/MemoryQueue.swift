@@ -104,6 +104,8 @@ struct Rows {
     var loading: [Incarnation: BatchID] = [:]
     var intervals: [MetricsInterval] = []
     var systems: [String: SystemRecord] = [:]
+    /// By name.
+    var keys: [String: ServerKey] = [:]
     /// What was said last, and how many tokens the batch's ended jobs had then.
     var progress: [BatchID: (said: BatchProgress, endedTokens: Int64)] = [:]
     var paused: Milliseconds?
