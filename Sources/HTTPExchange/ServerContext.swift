@@ -9,7 +9,7 @@ package import StoreContract
 package struct ServerContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
     /// Who sent it.
-    package var caller = Caller.anybody
+    package var caller = Caller.nobody
     /// Names the request in the answer's `x-request-id` and in the log.
     package let requestID: String
     /// The connection that it came on.
@@ -60,4 +60,10 @@ package struct Caller: Sendable, Hashable {
             status: .forbidden, type: "invalid_request_error",
             message: "this key does not have the scope \(scope.rawValue)", code: "insufficient_scope")
     }
+
+    /// `require(.submit)`, for routes that know no store.
+    package func requireSubmit() throws(APIError) { try require(.submit) }
+
+    /// `require(.read)`, for routes that know no store.
+    package func requireRead() throws(APIError) { try require(.read) }
 }

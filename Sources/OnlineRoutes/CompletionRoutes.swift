@@ -9,7 +9,6 @@ import Platform
 import Prompts
 import Runtime
 package import Serving
-import StoreContract
 
 /// Answers requests on the loaded model.
 package struct CompletionRoutes: Sendable {
@@ -24,7 +23,7 @@ package struct CompletionRoutes: Sendable {
     package func add(to router: Router<ServerContext>) {
         for endpoint in Endpoint.allCases {
             router.post(RouterPath(endpoint.rawValue)) { request, context in
-                try context.caller.require(.submit)
+                try context.caller.requireSubmit()
                 let body = try await request.body.collect(upTo: Self.mostBytes)
                 let asked = try await threads.run { try read(Array(body.readableBytesView), endpoint) }
                 return try await answer(asked, endpoint)

@@ -6,7 +6,6 @@ import JSONText
 import Platform
 import Runtime
 package import Serving
-import StoreContract
 
 /// Lists the loaded model.
 package struct ModelRoutes: Sendable {
@@ -17,13 +16,13 @@ package struct ModelRoutes: Sendable {
 
     package func add(to router: Router<ServerContext>) {
         router.get("/v1/models") { [live] _, context in
-            try context.caller.require(.read)
+            try context.caller.requireRead()
             let models = live.current.map { [Self.object($0)] } ?? []
             let list: JSONValue = ["object": "list", "data": .array(models)]
             return Response(json: Array(list.text.utf8))
         }
         router.get("/v1/models/:model") { [live] _, context in
-            try context.caller.require(.read)
+            try context.caller.requireRead()
             let name = context.parameters.get("model") ?? ""
             guard let model = live.current, model.isCalled(name) else { throw APIError.noModel(name) }
             return Response(json: Array(Self.object(model).text.utf8))

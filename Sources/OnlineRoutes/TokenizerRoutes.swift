@@ -8,7 +8,6 @@ import Platform
 import Prompts
 import Runtime
 package import Serving
-import StoreContract
 import Tokenizers
 
 /// `/tokenize`, `/detokenize` and `/tokenizer_info`.
@@ -22,17 +21,17 @@ package struct TokenizerRoutes: Sendable {
 
     package func add(to router: Router<ServerContext>) {
         router.post("/tokenize") { request, context in
-            try context.caller.require(.submit)
+            try context.caller.requireSubmit()
             let (model, members) = try await read(request)
             return Response(json: try await threads.run { try tokenize(members, model) })
         }
         router.post("/detokenize") { request, context in
-            try context.caller.require(.submit)
+            try context.caller.requireSubmit()
             let (model, members) = try await read(request)
             return Response(json: try await threads.run { try detokenize(members, model) })
         }
         router.get("/tokenizer_info") { [live] _, context in
-            try context.caller.require(.submit)
+            try context.caller.requireSubmit()
             guard let model = live.current else { throw APIError.unavailable("no model is loaded yet") }
             let (tokenizer, markers) = (model.preparer.tokenizer, model.preparer.tokenizer.markers)
             func text(_ token: Int32?) -> JSONValue { token.map { .string(tokenizer.text(of: [$0])) } ?? .null }

@@ -31,8 +31,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPResponsePart
 
     private let times: ConnectionTimes
-    /// Requests whose answers have not ended; clients may send several ahead.
+    /// Requests whose answers have not been written whole; clients may send several ahead.
     private var unanswered = 0
+    /// Answers of which the last bytes have not been taken.
+    private var unsent = 0
     /// Whether the last request's body is still to come.
     private var isReceiving = false
     /// Whether that request's client waits before it sends the body.
@@ -41,7 +43,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     private var isReading = false
     /// Whether the connection ends with the present answer.
     private var isLast = false
-    /// Whether nothing but the client's reading is waited for.
+    /// Whether nothing is waited for but that the client reads the end and closes.
     private var isLingering = false
     /// Bytes of answers that were not taken when this was looked at last.
     private var untaken = 0
@@ -73,7 +75,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .end:
             isReceiving = false
             if isLingering { return context.close(promise: nil) }
-            wait(unanswered > 0 ? times.stall : times.idle, context)
+            wait(isIdle ? times.idle : times.stall, context)
         }
         context.fireChannelRead(data)
     }
@@ -90,10 +92,10 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// What cannot be read as HTTP gets an answer, and is the last of its connection.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard let error = error as? HTTPParserError else { return context.fireErrorCaught(error) }
+        if error is IOError || error is ChannelError { return context.fireErrorCaught(error) }
         isLast = true
         let answer =
-            if case .headerOverflow = error {
+            if case .headerOverflow? = error as? HTTPParserError {
                 APIError(
                     status: .requestHeaderFieldsTooLarge, type: "invalid_request_error",
                     message: "the head of the request is too large: 16 KB and 100 fields are the most")
@@ -110,14 +112,16 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
         AnswerHeaders.add(to: &head.headerFields, requestID: "req_" + randomHexadecimal(24))
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         context.write(wrapOutboundOut(.body(ByteBuffer(bytes: answer.body))), promise: nil)
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        linger(context)
+        isReceiving = true
+        writeEnd(wrapOutboundOut(.end(nil)), context, promise: nil)
+        context.flush()
     }
 
     /// When the server ends, the present answer is the last one.
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is ChannelShouldQuiesceEvent { isLast = true }
-        context.fireUserInboundEventTriggered(event)
+        guard event is ChannelShouldQuiesceEvent else { return context.fireUserInboundEventTriggered(event) }
+        isLast = true
+        if isIdle { context.close(promise: nil) }
     }
 
     // MARK: - Answers
@@ -133,11 +137,31 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
             context.write(data, promise: promise)
         case .end:
             unanswered -= 1
-            context.write(data, promise: promise)
-            guard unanswered == 0 else { return }
-            if isLast { linger(context) } else { wait(times.idle, context) }
+            writeEnd(data, context, promise: promise)
         }
     }
+
+    private func writeEnd(_ end: NIOAny, _ context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {
+        unsent += 1
+        let sent = promise ?? context.eventLoop.makePromise()
+        sent.futureResult.assumeIsolatedUnsafeUnchecked().whenComplete { _ in
+            self.unsent -= 1
+            self.answerIsSent(context)
+        }
+        context.write(end, promise: sent)
+    }
+
+    private func answerIsSent(_ context: ChannelHandlerContext) {
+        guard isIdle else { return }
+        if !isLast { return wait(times.idle, context) }
+        // To close while the client still sends would take the answer away from it.
+        guard isReceiving else { return context.close(promise: nil) }
+        context.close(mode: .output, promise: nil)
+        linger(context)
+    }
+
+    /// Whether no answer is owed.
+    private var isIdle: Bool { unanswered == 0 && unsent == 0 }
 
     func triggerUserOutboundEvent(context: ChannelHandlerContext, event: Any, promise: EventLoopPromise<Void>?) {
         guard event is BodyIsWanted else { return context.triggerUserOutboundEvent(event, promise: promise) }
@@ -148,18 +172,23 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        if mode == .output { linger(context) }
+        if mode == .output {
+            isLast = true
+            if isIdle { linger(context) }
+        }
         context.close(mode: mode, promise: promise)
     }
 
     private func linger(_ context: ChannelHandlerContext) {
-        isLingering = true
         wait(times.linger, context)
+        isLingering = true
     }
 
     // MARK: - Time
 
     private func wait(_ time: TimeAmount, _ context: ChannelHandlerContext) {
+        // What still comes prolongs nothing.
+        if isLingering { return }
         deadline = .now() + time
         // A timer that rings too early is set again then.
         if timer == nil || deadline < ringsAt { ring(context) }
@@ -175,7 +204,7 @@ final class ConnectionGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     private func timeIsOver(_ context: ChannelHandlerContext) {
-        if isLingering || unanswered == 0 { return context.close(promise: nil) }
+        if isLingering || isIdle { return context.close(promise: nil) }
         if isReceiving, unanswered == 1 {
             // The server itself may be slow.
             guard isReading else { return wait(times.stall, context) }

@@ -14,6 +14,8 @@ struct ConnectionService: Service {
     let http: HTTP1Channel
     let mostConnections: Int
     let log: Logger
+    /// Called when connections are taken.
+    let started: @Sendable () -> Void
     let open = OpenConnections()
 
     func run() async throws {
@@ -29,6 +31,7 @@ struct ConnectionService: Service {
                 return http.setup(channel: channel, logger: log)
             }
         await withGracefulShutdownHandler {
+            started()
             await withDiscardingTaskGroup { group in
                 do {
                     try await listening.executeThenClose { connections in

@@ -51,19 +51,24 @@ package final class HTTPServer: Sendable {
         TokenizerRoutes(live: live).add(to: router)
 
         let socket = try ListeningSocket(address)
+        let started = DispatchSemaphore(value: 0)
         let service = ConnectionService(
             socket: socket, http: HTTP1Channel(settings, answering: router.buildResponder(), log: log),
-            mostConnections: settings.maxConnections, log: log)
+            mostConnections: settings.maxConnections, log: log, started: { started.signal() })
         connections = service.open
         var quiet = log
         quiet.logLevel = .error
         let group = ServiceGroup(configuration: .init(services: [service], logger: quiet))
         self.group = group
         Task { [ended] in
-            defer { ended.signal() }
+            defer {
+                started.signal()
+                ended.signal()
+            }
             do { try await group.run() } catch { log.error("the server has ended: \(error)") }
             socket.remove()
         }
+        started.wait()
         log.info("listening on \(socket.address)")
     }
 

@@ -160,13 +160,14 @@ struct ConnectionTests {
         #expect(try idle.request("GET", "/health").status == 200)
         let fresh = try server.connect()
         let running = try server.connect()
-        let body = Self.completion(200, #","stream":true"#)
+        // More than the socket holds before it is read.
+        let body = Self.completion(240, #","stream":true,"n":4"#)
         running.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
         // Clients that ask all the time.
         let loop = try RunningProgram(
             ["-c", "while curl -s -o /dev/null --unix-socket \(socket) http://localhost/v1/models; do :; done"],
             program: "bash", environment: ["PATH": "/usr/bin:/bin"], in: workspace.directory)
-        Thread.sleep(forTimeInterval: 0.1)
+        try running.waitForAnswer()
         server.daemon.send(SIGTERM)
         try idle.waitForEnd()
         try fresh.waitForEnd()

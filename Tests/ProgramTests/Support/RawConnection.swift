@@ -109,12 +109,16 @@ final class RawConnection {
         if let length = headers["content-length"].flatMap({ Int($0) }) { return try take(length) }
         guard headers["transfer-encoding"] == "chunked" else { return "" }
         var body = ""
-        while let size = Int(try take(through: "\r\n").dropLast(2), radix: 16) {
-            body += try String(take(size + 2).dropLast(2))
+        // The end of a line is one character.
+        while let size = Int(try take(through: "\r\n").dropLast(), radix: 16) {
+            body += try take(size + 2).dropLast()
             if size == 0 { return body }
         }
         throw EndOfConnection()
     }
+
+    /// Waits for the beginning of an answer.
+    func waitForAnswer() throws { while received.isEmpty { try receiveMore() } }
 
     /// Waits for the server to end the connection; what came before is dropped.
     func waitForEnd() throws {
