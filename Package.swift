@@ -64,6 +64,7 @@ let package = Package(
     targets: [
         // C: loops over numbers, and thin shims over libraries.
         .target(name: "CHostKernels", cSettings: kernelFlags),
+        .systemLibrary(name: "CCrypt", providers: [.apt(["libcrypt-dev"])]),
         .systemLibrary(name: "CHwloc", pkgConfig: "hwloc", providers: [.apt(["libhwloc-dev"])]),
         .systemLibrary(name: "CPCRE2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
         .target(name: "CLLGuidance"),
@@ -116,7 +117,7 @@ let package = Package(
                 .embedInCode("0003_lifecycle.sql"), .embedInCode("0004_progress.sql"),
                 .embedInCode("0005_model_faults.sql"), .embedInCode("0006_names_and_params.sql"),
                 .embedInCode("0007_choices.sql"), .embedInCode("0008_scores.sql"),
-                .embedInCode("0009_systems.sql"), .embedInCode("0010_files.sql"),
+                .embedInCode("0009_systems.sql"), .embedInCode("0010_files.sql"), .embedInCode("0011_keys.sql"),
             ], swiftSettings: strict),
         room(
             "SQLiteStore",
@@ -139,13 +140,22 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         // The server: OpenAI's API and people's page over HTTP.
+        room("APIKeys", ["StoreContract", "Runtime", "CCrypt"]),
         room(
             "HTTPExchange",
             [
-                "StoreContract", "JSONText",
+                "StoreContract", "JSONText", "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
+            ]),
+        room(
+            "Access",
+            [
+                "APIKeys", "HTTPExchange", "StoreContract", "Runtime",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
             ]),
         room(
             "OnlineRoutes",
@@ -164,11 +174,12 @@ let package = Package(
         room(
             "Server",
             [
-                "OnlineRoutes", "BatchRoutes", "HTTPExchange", "Intake", "Serving", "StoreContract", "Settings",
-                "ModelFiles",
+                "OnlineRoutes", "BatchRoutes", "Access", "HTTPExchange", "Intake", "Serving", "StoreContract", "Settings",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -188,6 +199,12 @@ let package = Package(
             [
                 "Intake", "ResultExport", "SQLiteStore", "StoreContract", "Settings", "JSONText", "Terminal",
                 "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        room(
+            "KeyCommands",
+            [
+                "QueueCommands", "APIKeys", "StoreContract", "JSONText", "Terminal", "Runtime",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(
             name: "ModelCommands",
@@ -213,7 +230,7 @@ let package = Package(
         .executableTarget(
             name: "ttbatch",
             dependencies: [
-                "QueueCommands", "MachineCommands", "DaemonCommands", "Settings", "Terminal",
+                "QueueCommands", "KeyCommands", "MachineCommands", "DaemonCommands", "Settings", "Terminal",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

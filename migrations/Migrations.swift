@@ -60,5 +60,7 @@ extension Migration {
             version: 9, name: "0009_systems", bytes: PackageResources._009_systems_sql, checksum: "e67f025f564f9e79"),
         Migration(
             version: 10, name: "0010_files", bytes: PackageResources._010_files_sql, checksum: "2387a8218eaf043b"),
+        Migration(
+            version: 11, name: "0011_keys", bytes: PackageResources._011_keys_sql, checksum: "e6aaaf9d9c90fbc1"),
     ]
 }

@@ -38,6 +38,7 @@ package struct Daemon: ParsableCommand {
         let signals = StopOnSignals(stop) { level in
             // Who waits for an answer gets it; nobody new does.
             server?.beginStop()
+            if level == .immediate { server?.endAnswers() }
             let running = (try? store.systemStatus().runningJobs) ?? 0
             let words = level.words(inFlight: running, running: nil, graceMS: graceMS, again: "signal again")
             log.info("\(words)")

@@ -48,6 +48,12 @@ package struct APIError: Error {
         APIError(status: .conflict, type: "invalid_request_error", message: message, code: code)
     }
 
+    /// The caller has to show a key.
+    package static func unauthorized(_ message: String) -> APIError {
+        APIError(
+            status: .unauthorized, type: "invalid_request_error", message: message, code: "invalid_api_key")
+    }
+
     /// Nothing can be answered now.
     package static func unavailable(_ message: String) -> APIError {
         APIError(status: .serviceUnavailable, type: "server_error", message: message, retryAfter: 5)

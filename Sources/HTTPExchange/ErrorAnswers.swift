@@ -28,6 +28,9 @@ package struct ErrorAnswers<Context: RequestContext>: RouterMiddleware {
                 default: "the request cannot be read"
                 }
             return Response(APIError(status: error.status, type: "invalid_request_error", message: message))
+        } catch  where Task.isCancelled {
+            // Nobody waits for the answer any more.
+            throw error
         } catch {
             context.logger.error("\(request.method) \(request.uri.path): \(error)")
             return Response(Self.internalError)
@@ -62,6 +65,7 @@ extension Response {
     package init(_ error: APIError) {
         self.init(json: error.body, status: error.status)
         if let seconds = error.retryAfter { headers[.retryAfter] = "\(seconds)" }
+        if error.status == .unauthorized { headers[.wwwAuthenticate] = "Bearer" }
     }
 
     /// An answer that is JSON.

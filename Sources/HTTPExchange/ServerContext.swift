@@ -1,15 +1,32 @@
 // What the server knows of a request besides its parts: who sent it, and what that lets him do.
 
 package import Hummingbird
+import Logging
+package import NIOCore
 package import StoreContract
 
 /// The context of a request.
 package struct ServerContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
     /// Who sent it.
-    package var caller = Caller.anybody
+    package var caller = Caller.nobody
+    /// Names the request in the answer's `x-request-id` and in the log.
+    package let requestID: String
+    /// The connection that it came on.
+    package let channel: any Channel
 
-    package init(source: ApplicationRequestContextSource) { coreContext = CoreRequestContextStorage(source: source) }
+    package init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        requestID = "req_" + randomHexadecimal(24)
+        channel = source.channel
+        logger[metadataKey: "request"] = "\(requestID)"
+    }
+}
+
+/// So many random hexadecimal digits, from the system's random numbers.
+package func randomHexadecimal(_ digits: Int) -> String {
+    var random = SystemRandomNumberGenerator()
+    return (0..<digits).map { _ in String(Int.random(in: 0..<16, using: &random), radix: 16) }.joined()
 }
 
 /// Who sent a request.
@@ -24,6 +41,9 @@ package struct Caller: Sendable, Hashable {
         self.tenant = tenant
         self.scopes = scopes
     }
+
+    /// Somebody without a key, on a path that needs none.
+    package static let nobody = Caller(tenant: nil, scopes: [])
 
     /// Whoever reaches a server without keys.
     package static let anybody = Caller(tenant: nil, scopes: Set(KeyScope.allCases))
@@ -40,4 +60,10 @@ package struct Caller: Sendable, Hashable {
             status: .forbidden, type: "invalid_request_error",
             message: "this key does not have the scope \(scope.rawValue)", code: "insufficient_scope")
     }
+
+    /// `require(.submit)`, for routes that know no store.
+    package func requireSubmit() throws(APIError) { try require(.submit) }
+
+    /// `require(.read)`, for routes that know no store.
+    package func requireRead() throws(APIError) { try require(.read) }
 }

@@ -13,6 +13,8 @@ package import Serving
 /// Answers requests on the loaded model.
 package struct CompletionRoutes: Sendable {
     private let live: LiveModel
+    /// Long prompts take a while, and a template may take a second; other requests do not wait for that.
+    private let threads = BlockingThreads(count: 2)
     private static let mostBytes = 16 << 20
 
     /// Routes to the model that `live` tells of.
@@ -20,14 +22,24 @@ package struct CompletionRoutes: Sendable {
 
     package func add(to router: Router<ServerContext>) {
         for endpoint in Endpoint.allCases {
-            router.post(RouterPath(endpoint.rawValue)) { request, _ in
+            router.post(RouterPath(endpoint.rawValue)) { request, context in
+                try context.caller.requireSubmit()
                 let body = try await request.body.collect(upTo: Self.mostBytes)
-                return try await answer(Array(body.readableBytesView), endpoint)
+                let asked = try await threads.run { try read(Array(body.readableBytesView), endpoint) }
+                return try await answer(asked, endpoint)
             }
         }
     }
 
-    private func answer(_ bytes: [UInt8], _ endpoint: Endpoint) async throws -> Response {
+    /// A request that can run on the loaded model.
+    private struct Asked: Sendable {
+        let body: OpenAIFormats.RequestBody
+        let prepared: PreparedRequest
+        let model: OnlineModel
+        let received: Milliseconds
+    }
+
+    private func read(_ bytes: [UInt8], _ endpoint: Endpoint) throws(APIError) -> Asked {
         let body: OpenAIFormats.RequestBody
         do throws(InvalidRequest) { body = try OpenAIFormats.RequestBody.parse(bytes, endpoint: endpoint) } catch {
             let problem = error.problems.first
@@ -38,17 +50,21 @@ package struct CompletionRoutes: Sendable {
         }
         if let name = body.model, !model.isCalled(name) { throw APIError.noModel(name) }
         let now = TimeSource.system.now
-        let prepared: PreparedRequest
         do throws(UnfitRequest) {
-            prepared = try model.preparer.prepare(
+            let prepared = try model.preparer.prepare(
                 bytes, url: endpoint.rawValue, enqueued: now, seed: .random(in: .min ... .max))
+            return Asked(body: body, prepared: prepared, model: model, received: now)
         } catch {
             throw APIError.invalid(error.description, param: error.param)
         }
+    }
+
+    private func answer(_ asked: Asked, _ endpoint: Endpoint) async throws -> Response {
+        let (body, prepared, model) = (asked.body, asked.prepared, asked.model)
         let id =
             (endpoint == .completions ? "cmpl-" : "chatcmpl-") + UUID().uuidString.filter { $0 != "-" }.lowercased()
         let answer = OnlineAnswer(
-            endpoint: endpoint, id: id, created: now.rawValue / 1000, model: body.model ?? model.shownName,
+            endpoint: endpoint, id: id, created: asked.received.rawValue / 1000, model: body.model ?? model.shownName,
             seed: prepared.seed)
         let streamsPieces = body.asksForStream && prepared.output.isPlain
         let events: AsyncStream<OnlineEvent>

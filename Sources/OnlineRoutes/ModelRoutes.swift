@@ -15,12 +15,14 @@ package struct ModelRoutes: Sendable {
     package init(live: LiveModel) { self.live = live }
 
     package func add(to router: Router<ServerContext>) {
-        router.get("/v1/models") { [live] _, _ in
+        router.get("/v1/models") { [live] _, context in
+            try context.caller.requireRead()
             let models = live.current.map { [Self.object($0)] } ?? []
             let list: JSONValue = ["object": "list", "data": .array(models)]
             return Response(json: Array(list.text.utf8))
         }
         router.get("/v1/models/:model") { [live] _, context in
+            try context.caller.requireRead()
             let name = context.parameters.get("model") ?? ""
             guard let model = live.current, model.isCalled(name) else { throw APIError.noModel(name) }
             return Response(json: Array(Self.object(model).text.utf8))

@@ -13,21 +13,25 @@ import Tokenizers
 /// `/tokenize`, `/detokenize` and `/tokenizer_info`.
 package struct TokenizerRoutes: Sendable {
     private let live: LiveModel
+    private let threads = BlockingThreads(count: 1)
     private static let mostBytes = 16 << 20
 
     /// Routes to the model that `live` tells of.
     package init(live: LiveModel) { self.live = live }
 
     package func add(to router: Router<ServerContext>) {
-        router.post("/tokenize") { request, _ in
+        router.post("/tokenize") { request, context in
+            try context.caller.requireSubmit()
             let (model, members) = try await read(request)
-            return try Response(json: tokenize(members, model))
+            return Response(json: try await threads.run { try tokenize(members, model) })
         }
-        router.post("/detokenize") { request, _ in
+        router.post("/detokenize") { request, context in
+            try context.caller.requireSubmit()
             let (model, members) = try await read(request)
-            return try Response(json: detokenize(members, model))
+            return Response(json: try await threads.run { try detokenize(members, model) })
         }
-        router.get("/tokenizer_info") { [live] _, _ in
+        router.get("/tokenizer_info") { [live] _, context in
+            try context.caller.requireSubmit()
             guard let model = live.current else { throw APIError.unavailable("no model is loaded yet") }
             let (tokenizer, markers) = (model.preparer.tokenizer, model.preparer.tokenizer.markers)
             func text(_ token: Int32?) -> JSONValue { token.map { .string(tokenizer.text(of: [$0])) } ?? .null }

@@ -21,7 +21,8 @@ extension ExitStatus {
     private init(_ error: JobStoreError) {
         switch error {
         case .notFound, .batchNotFound: self = .notFound
-        case .batchAlreadyFinished, .batchNotFinished, .batchIsDraft, .nothingToRetry, .daemonRunning, .nameTaken:
+        case .batchAlreadyFinished, .batchNotFinished, .batchIsDraft, .nothingToRetry, .daemonRunning, .nameTaken,
+            .keyNameTaken:
             self = .conflict
         case .emptyBatch: self = .invalidInput
         case .diskFull, .busy: self = .temporary

@@ -101,6 +101,12 @@ public struct InvalidConfiguration: Error, Equatable, CustomStringConvertible {
     /// What is wrong, and what to write instead.
     public var reason: String
 
+    /// Makes an error.
+    package init(place: String, reason: String) {
+        self.place = place
+        self.reason = reason
+    }
+
     /// `ttbatch.yaml:12: engine.max_num_seqs: …`.
     public var description: String { "\(place): \(reason)" }
 }

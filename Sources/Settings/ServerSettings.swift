@@ -1,5 +1,6 @@
 // The settings of the HTTP server: where it listens, and what online requests get of the engine.
 
+import Glibc
 package import Platform
 
 /// The keys under `server:` in the configuration.
@@ -14,6 +15,17 @@ public struct ServerSettings: Sendable, Equatable {
     public var prefillTokens = 512
     /// The longest file that can be uploaded, in MiB.
     public var uploadLimitMB = 512
+
+    /// Names by which clients know the server, besides its address and localhost.
+    public var hosts: [String] = []
+    /// The most connections at once; further ones wait.
+    public var maxConnections = 1024
+    /// Within how many seconds a new connection has to send the head of a request.
+    public var headTimeoutS = 10
+    /// After how many seconds without a byte of a body, or of an answer that is taken, a connection is closed.
+    public var stallTimeoutS = 60
+    /// After how many seconds without a request a connection is closed.
+    public var idleTimeoutS = 75
 
     /// No server.
     public init() {}
@@ -51,7 +63,9 @@ public enum ServerAddress: Sendable, Hashable, CustomStringConvertible {
     public var isLocal: Bool {
         switch self {
         case .unix: true
-        case .tcp(let host, _): host == "localhost" || host == "::1" || host.hasPrefix("127.")
+        case .tcp(let host, _):
+            // A name may begin with 127 too.
+            host == "localhost" || host == "::1" || (host.hasPrefix("127.") && inet_addr(host) != INADDR_NONE)
         }
     }
 
@@ -68,10 +82,10 @@ extension ServerSettings: ConfigurationSection {
     /// The keys of the section, and what their values may be.
     package mutating func read(_ reader: ConfigurationReader) throws(ConfigurationError) {
         if let text = try reader.string("listen") {
-            guard let address = ServerAddress(text), address.isLocal else {
+            guard let address = ServerAddress(text) else {
                 throw .invalidValue(
                     key: "listen", value: .string(text),
-                    expected: "an address of this machine and a port, such as 127.0.0.1:8080, or unix: and a path")
+                    expected: "an address and a port, such as 127.0.0.1:8080, or unix: and a path")
             }
             listen = address
         }
@@ -79,5 +93,10 @@ extension ServerSettings: ConfigurationSection {
         onlineLimit = try reader.integer("online_limit", in: 1...100_000) ?? onlineLimit
         prefillTokens = try reader.integer("prefill_tokens", in: 16...1_000_000) ?? prefillTokens
         uploadLimitMB = try reader.integer("upload_limit_mb", in: 1...1_000_000) ?? uploadLimitMB
+        hosts = try reader.strings("hosts")
+        maxConnections = try reader.integer("max_connections", in: 1...65_536) ?? maxConnections
+        headTimeoutS = try reader.integer("head_timeout_s", in: 1...3600) ?? headTimeoutS
+        stallTimeoutS = try reader.integer("stall_timeout_s", in: 1...3600) ?? stallTimeoutS
+        idleTimeoutS = try reader.integer("idle_timeout_s", in: 1...3600) ?? idleTimeoutS
     }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import DaemonCommands
 import Glibc
+import KeyCommands
 import MachineCommands
 import QueueCommands
 import Settings
@@ -31,6 +32,7 @@ struct Program: ParsableCommand {
                     List.self, Show.self, Status.self, Wait.self, Results.self, Pause.self, Resume.self, Cancel.self,
                     Retry.self, Rerun.self,
                 ]),
+            CommandGroup(name: "The server:", subcommands: [Keys.self]),
             CommandGroup(name: "This machine:", subcommands: MachineVerbs.all),
         ])
 

@@ -108,6 +108,8 @@ struct Rows {
     var intervals: [MetricsInterval] = []
     var systems: [String: SystemRecord] = [:]
     var files: [UploadedFile] = []
+    /// By name.
+    var keys: [String: ServerKey] = [:]
     /// What was said last, and how many tokens the batch's ended jobs had then.
     var progress: [BatchID: (said: BatchProgress, endedTokens: Int64)] = [:]
     var paused: Milliseconds?

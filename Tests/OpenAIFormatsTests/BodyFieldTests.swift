@@ -269,6 +269,32 @@ import Testing
         #expect(many.prompts.count == 2048)
     }
 
+    @Test func requestsHaveABound() {
+        func list(_ element: String, _ count: Int) -> String {
+            Array(repeating: element, count: count).joined(separator: ",")
+        }
+        func problem(_ body: String, _ endpoint: Endpoint) -> String? {
+            do throws(InvalidRequest) { _ = try RequestBody.parse(Array(body.utf8), endpoint: endpoint) } catch {
+                return "\(error)"
+            }
+            return nil
+        }
+        let prompts = list(#""a""#, 2048)
+        #expect(problem(#"{"prompt":[\#(prompts)],"n":4}"#, .completions) == nil)
+        #expect(problem(#"{"prompt":[\#(prompts)],"n":5}"#, .completions)?.contains("n: asks for 10240 texts") == true)
+        #expect(problem(#"{"prompt":[\#(prompts)],"best_of":5}"#, .completions)?.contains("best_of: asks") == true)
+        let (message, part) = (#"{"role":"user","content":"a"}"#, #"{"type":"text","text":"a"}"#)
+        for (count, fits) in [(10_000, true), (10_001, false)] {
+            let messages = problem(#"{"messages":[\#(list(message, count))]}"#, .chatCompletions)
+            let parts = problem(
+                #"{"messages":[{"role":"user","content":[\#(list(part, count))]}]}"#, .chatCompletions)
+            #expect((messages == nil) == fits && (parts == nil) == fits)
+            if fits { continue }
+            #expect(messages?.contains("messages: has 10001 messages") == true, "\(messages ?? "")")
+            #expect(parts?.contains("messages[0].content: has 10001 parts") == true, "\(parts ?? "")")
+        }
+    }
+
     /// A chat has its own form of logprobs.
     @Test(
         arguments: [

@@ -270,8 +270,18 @@ struct BodyReader {
         if field == .n { request.choices = Int(count) } else { request.bestOf = Int(count) }
     }
 
+    /// The most texts that one request may ask for.
+    private static let mostTexts = 8192
+
     /// Checks the rules about several texts of one request.
     private mutating func finishChoices() {
+        let texts = max(request.choices, request.bestOf ?? 1) * request.prompts.count
+        if texts > Self.mostTexts {
+            problems.add(
+                .invalidValue, prefix + (request.bestOf == nil ? "n" : "best_of"), nil,
+                "asks for \(texts) texts of \(request.prompts.count) prompts",
+                "ask for at most \(Self.mostTexts) in one request")
+        }
         if truncationSide == "right" { request.truncation?.cutsEnd = true }
         if let bestOf = request.bestOf, bestOf < request.choices {
             problems.add(

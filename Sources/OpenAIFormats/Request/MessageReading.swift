@@ -10,6 +10,8 @@ extension BodyReader {
     private static let passedOn = [
         "role", "content", "name", "tool_calls", "tool_call_id", "reasoning", "reasoning_content",
     ]
+    /// The most messages of a chat, and the most parts of a message.
+    private static let mostParts = 10_000
     private static let mustBeEmpty = ["refusal", "audio", "function_call", "annotations"]
 
     mutating func readMessages(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue? {
@@ -17,11 +19,19 @@ extension BodyReader {
             problems.addType(path(), node, wanted: "an array of messages")
             return nil
         }
+        guard isShort(node, "messages", path()) else { return nil }
         let messages = node.elements.enumerated().map { readMessage($1, "\(path())[\($0)]") }
         if messages.isEmpty {
             problems.add(.invalidValue, path(), node, "is empty", "give at least one message")
         }
         return .array(messages)
+    }
+
+    private mutating func isShort(_ node: JSONNode, _ what: String, _ path: @autoclosure () -> String) -> Bool {
+        let count = node.elements.reduce(0) { count, _ in count + 1 }
+        if count <= Self.mostParts { return true }
+        problems.add(.invalidValue, path(), nil, "has \(count) \(what)", "give at most \(Self.mostParts)")
+        return false
     }
 
     private mutating func readMessage(_ node: JSONNode, _ path: @autoclosure () -> String) -> JSONValue {
@@ -101,6 +111,7 @@ extension BodyReader {
         case .null: return .null
         case .string: return .string(node.string)
         case .array:
+            guard isShort(node, "parts", path()) else { return nil }
             let parts = node.elements.enumerated().compactMap { readPart($1, "\(path())[\($0)]") }
             if node.elements.isEmpty {
                 problems.add(.invalidValue, path(), node, "is empty", "give a text")

@@ -23,8 +23,8 @@ package struct OnlineModel: Sendable {
     /// The name for callers, who learn no paths.
     package var shownName: String { ModelCatalogue.shown(name) }
 
-    /// Whether callers mean it by `name`.
-    package func isCalled(_ name: String) -> Bool { name == self.name || name == shownName }
+    /// Whether callers mean it by `name`: no path, even if the model was given as one.
+    package func isCalled(_ name: String) -> Bool { name == shownName }
 }
 
 /// Gives other threads the model that a `ModelHost` has loaded.

@@ -31,6 +31,8 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case nothingToRetry(BatchID)
     /// Another batch has the name.
     case nameTaken(String, by: BatchID)
+    /// Another key of the server has the name.
+    case keyNameTaken(String)
     /// A batch without a single line.
     case emptyBatch
     /// The draft was committed, discarded or deleted.
@@ -90,6 +92,8 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
             "\(id) has no such job that could be run again; those that succeeded, and invalid lines, never are"
         case .nameTaken(let name, let id):
             "\(id) is called \(name) already; choose another name, or use --if-not-exists to get its id"
+        case .keyNameTaken(let name):
+            "there is a key \(name) already; choose another name, or remove it first"
         case .emptyBatch:
             "the batch has no lines"
         case .draftClosed(let id):

@@ -178,6 +178,12 @@ extension ScriptedStore {
 
     func systemStatus() throws(JobStoreError) -> SystemStatus { try store.systemStatus() }
 
+    func add(_ key: ServerKey) throws(JobStoreError) { try store.add(key) }
+
+    func keys() throws(JobStoreError) -> [ServerKey] { try store.keys() }
+
+    func removeKey(named name: String) throws(JobStoreError) -> Bool { try store.removeKey(named: name) }
+
     func prune(finishedBefore limit: Milliseconds) throws(JobStoreError) -> PruneReport {
         try store.prune(finishedBefore: limit)
     }

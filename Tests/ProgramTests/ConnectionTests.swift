@@ -1,0 +1,195 @@
+// The server's socket and its connections: where it listens, slow clients, many clients, and its end.
+
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Connections")
+struct ConnectionTests {
+    private let workspace: Workspace
+
+    init() throws { workspace = try Workspace() }
+
+    private var socket: String { workspace.path("s") }
+
+    private static func completion(_ tokens: Int, _ fields: String = "") -> String {
+        #"{"prompt":"the king","max_tokens":\#(tokens),"ignore_eos":true\#(fields)}"#
+    }
+
+    // MARK: - The address
+
+    @Test func aUnixSocketIsTheUsersAlone() throws {
+        let server = try TestServer(workspace)
+        let mode = try FileManager.default.attributesOfItem(atPath: socket)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        // Another server does not take it away.
+        let other = try workspace.run(
+            "daemon", "--db", workspace.path("other.db"), "--set", "server.listen=unix:\(socket)")
+        #expect(other.status == 2 && other.errors.contains("listens on \(socket) already"), "\(other.errors)")
+        #expect(try server.request("GET", "/health").status == 200)
+        // What a dead one left is replaced.
+        server.daemon.send(SIGKILL)
+        _ = try server.daemon.waitForEnd()
+        #expect(FileManager.default.fileExists(atPath: socket))
+        let next = try TestServer(workspace)
+        #expect(try next.request("GET", "/health").status == 200)
+        try next.stop()
+        #expect(!FileManager.default.fileExists(atPath: socket))
+    }
+
+    @Test func anAddressThatCannotBeHadIsAnErrorWithARemedy() throws {
+        func refusal(_ address: String) throws -> String {
+            let outcome = try workspace.run("daemon", "--drain", "--set", "server.listen=\(address)")
+            #expect(outcome.status == 2 && outcome.errors.contains("server.listen: "), "\(outcome.errors)")
+            return outcome.errors
+        }
+        let file = try workspace.write("file", "mine")
+        #expect(try refusal("unix:\(file)").contains("no socket; choose another path"))
+        #expect(try workspace.read("file") == "mine")
+        #expect(try refusal("unix:\(workspace.path("none/s"))").contains("folder"))
+        #expect(try refusal("0.0.0.0:0").contains("ttbatch keys add"))
+        #expect(try refusal("127.evil.example:80").contains("ttbatch keys add"))
+        #expect(try workspace.run("keys", "add", "a", "--scope", "admin").status == 0)
+        #expect(try refusal("192.0.2.1:0").contains("no address of this machine"))
+        #expect(try refusal("nowhere.invalid:80").contains("is no address"))
+        let key = try workspace.run("keys", "add", "b", "--scope", "read").output.trimmingCharacters(in: .newlines)
+        let server = try TestServer(workspace, at: "0.0.0.0:0", key: key)
+        guard case .tcp(let port) = server.place else { throw WaitedInVain() }
+        #expect(try refusal("127.0.0.1:\(port)").contains("port \(port) of 127.0.0.1 is in use"))
+        // It stays closed when its last key is gone.
+        for name in ["a", "b"] { #expect(try workspace.run("keys", "remove", name).status == 0) }
+        try eventually("the key to end") {
+            try server.request("GET", "/v1/models", ["X-Api-Key: \(key)"]).status == 401
+        }
+        #expect(try server.request("GET", "/v1/models", host: "127.0.0.1").status == 401)
+        try server.stop()
+    }
+
+    // MARK: - Slow clients
+
+    @Test func slowClientsDoNotKeepTheServer() throws {
+        let server = try TestServer(
+            workspace, ["server.head_timeout_s=1", "server.stall_timeout_s=2", "server.idle_timeout_s=1"])
+        // A head that never ends, with a byte now and then.
+        let slow = try server.connect()
+        slow.send("GET /health HTTP/1.1\r\n")
+        try eventually("the end of a slow head") { !slow.send("x: y\r\n") }
+        try server.connect().waitForEnd()
+        // A body that stops.
+        for sent in ["", "{"] {
+            let stalled = try server.connect()
+            stalled.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n\(sent)")
+            let answer = try stalled.answer()
+            #expect(answer.status == 408 && answer.headers["connection"] == "close", "\(answer)")
+            try stalled.waitForEnd()
+        }
+        // One that comes slowly, and a long answer, are waited for.
+        let patient = try server.connect()
+        let body = Self.completion(2)
+        patient.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n")
+        for piece in [body.prefix(10), body.dropFirst(10).prefix(10), body.dropFirst(20)] {
+            Thread.sleep(forTimeInterval: 1)
+            patient.send(String(piece))
+        }
+        #expect(try patient.answer().status == 200)
+        try patient.waitForEnd()
+        // Answers that nobody reads.
+        let deaf = try server.connect()
+        let requests = String(repeating: "GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n", count: 2000)
+        try eventually("the end of a client that does not read") { deaf.sendSome(requests) == nil }
+        #expect(try server.request("GET", "/health").status == 200)
+        try server.stop()
+    }
+
+    @Test func aClientThatWaitsIsToldToGoOn() throws {
+        let server = try TestServer(workspace)
+        let body = Self.completion(2)
+        func head(_ path: String) -> String {
+            "POST \(path) HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        }
+        let waiting = try server.connect()
+        waiting.send(head("/v1/completions"))
+        #expect(try waiting.answer(announcing: true).status == 100)
+        waiting.send(body)
+        #expect(try waiting.answer(announcing: true).status == 200)
+        // The connection goes on.
+        waiting.send(head("/tokenize").replacing("Expect: 100-continue\r\n", with: "") + body)
+        #expect(try waiting.answer(announcing: true).status == 200)
+        #expect(try workspace.run("keys", "add", "a", "--scope", "submit").status == 0)
+        try eventually("the key to count") { try server.request("GET", "/v1/models").status == 401 }
+        let refused = try server.connect()
+        refused.send(head("/v1/completions"))
+        let answer = try refused.answer(announcing: true)
+        #expect(answer.status == 401 && answer.headers["connection"] == "close")
+        try refused.waitForEnd()
+        try server.stop()
+    }
+
+    // MARK: - Many clients
+
+    @Test func furtherConnectionsWaitForTheirTurn() throws {
+        let server = try TestServer(workspace, ["server.max_connections=2"])
+        var kept = [try server.connect(), try server.connect()]
+        for connection in kept { #expect(try connection.request("GET", "/health").status == 200) }
+        let third = try server.connect()
+        third.send("GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try kept[0].request("GET", "/health").status == 200)
+        kept.removeLast()
+        #expect(try third.answer().status == 200)
+        try server.stop()
+    }
+
+    /// Whoever leaves makes room, also before his answer has begun.
+    @Test func aClientThatLeavesCancelsItsRequest() throws {
+        let server = try TestServer(workspace, ["server.online_limit=1"])
+        for fields in ["", #","stream":true"#] {
+            var gone: RawConnection? = try server.connect()
+            let body = Self.completion(240, fields)
+            gone?.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+            gone = nil
+            try eventually("room") { try server.post("/v1/completions", Self.completion(1)).status == 200 }
+        }
+        try server.stop()
+    }
+
+    // MARK: - The end
+
+    @Test func theServerEndsAfterItsAnswers() throws {
+        let server = try TestServer(workspace)
+        let idle = try server.connect()
+        #expect(try idle.request("GET", "/health").status == 200)
+        let fresh = try server.connect()
+        let running = try server.connect()
+        // More than the socket holds before it is read.
+        let body = Self.completion(240, #","stream":true,"n":4"#)
+        running.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+        // Clients that ask all the time.
+        let loop = try RunningProgram(
+            ["-c", "while curl -s -o /dev/null --unix-socket \(socket) http://localhost/v1/models; do :; done"],
+            program: "bash", environment: ["PATH": "/usr/bin:/bin"], in: workspace.directory)
+        try running.waitForAnswer()
+        server.daemon.send(SIGTERM)
+        try idle.waitForEnd()
+        try fresh.waitForEnd()
+        let answer = try running.answer()
+        #expect(answer.status == 200 && answer.body.hasSuffix("data: [DONE]\n\n"), "\(answer.body.suffix(300))")
+        try running.waitForEnd()
+        let outcome = try server.daemon.waitForEnd()
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        _ = try loop.waitForEnd()
+        #expect(throws: POSIXError.self) { _ = try server.connect() }
+        #expect(!outcome.errors.contains("error"), "\(outcome.errors)")
+    }
+
+    @Test func aSecondSignalEndsItAtOnce() throws {
+        let server = try TestServer(workspace, ["daemon.grace_s=1000"])
+        let stalled = try server.connect()
+        stalled.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        #expect(try server.request("GET", "/health").status == 200)
+        server.daemon.send(SIGTERM)
+        try eventually("the first signal to count") { (try? server.connect()) == nil }
+        server.daemon.send(SIGTERM)
+        try stalled.waitForEnd()
+        _ = try server.daemon.waitForEnd()
+    }
+}
