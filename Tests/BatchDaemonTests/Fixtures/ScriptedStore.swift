@@ -174,6 +174,8 @@ extension ScriptedStore {
         try store.results(query, after: position, limit: limit)
     }
 
+    func queueState() throws(JobStoreError) -> QueueState { try store.queueState() }
+
     func systemStatus() throws(JobStoreError) -> SystemStatus { try store.systemStatus() }
 
     func prune(finishedBefore limit: Milliseconds) throws(JobStoreError) -> PruneReport {
