@@ -55,6 +55,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
@@ -76,6 +77,7 @@ let package = Package(
         // What every room may use.
         room("Runtime"),
         room("Failpoints"),
+        room("MetricsText", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         room("JSONText", ["CSimdJSON"]),
 
         // Models: files, text, the contract and the devices.
@@ -233,6 +235,7 @@ let package = Package(
 
         // Tests, room by room, then the whole program.
         tests("Runtime", ["TestSupport"]),
+        tests("MetricsText", [.product(name: "CoreMetrics", package: "swift-metrics"), "TestSupport"]),
         tests("JSONText"),
         tests("ModelFiles", ["JSONText", "ModelFileBuilders", "RandomModels", "TestSupport"]),
         tests(
