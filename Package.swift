@@ -90,7 +90,11 @@ let package = Package(
         room("HostDevice", ["Platform", "Sampling", "ModelFiles", "CHostKernels", "CHwloc"]),
         room("TTNNSettings", ["Platform"]),
         .target(
-            name: "TTNNDevice", dependencies: ["TTNNSettings", "Platform", "Sampling", "ModelFiles", "CHwloc"],
+            name: "TTNNDevice",
+            dependencies: [
+                "TTNNSettings", "Platform", "Sampling", "ModelFiles", "CHwloc",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
             resources: bridgeModules, swiftSettings: strict),
         room("BuiltInPlatforms", ["HostDevice", "TTNNDevice", "TTNNSettings", "Platform"]),
 
@@ -105,6 +109,7 @@ let package = Package(
             "Serving",
             [
                 "Engine", "Worker", "Prompts", "Platform", "Sampling", "Tokenizers", "ModelFiles", "Runtime",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -138,12 +143,13 @@ let package = Package(
             "BatchDaemon",
             [
                 "Serving", "Engine", "Prompts", "Platform", "StoreContract", "Settings", "Runtime", "Failpoints",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         room(
             "Server",
             [
-                "Serving", "OpenAIFormats", "Prompts", "Tokenizers", "Platform", "JSONText", "Settings", "Runtime",
+                "Serving", "OpenAIFormats", "Prompts", "Platform", "JSONText", "Settings", "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
