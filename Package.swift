@@ -149,7 +149,8 @@ let package = Package(
         room(
             "Server",
             [
-                "Serving", "OpenAIFormats", "Prompts", "Platform", "JSONText", "Settings", "Runtime",
+                "Serving", "OpenAIFormats", "Prompts", "Platform", "JSONText", "Settings", "Runtime", "MetricsText",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

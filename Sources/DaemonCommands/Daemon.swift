@@ -33,7 +33,9 @@ package struct Daemon: ParsableCommand {
         let log = DaemonLog.make()
         let graceMS = configuration.daemon.graceMS
         let settings = configuration.server
-        let server = try settings.listen.map { try HTTPServer(settings, at: $0, log: log) }
+        let server = try settings.listen.map {
+            try HTTPServer(settings, at: $0, log: log, refresh: QueueMetrics(store, log: log).refresh)
+        }
         let signals = StopOnSignals(stop) { level in
             // Who waits for an answer gets it; nobody new does.
             server?.beginStop()

@@ -18,14 +18,19 @@ package final class HTTPServer: Sendable {
 
     /// Starts to listen; returns once it does.
     ///
+    /// - Parameter refresh: reads metrics that are only known at a scrape; it may block.
     /// - Throws: the error of binding the address.
-    package init(_ settings: ServerSettings, at address: ServerAddress, log: Logger) throws {
+    package init(
+        _ settings: ServerSettings, at address: ServerAddress, log: Logger, refresh: @escaping @Sendable () -> Void = {}
+    ) throws {
         let live = LiveModel(
             OnlineShareSettings(
                 slots: settings.onlineSlots, prefillTokens: settings.prefillTokens, limit: settings.onlineLimit))
         self.live = live
         let router = Router(context: BasicRequestContext.self)
+        router.add(middleware: HTTPMetrics())
         router.add(middleware: ErrorAnswers())
+        MetricsRoutes(hasVLLMNames: settings.metricsVLLMNames, refresh: refresh).add(to: router)
         ModelRoutes(live: live).add(to: router)
         CompletionRoutes(live: live).add(to: router)
         TokenizerRoutes(live: live).add(to: router)
