@@ -55,6 +55,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", exact: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
@@ -77,6 +78,7 @@ let package = Package(
         // What every room may use.
         room("Runtime"),
         room("Failpoints"),
+        room("MetricsText", [.product(name: "CoreMetrics", package: "swift-metrics")]),
         room("JSONText", ["CSimdJSON"]),
 
         // Models: files, text, the contract and the devices.
@@ -89,7 +91,11 @@ let package = Package(
         room("HostDevice", ["Platform", "Sampling", "ModelFiles", "CHostKernels", "CHwloc"]),
         room("TTNNSettings", ["Platform"]),
         .target(
-            name: "TTNNDevice", dependencies: ["TTNNSettings", "Platform", "Sampling", "ModelFiles", "CHwloc"],
+            name: "TTNNDevice",
+            dependencies: [
+                "TTNNSettings", "Platform", "Sampling", "ModelFiles", "CHwloc",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
             resources: bridgeModules, swiftSettings: strict),
         room("BuiltInPlatforms", ["HostDevice", "TTNNDevice", "TTNNSettings", "Platform"]),
 
@@ -104,6 +110,7 @@ let package = Package(
             "Serving",
             [
                 "Engine", "Worker", "Prompts", "Platform", "Sampling", "Tokenizers", "ModelFiles", "Runtime",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
 
@@ -137,6 +144,7 @@ let package = Package(
             "BatchDaemon",
             [
                 "Serving", "Engine", "Prompts", "Platform", "StoreContract", "Settings", "Runtime", "Failpoints",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         // The server: OpenAI's API and people's page over HTTP.
@@ -144,7 +152,7 @@ let package = Package(
         room(
             "HTTPExchange",
             [
-                "StoreContract", "JSONText", "Runtime",
+                "StoreContract", "Serving", "Settings", "JSONText", "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -166,20 +174,39 @@ let package = Package(
         room(
             "BatchRoutes",
             [
-                "HTTPExchange", "StoreContract", "Intake", "ResultExport", "OpenAIFormats", "JSONText", "Runtime",
+                "HTTPExchange", "StoreContract", "Intake", "ResultExport", "OpenAIFormats", "JSONText", "Settings",
+                "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        room(
+            "Monitoring",
+            [
+                "HTTPExchange", "MetricsText", "Serving", "Settings",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+            ]),
+        room(
+            "Connections",
+            [
+                "Access", "HTTPExchange", "Settings",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         room(
             "Server",
             [
-                "OnlineRoutes", "BatchRoutes", "Access", "HTTPExchange", "Intake", "Serving", "StoreContract", "Settings",
+                "OnlineRoutes", "BatchRoutes", "Monitoring", "Access", "Connections", "HTTPExchange", "StoreContract",
+                "Settings",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -221,16 +248,23 @@ let package = Package(
                 "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         room(
+            "RunCommands",
+            [
+                "QueueCommands", "BatchDaemon", "BuiltInPlatforms", "StoreContract", "Settings", "Terminal", "Runtime",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        room(
             "DaemonCommands",
             [
-                "QueueCommands", "BatchDaemon", "Server", "BuiltInPlatforms", "StoreContract", "Settings", "Terminal",
+                "QueueCommands", "BatchDaemon", "Server", "HTTPExchange", "BuiltInPlatforms", "Settings", "Terminal",
                 "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .executableTarget(
             name: "ttbatch",
             dependencies: [
-                "QueueCommands", "KeyCommands", "MachineCommands", "DaemonCommands", "Settings", "Terminal",
+                "QueueCommands", "KeyCommands", "MachineCommands", "RunCommands", "DaemonCommands", "Settings", "Terminal",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -274,6 +308,7 @@ let package = Package(
 
         // Tests, room by room, then the whole program.
         tests("Runtime", ["TestSupport"]),
+        tests("MetricsText", [.product(name: "CoreMetrics", package: "swift-metrics"), "TestSupport"]),
         tests("JSONText"),
         tests("ModelFiles", ["JSONText", "ModelFileBuilders", "RandomModels", "TestSupport"]),
         tests(

@@ -74,6 +74,9 @@ public struct DaemonService: Sendable {
                 pid: getpid(), host: ProcessInfo.processInfo.hostName, version: Version.current,
                 model: configuration.model, device: configuration.engine.device),
             lease: lease, maxCrashes: configuration.daemon.maxCrashes, at: clock.now)
+        showDaemon(version: Version.current, opened.incarnation)
+        JobMetrics().count(
+            failed: opened.orphans.failed, because: .crash(maxCrashes: configuration.daemon.maxCrashes))
         if opened.orphans.requeued + opened.orphans.failed > 0 {
             log.warning(
                 "the last daemon died: \(opened.orphans.requeued) jobs are back in the queue, \(opened.orphans.failed) failed"

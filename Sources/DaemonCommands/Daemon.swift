@@ -4,6 +4,7 @@ package import ArgumentParser
 import BatchDaemon
 import BuiltInPlatforms
 import Glibc
+import HTTPExchange
 import Logging
 import QueueCommands
 import Runtime
@@ -32,9 +33,12 @@ package struct Daemon: ParsableCommand {
         let stop = StopSignal()
         let log = DaemonLog.make()
         let graceMS = configuration.daemon.graceMS
-        let server = try configuration.server.listen.map {
-            try HTTPServer(configuration, at: $0, store: try shared.storeForServer(configuration), log: log)
+        let served = try configuration.server.listen.map {
+            ServedQueue(
+                configuration, at: $0, store: try shared.storeForServer(configuration), log: log,
+                refreshMetrics: QueueMetrics(store, log: log).refresh)
         }
+        let server = try served.map { try HTTPServer($0) }
         let signals = StopOnSignals(stop) { level in
             // Who waits for an answer gets it; nobody new does.
             server?.beginStop()
@@ -49,7 +53,7 @@ package struct Daemon: ParsableCommand {
         }
         try DaemonService(
             store: store, configuration: configuration, platforms: .all(configuration.bridge), drains: drain,
-            stop: stop, log: log, live: server?.live
+            stop: stop, log: log, live: served?.live
         ).run()
         signals.restore()
     }

@@ -8,7 +8,6 @@ import Platform
 import Prompts
 import Runtime
 package import Serving
-import Tokenizers
 
 /// `/tokenize`, `/detokenize` and `/tokenizer_info`.
 package struct TokenizerRoutes: Sendable {
@@ -33,11 +32,11 @@ package struct TokenizerRoutes: Sendable {
         router.get("/tokenizer_info") { [live] _, context in
             try context.caller.requireSubmit()
             guard let model = live.current else { throw APIError.unavailable("no model is loaded yet") }
-            let (tokenizer, markers) = (model.preparer.tokenizer, model.preparer.tokenizer.markers)
-            func text(_ token: Int32?) -> JSONValue { token.map { .string(tokenizer.text(of: [$0])) } ?? .null }
+            let markers = model.markers
+            func value(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
             let info: JSONValue = [
-                "bos_token": text(markers.bos), "eos_token": text(markers.eos), "pad_token": text(markers.padding),
-                "chat_template": model.preparer.chatTemplateText.map { .string($0) } ?? .null,
+                "bos_token": value(markers.bos), "eos_token": value(markers.eos), "pad_token": value(markers.padding),
+                "chat_template": value(model.preparer.chatTemplateText),
             ]
             return Response(json: Array(info.text.utf8))
         }
@@ -68,11 +67,10 @@ package struct TokenizerRoutes: Sendable {
             throw APIError.invalid(error.description, param: error.param)
         }
         let tokens = prepared.prompts[0]
-        let tokenizer = model.preparer.tokenizer
         let answer: JSONValue = [
             "count": .int(Int64(tokens.count)), "max_model_len": .int(Int64(model.limits.maxModelLen)),
             "tokens": .array(tokens.map { .int(Int64($0)) }),
-            "token_strs": wantsTexts ? .array(tokens.map { .string(tokenizer.text(of: [$0])) }) : .null,
+            "token_strs": wantsTexts ? .array(tokens.map { .string(model.text(of: [$0])) }) : .null,
         ]
         return Array(answer.text.utf8)
     }
@@ -85,24 +83,16 @@ package struct TokenizerRoutes: Sendable {
         guard case .array(let elements)? = members.first(where: { $0.key == "tokens" })?.value else {
             throw APIError.invalid("tokens is missing: give an array of token ids", param: "tokens")
         }
-        let tokenizer = model.preparer.tokenizer
+        let size = model.vocabularySize
         let tokens = try elements.map { element -> Int32 in
-            guard case .int(let id) = element, (0..<Int64(tokenizer.vocabularySize)).contains(id) else {
+            guard case .int(let id) = element, (0..<Int64(size)).contains(id) else {
                 throw APIError.invalid(
-                    "\(element.text.prefix(40)) is not one of the model's \(tokenizer.vocabularySize) tokens",
+                    "\(element.text.prefix(40)) is not one of the model's \(size) tokens",
                     param: "tokens")
             }
             return Int32(id)
         }
-        let answer: JSONValue = ["prompt": .string(tokenizer.text(of: tokens))]
+        let answer: JSONValue = ["prompt": .string(model.text(of: tokens))]
         return Array(answer.text.utf8)
-    }
-}
-
-extension Tokenizer {
-    /// The text of tokens, with that of control tokens.
-    fileprivate func text(of tokens: [Int32]) -> String {
-        var detokenizer = Detokenizer(self, skipsControl: false)
-        return tokens.map { detokenizer.push($0) }.joined() + detokenizer.finish()
     }
 }

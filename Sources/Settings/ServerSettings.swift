@@ -26,6 +26,8 @@ public struct ServerSettings: Sendable, Equatable {
     public var stallTimeoutS = 60
     /// After how many seconds without a request a connection is closed.
     public var idleTimeoutS = 75
+    /// Whether `/metrics` also has vLLM's names.
+    public var metricsVLLMNames = false
 
     /// No server.
     public init() {}
@@ -98,5 +100,6 @@ extension ServerSettings: ConfigurationSection {
         headTimeoutS = try reader.integer("head_timeout_s", in: 1...3600) ?? headTimeoutS
         stallTimeoutS = try reader.integer("stall_timeout_s", in: 1...3600) ?? stallTimeoutS
         idleTimeoutS = try reader.integer("idle_timeout_s", in: 1...3600) ?? idleTimeoutS
+        metricsVLLMNames = try reader.boolean("metrics_vllm_names") ?? metricsVLLMNames
     }
 }

@@ -103,6 +103,27 @@ extension MemoryJobStore {
                 runningJobs: Int64(states.count { $0 == .running }), latestMetrics: rows.intervals.last)
         }
     }
+
+    package func queueState() throws(JobStoreError) -> QueueState {
+        try read { rows in
+            var state = QueueState(paused: rows.paused)
+            for batch in rows.batches.compactMap(\.self) {
+                state.batches[batch.status, default: 0] += 1
+                guard batch.status != .validating else { continue }
+                let jobs = rows.jobs(of: batch.id)
+                for job in jobs { state.jobs[job.state, default: 0] += 1 }
+                guard batch.status == .inProgress else { continue }
+                let pending = jobs.filter { $0.state == .pending }
+                let delayed = pending.count { $0.notBefore != nil }
+                state.delayedJobs += Int64(delayed)
+                if pending.count > delayed, batch.paused == nil {
+                    let oldest = state.oldestPending[batch.new.priority] ?? batch.created
+                    state.oldestPending[batch.new.priority] = min(oldest, batch.created)
+                }
+            }
+            return state
+        }
+    }
 }
 
 extension Rows {

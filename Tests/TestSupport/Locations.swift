@@ -35,6 +35,9 @@ package enum Locations {
         return data + "/ttbatch/llguidance-1.9.1.so"
     }()
 
+    /// Prometheus' tool; `etc/test` fetches it.
+    package static let promtool = ProcessInfo.processInfo.environment["TTBATCH_TEST_PROMTOOL"]
+
     /// Gemma 3 of 270 million weights; `etc/test` fetches it.
     package static let gemma = ProcessInfo.processInfo.environment["TTBATCH_TEST_GEMMA"]
 }

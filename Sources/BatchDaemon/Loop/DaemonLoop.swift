@@ -149,7 +149,8 @@ extension DaemonLoop {
     /// Fails some of a batch's jobs; must be called until it returns true.
     package mutating func failJobs(of batch: ClaimableBatch, _ error: JobError) throws(JobStoreError) -> Bool {
         if !refused.isEmpty {
-            _ = try queue.store.finish(refused, incarnation: queue.incarnation, at: clock.now)
+            let report = try queue.store.finish(refused, incarnation: queue.incarnation, at: clock.now)
+            JobMetrics().count(refused, report)
             refused = []
         }
         refused = try queue.claim(1000, of: batch).map { JobCompletion(ticket: $0.ticket, outcome: .failed(error)) }

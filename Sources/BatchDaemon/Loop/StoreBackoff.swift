@@ -1,5 +1,6 @@
 // Logs a temporary error of the store: once when it begins and once when it is over, not at every retry.
 
+import CoreMetrics
 import Logging
 import StoreContract
 
@@ -7,6 +8,7 @@ import StoreContract
 struct StoreBackoff {
     private let log: Logger
     private let consequence: String
+    private let retries = Counter(label: "ttbatch_store_retries_total")
     private var logged: JobStoreError?
 
     /// - Parameter consequence: the effect of the error, for example `results wait in memory`.
@@ -20,6 +22,7 @@ struct StoreBackoff {
     /// - Throws: `error` itself if it is permanent.
     mutating func note(_ error: JobStoreError) throws(JobStoreError) {
         guard error.isTemporary else { throw error }
+        retries.increment()
         if logged != error { log.error("\(error); \(consequence), trying again") }
         logged = error
     }

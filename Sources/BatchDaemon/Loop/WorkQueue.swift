@@ -103,6 +103,7 @@ final class WorkQueue {
         nextChange = passed.next
         // There may be new jobs to claim now.
         idle = nil
+        JobMetrics().count(expired: passed.expired)
         if passed.expired > 0 { log.warning("\(passed.expired) jobs were not run by their deadline and have expired") }
         for batch in passed.closedBatches { log.info("\(batch) has ended") }
     }

@@ -33,8 +33,8 @@ struct JobInProgress {
         let times = progress.times
         // The wall clock may have been set back meanwhile, or `created` may be from another machine's clock.
         let timings = JobTimings(
-            queuedMS: max(0, (times.prefillStarted ?? now) - created), prefillMS: times.prefillMS,
-            decodeMS: max(0, (times.lastToken ?? now) - (times.firstToken ?? now)), totalMS: max(0, now - created))
+            queuedMS: times.queuedMS(since: created, endingAt: now), prefillMS: times.prefillMS,
+            decodeMS: times.decodeMS(endingAt: now), totalMS: max(0, now - created))
         return JobCompletion(
             ticket: ticket,
             outcome: .succeeded(

@@ -1,5 +1,6 @@
 // Pending writes to the store: completions of jobs, which are committed in groups, and releases, which requeue jobs.
 
+import CoreMetrics
 import Failpoints
 import Logging
 import Platform
@@ -20,6 +21,12 @@ struct PendingWrites {
     /// When the completions must be committed, by the steady clock.
     private(set) var due: Int64?
     private var releases: [Release] = []
+    /// Count what the store has.
+    private let metrics: JobMetrics
+    private let commitTime = CoreMetrics.Timer(label: "ttbatch_store_commit_seconds")
+
+    /// Nothing to write yet.
+    init(counting metrics: JobMetrics = JobMetrics()) { self.metrics = metrics }
 
     /// Whether there are no pending writes.
     var isEmpty: Bool { completions.isEmpty && releases.isEmpty }
@@ -45,7 +52,10 @@ struct PendingWrites {
     /// Commits all pending completions in one group.
     mutating func commit(to queue: WorkQueue, _ log: Logger) throws(JobStoreError) -> Int {
         guard !completions.isEmpty else { return 0 }
+        let began = ContinuousClock.now
         let report = try queue.store.finish(completions, incarnation: queue.incarnation, at: queue.clock.now)
+        commitTime.recordNanoseconds(Int64((ContinuousClock.now - began) / .nanoseconds(1)))
+        metrics.count(completions, report)
         completions.removeAll(keepingCapacity: true)
         due = nil
         if !report.stale.isEmpty { log.info("\(report.stale.count) results came after their jobs were cancelled") }
@@ -62,6 +72,7 @@ struct PendingWrites {
         let report = try queue.store.release(
             release.tickets, incarnation: queue.incarnation, because: release.reason, at: queue.clock.now)
         releases.removeFirst()
+        metrics.count(failed: report.failed, because: release.reason)
         if report.failed > 0 {
             log.error("\(report.failed) jobs have failed after their last attempt; see `ttbatch show`")
         }

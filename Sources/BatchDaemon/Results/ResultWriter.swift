@@ -43,6 +43,7 @@ final class ResultWriter: @unchecked Sendable {
     private let begin: @Sendable (PreparedRequest) -> RequestInProgress
     /// What makes the results; nil if that is not known.
     private let system: SystemRecord?
+    private let jobMetrics: JobMetrics
     private let clock: TimeSource
     private let log: Logger
     private let ended = DispatchSemaphore(value: 0)
@@ -53,7 +54,7 @@ final class ResultWriter: @unchecked Sendable {
     private var jobs: [RequestID: JobInProgress] = [:]
     /// Whether the store has `system`.
     private var isRecorded = false
-    private var pending = PendingWrites()
+    private var pending: PendingWrites
     private var metrics: MetricsJournal
     private var progress = ProgressReporter()
     private var backoff: StoreBackoff
@@ -65,7 +66,7 @@ final class ResultWriter: @unchecked Sendable {
         _ mailbox: Mailbox<WriterMessage>, _ queue: WorkQueue, _ replicas: Replicas<ClaimTicket>,
         settings: DaemonSettings, stop: StopSignal, bisection: Bisection,
         begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress,
-        by system: SystemRecord?, clock: TimeSource, log: Logger
+        by system: SystemRecord?, counting jobMetrics: JobMetrics, clock: TimeSource, log: Logger
     ) {
         self.mailbox = mailbox
         self.queue = queue
@@ -75,6 +76,8 @@ final class ResultWriter: @unchecked Sendable {
         self.bisection = bisection
         self.begin = begin
         self.system = system
+        self.jobMetrics = jobMetrics
+        pending = PendingWrites(counting: jobMetrics)
         self.clock = clock
         self.log = log
         metrics = MetricsJournal(queue.incarnation, settings, clock)
@@ -301,7 +304,7 @@ extension ResultWriter {
     /// Drops all pending writes after a permanent failure of the store.
     private func discard() {
         replicas.inFlight.remove(pending.putBackIDs)
-        pending = PendingWrites()
+        pending = PendingWrites(counting: jobMetrics)
         metrics = MetricsJournal(queue.incarnation, settings, clock)
         retryDue = nil
     }

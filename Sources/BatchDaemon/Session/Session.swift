@@ -51,11 +51,15 @@ struct Session {
         drains: Bool, clock: TimeSource, log: Logger
     ) {
         let preparer = model.preparer
+        let metrics = RequestMetrics(of: .batch, model: model.name)
         self.init(
             ModelTurn(model: model.name, since: clock.now), loop, settings: settings, stop: stop, drains: drains,
             clock: clock, log: log,
-            begin: { [tokenizer = model.tokenizer] in RequestInProgress($0, tokenizer) },
+            begin: { [tokenizer = model.tokenizer] in
+                RequestInProgress($0, tokenizer, submitted: clock.now, metrics: metrics)
+            },
             by: model.systemMembers.map { SystemRecord($0.merging(["version": Version.current]) { $1 }) },
+            counting: JobMetrics(metrics),
             connect: { host.connect(to: model, sink: $0) },
             prepare: { job throws(UnfitRequest) in
                 try preparer.prepare(
@@ -68,7 +72,7 @@ struct Session {
     init(
         _ turn: ModelTurn, _ loop: DaemonLoop, settings: DaemonSettings, stop: StopSignal, drains: Bool,
         clock: TimeSource, log: Logger, begin: @escaping @Sendable (PreparedRequest) -> RequestInProgress,
-        by system: SystemRecord?,
+        by system: SystemRecord?, counting jobMetrics: JobMetrics = JobMetrics(),
         connect: (@escaping @Sendable (EngineReport, Replica) -> Void) -> Connection<ClaimTicket>,
         prepare: @escaping (ClaimedJob) throws(UnfitRequest) -> PreparedRequest
     ) {
@@ -85,7 +89,7 @@ struct Session {
         disconnect = connection.disconnect
         writer = ResultWriter(
             mailbox, queue, replicas, settings: settings, stop: stop, bisection: bisection, begin: begin,
-            by: system, clock: clock, log: log)
+            by: system, counting: jobMetrics, clock: clock, log: log)
         backoff = StoreBackoff(consequence: "no new jobs are taken meanwhile", log: log)
     }
 

@@ -112,6 +112,41 @@ extension SQLiteJobStore {
                 latestMetrics: try db.metricsIntervals("ORDER BY id DESC LIMIT 1").first)
         }
     }
+
+    /// Reads each batch's row, and of the jobs only those in flight or waiting for another attempt.
+    public func queueState() throws(JobStoreError) -> QueueState {
+        let logBytes = try walBytes()
+        return try read { db in
+            var state = QueueState(
+                paused: try db.row("SELECT paused_ms FROM queue") { $0.optionalID(0) } ?? nil, logBytes: logBytes)
+            let running = try db.number("SELECT count(*) FROM jobs INDEXED BY jobs_running WHERE state = 'running'")
+            state.delayedJobs = try db.number(
+                """
+                SELECT count(*) FROM jobs INDEXED BY jobs_delayed WHERE state = 'pending' AND not_before_ms IS NOT NULL
+                """)
+            var pending: Int64 = 0
+            _ = try db.rows(
+                """
+                SELECT status, priority, count(*), sum(total), sum(succeeded), sum(failed), sum(cancelled), sum(expired),
+                    min(CASE WHEN ready > 0 AND paused_ms IS NULL THEN created_ms END)
+                FROM batches GROUP BY status, priority
+                """
+            ) { row in
+                let status: BatchStatus = try row.word(0)
+                state.batches[status, default: 0] += row.int64(2)
+                guard status != .validating else { return }
+                let ended: [JobState: Int64] = [
+                    .succeeded: row.int64(4), .failed: row.int64(5), .cancelled: row.int64(6), .expired: row.int64(7),
+                ]
+                state.jobs.merge(ended, uniquingKeysWith: +)
+                pending += row.int64(3) - ended.values.reduce(0, +)
+                if status == .inProgress { state.oldestPending[row.priority(1)] = row.optionalID(8) }
+            }
+            state.jobs[.running] = running
+            state.jobs[.pending] = pending - running
+            return state
+        }
+    }
 }
 
 extension Database {

@@ -1,5 +1,6 @@
 // The loop of the engine thread. A poll takes commands, runs a step and reports; it has no threads and does not wait.
 
+import CoreMetrics
 package import Engine
 import Platform
 import Prompts
@@ -9,6 +10,7 @@ package import Runtime
 package struct EngineLoop {
     private let engine: TTEngine
     private let clock: TimeSource
+    private let metrics: EngineMetrics?
     private var clients: [ClientID: Client] = [:]
     /// Whether the loop is over and must not be polled again.
     package private(set) var isOver = false
@@ -23,9 +25,12 @@ package struct EngineLoop {
     }
 
     /// A loop without clients.
-    package init(engine: TTEngine, clock: TimeSource) {
+    ///
+    /// - Parameter metrics: count the engine's work; nil: nothing does.
+    package init(engine: TTEngine, clock: TimeSource, metrics: EngineMetrics? = nil) {
         self.engine = engine
         self.clock = clock
+        self.metrics = metrics
     }
 
     /// Whether there is a step to run without another command.
@@ -33,6 +38,7 @@ package struct EngineLoop {
 
     /// Executes the commands, then runs a step if there is one to run.
     package mutating func poll(_ commands: [EngineCommand]) {
+        defer { metrics?.note(engine.statistics) }
         for command in commands { obey(command) }
         if isOver {
             let all = engine.takeBackAll()
@@ -100,6 +106,7 @@ package struct EngineLoop {
     /// Ends the loop after a device fault. Only requests in the batch can have caused it.
     private mutating func end(by fault: DeviceFault) {
         isOver = true
+        if fault.cause == .device { Counter.deviceFailures.increment() }
         let inBatch = Set(engine.runningRequests)
         let all = engine.takeBackAll()
         for (id, client) in clients {

@@ -32,7 +32,8 @@ package final class EngineThread: Sendable {
             do {
                 let opened = try build()
                 started.send(.success((opened.limits, opened.arithmetic)))
-                Self.run(EngineLoop(engine: opened.engine, clock: clock), commands, state)
+                Self.run(EngineLoop(engine: opened.engine, clock: clock, metrics: opened.metrics), commands, state)
+                opened.metrics?.close()
                 opened.close()
             } catch {
                 started.send(.failure(error))
@@ -90,16 +91,20 @@ package struct OpenedEngine {
     let limits: StepLimits
     /// The settings that change the bits of its results.
     let arithmetic: [String: String]
+    /// Count its work; nil: nothing does.
+    let metrics: EngineMetrics?
     /// Releases model and device, in this order.
     let close: () -> Void
 
     /// An engine whose model and device are released by `close`.
     package init(
-        engine: TTEngine, limits: StepLimits, arithmetic: [String: String] = [:], close: @escaping () -> Void
+        engine: TTEngine, limits: StepLimits, arithmetic: [String: String] = [:], metrics: EngineMetrics? = nil,
+        close: @escaping () -> Void
     ) {
         self.engine = engine
         self.limits = limits
         self.arithmetic = arithmetic
+        self.metrics = metrics
         self.close = close
     }
 }

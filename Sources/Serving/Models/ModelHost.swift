@@ -1,5 +1,6 @@
 // Owns the loaded model: its devices, engines, tokenizer and chat template. Clients connect to it and disconnect.
 
+import CoreMetrics
 import Engine
 package import Logging
 package import ModelFiles
@@ -86,6 +87,8 @@ package final class ModelHost {
         self.isStopping = isStopping
         self.clock = clock
         self.log = log
+        // Shown as 0 from the start.
+        _ = Counter.deviceFailures
     }
 
     deinit { close() }
@@ -101,6 +104,7 @@ package final class ModelHost {
         let engines: [EngineThread]
         do throws(ModelFailure) { engines = try startEngines(model) } catch {
             digest.abandon()
+            if case .device = error.cause { Counter.deviceFailures.increment() }
             throw error
         }
         let members = systemMembers(model, digest, engines[0])
@@ -230,9 +234,12 @@ private func openEngine(
     // Warnings about the settings are the same for each replica and are logged once.
     let warnings = replica.index == 0 ? worker.configuration.warnings : device.warnings
     for warning in warnings { log.warning("\(replica.prefix)\(warning)") }
+    let engine = TTEngine(executor: worker, endOfGeneration: endOfGeneration, share: share)
     return OpenedEngine(
-        engine: TTEngine(executor: worker, endOfGeneration: endOfGeneration, share: share), limits: worker.limits,
+        engine: engine, limits: worker.limits,
         arithmetic: worker.configuration.arithmetic(on: device),
+        metrics: EngineMetrics(
+            engine.statistics, of: model.name, replica, on: device, blockTokens: worker.configuration.blockSize),
         close: { worker.close() })
 }
 

@@ -6,6 +6,7 @@ package import Platform
 package import Prompts
 package import Runtime
 import Synchronization
+import Tokenizers
 
 /// A loaded model that takes online requests.
 package struct OnlineModel: Sendable {
@@ -25,6 +26,21 @@ package struct OnlineModel: Sendable {
 
     /// Whether callers mean it by `name`: no path, even if the model was given as one.
     package func isCalled(_ name: String) -> Bool { name == shownName }
+    /// The number of token ids.
+    package var vocabularySize: Int { preparer.tokenizer.vocabularySize }
+
+    /// The text of tokens, with that of control tokens.
+    package func text(of tokens: [Int32]) -> String {
+        var detokenizer = Detokenizer(preparer.tokenizer, skipsControl: false)
+        return tokens.map { detokenizer.push($0) }.joined() + detokenizer.finish()
+    }
+
+    /// The texts of the tokens that begin, end and fill prompts; nil where it has none.
+    package var markers: (bos: String?, eos: String?, padding: String?) {
+        let markers = preparer.tokenizer.markers
+        func text(_ token: Int32?) -> String? { token.map { self.text(of: [$0]) } }
+        return (text(markers.bos), text(markers.eos), text(markers.padding))
+    }
 }
 
 /// Gives other threads the model that a `ModelHost` has loaded.

@@ -46,7 +46,8 @@ package enum OnlineFailure: Error, Sendable, CustomStringConvertible {
 package final class OnlineRequests: @unchecked Sendable {
     /// A message to the thread.
     private enum Message: Sendable {
-        case submitted(RequestID, PreparedRequest, streams: Bool, AsyncStream<OnlineEvent>.Continuation)
+        case submitted(
+            RequestID, PreparedRequest, streams: Bool, AsyncStream<OnlineEvent>.Continuation, at: Milliseconds)
         case cancelled(RequestID)
         case engine(EngineReport, of: Replica)
         case end
@@ -62,6 +63,8 @@ package final class OnlineRequests: @unchecked Sendable {
     private let mailbox = Mailbox<Message>()
     private let tokenizer: Tokenizer
     private let limit: Int
+    private let metrics: OnlineMetrics?
+    private let clock: TimeSource
     private let replicas: Replicas<Void>
     private let disconnect: () -> [RequestID]
     private let lock = NSLock()
@@ -72,16 +75,20 @@ package final class OnlineRequests: @unchecked Sendable {
     ///
     /// - Parameter limit: the most requests in flight; further ones are refused.
     package convenience init(model: ModelHost.Loaded, on host: ModelHost, limit: Int) {
-        self.init(tokenizer: model.tokenizer, limit: limit) { host.connect(to: model, sink: $0) }
+        self.init(tokenizer: model.tokenizer, limit: limit, metrics: OnlineMetrics(model: model.name)) {
+            host.connect(to: model, sink: $0)
+        }
     }
 
     /// A client of the engines that `connect` connects a sink to.
     init(
-        tokenizer: Tokenizer, limit: Int,
+        tokenizer: Tokenizer, limit: Int, metrics: OnlineMetrics? = nil, clock: TimeSource = .system,
         connect: (@escaping @Sendable (EngineReport, Replica) -> Void) -> Connection<Void>
     ) {
         self.tokenizer = tokenizer
         self.limit = limit
+        self.metrics = metrics
+        self.clock = clock
         let connection = connect { [mailbox] in mailbox.send(.engine($0, of: $1)) }
         replicas = connection.replicas
         disconnect = connection.disconnect
@@ -105,7 +112,10 @@ package final class OnlineRequests: @unchecked Sendable {
             submitted += 1
             return submitted
         }
-        guard let number else { throw .busy(limit: limit) }
+        guard let number else {
+            metrics?.count(.failed(.busy(limit: limit)))
+            throw .busy(limit: limit)
+        }
         let id = replicas.id(number)
         let replica = replicas.inFlight.add(id, (), sequences: request.sequenceCount)
         let (stream, continuation) = AsyncStream.makeStream(of: OnlineEvent.self)
@@ -113,7 +123,7 @@ package final class OnlineRequests: @unchecked Sendable {
             if case .cancelled = reason { mailbox.send(.cancelled(id)) }
         }
         // The thread must know the request before the engine's first report on it.
-        mailbox.send(.submitted(id, request, streams: streams, continuation))
+        mailbox.send(.submitted(id, request, streams: streams, continuation, at: clock.now))
         replicas.run(id, request, priority: .online, on: replica)
         return stream
     }
@@ -133,11 +143,14 @@ package final class OnlineRequests: @unchecked Sendable {
         while true {
             for message in mailbox.receiveWaiting() {
                 switch message {
-                case .submitted(let id, let request, let streams, let events):
+                case .submitted(let id, let request, let streams, let events, let now):
                     callers[id] = Caller(
-                        progress: RequestInProgress(request, tokenizer), streams: streams, events: events)
+                        progress: RequestInProgress(
+                            request, tokenizer, submitted: now, metrics: metrics?.requests),
+                        streams: streams, events: events)
                 case .cancelled(let id):
                     guard callers.removeValue(forKey: id) != nil else { continue }
+                    metrics?.countCancelled()
                     replicas.cancel(id)
                     replicas.inFlight.remove([id])
                 case .engine(let report, _): take(report, &callers)
@@ -184,6 +197,9 @@ package final class OnlineRequests: @unchecked Sendable {
 
     private func end(_ id: RequestID, _ event: OnlineEvent, _ callers: inout [RequestID: Caller]) {
         guard let caller = callers.removeValue(forKey: id) else { return }
+        // Before the caller has the answer, so that it finds itself counted.
+        metrics?.count(event)
+        if case .finished(let finished) = event { metrics?.note(finished, caller.progress, at: clock.now) }
         replicas.inFlight.remove([id])
         caller.events.yield(event)
         caller.events.finish()

@@ -24,13 +24,25 @@ package struct RequestInProgress: Sendable {
     /// The request.
     package let request: PreparedRequest
     private let tokenizer: Tokenizer
+    /// When it was submitted to the engine; nil if its times are not recorded.
+    package let submitted: Milliseconds?
+    private let metrics: RequestMetrics?
     private var generations: [GenerationInProgress]
     private var hasEnded: [Bool]
 
     /// A request of which no token has been generated.
-    package init(_ request: PreparedRequest, _ tokenizer: Tokenizer) {
+    ///
+    /// - Parameters:
+    ///   - submitted: when it was submitted to the engine.
+    ///   - metrics: where the times of its tokens are recorded; nil: nowhere.
+    package init(
+        _ request: PreparedRequest, _ tokenizer: Tokenizer, submitted: Milliseconds? = nil,
+        metrics: RequestMetrics? = nil
+    ) {
         self.request = request
         self.tokenizer = tokenizer
+        self.submitted = submitted
+        self.metrics = metrics
         generations = (0..<request.sequenceCount).map { _ in
             GenerationInProgress(request, text: GeneratedText(tokenizer, request.output))
         }
@@ -69,6 +81,7 @@ package struct RequestInProgress: Sendable {
         let sequence = update.id.sequence
         // A sequence that has ended by its text may get tokens until the engine has handled the cancel command.
         guard !hasEnded[sequence] else { return .goesOn }
+        if let metrics { note(update, in: step, metrics) }
         switch generations[sequence].take(update, in: step) {
         case .goesOn: return .goesOn
         case .bad(let output): return .bad(output)
@@ -79,6 +92,14 @@ package struct RequestInProgress: Sendable {
         }
         hasEnded[sequence] = true
         return hasEnded.allSatisfy(\.self) ? .ended : .goesOn
+    }
+
+    private func note(_ update: RequestUpdate, in step: EngineStep, _ metrics: RequestMetrics) {
+        guard case .token = update.output else { return }
+        let last = generations[update.id.sequence].times.lastToken
+        if let before = last ?? submitted {
+            metrics.noteToken(at: step.ended, after: before, isFirst: last == nil)
+        }
     }
 
     /// What a sequence's text has grown by since the last call and no stop string takes back; nil if that is nothing.

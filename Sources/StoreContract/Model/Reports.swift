@@ -241,6 +241,35 @@ public struct SystemStatus: Hashable, Sendable {
     }
 }
 
+/// The whole queue in numbers, which cost the same however many jobs there are.
+public struct QueueState: Hashable, Sendable {
+    /// The number of batches by status.
+    public var batches: [BatchStatus: Int64]
+    /// The number of jobs by state, without those of drafts.
+    public var jobs: [JobState: Int64]
+    /// The number of pending jobs that wait for another attempt.
+    public var delayedJobs: Int64
+    /// The enqueue of the oldest batch with jobs to claim, by priority. Paused batches do not count, postponed ones do.
+    public var oldestPending: [BatchPriority: Milliseconds]
+    /// Since when the whole queue is paused; nil if it is not.
+    public var paused: Milliseconds?
+    /// The size of the write-ahead log in bytes; nil if the store has none.
+    public var logBytes: Int64?
+
+    /// For store implementations and tests.
+    public init(
+        batches: [BatchStatus: Int64] = [:], jobs: [JobState: Int64] = [:], delayedJobs: Int64 = 0,
+        oldestPending: [BatchPriority: Milliseconds] = [:], paused: Milliseconds? = nil, logBytes: Int64? = nil
+    ) {
+        self.batches = batches
+        self.jobs = jobs
+        self.delayedJobs = delayedJobs
+        self.oldestPending = oldestPending
+        self.paused = paused
+        self.logBytes = logBytes
+    }
+}
+
 /// What retention deleted.
 public struct PruneReport: Hashable, Sendable {
     /// The batches that were deleted.

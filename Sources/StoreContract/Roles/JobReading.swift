@@ -55,6 +55,9 @@ public protocol JobReading: Sendable {
     /// The state of the whole system.
     func systemStatus() throws(JobStoreError) -> SystemStatus
 
+    /// The whole queue in numbers.
+    func queueState() throws(JobStoreError) -> QueueState
+
     /// Metrics intervals in order of time.
     func metrics(_ scope: MetricsScope, limit: Int) throws(JobStoreError) -> [MetricsInterval]
 

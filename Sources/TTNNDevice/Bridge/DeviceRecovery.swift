@@ -1,5 +1,6 @@
 // Recovery after a bridge has died: finds processes that hold the cards, and resets the cards (TT contract §2.7).
 
+import CoreMetrics
 import Foundation
 import Platform
 import Synchronization
@@ -10,12 +11,22 @@ import TTNNSettings
 final class DeviceRecovery: Sendable {
     /// The paths of the kernel's files.
     private let paths: SystemPaths
-    private let bridges = Mutex((running: 0, leftDisorder: false))
+    private let bridges = Mutex((running: 0, leftDisorder: false, toReplace: 0))
+    /// Bridges that were started in place of one that had failed.
+    private let restarts = Counter(label: "ttbatch_bridge_restarts_total")
 
     init(paths: SystemPaths) { self.paths = paths }
 
     /// Must be called when a bridge was started.
-    func bridgeHasStarted() { bridges.withLock { $0.running += 1 } }
+    func bridgeHasStarted() {
+        let isReplacement = bridges.withLock { bridges in
+            bridges.running += 1
+            guard bridges.toReplace > 0 else { return false }
+            bridges.toReplace -= 1
+            return true
+        }
+        if isReplacement { restarts.increment() }
+    }
 
     /// Must be called when a bridge has ended. Resets the cards if it was the last one and any bridge may have left the
     /// cards in a bad state.
@@ -24,7 +35,10 @@ final class DeviceRecovery: Sendable {
     ) {
         let (isDue, others) = bridges.withLock { bridges in
             bridges.running -= 1
-            if inDisorder { bridges.leftDisorder = true }
+            if inDisorder {
+                bridges.leftDisorder = true
+                bridges.toReplace += 1
+            }
             guard bridges.running == 0 else { return (false, bridges.running) }
             defer { bridges.leftDisorder = false }
             return (bridges.leftDisorder, 0)

@@ -176,6 +176,8 @@ extension ScriptedStore {
         try store.results(query, after: position, limit: limit)
     }
 
+    func queueState() throws(JobStoreError) -> QueueState { try store.queueState() }
+
     func systemStatus() throws(JobStoreError) -> SystemStatus { try store.systemStatus() }
 
     func add(_ key: ServerKey) throws(JobStoreError) { try store.add(key) }

@@ -40,4 +40,36 @@ import Testing
         #expect(try store.metricsSummary(.period(from: 50_000, to: 60_000)).occupancy == nil)
         #expect(try store.systemStatus().latestMetrics?.incarnation == other)
     }
+
+    @Test(arguments: StoreKind.allCases)
+    func theQueueInNumbersIsWhatIsStored(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        #expect(try store.queueState().jobs.values.allSatisfy { $0 == 0 })
+        #expect(try store.queueState().oldestPending.isEmpty)
+        let first = try store.enqueue(5, NewBatch(name: "first"), at: 100)
+        let second = try store.enqueue(2, NewBatch(name: "second"), at: 200)
+        let draft = try store.beginBatch(NewBatch(name: "draft"), at: 250)
+        _ = try draft.append([.sample(1)])
+        let lease = try store.acquireLease()
+        let life = try store.openIncarnation(lease: lease).incarnation
+        let jobs = try store.claim(4, of: first, incarnation: life, at: 300)
+        _ = try store.finish([.success(jobs[0])], incarnation: life, at: 400)
+        _ = try store.release(
+            [jobs[1].ticket], incarnation: life,
+            because: .badOutput(maxBadOutputs: 9, backoff: Backoff(firstMS: 1000, longestMS: 1000), because: "x"),
+            at: 500)
+        var state = try store.queueState()
+        #expect(state.batches[.inProgress] == 2 && state.batches[.validating] == 1)
+        #expect(state.jobs[.pending] == 4 && state.jobs[.running] == 2 && state.jobs[.succeeded] == 1)
+        #expect(state.delayedJobs == 1 && state.oldestPending == [.normal: 100] && state.paused == nil)
+        // A paused batch waits for its owner.
+        try store.pause(first, at: 600)
+        #expect(try store.queueState().oldestPending == [.normal: 200])
+        _ = try store.cancel(second, at: 700)
+        try store.pause(nil, at: 800)
+        state = try store.queueState()
+        #expect(state.batches[.cancelled] == 1 && state.jobs[.cancelled] == 2 && state.jobs[.pending] == 2)
+        #expect(state.oldestPending.isEmpty && state.paused == 800)
+    }
 }

@@ -1,24 +1,48 @@
 // Takes connections, and answers the requests on each until it ends.
 
+package import HTTPExchange
 import HTTPTypes
+package import Hummingbird
 import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
+package import Settings
 import Synchronization
 
 /// Serves the connections of a socket.
-struct ConnectionService: Service {
-    let socket: ListeningSocket
-    let http: HTTP1Channel
-    let mostConnections: Int
-    let log: Logger
+package struct ConnectionService: Service {
+    private let socket: ListeningSocket
+    private let http: HTTP1Channel
+    private let mostConnections: Int
+    private let log: Logger
     /// Called when connections are taken.
-    let started: @Sendable () -> Void
-    let open = OpenConnections()
+    private let started: @Sendable () -> Void
+    package let open = OpenConnections()
 
-    func run() async throws {
+    /// Binds the address of `served`.
+    ///
+    /// - Parameter started: called when it listens.
+    package init(
+        _ served: ServedQueue, answering responder: RouterResponder<ServerContext>,
+        started: @escaping @Sendable () -> Void
+    ) throws(InvalidConfiguration) {
+        let settings = served.configuration.server
+        socket = try ListeningSocket(served.address)
+        http = HTTP1Channel(settings, answering: responder, log: served.log)
+        mostConnections = settings.maxConnections
+        log = served.log
+        self.started = started
+    }
+
+    /// Where it listens: with the port that was chosen, if any.
+    package var address: ServerAddress { socket.address }
+
+    /// Removes the file of a Unix socket.
+    package func removeSocket() { socket.remove() }
+
+    package func run() async throws {
         let listening = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelInitializer { [mostConnections] channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -61,7 +85,7 @@ struct ConnectionService: Service {
 }
 
 /// The connections that are open.
-final class OpenConnections: Sendable {
+package final class OpenConnections: Sendable {
     private struct State {
         var channels: [ObjectIdentifier: any Channel] = [:]
         var isEnding = false
@@ -90,7 +114,7 @@ final class OpenConnections: Sendable {
     }
 
     /// Closes all connections.
-    func closeAll() {
+    package func closeAll() {
         for channel in state.withLock({ Array($0.channels.values) }) { channel.close(promise: nil) }
     }
 }

@@ -1,15 +1,18 @@
 // Whether the server lives, whether it can answer, and which version it is: for monitors, which need no key.
 
-import HTTPExchange
-import Hummingbird
+package import HTTPExchange
+package import Hummingbird
 import Serving
 import Settings
 
 /// `/health`, `/ready` and `/version`.
-struct StateRoutes: Sendable {
-    let live: LiveModel
+package struct StateRoutes: Sendable {
+    private let live: LiveModel
 
-    func add(to router: Router<ServerContext>) {
+    /// Routes to the model that `live` tells of.
+    package init(_ served: ServedQueue) { live = served.live }
+
+    package func add(to router: Router<ServerContext>) {
         router.get("/health") { _, _ in Response(status: .ok) }
         router.get("/ready") { [live] _, _ in
             guard live.current != nil else { throw APIError.unavailable("no model is loaded yet") }
