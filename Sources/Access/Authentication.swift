@@ -46,7 +46,8 @@ extension HTTPFields {
             if let scheme = words.first, scheme.lowercased() == "bearer" {
                 if words.count > 1 { return String(words[1]) }
             } else if !text.isEmpty {
-                return text
+                // Another kind of credentials, which is never valid.
+                return ""
             }
         }
         return self[.apiKey].flatMap { $0.isEmpty ? nil : $0 }

@@ -9,7 +9,9 @@ import Synchronization
 /// Knows the server's keys and who is logged in to its page.
 package final class KeyRing: Sendable {
     private let store: any KeyKeeping
-    private let threads: BlockingThreads
+    private let reading = BlockingThreads(count: 1)
+    /// Who tries many keys waits for his own checks; keys that were proven need none.
+    private let checking = BlockingThreads(count: 1)
     /// Whether everybody may ask as long as there is no key.
     private let opensWithoutKeys: Bool
     private let state = Mutex(State())
@@ -25,11 +27,10 @@ package final class KeyRing: Sendable {
         var sessions = Sessions()
     }
 
-    /// Reads keys from `store`, on threads of its own.
+    /// Takes the keys of `store`.
     package init(store: any KeyKeeping, opensWithoutKeys: Bool) {
         self.store = store
         self.opensWithoutKeys = opensWithoutKeys
-        threads = BlockingThreads(count: 2)
     }
 
     /// Who shows these credentials.
@@ -67,7 +68,7 @@ package final class KeyRing: Sendable {
         let known = state.withLock { $0.asOf + Self.freshness > .now ? $0.keys : nil }
         if let known { return known }
         let began = ContinuousClock.now
-        let all = try await threads.run { [store] in try store.keys() }
+        let all = try await reading.run { [store] in try store.keys() }
         let keys = Dictionary(uniqueKeysWithValues: all.map { ($0.publicID, $0) })
         state.withLock { state in
             state.keys = keys
@@ -86,7 +87,7 @@ package final class KeyRing: Sendable {
         {
             return key
         }
-        guard try await threads.run({ (key ?? .nobodys).isKey(text) }), let key else { return nil }
+        guard try await checking.run({ (key ?? .nobodys).isKey(text) }), let key else { return nil }
         state.withLock { $0.proven[key.publicID] = (key, text) }
         return key
     }

@@ -72,6 +72,7 @@ struct SecurityTests {
         let good = try #require(keys["read"])
         let wrong = [
             "Authorization: Bearer ", "Authorization: Bearer", "X-Api-Key:", "Authorization: Basic \(good)",
+            "Authorization: \(good)",
             "Authorization: Bearer \(good.dropLast())", "Authorization: Bearer \(good)x",
             "Authorization: Bearer \(good.dropLast())\(good.hasSuffix("0") ? "1" : "0")",
             "Authorization: Bearer ttb_\(String(repeating: "0", count: 40))", "Cookie: ttbatch_session=\(good)",
