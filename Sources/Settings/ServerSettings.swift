@@ -12,6 +12,8 @@ public struct ServerSettings: Sendable, Equatable {
     public var onlineLimit = 256
     /// The most tokens of a batch's prompt in one prefill step.
     public var prefillTokens = 512
+    /// Whether the page shows prompts beside the texts of results.
+    public var showPrompts = false
 
     /// No server.
     public init() {}
@@ -76,5 +78,6 @@ extension ServerSettings: ConfigurationSection {
         onlineSlots = try reader.integer("online_slots", in: 1...1024) ?? onlineSlots
         onlineLimit = try reader.integer("online_limit", in: 1...100_000) ?? onlineLimit
         prefillTokens = try reader.integer("prefill_tokens", in: 16...1_000_000) ?? prefillTokens
+        showPrompts = try reader.boolean("show_prompts") ?? showPrompts
     }
 }
