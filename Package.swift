@@ -47,6 +47,12 @@ let bridgeModules: [Resource] =
         "weight_cache",
     ].map { .embedInCode("bridge/ttbatch_bridge/\($0).py") }
 
+// The page: its templates, its style and its script, which are part of the binary.
+let pageFiles: [Resource] =
+    ["page", "head", "now", "night", "batches", "failures", "batch", "samples", "problem"].map {
+        .embedInCode("Templates/\($0).mustache")
+    } + [.embedInCode("Files/page.css"), .embedInCode("Files/page.js")]
+
 let package = Package(
     name: "ttbatch",
     products: [
@@ -58,6 +64,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
@@ -153,10 +160,20 @@ let package = Package(
                 "HTTPExchange", "Serving", "OpenAIFormats", "Prompts", "Tokenizers", "Platform", "JSONText", "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
             ]),
+        .target(
+            name: "PageRoutes",
+            dependencies: [
+                "HTTPExchange", "Serving", "StoreContract", "ResultExport", "Settings", "ModelFiles", "JSONText",
+                "Runtime",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Mustache", package: "swift-mustache"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            resources: pageFiles, swiftSettings: strict),
         room(
             "Server",
             [
-                "OnlineRoutes", "HTTPExchange", "Serving", "StoreContract", "Settings", "JSONText",
+                "OnlineRoutes", "PageRoutes", "HTTPExchange", "Serving", "StoreContract", "Settings", "JSONText",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -292,6 +309,9 @@ let package = Package(
                 "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ], swiftSettings: strict),
+        tests(
+            "PageRoutes",
+            ["HTTPExchange", "MemoryStore", "StoreContract", "Serving", "Settings", "Runtime", "TestSupport"]),
         tests("Settings", ["TTNNSettings", "Platform", "ModelFiles", "TestSupport"]),
         tests(
             "Intake",

@@ -7,6 +7,7 @@ import HummingbirdCore
 package import Logging
 import NIOCore
 import OnlineRoutes
+import PageRoutes
 import ServiceLifecycle
 package import Serving
 package import Settings
@@ -35,6 +36,9 @@ package final class HTTPServer: Sendable {
         ModelRoutes(live: live).add(to: router)
         CompletionRoutes(live: live).add(to: router)
         TokenizerRoutes(live: live).add(to: router)
+        QueuePage(
+            store: store, live: live, threads: BlockingThreads(count: 2), formToken: FormToken(), settings: settings
+        ).add(to: router)
         let started = DispatchSemaphore(value: 0)
         let application = Application(
             router: router,
