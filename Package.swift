@@ -47,6 +47,12 @@ let bridgeModules: [Resource] =
         "weight_cache",
     ].map { .embedInCode("bridge/ttbatch_bridge/\($0).py") }
 
+// The page: its templates, its style and its script, which are part of the binary.
+let pageFiles: [Resource] =
+    ["page", "head", "now", "night", "batches", "failures", "batch", "samples", "problem"].map {
+        .embedInCode("Templates/\($0).mustache")
+    } + [.embedInCode("Files/page.css"), .embedInCode("Files/page.js")]
+
 let package = Package(
     name: "ttbatch",
     products: [
@@ -59,6 +65,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
@@ -161,7 +168,7 @@ let package = Package(
         room(
             "Access",
             [
-                "APIKeys", "HTTPExchange", "StoreContract", "Runtime",
+                "APIKeys", "HTTPExchange", "StoreContract", "Settings", "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
             ]),
@@ -171,6 +178,16 @@ let package = Package(
                 "HTTPExchange", "Serving", "OpenAIFormats", "Prompts", "Tokenizers", "Platform", "JSONText", "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
             ]),
+        .target(
+            name: "PageRoutes",
+            dependencies: [
+                "HTTPExchange", "Serving", "StoreContract", "ResultExport", "Settings", "ModelFiles", "JSONText",
+                "Runtime",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Mustache", package: "swift-mustache"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            resources: pageFiles, swiftSettings: strict),
         room(
             "BatchRoutes",
             [
@@ -202,11 +219,8 @@ let package = Package(
         room(
             "Server",
             [
-                "OnlineRoutes", "BatchRoutes", "Monitoring", "Access", "Connections", "HTTPExchange", "StoreContract",
-                "Settings",
+                "OnlineRoutes", "BatchRoutes", "PageRoutes", "Monitoring", "Access", "Connections", "HTTPExchange",
                 .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -353,6 +367,9 @@ let package = Package(
                 "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ], swiftSettings: strict),
+        tests(
+            "PageRoutes",
+            ["HTTPExchange", "MemoryStore", "StoreContract", "Serving", "Settings", "Runtime", "TestSupport"]),
         tests("Settings", ["TTNNSettings", "Platform", "ModelFiles", "TestSupport"]),
         tests(
             "Intake",

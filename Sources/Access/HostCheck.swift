@@ -5,17 +5,18 @@ package import HTTPExchange
 import HTTPTypes
 package import Hummingbird
 import NIOCore
+import Settings
 
 /// Checks Host and Origin.
 package struct HostCheck: RouterMiddleware {
     /// Names by which the server is known, in lower case; nil: by any.
     private let names: Set<String>?
 
-    /// Checks the names of a server.
-    ///
-    /// - Parameter names: besides `localhost` and the address that a connection came to; nil: any, for a socket that only
-    ///   programs reach.
-    package init(names: [String]?) { self.names = names.map { Set($0.map { $0.lowercased() }) } }
+    /// Checks the names of a server: besides `localhost` and the address that a connection came to, those of its settings.
+    package init(_ served: ServedQueue) {
+        let names = served.address.names.map { $0 + served.configuration.server.hosts }
+        self.names = names.map { Set($0.map { $0.lowercased() }) }
+    }
 
     package func handle(
         _ request: Request, context: ServerContext, next: (Request, ServerContext) async throws -> Response
@@ -51,5 +52,15 @@ package struct HostCheck: RouterMiddleware {
     private static func host(of authority: String) -> String {
         if authority.hasPrefix("[") { return String(authority.dropFirst().prefix { $0 != "]" }) }
         return String(authority.prefix { $0 != ":" })
+    }
+}
+
+extension ServerAddress {
+    /// The names that its clients may use; nil: any, since no browser reaches it.
+    fileprivate var names: [String]? {
+        switch self {
+        case .tcp(let host, _): [host]
+        case .unix: nil
+        }
     }
 }

@@ -1,9 +1,10 @@
 // Which key a request shows, checked against the store's keys without asking the store for every request.
 
 import APIKeys
-import HTTPExchange
+package import HTTPExchange
 import Runtime
-package import StoreContract
+import Settings
+import StoreContract
 import Synchronization
 
 /// Knows the server's keys and who is logged in to its page.
@@ -27,10 +28,18 @@ package final class KeyRing: Sendable {
         var sessions = Sessions()
     }
 
-    /// Takes the keys of `store`.
-    package init(store: any KeyKeeping, opensWithoutKeys: Bool) {
-        self.store = store
-        self.opensWithoutKeys = opensWithoutKeys
+    /// Takes the keys of a queue. A server that only this machine reaches is open as long as there are none.
+    ///
+    /// - Throws: `InvalidConfiguration` where others reach a server without keys; `JobStoreError`.
+    package init(_ served: ServedQueue) throws {
+        store = served.store
+        opensWithoutKeys = served.address.isLocal
+        guard try served.address.isLocal || !served.store.keys().isEmpty else {
+            throw InvalidConfiguration(
+                place: "server.listen",
+                reason: "\(served.address) can be reached from other machines, and there is no key; make one with "
+                    + "`ttbatch keys add NAME --scope admin`, or listen on 127.0.0.1 or unix:PATH")
+        }
     }
 
     /// Who shows these credentials.

@@ -39,7 +39,7 @@ package struct LoginRoutes: Sendable {
     }
 
     private func form(of request: Request) async throws -> FormFields {
-        let fields = FormFields(try await request.body.collect(upTo: 4096).readableBytesView)
+        let fields = FormFields(String(buffer: try await request.body.collect(upTo: 4096)))
         try token.check(fields["token"])
         return fields
     }

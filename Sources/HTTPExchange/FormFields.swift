@@ -1,26 +1,27 @@
-// The fields of an HTML form, as browsers send them.
+// The fields of a form that a browser sends.
 
 import Foundation
 
-/// `application/x-www-form-urlencoded`, decoded. Of several fields with one name the first counts.
+/// The fields of a form, in the order of the form. Source: the URL standard, section 5.1.
 package struct FormFields: Sendable {
-    private let values: [String: String]
+    private let pairs: [(name: String, value: String)]
 
-    /// Reads a form; what cannot be decoded is left out.
-    package init(_ body: some Sequence<UInt8>) {
-        let pairs = String(decoding: Array(body), as: UTF8.self).split(separator: "&").compactMap { pair in
+    /// Reads `a=1&b=two+words`.
+    package init(_ body: String) {
+        pairs = body.split(separator: "&").map { pair in
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            return Self.decoded(parts[0]).flatMap { name in
-                Self.decoded(parts.count > 1 ? parts[1] : "").map { (name, $0) }
-            }
+            return (Self.decoded(parts[0]), parts.count > 1 ? Self.decoded(parts[1]) : "")
         }
-        values = Dictionary(pairs) { first, _ in first }
     }
 
-    /// The value of a field.
-    package subscript(name: String) -> String? { values[name] }
+    /// The first value of a field; nil if it is not there.
+    package subscript(name: String) -> String? { pairs.first { $0.name == name }?.value }
 
-    private static func decoded(_ text: Substring) -> String? {
-        text.replacing("+", with: " ").removingPercentEncoding
+    /// All values of a field.
+    package func all(_ name: String) -> [String] { pairs.filter { $0.name == name }.map(\.value) }
+
+    private static func decoded(_ text: Substring) -> String {
+        let spaced = text.replacing("+", with: " ")
+        return spaced.removingPercentEncoding ?? String(spaced)
     }
 }

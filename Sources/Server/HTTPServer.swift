@@ -9,9 +9,8 @@ import Hummingbird
 import Logging
 import Monitoring
 import OnlineRoutes
+import PageRoutes
 import ServiceLifecycle
-import Settings
-import StoreContract
 
 /// OpenAI's API in front of a daemon. It runs until `beginStop`.
 package final class HTTPServer: Sendable {
@@ -25,15 +24,10 @@ package final class HTTPServer: Sendable {
     /// - Throws: `InvalidConfiguration` where the address cannot be had, or is open to others without a key; `UploadError`,
     ///   `JobStoreError`.
     package init(_ served: ServedQueue) throws {
-        if try !served.address.isLocal && served.store.keys().isEmpty {
-            throw InvalidConfiguration(
-                place: "server.listen",
-                reason: "\(served.address) can be reached from other machines, and there is no key; make one with "
-                    + "`ttbatch keys add NAME --scope admin`, or listen on 127.0.0.1 or unix:PATH")
-        }
+        let ring = try KeyRing(served)
         batches = try FilesAndBatches(served)
         let log = served.log
-        let responder = Self.router(served, batches).buildResponder()
+        let responder = Self.router(served, ring, batches).buildResponder()
         let started = DispatchSemaphore(value: 0)
         let service = try ConnectionService(served, answering: responder, started: { started.signal() })
         connections = service.open
@@ -54,13 +48,14 @@ package final class HTTPServer: Sendable {
     }
 
     /// All routes, behind what every request passes.
-    private static func router(_ served: ServedQueue, _ batches: FilesAndBatches) -> Router<ServerContext> {
-        let ring = KeyRing(store: served.store, opensWithoutKeys: served.address.isLocal)
+    private static func router(
+        _ served: ServedQueue, _ ring: KeyRing, _ batches: FilesAndBatches
+    ) -> Router<ServerContext> {
         let router = Router(context: ServerContext.self)
         router.add(middleware: HTTPMetrics())
         router.add(middleware: AnswerHeaders())
         router.add(middleware: ErrorAnswers())
-        router.add(middleware: HostCheck(names: served.address.names.map { $0 + served.configuration.server.hosts }))
+        router.add(middleware: HostCheck(served))
         router.add(middleware: Authentication(ring))
         router.add(middleware: BodyInvitation())
         LoginRoutes(ring: ring, token: served.formToken).add(to: router)
@@ -70,6 +65,7 @@ package final class HTTPServer: Sendable {
         CompletionRoutes(live: served.live).add(to: router)
         TokenizerRoutes(live: served.live).add(to: router)
         batches.add(to: router)
+        QueuePage(served).add(to: router)
         return router
     }
 
@@ -86,15 +82,5 @@ package final class HTTPServer: Sendable {
             _ = ended.wait(timeout: .now() + 5)
         }
         batches.end()
-    }
-}
-
-extension ServerAddress {
-    /// The names that its clients may use; nil: any, since no browser reaches it.
-    fileprivate var names: [String]? {
-        switch self {
-        case .tcp(let host, _): [host]
-        case .unix: nil
-        }
     }
 }

@@ -28,6 +28,8 @@ public struct ServerSettings: Sendable, Equatable {
     public var idleTimeoutS = 75
     /// Whether `/metrics` also has vLLM's names.
     public var metricsVLLMNames = false
+    /// Whether the page shows prompts beside the texts of results.
+    public var showPrompts = false
 
     /// No server.
     public init() {}
@@ -101,5 +103,6 @@ extension ServerSettings: ConfigurationSection {
         stallTimeoutS = try reader.integer("stall_timeout_s", in: 1...3600) ?? stallTimeoutS
         idleTimeoutS = try reader.integer("idle_timeout_s", in: 1...3600) ?? idleTimeoutS
         metricsVLLMNames = try reader.boolean("metrics_vllm_names") ?? metricsVLLMNames
+        showPrompts = try reader.boolean("show_prompts") ?? showPrompts
     }
 }

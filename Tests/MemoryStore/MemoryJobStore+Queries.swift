@@ -1,7 +1,7 @@
 // Questions, all of them answered by looking at every row.
 
 import Glibc
-import Runtime
+package import Runtime
 package import StoreContract
 
 extension MemoryJobStore {
@@ -84,6 +84,24 @@ extension MemoryJobStore {
                     finishSequence: job.finishSequence)
             }
         }
+    }
+
+    package func sampleOfJobs(of batch: BatchID, limit: Int) throws(JobStoreError) -> [SampledJob] {
+        let finished = try self.batch(batch).counts.finished
+        let places = Set(SampledJob.places(of: finished, limit: limit))
+        return try read { rows in
+            let jobs = rows.jobs(of: batch).filter { places.contains($0.finishSequence ?? 0) }
+            return jobs.compactMap { job in
+                job.timings.map {
+                    SampledJob(finishSequence: job.finishSequence!, state: job.state, usage: job.usage, timings: $0)
+                }
+            }
+            .sorted { $0.finishSequence < $1.finishSequence }
+        }
+    }
+
+    package func requestBody(of job: JobID) throws(JobStoreError) -> [UInt8]? {
+        try read { rows in rows[job].flatMap { $0.isRejected ? nil : $0.body } }
     }
 
     /// It is in this process.
@@ -208,20 +226,39 @@ extension MemoryJobStore {
     }
 
     package func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary {
-        try read { rows in
-            let all = rows.intervals(in: scope)
-            func sum(_ value: (MetricsInterval) -> Int64) -> Int64 { all.reduce(0) { $0 + value($1) } }
-            let covered = sum { $0.end - $0.start }
-            let blocks = all.reduce(0) { $0 + $1.kvBlocksMean * Double($1.end - $1.start) }
-            return MetricsSummary(
-                intervals: Int64(all.count), coveredMS: covered, promptTokens: sum(\.promptTokens),
-                cachedTokens: sum(\.cachedTokens), generatedTokens: sum(\.generatedTokens),
-                prefillSteps: sum(\.prefillSteps), decodeSteps: sum(\.decodeSteps), decodeRows: sum(\.decodeRows),
-                decodeRowCapacity: sum { $0.decodeSteps * $0.slots }, preemptions: sum(\.preemptions),
-                kvBlocksMean: covered > 0 ? blocks / Double(covered) : 0,
-                kvBlocksMax: all.map(\.kvBlocksMax).max() ?? 0, kvBlocksTotal: all.map(\.kvBlocksTotal).max() ?? 0,
-                jobsSucceeded: sum(\.jobsSucceeded), jobsFailed: sum(\.jobsFailed))
+        try read { MetricsSummary($0.intervals(in: scope)) }
+    }
+
+    package func metricsHistory(
+        from: Milliseconds, to: Milliseconds, parts: Int
+    ) throws(JobStoreError) -> [MetricsPart] {
+        guard to > from, parts > 0 else { return [] }
+        return try read { rows in
+            let groups = Dictionary(grouping: rows.intervals(in: .period(from: from, to: to))) { interval in
+                Int((interval.start - from) * Int64(parts) / (to - from))
+            }
+            return groups.sorted { $0.key < $1.key }.map { index, intervals in
+                MetricsPart(
+                    index: index, summary: MetricsSummary(intervals),
+                    queueDepth: intervals.map(\.queueDepth).max() ?? 0)
+            }
         }
+    }
+}
+
+extension MetricsSummary {
+    fileprivate init(_ all: [MetricsInterval]) {
+        func sum(_ value: (MetricsInterval) -> Int64) -> Int64 { all.reduce(0) { $0 + value($1) } }
+        let covered = sum { $0.end - $0.start }
+        let blocks = all.reduce(0) { $0 + $1.kvBlocksMean * Double($1.end - $1.start) }
+        self.init(
+            intervals: Int64(all.count), coveredMS: covered, promptTokens: sum(\.promptTokens),
+            cachedTokens: sum(\.cachedTokens), generatedTokens: sum(\.generatedTokens),
+            prefillSteps: sum(\.prefillSteps), decodeSteps: sum(\.decodeSteps), decodeRows: sum(\.decodeRows),
+            decodeRowCapacity: sum { $0.decodeSteps * $0.slots }, preemptions: sum(\.preemptions),
+            kvBlocksMean: covered > 0 ? blocks / Double(covered) : 0,
+            kvBlocksMax: all.map(\.kvBlocksMax).max() ?? 0, kvBlocksTotal: all.map(\.kvBlocksTotal).max() ?? 0,
+            jobsSucceeded: sum(\.jobsSucceeded), jobsFailed: sum(\.jobsFailed))
     }
 }
 

@@ -92,11 +92,13 @@ extension MemoryJobStore {
     }
 
     package func retry(
-        _ batch: BatchID, states: Set<JobState>, at now: Milliseconds
+        _ batch: BatchID, states: Set<JobState>, errorCode: String?, at now: Milliseconds
     ) throws(JobStoreError) -> BatchID {
         let original = try self.batch(batch)
         guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
-        let jobs = try read { $0.jobs(of: batch) }.filter { states.contains($0.state) && !$0.isRejected }
+        let jobs = try read { $0.jobs(of: batch) }.filter { job in
+            states.contains(job.state) && !job.isRejected && (errorCode == nil || job.errorCode == errorCode)
+        }
         guard !jobs.isEmpty else { throw .nothingToRetry(batch) }
         let draft = try beginBatch(
             NewBatch(
@@ -131,6 +133,11 @@ extension MemoryJobStore {
 }
 
 extension JobRow {
+    /// The code with which it failed; nil if it did not.
+    fileprivate var errorCode: String? {
+        if case .failed(let error) = outcome { error.code } else { nil }
+    }
+
     /// The job as it was enqueued.
     fileprivate var copy: NewJob {
         NewJob(

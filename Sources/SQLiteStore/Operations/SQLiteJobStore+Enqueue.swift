@@ -27,7 +27,7 @@ extension SQLiteJobStore {
 
     /// Copies through a draft, page by page, so its use of memory is bounded.
     public func retry(
-        _ batch: BatchID, states: Set<JobState>, at now: Milliseconds
+        _ batch: BatchID, states: Set<JobState>, errorCode: String?, at now: Milliseconds
     ) throws(JobStoreError) -> BatchID {
         let original = try self.batch(batch)
         guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
@@ -46,7 +46,7 @@ extension SQLiteJobStore {
                     guard try db.batchStatus(batch)?.isTerminal == true else {
                         throw JobStoreError.batchNotFound(batch)
                     }
-                    return try db.jobsToRetry(batch, states: states, after: line)
+                    return try db.jobsToRetry(batch, states: states, errorCode: errorCode, after: line)
                 }
                 guard let last = page.last else { break }
                 _ = try draft.append(page)
@@ -158,17 +158,21 @@ extension Database {
     }
 
     fileprivate func jobsToRetry(
-        _ batch: BatchID, states: Set<JobState>, after line: Int64
+        _ batch: BatchID, states: Set<JobState>, errorCode: String?, after line: Int64
     ) throws -> [NewJob] {
-        let condition = "j.batch_id = ? AND \(stateCondition(states)) AND j.rejected = 0 AND j.line > ?"
+        // Jobs that did not fail have no code.
+        let condition = """
+            j.batch_id = ?1 AND \(stateCondition(states)) AND j.rejected = 0 AND j.line > ?2
+            AND (?3 IS NULL OR (SELECT r.error_code FROM job_results r WHERE r.job_id = j.id) = ?3)
+            """
         let limit = try withinBodyBudget(
-            500, jobs: "SELECT j.id FROM jobs j WHERE \(condition) ORDER BY j.line LIMIT ?", batch, line)
+            500, jobs: "SELECT j.id FROM jobs j WHERE \(condition) ORDER BY j.line LIMIT ?4", batch, line, errorCode)
         return try rows(
             """
             SELECT j.line, j.custom_id, b.endpoint, b.body, b.model_name, j.claim_rank
             FROM jobs j JOIN job_bodies b ON b.job_id = j.id
-            WHERE \(condition) ORDER BY j.line LIMIT ?
-            """, batch, line, limit
+            WHERE \(condition) ORDER BY j.line LIMIT ?4
+            """, batch, line, errorCode, limit
         ) { newJob($0) }
     }
 }

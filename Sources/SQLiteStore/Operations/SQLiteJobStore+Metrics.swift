@@ -1,7 +1,7 @@
 // Metrics rows: the daemon writes one per interval; they are read one by one or summed.
 
 import GRDB
-import Runtime
+public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
@@ -37,28 +37,24 @@ extension SQLiteJobStore {
         try read { db in
             let (condition, values) = scope.condition
             let summary = try db.row(
-                """
-                SELECT count(*), coalesce(sum(end_ms - start_ms), 0), coalesce(sum(prompt_tokens), 0),
-                    coalesce(sum(generated_tokens), 0), coalesce(sum(prefill_steps), 0),
-                    coalesce(sum(decode_steps), 0), coalesce(sum(decode_rows), 0),
-                    coalesce(sum(decode_steps * slots), 0),
-                    coalesce(sum(kv_blocks_mean * (end_ms - start_ms)) / nullif(sum(end_ms - start_ms), 0), 0.0),
-                    coalesce(max(kv_blocks_max), 0), coalesce(max(kv_blocks_total), 0),
-                    coalesce(sum(jobs_succeeded), 0), coalesce(sum(jobs_failed), 0), coalesce(sum(preemptions), 0),
-                    coalesce(sum(cached_tokens), 0)
-                FROM metrics WHERE \(condition)
-                """, values.0, values.1
-            ) { row in
-                MetricsSummary(
-                    intervals: row.int64(0), coveredMS: row.int64(1), promptTokens: row.int64(2),
-                    cachedTokens: row.int64(14), generatedTokens: row.int64(3), prefillSteps: row.int64(4),
-                    decodeSteps: row.int64(5), decodeRows: row.int64(6), decodeRowCapacity: row.int64(7),
-                    preemptions: row.int64(13), kvBlocksMean: row.double(8), kvBlocksMax: row.int64(9),
-                    kvBlocksTotal: row.int64(10), jobsSucceeded: row.int64(11),
-                    jobsFailed: row.int64(12))
+                "SELECT \(Database.metricsSums) FROM metrics WHERE \(condition)", values.0, values.1
+            ) {
+                db.metricsSums($0)
             }
             // A query of aggregates always returns exactly one row.
             return summary!
+        }
+    }
+
+    /// The database computes the sums, along the index by time.
+    public func metricsHistory(
+        from: Milliseconds, to: Milliseconds, parts: Int
+    ) throws(JobStoreError) -> [MetricsPart] {
+        guard to > from, parts > 0 else { return [] }
+        return try read { db in
+            try db.rows(Database.metricsHistorySQL, from, to, parts) { row in
+                MetricsPart(index: row.int(16), summary: db.metricsSums(row), queueDepth: row.int64(15))
+            }
         }
     }
 }
@@ -83,6 +79,33 @@ extension MetricsScope {
 }
 
 extension Database {
+    /// The sums over parts of a time. A test checks the plan.
+    static let metricsHistorySQL = """
+        SELECT \(metricsSums), coalesce(max(queue_depth), 0), (start_ms - ?1) * ?3 / (?2 - ?1) AS part
+        FROM metrics WHERE start_ms >= ?1 AND start_ms < ?2 GROUP BY part ORDER BY part
+        """
+
+    /// The columns of a `MetricsSummary`.
+    fileprivate static let metricsSums = """
+        count(*), coalesce(sum(end_ms - start_ms), 0), coalesce(sum(prompt_tokens), 0),
+        coalesce(sum(generated_tokens), 0), coalesce(sum(prefill_steps), 0),
+        coalesce(sum(decode_steps), 0), coalesce(sum(decode_rows), 0),
+        coalesce(sum(decode_steps * slots), 0),
+        coalesce(sum(kv_blocks_mean * (end_ms - start_ms)) / nullif(sum(end_ms - start_ms), 0), 0.0),
+        coalesce(max(kv_blocks_max), 0), coalesce(max(kv_blocks_total), 0),
+        coalesce(sum(jobs_succeeded), 0), coalesce(sum(jobs_failed), 0), coalesce(sum(preemptions), 0),
+        coalesce(sum(cached_tokens), 0)
+        """
+
+    fileprivate func metricsSums(_ row: SQLRow) -> MetricsSummary {
+        MetricsSummary(
+            intervals: row.int64(0), coveredMS: row.int64(1), promptTokens: row.int64(2),
+            cachedTokens: row.int64(14), generatedTokens: row.int64(3), prefillSteps: row.int64(4),
+            decodeSteps: row.int64(5), decodeRows: row.int64(6), decodeRowCapacity: row.int64(7),
+            preemptions: row.int64(13), kvBlocksMean: row.double(8), kvBlocksMax: row.int64(9),
+            kvBlocksTotal: row.int64(10), jobsSucceeded: row.int64(11), jobsFailed: row.int64(12))
+    }
+
     /// `condition` follows `FROM metrics`.
     func metricsIntervals(
         _ condition: String, _ first: Int64, _ second: Int64, _ limit: Int

@@ -33,9 +33,39 @@ extension SQLiteJobStore {
         let page = try results(query, after: (line ?? .max) - 1, limit: 1)
         return page.first { $0.line == line }
     }
+
+    /// One index lookup for each place; the texts are not read.
+    public func sampleOfJobs(of batch: BatchID, limit: Int) throws(JobStoreError) -> [SampledJob] {
+        let finished = try self.batch(batch).counts.finished
+        let places = SampledJob.places(of: finished, limit: limit)
+        return try read { db in
+            try places.compactMap { place in
+                try db.row(Database.sampledJobSQL, batch, place) { row in
+                    SampledJob(
+                        finishSequence: place, state: try row.word(0),
+                        usage: TokenUsage(
+                            promptTokens: row.int(1), cachedTokens: row.int(2), completionTokens: row.int(3)),
+                        timings: JobTimings(
+                            queuedMS: row.int64(4), prefillMS: row.int64(5), decodeMS: row.int64(6),
+                            totalMS: row.int64(7)))
+                }
+            }
+        }
+    }
+
+    /// One lookup by key.
+    public func requestBody(of job: JobID) throws(JobStoreError) -> [UInt8]? {
+        try read { try $0.row("SELECT body FROM job_bodies WHERE job_id = ?", job) { $0.bytes(0) } }
+    }
 }
 
 extension Database {
+    /// The job at a place of the order of completion, if it ran. A test checks the plan.
+    static let sampledJobSQL = """
+        SELECT state, prompt_tokens, cached_tokens, completion_tokens, queued_ms, prefill_ms, decode_ms, total_ms
+        FROM jobs WHERE batch_id = ? AND finish_seq = ? AND total_ms IS NOT NULL
+        """
+
     /// The statement for a page. A test checks its plan.
     static func resultsSQL(_ query: ResultQuery) -> String {
         let place =

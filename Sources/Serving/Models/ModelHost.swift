@@ -56,6 +56,9 @@ package final class ModelHost {
         /// What of it decides about results, by names; nil if its files could not be read for their SHA-256.
         package let systemMembers: [String: String]?
         fileprivate let engines: [EngineThread]
+
+        /// How many replicas run it.
+        package var replicaCount: Int { engines.count }
     }
 
     private let settings: EngineConfiguration

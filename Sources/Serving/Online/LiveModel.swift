@@ -20,6 +20,10 @@ package struct OnlineModel: Sendable {
     package let requests: OnlineRequests
     /// When it was loaded.
     package let loadedAt: Milliseconds
+    /// What computes it, e.g. `host, avx2`; nil if that is not known.
+    package let device: String?
+    /// How many copies of it there are, each on its own part of the devices.
+    package let replicas: Int
 
     /// The name for callers, who learn no paths.
     package var shownName: String { ModelCatalogue.shown(name) }
@@ -41,6 +45,9 @@ package struct OnlineModel: Sendable {
         func text(_ token: Int32?) -> String? { token.map { self.text(of: [$0]) } }
         return (text(markers.bos), text(markers.eos), text(markers.padding))
     }
+    /// The longest text, prompt and answer together, in tokens.
+    package var contextLength: Int { limits.maxModelLen }
+
 }
 
 /// Gives other threads the model that a `ModelHost` has loaded.
@@ -60,7 +67,7 @@ package final class LiveModel: Sendable {
         let requests = OnlineRequests(model: loaded, on: host, limit: share.limit)
         let online = OnlineModel(
             name: loaded.name, limits: loaded.limits, preparer: loaded.preparer, requests: requests,
-            loadedAt: TimeSource.system.now)
+            loadedAt: TimeSource.system.now, device: loaded.systemMembers?["device"], replicas: loaded.replicaCount)
         model.withLock { $0 = online }
     }
 

@@ -122,3 +122,20 @@ public struct MetricsSummary: Hashable, Sendable {
         coveredMS > 0 ? Double(generatedTokens) * 1000 / Double(coveredMS) : nil
     }
 }
+
+/// The sums over the metrics intervals of one part of a longer time.
+public struct MetricsPart: Hashable, Sendable {
+    /// Which part it is, from 0.
+    public var index: Int
+    /// The sums.
+    public var summary: MetricsSummary
+    /// The most pending jobs at the end of an interval.
+    public var queueDepth: Int64
+
+    /// For store implementations and tests.
+    public init(index: Int, summary: MetricsSummary, queueDepth: Int64) {
+        self.index = index
+        self.summary = summary
+        self.queueDepth = queueDepth
+    }
+}

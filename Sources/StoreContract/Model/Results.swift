@@ -65,6 +65,34 @@ public struct JobResult: Hashable, Sendable {
     }
 }
 
+/// A job of a sample: where its time went, without its text.
+public struct SampledJob: Hashable, Sendable {
+    /// Its place in the batch's order of completion, from 1.
+    public var finishSequence: Int64
+    /// How it ended.
+    public var state: JobState
+    /// Its tokens.
+    public var usage: TokenUsage
+    /// Its times.
+    public var timings: JobTimings
+
+    /// For store implementations and tests.
+    public init(finishSequence: Int64, state: JobState, usage: TokenUsage, timings: JobTimings) {
+        self.finishSequence = finishSequence
+        self.state = state
+        self.usage = usage
+        self.timings = timings
+    }
+
+    /// The places in the order of completion, from 1 to `finished`, of at most `limit` jobs spread evenly over it, the
+    /// first and the last among them.
+    public static func places(of finished: Int64, limit: Int) -> [Int64] {
+        guard finished > Int64(limit) else { return finished > 0 ? Array(1...finished) : [] }
+        guard limit > 1 else { return limit == 1 ? [1] : [] }
+        return (0..<Int64(limit)).map { 1 + $0 * (finished - 1) / Int64(limit - 1) }
+    }
+}
+
 /// The order of results.
 public enum ResultOrder: String, Hashable, Sendable, CaseIterable {
     /// The order of the lines in the input.

@@ -1,6 +1,6 @@
 // The queries that any process may make.
 
-import Runtime
+public import Runtime
 
 /// Reads batches, results, metrics and the state of the queue. Readers and writers do not block each other.
 public protocol JobReading: Sendable {
@@ -49,6 +49,13 @@ public protocol JobReading: Sendable {
     /// - Throws: `.batchNotFound`, `.batchIsDraft`.
     func result(of customID: String, in batch: BatchID) throws(JobStoreError) -> JobResult?
 
+    /// At most `limit` of the jobs of a batch that ran to their end, spread evenly over the order of completion, without
+    /// their texts.
+    func sampleOfJobs(of batch: BatchID, limit: Int) throws(JobStoreError) -> [SampledJob]
+
+    /// The body of a job's request, as it was enqueued; nil if there is no such job, or its line was rejected.
+    func requestBody(of job: JobID) throws(JobStoreError) -> [UInt8]?
+
     /// What a fingerprint in results stands for; nil if it is not known.
     func system(_ fingerprint: String) throws(JobStoreError) -> SystemRecord?
 
@@ -63,6 +70,12 @@ public protocol JobReading: Sendable {
 
     /// The sums over metrics intervals.
     func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary
+
+    /// The sums over metrics intervals that begin in `[from, to)`, for each of `parts` equal parts of that time. Parts
+    /// without an interval are left out.
+    func metricsHistory(
+        from: Milliseconds, to: Milliseconds, parts: Int
+    ) throws(JobStoreError) -> [MetricsPart]
 
     /// The incarnations of the daemon, the latest first.
     func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary]

@@ -92,8 +92,10 @@ extension ScriptedStore {
 
     func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID] { try store.sweepOrphanedDrafts() }
 
-    func retry(_ batch: BatchID, states: Set<JobState>, at now: Milliseconds) throws(JobStoreError) -> BatchID {
-        try store.retry(batch, states: states, at: now)
+    func retry(
+        _ batch: BatchID, states: Set<JobState>, errorCode: String?, at now: Milliseconds
+    ) throws(JobStoreError) -> BatchID {
+        try store.retry(batch, states: states, errorCode: errorCode, at: now)
     }
 
     func rerun(_ customID: String, of batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> BatchID {
@@ -103,6 +105,12 @@ extension ScriptedStore {
     func result(of customID: String, in batch: BatchID) throws(JobStoreError) -> JobResult? {
         try store.result(of: customID, in: batch)
     }
+
+    func sampleOfJobs(of batch: BatchID, limit: Int) throws(JobStoreError) -> [SampledJob] {
+        try store.sampleOfJobs(of: batch, limit: limit)
+    }
+
+    func requestBody(of job: JobID) throws(JobStoreError) -> [UInt8]? { try store.requestBody(of: job) }
 
     func system(_ fingerprint: String) throws(JobStoreError) -> SystemRecord? { try store.system(fingerprint) }
 
@@ -196,6 +204,12 @@ extension ScriptedStore {
 
     func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary {
         try store.metricsSummary(scope)
+    }
+
+    func metricsHistory(
+        from: Milliseconds, to: Milliseconds, parts: Int
+    ) throws(JobStoreError) -> [MetricsPart] {
+        try store.metricsHistory(from: from, to: to, parts: parts)
     }
 
     func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary] {

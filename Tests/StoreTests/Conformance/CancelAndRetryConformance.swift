@@ -63,6 +63,30 @@ struct CancelAndRetryConformance {
     }
 
     @Test(arguments: StoreKind.allCases)
+    func aCauseIsRetriedAlone(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let batch = try store.enqueue(5)
+        let lease = try store.acquireLease()
+        let life = try store.openIncarnation(lease: lease).incarnation
+        let jobs = try store.claimNext(9, incarnation: life, at: 20)
+        let other = JobCompletion(
+            ticket: jobs[3].ticket, outcome: .failed(JobError(code: "other", message: "m", status: 500)))
+        _ = try store.finish(
+            [.failure(jobs[0]), .success(jobs[1]), .failure(jobs[2]), other, .success(jobs[4])], incarnation: life,
+            at: 30)
+        let again = try store.retry(batch, states: [.failed, .expired], errorCode: "too_long", at: 40)
+        #expect(try store.claim(9, of: again, incarnation: life, at: 50).map(\.customID) == ["c1", "c3"])
+        let rest = try store.retry(batch, states: [.failed], errorCode: "other", at: 41)
+        #expect(try store.claim(9, of: rest, incarnation: life, at: 51).map(\.customID) == ["c4"])
+        for (states, code) in [(Set([JobState.failed]), "none"), ([.succeeded], "too_long")] {
+            #expect(throws: JobStoreError.nothingToRetry(batch)) {
+                try store.retry(batch, states: states, errorCode: code, at: 42)
+            }
+        }
+    }
+
+    @Test(arguments: StoreKind.allCases)
     func aJobOfARunningBatchRunsAgainWithItsTime(kind: StoreKind) throws {
         let fixture = try kind.make()
         let store = fixture.store

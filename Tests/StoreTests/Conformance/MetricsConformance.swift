@@ -72,4 +72,26 @@ import Testing
         #expect(state.batches[.cancelled] == 1 && state.jobs[.cancelled] == 2 && state.jobs[.pending] == 2)
         #expect(state.oldestPending.isEmpty && state.paused == 800)
     }
+
+    @Test(arguments: StoreKind.allCases)
+    func historyIsSummedInParts(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let lease = try store.acquireLease()
+        let life = try store.openIncarnation(lease: lease).incarnation
+        for start: Int64 in [900, 1000, 1200, 1300, 1999, 2000] {
+            var interval = MetricsInterval(
+                incarnation: life, start: Milliseconds(rawValue: start), end: Milliseconds(rawValue: start + 100))
+            interval.generatedTokens = start
+            interval.queueDepth = start == 1200 ? 9 : 1
+            try store.record(interval)
+        }
+        let parts = try store.metricsHistory(from: 1000, to: 2000, parts: 4)
+        #expect(parts.map(\.index) == [0, 1, 3])
+        #expect(parts.map(\.summary.generatedTokens) == [2200, 1300, 1999] && parts.map(\.queueDepth) == [9, 1, 1])
+        #expect(parts[0].summary == (try store.metricsSummary(.period(from: 1000, to: 1250))))
+        #expect(try store.metricsHistory(from: 5000, to: 6000, parts: 4).isEmpty)
+        #expect(try store.metricsHistory(from: 2000, to: 1000, parts: 4).isEmpty)
+        #expect(try store.metricsHistory(from: 1000, to: 2000, parts: 0).isEmpty)
+    }
 }

@@ -65,4 +65,13 @@ import Testing
             #expect(plan.contains("jobs_failed"), "\(plan)")
         }
     }
+
+    /// A look at a batch or a night costs as much whatever else there is.
+    @Test func samplesAndHistoryAreReadFromIndexes() throws {
+        let sample = try plan(Database.sampledJobSQL)
+        #expect(sample.contains("jobs_finished (batch_id=? AND finish_seq=?)"), "\(sample)")
+        let history = try plan(
+            Database.metricsHistorySQL.replacing(#/\?[123]/#, with: "?"))
+        #expect(history.contains("USING INDEX metrics_start"), "\(history)")
+    }
 }
