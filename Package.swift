@@ -70,6 +70,7 @@ let package = Package(
         .target(name: "CMappedFile"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CSQLiteShim", linkerSettings: [.linkedLibrary("sqlite3")]),
 
@@ -131,6 +132,8 @@ let package = Package(
                 "StoreContract", "PromptFiles", "OpenAIFormats", "JSONText", "Prompts", "Platform", "ModelFiles",
                 "Runtime",
             ]),
+        room("QueueClient", ["Intake", "PromptFiles", "StoreContract", "Runtime", "CCurl"]),
+        room("QueuePlaces", ["QueueClient", "SQLiteStore", "Intake", "StoreContract", "Runtime"]),
         room("ResultExport", ["StoreContract", "OpenAIFormats", "JSONText", "ModelFiles", "Runtime"]),
         room(
             "BatchDaemon",
@@ -148,6 +151,14 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ]),
         room(
+            "QueueRoutes",
+            [
+                "HTTPExchange", "Intake", "PromptFiles", "StoreContract", "Settings", "ModelFiles", "Runtime",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ]),
+        room(
             "OnlineRoutes",
             [
                 "HTTPExchange", "Serving", "OpenAIFormats", "Prompts", "Tokenizers", "Platform", "JSONText", "Runtime",
@@ -156,7 +167,7 @@ let package = Package(
         room(
             "Server",
             [
-                "OnlineRoutes", "HTTPExchange", "Serving", "StoreContract", "Settings", "JSONText",
+                "OnlineRoutes", "QueueRoutes", "HTTPExchange", "Serving", "StoreContract", "Settings", "JSONText",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -177,7 +188,7 @@ let package = Package(
         room(
             "QueueCommands",
             [
-                "Intake", "ResultExport", "SQLiteStore", "StoreContract", "Settings", "JSONText", "Terminal",
+                "Intake", "ResultExport", "QueuePlaces", "StoreContract", "Settings", "JSONText", "Terminal",
                 "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         .target(

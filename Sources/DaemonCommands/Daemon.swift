@@ -32,8 +32,10 @@ package struct Daemon: ParsableCommand {
         let stop = StopSignal()
         let log = DaemonLog.make()
         let graceMS = configuration.daemon.graceMS
-        let settings = configuration.server
-        let server = try settings.listen.map { try HTTPServer(settings, at: $0, store: store, log: log) }
+        let server = try configuration.server.listen.map { address in
+            // With connections of its own, so that the daemon notices what callers write as if it came from other processes.
+            try HTTPServer(configuration, at: address, store: shared.storeForWriting(configuration), log: log)
+        }
         let signals = StopOnSignals(stop) { level in
             // Who waits for an answer gets it; nobody new does.
             server?.beginStop()

@@ -2,7 +2,7 @@
 
 package import Hummingbird
 import Logging
-import StoreContract
+package import StoreContract
 
 /// Turns errors into answers. What is not for the caller is logged.
 package struct ErrorAnswers<Context: RequestContext>: RouterMiddleware {
@@ -42,7 +42,7 @@ package struct ErrorAnswers<Context: RequestContext>: RouterMiddleware {
 
 extension APIError {
     /// An error of the store that is the caller's to know; nil if it is the server's own trouble.
-    fileprivate init?(_ error: JobStoreError) {
+    package init?(_ error: JobStoreError) {
         switch error {
         case .batchNotFound: self = .notFound("\(error)")
         case .batchIsDraft, .batchAlreadyFinished, .batchNotFinished, .nothingToRetry: self = .conflict("\(error)")

@@ -3,7 +3,7 @@
 package import ArgumentParser
 import Foundation
 import Runtime
-import SQLiteStore
+package import QueuePlaces
 package import Settings
 package import StoreContract
 import Terminal
@@ -11,6 +11,14 @@ import Terminal
 package struct SharedOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: ArgumentHelp("The job database.", valueName: "path"))
     package var db: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "The queue of a daemon elsewhere: http://HOST:PORT, https://HOST or unix:/PATH; instead of --db. Its key is "
+                + "taken from TTBATCH_API_KEY, or from the file that TTBATCH_API_KEY_FILE names.",
+            valueName: "url"))
+    package var server: String?
 
     @Option(parsing: .unconditional, help: ArgumentHelp("The configuration file (YAML).", valueName: "file"))
     package var config: String?
@@ -28,12 +36,14 @@ package struct SharedOptions: ParsableArguments {
     package init() {}
 
     package func validate() throws {
-        try OptionText.check(["--db": db, "--config": config, "--model": model])
+        if db != nil, server != nil { throw ValidationError("--db and --server exclude each other; give one") }
+        try OptionText.check(["--db": db, "--server": server, "--config": config, "--model": model])
         for setting in settings { try OptionText.check(["--set": setting]) }
     }
 
     /// The configuration from options, environment, file and defaults.
     package func configuration() throws -> Configuration {
+        if let server { throw Self.hasNoServer("--server \(server)") }
         var flags: [(key: String, value: String, flag: String)] = []
         for setting in settings {
             guard let equals = setting.firstIndex(of: "="), equals > setting.startIndex else {
@@ -57,6 +67,47 @@ package struct SharedOptions: ParsableArguments {
         return isAsked ? configuration.model : nil
     }
 
+    // MARK: - A queue here or elsewhere
+
+    /// The server that options or the environment name; nil: the queue is a database of this machine.
+    package func queueServer() throws -> QueueServer? {
+        let environment = ProcessInfo.processInfo.environment
+        let named = environment["TTBATCH_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
+        let hasDatabase = db != nil || settings.contains { $0.hasPrefix("db=") }
+        guard let address = server ?? (hasDatabase ? nil : named) else { return nil }
+        if server == nil, environment["TTBATCH_DB"] != nil {
+            throw Failure(.usage, "TTBATCH_SERVER and TTBATCH_DB are both set: unset one, or give --server or --db")
+        }
+        if config != nil || !settings.isEmpty {
+            throw Failure(.usage, "--config and --set have no effect with \(address), which has settings of its own")
+        }
+        return try QueueServer(address, environment: environment)
+    }
+
+    /// The queue, for reading.
+    ///
+    /// - Parameter isPatient: whether a server that does not answer is waited for.
+    package func queueForReading(isPatient: Bool = false) throws -> any JobReading {
+        guard let server = try queueServer() else { return try storeForReading() }
+        return server.jobs(patience: isPatient ? 300 : 0) { StandardError.print("ttbatch: \($0)") }
+    }
+
+    /// The queue, which must exist, for reading and for what users do with batches.
+    package func queueForActing() throws -> any JobReading & BatchControl {
+        guard let server = try queueServer() else { return try storeForExisting() }
+        return server.jobs()
+    }
+
+    private static func hasNoServer(_ option: String) -> Failure {
+        Failure(.usage, "\(option): this verb works on a database of this machine; run it there, or give --db")
+    }
+
+    private func checkIsHere() throws {
+        if try queueServer() != nil { throw Self.hasNoServer(server.map { "--server \($0)" } ?? "TTBATCH_SERVER") }
+    }
+
+    // MARK: - A database of this machine
+
     /// The store, read-only.
     package func storeForReading() throws -> any JobStore { try databaseForReading() }
 
@@ -73,20 +124,22 @@ package struct SharedOptions: ParsableArguments {
 
     /// The store as a database file, read-only.
     package func databaseForReading() throws -> any JobStore & DatabaseUpkeep {
-        warned(try SQLiteJobStore(readingFrom: try configuration().databasePath))
+        try checkIsHere()
+        return warned(try QueueDatabase.reading(try configuration().databasePath))
     }
 
     /// The store as a database file; created or migrated if necessary.
     package func databaseForWriting(_ configuration: Configuration) throws -> any JobStore & DatabaseUpkeep {
-        warned(try SQLiteJobStore(path: configuration.databasePath, at: TimeSource.system.now))
+        try checkIsHere()
+        return warned(try QueueDatabase.writing(configuration.databasePath))
     }
 
     /// A new database for measurements.
     package static func openForBenchmark(_ path: String) throws -> any JobStore & DatabaseUpkeep {
-        try SQLiteJobStore(path: path, at: TimeSource.system.now)
+        try QueueDatabase.writing(path)
     }
 
-    private func warned(_ store: SQLiteJobStore) -> SQLiteJobStore {
+    private func warned(_ store: any JobStore & DatabaseUpkeep) -> any JobStore & DatabaseUpkeep {
         for warning in store.warnings { StandardError.print("ttbatch: warning: \(warning)") }
         return store
     }

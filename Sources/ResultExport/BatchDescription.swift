@@ -14,7 +14,7 @@ package struct BatchDescription {
     /// The progress of its jobs in flight; nil if the daemon that reported it seems to be dead.
     package let progress: BatchProgress?
 
-    package init(_ batch: BatchSummary, store: any JobStore) throws {
+    package init(_ batch: BatchSummary, store: any JobReading) throws {
         self.batch = batch
         recent = batch.status == .inProgress ? try store.recentCompletions(of: batch.id, limit: 200) : nil
         anotherAttempt = batch.status == .inProgress ? try store.anotherAttempt(of: batch.id) : nil

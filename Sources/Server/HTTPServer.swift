@@ -7,6 +7,7 @@ import HummingbirdCore
 package import Logging
 import NIOCore
 import OnlineRoutes
+import QueueRoutes
 import ServiceLifecycle
 package import Serving
 package import Settings
@@ -23,8 +24,9 @@ package final class HTTPServer: Sendable {
     ///
     /// - Throws: the error of binding the address.
     package init(
-        _ settings: ServerSettings, at address: ServerAddress, store: any JobStore, log: Logger
+        _ configuration: Configuration, at address: ServerAddress, store: any JobStore, log: Logger
     ) throws {
+        let settings = configuration.server
         let live = LiveModel(
             OnlineShareSettings(
                 slots: settings.onlineSlots, prefillTokens: settings.prefillTokens, limit: settings.onlineLimit))
@@ -35,6 +37,7 @@ package final class HTTPServer: Sendable {
         ModelRoutes(live: live).add(to: router)
         CompletionRoutes(live: live).add(to: router)
         TokenizerRoutes(live: live).add(to: router)
+        QueueRoutes(store: store, configuration: configuration).add(to: router)
         let started = DispatchSemaphore(value: 0)
         let application = Application(
             router: router,

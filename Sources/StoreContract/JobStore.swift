@@ -8,4 +8,4 @@
 ///
 /// A job goes through `pending → running → succeeded | failed | cancelled | expired`. A job that has ended never
 /// changes again. The rules are in `docs/store.md`; the conformance suite checks each store against them.
-public protocol JobStore: JobIntake, JobWork, BatchLifecycle, JobReading {}
+public protocol JobStore: JobIntake, JobWork, BatchLifecycle, JobRepeating, JobReading {}

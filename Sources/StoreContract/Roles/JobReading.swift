@@ -1,8 +1,9 @@
 // The queries that any process may make.
 
-import Runtime
+public import Runtime
 
-/// Reads batches, results, metrics and the state of the queue. Readers and writers do not block each other.
+/// Reads batches, results, metrics and the state of the queue, here or through a server. Readers and writers do not block
+/// each other.
 public protocol JobReading: Sendable {
     /// Where the store is, for messages: a path or an address.
     var location: String { get }
@@ -10,11 +11,11 @@ public protocol JobReading: Sendable {
     /// What a person should know about that place, e.g. that its filesystem is unsuitable.
     var warnings: [String] { get }
 
+    /// How long whoever watches the queue waits between two looks, in seconds.
+    var pollSeconds: Double { get }
+
     /// Whether a daemon holds the lease of the queue now.
     func daemonPresence() throws(JobStoreError) -> DaemonPresence
-
-    /// A number that changes when another process has written. Cheap; made for polling.
-    func dataVersion() throws(JobStoreError) -> Int64
 
     /// One batch.
     /// - Throws: `.batchNotFound`.
@@ -43,12 +44,8 @@ public protocol JobReading: Sendable {
         _ query: ResultQuery, after position: Int64, limit: Int
     ) throws(JobStoreError) -> [JobResult]
 
-    /// The result so far of the job with a `custom_id`; nil if the batch has no such job.
-    /// - Throws: `.batchNotFound`, `.batchIsDraft`.
-    func result(of customID: String, in batch: BatchID) throws(JobStoreError) -> JobResult?
-
-    /// What a fingerprint in results stands for; nil if it is not known.
-    func system(_ fingerprint: String) throws(JobStoreError) -> SystemRecord?
+    /// Since when the whole queue is paused; nil if it is not.
+    func pausedSince() throws(JobStoreError) -> Milliseconds?
 
     /// The state of the whole system.
     func systemStatus() throws(JobStoreError) -> SystemStatus
@@ -58,14 +55,17 @@ public protocol JobReading: Sendable {
 
     /// The sums over metrics intervals.
     func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary
-
-    /// The incarnations of the daemon, the latest first.
-    func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary]
 }
 
 extension JobReading {
     /// No warnings.
     public var warnings: [String] { [] }
+
+    /// What a store on this machine can bear.
+    public var pollSeconds: Double { 0.1 }
+
+    /// What the state of the whole system says.
+    public func pausedSince() throws(JobStoreError) -> Milliseconds? { try systemStatus().paused }
 
     /// A cursor over the results of a batch.
     public func resultsCursor(
