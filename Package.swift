@@ -153,7 +153,8 @@ let package = Package(
         room(
             "QueueRoutes",
             [
-                "HTTPExchange", "Intake", "PromptFiles", "StoreContract", "Settings", "ModelFiles", "Runtime",
+                "HTTPExchange", "Intake", "PromptFiles", "OpenAIFormats", "StoreContract", "Settings", "ModelFiles",
+                "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -310,6 +311,8 @@ let package = Package(
                 "OpenAIFormats", "PromptFiles", "StoreContract", "ResultExport", "Platform", "ModelFiles", "Runtime",
                 "QueueFixture", "FakeModel", "TestSupport",
             ]),
+        tests("QueueClient", ["TestSupport"]),
+        tests("QueueRoutes", ["PromptFiles", .product(name: "NIOCore", package: "swift-nio")]),
         tests("ResultExport", ["StoreContract", "OpenAIFormats", "Sampling", "Runtime"]),
         tests(
             "BatchDaemon",

@@ -53,9 +53,7 @@ final class HTTPConnection: @unchecked Sendable {
     ) throws(NoAnswer) -> HTTPAnswer {
         lock.lock()
         defer { lock.unlock() }
-        if let reason = ccurl_load() {
-            throw .noLibrary(String(cString: reason))
-        }
+        if let reason = Self.whyNoLibrary { throw .noLibrary(reason) }
         if handle == nil { handle = ccurl_open() }
         guard let handle else { throw .notAsked("out of memory") }
         // Without an Expect header the server need not be asked first whether it wants the body.
@@ -97,6 +95,9 @@ final class HTTPConnection: @unchecked Sendable {
     }
 
     enum Method { case get, post }
+
+    /// Why libcurl cannot be loaded; nil if it is.
+    private static let whyNoLibrary = ccurl_load().map { String(cString: $0) }
 
     /// What libcurl's callbacks read and write during a request.
     private final class Exchange {

@@ -44,22 +44,29 @@ public final class RemoteJobs: JobReading, BatchControl {
 // MARK: - Reading
 
 extension RemoteJobs {
+    /// Whether a daemon works on the queue.
     public func daemonPresence() throws(JobStoreError) -> DaemonPresence { try get("queue/daemon") }
 
+    /// Since when the whole queue is paused.
     public func pausedSince() throws(JobStoreError) -> Milliseconds? { try get("queue/paused") }
 
+    /// One batch.
     public func batch(_ id: BatchID) throws(JobStoreError) -> BatchSummary { try get("batches/\(id.rawValue)") }
 
+    /// The batch with a unique name.
     public func batch(named name: String) throws(JobStoreError) -> BatchID? { try get("names", [("name", name)]) }
 
+    /// The reasons why jobs of a batch failed.
     public func failures(of batch: BatchID) throws(JobStoreError) -> [FailureGroup] {
         try get("batches/\(batch.rawValue)/failures")
     }
 
+    /// The jobs of a batch that wait for a retry.
     public func anotherAttempt(of batch: BatchID) throws(JobStoreError) -> AnotherAttempt? {
         try get("batches/\(batch.rawValue)/another-attempt")
     }
 
+    /// Batches, the latest first.
     public func batches(
         before: BatchID?, limit: Int, includingDrafts: Bool
     ) throws(JobStoreError) -> [BatchSummary] {
@@ -68,10 +75,12 @@ extension RemoteJobs {
         return try get("batches", fields)
     }
 
+    /// The latest completions of a batch.
     public func recentCompletions(of batch: BatchID, limit: Int) throws(JobStoreError) -> RecentCompletions? {
         try get("batches/\(batch.rawValue)/recent-completions", [("limit", "\(limit)")])
     }
 
+    /// One page of results.
     public func results(
         _ query: ResultQuery, after position: Int64, limit: Int
     ) throws(JobStoreError) -> [JobResult] {
@@ -81,12 +90,15 @@ extension RemoteJobs {
             [("order", query.order.rawValue), ("states", states), ("after", "\(position)"), ("limit", "\(limit)")])
     }
 
+    /// The state of the whole system.
     public func systemStatus() throws(JobStoreError) -> SystemStatus { try get("status") }
 
+    /// Metrics intervals.
     public func metrics(_ scope: MetricsScope, limit: Int) throws(JobStoreError) -> [MetricsInterval] {
         try get(scope.path, scope.fields + [("limit", "\(limit)")])
     }
 
+    /// The sums over metrics intervals.
     public func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary {
         try get(scope.path + "/summary", scope.fields)
     }
@@ -110,18 +122,22 @@ extension MetricsScope {
 // MARK: - Acting
 
 extension RemoteJobs {
+    /// Stops claims.
     public func pause(_ batch: BatchID?, at now: Milliseconds) throws(JobStoreError) {
         let _: Done = try post(batch.map { "batches/\($0.rawValue)/pause" } ?? "queue/pause")
     }
 
+    /// Ends a pause.
     public func resume(_ batch: BatchID?) throws(JobStoreError) {
         let _: Done = try post(batch.map { "batches/\($0.rawValue)/resume" } ?? "queue/resume")
     }
 
+    /// Cancels what has not ended.
     public func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
         try post("batches/\(batch.rawValue)/cancel")
     }
 
+    /// Enqueues jobs of a finished batch again.
     public func retry(
         _ batch: BatchID, states: Set<JobState>, at now: Milliseconds
     ) throws(JobStoreError) -> BatchID {
@@ -213,7 +229,7 @@ extension RemoteJobs {
         if let error = fault?.storeError?.seen(at: location) { return error }
         // Another server, or a proxy in front of one, may say nothing that is meant for people.
         let reason = fault.map { $0.error.message } ?? "HTTP status \(answer.status)"
-        return answer.status == 503
+        return answer.status == 503 || answer.status == 429
             ? .unreachable(server: location, reason: reason) : .refused(server: location, reason: reason)
     }
 }

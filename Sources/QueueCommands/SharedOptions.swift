@@ -2,8 +2,8 @@
 
 package import ArgumentParser
 import Foundation
-import Runtime
 package import QueuePlaces
+import Runtime
 package import Settings
 package import StoreContract
 import Terminal

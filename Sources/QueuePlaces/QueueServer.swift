@@ -13,7 +13,8 @@ package struct QueueServer: Sendable {
     package init(_ address: String, environment: [String: String]) throws(InvalidQueueServer) {
         guard let url = ServerURL(address) else {
             throw InvalidQueueServer(
-                "\(address): expected http://HOST:PORT, https://HOST or unix:/PATH/OF/SOCKET, without a name or key in it")
+                "\(address): expected http://HOST:PORT, https://HOST or unix:/PATH/OF/SOCKET, without a name or key in it"
+            )
         }
         self.url = url
         do throws(InvalidServer) { key = try ServerKey(environment: environment) } catch {

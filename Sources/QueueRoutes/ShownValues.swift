@@ -36,7 +36,8 @@ extension BatchSummary {
 extension FailureGroup {
     func shown(in batch: BatchSummary) -> FailureGroup {
         var group = self
-        let isOfServer = [JobError.modelUnavailable, JobError.crashedDaemonRepeatedly, JobError.badOutput].contains(code)
+        let isOfServer = [JobError.modelUnavailable, JobError.crashedDaemonRepeatedly, JobError.badOutput].contains(
+            code)
         group.message = batch.shown(message: message, isOfServer: isOfServer)
         return group
     }

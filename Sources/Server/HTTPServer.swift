@@ -37,7 +37,7 @@ package final class HTTPServer: Sendable {
         ModelRoutes(live: live).add(to: router)
         CompletionRoutes(live: live).add(to: router)
         TokenizerRoutes(live: live).add(to: router)
-        QueueRoutes(store: store, configuration: configuration).add(to: router)
+        VerbRoutes(store: store, configuration: configuration).add(to: router)
         let started = DispatchSemaphore(value: 0)
         let application = Application(
             router: router,

@@ -270,7 +270,8 @@ extension Configuration {
     ) throws(InvalidConfiguration) -> [String: PlacedValue] {
         var values: [String: PlacedValue] = [:]
         for (variable, text) in environment where variable.hasPrefix("TTBATCH_") {
-            if variable == "TTBATCH_CONFIG" || variable == "TTBATCH_SERVER" || reservedPrefixes.contains(where: variable.hasPrefix) { continue }
+            if ["TTBATCH_CONFIG", "TTBATCH_SERVER"].contains(variable) { continue }
+            if reservedPrefixes.contains(where: variable.hasPrefix) { continue }
             let name = variable.dropFirst("TTBATCH_".count).lowercased()
             if topLevelKeys.contains(name) {
                 values[name] = PlacedValue(value: .string(text), place: variable)

@@ -93,7 +93,11 @@ extension EnqueueOrder {
                     throw InvalidOrder(field, "milliseconds since 1970")
                 }
                 deadlineMS = number
-            default: throw InvalidOrder(field, "one of file, skip_invalid, max_errors, name, if_not_exists, map_model, model, priority, deadline_ms")
+            default:
+                throw InvalidOrder(
+                    field,
+                    "one of file, skip_invalid, max_errors, name, if_not_exists, map_model, model, priority, deadline_ms"
+                )
             }
         }
         guard !files.isEmpty else { throw InvalidOrder("file", "the file's name, once for each file") }

@@ -7,9 +7,13 @@ public import StoreContract
 public struct ServerFault: Codable, Sendable {
     /// The object that every client of OpenAI's API reads.
     public struct Words: Codable, Sendable {
+        /// What is wrong.
         public var message: String
+        /// `invalid_request_error`, `server_error` …
         public var type: String
+        /// The field at fault; nil if it is none.
         public var param: String?
+        /// A code for programs; nil if there is none.
         public var code: String?
 
         /// Makes an error object.

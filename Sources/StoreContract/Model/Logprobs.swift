@@ -73,7 +73,8 @@ extension ScoredPosition: Codable {
         let digits = Array(try decoder.singleValueContainer().decode(String.self).utf8)
         let nibbles = digits.compactMap { Character(UnicodeScalar($0)).hexDigitValue.map(UInt8.init) }
         let bytes = stride(from: 0, to: nibbles.count - 1, by: 2).map { nibbles[$0] << 4 | nibbles[$0 + 1] }
-        guard nibbles.count == digits.count, let positions = [ScoredPosition](encoded: bytes), positions.count == 1 else {
+        guard nibbles.count == digits.count, let positions = [ScoredPosition](encoded: bytes), positions.count == 1
+        else {
             throw DecodingError.dataCorrupted(
                 DecodingError.Context(codingPath: decoder.codingPath, debugDescription: "these are no logprobs"))
         }

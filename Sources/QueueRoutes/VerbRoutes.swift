@@ -9,7 +9,7 @@ package import Settings
 package import StoreContract
 
 /// Answers what `ttbatch … --server` asks.
-package struct QueueRoutes: Sendable {
+package struct VerbRoutes: Sendable {
     private let store: any JobStore
     private let enqueues: EnqueueRoute
     private let threads = BlockingThreads(count: 2)
@@ -72,8 +72,14 @@ package struct QueueRoutes: Sendable {
     }
 
     private func addActing(to routes: RouterGroup<ServerContext>) {
-        post(routes, "queue/pause", .admin) { try $0.store.pause(nil, at: TimeSource.system.now); return Done() }
-        post(routes, "queue/resume", .admin) { try $0.store.resume(nil); return Done() }
+        post(routes, "queue/pause", .admin) { call in
+            try call.store.pause(nil, at: TimeSource.system.now)
+            return Done()
+        }
+        post(routes, "queue/resume", .admin) { call in
+            try call.store.resume(nil)
+            return Done()
+        }
         post(routes, "batches/:batch/pause", .submit) { call in
             try call.store.pause(try call.batch().id, at: TimeSource.system.now)
             return Done()
@@ -95,7 +101,7 @@ package struct QueueRoutes: Sendable {
 }
 
 // How a route calls the store.
-extension QueueRoutes {
+extension VerbRoutes {
     private func get<Value: Encodable & Sendable>(
         _ routes: RouterGroup<ServerContext>, _ path: RouterPath, _ scope: KeyScope,
         _ body: @escaping @Sendable (QueueCall) throws -> Value
