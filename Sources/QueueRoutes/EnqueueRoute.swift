@@ -45,7 +45,8 @@ struct EnqueueRoute: Sendable {
                     defer { files.abandon() }
                     return try enqueue(order, files)
                 }
-                if files.isCutShort { group.cancelAll() }
+                // Callers stop sending when they get an error.
+                if files.isCutShort || end.failure != nil { group.cancelAll() }
                 _ = try await group.next()
                 return end
             }

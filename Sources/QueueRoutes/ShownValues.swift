@@ -10,7 +10,7 @@ extension String {
 
     /// The text with the last parts of the absolute paths in it.
     var withoutPaths: String {
-        replacing(/(^|[\s"'`(=,:;\[])((?:~|\.\.?)?\/[^\s"'`(),;\]]*\/[^\s"'`(),;:\]]+)/) { match in
+        replacing(/(^|[\s"'`(=,:;\[])((?:~|\.\.?)?\/(?!\/)[^\s"'`(),;\]]*\/[^\s"'`(),;:\]]+)/) { match in
             match.output.1 + String(match.output.2).lastPart
         }
     }

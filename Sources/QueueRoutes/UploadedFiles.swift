@@ -71,7 +71,6 @@ final class UploadedFiles: @unchecked Sendable {
     /// The next bytes of a file; earlier files are skipped.
     func read(_ number: Int, into output: UnsafeMutableRawBufferPointer) throws(InputFailure) -> Int {
         var count = 0
-        var resumed: CheckedContinuation<Void, Never>?
         let isWhole = lock.wait(until: { hasFailed || isReady(number) }) {
             guard !hasFailed else { return false }
             if file == number, case .bytes(var bytes) = items[first] {
@@ -84,10 +83,9 @@ final class UploadedFiles: @unchecked Sendable {
                 items[first] = .bytes(bytes)
                 if bytes.readableBytes == 0 { drop() }
             }
-            if waiting < Self.most / 2 { swap(&resumed, &writer) }
+            makeRoom()
             return true
         }
-        resumed?.resume()
         guard isWhole else { throw InputFailure(errno: ECONNRESET) }
         return count
     }
@@ -103,7 +101,15 @@ final class UploadedFiles: @unchecked Sendable {
             }
             drop()
         }
+        makeRoom()
         return false
+    }
+
+    /// Lets the connection go on if enough has been read.
+    private func makeRoom() {
+        guard waiting < Self.most / 2, let writer else { return }
+        self.writer = nil
+        writer.resume()
     }
 
     private func drop() {

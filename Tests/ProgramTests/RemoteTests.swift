@@ -259,6 +259,18 @@ struct RemoteTests {
         }
     }
 
+    /// Errors are told when there are enough, although the input has no end.
+    @Test func anEndlessInputEndsAtItsErrors() throws {
+        let place = try place(.port)
+        let daemon = try daemon(at: place)
+        let command = "yes '{\"prompt\": 7}' | \(Locations.program.path) enqueue - --max-errors 3 --server \(place.url)"
+        let shell = try RunningProgram(
+            ["-c", command], program: "sh", environment: ["PATH": "/usr/bin:/bin"], in: workspace.directory)
+        let outcome = try shell.waitForEnd(atMost: .seconds(60))
+        #expect(outcome.status == 3 && outcome.errors.split(separator: "\n").count == 4, "\(outcome.errors)")
+        try end(daemon)
+    }
+
     @Test func anEnqueueWhoseServerDiesCanBeRepeated() throws {
         let place = try place(.port)
         var daemon = try daemon(at: place)
