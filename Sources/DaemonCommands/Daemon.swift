@@ -34,7 +34,7 @@ package struct Daemon: ParsableCommand {
         let graceMS = configuration.daemon.graceMS
         let server = try configuration.server.listen.map { address in
             // With connections of its own, so that the daemon notices what callers write as if it came from other processes.
-            try HTTPServer(configuration, at: address, store: shared.storeForWriting(configuration), log: log)
+            try HTTPServer(configuration, at: address, store: shared.anotherStore(configuration), log: log)
         }
         let signals = StopOnSignals(stop) { level in
             // Who waits for an answer gets it; nobody new does.

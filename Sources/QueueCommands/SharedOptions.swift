@@ -71,17 +71,23 @@ package struct SharedOptions: ParsableArguments {
 
     /// The server that options or the environment name; nil: the queue is a database of this machine.
     package func queueServer() throws -> QueueServer? {
-        let environment = ProcessInfo.processInfo.environment
-        let named = environment["TTBATCH_SERVER"].flatMap { $0.isEmpty ? nil : $0 }
-        let hasDatabase = db != nil || settings.contains { $0.hasPrefix("db=") }
-        guard let address = server ?? (hasDatabase ? nil : named) else { return nil }
-        if server == nil, environment["TTBATCH_DB"] != nil {
-            throw Failure(.usage, "TTBATCH_SERVER and TTBATCH_DB are both set: unset one, or give --server or --db")
-        }
+        guard let address = try serverAddress() else { return nil }
         if config != nil || !settings.isEmpty {
             throw Failure(.usage, "--config and --set have no effect with \(address), which has settings of its own")
         }
-        return try QueueServer(address, environment: environment)
+        return try QueueServer(address, environment: ProcessInfo.processInfo.environment)
+    }
+
+    /// What names the server: an option, or the environment if no option names a database.
+    private func serverAddress() throws(Failure) -> String? {
+        if let server { return server }
+        let environment = ProcessInfo.processInfo.environment
+        let hasDatabase = db != nil || settings.contains { $0.hasPrefix("db=") }
+        guard !hasDatabase, let address = environment["TTBATCH_SERVER"], !address.isEmpty else { return nil }
+        if environment["TTBATCH_DB"] != nil {
+            throw Failure(.usage, "TTBATCH_SERVER and TTBATCH_DB are both set: unset one, or give --server or --db")
+        }
+        return address
     }
 
     /// The queue, for reading.
@@ -102,8 +108,10 @@ package struct SharedOptions: ParsableArguments {
         Failure(.usage, "\(option): this verb works on a database of this machine; run it there, or give --db")
     }
 
-    private func checkIsHere() throws {
-        if try queueServer() != nil { throw Self.hasNoServer(server.map { "--server \($0)" } ?? "TTBATCH_SERVER") }
+    private func checkIsHere() throws(Failure) {
+        if let address = try serverAddress() {
+            throw Self.hasNoServer(server == nil ? "TTBATCH_SERVER=\(address)" : "--server \(address)")
+        }
     }
 
     // MARK: - A database of this machine
@@ -132,6 +140,11 @@ package struct SharedOptions: ParsableArguments {
     package func databaseForWriting(_ configuration: Configuration) throws -> any JobStore & DatabaseUpkeep {
         try checkIsHere()
         return warned(try QueueDatabase.writing(configuration.databasePath))
+    }
+
+    /// A store of its own for another part of this process, on a database that is open already.
+    package func anotherStore(_ configuration: Configuration) throws -> any JobStore {
+        try QueueDatabase.writing(configuration.databasePath)
     }
 
     /// A new database for measurements.

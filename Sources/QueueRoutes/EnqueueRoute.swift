@@ -53,7 +53,8 @@ struct EnqueueRoute: Sendable {
         } onGracefulShutdown: {
             files.fail()
         }
-        guard !files.isCutShort else {
+        // What was stored before the server stopped is stored.
+        guard !end.stored.isEmpty || !files.isCutShort else {
             throw APIError.unavailable("the upload broke off, or the server stops; nothing was stored")
         }
         return try response(end)
