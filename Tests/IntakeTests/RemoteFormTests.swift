@@ -25,7 +25,8 @@ import Testing
     }
 
     @Test(arguments: [
-        [], [("file", "a"), ("why", "b")], [("file", "a"), ("skip_invalid", "1")],
+        [], [("file", "")], [("file", "a\u{1B}[2J")],
+        [("file", "a"), ("why", "b")], [("file", "a"), ("skip_invalid", "1")],
         [("file", "a"), ("max_errors", "0")],
         [("file", "a"), ("max_errors", "1000000000")], [("file", "a"), ("name", "17")], [("file", "a"), ("name", "")],
         [("file", "a"), ("name", "a\nb")], [("file", "a"), ("file", "b"), ("name", "c")],

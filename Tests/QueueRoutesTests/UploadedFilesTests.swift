@@ -83,7 +83,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("cannot read /root/models/a.gguf: no", "cannot read a.gguf: no"),
+        ("cannot read /srv/models/a.gguf: no", "cannot read a.gguf: no"),
         ("there is none in /srv/models: pull", "there is none in models: pull"),
         ("\"/a/b\", '~/c/d' and (../e/f)", "\"b\", 'd' and (f)"),
         ("either/or, 1/2, / and /v1", "either/or, 1/2, / and /v1"),

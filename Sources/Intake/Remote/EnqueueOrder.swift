@@ -72,7 +72,12 @@ extension EnqueueOrder {
         self.init(files: [])
         for (field, value) in fields {
             switch field {
-            case "file": files.append(value)
+            case "file":
+                // Other people's terminals show it.
+                guard !value.isEmpty, value.utf8.count <= 4096,
+                    !value.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+                else { throw InvalidOrder(field, "a name without control characters") }
+                files.append(value)
             case "skip_invalid": skipsInvalid = try Self.flag(field, value)
             case "max_errors":
                 guard let count = Int(value), (1...Self.mostErrors).contains(count) else {
