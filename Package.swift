@@ -79,6 +79,7 @@ let package = Package(
         .target(name: "CMappedFile"),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CSQLiteShim", linkerSettings: [.linkedLibrary("sqlite3")]),
 
@@ -146,6 +147,8 @@ let package = Package(
                 "StoreContract", "PromptFiles", "OpenAIFormats", "JSONText", "Prompts", "Platform", "ModelFiles",
                 "Runtime",
             ]),
+        room("QueueClient", ["Intake", "PromptFiles", "StoreContract", "Runtime", "CCurl"]),
+        room("QueuePlaces", ["QueueClient", "SQLiteStore", "Intake", "StoreContract", "Runtime"]),
         room("ResultExport", ["StoreContract", "OpenAIFormats", "JSONText", "ModelFiles", "Runtime"]),
         room(
             "BatchDaemon",
@@ -171,6 +174,15 @@ let package = Package(
                 "APIKeys", "HTTPExchange", "StoreContract", "Settings", "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
+            ]),
+        room(
+            "QueueRoutes",
+            [
+                "HTTPExchange", "Intake", "PromptFiles", "OpenAIFormats", "StoreContract", "Settings", "ModelFiles",
+                "Runtime",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ]),
         room(
             "OnlineRoutes",
@@ -219,7 +231,8 @@ let package = Package(
         room(
             "Server",
             [
-                "OnlineRoutes", "BatchRoutes", "PageRoutes", "Monitoring", "Access", "Connections", "HTTPExchange",
+                "OnlineRoutes", "BatchRoutes", "QueueRoutes", "PageRoutes", "Monitoring", "Access", "Connections",
+                "HTTPExchange",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
@@ -238,7 +251,7 @@ let package = Package(
         room(
             "QueueCommands",
             [
-                "Intake", "ResultExport", "SQLiteStore", "StoreContract", "Settings", "JSONText", "Terminal",
+                "Intake", "ResultExport", "QueuePlaces", "StoreContract", "Settings", "JSONText", "Terminal",
                 "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         room(
@@ -278,7 +291,8 @@ let package = Package(
         .executableTarget(
             name: "ttbatch",
             dependencies: [
-                "QueueCommands", "KeyCommands", "MachineCommands", "RunCommands", "DaemonCommands", "Settings", "Terminal",
+                "QueueCommands", "KeyCommands", "MachineCommands", "RunCommands", "DaemonCommands", "Settings",
+                "Terminal",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -377,6 +391,8 @@ let package = Package(
                 "OpenAIFormats", "PromptFiles", "StoreContract", "ResultExport", "Platform", "ModelFiles", "Runtime",
                 "QueueFixture", "FakeModel", "TestSupport",
             ]),
+        tests("QueueClient", ["TestSupport"]),
+        tests("QueueRoutes", ["PromptFiles", .product(name: "NIOCore", package: "swift-nio")]),
         tests("ResultExport", ["StoreContract", "OpenAIFormats", "Sampling", "Runtime"]),
         tests("BatchRoutes", ["HTTPExchange", "TestSupport"]),
         tests(

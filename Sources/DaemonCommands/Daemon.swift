@@ -33,6 +33,8 @@ package struct Daemon: ParsableCommand {
         let stop = StopSignal()
         let log = DaemonLog.make()
         let graceMS = configuration.daemon.graceMS
+        // The server has connections of its own, so that the daemon notices what callers write as if it came from other
+        // processes.
         let served = try configuration.server.listen.map {
             ServedQueue(
                 configuration, at: $0, store: try shared.storeForServer(configuration), log: log,

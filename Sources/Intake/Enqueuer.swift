@@ -8,7 +8,7 @@ public import Runtime
 public import StoreContract
 
 /// What an enqueue did with a file.
-public struct EnqueueReport: Sendable {
+public struct EnqueueReport: Sendable, Codable, Hashable {
     /// The stored batch.
     public var batch: BatchID
     /// Whether a batch of that name existed already; then nothing was stored.
@@ -23,6 +23,11 @@ public struct EnqueueReport: Sendable {
     public var streamedJobs = 0
     /// Jobs that offer tools to a model whose calls cannot be read.
     public var jobsWithUnreadCalls = 0
+
+    /// The report where a batch of the name existed already.
+    public static func existing(_ batch: BatchID) -> EnqueueReport {
+        EnqueueReport(batch: batch, existed: true, jobs: 0, rejected: 0, blankLines: 0)
+    }
 }
 
 /// Why a file was not stored, other than errors of reading it and of the store.
@@ -63,7 +68,7 @@ public enum EnqueueError: Error, CustomStringConvertible {
 
 extension EnqueueError {
     /// The kind of an error of `Enqueuer.enqueue` that the user can correct.
-    public enum Fault: Sendable {
+    public enum Fault: String, Sendable, Codable {
         /// A file, model or batch that was named does not exist.
         case notFound
         /// The input cannot be run.
@@ -71,11 +76,14 @@ extension EnqueueError {
     }
 
     /// Whether `error` is of one line, and so begins with its file and line as compilers' messages do.
-    public static func isOfLine(_ error: any Error) -> Bool { error is LineError }
+    public static func isOfLine(_ error: any Error) -> Bool {
+        (error as? ToldError)?.isOfLine ?? (error is LineError)
+    }
 
     /// The kind of `error`; nil if it is a fault of the store or the system.
     public static func fault(of error: any Error) -> Fault? {
         switch error {
+        case let told as ToldError: told.fault
         case EnqueueError.unknownTarget: .notFound
         case is EnqueueError, PromptFileError.damaged, PromptFileError.otherKind: .input
         case is PromptFileError, is ModelLookupError: .notFound
@@ -111,6 +119,8 @@ public struct Enqueuer {
         public var engine = EngineConfiguration()
         /// When jobs that have not been claimed expire.
         public var deadline: Milliseconds?
+        /// Whose the batches are; nil: for whoever sees all.
+        public var tenant: Tenant?
 
         /// Called for each file's model before anything of the file is stored. If it throws, the file is rejected.
         public var check: ModelCheck = { _ in }
@@ -141,14 +151,19 @@ public struct Enqueuer {
     /// - Throws: the `EnqueueError`, `PromptFileError`, `ModelLookupError`, `ModelFileError` or `JobStoreError`
     ///   (`.nameTaken`) of the last file with an error.
     public func enqueue(paths: [String], report: @escaping (any Error) -> Void) throws -> [EnqueueReport] {
-        precondition(options.name == nil || paths.count == 1, "a name is one batch's")
+        try enqueue(paths.map { .file($0) }, report: report)
+    }
+
+    /// The same for sources of any kind.
+    public func enqueue(_ sources: [PromptSource], report: @escaping (any Error) -> Void) throws -> [EnqueueReport] {
+        precondition(options.name == nil || sources.count == 1, "a name is one batch's")
         if let name = options.name, let batch = try store.batch(named: name) {
             return [try existing(batch, name)]
         }
         var drafts: [(draft: any BatchDraft, report: EnqueueReport)] = []
         var failure: (any Error)?
-        for path in paths {
-            do { drafts.append(try fill(from: .path(path), nil, report)) } catch {
+        for source in sources {
+            do { drafts.append(try fill(from: source, nil, report)) } catch {
                 if let failure { report(failure) }
                 failure = error
             }
@@ -172,7 +187,7 @@ public struct Enqueuer {
 
     private func existing(_ batch: BatchID, _ name: String) throws(JobStoreError) -> EnqueueReport {
         guard options.ifNotExists else { throw .nameTaken(name, by: batch) }
-        return EnqueueReport(batch: batch, existed: true, jobs: 0, rejected: 0, blankLines: 0)
+        return .existing(batch)
     }
 
     /// Makes a complete draft of the file, not committed yet.
@@ -183,14 +198,15 @@ public struct Enqueuer {
     ) throws -> (draft: any BatchDraft, report: EnqueueReport) {
         var reading = PromptFileReader.Options()
         reading.maxErrors = options.skipsInvalid ? nil : options.maxErrors
-        let reader = try source.reader(reading)
+        let reader = try source.open(reading)
         let head = try linesUpToFirstValid(reader)
         guard let first = head.last else { throw EnqueueError.empty(file: reader.name) }
         if let error = Self.sameMistake(head) { throw EnqueueError.sameMistake(error, lines: head.count) }
         let model = try BatchModel(first, in: reader.name, options, catalogue, now: clock.now)
         var batch = NewBatch(
             name: reader.name, model: model.name, modelName: model.shownName, uniqueName: options.name,
-            priority: submitted?.priority ?? options.priority, deadline: submitted?.deadline ?? options.deadline)
+            priority: submitted?.priority ?? options.priority, deadline: submitted?.deadline ?? options.deadline,
+            tenant: options.tenant)
         batch.submitted = submitted?.id
         let draft = try store.beginBatch(batch, at: clock.now)
         var filling = DraftFilling(
@@ -241,22 +257,5 @@ public struct Enqueuer {
             if case .valid = line { break }
         }
         return lines
-    }
-}
-
-/// Where prompts are read from.
-enum PromptSource {
-    /// The file at a path; `-` is standard input.
-    case path(String)
-    /// A file descriptor, which the caller closes, and what the file is called.
-    case descriptor(Int32, name: String)
-
-    /// A reader from the beginning.
-    func reader(_ options: PromptFileReader.Options) throws(PromptFileError) -> PromptFileReader {
-        switch self {
-        case .path(let path): try PromptFileReader(path: path, options: options)
-        case .descriptor(let descriptor, let name):
-            PromptFileReader(descriptor: descriptor, name: name, options: options)
-        }
     }
 }

@@ -44,8 +44,8 @@ public final class PromptFileReader {
     public private(set) var summary = Summary()
 
     private let options: Options
-    private let descriptor: CInt
-    private let closesDescriptor: Bool
+    /// A descriptor that is closed at the end; nil if there is none of this reader's own.
+    private let ownDescriptor: CInt?
     private let bytes: FileBytes
     private let splitter: LineSplitter
     /// A line that was read ahead, and the blank lines before it.
@@ -56,7 +56,8 @@ public final class PromptFileReader {
     private var customIDs = CustomIDSet()
     private var lineNumber = 0
 
-    static let standardInputName = "<stdin>"
+    /// The name of standard input in messages.
+    public static let standardInputName = "<stdin>"
 
     /// Opens the file at `path`; `-` is standard input.
     public convenience init(path: String, options: Options = Options()) throws(PromptFileError) {
@@ -68,26 +69,30 @@ public final class PromptFileReader {
         guard descriptor >= 0 else {
             throw .cannotOpen(path: path, reason: String(cString: strerror(errno)))
         }
-        self.init(descriptor: descriptor, name: path, options: options, closesDescriptor: true)
+        self.init(PromptFiles.bytes(of: descriptor), name: path, options: options, ownDescriptor: descriptor)
     }
 
     /// Reads from a file descriptor, which the caller closes.
     public convenience init(descriptor: Int32, name: String, options: Options = Options()) {
-        self.init(descriptor: descriptor, name: name, options: options, closesDescriptor: false)
+        self.init(PromptFiles.bytes(of: descriptor), name: name, options: options)
     }
 
-    private init(descriptor: CInt, name: String, options: Options, closesDescriptor: Bool) {
+    /// Reads what `input` gives.
+    public convenience init(reading input: @escaping ByteInput, name: String, options: Options = Options()) {
+        self.init(input, name: name, options: options)
+    }
+
+    private init(_ input: @escaping ByteInput, name: String, options: Options, ownDescriptor: CInt? = nil) {
         self.name = name
         self.options = options
-        self.descriptor = descriptor
-        self.closesDescriptor = closesDescriptor
+        self.ownDescriptor = ownDescriptor
         let readSize = max(1, options.readSize)
-        bytes = FileBytes(descriptor: descriptor, readSize: min(readSize, 1 << 18))
+        bytes = FileBytes(input, readSize: min(readSize, 1 << 18))
         splitter = LineSplitter(bytes, readSize: readSize, limit: options.lineLimit)
     }
 
     deinit {
-        if closesDescriptor { close(descriptor) }
+        if let ownDescriptor { close(ownDescriptor) }
     }
 
     /// The next line that is not blank; nil at the end of the file, or once `maxErrors` errors have been found.

@@ -13,7 +13,7 @@ package struct BatchReference: ExpressibleByArgument {
     /// The id of the batch. An id takes precedence over a name of the same form.
     ///
     /// - Throws: `JobStoreError.batchNotFound`, or a failure if no batch has the name.
-    package func id(in store: any JobStore) throws -> BatchID {
+    package func id(in store: any JobReading) throws -> BatchID {
         let id = BatchID(text)
         if let id, (try? store.batch(id)) != nil { return id }
         if let named = try store.batch(named: text) { return named }
@@ -30,5 +30,5 @@ package struct BatchArgument: ParsableArguments {
     package init() {}
 
     /// The id of the batch, which exists.
-    package func id(in store: any JobStore) throws -> BatchID { try batch.id(in: store) }
+    package func id(in store: any JobReading) throws -> BatchID { try batch.id(in: store) }
 }

@@ -2,7 +2,6 @@
 
 package import ArgumentParser
 import Runtime
-import SQLiteStore
 import StoreContract
 import Terminal
 
@@ -16,9 +15,9 @@ package struct Cancel: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        let configuration = try shared.configuration()
-        let id = try target.id(in: try shared.storeForReading())
-        let report = try shared.storeForWriting(configuration).cancel(id, at: TimeSource.system.now)
+        let queue = try shared.queueForActing()
+        let id = try target.id(in: queue)
+        let report = try queue.cancel(id, at: TimeSource.system.now)
         StandardError.print("\(id): cancelled \(report.cancelled) jobs, kept \(report.keptFinished) that had ended")
     }
 }

@@ -3,7 +3,6 @@
 package import ArgumentParser
 import JSONText
 import Runtime
-import SQLiteStore
 import StoreContract
 import Terminal
 

@@ -1,8 +1,9 @@
 // `ttbatch enqueue FILE…`: validate, store, print the batch id.
 
 package import ArgumentParser
+import Foundation
 import Intake
-import SQLiteStore
+import QueuePlaces
 import StoreContract
 import Terminal
 
@@ -22,12 +23,20 @@ package struct Enqueue: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        let configuration = try shared.configuration()
-        let store = try shared.storeForWriting(configuration)
-        for report in try input.enqueue(into: store, configuration, shared) {
-            StandardOutput.acknowledge(report.batch.description, "enqueue")
+        let queue: any JobReading
+        let files: [EnqueuedFile]
+        if let server = try shared.queueServer() {
+            queue = server.jobs()
+            files = try input.enqueue(
+                at: server, model: shared.model ?? ProcessInfo.processInfo.environment["TTBATCH_MODEL"])
+        } else {
+            let configuration = try shared.configuration()
+            let store = try shared.storeForWriting(configuration)
+            queue = store
+            files = try input.enqueue(into: store, configuration, shared)
         }
-        if !quiet, try store.daemonPresence() == .absent {
+        for file in files { StandardOutput.acknowledge(file.batch.description, "enqueue") }
+        if !quiet, try queue.daemonPresence() == .absent {
             StandardError.print("no daemon is running: `ttbatch daemon` works the queue off")
         }
     }

@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 package import Intake
+package import QueuePlaces
 import Runtime
 package import Settings
 package import StoreContract
@@ -67,12 +68,12 @@ package struct EnqueueOptions: ParsableArguments {
         try OptionText.check(["--name": name, "--deadline": deadline, "--window": window])
         for entry in mapModel { try OptionText.check(["--map-model": entry]) }
         if let name {
-            guard !name.isEmpty, name.utf8.count <= 256, !name.unicodeScalars.contains(where: { $0.value < 32 }) else {
-                throw ValidationError("--name: expected 1 to 256 bytes without control characters")
-            }
             guard files.count == 1 else { throw ValidationError("--name \(name): only one file can have it") }
             guard BatchID(name) == nil else {
                 throw ValidationError("--name \(name): that is an id of a batch; choose a name with letters")
+            }
+            guard EnqueueOrder.isFit(name: name) else {
+                throw ValidationError("--name: expected 1 to 256 bytes without control characters")
             }
         }
         if ifNotExists, name == nil { throw ValidationError("--if-not-exists needs a --name to look for") }
@@ -102,6 +103,22 @@ package struct EnqueueOptions: ParsableArguments {
         }
     }
 
+    /// What is wanted of the enqueue.
+    ///
+    /// - Parameter model: the model that was asked for beside the files.
+    private func order(model: String?) throws -> EnqueueOrder {
+        var order = EnqueueOrder(files: files)
+        order.skipsInvalid = skipInvalid
+        order.maxErrors = maxErrors
+        order.name = name
+        order.ifNotExists = ifNotExists
+        order.modelMap = mapModel
+        order.model = model
+        order.priority = BatchPriority(rawValue: priority) ?? .normal
+        order.deadlineMS = try deadlineInstant()?.rawValue
+        return order
+    }
+
     /// Throws if the model cannot be run.
     package typealias ModelCheck = Enqueuer.ModelCheck
 
@@ -110,22 +127,26 @@ package struct EnqueueOptions: ParsableArguments {
         into store: any JobStore, _ configuration: Configuration, _ shared: SharedOptions,
         check: @escaping ModelCheck = { _ in }
     ) throws -> [EnqueuedFile] {
-        var options = Enqueuer.Options(defaultModel: configuration.model)
-        options.skipsInvalid = skipInvalid
-        options.maxErrors = maxErrors
-        options.requestedModel = shared.requestedModel(configuration)
-        options.modelMap = try modelMap()
-        options.name = name
-        options.ifNotExists = ifNotExists
-        options.priority = BatchPriority(rawValue: priority) ?? .normal
-        options.deadline = try deadlineInstant()
+        var options = try Enqueuer.Options(
+            order(model: shared.requestedModel(configuration)), defaultModel: configuration.model)
         options.check = check
         options.engine = configuration.engine
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.catalogue, options: options)
-        let reports = try enqueuer.enqueue(paths: files) { error in
-            StandardError.print(EnqueueError.isOfLine(error) ? "\(error)" : "ttbatch: \(error)")
-        }
+        return try told(try enqueuer.enqueue(paths: files, report: tell), store)
+    }
+
+    /// The same in a queue behind a server. `model` is what was asked for beside the files.
+    package func enqueue(at server: QueueServer, model: String?) throws -> [EnqueuedFile] {
+        try told(try server.enqueue(try order(model: model), report: tell), server.jobs())
+    }
+
+    private func tell(_ error: any Error) {
+        StandardError.print(EnqueueError.isOfLine(error) ? "\(error)" : "ttbatch: \(error)")
+    }
+
+    /// Tells what should be known of files that are stored.
+    private func told(_ reports: [EnqueueReport], _ store: any JobReading) throws -> [EnqueuedFile] {
         for (file, report) in zip(files, reports) {
             if report.existed, let name {
                 let status = try store.batch(report.batch).status.rawValue.replacing("_", with: " ")

@@ -1,6 +1,7 @@
 // The exit codes for errors of the queue.
 
 import Intake
+import QueuePlaces
 import Settings
 import StoreContract
 import Terminal
@@ -12,7 +13,7 @@ extension ExitStatus {
         case (let failure as Failure, _): self = failure.status
         case (_, .notFound): self = .notFound
         case (_, .input): self = .invalidInput
-        case (is InvalidConfiguration, _): self = .usage
+        case (is InvalidConfiguration, _), (is InvalidQueueServer, _): self = .usage
         case (let error as JobStoreError, _): self.init(error)
         default: return nil
         }
@@ -25,7 +26,7 @@ extension ExitStatus {
             .keyNameTaken:
             self = .conflict
         case .emptyBatch: self = .invalidInput
-        case .diskFull, .busy: self = .temporary
+        case .diskFull, .busy, .unreachable: self = .temporary
         default: self = .operationalError
         }
     }

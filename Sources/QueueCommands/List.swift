@@ -3,7 +3,6 @@
 package import ArgumentParser
 import ResultExport
 import Runtime
-import SQLiteStore
 import StoreContract
 import Terminal
 
@@ -30,7 +29,7 @@ package struct List: ParsableCommand {
 
     package func run() throws {
         guard limit >= 1 else { throw ValidationError("--limit \(limit): expected at least 1") }
-        let store = try shared.storeForReading()
+        let store = try shared.queueForReading()
         let last = try before?.id(in: store)
         let batches = try store.batches(before: last, limit: limit, includingDrafts: drafts)
             .map { try BatchDescription($0, store: store) }
@@ -38,7 +37,7 @@ package struct List: ParsableCommand {
             for batch in batches { StandardOutput.print(batch.json()) }
             return
         }
-        if let paused = try store.systemStatus().paused {
+        if let paused = try store.pausedSince() {
             StandardError.print(
                 "the queue is paused since \(Quantity.time(milliseconds: paused.rawValue)): see `ttbatch resume`")
         }

@@ -3,7 +3,6 @@
 package import ArgumentParser
 import Glibc
 import Runtime
-import SQLiteStore
 package import StoreContract
 import Terminal
 
@@ -15,7 +14,7 @@ package struct OptionalBatchArgument: ParsableArguments {
     package init() {}
 
     /// The id of the batch, which exists; nil for the whole queue.
-    package func id(in store: any JobStore) throws -> BatchID? { try batch?.id(in: store) }
+    package func id(in store: any JobReading) throws -> BatchID? { try batch?.id(in: store) }
 }
 
 package struct Pause: ParsableCommand {
@@ -36,7 +35,7 @@ package struct Pause: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        let store = try shared.storeForExisting()
+        let store = try shared.queueForActing()
         let id = try target.id(in: store)
         try store.pause(id, at: TimeSource.system.now)
         func running() throws -> Int64 {
@@ -44,7 +43,9 @@ package struct Pause: ParsableCommand {
             return try store.systemStatus().runningJobs
         }
         // A daemon that died has left its prompts in the state running. The next daemon releases them when it starts.
-        while wait, try running() > 0, try store.daemonPresence() != .absent { usleep(100_000) }
+        while wait, try running() > 0, try store.daemonPresence() != .absent {
+            usleep(UInt32(store.pollSeconds * 1_000_000))
+        }
         let count = try running()
         StandardError.print(
             "\(id?.description ?? "the queue") is paused" + (count > 0 ? "; \(count) prompts still run" : ""))
@@ -62,10 +63,10 @@ package struct Resume: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        let store = try shared.storeForExisting()
+        let store = try shared.queueForActing()
         let id = try target.id(in: store)
         try store.resume(id)
-        if id != nil, try store.systemStatus().paused != nil {
+        if id != nil, try store.pausedSince() != nil {
             StandardError.print("the queue as a whole is paused: `ttbatch resume` lets it go on")
         }
     }

@@ -2,7 +2,6 @@
 
 public import ArgumentParser
 public import ResultExport
-import SQLiteStore
 public import StoreContract
 import Terminal
 
@@ -65,10 +64,10 @@ package struct Results: ParsableCommand {
     }
 
     package func run() throws {
-        let store = try shared.storeForReading()
+        let store = try shared.queueForReading(isPatient: wait)
         // This is checked first, so that no file is created for a batch that does not exist.
         let id = try target.id(in: store)
-        if wait { try Following.wait(for: [id], store, shared) }
+        if wait { try Following.wait(for: [id], store) }
         let summary = try store.batch(id)
         guard !summary.isDraft else { throw JobStoreError.batchIsDraft(id) }
         if !summary.status.isTerminal {

@@ -2,7 +2,6 @@
 
 package import ArgumentParser
 import Runtime
-import SQLiteStore
 package import StoreContract
 import Terminal
 
@@ -36,10 +35,10 @@ package struct Retry: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        let configuration = try shared.configuration()
-        let id = try target.id(in: try shared.storeForReading())
+        let queue = try shared.queueForActing()
+        let id = try target.id(in: queue)
         let states = Set((state.isEmpty ? [.failed, .expired] : state).map(\.state))
-        let copy = try shared.storeForWriting(configuration).retry(id, states: states, at: TimeSource.system.now)
+        let copy = try queue.retry(id, states: states, at: TimeSource.system.now)
         StandardOutput.print(copy.description)
     }
 }

@@ -2,8 +2,8 @@
 
 package import ArgumentParser
 import Foundation
+package import QueuePlaces
 import Runtime
-import SQLiteStore
 package import Settings
 package import StoreContract
 import Terminal
@@ -11,6 +11,14 @@ import Terminal
 package struct SharedOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: ArgumentHelp("The job database.", valueName: "path"))
     package var db: String?
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "The queue of a daemon elsewhere: http://HOST:PORT, https://HOST or unix:/PATH; instead of --db. Its key is "
+                + "taken from TTBATCH_API_KEY, or from the file that TTBATCH_API_KEY_FILE names.",
+            valueName: "url"))
+    package var server: String?
 
     @Option(parsing: .unconditional, help: ArgumentHelp("The configuration file (YAML).", valueName: "file"))
     package var config: String?
@@ -28,12 +36,14 @@ package struct SharedOptions: ParsableArguments {
     package init() {}
 
     package func validate() throws {
-        try OptionText.check(["--db": db, "--config": config, "--model": model])
+        if db != nil, server != nil { throw ValidationError("--db and --server exclude each other; give one") }
+        try OptionText.check(["--db": db, "--server": server, "--config": config, "--model": model])
         for setting in settings { try OptionText.check(["--set": setting]) }
     }
 
     /// The configuration from options, environment, file and defaults.
     package func configuration() throws -> Configuration {
+        if let server { throw Self.hasNoServer("--server \(server)") }
         var flags: [(key: String, value: String, flag: String)] = []
         for setting in settings {
             guard let equals = setting.firstIndex(of: "="), equals > setting.startIndex else {
@@ -57,17 +67,61 @@ package struct SharedOptions: ParsableArguments {
         return isAsked ? configuration.model : nil
     }
 
+    // MARK: - A queue here or elsewhere
+
+    /// The server that options or the environment name; nil: the queue is a database of this machine.
+    package func queueServer() throws -> QueueServer? {
+        guard let address = try serverAddress() else { return nil }
+        if config != nil || !settings.isEmpty {
+            throw Failure(.usage, "--config and --set have no effect with \(address), which has settings of its own")
+        }
+        return try QueueServer(address, environment: ProcessInfo.processInfo.environment)
+    }
+
+    /// What names the server: an option, or the environment if no option names a database.
+    private func serverAddress() throws(Failure) -> String? {
+        if let server { return server }
+        let environment = ProcessInfo.processInfo.environment
+        let hasDatabase = db != nil || settings.contains { $0.hasPrefix("db=") }
+        guard !hasDatabase, let address = environment["TTBATCH_SERVER"], !address.isEmpty else { return nil }
+        if environment["TTBATCH_DB"] != nil {
+            throw Failure(.usage, "TTBATCH_SERVER and TTBATCH_DB are both set: unset one, or give --server or --db")
+        }
+        return address
+    }
+
+    /// The queue, for reading.
+    ///
+    /// - Parameter isPatient: whether a server that does not answer is waited for.
+    package func queueForReading(isPatient: Bool = false) throws -> any JobReading {
+        guard let server = try queueServer() else { return try storeForReading() }
+        return server.jobs(patience: isPatient ? 300 : 0) { StandardError.print("ttbatch: \($0)") }
+    }
+
+    /// The queue, which must exist, for reading and for what users do with batches.
+    package func queueForActing() throws -> any JobReading & BatchControl {
+        guard let server = try queueServer() else { return try storeForExisting() }
+        return server.jobs()
+    }
+
+    private static func hasNoServer(_ option: String) -> Failure {
+        Failure(.usage, "\(option): this verb works on a database of this machine; run it there, or give --db")
+    }
+
+    private func checkIsHere() throws(Failure) {
+        if let address = try serverAddress() {
+            throw Self.hasNoServer(server == nil ? "TTBATCH_SERVER=\(address)" : "--server \(address)")
+        }
+    }
+
+    // MARK: - A database of this machine
+
     /// The store, read-only.
     package func storeForReading() throws -> any JobStore { try databaseForReading() }
 
     /// The store; created or migrated if necessary.
     package func storeForWriting(_ configuration: Configuration) throws -> any JobStore {
         try databaseForWriting(configuration)
-    }
-
-    /// A store for the server of a daemon.
-    package func storeForServer(_ configuration: Configuration) throws -> any ServedStore {
-        try SQLiteJobStore(path: configuration.databasePath, at: TimeSource.system.now)
     }
 
     /// A store for writing, which must exist.
@@ -78,20 +132,27 @@ package struct SharedOptions: ParsableArguments {
 
     /// The store as a database file, read-only.
     package func databaseForReading() throws -> any JobStore & DatabaseUpkeep {
-        warned(try SQLiteJobStore(readingFrom: try configuration().databasePath))
+        try checkIsHere()
+        return warned(try QueueDatabase.reading(try configuration().databasePath))
     }
 
     /// The store as a database file; created or migrated if necessary.
     package func databaseForWriting(_ configuration: Configuration) throws -> any JobStore & DatabaseUpkeep {
-        warned(try SQLiteJobStore(path: configuration.databasePath, at: TimeSource.system.now))
+        try checkIsHere()
+        return warned(try QueueDatabase.writing(configuration.databasePath))
+    }
+
+    /// A store of its own for the server of this process, on a database that is open already.
+    package func storeForServer(_ configuration: Configuration) throws -> any ServedStore {
+        try QueueDatabase.writing(configuration.databasePath)
     }
 
     /// A new database for measurements.
     package static func openForBenchmark(_ path: String) throws -> any JobStore & DatabaseUpkeep {
-        try SQLiteJobStore(path: path, at: TimeSource.system.now)
+        try QueueDatabase.writing(path)
     }
 
-    private func warned(_ store: SQLiteJobStore) -> SQLiteJobStore {
+    private func warned(_ store: any JobStore & DatabaseUpkeep) -> any JobStore & DatabaseUpkeep {
         for warning in store.warnings { StandardError.print("ttbatch: warning: \(warning)") }
         return store
     }

@@ -2,7 +2,6 @@
 
 package import ArgumentParser
 import ResultExport
-import SQLiteStore
 import StoreContract
 import Terminal
 
@@ -19,7 +18,7 @@ package struct Show: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        let store = try shared.storeForReading()
+        let store = try shared.queueForReading()
         let id = try target.id(in: store)
         let batch = try BatchDescription(try store.batch(id), store: store)
         let failures = batch.batch.counts.failed > 0 ? try store.failures(of: id) : []

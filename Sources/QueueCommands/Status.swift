@@ -3,7 +3,6 @@
 package import ArgumentParser
 import JSONText
 import Runtime
-import SQLiteStore
 import StoreContract
 import Terminal
 
@@ -21,7 +20,7 @@ package struct Status: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        let store = try shared.storeForReading()
+        let store = try shared.queueForReading()
         let status = try store.systemStatus()
         if metrics {
             try printMetrics(of: status.latestIncarnation, store)
@@ -37,7 +36,7 @@ package struct Status: ParsableCommand {
         }
     }
 
-    private func facts(_ status: SystemStatus, _ store: any JobStore) -> [(String, String)] {
+    private func facts(_ status: SystemStatus, _ store: any JobReading) -> [(String, String)] {
         var facts = [("database", store.location)]
         switch status.daemon {
         case .absent: facts.append(("daemon", "not running"))
@@ -64,7 +63,7 @@ package struct Status: ParsableCommand {
         return facts
     }
 
-    private func object(_ status: SystemStatus, _ store: any JobStore) throws -> JSONValue {
+    private func object(_ status: SystemStatus, _ store: any JobReading) throws -> JSONValue {
         var (isRunning, pid): (JSONValue, JSONValue) = (.null, .null)
         switch status.daemon {
         case .absent: isRunning = .bool(false)
@@ -84,7 +83,7 @@ package struct Status: ParsableCommand {
         ]
     }
 
-    private func printMetrics(of incarnation: IncarnationSummary?, _ store: any JobStore) throws {
+    private func printMetrics(of incarnation: IncarnationSummary?, _ store: any JobReading) throws {
         guard let incarnation else { throw Failure(.notFound, "no daemon has run on \(store.location) yet") }
         let intervals = try store.metrics(.incarnation(incarnation.id), limit: 100_000)
         if json {

@@ -18,20 +18,18 @@ package struct Wait: ParsableCommand {
     package init() {}
 
     package func run() throws {
-        let store = try shared.storeForReading()
+        let store = try shared.queueForReading(isPatient: true)
         var ids: [BatchID] = []
         for id in try batches.map({ try $0.id(in: store) }) where !ids.contains(id) { ids.append(id) }
-        try Following.wait(for: ids, store, shared)
+        try Following.wait(for: ids, store)
         try BatchesReport(ids, store).end()
     }
 }
 
 extension Following {
     /// Waits until all batches have ended.
-    package static func wait(for batches: [BatchID], _ store: any JobStore, _ shared: SharedOptions) throws {
-        let following = Following(
-            store: store, batches: batches, work: nil, stop: StopSignal(),
-            graceMS: try shared.configuration().daemon.graceMS)
+    package static func wait(for batches: [BatchID], _ store: any JobReading) throws {
+        let following = Following(store: store, batches: batches, work: nil, stop: StopSignal(), graceMS: 0)
         _ = try following.untilDone()
     }
 }

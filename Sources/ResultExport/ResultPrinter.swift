@@ -22,7 +22,7 @@ package protocol ResultSink: AnyObject {
 /// In input order, a job that has not ended holds back the jobs after it, unless `hasGaps` is set.
 package struct ResultPrinter {
     private let batches: [BatchID]
-    private let store: any JobStore
+    private let store: any JobReading
     private let format: ResultFormat
     private let states: Set<JobState>
     private let order: ResultOrder
@@ -36,7 +36,7 @@ package struct ResultPrinter {
     ///   - states: the states of the jobs to write.
     ///   - hasGaps: whether jobs that have not ended are skipped.
     package init(
-        of batches: [BatchID], from store: any JobStore, as format: ResultFormat,
+        of batches: [BatchID], from store: any JobReading, as format: ResultFormat,
         states: Set<JobState> = JobState.terminal,
         order: ResultOrder, hasGaps: Bool = false, to sink: any ResultSink
     ) {

@@ -3,7 +3,7 @@
 import Glibc
 
 /// A point in time: milliseconds since 1970, UTC.
-public struct Milliseconds: RawRepresentable, Hashable, Comparable, Sendable, ExpressibleByIntegerLiteral {
+public struct Milliseconds: RawRepresentable, Hashable, Comparable, Sendable, Codable, ExpressibleByIntegerLiteral {
     /// Milliseconds since 1970, UTC.
     public let rawValue: Int64
 

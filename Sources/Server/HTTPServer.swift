@@ -10,6 +10,7 @@ import Logging
 import Monitoring
 import OnlineRoutes
 import PageRoutes
+import QueueRoutes
 import ServiceLifecycle
 
 /// OpenAI's API in front of a daemon. It runs until `beginStop`.
@@ -65,6 +66,7 @@ package final class HTTPServer: Sendable {
         CompletionRoutes(live: served.live).add(to: router)
         TokenizerRoutes(live: served.live).add(to: router)
         batches.add(to: router)
+        VerbRoutes(served).add(to: router)
         QueuePage(served).add(to: router)
         return router
     }

@@ -270,7 +270,8 @@ extension Configuration {
     ) throws(InvalidConfiguration) -> [String: PlacedValue] {
         var values: [String: PlacedValue] = [:]
         for (variable, text) in environment where variable.hasPrefix("TTBATCH_") {
-            if variable == "TTBATCH_CONFIG" || reservedPrefixes.contains(where: variable.hasPrefix) { continue }
+            if ["TTBATCH_CONFIG", "TTBATCH_SERVER"].contains(variable) { continue }
+            if reservedPrefixes.contains(where: variable.hasPrefix) { continue }
             let name = variable.dropFirst("TTBATCH_".count).lowercased()
             if topLevelKeys.contains(name) {
                 values[name] = PlacedValue(value: .string(text), place: variable)
@@ -298,6 +299,7 @@ extension Configuration {
             + "TTBATCH_TT_, TTBATCH_BRIDGE_, TTBATCH_DAEMON_ with a key"
     }
 
-    /// Variables for tests, for the choice of kernels and for the place of a library, which are not settings of the queue.
-    private static let reservedPrefixes = ["TTBATCH_TEST_", "TTBATCH_ISA", "TTBATCH_LLGUIDANCE"]
+    /// Variables for tests, for the choice of kernels, for the place of a library and for the key of a server elsewhere, which
+    /// are not settings of the queue.
+    private static let reservedPrefixes = ["TTBATCH_TEST_", "TTBATCH_ISA", "TTBATCH_LLGUIDANCE", "TTBATCH_API_KEY"]
 }

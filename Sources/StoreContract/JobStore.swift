@@ -8,7 +8,7 @@
 ///
 /// A job goes through `pending → running → succeeded | failed | cancelled | expired`. A job that has ended never
 /// changes again. The rules are in `docs/store.md`; the conformance suite checks each store against them.
-public protocol JobStore: JobIntake, JobWork, BatchLifecycle, JobReading, KeyKeeping {}
+public protocol JobStore: JobIntake, JobWork, BatchLifecycle, JobRepeating, JobReading, QueueObserving, KeyKeeping {}
 
 /// A job store that a server can stand in front of.
 public typealias ServedStore = JobStore & FileKeeping

@@ -6,6 +6,7 @@ import Glibc
 import KeyCommands
 import MachineCommands
 import QueueCommands
+import RunCommands
 import Settings
 import Terminal
 

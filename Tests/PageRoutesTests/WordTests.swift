@@ -3,6 +3,7 @@
 import Runtime
 import Testing
 
+@testable import HTTPExchange
 @testable import PageRoutes
 
 @Suite struct WordTests {

@@ -8,7 +8,7 @@ import Synchronization
 
 /// Gauges of the queue. They are as of the last `refresh`.
 public final class QueueMetrics: Sendable {
-    private let store: any JobReading
+    private let store: any QueueObserving
     private let clock: TimeSource
     private let log: Logger
     /// Ages of priorities that had pending jobs.
@@ -16,7 +16,7 @@ public final class QueueMetrics: Sendable {
     private let isFailing = Mutex(false)
 
     /// Gauges of `store`.
-    public init(_ store: any JobReading, clock: TimeSource = .system, log: Logger) {
+    public init(_ store: any QueueObserving, clock: TimeSource = .system, log: Logger) {
         self.store = store
         self.clock = clock
         self.log = log

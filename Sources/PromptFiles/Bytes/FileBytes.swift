@@ -1,8 +1,6 @@
-// The bytes of a prompt file, read from a descriptor and decompressed if necessary. Compressed files are recognised by
+// The bytes of a prompt file, decompressed if necessary. Compressed files are recognised by
 // their first bytes, not by their names, so standard input may be compressed too. Never more data is in memory than the
 // caller asked for, whatever a file decompresses to.
-
-private import Glibc
 
 /// Why reading stopped.
 enum ReadFailure: Error, Equatable {
@@ -57,9 +55,9 @@ protocol Unpacker: AnyObject {
     func finish() throws(ReadFailure)
 }
 
-/// Reads a file from its descriptor and decompresses it.
+/// Reads an input and decompresses it.
 final class FileBytes {
-    private let descriptor: CInt
+    private let input: ByteInput
     /// Compressed bytes that were read; `packed` are those that are not decompressed yet.
     private let buffer: UnsafeMutableRawBufferPointer
     private var packed: UnsafeRawBufferPointer
@@ -74,10 +72,10 @@ final class FileBytes {
     private(set) var packing: Packing?
 
     /// - Parameters:
-    ///   - descriptor: the file; not closed here.
+    ///   - input: the file as it is.
     ///   - readSize: the number of compressed bytes to read at once.
-    init(descriptor: CInt, readSize: Int) {
-        self.descriptor = descriptor
+    init(_ input: @escaping ByteInput, readSize: Int) {
+        self.input = input
         buffer = .allocate(byteCount: max(Self.magicLength, readSize), alignment: 64)
         packed = UnsafeRawBufferPointer(rebasing: buffer[..<0])
     }
@@ -89,7 +87,7 @@ final class FileBytes {
         if !hasBegun { try begin() }
         guard let unpacker else {
             // An uncompressed file is read directly into the output, except its first bytes.
-            if packed.isEmpty { return try readDescriptor(into: output) }
+            if packed.isEmpty { return try readInput(into: output) }
             let count = min(packed.count, output.count)
             output.copyMemory(from: UnsafeRawBufferPointer(rebasing: packed[..<count]))
             packed = UnsafeRawBufferPointer(rebasing: packed[count...])
@@ -103,7 +101,7 @@ final class FileBytes {
                 try unpacker.finish()
                 return 0
             }
-            let read = try readDescriptor(into: buffer)
+            let read = try readInput(into: buffer)
             atEnd = read == 0
             packed = UnsafeRawBufferPointer(rebasing: buffer[..<read])
         }
@@ -115,7 +113,7 @@ final class FileBytes {
         var count = 0
         while count < Self.magicLength {
             let room = UnsafeMutableRawBufferPointer(rebasing: buffer[count..<Self.magicLength])
-            let read = try readDescriptor(into: room)
+            let read = try readInput(into: room)
             if read == 0 { break }
             count += read
         }
@@ -128,11 +126,7 @@ final class FileBytes {
         }
     }
 
-    private func readDescriptor(into output: UnsafeMutableRawBufferPointer) throws(ReadFailure) -> Int {
-        while true {
-            let count = Glibc.read(descriptor, output.baseAddress, output.count)
-            if count >= 0 { return count }
-            if errno != EINTR { throw .system(errno: errno) }
-        }
+    private func readInput(into output: UnsafeMutableRawBufferPointer) throws(ReadFailure) -> Int {
+        do throws(InputFailure) { return try input(output) } catch { throw .system(errno: error.errno) }
     }
 }

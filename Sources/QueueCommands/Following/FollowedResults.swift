@@ -30,7 +30,7 @@ package struct FollowedResults {
     /// The kind of the error that ended the writing; it was reported then.
     package private(set) var failure: ExitStatus?
 
-    package init(of batches: [BatchID], from store: any JobStore, _ options: Options, to file: OutputFile) {
+    package init(of batches: [BatchID], from store: any JobReading, _ options: Options, to file: OutputFile) {
         printer = ResultPrinter(of: batches, from: store, as: options.format, order: options.order, to: file)
         isTerminal = file.isTerminal
         self.batches = batches

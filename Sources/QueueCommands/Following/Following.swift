@@ -24,7 +24,7 @@ package enum WorkPlace {
 
 /// Follows batches on stderr.
 package struct Following {
-    package let store: any JobStore
+    package let store: any JobReading
     package let batches: [BatchID]
     /// Makes sure that a daemon works on them; nil: they are only watched.
     package let work: (any BatchWorker)?
@@ -35,7 +35,7 @@ package struct Following {
     package let graceMS: Int64
 
     package init(
-        store: any JobStore, batches: [BatchID], work: (any BatchWorker)?, stop: StopSignal,
+        store: any JobReading, batches: [BatchID], work: (any BatchWorker)?, stop: StopSignal,
         hasOwnSettings: Bool = false, graceMS: Int64
     ) {
         self.store = store
@@ -68,7 +68,7 @@ package struct Following {
             }
             if isOver { return false }
             // After a request to stop, `wait` returns at once.
-            if stop.level == .none { stop.wait(seconds: 0.1) } else { usleep(100_000) }
+            if stop.level == .none { stop.wait(seconds: store.pollSeconds) } else { usleep(100_000) }
         }
     }
 }
@@ -109,6 +109,6 @@ private struct Remarks {
 
     private func isPaused(_ batches: [BatchSummary]) throws(JobStoreError) -> Bool {
         if batches.contains(where: { $0.paused != nil && !$0.status.isTerminal }) { return true }
-        return try following.store.systemStatus().paused != nil
+        return try following.store.pausedSince() != nil
     }
 }

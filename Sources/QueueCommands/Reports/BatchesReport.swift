@@ -9,7 +9,7 @@ package struct BatchesReport {
     private let lines: [String]
     private let status: ExitStatus?
 
-    package init(_ batches: [BatchID], _ store: any JobStore) throws {
+    package init(_ batches: [BatchID], _ store: any JobReading) throws {
         let descriptions = try batches.map { try BatchDescription(try store.batch($0), store: store) }
         lines = descriptions.map(\.endWords)
         let counts = descriptions.map(\.batch.counts)

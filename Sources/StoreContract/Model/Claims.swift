@@ -162,7 +162,7 @@ public struct ReleaseReport: Hashable, Sendable {
 }
 
 /// What a cancel did.
-public struct CancelReport: Hashable, Sendable {
+public struct CancelReport: Hashable, Sendable, Codable {
     /// The number of jobs that this call cancelled.
     public var cancelled: Int64
     /// The number of jobs that had ended before. They keep their results.

@@ -3,7 +3,7 @@
 public import Sampling
 
 /// Why a job failed, for people and for programs.
-public struct JobError: Hashable, Sendable {
+public struct JobError: Hashable, Sendable, Codable {
     /// A stable identifier of the reason, e.g. `context_length_exceeded`.
     public var code: String
     /// What happened and what the user can do.
@@ -32,7 +32,7 @@ public struct JobError: Hashable, Sendable {
 }
 
 /// What a job generated: one choice, or several if its request wants so.
-public struct Generation: Hashable, Sendable {
+public struct Generation: Hashable, Sendable, Codable {
     /// The choices in the order of their indices; at least one.
     public var choices: [Choice]
     /// The seed of the first text, as a request would give it; nil if an earlier version made it.
@@ -50,7 +50,7 @@ public struct Generation: Hashable, Sendable {
 }
 
 /// One text that a job generated.
-public struct Choice: Hashable, Sendable {
+public struct Choice: Hashable, Sendable, Codable {
     /// The generated text, without reasoning and calls of tools.
     public var text: String
     /// The reasoning before it; nil if there is none.
@@ -106,7 +106,7 @@ public struct Choice: Hashable, Sendable {
 }
 
 /// The part of a request that ended its text.
-public enum StopReason: Hashable, Sendable {
+public enum StopReason: Hashable, Sendable, Codable {
     /// One of its stop strings. The string is not part of the text.
     case string(String)
     /// One of its stop tokens.
@@ -114,7 +114,7 @@ public enum StopReason: Hashable, Sendable {
 }
 
 /// The tokens of a job.
-public struct TokenUsage: Hashable, Sendable {
+public struct TokenUsage: Hashable, Sendable, Codable {
     /// Tokens of the prompt.
     public var promptTokens: Int
     /// The prompt tokens whose keys and values were cached already.
@@ -131,7 +131,7 @@ public struct TokenUsage: Hashable, Sendable {
 }
 
 /// Where the time of a job went, in milliseconds.
-public struct JobTimings: Hashable, Sendable {
+public struct JobTimings: Hashable, Sendable, Codable {
     /// From the enqueue to the start of the last prefill.
     public var queuedMS: Int64
     /// Time in prefill steps.

@@ -3,7 +3,7 @@
 public import Runtime
 
 /// A daemon that starts, as it describes itself.
-public struct NewIncarnation: Hashable, Sendable {
+public struct NewIncarnation: Hashable, Sendable, Codable {
     /// Its process id.
     public var pid: Int32
     /// The host name.
@@ -40,7 +40,7 @@ public struct OpenedIncarnation: Hashable, Sendable {
 }
 
 /// One incarnation of the daemon, i.e. one run of its process.
-public struct IncarnationSummary: Hashable, Sendable {
+public struct IncarnationSummary: Hashable, Sendable, Codable {
     /// Its number.
     public var id: Incarnation
     /// The process, as it described itself.
@@ -60,7 +60,7 @@ public struct IncarnationSummary: Hashable, Sendable {
 }
 
 /// Whether a daemon holds the lease of the database now.
-public enum DaemonPresence: Hashable, Sendable {
+public enum DaemonPresence: Hashable, Sendable, Codable {
     case absent
     /// `pid` is nil between the moment at which the daemon takes the lock and the moment at which it writes its pid.
     case running(pid: Int32?)

@@ -3,7 +3,7 @@
 public import Runtime
 
 /// The identifier of a file: `file-` and 32 hexadecimal digits, which nobody can guess.
-public struct FileID: RawRepresentable, Hashable, Sendable, CustomStringConvertible {
+public struct FileID: RawRepresentable, Hashable, Codable, Sendable, CustomStringConvertible {
     /// The whole text.
     public let rawValue: String
 
@@ -75,7 +75,7 @@ public enum ResultFileKind: Hashable, Sendable, CaseIterable {
 }
 
 /// The identifiers of a batch's two files of results, which clients may ask for while it runs.
-public struct ResultFiles: Hashable, Sendable {
+public struct ResultFiles: Hashable, Codable, Sendable {
     /// The file of jobs that succeeded; nil: a client deleted it.
     public var output: FileID?
     /// The file of the other jobs that ended; nil: a client deleted it.
@@ -98,7 +98,7 @@ public struct ResultFiles: Hashable, Sendable {
 }
 
 /// What a client of the server said of a batch that it made of an uploaded file.
-public struct Submission: Hashable, Sendable {
+public struct Submission: Hashable, Codable, Sendable {
     /// The uploaded file.
     public var inputFile: FileID
     /// The endpoint that all lines must have.

@@ -1,7 +1,7 @@
 // The typed identifiers of the queue.
 
 /// The identifier of a batch. Printed and parsed as `batch_17`; never used again after a deletion.
-public struct BatchID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct BatchID: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     /// The number that the store gave it.
     public let rawValue: Int64
 
@@ -27,7 +27,7 @@ public struct BatchID: RawRepresentable, Hashable, Comparable, Sendable, CustomS
 }
 
 /// The identifier of a job, which is one prompt of a batch.
-public struct JobID: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct JobID: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     /// The number that the store gave it.
     public let rawValue: Int64
 
@@ -44,7 +44,7 @@ public struct JobID: RawRepresentable, Hashable, Comparable, Sendable, CustomStr
 }
 
 /// The number of an incarnation: one run of the daemon's process.
-public struct Incarnation: RawRepresentable, Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct Incarnation: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     /// The number that the store gave it.
     public let rawValue: Int64
 

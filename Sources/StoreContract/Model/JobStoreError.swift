@@ -1,7 +1,7 @@
 public import Runtime
 
 /// Everything that can go wrong in the store, with a message for people.
-public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
+public enum JobStoreError: Error, Hashable, Sendable, Codable, CustomStringConvertible {
     // Opening
     /// There is no store there.
     case notFound(path: String)
@@ -54,10 +54,16 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Any other error of the database.
     case database(path: String, code: Int32, reason: String)
 
+    // Faults of a queue behind a server
+    /// The server does not answer.
+    case unreachable(server: String, reason: String)
+    /// The server answered with an error that is not one of the queue.
+    case refused(server: String, reason: String)
+
     /// Whether the same call may succeed later although nothing in the store is changed.
     public var isTemporary: Bool {
         switch self {
-        case .diskFull, .busy: true
+        case .diskFull, .busy, .unreachable: true
         default: false
         }
     }
@@ -112,6 +118,21 @@ public enum JobStoreError: Error, Hashable, Sendable, CustomStringConvertible {
                 + "place, or rescue what is readable: sqlite3 \(path) .recover | sqlite3 rescued.db"
         case .database(let path, let code, let reason):
             "\(path): SQLite error \(code): \(reason)"
+        case .unreachable(let server, let reason), .refused(let server, let reason):
+            "\(server): \(reason)"
+        }
+    }
+
+    /// The error as those see it who reach the store through a server: `place` is the server's address, or empty in its
+    /// answer. Nil if the error is none of theirs: what it tells is about the server's files.
+    public func seen(at place: String) -> JobStoreError? {
+        switch self {
+        case .batchNotFound, .batchIsDraft, .batchAlreadyFinished, .batchNotFinished, .nothingToRetry, .nameTaken,
+            .emptyBatch:
+            self
+        case .diskFull: .diskFull(path: place)
+        case .busy: .busy(path: place)
+        default: nil
         }
     }
 }

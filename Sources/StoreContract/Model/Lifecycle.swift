@@ -1,7 +1,7 @@
 // The states that jobs and batches pass through.
 
 /// The state of a job: `pending → running → succeeded | failed | cancelled | expired`. A terminal job never changes.
-public enum JobState: String, Hashable, Sendable, CaseIterable {
+public enum JobState: String, Hashable, Sendable, Codable, CaseIterable {
     case pending, running, succeeded, failed, cancelled, expired
 
     /// Whether the job has ended.
@@ -12,7 +12,7 @@ public enum JobState: String, Hashable, Sendable, CaseIterable {
 }
 
 /// The priority of a batch among others: −1000 to 1000, normally 0.
-public struct BatchPriority: RawRepresentable, Hashable, Comparable, Sendable {
+public struct BatchPriority: RawRepresentable, Hashable, Comparable, Sendable, Codable {
     /// A greater priority is claimed first.
     public let rawValue: Int64
 
@@ -30,7 +30,7 @@ public struct BatchPriority: RawRepresentable, Hashable, Comparable, Sendable {
 }
 
 /// The status of a batch, in the terms of the OpenAI batch API.
-public enum BatchStatus: String, Hashable, Sendable, CaseIterable {
+public enum BatchStatus: String, Hashable, Sendable, Codable, CaseIterable {
     /// A draft: its jobs are being written, or their writer has died. Its jobs cannot be claimed.
     case validating
     /// Its jobs are being claimed and run.

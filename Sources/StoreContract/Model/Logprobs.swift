@@ -65,3 +65,27 @@ extension [ScoredPosition] {
         }
     }
 }
+
+// Between a server and its callers: one text of hexadecimal digits for each position, in which every number keeps its bits.
+extension ScoredPosition: Codable {
+    /// Reads what `encode(to:)` wrote.
+    public init(from decoder: any Decoder) throws {
+        let digits = Array(try decoder.singleValueContainer().decode(String.self).utf8)
+        let nibbles = digits.compactMap { Character(UnicodeScalar($0)).hexDigitValue.map(UInt8.init) }
+        let bytes = stride(from: 0, to: nibbles.count - 1, by: 2).map { nibbles[$0] << 4 | nibbles[$0 + 1] }
+        guard nibbles.count == digits.count, let positions = [ScoredPosition](encoded: bytes), positions.count == 1
+        else {
+            throw DecodingError.dataCorrupted(
+                DecodingError.Context(codingPath: decoder.codingPath, debugDescription: "these are no logprobs"))
+        }
+        self = positions[0]
+    }
+
+    /// Writes the bytes of `encoded` as hexadecimal digits.
+    public func encode(to encoder: any Encoder) throws {
+        let digits = Array("0123456789abcdef".utf8)
+        let text = [self].encoded.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+        var container = encoder.singleValueContainer()
+        try container.encode(String(decoding: text, as: UTF8.self))
+    }
+}

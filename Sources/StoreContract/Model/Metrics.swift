@@ -3,7 +3,7 @@
 public import Runtime
 
 /// The work of an incarnation from `start` to `end`.
-public struct MetricsInterval: Hashable, Sendable {
+public struct MetricsInterval: Hashable, Sendable, Codable {
     /// The incarnation.
     public var incarnation: Incarnation
     /// The start, inclusive.
@@ -58,7 +58,7 @@ public enum MetricsScope: Hashable, Sendable {
 }
 
 /// The sums over several intervals.
-public struct MetricsSummary: Hashable, Sendable {
+public struct MetricsSummary: Hashable, Sendable, Codable {
     /// The number of intervals.
     public var intervals: Int64
     /// The time that they cover, in milliseconds.

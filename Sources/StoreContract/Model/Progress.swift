@@ -3,7 +3,7 @@
 public import Runtime
 
 /// What the daemon reports about a batch's jobs in flight, about once a second.
-public struct BatchProgress: Hashable, Sendable {
+public struct BatchProgress: Hashable, Sendable, Codable {
     /// The batch.
     public var batch: BatchID
     /// When it was reported. A reader may read it much later.
@@ -20,7 +20,7 @@ public struct BatchProgress: Hashable, Sendable {
     public var runningLimit: Int64
 
     /// The speed of a batch.
-    public struct Pace: Hashable, Sendable {
+    public struct Pace: Hashable, Sendable, Codable {
         /// Tokens generated per second over the last half minute.
         public var tokensPerSecond: Double
         /// Milliseconds per generated token of the batch now.

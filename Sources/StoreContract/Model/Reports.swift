@@ -3,7 +3,7 @@
 public import Runtime
 
 /// A batch with its counters.
-public struct BatchSummary: Hashable, Sendable {
+public struct BatchSummary: Hashable, Sendable, Codable {
     /// The batch.
     public var id: BatchID
     /// The file's name.
@@ -93,7 +93,7 @@ public struct BatchSummary: Hashable, Sendable {
 }
 
 /// Why and until when a batch waits for a model that could not be used.
-public struct ModelTrouble: Hashable, Sendable {
+public struct ModelTrouble: Hashable, Sendable, Codable {
     /// The number of failures in a row.
     public var times: Int
     /// The reason of the last failure.
@@ -110,7 +110,7 @@ public struct ModelTrouble: Hashable, Sendable {
 }
 
 /// Failed jobs of a batch with the same error code.
-public struct FailureGroup: Hashable, Sendable {
+public struct FailureGroup: Hashable, Sendable, Codable {
     /// The error's code.
     public var code: String
     /// The number of jobs.
@@ -133,7 +133,7 @@ public struct FailureGroup: Hashable, Sendable {
 }
 
 /// The jobs of a batch that wait for a retry.
-public struct AnotherAttempt: Hashable, Sendable {
+public struct AnotherAttempt: Hashable, Sendable, Codable {
     /// The number of jobs whose backoff is not over.
     public var jobs: Int64
     /// When the first of them can be claimed.
@@ -147,7 +147,7 @@ public struct AnotherAttempt: Hashable, Sendable {
 }
 
 /// The numbers of jobs of a batch by state.
-public struct JobCounts: Hashable, Sendable {
+public struct JobCounts: Hashable, Sendable, Codable {
     /// All jobs.
     public var total: Int64
     /// Those of `failed` that were rejected at the enqueue.
@@ -185,7 +185,7 @@ public struct JobCounts: Hashable, Sendable {
 }
 
 /// The latest completions of a batch, from which rates and times of arrival are estimated.
-public struct RecentCompletions: Hashable, Sendable {
+public struct RecentCompletions: Hashable, Sendable, Codable {
     /// The number of completions after `from`, up to and including `to`.
     public var jobs: Int64
     /// The time of the completion before the first of them.
@@ -207,7 +207,7 @@ public struct RecentCompletions: Hashable, Sendable {
 }
 
 /// The state of the whole system.
-public struct SystemStatus: Hashable, Sendable {
+public struct SystemStatus: Hashable, Sendable, Codable {
     /// Whether a daemon holds the lease of the database.
     public var daemon: DaemonPresence
     /// The latest incarnation of the daemon, whether it still runs or not.

@@ -3,9 +3,9 @@
 public import Runtime
 
 /// A job that has ended or, if asked for, one that has not.
-public struct JobResult: Hashable, Sendable {
+public struct JobResult: Hashable, Sendable, Codable {
     /// The result of the job so far.
-    public enum Outcome: Hashable, Sendable {
+    public enum Outcome: Hashable, Sendable, Codable {
         case unfinished
         case succeeded(Generation)
         case failed(JobError)

@@ -1,7 +1,7 @@
 // Whose batches and files they are, where several people use one server.
 
 /// The owner of batches and files that came over HTTP.
-public struct Tenant: RawRepresentable, Hashable, Sendable {
+public struct Tenant: RawRepresentable, Hashable, Sendable, Codable {
     /// Its name.
     public let rawValue: String
 

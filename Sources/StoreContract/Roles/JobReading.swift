@@ -2,7 +2,8 @@
 
 public import Runtime
 
-/// Reads batches, results, metrics and the state of the queue. Readers and writers do not block each other.
+/// Reads batches, results, metrics and the state of the queue, here or through a server. Readers and writers do not block
+/// each other.
 public protocol JobReading: Sendable {
     /// Where the store is, for messages: a path or an address.
     var location: String { get }
@@ -10,11 +11,11 @@ public protocol JobReading: Sendable {
     /// What a person should know about that place, e.g. that its filesystem is unsuitable.
     var warnings: [String] { get }
 
+    /// How long whoever watches the queue waits between two looks, in seconds.
+    var pollSeconds: Double { get }
+
     /// Whether a daemon holds the lease of the queue now.
     func daemonPresence() throws(JobStoreError) -> DaemonPresence
-
-    /// A number that changes when another process has written. Cheap; made for polling.
-    func dataVersion() throws(JobStoreError) -> Int64
 
     /// One batch.
     /// - Throws: `.batchNotFound`.
@@ -45,40 +46,17 @@ public protocol JobReading: Sendable {
         _ query: ResultQuery, after position: Int64, limit: Int
     ) throws(JobStoreError) -> [JobResult]
 
-    /// The result so far of the job with a `custom_id`; nil if the batch has no such job.
-    /// - Throws: `.batchNotFound`, `.batchIsDraft`.
-    func result(of customID: String, in batch: BatchID) throws(JobStoreError) -> JobResult?
-
-    /// At most `limit` of the jobs of a batch that ran to their end, spread evenly over the order of completion, without
-    /// their texts.
-    func sampleOfJobs(of batch: BatchID, limit: Int) throws(JobStoreError) -> [SampledJob]
-
-    /// The body of a job's request, as it was enqueued; nil if there is no such job, or its line was rejected.
-    func requestBody(of job: JobID) throws(JobStoreError) -> [UInt8]?
-
-    /// What a fingerprint in results stands for; nil if it is not known.
-    func system(_ fingerprint: String) throws(JobStoreError) -> SystemRecord?
+    /// Since when the whole queue is paused; nil if it is not.
+    func pausedSince() throws(JobStoreError) -> Milliseconds?
 
     /// The state of the whole system.
     func systemStatus() throws(JobStoreError) -> SystemStatus
-
-    /// The whole queue in numbers.
-    func queueState() throws(JobStoreError) -> QueueState
 
     /// Metrics intervals in order of time.
     func metrics(_ scope: MetricsScope, limit: Int) throws(JobStoreError) -> [MetricsInterval]
 
     /// The sums over metrics intervals.
     func metricsSummary(_ scope: MetricsScope) throws(JobStoreError) -> MetricsSummary
-
-    /// The sums over metrics intervals that begin in `[from, to)`, for each of `parts` equal parts of that time. Parts
-    /// without an interval are left out.
-    func metricsHistory(
-        from: Milliseconds, to: Milliseconds, parts: Int
-    ) throws(JobStoreError) -> [MetricsPart]
-
-    /// The incarnations of the daemon, the latest first.
-    func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary]
 }
 
 extension JobReading {
@@ -91,6 +69,12 @@ extension JobReading {
     ) throws(JobStoreError) -> [BatchSummary] {
         try batches(before: before, limit: limit, includingDrafts: includingDrafts, of: nil)
     }
+
+    /// What a store on this machine can bear.
+    public var pollSeconds: Double { 0.1 }
+
+    /// What the state of the whole system says.
+    public func pausedSince() throws(JobStoreError) -> Milliseconds? { try systemStatus().paused }
 
     /// A cursor over the results of a batch.
     public func resultsCursor(

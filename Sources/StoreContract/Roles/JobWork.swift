@@ -20,6 +20,9 @@ public protocol JobWork: Sendable {
     /// against them.
     func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError)
 
+    /// A number that changes when another process has written. Cheap; made for polling.
+    func dataVersion() throws(JobStoreError) -> Int64
+
     /// Calls `handler` on another thread soon after another process has enqueued, cancelled, paused or resumed. Only
     /// the owner of the lease may call it. Spurious calls are possible. It returns nil if the system does not support
     /// it, so poll `dataVersion` as well.
@@ -92,6 +95,9 @@ public protocol JobWork: Sendable {
 
     /// Stores the metrics of an interval.
     func record(_ interval: MetricsInterval) throws(JobStoreError)
+
+    /// The incarnations of the daemon, the latest first.
+    func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary]
 
     /// Does maintenance that is due and keeps the store small and fast. The daemon calls it between groups.
     func maintain() throws(JobStoreError)
