@@ -187,7 +187,7 @@ let package = Package(
         room(
             "OnlineRoutes",
             [
-                "HTTPExchange", "Serving", "OpenAIFormats", "Prompts", "Tokenizers", "Platform", "JSONText", "Runtime",
+                "HTTPExchange", "Serving", "OpenAIFormats", "Prompts", "Platform", "JSONText", "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
             ]),
         .target(
@@ -212,7 +212,7 @@ let package = Package(
         room(
             "Monitoring",
             [
-                "HTTPExchange", "MetricsText", "Serving", "Settings",
+                "HTTPExchange", "MetricsText", "Serving", "StoreContract", "Settings",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Hummingbird", package: "hummingbird"),
             ]),
@@ -284,7 +284,7 @@ let package = Package(
         room(
             "DaemonCommands",
             [
-                "QueueCommands", "BatchDaemon", "Server", "HTTPExchange", "BuiltInPlatforms", "Settings", "Terminal",
+                "QueueCommands", "BatchDaemon", "Server", "HTTPExchange", "BuiltInPlatforms", "StoreContract", "Settings",
                 "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

@@ -1,6 +1,6 @@
 // How requests of a connection are answered: their context, and what every answer has of HTTP.
 
-import Foundation
+import Glibc
 package import HTTPExchange
 package import Hummingbird
 import HummingbirdCore
