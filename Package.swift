@@ -284,7 +284,8 @@ let package = Package(
         room(
             "DaemonCommands",
             [
-                "QueueCommands", "BatchDaemon", "Server", "HTTPExchange", "BuiltInPlatforms", "StoreContract", "Settings",
+                "QueueCommands", "BatchDaemon", "Server", "HTTPExchange", "BuiltInPlatforms", "StoreContract",
+                "Settings",
                 "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

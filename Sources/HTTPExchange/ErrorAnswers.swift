@@ -65,6 +65,8 @@ extension Response {
     package init(_ error: APIError) {
         self.init(json: error.body, status: error.status)
         if let seconds = error.retryAfter { headers[.retryAfter] = "\(seconds)" }
+        // OpenAI's clients would repeat it, and the object stays in its state.
+        if error.status == .conflict { headers[.init("x-should-retry")!] = "false" }
         if error.status == .unauthorized { headers[.wwwAuthenticate] = "Bearer" }
     }
 

@@ -51,8 +51,8 @@ struct MetricsTests {
             ["prompt": "the king \(index)", "max_tokens": 5 + index, "seed": index]
         }
         try enqueue("mixed", good + [forbidden, forbidden, forbidden])
-        let long = (0..<200).map { index -> [String: Any] in
-            ["prompt": "the queen \(index)", "max_tokens": 60, "ignore_eos": true]
+        let long = (0..<4000).map { index -> [String: Any] in
+            ["prompt": "the queen \(index)", "max_tokens": 200, "ignore_eos": true]
         }
         try enqueue("long", long, "--priority", "-1")
         for index in 0..<4 { try post(["prompt": "a caller \(index)", "max_tokens": 6, "ignore_eos": true]) }
