@@ -237,7 +237,8 @@ struct FilesAndBatchesTests {
     /// Cancel keeps what has ended; retry makes a new batch of the rest.
     @Test func cancelAndRetry() throws {
         let server = try TestServer(workspace, ["engine.max_num_seqs=1", "server.online_slots=1"])
-        let lines = try (1...40).map { try requestLine("c\($0)", ["prompt": "the king", "max_tokens": 200]) }
+        let body: [String: Any] = ["prompt": "the king", "max_tokens": 200, "ignore_eos": true]
+        let lines = try (1...2000).map { try requestLine("c\($0)", body) }
         let id = try made(server, Self.request(try uploaded(server, lines)))
         try eventually("a result") { try batch(server, id)["output_file_id"] is String }
         #expect(try batch(server, id)["status"] as? String == "in_progress")

@@ -123,7 +123,7 @@ struct ByteRange: Hashable, Sendable {
 
     /// Reads a header; nil if it is to be ignored, as one with several ranges is.
     ///
-    /// - Throws: 416 if it is outside of the file. Source: RFC 9110, §14.
+    /// - Throws: 416 if it is outside of the file. Source: RFC 9110, section 14.
     init?(_ header: String, of total: Int64) throws(APIError) {
         guard header.hasPrefix("bytes="), !header.contains(",") else { return nil }
         let ends = header.dropFirst(6).split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)

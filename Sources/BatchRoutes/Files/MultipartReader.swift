@@ -35,7 +35,7 @@ enum MultipartError: Error, Equatable, CustomStringConvertible {
 
 /// A parser of multipart/form-data.
 ///
-/// Source: RFC 7578 and RFC 2046, §5.1.1.
+/// Source: RFC 7578 and RFC 2046, section 5.1.1.
 struct MultipartReader {
     static let mostHeaderBytes = 8 << 10
     static let mostParts = 32
