@@ -21,6 +21,11 @@ package struct CompletionRoutes: Sendable {
     package init(live: LiveModel) { self.live = live }
 
     package func add(to router: Router<ServerContext>) {
+        router.post("/v1/embeddings") { _, _ -> Response in
+            throw APIError.invalid(
+                "embeddings are not supported: this server generates text (/v1/completions, /v1/chat/completions)",
+                code: "unsupported_endpoint")
+        }
         for endpoint in Endpoint.allCases {
             router.post(RouterPath(endpoint.rawValue)) { request, context in
                 try context.caller.requireSubmit()

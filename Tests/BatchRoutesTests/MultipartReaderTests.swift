@@ -44,7 +44,7 @@ import Testing
 
     @Test func piecesOfAnySizeGiveTheSame() throws {
         let expected = Form(
-            parts: ["purpose/-=batch", "file/näme %22q%22;.jsonl=a\r\n--bx\r\n--\r\n--b \r\n", "empty/-="],
+            parts: ["purpose/-=batch", "file/näme \"q\";.jsonl=a\r\n--bx\r\n--\r\n--b \r\n", "empty/-="],
             isComplete: true)
         #expect(try read(Self.body) == expected)
         for size in 1...40 { #expect(try read(Self.body, in: { _ in size }) == expected, "\(size)") }

@@ -167,7 +167,8 @@ struct MultipartReader {
         var (name, filename): (String?, String?)
         for (key, value) in Self.parameters(of: disposition) {
             if key == "name" { name = value }
-            if key == "filename" { filename = value }
+            // Clients write %22 for a quote, which would end the name.
+            if key == "filename" { filename = value.replacing("%22", with: "\"") }
         }
         guard let name else { throw .badHeader }
         return .part(name: name, filename: filename)
