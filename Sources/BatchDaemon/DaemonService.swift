@@ -63,12 +63,12 @@ public struct DaemonService: Sendable {
     public func run() throws {
         let lease = try store.acquireLease()
         defer { lease.release() }
-        failpoint("daemon.leased")
         try run(lease)
     }
 
     /// Runs with a lease that the caller has taken.
     public func run(_ lease: any DaemonLease) throws {
+        failpoint("daemon.leased")
         let opened = try store.openIncarnation(
             NewIncarnation(
                 pid: getpid(), host: ProcessInfo.processInfo.hostName, version: Version.current,

@@ -57,7 +57,8 @@ package final class SubmissionValidator: Sendable {
 
     private func validateAll() {
         do {
-            while let batch = try store.submissions().first { try validate(try store.batch(batch)) }
+            // Whoever submits another one meanwhile wakes this thread again.
+            for batch in try store.submissions() { try validate(try store.batch(batch)) }
         } catch {
             // The store's trouble is for a while, or the daemon's; the submissions stay.
             log.error("submitted batches cannot be validated now: \(error)")

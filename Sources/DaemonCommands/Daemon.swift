@@ -33,6 +33,9 @@ package struct Daemon: ParsableCommand {
         let stop = StopSignal()
         let log = DaemonLog.make()
         let graceMS = configuration.daemon.graceMS
+        // Before the server: a second daemon by mistake must not touch the uploads and submissions of the first one.
+        let lease = try store.acquireLease()
+        defer { lease.release() }
         // The server has connections of its own, so that the daemon notices what callers write as if it came from other
         // processes.
         let served = try configuration.server.listen.map {
@@ -56,7 +59,7 @@ package struct Daemon: ParsableCommand {
         try DaemonService(
             store: store, configuration: configuration, platforms: .all(configuration.bridge), drains: drain,
             stop: stop, log: log, live: served?.live
-        ).run()
+        ).run(lease)
         signals.restore()
     }
 }

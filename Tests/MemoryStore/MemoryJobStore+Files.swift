@@ -80,9 +80,8 @@ extension MemoryJobStore {
 
     package func reject(_ batch: BatchID, errors: String, at now: Milliseconds) throws(JobStoreError) {
         try write { (rows) throws(JobStoreError) in
-            guard let row = rows[batch], row.isSubmission, row.status == .validating, row.jobs.isEmpty else {
-                throw .draftClosed(batch)
-            }
+            guard let row = rows[batch], row.isSubmission, row.status == .validating else { throw .draftClosed(batch) }
+            rows.deleteJobs(of: batch)
             row.isSubmission = false
             row.status = .failed
             row.finished = now

@@ -270,6 +270,23 @@ struct FilesAndBatchesTests {
         try second.stop()
     }
 
+    /// A second daemon by mistake deletes nothing that the first one is still receiving.
+    @Test func aSecondDaemonTouchesNoUpload() throws {
+        let server = try TestServer(workspace)
+        let names = [".upload-file-" + String(repeating: "a", count: 32), "file-" + String(repeating: "b", count: 32)]
+        for name in names { _ = try workspace.write("queue.db-files/" + name, "being received") }
+        let second = try workspace.run("daemon", "--set", "server.listen=unix:\(workspace.path("t"))")
+        #expect(second.status == 8 && second.errors.contains("already owns"), "\(second.errors)")
+        let left = try FileManager.default.contentsOfDirectory(atPath: workspace.path("queue.db-files"))
+        #expect(left.sorted() == names)
+        #expect(try server.request("GET", "/v1/models").status == 200)
+        try server.stop()
+        // The next one does, since nobody receives them any more.
+        let next = try TestServer(workspace)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: workspace.path("queue.db-files")) == [])
+        try next.stop()
+    }
+
     @Test func tenantsSeeTheirOwn() throws {
         let server = try TestServer(workspace)
         func key(_ name: String, _ scope: String) throws -> [String] {

@@ -8,7 +8,7 @@ import StoreContract
 /// What is to be sent.
 enum FileContent: Sendable {
     /// The contents at a path.
-    case uploaded(String, bytes: Int64, name: String)
+    case uploaded(String, bytes: Int64)
     /// Results, written as they are read.
     case results(ResultFileKind, BatchSummary)
 }
@@ -29,7 +29,7 @@ struct FileDownload: Sendable {
             headers: [.contentType: "application/octet-stream", .acceptRanges: "bytes"])
         if let range { response.headers[.contentRange] = "bytes \(range.first)-\(range.last)/\(total)" }
         switch content {
-        case .uploaded(let path, let bytes, _):
+        case .uploaded(let path, let bytes):
             if lines != nil { throw APIError.invalid("offset is for files of results", param: "offset") }
             response.body = body(ofFile: path, range ?? ByteRange(first: 0, last: bytes - 1))
         case .results(let kind, let batch):
@@ -51,7 +51,7 @@ struct FileDownload: Sendable {
 
     private func bytes(of content: FileContent) throws -> Int64 {
         switch content {
-        case .uploaded(_, let bytes, _): bytes
+        case .uploaded(_, let bytes): bytes
         case .results(let kind, let batch): try memory.bytes(of: kind, batch, store)
         }
     }

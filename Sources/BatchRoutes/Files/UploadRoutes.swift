@@ -134,7 +134,7 @@ package struct UploadRoutes: Sendable {
         let download: FileContent
         switch found {
         case .uploaded(let file):
-            download = .uploaded(folder.contents(of: file.id), bytes: file.bytes, name: file.name)
+            download = .uploaded(folder.contents(of: file.id), bytes: file.bytes)
         case .results(let kind, let batch): download = .results(kind, batch)
         }
         return try await FileDownload(store: store, threads: threads, memory: memory)

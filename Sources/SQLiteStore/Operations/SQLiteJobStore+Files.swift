@@ -88,8 +88,10 @@ extension SQLiteJobStore {
         }
     }
 
-    /// One row: a draft that was discarded has left no job.
+    /// Deletes what a draft has left, then changes one row.
     public func reject(_ batch: BatchID, errors: String, at now: Milliseconds) throws(JobStoreError) {
+        guard try read({ try $0.batchStatus(batch) }) == .validating else { throw .draftClosed(batch) }
+        try deleteJobs(ofDraft: batch)
         try write { db in
             let isOpen = try db.run(
                 """

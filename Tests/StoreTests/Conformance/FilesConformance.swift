@@ -111,6 +111,9 @@ import Testing
         _ = try filled.append([.sample(1)])
         try filled.discard()
         #expect(try store.batch(batch).status == .validating)
+        // What a writer that died left is deleted too.
+        do { _ = try draft(store, of: batch).append([.sample(1), .sample(2)]) }
+        #expect(try store.batch(batch).counts.total == 2)
         let errors = #"[{"code":"invalid_json","line":1}]"#
         try store.reject(batch, errors: errors, at: 9)
         let ended = try store.batch(batch)
