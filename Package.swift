@@ -417,13 +417,16 @@ let package = Package(
     cxxLanguageStandard: .cxx17
 )
 
-// The sanitizers build the tests that they run, and not the others or the programs of tests.
-if let wanted = Context.environment["TTBATCH_TEST_TARGETS"]?.split(separator: " ").map(String.init) {
-    package.targets.removeAll { target in
-        switch target.type {
-        case .test: !wanted.contains(target.name)
-        case .executable: target.name != "ttbatch"
-        default: false
+// Sanitizers and fuzzers build the targets that they run and what these need, and nothing else.
+if let wanted = Context.environment["TTBATCH_TARGETS"]?.split(separator: " ").map(String.init) {
+    var needed: Set<String> = []
+    var open = wanted
+    while let name = open.popLast() {
+        guard needed.insert(name).inserted else { continue }
+        for dependency in package.targets.first(where: { $0.name == name })?.dependencies ?? [] {
+            if case .byNameItem(let name, _) = dependency { open.append(name) }
         }
     }
+    package.targets.removeAll { !needed.contains($0.name) }
+    package.products.removeAll { !needed.contains($0.name) }
 }

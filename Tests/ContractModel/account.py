@@ -112,6 +112,10 @@ class Account:
         self._require(given or not (transition and on_device), "a transition does not reset sampling's state")
         counts["unneeded resets"] += given and not transition
 
+    def merge(self, old: list[int]) -> None:
+        """A device that compares positions takes what it has for a row's newest: it must not have something old."""
+        self._require(not old, f"rows {old} may go on from what the device had before the last step")
+
     def sampling(self, sampling: Any, rows: int, active: Any) -> None:
         """Lists for all rows, of what the device can draw: it takes any other top_k for 32 without a word."""
         for name in ("temperature", "top_k", "top_p", "seed", "presence_penalty", "frequency_penalty", "repetition_penalty"):

@@ -120,9 +120,12 @@ class Driver:
 
     def decode(
         self, rows: list[Row], *, trace: bool = False, params: Any = None, remap: Any = None, commands: Any = None,
-        stray: Row | None = None, reads: bool = True,
+        stray: Row | None = None, reads: bool = True, claims: bool = False,
     ) -> None:  # fmt: skip
-        """One step of the rows; `params` samples on the device, `commands` replaces what the contract asks for."""
+        """One step of the rows; `params` samples on the device, `commands` replaces what the contract asks for.
+
+        With `claims` all slots count as prefilled, so that no class believes its device more than the host.
+        """
         tokens, positions = np.zeros((self.rows, 1), np.int32), np.full(self.rows, -1, np.int32)
         table = np.zeros((self.rows, self.width), np.int32)
         for row in rows:
@@ -142,6 +145,8 @@ class Driver:
         elif params is not None:
             arguments["reset_batch"] = transition
         arguments |= {"enable_trace": trace, "read_from_device": False, "sampling_params": params} | (commands or {})
+        if claims:
+            self.model._slots_prefilled_since_decode = set(range(self.rows))
         output = self.model.decode_forward(
             tokens=tokens, start_pos=positions, page_table=table, kv_cache=self.kv_cache, **arguments
         )

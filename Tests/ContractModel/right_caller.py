@@ -48,7 +48,7 @@ class RightCaller:
             if self.running:
                 rows = [self.running[slot] for slot in sorted(self.running)]
                 on_device = self.random.random() < 0.8
-                self.driver.decode(rows, trace=True, params=self.driver.sampling(4) if on_device else None)
+                self.driver.decode(rows, trace=True, params=self.driver.sampling(4) if on_device else None, claims=True)
         return done
 
     def _row(self, prompt: list[int], joined: list[Row]) -> Row | None:

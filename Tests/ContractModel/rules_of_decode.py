@@ -31,6 +31,8 @@ def add_inputs(rules: Rules) -> None:
             ContractViolation, lambda: unread(rules, m), "before the last one is read"))  # fmt: skip
     rules.add("N: a row at the position where its slot's last row was gets that row's token", lambda: not taken_over(rules, [0, 1]))
     rules.add("N: unless its prefill named the slot", lambda: taken_over(rules, [0, 2]))
+    rules.add("N: so does one that the host sampled meanwhile", lambda: not resumed(rules, claims=False))
+    rules.add("N: unless all slots count as prefilled", lambda: resumed(rules, claims=True))
     rules.add("N: a remap moves the device's tokens with the rows", lambda: remapped(rules, [1, 0, 2, 3]))
     rules.add("N: rows that move without a remap get each other's tokens", lambda: not remapped(rules, None))
 
@@ -73,6 +75,21 @@ def taken_over(rules: Rules, named: list[int]) -> bool:
     driver.prefill([following], slots=[named[1]])
     driver.run([kept, following], 3, trace=True, params=params)
     return rules.reference.agrees(kept, following)
+
+
+def resumed(rules: Rules, claims: bool) -> bool:
+    """Slot 0's row ends; the next one is prefilled and decoded by the host up to its position, then by the device."""
+    driver = rules.driver(N, enforces=claims)
+    params = driver.sampling(4)
+    ended, following = Row(0, rules.prompt(20), [1]), Row(0, rules.prompt(20), [2])
+    driver.prefill([ended])
+    driver.run([ended], 3, trace=True, params=params)
+    driver.prefill([following])
+    # The device is at 23 there.
+    driver.run([following], 3, trace=True)
+    driver.decode([following], trace=True, params=params, claims=claims)
+    driver.run([following], 2, trace=True, params=params)
+    return rules.reference.agrees(following)
 
 
 def remapped(rules: Rules, remap: list[int] | None) -> bool:
@@ -159,6 +176,8 @@ def reseeded(rules: Rules) -> None:
 
 
 def add_account(rules: Rules) -> None:
+    rules.add("N: a violation of 'old' is found", lambda: raises(
+        ContractViolation, lambda: violate(rules, N, "old"), "before the last step"))  # fmt: skip
     for what, words in (
         ("top_k", "top_k 40"), ("unknown", "decodes position"), ("position", "decodes position"), ("blocks", "decodes position"),
         ("shared", "also elsewhere"), ("padding", "padding row"), ("taken", "decodes position"), ("reset", "does not reset"),
@@ -192,6 +211,10 @@ def violate(rules: Rules, model_class: Any, kind: str) -> None:
         # The third row gets the first one's block while that one still runs.
         driver.prefill([Row(2, rules.prompt(20), [1])])
         driver.decode(rows)
+    elif kind == "old":
+        driver.decode(rows, trace=True, params=driver.sampling(4))
+        driver.decode(rows, trace=True)
+        driver.decode(rows, trace=True, params=driver.sampling(4))
     elif kind == "reset":
         unset = {"reset_sampling_state": False} if driver.is_explicit else {"reset_batch": False}
         driver.decode(rows, params=driver.sampling(4), commands=unset)

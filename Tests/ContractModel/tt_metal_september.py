@@ -53,7 +53,10 @@ class Generator(TTMetalGenerator):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fixes = frozenset(os.environ.get("CONTRACT_FIXES", "").split(","))
-        self.slots_prefilled: set[int] = set()
+        # The class's own name, by which callers reach in.
+        self._slots_prefilled_since_decode: set[int] = set()
+        # The slots whose tokens and positions on the device are those of the last step.
+        self.current_slots: set[int] = set()
 
     @classmethod
     def get_max_tokens_all_users(cls, model_name: str = "", num_devices: int = 1, tt_data_parallel: int = 1, **kwargs: Any) -> int:
@@ -93,7 +96,7 @@ class Generator(TTMetalGenerator):
             counts["warm-ups inside a prefill"] += 1
             self.warmup_model_prefill(kv_cache, enable_trace, self.samples_on_device)
         request = self._request(tokens, page_table, kv_cache, prompt_lens, empty_slots, sampling_params, start_pos)
-        self.slots_prefilled.update(request.slots)
+        self._slots_prefilled_since_decode.update(request.slots)
         for row, end in enumerate(request.ends):
             request.starts[row] = self._floored(request.starts[row], end, request.pool.block_size)
             assert 0 <= request.starts[row] < end, f"row {row}: {request.starts[row]} cached tokens of {end}"
@@ -186,7 +189,8 @@ class Generator(TTMetalGenerator):
         given, positions = tokens[:, 0].astype(np.int64), start_pos.astype(np.int64)
         if on_device and (reset_batch or switched) and enable_trace and True in self.resident:
             given, positions = self._merged(given, positions, slot_remap)
-        self.slots_prefilled = set()
+        self._slots_prefilled_since_decode = set()
+        self.current_slots = set(np.flatnonzero(positions >= 0).tolist()) if on_device and enable_trace else set()
         if enable_trace:
             logits = self._traced(pool, given, positions, page_table, on_device, reload)
         else:
@@ -203,13 +207,17 @@ class Generator(TTMetalGenerator):
     def _merged(self, tokens: np.ndarray, positions: np.ndarray, remap: Any) -> tuple[np.ndarray, np.ndarray]:
         """Host inputs for slots that were prefilled since the last step, or are elsewhere on the device; else the device's.
 
-        A host may lag behind by a step, so a device that is one ahead is believed.
+        A host may lag behind by a step, so a device that is one ahead is believed. What the device has of a row that the
+        host sampled meanwhile is older than the row, or another row's, and fits by chance.
         """
         device_tokens, device_positions = self.resident[True].tokens, self.resident[True].positions
-        if remap is not None:
-            device_tokens, device_positions = device_tokens[remap], device_positions[remap]
+        slots = np.arange(self.rows) if remap is None else np.asarray(remap)
+        device_tokens, device_positions = device_tokens[slots], device_positions[slots]
         believed = (device_positions == positions) | (device_positions == positions + 1)
-        believed[sorted(self.slots_prefilled)] = False
+        believed[sorted(self._slots_prefilled_since_decode)] = False
+        if not self.is_warming:
+            asked = [row for row in np.flatnonzero(positions >= 0).tolist() if row not in self._slots_prefilled_since_decode]
+            self.account.merge([row for row in asked if slots[row] not in self.current_slots])
         return np.where(believed, device_tokens, tokens), np.where(believed, device_positions, positions)
 
     def _traced(

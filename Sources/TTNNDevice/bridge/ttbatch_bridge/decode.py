@@ -12,6 +12,7 @@ from ttbatch_bridge.capabilities import takes
 from ttbatch_bridge.errors import ProtocolError
 from ttbatch_bridge.model import LoadedModel
 from ttbatch_bridge.outputs import Output, output_of
+from ttbatch_bridge.rules import use_host_inputs
 from ttbatch_bridge.sampling import SamplingRows, TTSamplingParams
 from ttbatch_bridge.tensors import PayloadReader
 
@@ -57,6 +58,8 @@ class Decode:
             arguments["slot_remap"] = self._no_remap
         elif flags & _ON_DEVICE and self._takes_reset:
             arguments["reset_batch"] = bool(flags & _RESET_SAMPLING)
+            if arguments["reset_batch"]:
+                use_host_inputs(self._loaded.model, self._loaded.rows)
         return self._call(arguments, on_device=bool(flags & _ON_DEVICE))
 
     def _take(self, payload: memoryview) -> int:

@@ -112,6 +112,16 @@ def prefix_alignment(
     return [[lengths[-1], math.lcm(block_size, 32 if rules.prefill_slots is PrefillSlots.IN_ORDER else 256)]]
 
 
+def use_host_inputs(model: Any, rows: int) -> None:
+    """Makes a model of the older form take tokens and positions from the host at the next reset (TT contract §1.6).
+
+    From 2026-08 such a class keeps the device's token of a row whose position there fits, since its caller may lag
+    behind by a step. ttbatch never does; but where the host has sampled meanwhile, the device's token is an old one or
+    another row's. Slots that were prefilled since the last step are always the host's.
+    """
+    model._slots_prefilled_since_decode = set(range(rows))
+
+
 # A multiple that is larger than any start position.
 _NEVER = 1 << 30
 
