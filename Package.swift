@@ -178,7 +178,7 @@ let package = Package(
         room(
             "QueueRoutes",
             [
-                "HTTPExchange", "Intake", "PromptFiles", "OpenAIFormats", "StoreContract", "Settings", "ModelFiles",
+                "HTTPExchange", "Intake", "PromptFiles", "OpenAIFormats", "StoreContract", "ResultExport", "Settings",
                 "Runtime",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -393,7 +393,7 @@ let package = Package(
                 "QueueFixture", "FakeModel", "TestSupport",
             ]),
         tests("QueueClient", ["TestSupport"]),
-        tests("QueueRoutes", ["PromptFiles", .product(name: "NIOCore", package: "swift-nio")]),
+        tests("QueueRoutes", ["PromptFiles", "ResultExport", .product(name: "NIOCore", package: "swift-nio")]),
         tests("ResultExport", ["StoreContract", "OpenAIFormats", "Sampling", "Runtime"]),
         tests("BatchRoutes", ["HTTPExchange", "TestSupport"]),
         tests(

@@ -73,7 +73,7 @@ package struct BatchesRoutes: Sendable {
     }
 
     private func describe(_ batch: BatchSummary) throws -> JSONValue {
-        try BatchDescription(batch, store: store).json(showsPaths: false)
+        try BatchDescription(batch.shown, store: store).json()
     }
 
     private func page(_ parameters: Parameters) throws(APIError) -> (after: String?, limit: Int) {

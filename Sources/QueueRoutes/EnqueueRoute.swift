@@ -6,6 +6,7 @@ import Hummingbird
 import Intake
 import OpenAIFormats
 import PromptFiles
+import ResultExport
 import ServiceLifecycle
 import Settings
 import StoreContract
@@ -66,6 +67,13 @@ struct EnqueueRoute: Sendable {
         var options = try Enqueuer.Options(order, defaultModel: configuration.model)
         options.engine = configuration.engine
         options.tenant = tenant
+        if let tenant, let name = options.name, let other = try store.batch(named: name),
+            try store.batch(other).tenant != tenant
+        {
+            // Not even its id is the caller's to know.
+            throw APIError.conflict(
+                "the name \(APIError.quoted(name)) is taken; choose another one", code: "name_taken")
+        }
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.clientCatalogue, options: options)
         let sources = order.files.enumerated().map { number, name in

@@ -4,6 +4,7 @@ import Foundation
 package import HTTPExchange
 package import Hummingbird
 import Intake
+import ResultExport
 import Runtime
 import StoreContract
 

@@ -67,14 +67,11 @@ package struct BatchDescription {
 
 extension BatchDescription {
     /// OpenAI's batch object. Members that OpenAI does not have are under `ttbatch`, including `failures` if given.
-    ///
-    /// - Parameter showsPaths: whether the reader may learn paths of this machine.
-    package func json(failures: [FailureGroup]? = nil, showsPaths: Bool = true) -> JSONValue {
+    package func json(failures: [FailureGroup]? = nil) -> JSONValue {
         let counts = batch.counts
-        let name = showsPaths ? batch.name : batch.nameWithoutFolder
         var object = BatchObject(
             id: batch.id.description, endpoint: batch.endpoint.flatMap(Endpoint.init(rawValue:)) ?? .completions,
-            inputFileID: batch.submission?.inputFile.rawValue ?? name,
+            inputFileID: batch.submission?.inputFile.rawValue ?? batch.name,
             status: BatchObject.Status(rawValue: batch.status.rawValue) ?? .inProgress,
             createdAt: batch.created.rawValue / 1000)
         object.window = batch.submission?.window
@@ -100,9 +97,7 @@ extension BatchDescription {
         object.usage = BatchObject.Usage(
             inputTokens: batch.usage.promptTokens, cachedTokens: batch.usage.cachedTokens,
             outputTokens: batch.usage.completionTokens)
-        guard case .object(var members) = object.json, case .object(var own) = ownJSON(name, showsPaths) else {
-            return object.json
-        }
+        guard case .object(var members) = object.json, case .object(var own) = ownJSON else { return object.json }
         if let failures {
             own.append(
                 JSONValue.Member(
@@ -120,17 +115,14 @@ extension BatchDescription {
         return .object(members)
     }
 
-    private func ownJSON(_ name: String, _ showsPaths: Bool) -> JSONValue {
+    private var ownJSON: JSONValue {
         let counts = batch.counts
-        let model = showsPaths ? batch.model : batch.model.map(ModelCatalogue.shown)
         return [
-            "file": .string(name), "name": batch.uniqueName.map { .string($0) } ?? .null,
-            "model": model.map { .string($0) } ?? .null, "priority": .int(batch.priority.rawValue),
+            "file": .string(batch.name), "name": batch.uniqueName.map { .string($0) } ?? .null,
+            "model": batch.model.map { .string($0) } ?? .null, "priority": .int(batch.priority.rawValue),
             "deadline_ms": batch.deadline.map { .int($0.rawValue) } ?? .null,
             "paused_ms": batch.paused.map { .int($0.rawValue) } ?? .null,
-            "model_error": batch.modelTrouble.map {
-                .string(showsPaths ? $0.reason : "the model cannot be used at the moment")
-            } ?? .null,
+            "model_error": batch.modelTrouble.map { .string($0.reason) } ?? .null,
             "model_errors": .int(Int64(batch.modelTrouble?.times ?? 0)),
             "waiting_for_another_attempt": .int(anotherAttempt?.jobs ?? 0),
             "retry_of": batch.retryOf.map { .string($0.description) } ?? .null,
@@ -151,9 +143,6 @@ extension BatchDescription {
 }
 
 extension BatchSummary {
-    /// The name, without the folder if it is a path.
-    package var nameWithoutFolder: String { name.split(separator: "/").last.map(String.init) ?? name }
-
     /// The file of results of a kind, as soon as it has any; nil also if it was deleted.
     package func resultFile(_ kind: ResultFileKind) -> FileID? {
         let ended = kind == .output ? counts.succeeded : counts.failed + counts.expired + counts.cancelled

@@ -213,12 +213,16 @@ struct FilesAndBatchesTests {
         let everything = try all("/v1/files?order=asc")
         #expect(try everything.count == 8 && everything == all("/v1/files?order=desc").reversed())
         // Batches of the command line are there too, without their folders.
-        let path = try workspace.write("own.jsonl", lines: lines)
-        #expect(try workspace.run("enqueue", path).status == 0)
+        let path = try workspace.write("own.jsonl", lines: lines + ["{"])
+        #expect(try workspace.run("enqueue", "--skip-invalid", path).status == 0)
         let first = try #require(
             (jsonObject(server.request("GET", "/v1/batches?limit=1").body)["data"] as? [[String: Any]])?.first)
         #expect(first["input_file_id"] as? String == "own.jsonl")
-        #expect(!String(describing: first).contains(workspace.directory.path))
+        let own = try ended(server, try #require(first["id"] as? String))
+        let errors = try server.request("GET", "/v1/files/\(try #require(own["error_file_id"] as? String))/content")
+            .body
+        #expect(errors.contains("own.jsonl:2:"), "\(errors)")
+        #expect(!(String(describing: [first, own]) + errors).contains(workspace.directory.path))
         try server.stop()
     }
 

@@ -3,6 +3,7 @@
 import Foundation
 import NIOCore
 import PromptFiles
+import ResultExport
 import Testing
 
 @testable import QueueRoutes

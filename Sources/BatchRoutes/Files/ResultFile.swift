@@ -41,7 +41,7 @@ struct ResultFileReader {
         lines += Int64(page.count)
         return page.map { result in
             var line: [UInt8] = []
-            OutputLine(result, batch: batch)?.encode(as: .jsonl, into: &line)
+            OutputLine(result.shown(in: batch), batch: batch)?.encode(as: .jsonl, into: &line)
             return line
         }
     }

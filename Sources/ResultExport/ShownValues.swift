@@ -2,14 +2,14 @@
 
 import Foundation
 import ModelFiles
-import StoreContract
+package import StoreContract
 
 extension String {
     /// The last part of a path.
     fileprivate var lastPart: String { split(separator: "/").last.map(String.init) ?? self }
 
     /// The text with the last parts of the absolute paths in it.
-    var withoutPaths: String {
+    package var withoutPaths: String {
         replacing(/(^|[\s"'`(=,:;\[])((?:~|\.\.?)?\/(?!\/)[^\s"'`(),;\]]*\/[^\s"'`(),;:\]]+)/) { match in
             match.output.1 + String(match.output.2).lastPart
         }
@@ -18,7 +18,7 @@ extension String {
 
 extension BatchSummary {
     /// The batch as callers see it: its file's name without folders, its model by its name.
-    var shown: BatchSummary {
+    package var shown: BatchSummary {
         var batch = self
         batch.name = name.lastPart
         batch.model = model.map { ModelCatalogue.shown($0) }
@@ -34,7 +34,8 @@ extension BatchSummary {
 }
 
 extension FailureGroup {
-    func shown(in batch: BatchSummary) -> FailureGroup {
+    /// The group as callers see it.
+    package func shown(in batch: BatchSummary) -> FailureGroup {
         var group = self
         let isOfServer = [JobError.modelUnavailable, JobError.crashedDaemonRepeatedly, JobError.badOutput].contains(
             code)
@@ -44,7 +45,8 @@ extension FailureGroup {
 }
 
 extension JobResult {
-    func shown(in batch: BatchSummary) -> JobResult {
+    /// The result as callers see it.
+    package func shown(in batch: BatchSummary) -> JobResult {
         guard case .failed(var error) = outcome else { return self }
         error.message = batch.shown(message: error.message, isOfServer: error.status >= 500)
         var result = self
@@ -55,7 +57,7 @@ extension JobResult {
 
 extension SystemStatus {
     /// The state as callers see it.
-    var shown: SystemStatus {
+    package var shown: SystemStatus {
         var status = self
         if let model = latestIncarnation?.daemon.model {
             status.latestIncarnation?.daemon.model = ModelCatalogue.shown(model)
