@@ -38,8 +38,8 @@ struct ConnectionTests {
     }
 
     @Test func anAddressThatCannotBeHadIsAnErrorWithARemedy() throws {
-        func refusal(_ address: String) throws -> String {
-            let outcome = try workspace.run("daemon", "--drain", "--set", "server.listen=\(address)")
+        func refusal(_ address: String, _ options: String...) throws -> String {
+            let outcome = try workspace.run(["daemon", "--drain", "--set", "server.listen=\(address)"] + options)
             #expect(outcome.status == 2 && outcome.errors.contains("server.listen: "), "\(outcome.errors)")
             return outcome.errors
         }
@@ -55,7 +55,8 @@ struct ConnectionTests {
         let key = try workspace.run("keys", "add", "b", "--scope", "read").output.trimmingCharacters(in: .newlines)
         let server = try TestServer(workspace, at: "0.0.0.0:0", key: key)
         guard case .tcp(let port) = server.place else { throw WaitedInVain() }
-        #expect(try refusal("127.0.0.1:\(port)").contains("port \(port) of 127.0.0.1 is in use"))
+        let taken = try refusal("127.0.0.1:\(port)", "--db", workspace.path("other.db"))
+        #expect(taken.contains("port \(port) of 127.0.0.1 is in use"))
         // It stays closed when its last key is gone.
         for name in ["a", "b"] { #expect(try workspace.run("keys", "remove", name).status == 0) }
         try eventually("the key to end") {
