@@ -96,9 +96,16 @@ def actions(tab, queue, scripts=True):
     check(queue.status()["paused_ms"] is not None, "the queue is not paused")
     enter(tab, "#head form[action='/actions/resume'] button", "The queue goes on")
     check(queue.status()["paused_ms"] is None, "the queue is still paused")
-    batch = queue.enqueue("acted-on.jsonl", 3000, 100)
-    tab.load(queue.address + "/")
+    # Long enough that it does not end under the hands.
+    batch = queue.enqueue("acted-on.jsonl", 20_000, 200)
     row = f"[data-key='{batch}']"
+
+    def is_shown():
+        tab.load(queue.address + "/")
+        return tab.value(f"document.querySelector({json.dumps(row)}) !== null")
+
+    # What was read a moment ago is shown again.
+    wait_until(is_shown, 10, "the new batch")
     enter(tab, f"{row} form[action='/actions/pause'] button", "The batch is paused")
     check(queue.show(batch)["ttbatch"]["paused_ms"] is not None, "the batch is not paused")
     enter(tab, f"{row} form[action='/actions/resume'] button", "The batch goes on")
