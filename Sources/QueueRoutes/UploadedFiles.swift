@@ -18,8 +18,7 @@ final class UploadedFiles: @unchecked Sendable {
 
     // All below is only accessed while the lock is held.
     private let lock = WaitingLock()
-    private var items: [Item] = []
-    private var first = 0
+    private var items = CircularBuffer<Item>()
     private var waiting = 0
     /// The number of the file that the first item belongs to.
     private var file = 0
@@ -61,7 +60,8 @@ final class UploadedFiles: @unchecked Sendable {
     private func end(_ mark: () -> Void) {
         let writer = lock.change {
             mark()
-            (items, first, waiting) = ([], 0, 0)
+            items.removeAll()
+            waiting = 0
             defer { self.writer = nil }
             return self.writer
         }
@@ -73,15 +73,15 @@ final class UploadedFiles: @unchecked Sendable {
         var count = 0
         let isWhole = lock.wait(until: { hasFailed || isReady(number) }) {
             guard !hasFailed else { return false }
-            if file == number, case .bytes(var bytes) = items[first] {
+            if file == number, case .bytes(var bytes) = items.first {
+                items.removeFirst()
                 count = min(bytes.readableBytes, output.count)
                 bytes.readWithUnsafeReadableBytes { source in
                     output.copyMemory(from: UnsafeRawBufferPointer(rebasing: source[..<count]))
                     return count
                 }
                 waiting -= count
-                items[first] = .bytes(bytes)
-                if bytes.readableBytes == 0 { drop() }
+                if bytes.readableBytes > 0 { items.prepend(.bytes(bytes)) }
             }
             makeRoom()
             return true
@@ -92,14 +92,14 @@ final class UploadedFiles: @unchecked Sendable {
 
     /// Whether bytes or the end of a file have come. What remains of earlier files is dropped.
     private func isReady(_ number: Int) -> Bool {
-        while first < items.count {
-            switch items[first] {
+        while let first = items.first {
+            switch first {
             case .endOfFile where file < number: file += 1
             case .bytes(let bytes) where file < number: waiting -= bytes.readableBytes
             case .bytes(let bytes) where bytes.readableBytes == 0: break
             default: return true
             }
-            drop()
+            items.removeFirst()
         }
         makeRoom()
         return false
@@ -110,14 +110,5 @@ final class UploadedFiles: @unchecked Sendable {
         guard waiting < Self.most / 2, let writer else { return }
         self.writer = nil
         writer.resume()
-    }
-
-    private func drop() {
-        first += 1
-        if first == items.count { (items, first) = ([], 0) }
-        if first > 1000 {
-            items.removeFirst(first)
-            first = 0
-        }
     }
 }
