@@ -90,7 +90,7 @@ let package = Package(
         room("JSONText", ["CSimdJSON"]),
 
         // Models: files, text, the contract and the devices.
-        room("ModelFiles", ["CMappedFile", "JSONText"]),
+        room("ModelFiles", ["CMappedFile", "JSONText", "Runtime"]),
         room("Jinja"),
         room("Tokenizers", ["ModelFiles", "Jinja", "JSONText", "CPCRE2"]),
         room("Sampling"),
@@ -101,7 +101,7 @@ let package = Package(
         .target(
             name: "TTNNDevice",
             dependencies: [
-                "TTNNSettings", "Platform", "Sampling", "ModelFiles", "CHwloc",
+                "TTNNSettings", "Platform", "Sampling", "ModelFiles", "Runtime", "CHwloc",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
             resources: bridgeModules, swiftSettings: strict),
@@ -299,7 +299,7 @@ let package = Package(
             swiftSettings: strict),
 
         // What tests share.
-        support("TestSupport"),
+        support("TestSupport", ["Runtime"]),
         support("RandomModels", ["TestSupport", "CZstd"]),
         support("FakeModel", ["Platform", "Sampling", "ModelFiles", "Tokenizers", "TestSupport"]),
         support(

@@ -30,12 +30,10 @@ package final class SubmissionValidator: Sendable {
         self.enqueuer = enqueuer
         self.log = log
         mailbox.send(.submitted)
-        let thread = Thread { [self] in
+        DetachedThread.start("validator") { [self] in
             run()
             ended.signal()
         }
-        thread.name = "validator"
-        thread.start()
     }
 
     /// There is a new submission in the store.

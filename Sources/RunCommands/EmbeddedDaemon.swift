@@ -47,7 +47,7 @@ final class EmbeddedDaemon: BatchWorker, @unchecked Sendable {
             scope: .batches(Set(batches)), drains: true, stop: stop,
             log: DaemonLog.make(level: .warning))
         condition.withLock { isRunning = true }
-        let thread = Thread { [self] in
+        DetachedThread.start("daemon", stackSize: 8 << 20) { [self] in
             let outcome = Result { try daemon.run(lease) }
             lease.release()
             condition.withLock {
@@ -56,9 +56,6 @@ final class EmbeddedDaemon: BatchWorker, @unchecked Sendable {
                 condition.broadcast()
             }
         }
-        thread.name = "daemon"
-        thread.stackSize = 8 << 20
-        thread.start()
     }
 
     var isRunningHere: Bool { condition.withLock { isRunning } }

@@ -3,6 +3,7 @@
 import Foundation
 import Platform
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import HostDevice
@@ -74,7 +75,7 @@ import Testing
         guard topology.allowedCoreCount >= 2 else { return }
         let group = try topology.groups(2)[1]
         let found = Mutex<Set<String>>([])
-        let thread = Thread {
+        let ended = onThread {
             guard let device = try? HostMeshDevice(threads: 4096, replica: Replica(index: 1, of: 2)) else { return }
             device.pool.forEach(64) { _, _ in
                 let status = (read("/proc/thread-self/status") ?? "").split(separator: "\n")
@@ -84,8 +85,7 @@ import Testing
             found.withLock { _ = $0.insert("threads: \(device.pool.threadCount)") }
             device.close()
         }
-        thread.start()
-        while !thread.isFinished { usleep(1000) }
+        ended.wait()
         let list = group.description.split(separator: " ").last.map(String.init) ?? ""
         #expect(found.withLock { $0 } == [list, "threads: \(group.threadLimit)"])
     }

@@ -12,18 +12,12 @@ struct FilesAndBatchesTests {
 
     // MARK: - What clients do
 
-    private static func form(_ content: String, filename: String = "in.jsonl", purpose: String? = "batch") -> String {
-        let text = purpose.map { "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\n\($0)\r\n" } ?? ""
-        return text + "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\(filename)\"\r\n"
-            + "Content-Type: application/octet-stream\r\n\r\n\(content)\r\n--b--\r\n"
-    }
-
     private func upload(_ server: TestServer, _ body: String, _ headers: [String] = []) throws -> RawAnswer {
         try server.post("/v1/files", body, ["Content-Type: multipart/form-data; boundary=b"] + headers)
     }
 
     private func uploaded(_ server: TestServer, _ lines: [String], _ headers: [String] = []) throws -> String {
-        let answer = try upload(server, Self.form(lines.joined(separator: "\n")), headers)
+        let answer = try upload(server, batchForm(lines.joined(separator: "\n")), headers)
         #expect(answer.status == 200, "\(answer.body)")
         return try #require(jsonObject(answer.body)["id"] as? String)
     }
@@ -157,13 +151,13 @@ struct FilesAndBatchesTests {
         let line = try Self.lines(1)[0]
         expect(try server.post("/v1/files", "x", ["Content-Type: text/plain"]), 400, "multipart/form-data")
         expect(try upload(server, "nothing"), 400, "boundary")
-        expect(try upload(server, String(Self.form(line).dropLast(10))), 400, "closing boundary")
-        expect(try upload(server, Self.form(line, purpose: nil)), 400, "purpose is missing")
-        expect(try upload(server, Self.form(line, purpose: "fine-tune")), 400, "no purpose of files here")
-        expect(try upload(server, Self.form(line, filename: "in.txt")), 400, ".jsonl")
-        expect(try upload(server, Self.form("")), 400, "empty")
+        expect(try upload(server, String(batchForm(line).dropLast(10))), 400, "closing boundary")
+        expect(try upload(server, batchForm(line, purpose: nil)), 400, "purpose is missing")
+        expect(try upload(server, batchForm(line, purpose: "fine-tune")), 400, "no purpose of files here")
+        expect(try upload(server, batchForm(line, filename: "in.txt")), 400, ".jsonl")
+        expect(try upload(server, batchForm("")), 400, "empty")
         // A name is a text.
-        let named = try upload(server, Self.form(line, filename: "../../etc/pass\u{1B}wd.jsonl"))
+        let named = try upload(server, batchForm(line, filename: "../../etc/pass\u{1B}wd.jsonl"))
         #expect(try jsonObject(named.body)["filename"] as? String == "passwd.jsonl")
         let file = try #require(jsonObject(named.body)["id"] as? String)
 
@@ -180,7 +174,7 @@ struct FilesAndBatchesTests {
         expect(try server.request("GET", "/v1/batches?limit=101"), 400, "1 to 100")
         expect(try server.request("GET", "/v1/files/\(file)/content", ["Range: bytes=9999-"]), 416, "outside")
         let small = try TestServer(Workspace(), ["server.upload_limit_mb=1"])
-        let body = Self.form(String(repeating: line + "\n", count: 20_000))
+        let body = batchForm(String(repeating: line + "\n", count: 20_000))
         expect(try upload(small, body), 413, "1 MiB")
         try small.stop()
         // Nothing of what was refused is left.

@@ -30,13 +30,12 @@ import Testing
     @Test(arguments: ["members.gz", "frames.zst"]) func comeThroughPipes(name: String) throws {
         let pipe = Pipe()
         let bytes = try Self.packed(name)
-        let writer = Thread {
+        _ = onThread {
             for start in stride(from: 0, to: bytes.count, by: 7) {
                 pipe.fileHandleForWriting.write(Data(bytes[start..<min(start + 7, bytes.count)]))
             }
             try? pipe.fileHandleForWriting.close()
         }
-        writer.start()
         let reader = PromptFileReader(descriptor: pipe.fileHandleForReading.fileDescriptor, name: "<stdin>")
         var prompts: [RequestBody.Prompt?] = []
         while let line = try reader.next() { prompts.append(line.valid?.request.prompts[0]) }

@@ -4,6 +4,7 @@ import Foundation
 import NIOCore
 import PromptFiles
 import ResultExport
+import Runtime
 import Testing
 
 @testable import QueueRoutes
@@ -13,7 +14,7 @@ import Testing
     private static func onAThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value
     {
         try await withCheckedThrowingContinuation { continuation in
-            Thread { continuation.resume(with: Result { try body() }) }.start()
+            DetachedThread.start("reader") { continuation.resume(with: Result { try body() }) }
         }
     }
 

@@ -1,6 +1,7 @@
 // How the threads of a test wait for each other.
 
 import Foundation
+import Runtime
 
 /// Something that happens, for which another thread waits.
 package final class Event: @unchecked Sendable {
@@ -28,9 +29,9 @@ package final class Event: @unchecked Sendable {
 /// Runs `body` on a thread of its own; the event tells its end.
 package func onThread(_ body: @escaping @Sendable () -> Void) -> Event {
     let ended = Event()
-    Thread {
+    DetachedThread.start("test") {
         body()
         ended.signal()
-    }.start()
+    }
     return ended
 }

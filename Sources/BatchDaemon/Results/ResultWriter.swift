@@ -91,12 +91,10 @@ final class ResultWriter: @unchecked Sendable {
 
     /// Starts the thread.
     func start() {
-        let thread = Thread { [self] in
+        DetachedThread.start("writer") { [self] in
             run()
             ended.signal()
         }
-        thread.name = "writer"
-        thread.start()
     }
 
     /// Makes the thread commit everything and waits for its end.

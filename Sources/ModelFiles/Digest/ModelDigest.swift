@@ -1,6 +1,7 @@
 // What a model's files are, by their SHA-256; taken on a thread of its own while the model is loaded.
 
 import Foundation
+import Runtime
 
 /// The SHA-256 of each of a model's files. It is known some time after the start.
 public final class ModelDigest: @unchecked Sendable {
@@ -10,7 +11,7 @@ public final class ModelDigest: @unchecked Sendable {
 
     /// Begins to read the files, or their notes in `cache`.
     public init(files: [String], _ cache: DigestCache) {
-        let thread = Thread { [self] in
+        DetachedThread.start("digest") { [self] in
             let sums = Result { () throws(ModelFileError) in
                 var sums: [String: String] = [:]
                 for path in files {
@@ -27,8 +28,6 @@ public final class ModelDigest: @unchecked Sendable {
                 condition.broadcast()
             }
         }
-        thread.name = "digest"
-        thread.start()
     }
 
     /// Ends the reading: nobody needs it any more.

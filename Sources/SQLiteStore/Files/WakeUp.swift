@@ -7,6 +7,7 @@
 
 import Foundation
 import Glibc
+import Runtime
 import StoreContract
 
 // UTIME_NOW and UTIME_OMIT, macros that Swift does not import.
@@ -47,12 +48,10 @@ final class WakeUpListener: StoreWatch, @unchecked Sendable {
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         self.notifications = notifications
         stop = ends
-        let thread = Thread { [notifications, stop, ended] in
+        DetachedThread.start("wake-up") { [notifications, stop, ended] in
             Self.listen(notifications, stop[0], handler)
             ended.signal()
         }
-        thread.name = "wake-up"
-        thread.start()
     }
 
     deinit { end() }

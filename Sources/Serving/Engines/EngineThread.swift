@@ -1,7 +1,6 @@
 // The thread that owns an engine and its device; no other thread uses either.
 
 package import Engine
-import Foundation
 package import Platform
 package import Runtime
 
@@ -28,7 +27,7 @@ package final class EngineThread: Sendable {
     /// - Throws: the error of `build`.
     package init(clock: TimeSource, build: @escaping @Sendable () throws -> OpenedEngine) throws {
         let started = Mailbox<Result<(limits: StepLimits, arithmetic: [String: String]), any Error>>()
-        let thread = Thread { [commands, state] in
+        DetachedThread.start("engine", stackSize: 8 << 20) { [commands, state] in
             do {
                 let opened = try build()
                 started.send(.success((opened.limits, opened.arithmetic)))
@@ -40,9 +39,6 @@ package final class EngineThread: Sendable {
             }
             state.lock.change { state.hasEnded = true }
         }
-        thread.name = "engine"
-        thread.stackSize = 8 << 20
-        thread.start()
         (limits, arithmetic) = try started.receiveWaiting()[0].get()
     }
 

@@ -92,12 +92,10 @@ package final class OnlineRequests: @unchecked Sendable {
         let connection = connect { [mailbox] in mailbox.send(.engine($0, of: $1)) }
         replicas = connection.replicas
         disconnect = connection.disconnect
-        let thread = Thread { [self] in
+        DetachedThread.start("online") { [self] in
             run()
             ended.signal()
         }
-        thread.name = "online"
-        thread.start()
     }
 
     /// Runs a request. If the caller ends the iteration before the last event, the request is cancelled.

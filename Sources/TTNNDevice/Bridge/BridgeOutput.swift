@@ -2,6 +2,7 @@
 
 import Foundation
 import Platform
+import Runtime
 
 /// Reads a pipe to its end on its own thread.
 final class BridgeOutput: Sendable {
@@ -12,13 +13,11 @@ final class BridgeOutput: Sendable {
 
     /// Takes over `pipe`; lines without a level get `level`.
     init(pipe: Int32, level: DeviceLogLevel, log: @escaping DeviceLog) {
-        let thread = Thread { [ended] in
+        DetachedThread.start("bridge output") { [ended] in
             Self.forward(pipe, level, log)
             close(pipe)
             ended.signal()
         }
-        thread.name = "bridge output"
-        thread.start()
     }
 
     /// Waits until all output is in the log; at most a second, in case another process keeps the pipe open.

@@ -83,9 +83,7 @@ final class RunningDaemon: Sendable {
     private let outcome = Mailbox<Result<Void, any Error>>()
 
     init(_ daemon: DaemonService) {
-        let thread = Thread { [outcome] in outcome.send(Result { try daemon.run() }) }
-        thread.stackSize = 8 << 20
-        thread.start()
+        DetachedThread.start("daemon", stackSize: 8 << 20) { [outcome] in outcome.send(Result { try daemon.run() }) }
     }
 
     /// Waits for its end, and throws what it threw.

@@ -6,7 +6,7 @@ import Testing
 
 /// What is done to a database.
 enum Deed: CaseIterable {
-    case enqueue, work, stopAtWork, cancel, retry, prune, backup, vacuum, export
+    case enqueue, work, stopAtWork, serve, cancel, retry, prune, backup, vacuum, export
 }
 
 /// Deeds on one database, and the log of what was acknowledged.
@@ -39,7 +39,7 @@ final class History {
     /// Sees to it that a deed has something to do.
     func prepare(_ deed: Deed) throws {
         switch deed {
-        case .enqueue: break
+        case .enqueue, .serve: break
         case .work, .stopAtWork: try enqueue()
         case .cancel: if try batch({ $0.status == "in_progress" }) == nil { try enqueue() }
         case .retry, .export, .prune:
@@ -87,6 +87,7 @@ final class History {
             try eventually("the daemon") { !daemon.isRunning || daemon.errorsSoFar.contains("is ready") }
             daemon.send(SIGTERM)
             return try daemon.waitForEnd()
+        case .serve: return try serve(environment)
         case .cancel:
             let batch = try #require(try batch { $0.status == "in_progress" }).id
             let outcome = try workspace.run("cancel", batch, environment: environment)
@@ -128,6 +129,41 @@ final class History {
         "daemon", "--set", "engine.max_num_seqs=4", "--set", "daemon.commit_interval_ms=1", "--set",
         "daemon.commit_group_size=3", "--set", "daemon.max_crashes=100000",
     ]
+
+    /// Takes a batch over HTTP and runs it to its end.
+    private func serve(_ environment: [String: String] = [:]) throws -> Outcome {
+        let listen = "server.listen=unix:\(workspace.path("s"))"
+        let daemon = try workspace.start(Self.daemon + ["--set", listen], environment: environment)
+        if let place = try TestServer.place(of: daemon) {
+            // Where a connection ends, the daemon was killed.
+            do { try submit(someIDs(), at: place) } catch is EndOfConnection {} catch is POSIXError {}
+        }
+        daemon.send(SIGTERM)
+        return try daemon.waitForEnd()
+    }
+
+    private func submit(_ ids: [String], at place: ServerPlace) throws {
+        func ask(_ method: String, _ path: String, _ headers: [String] = [], body: String? = nil) throws -> [String:
+            Any]
+        {
+            let answer = try RawConnection(place).request(method, path, headers, body: body)
+            #expect(answer.status == 200, "\(answer) \(reproduction)")
+            return try jsonObject(answer.body)
+        }
+        let file = try ask(
+            "POST", "/v1/files", ["Content-Type: multipart/form-data; boundary=b"],
+            body: batchForm(try ids.map(Pool.line).joined(separator: "\n")))
+        let submission = [
+            "input_file_id": try #require(file["id"] as? String), "endpoint": "/v1/completions",
+            "completion_window": "24h",
+        ]
+        let batch = try ask(
+            "POST", "/v1/batches",
+            body: String(decoding: JSONSerialization.data(withJSONObject: submission), as: UTF8.self))
+        let id = try #require(batch["id"] as? String)
+        acknowledged[id] = ids
+        try eventually("the end of \(id)") { try ask("GET", "/v1/batches/\(id)")["completed_at"] is Int }
+    }
 
     private func enqueue() throws {
         let ids = someIDs()
@@ -198,6 +234,9 @@ final class History {
     /// At the end everything is worked off, and every promise is looked at.
     func end() throws {
         let expected = try Pool.expected()
+        // What was submitted to a server is validated by the next one.
+        let outcome = try serve()
+        #expect(outcome.status == 0, "\(outcome.errors) \(reproduction)")
         try drain()
         try check()
         var found: Set<String> = []

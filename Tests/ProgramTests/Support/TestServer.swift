@@ -21,19 +21,20 @@ final class TestServer {
         let options = (["server.listen=\(listen)"] + settings).flatMap { ["--set", $0] }
         let daemon = try workspace.start(["daemon"] + options)
         self.daemon = daemon
+        place = try #require(try Self.place(of: daemon), "\(daemon.errorsSoFar)")
+        let credentials = key.map { ["Authorization: Bearer \($0)"] } ?? []
+        try eventually("a model") { try self.connect().request("GET", "/ready", credentials).status == 200 }
+    }
+
+    /// Where a daemon listens, once it does; nil if it ends before.
+    static func place(of daemon: RunningProgram) throws -> ServerPlace? {
         try eventually("the server to listen: \(daemon.errorsSoFar)") {
             !daemon.isRunning || daemon.errorsSoFar.contains("listening on ")
         }
-        let words = try #require(
-            daemon.errorsSoFar.components(separatedBy: "listening on ").dropFirst().first, "\(daemon.errorsSoFar)")
-        let shown = words.prefix { !$0.isWhitespace }
-        if shown.hasPrefix("unix:") {
-            place = .unix(String(shown.dropFirst(5)))
-        } else {
-            place = .tcp(try #require(UInt16(shown.split(separator: ":").last ?? "")))
-        }
-        let credentials = key.map { ["Authorization: Bearer \($0)"] } ?? []
-        try eventually("a model") { try self.connect().request("GET", "/ready", credentials).status == 200 }
+        let words = daemon.errorsSoFar.components(separatedBy: "listening on ").dropFirst().first
+        guard let shown = words?.prefix(while: { !$0.isWhitespace }) else { return nil }
+        if shown.hasPrefix("unix:") { return .unix(String(shown.dropFirst(5))) }
+        return shown.split(separator: ":").last.flatMap { UInt16($0) }.map { .tcp($0) }
     }
 
     func connect() throws -> RawConnection { try RawConnection(place) }
@@ -56,4 +57,11 @@ final class TestServer {
         let outcome = try daemon.waitForEnd()
         #expect(outcome.status == 0, "\(outcome.errors)", sourceLocation: location)
     }
+}
+
+/// The body of an upload, with the boundary `b`.
+func batchForm(_ content: String, filename: String = "in.jsonl", purpose: String? = "batch") -> String {
+    let text = purpose.map { "--b\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\n\($0)\r\n" } ?? ""
+    return text + "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\(filename)\"\r\n"
+        + "Content-Type: application/octet-stream\r\n\r\n\(content)\r\n--b--\r\n"
 }
