@@ -23,7 +23,15 @@ struct FileDownload: Sendable {
     func answer(_ content: FileContent, _ request: Request) async throws -> Response {
         let lines = try offset(request)
         let total = try await threads.run { try bytes(of: content) }
-        let range = try request.headers[.range].map { try ByteRange($0, of: total) } ?? nil
+        let range: ByteRange?
+        do {
+            range = try request.headers[.range].map { try ByteRange($0, of: total) } ?? nil
+        } catch let error as APIError {
+            var refusal = Response(error)
+            // A client that has the whole file already learns so from the size.
+            refusal.headers[.contentRange] = "bytes */\(total)"
+            return refusal
+        }
         var response = Response(
             status: range == nil ? .ok : .partialContent,
             headers: [.contentType: "application/octet-stream", .acceptRanges: "bytes"])
