@@ -12,6 +12,8 @@ package struct FilesAndBatches: Sendable {
     private let uploads: UploadRoutes
     private let batches: BatchesRoutes
     private let validator: SubmissionValidator
+    /// Answers online requests that are kept.
+    package let storedRequests: StoredRequests
     /// Deletes files whose time is over.
     package let expiry: any Service
 
@@ -23,9 +25,9 @@ package struct FilesAndBatches: Sendable {
         let folder = try UploadFolder(
             path: configuration.databasePath + "-files", mostBytes: Int64(configuration.server.uploadLimitMB) << 20)
         try folder.sweep { try store.uploadedFile($0) != nil }
-        validator = SubmissionValidator(store: store, folder: folder, log: served.log) {
-            configuration.enqueuer(into: store)
-        }
+        let enqueuer: EnqueuerFactory = { configuration.enqueuer(into: store, $0) }
+        validator = SubmissionValidator(store: store, folder: folder, log: served.log) { enqueuer { _ in } }
+        storedRequests = StoredRequests(store: store, threads: served.threads, enqueuer: enqueuer)
         uploads = UploadRoutes(store: store, folder: folder, threads: served.threads, memory: ResultFileMemory())
         batches = BatchesRoutes(store: store, threads: served.threads, validator: validator)
         expiry = ExpiredFiles(store: store, folder: folder, threads: served.threads, log: served.log)
@@ -42,10 +44,11 @@ package struct FilesAndBatches: Sendable {
 
 extension Configuration {
     /// An enqueuer into `store` whose models are those that clients may name.
-    fileprivate func enqueuer(into store: any JobStore) -> Enqueuer {
+    fileprivate func enqueuer(into store: any JobStore, _ change: (inout Enqueuer.Options) -> Void) -> Enqueuer {
         var options = Enqueuer.Options(defaultModel: model)
         options.engine = engine
         if shownModel != model, let map = try? ModelMap(parsing: ["\(shownModel)=\(model)"]) { options.modelMap = map }
+        change(&options)
         return Enqueuer(store: store, catalogue: clientCatalogue, options: options)
     }
 }

@@ -4,7 +4,7 @@ import Foundation
 package import HTTPExchange
 package import Hummingbird
 import JSONText
-import OpenAIFormats
+package import OpenAIFormats
 import Platform
 import Prompts
 import Runtime
@@ -12,13 +12,20 @@ package import Serving
 
 /// Answers requests on the loaded model.
 package struct CompletionRoutes: Sendable {
+    /// Answers a request that is to be kept: the body, which can run on the loaded model, its endpoint, and who asks.
+    package typealias StoredAnswer = @Sendable ([UInt8], Endpoint, Caller) async throws -> Response
+
     private let live: LiveModel
+    private let storedAnswer: StoredAnswer
     /// Long prompts take a while, and a template may take a second; other requests do not wait for that.
     private let threads = BlockingThreads(count: 2)
     private static let mostBytes = 16 << 20
 
     /// Routes to the model that `live` tells of.
-    package init(live: LiveModel) { self.live = live }
+    package init(live: LiveModel, storedAnswer: @escaping StoredAnswer) {
+        self.live = live
+        self.storedAnswer = storedAnswer
+    }
 
     package func add(to router: Router<ServerContext>) {
         router.post("/v1/embeddings") { _, _ -> Response in
@@ -29,9 +36,14 @@ package struct CompletionRoutes: Sendable {
         for endpoint in Endpoint.allCases {
             router.post(RouterPath(endpoint.rawValue)) { request, context in
                 try context.caller.requireSubmit()
-                let body = try await request.body.collect(upTo: Self.mostBytes)
-                let asked = try await threads.run { try read(Array(body.readableBytesView), endpoint) }
-                return try await answer(asked, endpoint)
+                let body = Array(try await request.body.collect(upTo: Self.mostBytes).readableBytesView)
+                let asked = try await threads.run { try read(body, endpoint) }
+                guard asked.body.asksToBeStored else { return try await answer(asked, endpoint) }
+                guard !asked.body.asksForStream else {
+                    throw APIError.invalid(
+                        "a request with store cannot be streamed; leave one of them out", param: "stream")
+                }
+                return try await storedAnswer(body, endpoint, context.caller)
             }
         }
     }

@@ -205,7 +205,7 @@ public struct Refusal: Sendable, Hashable {
     }
 
     /// OpenAI's error type for the status.
-    var type: String { status < 500 ? "invalid_request_error" : "server_error" }
+    package var type: String { status < 500 ? "invalid_request_error" : "server_error" }
 }
 
 /// Why a request did not run to its end. The raw value is the error code of the line.

@@ -57,7 +57,7 @@ package enum BodyField: String, CaseIterable {
     case repetitionDetection = "repetition_detection"
     case classify, score
     case jsonConfidence = "json_confidence"
-    case stream
+    case store, stream
     case streamOptions = "stream_options"
 
     /// The only endpoint that has the field; nil if both have it.
@@ -122,7 +122,7 @@ extension BodyFieldRule {
         // OpenAI
         "audio": [], "function_call": ["none", "auto"], "functions": [[]], "modalities": [["text"]], "moderation": [],
         "prediction": [],
-        "service_tier": ["auto", "default"], "store": [false], "suffix": [""], "verbosity": ["medium"],
+        "service_tier": ["auto", "default"], "suffix": [""], "verbosity": ["medium"],
         "web_search_options": [],
         // vLLM: sampling
         "length_penalty": [1], "logits_processors": [[]], "use_beam_search": [false],

@@ -116,6 +116,7 @@ struct BodyReader {
         case .repetitionDetection: request.repetition = repetition(value, path())
         case .jsonConfidence: request.wantsConfidence = bool(value, path()) ?? false
         case .classify, .score: readScoring(field, value, path())
+        case .store: request.asksToBeStored = bool(value, path()) ?? false
         case .stream: request.asksForStream = bool(value, path()) ?? false
         case .streamOptions:
             if !value.isNull, value.kind != .object { problems.addType(path(), value, wanted: "an object") }

@@ -149,6 +149,8 @@ public struct RequestBody: Sendable, Hashable {
     public var addsSpecialTokens: Bool?
     /// How a prompt that is too long is cut; nil: not at all.
     public var truncation: Truncation?
+    /// Whether the request and its answer are to be kept, as those of batches always are.
+    public var asksToBeStored = false
     /// Whether the answer was to be streamed, which has no effect in a batch.
     public var asksForStream = false
     /// Whether a stream ends with the usage.
