@@ -92,7 +92,12 @@ struct Scheduler {
     /// How many newer requests may be admitted before a waiting one: a full device batch.
     var overtakingLimit: Int { limits.maxNumSeqs }
     /// Maximum number of prefill steps in a row while requests wait to decode.
-    var prefillStreakLimit: Int { limits.maxNumSeqs }
+    var prefillStreakLimit: Int { holdsUpOnline ? 1 : limits.maxNumSeqs }
+    /// Whether the next prompt is a batch's, and an online request waits for its next token.
+    private var holdsUpOnline: Bool {
+        guard share != nil, let next = waiting.first, let first = running.first else { return false }
+        return requests[next]!.priority == .batch && requests[first]!.priority == .online
+    }
 
     /// Queues a new request, newer than all others.
     mutating func add(_ request: EngineRequest) {
@@ -202,6 +207,9 @@ extension Scheduler {
     private mutating func admitWaiting() -> [PrefillRow] {
         var rows: [PrefillRow] = []
         var budget = limits.maxNumBatchedTokens
+        // What an online request may have to wait for: the first prompt of batches, and further ones as far as they come to
+        // no more than a piece.
+        var piece = share?.prefillTokens ?? .max
         var skipped: [(id: RequestID, admittedBefore: Int)] = []
         var overtakingsLeft = Int.max
         // The first block that each row computes; it cannot be shared before the next step.
@@ -215,7 +223,10 @@ extension Scheduler {
             if share != nil, request.priority == .batch, !rows.isEmpty, requests[rows[0].id]!.priority == .online {
                 break
             }
-            var admission = mixes(request) ? admit(request, budget: budget, computing: &computing) : nil
+            let isFurther = request.priority == .batch && !rows.isEmpty
+            var admission =
+                mixes(request)
+                ? admit(request, budget: isFurther ? min(budget, piece) : budget, computing: &computing) : nil
             while admission == nil, rows.isEmpty, mixes(request), let victim = victim(for: request) {
                 preempt(victim)
                 admission = admit(request, budget: budget, computing: &computing)
@@ -227,7 +238,9 @@ extension Scheduler {
                 row.forks = forks
                 rows.append(row)
                 admitted.formUnion(row.ids)
-                budget -= limits.prefillPadding.length(of: row.tokens.count, from: row.computedTokens)
+                let length = limits.prefillPadding.length(of: row.tokens.count, from: row.computedTokens)
+                budget -= length
+                if request.priority == .batch { piece -= length }
                 if requests[row.id]!.pieces != nil { break }
             } else if case .waiting(let overtaken) = requests[id]!.phase {
                 skipped.append((id, admitted.count))
@@ -445,7 +458,7 @@ extension Scheduler {
 public struct OnlineShare: Sendable, Equatable {
     /// Batch slots of their own; the others are for batches.
     public var slots: Int
-    /// The most tokens of a batch's prompt that are prefilled in one step, so that an online request waits no longer.
+    /// The most tokens of batches' prompts that are prefilled in one step, so that an online request waits no longer.
     public var prefillTokens: Int
 
     /// A share.

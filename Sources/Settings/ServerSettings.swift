@@ -11,7 +11,7 @@ public struct ServerSettings: Sendable, Equatable {
     public var onlineSlots = 4
     /// The most online requests that wait or run; further ones are refused with 429.
     public var onlineLimit = 256
-    /// The most tokens of a batch's prompt in one prefill step.
+    /// The most tokens of batches' prompts in one prefill step.
     public var prefillTokens = 512
     /// The longest file that can be uploaded, in MiB.
     public var uploadLimitMB = 512

@@ -37,7 +37,7 @@ import Testing
     @Test func anOnlineRequestTakesTheBlocksOfTheNewestOfABatch() throws {
         let fixture = fixture(blocks: 9, sharesPrefixes: false)
         let batch = try [fixture.add(14, maxTokens: 12), fixture.add(14, maxTokens: 12)]
-        try fixture.step()
+        for _ in batch { #expect(try fixture.step()?.kind == .prefill) }
         let online = try fixture.add(12, maxTokens: 2, priority: .online)
         let report = try fixture.step()
         #expect(report?.tokenIDs == [online] && report?.preempted == [batch[1]])
@@ -46,6 +46,24 @@ import Testing
         // What was preempted goes on, and nothing is lost.
         let tokens = batch.map { id in reports.reduce(0) { $0 + $1.tokens(of: id).count } }
         #expect(tokens == [11, 11])
+    }
+
+    /// An online request waits for one step of at most a piece, however many prompts of batches could begin.
+    @Test func shortPromptsComeInStepsOfAPiece() throws {
+        let fixture = fixture(slots: 9)
+        let batch = try (0..<8).map { try fixture.add(prompt: prompt(3, $0 + 4), sampling: .ending(after: 9)) }
+        #expect(try fixture.step()?.tokenIDs == Array(batch[..<2]))
+        let online = try fixture.add(prompt: prompt(30, 20), sampling: .ending(after: 4), priority: .online)
+        #expect(try fixture.step()?.tokenIDs == [online])
+        // While it runs, all decode between two such steps.
+        #expect(try fixture.step()?.kind == .decode)
+        #expect(try fixture.step()?.tokenIDs == Array(batch[2..<4]))
+        #expect(try fixture.step()?.kind == .decode)
+        #expect(try fixture.step()?.tokenIDs == Array(batch[4..<6]))
+        #expect(try fixture.step()?.endings.map(\.id) == [online])
+        // When nobody waits online, the slots are filled first.
+        #expect(try fixture.step()?.tokenIDs == Array(batch[6...]))
+        _ = try fixture.drain()
     }
 
     /// Between the pieces of a long prompt of a batch, the others decode, and online requests begin.

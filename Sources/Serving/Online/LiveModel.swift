@@ -90,7 +90,7 @@ package final class LiveModel: Sendable {
 package struct OnlineShareSettings: Sendable, Equatable {
     /// Batch slots of their own, per replica.
     package var slots: Int
-    /// The most tokens of a batch's prompt in one prefill step.
+    /// The most tokens of batches' prompts in one prefill step.
     package var prefillTokens: Int
     /// The most requests that run or wait.
     package var limit: Int
