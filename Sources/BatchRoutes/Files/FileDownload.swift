@@ -128,7 +128,7 @@ struct ByteRange: Hashable, Sendable {
         guard header.hasPrefix("bytes="), !header.contains(",") else { return nil }
         let ends = header.dropFirst(6).split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
         guard ends.count == 2 else { return nil }
-        switch (Int64(ends[0]), Int64(ends[1]), ends[0].isEmpty, ends[1].isEmpty) {
+        switch (Self.number(ends[0]), Self.number(ends[1]), ends[0].isEmpty, ends[1].isEmpty) {
         case (nil, let count?, true, false):
             (first, last) = (max(0, total - count), count > 0 ? total - 1 : -1)
         case (let start?, nil, false, true): (first, last) = (start, total - 1)
@@ -140,6 +140,11 @@ struct ByteRange: Hashable, Sendable {
                 status: .rangeNotSatisfiable, type: "invalid_request_error",
                 message: "the file has \(total) bytes; the range lies outside")
         }
+    }
+
+    /// A number of digits only: with a sign, its distance to another one could be too large for a number.
+    private static func number(_ text: Substring) -> Int64? {
+        text.utf8.allSatisfy { (48...57).contains($0) } ? Int64(text) : nil
     }
 
     /// What of `bytes`, which begin at `position` of the file, is in the range.
