@@ -33,13 +33,13 @@ struct EnqueueRoute: Sendable {
         }
         let form = try BodyForm(request, files: order.files.count)
         let files = UploadedFiles()
-        let end = try await withGracefulShutdownHandler {
-            try await withThrowingTaskGroup(of: Bool.self) { group in
+        let (end, bodyEnd) = try await withGracefulShutdownHandler {
+            try await withThrowingTaskGroup(of: BodyForm.End.self) { group in
                 // Whoever goes away, or a server that stops, leaves nothing behind.
                 group.addTask {
-                    let isWhole = (try? await form.feed(request.body, to: files)) ?? false
-                    if !isWhole { files.fail() }
-                    return isWhole
+                    let end = (try? await form.feed(request.body, to: files)) ?? .brokenOff
+                    if end != .whole { files.fail() }
+                    return end
                 }
                 let end = try await threads.run {
                     // Whatever it ends with, the rest of the body is dropped.
@@ -48,14 +48,17 @@ struct EnqueueRoute: Sendable {
                 }
                 // Callers stop sending when they get an error.
                 if files.isCutShort || end.failure != nil { group.cancelAll() }
-                _ = try await group.next()
-                return end
+                return (end, try await group.next())
             }
         } onGracefulShutdown: {
             files.fail()
         }
         // What was stored before the server stopped is stored.
         guard !end.stored.isEmpty || !files.isCutShort else {
+            if bodyEnd == .misframed {
+                throw APIError.invalid(
+                    "the body ends within the files of the query; nothing was stored", param: "file")
+            }
             throw APIError.unavailable("the upload broke off, or the server stops; nothing was stored")
         }
         return try response(end)
@@ -109,6 +112,14 @@ private enum BodyForm {
     case plain(length: Int)
     case frames(files: Int)
 
+    /// How a body ended.
+    enum End: Equatable {
+        case whole
+        /// All of it came, and it is not what its sender said.
+        case misframed
+        case brokenOff
+    }
+
     init(_ request: Request, files: Int) throws(APIError) {
         if request.headers[.contentType] == FileFrames.contentType {
             self = .frames(files: files)
@@ -122,8 +133,8 @@ private enum BodyForm {
         }
     }
 
-    /// Gives the body to the reader; returns whether all of it came.
-    func feed(_ body: Hummingbird.RequestBody, to files: UploadedFiles) async throws -> Bool {
+    /// Gives the body to the reader.
+    func feed(_ body: Hummingbird.RequestBody, to files: UploadedFiles) async throws -> End {
         switch self {
         case .plain(let length):
             var count = 0
@@ -131,9 +142,9 @@ private enum BodyForm {
                 count += bytes.readableBytes
                 await files.write(bytes)
             }
-            guard count == length else { return false }
+            guard count == length else { return .brokenOff }
             files.endFile()
-            return true
+            return .whole
         case .frames(let expected):
             var (frames, ended) = (FileFrames.Reader(), 0)
             for try await var bytes in body {
@@ -149,7 +160,7 @@ private enum BodyForm {
                     }
                 }
             }
-            return ended == expected
+            return ended == expected ? .whole : .misframed
         }
     }
 }
