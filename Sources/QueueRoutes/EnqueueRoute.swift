@@ -33,13 +33,15 @@ struct EnqueueRoute: Sendable {
         }
         let form = try BodyForm(request, files: order.files.count)
         let files = UploadedFiles()
-        let (end, bodyEnd) = try await withGracefulShutdownHandler {
-            try await withThrowingTaskGroup(of: BodyForm.End.self) { group in
+        let (end, failure) = try await withGracefulShutdownHandler {
+            try await withThrowingTaskGroup(of: APIError?.self) { group in
                 // Whoever goes away, or a server that stops, leaves nothing behind.
                 group.addTask {
-                    let end = (try? await form.feed(request.body, to: files)) ?? .brokenOff
-                    if end != .whole { files.fail() }
-                    return end
+                    do { try await form.feed(request.body, to: files) } catch {
+                        files.fail()
+                        return error as? APIError
+                    }
+                    return nil
                 }
                 let end = try await threads.run {
                     // Whatever it ends with, the rest of the body is dropped.
@@ -48,18 +50,14 @@ struct EnqueueRoute: Sendable {
                 }
                 // Callers stop sending when they get an error.
                 if files.isCutShort || end.failure != nil { group.cancelAll() }
-                return (end, try await group.next())
+                return (end, try await group.next() ?? nil)
             }
         } onGracefulShutdown: {
             files.fail()
         }
         // What was stored before the server stopped is stored.
         guard !end.stored.isEmpty || !files.isCutShort else {
-            if bodyEnd == .misframed {
-                throw APIError.invalid(
-                    "the body ends within the files of the query; nothing was stored", param: "file")
-            }
-            throw APIError.unavailable("the upload broke off, or the server stops; nothing was stored")
+            throw failure ?? .unavailable("the upload broke off, or the server stops; nothing was stored")
         }
         return try response(end)
     }
@@ -112,14 +110,6 @@ private enum BodyForm {
     case plain(length: Int)
     case frames(files: Int)
 
-    /// How a body ended.
-    enum End: Equatable {
-        case whole
-        /// All of it came, and it is not what its sender said.
-        case misframed
-        case brokenOff
-    }
-
     init(_ request: Request, files: Int) throws(APIError) {
         if request.headers[.contentType] == FileFrames.contentType {
             self = .frames(files: files)
@@ -134,7 +124,10 @@ private enum BodyForm {
     }
 
     /// Gives the body to the reader.
-    func feed(_ body: Hummingbird.RequestBody, to files: UploadedFiles) async throws -> End {
+    ///
+    /// - Throws: `APIError` where all of it came and is not what its sender said, or where that was refused; other errors
+    ///   where it broke off.
+    func feed(_ body: Hummingbird.RequestBody, to files: UploadedFiles) async throws {
         switch self {
         case .plain(let length):
             var count = 0
@@ -142,9 +135,8 @@ private enum BodyForm {
                 count += bytes.readableBytes
                 await files.write(bytes)
             }
-            guard count == length else { return .brokenOff }
+            guard count == length else { throw CancellationError() }
             files.endFile()
-            return .whole
         case .frames(let expected):
             var (frames, ended) = (FileFrames.Reader(), 0)
             for try await var bytes in body {
@@ -160,7 +152,10 @@ private enum BodyForm {
                     }
                 }
             }
-            return ended == expected ? .whole : .misframed
+            guard ended == expected else {
+                throw APIError.invalid(
+                    "the body ends within the files of the query; nothing was stored", param: "file")
+            }
         }
     }
 }
