@@ -66,6 +66,27 @@ struct ConnectionTests {
         try server.stop()
     }
 
+    // MARK: - Answers
+
+    /// Of all paths without a body or an object.
+    @Test func whatIsCalledJSONIsJSON() throws {
+        let server = try TestServer(workspace)
+        let verbs = ["queue/daemon", "queue/paused", "status", "metrics?incarnation=1", "names?name=n", "batches"]
+        for path in ["/version", "/v1/models", "/v1/files", "/v1/batches", "/tokenizer_info", "/none"]
+            + verbs.map({ "/ttbatch/v1/" + $0 })
+        {
+            let answer = try server.request("GET", path)
+            #expect(answer.headers["content-type"] == "application/json", "\(path)")
+            #expect(throws: Never.self, "\(path): \(answer.body)") {
+                try JSONSerialization.jsonObject(with: Data(answer.body.utf8), options: .fragmentsAllowed)
+            }
+        }
+        let version = try workspace.run("--version").output.trimmingCharacters(in: .newlines)
+        let told = try jsonObject(server.request("GET", "/version").body)["version"] as? String
+        #expect(version.hasSuffix(try #require(told)), "\(version)")
+        try server.stop()
+    }
+
     // MARK: - Slow clients
 
     @Test func slowClientsDoNotKeepTheServer() throws {
