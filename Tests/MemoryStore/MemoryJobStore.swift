@@ -177,6 +177,9 @@ final class MemoryBatchDraft: BatchDraft {
 
     init(_ batch: NewBatch, in store: MemoryJobStore, at now: Milliseconds) throws(JobStoreError) {
         id = try store.write { (rows) throws(JobStoreError) in
+            if let original = batch.retryOf, rows[original]?.status ?? .validating == .validating {
+                throw .batchNotFound(original)
+            }
             guard let submitted = batch.submitted else { return rows.add(batch, at: now) }
             guard let row = rows[submitted], row.status == .validating, row.isSubmission else {
                 throw .draftClosed(submitted)

@@ -21,6 +21,10 @@ final class SQLiteBatchDraft: BatchDraft {
         try store.undoStatementsInMemory()
         // The lock is taken before the row is visible, so a draft never looks abandoned while its writer lives.
         (id, ownership) = try store.write(in: "beginBatch") { db in
+            // Whoever deletes the original looks for its retries when he begins, and then deletes it in peace.
+            if let original = batch.retryOf, try db.batchStatus(original) ?? .validating == .validating {
+                throw JobStoreError.batchNotFound(original)
+            }
             let id = try batch.submitted ?? db.insert(batch, submitted: nil, at: now)
             guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: id.rawValue) else {
                 throw JobStoreError.busy(path: lockPath)
