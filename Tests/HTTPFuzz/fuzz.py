@@ -35,10 +35,13 @@ class Daemon:
         self.program = program
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="ttbatch-fuzz-"))
         self.model = model
+        # Pools of threads live as long as the process, with their queues of work. What weak references refer to has a table
+        # whose address Swift packs, so that no search of memory finds it.
+        (self.folder / "no-leaks").write_text("leak:BlockingThreads\nleak:NIOThreadPoolC7_submit\nleak:swift_weakInit\n")
         self.key = self.run("keys", "add", "fuzzer", "--scope", "admin", "--scope", "metrics").strip()
         self.start()
 
-    def start(self):
+    def start(self, finds_leaks=True):
         settings = [
             "server.listen=127.0.0.1:0", "server.upload_limit_mb=1", "server.show_prompts=true",
             *(f"server.{name}_timeout_s={kinds.PATIENCE}" for name in ("head", "stall", "idle"))]
@@ -46,16 +49,18 @@ class Daemon:
         self.log = open(self.folder / "log", "w+b")
         self.process = subprocess.Popen(
             words + [word for setting in settings for word in ("--set", setting)], cwd=self.folder, stdin=subprocess.DEVNULL,
-            stdout=self.log, stderr=self.log, env=self.environment)
+            stdout=self.log, stderr=self.log,
+            env=self.environment | {"ASAN_OPTIONS": self.environment["ASAN_OPTIONS"] + f":detect_leaks={int(finds_leaks)}"})
         self.address = self.wait_for(lambda: re.search(r"listening on (\S+):(\d+)", self.text()))
         self.address = (self.address[1], int(self.address[2]))
         self.wait_for(lambda: self.ask(Request("GET", "/ready", [("X-Api-Key", self.key)])).status == 200)
 
     @property
     def environment(self):
+        # Freed memory counts as the daemon's until the address sanitizer gives it back.
         return {
-            "ASAN_OPTIONS": "detect_leaks=0:handle_sigbus=0:quarantine_size_mb=32", **os.environ,
-            "SWIFT_BACKTRACE": "enable=no"}
+            "ASAN_OPTIONS": "handle_sigbus=0:quarantine_size_mb=32", **os.environ,
+            "LSAN_OPTIONS": f"suppressions={self.folder}/no-leaks", "SWIFT_BACKTRACE": "enable=no"}
 
     def run(self, *words):
         done = subprocess.run(
@@ -349,7 +354,8 @@ def main():
         fuzzer.check_log()
     if len(measured) == 10:
         (files, memory), (last_files, last_memory) = measured[1], measured[-1]
-        if last_memory > memory * 1.15 + 16:
+        # After fewer exchanges caches and threads still grow.
+        if last_memory > memory * 1.2 + 16 and len(numbers) >= 50_000:
             fuzzer.problems.append(f"memory grew from {memory} to {last_memory} MB")
         if last_files > files + 4:
             fuzzer.problems.append(f"open files grew from {files} to {last_files}")
@@ -366,7 +372,8 @@ def main():
     for end in range(arguments.ends):
         if fuzzer.problems:
             break
-        daemon.start()
+        # In the middle of its work threads still hold what nobody will free.
+        daemon.start(finds_leaks=False)
         fuzzer = Fuzzer(daemon, f"{arguments.seed}/end {end}")
         fuzzer.end_in_the_middle(range(10**6), arguments.threads, chance.choice([0.05, 0.5, 2]))
     else:

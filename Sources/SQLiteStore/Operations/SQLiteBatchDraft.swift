@@ -77,7 +77,10 @@ final class SQLiteBatchDraft: BatchDraft {
                 """,
                 BatchStatus.inProgress, endpoints.count == 1 ? endpoints.first : nil, batch.uniqueName,
                 try db.nextTurn(batch.priority), id, BatchStatus.validating)
-            guard isOurs == 1 else { throw JobStoreError.emptyBatch }
+            guard isOurs == 1 else {
+                // A submission may have been cancelled since its last line.
+                throw try db.batchStatus(id) == .validating ? JobStoreError.emptyBatch : .draftClosed(id)
+            }
             // All lines may have been rejected.
             _ = try BatchTally.closeIfDone(id, db, at: now)
         }
