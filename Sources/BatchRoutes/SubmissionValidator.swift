@@ -56,7 +56,7 @@ package final class SubmissionValidator: Sendable {
     private func validateAll() {
         do {
             // Whoever submits another one meanwhile wakes this thread again.
-            for batch in try store.submissions() { try validate(try store.batch(batch)) }
+            for batch in try store.submissions() { try validate(batch) }
         } catch {
             // The store's trouble is for a while, or the daemon's; the submissions stay.
             log.error("submitted batches cannot be validated now: \(error)")
@@ -64,18 +64,19 @@ package final class SubmissionValidator: Sendable {
         }
     }
 
-    private func validate(_ batch: BatchSummary) throws {
-        guard let submission = batch.submission else { return }
+    private func validate(_ id: BatchID) throws {
         do {
+            let batch = try store.batch(id)
+            guard let submission = batch.submission else { return }
             let report = try enqueuer().fill(batch, from: folder.contents(of: submission.inputFile))
             log.info("\(batch.id): \(report.jobs) jobs over HTTP")
         } catch let refused as RefusedSubmission {
-            log.info("\(batch.id): its file was refused, \(refused.errors.count) errors")
+            log.info("\(id): its file was refused, \(refused.errors.count) errors")
             do throws(JobStoreError) {
-                try store.reject(batch.id, errors: refused.errors.json, at: TimeSource.system.now)
+                try store.reject(id, errors: refused.errors.json, at: TimeSource.system.now)
             } catch .draftClosed {}
-        } catch JobStoreError.draftClosed {
-            // It was cancelled meanwhile.
+        } catch JobStoreError.draftClosed, JobStoreError.batchNotFound {
+            // It was cancelled meanwhile, and perhaps deleted.
         }
     }
 }

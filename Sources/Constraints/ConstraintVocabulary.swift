@@ -96,6 +96,7 @@ final class MatcherGrammar: TokenGrammar {
         let (kind, text): (String, String)
         do { (kind, text) = try source.guidance() } catch { throw ConstraintFault("the schema is no JSON: \(error)") }
         guard !text.utf8.contains(0) else { throw ConstraintFault("it has the character U+0000") }
+        if let number = Self.unbearableNumber(text) { throw ConstraintFault("it has the integer \(number)") }
         let matcher = withUnsafePointer(to: functions) { library in
             llg_make_matcher(library, vocabulary.tokenizer, kind, text)!
         }
@@ -105,6 +106,14 @@ final class MatcherGrammar: TokenGrammar {
             throw ConstraintFault(reason)
         }
         prototype = Mutex(Prototype(matcher: matcher, free: functions.free_matcher))
+    }
+
+    /// A constant from -2⁶³ to -2⁶³ + 512, which as a floating-point number are all -2⁶³: at one in a schema llguidance calls
+    /// itself until the stack ends, and with it the process. It may be anywhere in a grammar, so it is looked for as text.
+    private static func unbearableNumber(_ text: String) -> Substring? {
+        // Nearly always this is all, and much faster than the pattern.
+        guard strstr(text, "-9223372036854775") != nil else { return nil }
+        return text.firstMatch(of: #/-9223372036854775(?:29[6-9]|[3-7][0-9][0-9]|80[0-8])(?![0-9])/#)?.output
     }
 
     func makeConstraint() throws(ConstraintFault) -> any TokenConstraint {

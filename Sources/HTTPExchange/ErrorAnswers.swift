@@ -2,6 +2,7 @@
 
 package import Hummingbird
 import Logging
+import NIOCore
 package import StoreContract
 
 /// Turns errors into answers. What is not for the caller is logged.
@@ -28,8 +29,8 @@ package struct ErrorAnswers<Context: RequestContext>: RouterMiddleware {
                 default: "the request cannot be read"
                 }
             return Response(APIError(status: error.status, type: "invalid_request_error", message: message))
-        } catch  where Task.isCancelled {
-            // Nobody waits for the answer any more.
+        } catch  where Task.isCancelled || error is IOError || error is ChannelError {
+            // Nobody waits for the answer any more: the connection is gone. Files have other errors than connections.
             throw error
         } catch {
             context.logger.error("\(request.method) \(request.uri.path): \(error)")

@@ -18,6 +18,6 @@ package struct StateRoutes: Sendable {
             guard live.current != nil else { throw APIError.unavailable("no model is loaded yet") }
             return Response(status: .ok)
         }
-        router.get("/version") { _, _ in Response(json: Array(#"{"version":"\(Version.current)"}"#.utf8)) }
+        router.get("/version") { _, _ in Response(json: Array(#"{"version":"\#(Version.current)"}"#.utf8)) }
     }
 }

@@ -231,7 +231,7 @@ extension RemoteJobs {
         if let error = fault?.storeError?.seen(at: location) { return error }
         // Another server, or a proxy in front of one, may say nothing that is meant for people.
         let reason = fault.map { $0.error.message } ?? "HTTP status \(answer.status)"
-        return answer.status == 503 || answer.status == 429
+        return [408, 429, 503].contains(answer.status)
             ? .unreachable(server: location, reason: reason) : .refused(server: location, reason: reason)
     }
 }

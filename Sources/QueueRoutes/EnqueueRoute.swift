@@ -33,13 +33,15 @@ struct EnqueueRoute: Sendable {
         }
         let form = try BodyForm(request, files: order.files.count)
         let files = UploadedFiles()
-        let end = try await withGracefulShutdownHandler {
-            try await withThrowingTaskGroup(of: Bool.self) { group in
+        let (end, failure) = try await withGracefulShutdownHandler {
+            try await withThrowingTaskGroup(of: APIError?.self) { group in
                 // Whoever goes away, or a server that stops, leaves nothing behind.
                 group.addTask {
-                    let isWhole = (try? await form.feed(request.body, to: files)) ?? false
-                    if !isWhole { files.fail() }
-                    return isWhole
+                    do { try await form.feed(request.body, to: files) } catch {
+                        files.fail()
+                        return error as? APIError
+                    }
+                    return nil
                 }
                 let end = try await threads.run {
                     // Whatever it ends with, the rest of the body is dropped.
@@ -48,15 +50,14 @@ struct EnqueueRoute: Sendable {
                 }
                 // Callers stop sending when they get an error.
                 if files.isCutShort || end.failure != nil { group.cancelAll() }
-                _ = try await group.next()
-                return end
+                return (end, try await group.next() ?? nil)
             }
         } onGracefulShutdown: {
             files.fail()
         }
         // What was stored before the server stopped is stored.
         guard !end.stored.isEmpty || !files.isCutShort else {
-            throw APIError.unavailable("the upload broke off, or the server stops; nothing was stored")
+            throw failure ?? .unavailable("the upload broke off, or the server stops; nothing was stored")
         }
         return try response(end)
     }
@@ -122,8 +123,11 @@ private enum BodyForm {
         }
     }
 
-    /// Gives the body to the reader; returns whether all of it came.
-    func feed(_ body: Hummingbird.RequestBody, to files: UploadedFiles) async throws -> Bool {
+    /// Gives the body to the reader.
+    ///
+    /// - Throws: `APIError` where all of it came and is not what its sender said, or where that was refused; other errors
+    ///   where it broke off.
+    func feed(_ body: Hummingbird.RequestBody, to files: UploadedFiles) async throws {
         switch self {
         case .plain(let length):
             var count = 0
@@ -131,9 +135,8 @@ private enum BodyForm {
                 count += bytes.readableBytes
                 await files.write(bytes)
             }
-            guard count == length else { return false }
+            guard count == length else { throw CancellationError() }
             files.endFile()
-            return true
         case .frames(let expected):
             var (frames, ended) = (FileFrames.Reader(), 0)
             for try await var bytes in body {
@@ -149,7 +152,10 @@ private enum BodyForm {
                     }
                 }
             }
-            return ended == expected
+            guard ended == expected else {
+                throw APIError.invalid(
+                    "the body ends within the files of the query; nothing was stored", param: "file")
+            }
         }
     }
 }

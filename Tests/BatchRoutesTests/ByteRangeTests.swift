@@ -10,7 +10,7 @@ import Testing
     @Test(
         arguments: [
             ("bytes=0-4", 0, 4), ("bytes=5-", 5, 9), ("bytes=-3", 7, 9), ("bytes=-30", 0, 9), ("bytes=9-9", 9, 9),
-            ("bytes=3-100", 3, 9),
+            ("bytes=3-100", 3, 9), ("bytes=-9223372036854775807", 0, 9), ("bytes=9-9223372036854775807", 9, 9),
         ] as [(String, Int64, Int64)])
     func rangesAreRead(header: String, first: Int64, last: Int64) throws {
         #expect(try ByteRange(header, of: 10) == ByteRange(first: first, last: last))
@@ -22,7 +22,11 @@ import Testing
     }
 
     /// What is no range, or several, is as if it were not there.
-    @Test(arguments: ["", "bytes=", "bytes=-", "bytes=4-2", "bytes=0-1,3-4", "lines=1-2", "bytes=a-b", "bytes=1--2"])
+    @Test(
+        arguments: [
+            "", "bytes=", "bytes=-", "bytes=4-2", "bytes=0-1,3-4", "lines=1-2", "bytes=a-b", "bytes=1--2", "bytes=+1-2",
+            "bytes=--3", "bytes=--9223372036854775808", "bytes=-9223372036854775808-", "bytes=9223372036854775808-",
+        ])
     func othersAreIgnored(header: String) throws {
         #expect(try ByteRange(header, of: 10) == nil)
     }

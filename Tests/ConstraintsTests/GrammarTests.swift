@@ -94,6 +94,23 @@ import Testing
         #expect(problems.first?.complaint.hasPrefix(complaint) == true, "\(problems)")
     }
 
+    /// Those whose nearest floating-point number is -2⁶³ would end the process.
+    @Test func theSmallestIntegersAreRefused() throws {
+        func isRefused(_ kind: GrammarSource.Kind) throws -> Bool {
+            let vocabulary = try ConstraintVocabulary.bytes()
+            do { _ = try vocabulary.compile(GrammarSource(kind)) } catch { return true }
+            return false
+        }
+        for number in ["-9223372036854775808", "-9223372036854775500", "-9223372036854775296"] {
+            #expect(try isRefused(.json(#"{"const":\#(number)}"#)))
+            #expect(try isRefused(.json(#"{"properties":{"a":{"enum":[1,{"b":[\#(number)]}]}}}"#)))
+            #expect(try isRefused(.lark(#"start: %json {"const": \#(number)}"#)))
+        }
+        for number in ["-9223372036854775295", "9223372036854775807", "-9.223372036854776e18"] {
+            #expect(try !isRefused(.json(#"{"const":\#(number)}"#)), "\(number)")
+        }
+    }
+
     @Test func deepAndLargeSchemasAreRefused() throws {
         let deep = String(repeating: #"{"items":"#, count: 70) + "{}" + String(repeating: "}", count: 70)
         let nested = try GrammarChecker().problems(of: GrammarSource(.json(deep)))

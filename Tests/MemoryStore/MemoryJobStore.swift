@@ -177,6 +177,9 @@ final class MemoryBatchDraft: BatchDraft {
 
     init(_ batch: NewBatch, in store: MemoryJobStore, at now: Milliseconds) throws(JobStoreError) {
         id = try store.write { (rows) throws(JobStoreError) in
+            if let original = batch.retryOf, rows[original]?.status ?? .validating == .validating {
+                throw .batchNotFound(original)
+            }
             guard let submitted = batch.submitted else { return rows.add(batch, at: now) }
             guard let row = rows[submitted], row.status == .validating, row.isSubmission else {
                 throw .draftClosed(submitted)
@@ -230,7 +233,8 @@ final class MemoryBatchDraft: BatchDraft {
         guard isOpen else { throw .draftClosed(id) }
         try store.write { [id, batch] (rows) throws(JobStoreError) in
             if let name = batch.uniqueName, let other = rows.batch(named: name) { throw .nameTaken(name, by: other) }
-            guard rows[id]?.jobs.isEmpty == false, rows[id]?.status == .validating else { throw .emptyBatch }
+            guard rows[id]?.status == .validating else { throw .draftClosed(id) }
+            guard rows[id]?.jobs.isEmpty == false else { throw .emptyBatch }
             let turn = rows.nextTurn(batch.priority)
             rows[id]!.status = .inProgress
             rows[id]!.isSubmission = false

@@ -66,6 +66,27 @@ struct ConnectionTests {
         try server.stop()
     }
 
+    // MARK: - Answers
+
+    /// Of all paths without a body or an object.
+    @Test func whatIsCalledJSONIsJSON() throws {
+        let server = try TestServer(workspace)
+        let verbs = ["queue/daemon", "queue/paused", "status", "metrics?incarnation=1", "names?name=n", "batches"]
+        for path in ["/version", "/v1/models", "/v1/files", "/v1/batches", "/tokenizer_info", "/none"]
+            + verbs.map({ "/ttbatch/v1/" + $0 })
+        {
+            let answer = try server.request("GET", path)
+            #expect(answer.headers["content-type"] == "application/json", "\(path)")
+            #expect(throws: Never.self, "\(path): \(answer.body)") {
+                try JSONSerialization.jsonObject(with: Data(answer.body.utf8), options: .fragmentsAllowed)
+            }
+        }
+        let version = try workspace.run("--version").output.trimmingCharacters(in: .newlines)
+        let told = try jsonObject(server.request("GET", "/version").body)["version"] as? String
+        #expect(version.hasSuffix(try #require(told)), "\(version)")
+        try server.stop()
+    }
+
     // MARK: - Slow clients
 
     @Test func slowClientsDoNotKeepTheServer() throws {
@@ -77,9 +98,12 @@ struct ConnectionTests {
         try eventually("the end of a slow head") { !slow.send("x: y\r\n") }
         try server.connect().waitForEnd()
         // A body that stops.
-        for sent in ["", "{"] {
+        for (path, sent) in [
+            ("/v1/completions", ""), ("/v1/completions", "{"), ("/v1/batches", "{"),
+            ("/ttbatch/v1/batches?file=a", "{"),
+        ] {
             let stalled = try server.connect()
-            stalled.send("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n\(sent)")
+            stalled.send("POST \(path) HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n\(sent)")
             let answer = try stalled.answer()
             #expect(answer.status == 408 && answer.headers["connection"] == "close", "\(answer)")
             try stalled.waitForEnd()
@@ -152,6 +176,30 @@ struct ConnectionTests {
             try eventually("room") { try server.post("/v1/completions", Self.completion(1)).status == 200 }
         }
         try server.stop()
+    }
+
+    /// Whoever breaks off while he sends is no trouble of the server, and leaves nothing.
+    @Test func aClientThatBreaksOffIsNoError() throws {
+        let server = try TestServer(workspace, at: "127.0.0.1:0")
+        let form = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.jsonl\"\r\n\r\nabc"
+        for head in [
+            "POST /v1/files HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b",
+            "POST /v1/completions HTTP/1.1", "POST /ttbatch/v1/batches?file=a HTTP/1.1", "POST /login HTTP/1.1",
+        ] {
+            for isReset in [true, false, true] {
+                var gone: RawConnection? = try server.connect()
+                if isReset { gone?.resetAtEnd() }
+                gone?.send("\(head)\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n\(form)")
+                Thread.sleep(forTimeInterval: 0.05)
+                gone = nil
+            }
+        }
+        #expect(try server.request("GET", "/health").status == 200)
+        let uploads = workspace.path("queue.db-files")
+        try eventually("no rest") { try FileManager.default.contentsOfDirectory(atPath: uploads).isEmpty }
+        server.daemon.send(SIGTERM)
+        let outcome = try server.daemon.waitForEnd()
+        #expect(outcome.status == 0 && !outcome.errors.contains(" error "), "\(outcome.errors)")
     }
 
     // MARK: - The end

@@ -107,6 +107,26 @@ struct FilesAndBatchesTests {
         try server.stop()
     }
 
+    /// What is gone while somebody asks for it is not there, and no answer is shorter than it says.
+    @Test func contentsThatAreGoneAreNoHalfAnswer() throws {
+        let server = try TestServer(workspace, ["server.idle_timeout_s=1000"])
+        let lines = try Self.lines(6)
+        let file = try uploaded(server, lines)
+        let contents = workspace.path("queue.db-files/\(file)")
+        #expect(truncate(contents, 10) == 0)
+        for headers in ["", "Range: bytes=0-99\r\n"] {
+            let connection = try server.connect()
+            let request = "GET /v1/files/\(file)/content HTTP/1.1\r\nHost: a\r\n\(headers)\r\n"
+            // A second answer would be taken for the rest of the first.
+            connection.send(request + "GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+            try connection.waitForEnd()
+        }
+        #expect(unlink(contents) == 0)
+        let gone = try server.request("GET", "/v1/files/\(file)/content")
+        #expect(gone.status == 404 && gone.error?["param"] as? String == "file_id", "\(gone.body)")
+        try server.stop()
+    }
+
     /// Errors of lines are told in the batch, as OpenAI does it, and nothing runs.
     @Test func aBadFileFailsItsBatch() throws {
         let server = try TestServer(workspace)

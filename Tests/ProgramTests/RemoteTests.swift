@@ -387,12 +387,17 @@ struct RemoteTests {
             #expect(!answer.body.contains(workspace.directory.path) && !answer.body.contains("/Golden/"), "\(path)")
             #expect(host.count < 4 || !answer.body.contains(host), "\(path)")
         }
+        let frames = "Content-Type: application/x-ttbatch-files"
         for (words, status) in [
             (["batches/x"], "404"), (["batches/9"], "404"), (["batches/1/results"], "400"), (["none"], "404"),
             (["batches/1/results?order=up&states=failed"], "400"), (["metrics"], "400"), (["batches?limit=x"], "400"),
             (["-d", "x", "batches"], "400"), (["-d", "x", "batches?file=a&why=b"], "400"),
             (["-d", "x", "batches?file=a&file=b"], "400"), (["-d", "x", "batches?file=a&if_not_exists=true"], "400"),
             (["-H", "Transfer-Encoding: chunked", "-d", "x", "batches?file=a"], "411"),
+            // Whole, and not what it should be: nobody gains by sending it again.
+            (["-H", frames, "-d", "", "batches?file=a"], "400"),
+            (["-H", frames, "-d", "abc", "batches?file=a"], "400"),
+            (["-H", frames, "-d", "abcdef", "batches?file=a&file=b"], "400"),
             (["-d", "{\"prompt\": \"a\", \"model\": \"nonesuch\"}", "batches?file=a"], "400"),
             (["-d", "{\"prompt\": \"a\"}", "batches?file=a&model=nonesuch"], "404"),
             (["-X", "POST", "batches/1/cancel"], "409"),

@@ -39,7 +39,11 @@ struct FileDownload: Sendable {
         switch content {
         case .uploaded(let path, let bytes):
             if lines != nil { throw APIError.invalid("offset is for files of results", param: "offset") }
-            response.body = body(ofFile: path, range ?? ByteRange(first: 0, last: bytes - 1))
+            // Opened before the answer begins: who deletes the file then takes it from nobody who reads it.
+            guard let file = try await threads.run({ try OpenedFile(path) }) else {
+                throw APIError.notFound("the file was deleted meanwhile", param: "file_id")
+            }
+            response.body = body(of: file, range ?? ByteRange(first: 0, last: bytes - 1))
         case .results(let kind, let batch):
             response.headers[.init("X-Incomplete")!] = batch.status.isTerminal ? "false" : "true"
             response.headers[.init("X-Last-Line")!] = "\(kind.lineCount(in: batch.counts))"
@@ -64,14 +68,13 @@ struct FileDownload: Sendable {
         }
     }
 
-    private func body(ofFile path: String, _ range: ByteRange) -> ResponseBody {
+    private func body(of file: OpenedFile, _ range: ByteRange) -> ResponseBody {
         ResponseBody(contentLength: Int(range.count)) { [threads] writer in
-            let file = try await threads.run { try OpenedFile(path) }
             var position = range.first
             while position <= range.last {
                 let count = Int(min(256 << 10, range.last - position + 1))
                 let chunk = try await threads.run { [position] in try file.read(count, at: position) }
-                guard !chunk.isEmpty else { break }
+                guard !chunk.isEmpty else { throw CutShort() }
                 position += Int64(chunk.count)
                 try await writer.write(ByteBuffer(bytes: chunk))
             }
@@ -104,11 +107,17 @@ struct FileDownload: Sendable {
                 }
                 if !output.isEmpty { try await writer.write(ByteBuffer(bytes: output)) }
             }
+            // Its batch was deleted meanwhile.
+            if let range, position <= range.last { throw CutShort() }
             if let file, reader.lines == end { memory.note(reader.place, in: file) }
             try await writer.finish(nil)
         }
     }
 }
+
+/// There is less than the head of the answer has told. The client learns it from the end of the connection: otherwise it would
+/// take the next answer for the rest of this one.
+private struct CutShort: Error {}
 
 extension ResultFileKind {
     /// The lines of the file so far.
@@ -136,7 +145,7 @@ struct ByteRange: Hashable, Sendable {
         guard header.hasPrefix("bytes="), !header.contains(",") else { return nil }
         let ends = header.dropFirst(6).split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
         guard ends.count == 2 else { return nil }
-        switch (Int64(ends[0]), Int64(ends[1]), ends[0].isEmpty, ends[1].isEmpty) {
+        switch (Self.number(ends[0]), Self.number(ends[1]), ends[0].isEmpty, ends[1].isEmpty) {
         case (nil, let count?, true, false):
             (first, last) = (max(0, total - count), count > 0 ? total - 1 : -1)
         case (let start?, nil, false, true): (first, last) = (start, total - 1)
@@ -148,6 +157,11 @@ struct ByteRange: Hashable, Sendable {
                 status: .rangeNotSatisfiable, type: "invalid_request_error",
                 message: "the file has \(total) bytes; the range lies outside")
         }
+    }
+
+    /// A number of digits only: with a sign, its distance to another one could be too large for a number.
+    private static func number(_ text: Substring) -> Int64? {
+        text.utf8.allSatisfy { (48...57).contains($0) } ? Int64(text) : nil
     }
 
     /// What of `bytes`, which begin at `position` of the file, is in the range.
@@ -162,9 +176,13 @@ struct ByteRange: Hashable, Sendable {
 private final class OpenedFile: Sendable {
     private let descriptor: Int32
 
-    init(_ path: String) throws {
+    /// Opens a file; nil if there is none.
+    init?(_ path: String) throws {
         descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw UploadError.system(operation: "open a file", errno: errno) }
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw UploadError.system(operation: "open a file", errno: errno)
+        }
     }
 
     deinit { close(descriptor) }

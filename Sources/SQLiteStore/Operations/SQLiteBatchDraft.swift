@@ -21,6 +21,10 @@ final class SQLiteBatchDraft: BatchDraft {
         try store.undoStatementsInMemory()
         // The lock is taken before the row is visible, so a draft never looks abandoned while its writer lives.
         (id, ownership) = try store.write(in: "beginBatch") { db in
+            // Whoever deletes the original looks for its retries when he begins, and then deletes it in peace.
+            if let original = batch.retryOf, try db.batchStatus(original) ?? .validating == .validating {
+                throw JobStoreError.batchNotFound(original)
+            }
             let id = try batch.submitted ?? db.insert(batch, submitted: nil, at: now)
             guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: id.rawValue) else {
                 throw JobStoreError.busy(path: lockPath)
@@ -73,7 +77,10 @@ final class SQLiteBatchDraft: BatchDraft {
                 """,
                 BatchStatus.inProgress, endpoints.count == 1 ? endpoints.first : nil, batch.uniqueName,
                 try db.nextTurn(batch.priority), id, BatchStatus.validating)
-            guard isOurs == 1 else { throw JobStoreError.emptyBatch }
+            guard isOurs == 1 else {
+                // A submission may have been cancelled since its last line.
+                throw try db.batchStatus(id) == .validating ? JobStoreError.emptyBatch : .draftClosed(id)
+            }
             // All lines may have been rejected.
             _ = try BatchTally.closeIfDone(id, db, at: now)
         }

@@ -58,6 +58,12 @@ final class RawConnection {
 
     deinit { close(descriptor) }
 
+    /// Has TCP end the connection by a reset, as a program that dies does, once nobody has the object any more.
+    func resetAtEnd() {
+        var end = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &end, socklen_t(MemoryLayout<linger>.size))
+    }
+
     /// Sends all of `text`; whether the server took it.
     @discardableResult
     func send(_ text: String) -> Bool {

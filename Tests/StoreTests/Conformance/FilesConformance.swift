@@ -141,6 +141,7 @@ import Testing
         #expect(try store.cancel(batch, at: 7).cancelled == 2)
         #expect(try store.batch(batch).status == .cancelled)
         #expect(throws: JobStoreError.draftClosed(batch)) { _ = try filled.append([.sample(3)]) }
+        #expect(throws: JobStoreError.draftClosed(batch)) { try filled.commit(at: 8) }
         try filled.discard()
         #expect(try store.batch(batch).counts.cancelled == 2)
         #expect(try store.submissions() == [] && store.sweepOrphanedDrafts() == [])

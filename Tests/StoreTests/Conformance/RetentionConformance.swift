@@ -45,4 +45,25 @@ import Testing
         // Numbers are not given out again.
         #expect(try store.enqueue(1) > draft.id)
     }
+
+    /// A retry that began when its original is being deleted, as a draft, would hold it.
+    @Test(arguments: StoreKind.allCases)
+    func noRetryBeginsOfWhatIsBeingDeleted(kind: StoreKind) throws {
+        let fixture = try kind.make()
+        let store = fixture.store
+        let batch = try store.enqueue(2)
+        _ = try store.cancel(batch, at: 10)
+        let retry = try store.beginBatch(NewBatch(name: "again", retryOf: batch), at: 11)
+        _ = try retry.append([.sample(1)])
+        try store.delete(batch)
+        #expect(try store.batch(retry.commit(at: 12)).retryOf == nil)
+        let draft = try store.beginBatch(NewBatch(name: "draft"), at: 13)
+        for original in [batch, draft.id] {
+            #expect(throws: JobStoreError.batchNotFound(original)) {
+                _ = try store.beginBatch(NewBatch(name: "again", retryOf: original), at: 14)
+            }
+        }
+        try draft.discard()
+        #expect(throws: JobStoreError.batchNotFound(draft.id)) { try store.batch(draft.id) }
+    }
 }
