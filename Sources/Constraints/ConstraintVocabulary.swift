@@ -1,6 +1,7 @@
 // A model's vocabulary for llguidance, and grammars compiled for it.
 
 import CLLGuidance
+import Glibc
 public import Sampling
 import Synchronization
 
