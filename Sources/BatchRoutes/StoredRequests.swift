@@ -5,7 +5,6 @@ package import HTTPExchange
 package import Hummingbird
 import Intake
 package import OpenAIFormats
-import PromptFiles
 import ResultExport
 import Runtime
 import ServiceLifecycle
@@ -18,8 +17,8 @@ typealias EnqueuerFactory = @Sendable ((inout Enqueuer.Options) -> Void) -> Enqu
 package struct StoredRequests: Sendable {
     /// They come before batches that nobody waits for.
     private static let priority = BatchPriority(rawValue: 1000)!
-    /// How often the result is looked for.
-    private static let interval = Duration.milliseconds(50)
+    /// How soon the result is looked for, and again at most so much later.
+    private static let pauses = (shortest: Duration.milliseconds(50), longest: Duration.seconds(1))
 
     private let store: any ServedStore
     private let threads: BlockingThreads
@@ -37,12 +36,14 @@ package struct StoredRequests: Sendable {
     /// - Throws: `APIError`, `JobStoreError`.
     package func answer(_ body: [UInt8], _ endpoint: Endpoint, _ caller: Caller) async throws -> Response {
         let batch = try await threads.run { try stored(body, endpoint, caller) }
+        var pause = Self.pauses.shortest
         while true {
             if let answer = try await threads.run({ try result(of: batch) }) { return answer }
             guard !Task.isShuttingDownGracefully else {
                 throw APIError.unavailable("the server stops; the request is kept as \(batch), and runs later")
             }
-            try await Task.sleep(for: Self.interval)
+            try await Task.sleep(for: pause)
+            pause = min(pause * 5 / 4, Self.pauses.longest)
         }
     }
 
@@ -51,16 +52,15 @@ package struct StoredRequests: Sendable {
             $0.tenant = caller.tenant
             $0.priority = Self.priority
         }
-        var line = LineOfRequest(body, endpoint)
-        let source = PromptSource.bytes(
-            { (output) throws(InputFailure) in line.read(into: output) }, name: "online request")
         var problem: RequestProblem?
         do {
-            return try enqueuer.enqueue([source]) { problem = problem ?? ($0 as? LineError)?.problem }[0].batch
+            return try enqueuer.enqueue([.request(body, endpoint)]) {
+                problem = problem ?? EnqueueError.problem(of: $0)
+            }[0].batch
         } catch let error as JobStoreError {
             throw error
         } catch {
-            guard let problem = problem ?? (error as? LineError)?.problem else {
+            guard let problem = problem ?? EnqueueError.problem(of: error) else {
                 throw APIError.unavailable("the model cannot be used now")
             }
             throw APIError.invalid("\(problem)", param: problem.param, code: problem.code.rawValue)
@@ -69,11 +69,9 @@ package struct StoredRequests: Sendable {
 
     /// The answer, once there is a result.
     private func result(of batch: BatchID) throws -> Response? {
+        guard let job = try store.results(ResultQuery(batch: batch), after: 0, limit: 1).first else { return nil }
         let summary = try store.batch(batch)
-        let query = ResultQuery(batch: batch)
-        guard let job = try store.results(query, after: 0, limit: 1).first,
-            let line = OutputLine(job.shown(in: summary), batch: summary)
-        else { return nil }
+        guard let line = OutputLine(job.shown(in: summary), batch: summary) else { return nil }
         var answer: Response
         switch line.outcome {
         case .completed(let completion):
@@ -89,24 +87,5 @@ package struct StoredRequests: Sendable {
         }
         answer.headers[.init("x-ttbatch-batch")!] = batch.description
         return answer
-    }
-}
-
-/// The line of a prompt file for a request.
-private struct LineOfRequest {
-    private var rest: ArraySlice<UInt8>
-
-    init(_ body: [UInt8], _ endpoint: Endpoint) {
-        // Outside of strings, which have none, the end of a line is as good as a space.
-        let oneLine = body.map { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") ? UInt8(ascii: " ") : $0 }
-        let head = #"{"custom_id":"request","method":"POST","url":"\#(endpoint.rawValue)","body":"#
-        rest = (Array(head.utf8) + oneLine + Array("}".utf8))[...]
-    }
-
-    mutating func read(into output: UnsafeMutableRawBufferPointer) -> Int {
-        let part = rest.prefix(output.count)
-        output.copyBytes(from: part)
-        rest = rest.dropFirst(part.count)
-        return part.count
     }
 }

@@ -1,7 +1,7 @@
 // Enqueues a prompt file as a batch: all lines are validated, and the file is stored as a whole or not at all.
 
 public import ModelFiles
-import OpenAIFormats
+public import OpenAIFormats
 public import Platform
 public import PromptFiles
 public import Runtime
@@ -79,6 +79,9 @@ extension EnqueueError {
     public static func isOfLine(_ error: any Error) -> Bool {
         (error as? ToldError)?.isOfLine ?? (error is LineError)
     }
+
+    /// What is wrong with a request, if `error` is of its line.
+    public static func problem(of error: any Error) -> RequestProblem? { (error as? LineError)?.problem }
 
     /// The kind of `error`; nil if it is a fault of the store or the system.
     public static func fault(of error: any Error) -> Fault? {
