@@ -1,6 +1,7 @@
 // Numbers, durations and times as the page shows them.
 
 import Foundation
+import ResultExport
 import Runtime
 
 enum PageWords {
@@ -62,25 +63,10 @@ enum PageWords {
         return last.count > 200 ? last.prefix(200) + "…" : last
     }
 
-    /// A message in which paths of the server are cut down to their last parts; URLs of requests stay.
+    /// A message of bounded length, without paths of the server.
     static func message(_ text: String) -> String {
-        var output = ""
-        var word = ""
-        func end() {
-            let isPath = word.count(where: { $0 == "/" }) >= 2 && !word.hasPrefix("/v1/") && !word.contains("://")
-            output += isPath ? name(word) : word
-            word = ""
-        }
-        for character in text {
-            if character.isLetter || character.isNumber || "/._-~+@%:".contains(character) {
-                word.append(character)
-            } else {
-                end()
-                output.append(character)
-            }
-        }
-        end()
-        return output.count > 600 ? output.prefix(600) + "…" : output
+        let shown = text.withoutPaths
+        return shown.count > 600 ? shown.prefix(600) + "…" : shown
     }
 }
 

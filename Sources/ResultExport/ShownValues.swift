@@ -8,9 +8,9 @@ extension String {
     /// The last part of a path.
     fileprivate var lastPart: String { split(separator: "/").last.map(String.init) ?? self }
 
-    /// The text with the last parts of the absolute paths in it.
+    /// The text with the last parts of the paths in it; those of requests stay.
     package var withoutPaths: String {
-        replacing(/(^|[\s"'`(=,:;\[])((?:~|\.\.?)?\/(?!\/)[^\s"'`(),;\]]*\/[^\s"'`(),;:\]]+)/) { match in
+        replacing(/(^|[\s"'`(=,:;\[])((?:~|\.\.?)?\/(?!\/|v1\/)[^\s"'`(),;\]]*\/[^\s"'`(),;:\]]+)/) { match in
             match.output.1 + String(match.output.2).lastPart
         }
     }

@@ -90,6 +90,7 @@ import Testing
         ("\"/a/b\", '~/c/d' and (../e/f)", "\"b\", 'd' and (f)"),
         ("either/or, 1/2, / and /v1", "either/or, 1/2, / and /v1"),
         ("http://host/a/b stays", "http://host/a/b stays"),
+        ("/v1/chat/completions stays", "/v1/chat/completions stays"),
     ])
     func textsLoseTheirPaths(_ text: String, _ expected: String) { #expect(text.withoutPaths == expected) }
 }
