@@ -31,11 +31,15 @@ import Testing
     @Test func releaseWhatTheyCapturedBeforeTheirStorage() {
         let ends = Ends()
         var captured: Captured? = Captured { ends.note("captured") }
+        let isTheThreads = Event()
         DetachedThread.start("test") { [captured] in
+            // Here it is held, too, until the thread has been started.
+            isTheThreads.wait()
             withExtendedLifetime(captured) { atThreadExit(ends) { ends.note("storage") } }
             ends.note("body")
         }
         captured = nil
+        isTheThreads.signal()
         ends.event.wait(times: 3)
         #expect(ends.order.withLock { $0 } == ["body", "captured", "storage"])
     }
