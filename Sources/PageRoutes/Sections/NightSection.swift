@@ -87,7 +87,8 @@ struct NightSection: Sendable, Hashable {
                 words: "\(ShownTime(from + Int64(part.index) * partMS, now: now).text): "
                     + "\(PageWords.count(part.summary.jobsFailed, "job")) failed")
         }
-        times = (0...4).map { ShownTime(from + Int64($0) * Self.lengthMS / 4, now: now) }
+        // Without dates, which a narrow page has no room for: after midnight nearly all would have one.
+        times = (0...4).map { from + Int64($0) * Self.lengthMS / 4 }.map { ShownTime($0, now: $0) }
         let succeeded = history.reduce(0) { $0 + $1.summary.jobsSucceeded }
         let failed = history.reduce(0) { $0 + $1.summary.jobsFailed }
         jobs = "\(PageWords.count(succeeded, "job")) succeeded, \(PageWords.count(failed)) failed"
