@@ -3,6 +3,7 @@
 package import HTTPExchange
 package import Hummingbird
 import Intake
+import ModelFiles
 package import ServiceLifecycle
 import Settings
 import StoreContract
@@ -25,9 +26,12 @@ package struct FilesAndBatches: Sendable {
         let folder = try UploadFolder(
             path: configuration.databasePath + "-files", mostBytes: Int64(configuration.server.uploadLimitMB) << 20)
         try folder.sweep { try store.uploadedFile($0) != nil }
-        let enqueuer: EnqueuerFactory = { configuration.enqueuer(into: store, $0) }
-        validator = SubmissionValidator(store: store, folder: folder, log: served.log) { enqueuer { _ in } }
-        storedRequests = StoredRequests(store: store, threads: served.threads, enqueuer: enqueuer)
+        validator = SubmissionValidator(store: store, folder: folder, log: served.log) {
+            configuration.enqueuer(into: store, standard: configuration.rememberedModel ?? configuration.model)
+        }
+        storedRequests = StoredRequests(store: store, threads: served.threads) {
+            configuration.enqueuer(into: store, standard: $0, $1)
+        }
         uploads = UploadRoutes(store: store, folder: folder, threads: served.threads, memory: ResultFileMemory())
         batches = BatchesRoutes(store: store, threads: served.threads, validator: validator)
         expiry = ExpiredFiles(store: store, folder: folder, threads: served.threads, log: served.log)
@@ -43,12 +47,15 @@ package struct FilesAndBatches: Sendable {
 }
 
 extension Configuration {
-    /// An enqueuer into `store` whose models are those that clients may name.
-    fileprivate func enqueuer(into store: any JobStore, _ change: (inout Enqueuer.Options) -> Void) -> Enqueuer {
-        var options = Enqueuer.Options(defaultModel: model)
+    /// An enqueuer into `store` whose models are those that clients may name; requests that name none run on `standard`.
+    fileprivate func enqueuer(
+        into store: any JobStore, standard: String, _ change: (inout Enqueuer.Options) -> Void = { _ in }
+    ) -> Enqueuer {
+        var options = Enqueuer.Options(defaultModel: standard)
         options.engine = engine
-        if shownModel != model, let map = try? ModelMap(parsing: ["\(shownModel)=\(model)"]) { options.modelMap = map }
+        let shown = ModelCatalogue.shown(standard)
+        if shown != standard, let map = try? ModelMap(parsing: ["\(shown)=\(standard)"]) { options.modelMap = map }
         change(&options)
-        return Enqueuer(store: store, catalogue: clientCatalogue, options: options)
+        return Enqueuer(store: store, catalogue: catalogue.withoutPaths(but: standard), options: options)
     }
 }

@@ -1,6 +1,5 @@
 // Online requests that are kept (`store: true`): each is a batch of one job, for whose result its caller waits.
 
-import Foundation
 package import HTTPExchange
 package import Hummingbird
 import Intake
@@ -10,8 +9,9 @@ import Runtime
 import ServiceLifecycle
 import StoreContract
 
-/// Makes an enqueuer whose models are those that clients may name; its options are changed by the argument.
-typealias EnqueuerFactory = @Sendable ((inout Enqueuer.Options) -> Void) -> Enqueuer
+/// Makes an enqueuer whose models are those that clients may name, with a model for requests that name none; its options
+/// are changed by the last argument.
+typealias EnqueuerFactory = @Sendable (_ standard: String, (inout Enqueuer.Options) -> Void) -> Enqueuer
 
 /// Answers requests from the job table. What was taken runs to its end, whatever becomes of the caller, the server or the daemon.
 package struct StoredRequests: Sendable {
@@ -32,10 +32,14 @@ package struct StoredRequests: Sendable {
 
     /// Stores a request, and waits for its result. The answer's `x-ttbatch-batch` names its batch.
     ///
-    /// - Parameter body: a JSON object that can be run.
+    /// - Parameters:
+    ///   - body: a JSON object that can be run.
+    ///   - model: the model that it can be run on, as batches call it.
     /// - Throws: `APIError`, `JobStoreError`.
-    package func answer(_ body: [UInt8], _ endpoint: Endpoint, _ caller: Caller) async throws -> Response {
-        let batch = try await threads.run { try stored(body, endpoint, caller) }
+    package func answer(
+        _ body: [UInt8], _ endpoint: Endpoint, model: String, _ caller: Caller
+    ) async throws -> Response {
+        let batch = try await threads.run { try stored(body, endpoint, model, caller) }
         var pause = Self.pauses.shortest
         while true {
             if let answer = try await threads.run({ try result(of: batch) }) { return answer }
@@ -47,8 +51,10 @@ package struct StoredRequests: Sendable {
         }
     }
 
-    private func stored(_ body: [UInt8], _ endpoint: Endpoint, _ caller: Caller) throws -> BatchID {
-        let enqueuer = enqueuer {
+    private func stored(
+        _ body: [UInt8], _ endpoint: Endpoint, _ model: String, _ caller: Caller
+    ) throws -> BatchID {
+        let enqueuer = enqueuer(model) {
             $0.tenant = caller.tenant
             $0.priority = Self.priority
         }

@@ -12,8 +12,8 @@ package import Serving
 
 /// Answers requests on the loaded model.
 package struct CompletionRoutes: Sendable {
-    /// Answers a request that is to be kept: the body, which can run on the loaded model, its endpoint, and who asks.
-    package typealias StoredAnswer = @Sendable ([UInt8], Endpoint, Caller) async throws -> Response
+    /// Answers a request that is to be kept: the body, its endpoint, the model that it can run on, and who asks.
+    package typealias StoredAnswer = @Sendable ([UInt8], Endpoint, _ model: String, Caller) async throws -> Response
 
     private let live: LiveModel
     private let storedAnswer: StoredAnswer
@@ -43,7 +43,7 @@ package struct CompletionRoutes: Sendable {
                     throw APIError.invalid(
                         "a request with store cannot be streamed; leave one of them out", param: "stream")
                 }
-                return try await storedAnswer(body, endpoint, context.caller)
+                return try await storedAnswer(body, endpoint, asked.model.name, context.caller)
             }
         }
     }

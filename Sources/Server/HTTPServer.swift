@@ -63,7 +63,7 @@ package final class HTTPServer: Sendable {
         StateRoutes(served).add(to: router)
         MetricsRoutes(served).add(to: router)
         ModelRoutes(live: served.live).add(to: router)
-        CompletionRoutes(live: served.live, storedAnswer: batches.storedRequests.answer).add(to: router)
+        CompletionRoutes(live: served.live, storedAnswer: batches.storedRequests.answer(_:_:model:_:)).add(to: router)
         TokenizerRoutes(live: served.live).add(to: router)
         batches.add(to: router)
         VerbRoutes(served).add(to: router)

@@ -3,9 +3,6 @@
 package import ModelFiles
 
 extension Configuration {
-    /// What `/v1/models` calls the configured model.
-    package var shownModel: String { ModelCatalogue.shown(model) }
-
     /// The catalogue for clients: names of models lead to them, but of paths only the configured one.
     package var clientCatalogue: ModelCatalogue { catalogue.withoutPaths(but: rememberedModel) }
 }

@@ -49,6 +49,25 @@ struct StoredRequestTests {
         try server.stop()
     }
 
+    /// They run on the model that they were checked against, which a batch may have brought in.
+    @Test func runOnTheLoadedModel() throws {
+        let server = try TestServer(workspace)
+        let other = try workspace.model(contextLength: 128)
+        let file = try workspace.write("other.jsonl", #"{"prompt": "the king", "max_tokens": 3}"#)
+        #expect(try workspace.run("enqueue", file, model: other).status == 0)
+        #expect(try workspace.run("wait", "batch_1").status == 0)
+        let loaded = try jsonObject(server.request("GET", "/v1/models").body)["data"] as? [[String: Any]]
+        let name = try #require(loaded?.first?["id"] as? String)
+        #expect(other.hasSuffix("/\(name).gguf"))
+        for asked in [[:], ["model": name]] {
+            let answer = try server.post("/v1/completions", Self.body(asked))
+            #expect(try answer.status == 200 && jsonObject(answer.body)["model"] as? String == name, "\(answer)")
+            let shown = try workspace.run("show", try #require(answer.headers["x-ttbatch-batch"]))
+            #expect(shown.output.contains(name), "\(shown)")
+        }
+        try server.stop()
+    }
+
     /// They run whatever becomes of the caller, and of the server.
     @Test func runToTheirEnd() throws {
         let expected = try workspace.results([("a", Self.request)])["a"]?.text
