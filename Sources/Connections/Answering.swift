@@ -18,6 +18,8 @@ extension HTTP1Channel {
             responder: { request, writer, channel in
                 let context = ServerContext(source: ApplicationRequestContextSource(channel: channel, logger: log))
                 var response = try await responder.respond(to: request, context: context)
+                // Also of an error: the client would take its body for the next answer.
+                if request.method == .head { response = response.createHeadResponse() }
                 response.headers[.date] = httpDate()
                 let body = try await writer.writeHead(response.head)
                 try await response.body.write(body)

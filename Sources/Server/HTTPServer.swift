@@ -52,7 +52,7 @@ package final class HTTPServer: Sendable {
     private static func router(
         _ served: ServedQueue, _ ring: KeyRing, _ batches: FilesAndBatches
     ) -> Router<ServerContext> {
-        let router = Router(context: ServerContext.self)
+        let router = Router(context: ServerContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: HTTPMetrics())
         router.add(middleware: AnswerHeaders())
         router.add(middleware: ErrorAnswers())

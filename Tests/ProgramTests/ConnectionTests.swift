@@ -151,6 +151,28 @@ struct ConnectionTests {
         try server.stop()
     }
 
+    /// HEAD is answered as GET is, without the body: whatever came behind the headers would be taken for the next answer.
+    @Test func headIsGetWithoutItsBody() throws {
+        let server = try TestServer(workspace)
+        let prompts = try workspace.write("p.jsonl", #"{"prompt": "the king", "max_tokens": 2}"#)
+        #expect(try workspace.run("enqueue", prompts).status == 0)
+        #expect(try workspace.run("wait", "batch_1").status == 0)
+        let batch = try jsonObject(server.request("GET", "/v1/batches/batch_1").body)
+        let results = "/v1/files/\(try #require(batch["output_file_id"] as? String))/content"
+        let both = try server.connect()
+        let paths = ["/health", "/v1/models", "/metrics", "/", results, "/v1/files/file-none", "/no/such/path"]
+        for (path, host) in paths.map({ ($0, "localhost") }) + [("/health", "another.example")] {
+            both.send("HEAD \(path) HTTP/1.1\r\nHost: \(host)\r\n\r\nGET \(path) HTTP/1.1\r\nHost: \(host)\r\n\r\n")
+            let head = try both.answer(toHead: true)
+            let get = try both.answer()
+            #expect(head.status == get.status && head.headers["content-type"] == get.headers["content-type"], "\(path)")
+            // Metrics and the page differ from one time to the next.
+            guard !["/metrics", "/"].contains(path) else { continue }
+            #expect(head.headers["content-length"] == "\(get.body.utf8.count)", "\(path): \(head)")
+        }
+        try server.stop()
+    }
+
     // MARK: - Many clients
 
     @Test func furtherConnectionsWaitForTheirTurn() throws {

@@ -47,7 +47,9 @@ struct FileDownload: Sendable {
         case .results(let kind, let batch):
             response.headers[.init("X-Incomplete")!] = batch.status.isTerminal ? "false" : "true"
             response.headers[.init("X-Last-Line")!] = "\(kind.lineCount(in: batch.counts))"
-            response.body = body(of: kind, batch, behind: lines ?? 0, range)
+            // Only what is behind some lines has a length that nobody has counted.
+            let whole = lines == nil ? ByteRange(first: 0, last: total - 1) : nil
+            response.body = body(of: kind, batch, behind: lines ?? 0, range ?? whole)
         }
         return response
     }

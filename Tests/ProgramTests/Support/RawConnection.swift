@@ -96,8 +96,8 @@ final class RawConnection {
         return try answer()
     }
 
-    /// The next answer, whole; those that only announce another one are skipped unless `announcing`.
-    func answer(announcing: Bool = false) throws -> RawAnswer {
+    /// The next answer, whole; those that only announce another one are skipped unless `announcing`. One `toHead` has no body.
+    func answer(announcing: Bool = false, toHead: Bool = false) throws -> RawAnswer {
         while true {
             let head = try take(through: "\r\n\r\n").components(separatedBy: "\r\n")
             let status = Int(head[0].split(separator: " ").dropFirst().first ?? "") ?? 0
@@ -107,7 +107,7 @@ final class RawConnection {
                 headers[parts[0].lowercased()] = parts[1].trimmingCharacters(in: .whitespaces)
             }
             if (100..<200).contains(status), !announcing { continue }
-            return RawAnswer(status: status, headers: headers, body: try body(headers))
+            return RawAnswer(status: status, headers: headers, body: toHead ? "" : try body(headers))
         }
     }
 
