@@ -275,9 +275,15 @@ let package = Package(
                 "Terminal", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         room(
+            "PartialRuns",
+            [
+                "Intake", "PromptFiles", "ResultExport", "StoreContract", "ModelFiles", "JSONText", "Terminal",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        room(
             "RunCommands",
             [
-                "QueueCommands", "BatchDaemon", "BuiltInPlatforms", "StoreContract", "Settings", "Terminal", "Runtime",
+                "PartialRuns", "QueueCommands", "BatchDaemon", "BuiltInPlatforms", "StoreContract", "Settings", "Terminal", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -292,8 +298,8 @@ let package = Package(
         .executableTarget(
             name: "ttbatch",
             dependencies: [
-                "QueueCommands", "KeyCommands", "MachineCommands", "RunCommands", "DaemonCommands", "Settings",
-                "Terminal",
+                "QueueCommands", "KeyCommands", "MachineCommands", "PartialRuns", "RunCommands", "DaemonCommands",
+                "Settings", "Terminal",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),

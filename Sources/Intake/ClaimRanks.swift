@@ -20,9 +20,12 @@ struct ClaimRanks {
 
     /// The rank of the prompt in `line`. Call it in the order of the file.
     mutating func rank(of prompt: RequestBody.Prompt, line: Int) -> Int64 {
-        guard let prefix = PromptPrefix(prompt) else { return Self.rank(line, line) }
+        guard let prefix = PromptPrefix(prompt) else { return Self.ownRank(line) }
         return Self.rank(shortPrefixes.first(prefix.short, line: line), longPrefixes.first(prefix.long, line: line))
     }
+
+    /// The rank of a line that has nothing in common with others.
+    static func ownRank(_ line: Int) -> Int64 { rank(line, line) }
 
     /// Ordered by `short`, then by `long`. Line numbers that are too large for that get equal ranks, so those lines
     /// keep their order.

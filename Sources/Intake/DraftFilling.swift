@@ -17,7 +17,11 @@ struct DraftFilling {
     let skipsInvalid: Bool
     /// The maximum number of reported errors. If invalid lines are skipped, further ones are only counted and stored.
     let maxReported: Int
+    /// The lines that are stored; nil: all.
+    private let lines: LineSet?
     let report: (LineError) -> Void
+    /// Whether lines were not stored because they are not among `lines`.
+    private(set) var hasLeftOut = false
     private(set) var jobs = 0
     private(set) var rejected = 0
     private(set) var errors = 0
@@ -35,7 +39,7 @@ struct DraftFilling {
 
     init(
         draft: any BatchDraft, file: String, model: BatchModel, endpoint: String?, skipsInvalid: Bool, maxReported: Int,
-        report: @escaping (LineError) -> Void
+        lines: LineSet?, report: @escaping (LineError) -> Void
     ) {
         writing = DraftWriting(draft)
         self.file = file
@@ -43,6 +47,7 @@ struct DraftFilling {
         self.endpoint = endpoint
         self.skipsInvalid = skipsInvalid
         self.maxReported = maxReported
+        self.lines = lines
         self.report = report
     }
 
@@ -57,21 +62,25 @@ struct DraftFilling {
 
     /// Checks the lines in `taken` on all cores, and writes them.
     private mutating func settle() throws(JobStoreError) {
-        let lines = taken
-        (taken, takenBytes) = ([], 0)
-        let problems = lines.concurrentMap { [check = model.check] (line) -> [RequestProblem] in
+        let taken = self.taken
+        (self.taken, takenBytes) = ([], 0)
+        let problems = taken.concurrentMap { [check = model.check] (line) -> [RequestProblem] in
             if case .valid(let line) = line { check.problems(of: line) } else { [] }
         }
-        for (line, problems) in zip(lines, problems) where !hasEnoughErrors {
+        for (line, problems) in zip(taken, problems) where !hasEnoughErrors {
+            let isWanted = lines?.contains(line.lineNumber) ?? true
+            if !isWanted { hasLeftOut = true }
+            // An error of a line that others run is this one's too, unless such lines may be left out.
+            if !isWanted, skipsInvalid { continue }
             switch line {
             case .invalid(let line): reject(line.lineNumber, line.customID, line.errors)
-            case .valid(let line): settle(line, problems)
+            case .valid(let line): settle(line, problems, isWanted: isWanted)
             }
         }
         try flush()
     }
 
-    private mutating func settle(_ line: PromptLine, _ problems: [RequestProblem]) {
+    private mutating func settle(_ line: PromptLine, _ problems: [RequestProblem], isWanted: Bool) {
         if let endpoint, line.endpoint.rawValue != endpoint {
             let problem = RequestProblem(
                 code: .urlMismatch, place: .field("url"), value: Excerpt.quoted(line.endpoint.rawValue),
@@ -85,7 +94,7 @@ struct DraftFilling {
         } else if !problems.isEmpty {
             let errors = problems.map { LineError(file: file, line: line.lineNumber, problem: $0) }
             reject(line.lineNumber, line.customID, errors)
-        } else {
+        } else if isWanted {
             if line.request.asksForStream { streamedJobs += 1 }
             if model.check.cannotReadCalls(of: line) { jobsWithUnreadCalls += 1 }
             newJobs.append(

@@ -40,6 +40,8 @@ public enum EnqueueError: Error, CustomStringConvertible {
     case sameMistake(LineError, lines: Int)
     /// The file has no lines.
     case empty(file: String)
+    /// None of its lines is to be stored.
+    case noLineWanted(file: String)
     /// The first valid line names a model that does not exist.
     case unknownModel(LineError)
     /// A name is mapped to a model that does not exist.
@@ -58,6 +60,8 @@ public enum EnqueueError: Error, CustomStringConvertible {
             "\(error); so are all of the first \(lines) lines. Nothing was stored"
         case .empty(let file):
             "\(file): there is no prompt in it; nothing was stored"
+        case .noLineWanted(let file):
+            "\(file): none of its prompts is to run"
         case .unknownModel(let error):
             "\(error)"
         case .unknownTarget(let from, let error):
@@ -124,6 +128,9 @@ public struct Enqueuer {
         public var deadline: Milliseconds?
         /// Whose the batches are; nil: for whoever sees all.
         public var tenant: Tenant?
+
+        /// The lines that are stored; nil: all. The others are checked too, unless invalid lines are skipped.
+        public var lines: LineSet?
 
         /// Called for each file's model before anything of the file is stored. If it throws, the file is rejected.
         public var check: ModelCheck = { _ in }
@@ -214,7 +221,7 @@ public struct Enqueuer {
         let draft = try store.beginBatch(batch, at: clock.now)
         var filling = DraftFilling(
             draft: draft, file: reader.name, model: model, endpoint: submitted?.submission?.endpoint,
-            skipsInvalid: options.skipsInvalid, maxReported: options.maxErrors, report: report)
+            skipsInvalid: options.skipsInvalid, maxReported: options.maxErrors, lines: options.lines, report: report)
         do {
             for line in head { try filling.take(line) }
             while !filling.hasEnoughErrors, let line = try reader.next() { try filling.take(line) }
@@ -224,7 +231,11 @@ public struct Enqueuer {
                     file: reader.name, errors: filling.errors,
                     stoppedEarly: filling.hasEnoughErrors || reader.summary.stoppedAtMaxErrors)
             }
-            guard filling.jobs > 0 else {
+            if filling.jobs + filling.rejected == 0, filling.hasLeftOut {
+                throw EnqueueError.noLineWanted(file: reader.name)
+            }
+            // All that is left of a file may be lines that cannot run.
+            guard filling.jobs > 0 || filling.hasLeftOut else {
                 throw EnqueueError.nothingValid(file: reader.name, errors: filling.errors)
             }
         } catch {

@@ -42,7 +42,7 @@ package struct DatabaseBench: ParsableCommand {
         let folder = URL(filePath: try shared.configuration().databasePath).deletingLastPathComponent()
             .appending(path: "ttbatch-bench-\(getpid())")
         defer { try? FileManager.default.removeItem(at: folder) }
-        var benchmark = QueueBenchmark(open: SharedOptions.openForBenchmark)
+        var benchmark = QueueBenchmark(open: SharedOptions.newStore(at:))
         benchmark.jobs = jobs
         benchmark.history = history
         benchmark.group = group

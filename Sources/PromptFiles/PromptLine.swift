@@ -37,6 +37,22 @@ public struct InvalidLine: Sendable, Hashable {
 public enum PromptFileLine: Sendable, Hashable {
     case valid(PromptLine)
     case invalid(InvalidLine)
+
+    /// The line number in the file, from 1; blank lines count.
+    public var lineNumber: Int {
+        switch self {
+        case .valid(let line): line.lineNumber
+        case .invalid(let line): line.lineNumber
+        }
+    }
+
+    /// The `custom_id`, which no other line has.
+    public var customID: String {
+        switch self {
+        case .valid(let line): line.customID
+        case .invalid(let line): line.customID
+        }
+    }
 }
 
 /// A file that cannot be read at all.

@@ -123,13 +123,16 @@ package struct EnqueueOptions: ParsableArguments {
     package typealias ModelCheck = Enqueuer.ModelCheck
 
     /// Stores all files or none; reports every error of every file.
+    ///
+    /// - Parameter lines: the lines that are stored; nil: all.
     package func enqueue(
-        into store: any JobStore, _ configuration: Configuration, _ shared: SharedOptions,
+        into store: any JobStore, _ configuration: Configuration, _ shared: SharedOptions, lines: LineSet? = nil,
         check: @escaping ModelCheck = { _ in }
     ) throws -> [EnqueuedFile] {
         var options = try Enqueuer.Options(
             order(model: shared.requestedModel(configuration)), defaultModel: configuration.model)
         options.check = check
+        options.lines = lines
         options.engine = configuration.engine
         _ = try store.sweepOrphanedDrafts()
         let enqueuer = Enqueuer(store: store, catalogue: configuration.catalogue, options: options)

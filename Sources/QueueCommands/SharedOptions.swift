@@ -147,8 +147,8 @@ package struct SharedOptions: ParsableArguments {
         try QueueDatabase.writing(configuration.databasePath)
     }
 
-    /// A new database for measurements.
-    package static func openForBenchmark(_ path: String) throws -> any JobStore & DatabaseUpkeep {
+    /// A new database that no configuration names.
+    package static func newStore(at path: String) throws -> any JobStore & DatabaseUpkeep {
         try QueueDatabase.writing(path)
     }
 

@@ -2,6 +2,7 @@
 
 package import ArgumentParser
 import BatchDaemon
+import PartialRuns
 import QueueCommands
 import Runtime
 import Settings
@@ -16,17 +17,27 @@ package struct Run: ParsableCommand {
             come, or with --order completion as soon as its prompt has ended. Where a daemon already owns the database, it \
             does the work and this follows it. The batch stays in the database: after an interruption, \
             `ttbatch daemon --drain` goes on with it.
+
+            With --shard or --resume there is no queue, and an interruption ends with exit code 75: the same command goes on \
+            where it was, here or on another machine that has the files.
             """)
 
     @OptionGroup var input: EnqueueOptions
 
     @OptionGroup var results: FollowedResults.Options
 
+    @OptionGroup var part: PartialRunOptions
+
     @OptionGroup var shared: SharedOptions
 
     package init() {}
 
+    package func validate() throws {
+        if part.areGiven { try validatePart() }
+    }
+
     package func run() throws {
+        if part.areGiven { return try runPart() }
         let configuration = try shared.configuration()
         let store = try shared.storeForWriting(configuration)
         // Checked before the work, so that no night ends with a path that cannot be written or a missing device.
@@ -88,9 +99,13 @@ package struct Run: ParsableCommand {
 
     /// The file for the results. It must not be one of the prompt files.
     private func outputFile() throws -> OutputFile {
+        try checkOutput()
+        return try OutputFile(path: results.output)
+    }
+
+    func checkOutput() throws {
         if let output = results.output, let clash = input.files.first(where: { OutputFile.isSame($0, output) }) {
             throw ValidationError("-o \(output) would replace the prompt file \(clash); choose another name")
         }
-        return try OutputFile(path: results.output)
     }
 }

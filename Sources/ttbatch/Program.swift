@@ -5,6 +5,7 @@ import DaemonCommands
 import Glibc
 import KeyCommands
 import MachineCommands
+import PartialRuns
 import QueueCommands
 import RunCommands
 import Settings
@@ -26,7 +27,7 @@ struct Program: ParsableCommand {
             """,
         version: Version.current,
         groupedSubcommands: [
-            CommandGroup(name: "Generate:", subcommands: [Run.self, Enqueue.self, Daemon.self]),
+            CommandGroup(name: "Generate:", subcommands: [Run.self, Enqueue.self, Daemon.self, MergeResults.self]),
             CommandGroup(
                 name: "Look and act:",
                 subcommands: [

@@ -25,12 +25,18 @@ final class LineSplitter {
     private var end = 0
     private var atEndOfFile = false
     private var atStartOfFile = true
+    /// Where in the file the buffer begins.
+    private var bufferOffset: Int64
+    /// Where in the file the next line begins.
+    var offset: Int64 { bufferOffset + Int64(start) }
 
     /// - Parameters:
     ///   - bytes: the file.
     ///   - readSize: the number of bytes to read at once.
     ///   - limit: the maximum length of a line, in bytes.
-    init(_ bytes: FileBytes, readSize: Int, limit: Int) {
+    ///   - offset: where in the file `bytes` begins.
+    init(_ bytes: FileBytes, readSize: Int, limit: Int, from offset: Int64 = 0) {
+        bufferOffset = offset
         self.bytes = bytes
         self.readSize = readSize
         self.limit = limit
@@ -126,6 +132,7 @@ final class LineSplitter {
         } else {
             memmove(buffer.baseAddress!, buffer.baseAddress! + start, held)
         }
+        bufferOffset += Int64(start)
         scanned -= start
         start = 0
         end = held

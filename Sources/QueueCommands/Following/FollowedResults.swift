@@ -21,6 +21,9 @@ package struct FollowedResults {
         @Option(parsing: .unconditional, help: "In the order of the file, or as they end.")
         package var order = ResultOrder.input
 
+        /// Whether they are JSONL in the order of the file.
+        package var areStandard: Bool { format == .jsonl && order == .input }
+
         package init() {}
     }
 

@@ -12,11 +12,15 @@ package final class StopOnSignals {
     private let numbers: [Int32]
     private let sources: [any DispatchSourceSignal]
 
-    /// - Parameter announce: prints what a signal does; called on another thread.
-    package init(_ stop: StopSignal, announce: @escaping @Sendable (StopSignal.Level) -> Void = { _ in }) {
+    /// - Parameters:
+    ///   - others: further signals with the same effect.
+    ///   - announce: prints what a signal does; called on another thread.
+    package init(
+        _ stop: StopSignal, and others: [Int32] = [], announce: @escaping @Sendable (StopSignal.Level) -> Void = { _ in }
+    ) {
         // A process that was started with nohup continues when the terminal is closed.
         let ignoresHangUp = unsafeBitCast(signal(SIGHUP, SIG_IGN), to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
-        numbers = ignoresHangUp ? [SIGTERM, SIGINT] : [SIGTERM, SIGINT, SIGHUP]
+        numbers = (ignoresHangUp ? [SIGTERM, SIGINT] : [SIGTERM, SIGINT, SIGHUP]) + others
         sources = numbers.map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
