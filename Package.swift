@@ -140,7 +140,7 @@ let package = Package(
                 "StoreContract", "Sampling", "Runtime", "Failpoints", "Migrations", "CSQLiteShim",
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
-        room("Settings", ["TTNNSettings", "Platform", "ModelFiles", .product(name: "Yams", package: "Yams")]),
+        room("Settings", ["TTNNSettings", "Platform", "ModelFiles", "Runtime", .product(name: "Yams", package: "Yams")]),
         room(
             "Intake",
             [
@@ -247,7 +247,7 @@ let package = Package(
         // The program: looking after the queue needs no device.
         room(
             "Terminal",
-            ["JSONText", "Failpoints", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+            ["JSONText", "Failpoints", "Runtime", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
         room(
             "QueueCommands",
             [

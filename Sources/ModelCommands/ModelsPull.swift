@@ -34,6 +34,7 @@ package struct ModelsPull: ParsableCommand {
         if name == nil, to != nil { throw ValidationError("--to: give the name of a model to fetch") }
         if name != nil, json { throw ValidationError("--json: give no name; what is printed is a path") }
         try OptionText.check(["--to": to])
+        try OptionText.check(paths: to.map { [$0] } ?? [])
     }
 
     package func run() throws {

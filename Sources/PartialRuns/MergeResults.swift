@@ -28,6 +28,7 @@ package struct MergeResults: ParsableCommand {
     package init() {}
 
     package func validate() throws {
+        try OptionText.check(paths: [prompts] + parts)
         guard prompts != "-", !parts.contains("-") else {
             throw ValidationError("-: the prompts and the parts must be files")
         }

@@ -88,6 +88,8 @@ package struct DatabaseBackup: ParsableCommand {
 
     package init() {}
 
+    package func validate() throws { try OptionText.check(paths: [file]) }
+
     package func run() throws {
         try shared.databaseForReading().backup(to: file)
     }

@@ -65,6 +65,7 @@ package struct EnqueueOptions: ParsableArguments {
     package init() {}
 
     package func validate() throws {
+        try OptionText.check(paths: files)
         try OptionText.check(["--name": name, "--deadline": deadline, "--window": window])
         for entry in mapModel { try OptionText.check(["--map-model": entry]) }
         if let name {

@@ -31,12 +31,16 @@ extension Run {
     func runPart() throws {
         try checkOutput()
         let configuration = try shared.configuration()
+        let stop = StopSignal()
+        // SIGUSR1: Slurm sends it some time before the end, where it is asked to, and that may be at the beginning.
+        let signals = StopOnSignals(stop, and: [SIGUSR1])
+        defer { signals.restore() }
         let run = try PartialRun(
             of: input.files[0], to: results.output ?? "", part,
             model: configuration.rememberedModel ?? configuration.model, models: input.mapModel)
         if run.hasRest {
             if part.resume { StandardError.print("\(run.words); running the others") }
-            try work(on: run, configuration)
+            try work(on: run, configuration, until: stop)
         }
         let merged = try run.finish()
         StandardError.print("\(results.output ?? ""): \(merged.count) results: \(merged.words)")
@@ -44,15 +48,12 @@ extension Run {
     }
 
     /// Runs what has no result yet.
-    private func work(on run: PartialRun, _ configuration: Configuration) throws {
+    private func work(on run: PartialRun, _ configuration: Configuration, until stop: StopSignal) throws {
         let queue = try TemporaryQueue()
         let store = try SharedOptions.newStore(at: queue.databasePath)
         let check = try RunCheck(configuration, store)
         let batch = try input.enqueue(
             into: store, configuration, shared, lines: run.rest, check: check.model)[0].batch
-        let stop = StopSignal()
-        // Slurm sends it some time before the end, where it is asked to.
-        let signals = StopOnSignals(stop, and: [SIGUSR1])
         let work = EmbeddedDaemon(store: store, configuration: configuration, batches: [batch], stop: stop)
         let following = Following(
             store: store, batches: [batch], work: work, stop: stop, hasOwnSettings: !shared.settings.isEmpty,
@@ -61,7 +62,6 @@ extension Run {
         let isDone = try following.untilDone { display in try run.writeNews { display.clear() } }
         try work.end()
         try run.writeNews()
-        signals.restore()
         guard isDone else {
             let counts = try store.batch(batch).counts
             StandardError.print(

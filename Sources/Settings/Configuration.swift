@@ -3,6 +3,7 @@
 import Foundation
 public import ModelFiles
 public import Platform
+import Runtime
 public import TTNNSettings
 
 /// The resolved configuration.
@@ -81,6 +82,9 @@ extension Configuration {
         let cache = Self.baseDirectory("XDG_CACHE_HOME", environment) ?? home + "/.cache"
         func path(_ key: String, default standard: String) throws(InvalidConfiguration) -> String {
             let text = try Self.text(values[key], key: key) ?? standard
+            if let placed = values[key], let location = ForeignLocation(text) {
+                throw InvalidConfiguration(place: placed.place, reason: "\(key): \(location)")
+            }
             return text.hasPrefix("~/") ? home + text.dropFirst(1) : text
         }
         databasePath = try path("db", default: data + "/ttbatch/ttbatch.db")

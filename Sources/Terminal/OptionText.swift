@@ -1,6 +1,7 @@
 // Option values that may start with a minus sign.
 
 import ArgumentParser
+import Runtime
 
 /// The text value of an option.
 ///
@@ -26,5 +27,10 @@ package enum OptionText {
             guard let text, text.hasPrefix("--") else { continue }
             throw ValidationError("\(option) \(text): a value is missing before \(text)")
         }
+    }
+
+    /// Refuses files that are elsewhere.
+    package static func check(paths: [String]) throws {
+        for path in paths { if let location = ForeignLocation(path) { throw ValidationError("\(location)") } }
     }
 }

@@ -2,6 +2,7 @@
 
 import Failpoints
 import Glibc
+import Runtime
 
 /// Results that are written to a file or to standard output.
 ///
@@ -30,6 +31,7 @@ package final class OutputFile {
         }
         guard !path.hasPrefix("--") else { throw Failure(.usage, "-o \(path): a file is missing before \(path)") }
         guard !path.isEmpty else { throw Failure(.usage, "-o: the file's name is empty") }
+        if let location = ForeignLocation(path) { throw Failure(.usage, "-o \(location)") }
         target = try Self.open(OutputPlace(path), as: path)
         switch target {
         case .stream(let descriptor), .file(let descriptor, _, _): isTerminal = isatty(descriptor.number) == 1

@@ -131,6 +131,26 @@ struct CommandLineTests {
         #expect(try workspace.run("retry", "batch_1").status == 8)
     }
 
+    /// A URL is no path: it would make a folder `postgres:`, and what was asked for would not be done. It may have a password.
+    @Test(arguments: [
+        ["list", "--db", "postgres://me:secret@host/q"], ["enqueue", "p.jsonl", "--db", "sqlite:///q.db"],
+        ["run", "https://me:secret@host/p.jsonl"], ["run", "p.jsonl", "-o", "s3://bucket/secret"],
+        ["results", "batch_1", "--partial", "-o", "gs://bucket/secret"], ["db", "backup", "S3://bucket/secret"],
+        ["enqueue", "p.jsonl", "--set", "models.x=http://host/secret.gguf"],
+        ["enqueue", "p.jsonl", "--model", "hf://secret"], ["models", "pull", "x", "--to", "s3://bucket/secret"],
+        ["merge", "p.jsonl", "https://host/secret"], ["run", "p.jsonl", "--resume", "-o", "s3://bucket/secret"],
+    ])
+    func placesElsewhereAreNoPaths(arguments: [String]) throws {
+        _ = try workspace.write("p.jsonl", lines: [#"{"prompt":"a"}"#])
+        #expect(try workspace.run("enqueue", "p.jsonl").status == 0)
+        let before = try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path)
+        let outcome = try workspace.run(arguments)
+        #expect(outcome.status == 2 && outcome.errors.contains("://… is no path: "), "\(outcome)")
+        #expect(!outcome.errors.contains("secret"))
+        let made = Set(try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path)).subtracting(before)
+        #expect(made.allSatisfy { $0.hasSuffix(".out") || $0.hasSuffix(".err") }, "\(made)")
+    }
+
     @Test func configurationPrecedence() throws {
         try workspace.write("a.yaml", "db: \(workspace.path("file.db"))\nengine:\n  max_num_seqs: 2\n")
         let file = try prompts(1)
