@@ -3,7 +3,6 @@
 package import HTTPExchange
 package import Hummingbird
 import Intake
-import ModelFiles
 package import ServiceLifecycle
 import Settings
 import StoreContract
@@ -53,9 +52,9 @@ extension Configuration {
     ) -> Enqueuer {
         var options = Enqueuer.Options(defaultModel: standard)
         options.engine = engine
-        let shown = ModelCatalogue.shown(standard)
+        let shown = Self.shownName(of: standard)
         if shown != standard, let map = try? ModelMap(parsing: ["\(shown)=\(standard)"]) { options.modelMap = map }
         change(&options)
-        return Enqueuer(store: store, catalogue: catalogue.withoutPaths(but: standard), options: options)
+        return Enqueuer(store: store, catalogue: clientCatalogue(on: standard), options: options)
     }
 }
