@@ -14,7 +14,7 @@ import Testing
 @testable import Intake
 @testable import ResultExport
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite
 struct EnqueuerTests {
     let fixture: QueueFixture
 

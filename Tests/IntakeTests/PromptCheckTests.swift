@@ -9,7 +9,7 @@ import Testing
 
 @testable import Intake
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite
 struct PromptCheckTests {
     let fixture: QueueFixture
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import PageRoutes
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite
 struct PageFeedTests {
     private func view(_ batch: Int64) -> PageView {
         PageView(

@@ -4,7 +4,7 @@ import Runtime
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite
 struct WaitingTests {
     @Test func aMailboxKeepsTheOrderAndGivesEverythingOnce() {
         let mailbox = Mailbox<Int>()

@@ -14,7 +14,7 @@ import Worker
 
 @testable import Serving
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite
 struct EngineThreadTests {
     private let reports = Mailbox<EngineReport>()
 

@@ -6,7 +6,7 @@ import Testing
 
 @testable import Serving
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite
 struct InFlightTests {
     @Test func inFlightWakesForEveryNewsSinceItsCount() {
         let inFlight = InFlight<Int>(replicas: 1)

@@ -14,7 +14,7 @@ import Worker
 
 @testable import Serving
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite
 struct OnlineRequestsTests {
     private func engine(
         beforeStep: @escaping @Sendable (Int) throws(DeviceFault) -> Void = { _ in }

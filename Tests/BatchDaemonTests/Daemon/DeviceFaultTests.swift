@@ -11,7 +11,7 @@ import Testing
 
 @testable import BatchDaemon
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct DeviceFaultTests {
     let fixture: DaemonFixture
 

@@ -15,7 +15,7 @@ import Tokenizers
 @testable import BatchDaemon
 @testable import Settings
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct DrainingTests {
     let fixture: DaemonFixture
 

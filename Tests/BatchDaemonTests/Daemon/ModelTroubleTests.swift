@@ -14,7 +14,7 @@ import Testing
 @testable import BatchDaemon
 @testable import Settings
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct ModelTroubleTests {
     let fixture: DaemonFixture
     private let prompts = [Prompt].some(7)

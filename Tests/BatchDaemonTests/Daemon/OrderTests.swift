@@ -14,7 +14,7 @@ import Testing
 @testable import Intake
 @testable import Settings
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct OrderTests {
     let fixture: DaemonFixture
 

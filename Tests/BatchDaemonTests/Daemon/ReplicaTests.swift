@@ -13,7 +13,7 @@ import Testing
 @testable import Serving
 @testable import Settings
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct ReplicaTests {
     let fixture: DaemonFixture
 

@@ -12,7 +12,7 @@ import Testing
 @testable import BatchDaemon
 @testable import Settings
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct StoppingTests {
     let fixture: DaemonFixture
 

@@ -13,7 +13,7 @@ import Testing
 @testable import BatchDaemon
 @testable import Settings
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct StoreTroubleTests {
     let fixture: DaemonFixture
 

@@ -5,7 +5,7 @@
 import Foundation
 import Testing
 
-@Suite("kill -9 at failpoints", .serialized, .timeLimit(.minutes(60)))
+@Suite("kill -9 at failpoints", .serialized)
 struct KillTests {
     /// Every failpoint that a deed comes by, the first time it does.
     @Test func atEachFailpoint() throws {

@@ -4,7 +4,7 @@ import Runtime
 import StoreContract
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct CancelAndRetryConformance {
     @Test(arguments: StoreKind.allCases)
     func cancelKeepsWhatHasFinishedAndDropsLateResults(kind: StoreKind) throws {

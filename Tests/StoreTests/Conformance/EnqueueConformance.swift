@@ -4,7 +4,7 @@ import Runtime
 import StoreContract
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct EnqueueConformance {
     @Test(arguments: StoreKind.allCases)
     func aDraftIsInvisibleUntilItsCommit(kind: StoreKind) throws {

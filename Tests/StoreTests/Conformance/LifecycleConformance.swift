@@ -4,7 +4,7 @@ import Runtime
 import StoreContract
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct LifecycleConformance {
     private func life(_ store: any JobStore) throws -> (lease: any DaemonLease, incarnation: Incarnation) {
         let lease = try store.acquireLease()

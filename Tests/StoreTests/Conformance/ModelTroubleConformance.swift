@@ -5,7 +5,7 @@ import Runtime
 import StoreContract
 import Testing
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct ModelTroubleConformance {
     private let backoff = Backoff(firstMS: 100, longestMS: 1000)
 

@@ -6,7 +6,7 @@ import StoreContract
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite
 struct RandomScheduleConformance {
     @Test(arguments: StoreKind.allCases, [UInt64(1), 2])
     func theStoreAgreesWithANaiveModel(kind: StoreKind, seed: UInt64) throws {

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Sampling
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct WorkConformance {
     @Test(arguments: StoreKind.allCases)
     func claimsComeOldestBatchFirstInOrderAndOnce(kind: StoreKind) throws {

@@ -14,7 +14,7 @@ import Testing
 @testable import SQLiteStore
 @testable import StoreContract
 
-@Suite("Checkpoints against commits", .timeLimit(.minutes(2)))
+@Suite("Checkpoints against commits")
 struct CheckpointScheduleTests {
     private let disk: FaultyDisk
     private let path: String

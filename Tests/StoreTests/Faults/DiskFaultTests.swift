@@ -8,7 +8,7 @@ import Testing
 @testable import StoreContract
 
 // One after the other: they leave the other tests their threads.
-@Suite("Faults of the disk", .serialized, .timeLimit(.minutes(10)))
+@Suite("Faults of the disk", .serialized)
 struct DiskFaultTests {
     /// An operation that fails, and how.
     struct Fault: CustomTestStringConvertible, Sendable {

@@ -10,7 +10,7 @@ import Testing
 @testable import SQLiteStore
 @testable import StoreContract
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct SharedDatabaseTests {
     let folder: TemporaryFolder
     let path: String

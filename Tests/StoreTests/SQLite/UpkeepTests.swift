@@ -9,7 +9,7 @@ import Testing
 @testable import SQLiteStore
 @testable import StoreContract
 
-@Suite(.timeLimit(.minutes(2)))
+@Suite
 struct UpkeepTests {
     let folder: TemporaryFolder
     let path: String
