@@ -49,7 +49,8 @@ package struct MergeResults: ParsableCommand {
         }
         guard merged.count == index.count else {
             throw Failure(
-                .invalidInput, "\(index.count - merged.count) results are of no prompt of \(prompts): are these its parts?")
+                .invalidInput,
+                "\(index.count - merged.count) results are of no prompt of \(prompts): are these its parts?")
         }
         try index.write(places, to: try OutputFile(path: output))
         StandardError.print("\(merged.count) results of \(parts.count) files: \(merged.words)")
@@ -64,12 +65,15 @@ package struct MergeResults: ParsableCommand {
                     .conflict,
                     (paths + [part])[other.file] == part
                         ? "\(part) has two results of the prompt \"\(customID)\""
-                        : "\(part) and \(paths[other.file]) both have a result of the prompt \"\(customID)\"; give each part once")
+                        : "\(part) and \(paths[other.file]) both have a result of the prompt \"\(customID)\"; give each part "
+                            + "once")
             }
         } catch let error as PromptFileError {
             guard (try? ResultLines(path: part + ".partial")) != nil else { throw error }
             throw Failure(
-                .batchNotDone, "\(error); there is \(part).partial, since its run has not come to its end: begin it again with --resume")
+                .batchNotDone,
+                "\(error); there is \(part).partial, since its run has not come to its end: begin it again with --resume"
+            )
         }
     }
 }

@@ -71,7 +71,8 @@ package final class PartialRun {
     ) throws {
         (self.prompts, self.output, resumes, shard) = (prompts, output, options.resume, options.shard)
         guard prompts != "-" else {
-            throw Failure(.usage, "--shard and --resume read the prompts more than once: give a file, not standard input")
+            throw Failure(
+                .usage, "--shard and --resume read the prompts more than once: give a file, not standard input")
         }
         var facts = stat()
         guard stat(output, &facts) != 0 || facts.st_mode & S_IFMT == S_IFREG else {

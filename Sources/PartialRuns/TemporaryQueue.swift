@@ -48,8 +48,8 @@ package final class TemporaryQueue {
         }
     }
 
-    deinit {
-        try? FileManager.default.removeItem(atPath: folder)
-        close(lock)
-    }
+    /// Removes it; nobody may use the database any more.
+    package func remove() { try? FileManager.default.removeItem(atPath: folder) }
+
+    deinit { close(lock) }
 }

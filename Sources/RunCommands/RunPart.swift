@@ -16,7 +16,8 @@ extension Run {
             throw ValidationError("--shard and --resume need one prompt file, and one of results: -o FILE")
         }
         guard results.areStandard else {
-            throw ValidationError("--shard and --resume write JSONL in the order of the file; leave --format and --order out")
+            throw ValidationError(
+                "--shard and --resume write JSONL in the order of the file; leave --format and --order out")
         }
         let ofQueues: [(String, Bool)] = [
             ("--db", shared.db != nil), ("--name", input.name != nil), ("--if-not-exists", input.ifNotExists),
@@ -50,6 +51,7 @@ extension Run {
     /// Runs what has no result yet.
     private func work(on run: PartialRun, _ configuration: Configuration, until stop: StopSignal) throws {
         let queue = try TemporaryQueue()
+        defer { queue.remove() }
         let store = try SharedOptions.newStore(at: queue.databasePath)
         let check = try RunCheck(configuration, store)
         let batch = try input.enqueue(

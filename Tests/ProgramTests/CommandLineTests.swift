@@ -147,7 +147,8 @@ struct CommandLineTests {
         let outcome = try workspace.run(arguments)
         #expect(outcome.status == 2 && outcome.errors.contains("://… is no path: "), "\(outcome)")
         #expect(!outcome.errors.contains("secret"))
-        let made = Set(try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path)).subtracting(before)
+        let made = Set(try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path)).subtracting(
+            before)
         #expect(made.allSatisfy { $0.hasSuffix(".out") || $0.hasSuffix(".err") }, "\(made)")
     }
 

@@ -8,14 +8,16 @@ import Testing
 struct PartialRunTests {
     private let workspace: Workspace
     private let prompts: String
+    private static let count = 300
 
     init() throws {
         workspace = try Workspace()
-        let lines = try (0..<30).map { number in
+        // Some seconds of work for one batch slot.
+        let lines = try (0..<Self.count).map { number in
             let template = String(repeating: "template \(number % 3) ", count: 9)
             return try requestLine(
                 "r\(number)", url: "/v1/completions",
-                ["prompt": template + "\(number)", "max_tokens": 20 + number, "seed": number, "temperature": 1])
+                ["prompt": template + "\(number)", "max_tokens": 40 + number % 20, "seed": number, "temperature": 1])
         }
         prompts = try workspace.write("prompts.jsonl", lines: lines)
     }
@@ -46,8 +48,13 @@ struct PartialRunTests {
         let whole = workspace.path("whole.jsonl")
         #expect(try workspace.run("run", prompts, "-o", whole, "--db", workspace.path("whole.db")).status == 0)
         let (found, expected) = (try texts(file), try texts("whole.jsonl"))
-        #expect(found.map(\.id) == (0..<30).map { "r\($0)" })
+        #expect(found.map(\.id) == (0..<Self.count).map { "r\($0)" })
         #expect(found.map(\.text) == expected.map(\.text))
+    }
+
+    /// Those of a run that has not come to its end.
+    private var resultsSoFar: Int {
+        ((try? workspace.read("out.jsonl.partial"))?.split(separator: "\n").count ?? 1) - 1
     }
 
     private func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: workspace.path(name)) }
@@ -60,14 +67,15 @@ struct PartialRunTests {
             #expect(outcome.status == 0, "\(outcome)")
             return "part\(index).jsonl"
         }
-        #expect(try parts.map { try texts($0).count }.reduce(0, +) == 30)
+        #expect(try parts.map { try texts($0).count }.reduce(0, +) == Self.count)
         let merged = try workspace.run(["merge", prompts] + parts + ["-o", "all.jsonl"])
-        #expect(merged.status == 0 && merged.errors.contains("30 results of 4 files: 30 succeeded, 0 failed"))
+        #expect(merged.status == 0 && merged.errors.contains("300 results of 4 files: 300 succeeded, 0 failed"))
         try expectWhole("all.jsonl")
         let printed = try workspace.run(["merge", prompts] + parts.reversed())
         #expect(try printed.output == workspace.read("all.jsonl"))
         #expect(!hasQueue && !exists("part0.jsonl.partial"))
-        #expect(try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path).allSatisfy { !$0.hasPrefix("ttbatch-run") })
+        let left = try FileManager.default.contentsOfDirectory(atPath: workspace.directory.path)
+        #expect(left.allSatisfy { !$0.hasPrefix("ttbatch-run") })
     }
 
     /// More parts than prompts: some have nothing to do, and say so with an empty file.
@@ -85,7 +93,7 @@ struct PartialRunTests {
     @Test func mergingTellsWhatIsWrong() throws {
         for index in 0..<2 { #expect(try run("p\(index).jsonl", "--shard", "\(index)/2").status == 0) }
         let missing = try workspace.run("merge", prompts, "p0.jsonl", "-o", "x.jsonl")
-        #expect(missing.status == 7 && missing.errors.contains("of 30 prompts have no result: line"), "\(missing)")
+        #expect(missing.status == 7 && missing.errors.contains("of 300 prompts have no result: line"), "\(missing)")
         let twice = try workspace.run("merge", prompts, "p0.jsonl", "p1.jsonl", "p0.jsonl", "-o", "x.jsonl")
         #expect(twice.status == 8 && twice.errors.contains("p0.jsonl has two results"), "\(twice)")
         let other = try workspace.write("other.jsonl", lines: [#"{"prompt":"a"}"#])
@@ -115,7 +123,7 @@ struct PartialRunTests {
         }
         #expect(kills > 1)
         let outcome = try run("out.jsonl", "--resume")
-        #expect(outcome.status == 0 && outcome.errors.contains("30 results: 30 succeeded, 0 failed"), "\(outcome)")
+        #expect(outcome.status == 0 && outcome.errors.contains("300 results: 300 succeeded, 0 failed"), "\(outcome)")
         try expectWhole("out.jsonl")
         #expect(!exists("out.jsonl.partial") && !hasQueue)
         // All is done: nothing runs, and the file stays as it is.
@@ -126,7 +134,7 @@ struct PartialRunTests {
 
     @Test(arguments: [SIGTERM, SIGUSR1, SIGINT]) func interruptedRunsAskToBeRunAgain(signal: Int32) throws {
         let program = try start("out.jsonl", ["--shard", "0/1"], slowly: true)
-        try eventually("some results") { (try? workspace.read("out.jsonl.partial").split(separator: "\n").count) ?? 0 > 3 }
+        try eventually("some results") { resultsSoFar > 3 }
         program.send(signal)
         let outcome = try program.waitForEnd()
         #expect(outcome.status == 75, "\(outcome)")
@@ -135,14 +143,16 @@ struct PartialRunTests {
         let again = try run("out.jsonl", "--shard", "0/1")
         #expect(again.status == 8 && again.errors.contains("--resume goes on with it"), "\(again)")
         let rest = try run("out.jsonl", "--shard", "0/1", "--resume")
-        #expect(rest.status == 0 && rest.errors.contains("of 30 prompts have results; running the others"), "\(rest)")
+        #expect(rest.status == 0 && rest.errors.contains("of 300 prompts have results; running the others"), "\(rest)")
         try expectWhole("out.jsonl")
     }
 
     /// A power cut may leave anything at the end of the file that was written.
-    @Test(arguments: ["{\"custom_id\":\"r1\",\"resp", "\0\0\0\0\0", "\n{}\n", ""]) func tornEndsAreDropped(end: String) throws {
+    @Test(arguments: ["{\"custom_id\":\"r1\",\"resp", "\0\0\0\0\0", "\n{}\n", ""]) func tornEndsAreDropped(end: String)
+        throws
+    {
         let program = try start("out.jsonl", ["--resume"], slowly: true)
-        try eventually("some results") { (try? workspace.read("out.jsonl.partial").split(separator: "\n").count) ?? 0 > 3 }
+        try eventually("some results") { resultsSoFar > 3 }
         program.send(SIGKILL)
         _ = try program.waitForEnd()
         let partial = try workspace.read("out.jsonl.partial")
@@ -159,7 +169,7 @@ struct PartialRunTests {
         let some = lines.enumerated().filter { $0.offset % 3 != 1 }.map { String($0.element) }
         _ = try workspace.write("out.jsonl", lines: some)
         let outcome = try run("out.jsonl", "--resume")
-        #expect(outcome.errors.contains("20 of 30 prompts have results; running the others"), "\(outcome)")
+        #expect(outcome.errors.contains("200 of 300 prompts have results; running the others"), "\(outcome)")
         try expectWhole("out.jsonl")
         let found = Set(try workspace.read("out.jsonl").split(separator: "\n"))
         #expect(found.isSuperset(of: some.map { Substring($0) }))
@@ -178,7 +188,7 @@ struct PartialRunTests {
 
     @Test func otherPromptsAreNotMixedIn() throws {
         let program = try start("out.jsonl", ["--resume"], slowly: true)
-        try eventually("some results") { (try? workspace.read("out.jsonl.partial").split(separator: "\n").count) ?? 0 > 3 }
+        try eventually("some results") { resultsSoFar > 3 }
         program.send(SIGKILL)
         _ = try program.waitForEnd()
         let original = try workspace.read("prompts.jsonl")
@@ -205,7 +215,8 @@ struct PartialRunTests {
         }
         // Or it is a failed job of one of them.
         let parts = try (0..<3).map { index in
-            let outcome = try workspace.run("run", bad, "--shard", "\(index)/3", "-o", "b\(index).jsonl", "--skip-invalid")
+            let outcome = try workspace.run(
+                "run", bad, "--shard", "\(index)/3", "-o", "b\(index).jsonl", "--skip-invalid")
             #expect([0, 4].contains(outcome.status), "\(outcome)")
             return "b\(index).jsonl"
         }
@@ -218,7 +229,8 @@ struct PartialRunTests {
         (["--shard", "3/3", "-o", "x"], "I from 0 to N-1"), (["--shard", "0/3"], "-o FILE"),
         (["--resume", "-o", "x", "--format", "csv"], "--format"), (["--resume", "-o", "x", "--db", "q.db"], "--db"),
         (["--shard", "0/2", "-o", "x", "--name", "n"], "--name"), (["--resume", "-o", "/dev/null"], "need a file"),
-        (["--resume", "-o", "x", "--deadline", "06:00"], "--deadline"), (["--resume", "-o", "prompts.jsonl"], "would replace"),
+        (["--resume", "-o", "x", "--deadline", "06:00"], "--deadline"),
+        (["--resume", "-o", "prompts.jsonl"], "would replace"),
     ])
     func optionsThatDoNotFitAreRefused(options: [String], words: String) throws {
         let outcome = try workspace.run(["run", prompts] + options)

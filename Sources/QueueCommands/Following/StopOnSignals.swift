@@ -16,7 +16,8 @@ package final class StopOnSignals {
     ///   - others: further signals with the same effect.
     ///   - announce: prints what a signal does; called on another thread.
     package init(
-        _ stop: StopSignal, and others: [Int32] = [], announce: @escaping @Sendable (StopSignal.Level) -> Void = { _ in }
+        _ stop: StopSignal, and others: [Int32] = [],
+        announce: @escaping @Sendable (StopSignal.Level) -> Void = { _ in }
     ) {
         // A process that was started with nohup continues when the terminal is closed.
         let ignoresHangUp = unsafeBitCast(signal(SIGHUP, SIG_IGN), to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
