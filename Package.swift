@@ -140,7 +140,8 @@ let package = Package(
                 "StoreContract", "Sampling", "Runtime", "Failpoints", "Migrations", "CSQLiteShim",
                 .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
             ]),
-        room("Settings", ["TTNNSettings", "Platform", "ModelFiles", "Runtime", .product(name: "Yams", package: "Yams")]),
+        room(
+            "Settings", ["TTNNSettings", "Platform", "ModelFiles", "Runtime", .product(name: "Yams", package: "Yams")]),
         room(
             "Intake",
             [
@@ -283,7 +284,8 @@ let package = Package(
         room(
             "RunCommands",
             [
-                "PartialRuns", "QueueCommands", "BatchDaemon", "BuiltInPlatforms", "StoreContract", "Settings", "Terminal", "Runtime",
+                "PartialRuns", "QueueCommands", "BatchDaemon", "BuiltInPlatforms", "StoreContract", "Settings",
+                "Terminal", "Runtime",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
