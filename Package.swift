@@ -80,6 +80,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
+        .target(name: "CPostgres", linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
         .target(name: "CSQLiteShim", linkerSettings: [.linkedLibrary("sqlite3")]),
 
@@ -134,6 +135,7 @@ let package = Package(
                 .embedInCode("0007_choices.sql"), .embedInCode("0008_scores.sql"),
                 .embedInCode("0009_systems.sql"), .embedInCode("0010_files.sql"), .embedInCode("0011_keys.sql"),
             ], swiftSettings: strict),
+        room("PostgresClient", ["CPostgres"]),
         room(
             "SQLiteStore",
             [
@@ -401,6 +403,7 @@ let package = Package(
                 "QueueFixture", "FakeModel", "TestSupport",
             ]),
         tests("QueueClient", ["TestSupport"]),
+        tests("PostgresClient", ["TestSupport"]),
         tests("QueueRoutes", ["PromptFiles", "ResultExport", .product(name: "NIOCore", package: "swift-nio")]),
         tests("ResultExport", ["StoreContract", "OpenAIFormats", "Sampling", "Runtime"]),
         tests("BatchRoutes", ["HTTPExchange", "TestSupport"]),

@@ -20,7 +20,7 @@ package final class Event: @unchecked Sendable {
         }
     }
 
-    /// Waits for the `times`-th signal; a test that waits for ever is ended by its time limit.
+    /// Waits for the `times`-th signal; a test that waits for ever is ended by `etc/test`.
     package func wait(times: Int = 1) {
         condition.withLock { while count < times { condition.wait() } }
     }

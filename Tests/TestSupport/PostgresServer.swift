@@ -1,0 +1,129 @@
+// A PostgreSQL server of the tests' own, in a temporary folder, on a socket there.
+
+import Foundation
+import Glibc
+
+/// A server, which ends with the object or with the process of the tests.
+package final class PostgresServer: Sendable {
+    /// The folder of PostgreSQL's programs; nil if there are none. `etc/test` prepares them.
+    package static let programs = ProcessInfo.processInfo.environment["TTBATCH_TEST_POSTGRES"]
+
+    private let folder: TemporaryFolder
+    private let programs: String
+    /// An end of a pair of sockets whose other end the server's keeper reads: it closes with this process, however that ends.
+    private let keeper: Int32
+    private let keeperProcess: pid_t
+
+    /// Makes and starts a server. It is not synced to the disk, for no test cuts the power.
+    ///
+    /// - Parameter settings: further lines of postgresql.conf.
+    package init(_ settings: [String] = []) throws {
+        guard let programs = Self.programs else {
+            throw PostgresServerFailure(words: "TTBATCH_TEST_POSTGRES is not set")
+        }
+        self.programs = programs
+        folder = try TemporaryFolder()
+        // As root it runs as the user that the package makes: PostgreSQL refuses to be root.
+        let isRoot = geteuid() == 0
+        if isRoot, let user = getpwnam("postgres") {
+            chown(folder.url.path, user.pointee.pw_uid, user.pointee.pw_gid)
+        }
+        // Whoever runs the tests reaches the socket.
+        chmod(folder.url.path, 0o755)
+        let all =
+            [
+                "listen_addresses = ''", "unix_socket_directories = '\(folder.url.path)'", "fsync = off",
+                "full_page_writes = off", "max_connections = 200", "shared_buffers = 64MB",
+                "log_line_prefix = '%m %p %a '",
+            ] + settings
+        _ = try folder.write("settings", all.map { $0 + "\n" }.joined())
+        let script = """
+            set -e
+            cd '\(folder.url.path)'
+            '\(programs)/initdb' -D data -U tests -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1
+            cat settings >>data/postgresql.conf
+            '\(programs)/postgres' -D data >server.log 2>&1 </dev/null &
+            server=$!
+            read -r _ || true
+            kill -QUIT $server
+            wait $server || true
+            """
+        let file = try folder.write("keeper.sh", script)
+        var ends: [Int32] = [0, 0]
+        let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw PostgresServerFailure(words: "no socket pair") }
+        var words = isRoot ? ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"] : []
+        words += ["/bin/sh", file]
+        keeper = ends[1]
+        keeperProcess = try Self.spawn(words, input: ends[0])
+        close(ends[0])
+        try waitUntilReady()
+    }
+
+    private static func spawn(_ words: [String], input: Int32) throws -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO)
+        var arguments = words.map { strdup($0) } + [nil]
+        defer { arguments.forEach { free($0) } }
+        var variables = [strdup("PATH=/usr/bin:/bin"), nil]
+        defer { free(variables[0]) }
+        var process: pid_t = 0
+        let code = posix_spawnp(&process, words[0], &actions, nil, &arguments, &variables)
+        guard code == 0 else { throw PostgresServerFailure(words: String(cString: strerror(code))) }
+        return process
+    }
+
+    private func waitUntilReady() throws {
+        for _ in 0..<600 {
+            if (try? run("psql", ["-Atqc", "SELECT 1", "postgres"])) != nil { return }
+            usleep(100_000)
+        }
+        let logs = ["initdb.log", "server.log"].map {
+            (try? String(contentsOfFile: folder.file($0), encoding: .utf8)) ?? ""
+        }
+        throw PostgresServerFailure(words: logs.joined(separator: "\n"))
+    }
+
+    deinit {
+        close(keeper)
+        var status: Int32 = 0
+        waitpid(keeperProcess, &status, 0)
+    }
+
+    /// The folder of its socket.
+    package var socketFolder: String { folder.url.path }
+
+    /// The URI of one of its databases.
+    package func uri(_ database: String = "postgres") -> String {
+        let host = socketFolder.replacing("/", with: "%2F")
+        return "postgres://tests@\(host)/\(database)"
+    }
+
+    /// Runs one of PostgreSQL's programs on this server; returns what it prints.
+    ///
+    /// - Throws: `PostgresServerFailure`
+    @discardableResult
+    package func run(_ program: String, _ arguments: [String]) throws -> String {
+        let program = try RunningProgram(
+            arguments, program: "\(programs)/\(program)",
+            environment: ["PGHOST": socketFolder, "PGUSER": "tests", "PATH": "/usr/bin:/bin"],
+            in: FileManager.default.temporaryDirectory)
+        let outcome = try program.outcome()
+        guard outcome.status == 0 else { throw PostgresServerFailure(words: outcome.errors) }
+        return outcome.output
+    }
+
+    /// Runs SQL in one of its databases.
+    @discardableResult
+    package func sql(_ text: String, in database: String = "postgres") throws -> String {
+        try run("psql", ["-Atqc", text, database])
+    }
+}
+
+/// Why there is no server, or what one of its programs says.
+package struct PostgresServerFailure: Error, CustomStringConvertible {
+    let words: String
+    package var description: String { words }
+}
