@@ -134,8 +134,10 @@ let package = Package(
                 .embedInCode("0005_model_faults.sql"), .embedInCode("0006_names_and_params.sql"),
                 .embedInCode("0007_choices.sql"), .embedInCode("0008_scores.sql"),
                 .embedInCode("0009_systems.sql"), .embedInCode("0010_files.sql"), .embedInCode("0011_keys.sql"),
+                .embedInCode("postgres/0001_queue.sql"),
             ], swiftSettings: strict),
         room("PostgresClient", ["CPostgres"]),
+        room("PostgresStore", ["StoreContract", "PostgresClient", "Migrations", "Sampling", "Runtime"]),
         room(
             "SQLiteStore",
             [
@@ -387,7 +389,8 @@ let package = Package(
         .testTarget(
             name: "StoreTests",
             dependencies: [
-                "StoreContract", "SQLiteStore", "Sampling", "Runtime", "MemoryStore", "Migrations", "CSQLiteShim",
+                "PostgresStore", "PostgresClient", "StoreContract", "SQLiteStore", "Sampling", "Runtime", "MemoryStore",
+                "Migrations", "CSQLiteShim",
                 "CFaultVFS",
                 "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),

@@ -63,4 +63,10 @@ extension Migration {
         Migration(
             version: 11, name: "0011_keys", bytes: PackageResources._011_keys_sql, checksum: "e6aaaf9d9c90fbc1"),
     ]
+
+    /// The migrations of a queue in PostgreSQL.
+    public static let postgres: [Migration] = [
+        Migration(
+            version: 1, name: "0001_queue", bytes: PackageResources._001_queue_sql, checksum: "31000525935f31cb")
+    ]
 }

@@ -88,7 +88,12 @@ extension MemoryJobStore {
             for completion in completions {
                 let ticket = completion.ticket
                 guard rows[ticket.job]?.isHeld(by: ticket, incarnation) == true else {
-                    report.stale.append(ticket)
+                    // It may have ended so without the caller's knowledge.
+                    if rows[ticket.job]?.hasEnded(completion, incarnation) == true {
+                        report.finished += 1
+                    } else {
+                        report.stale.append(ticket)
+                    }
                     continue
                 }
                 rows[ticket.job]!.usage = completion.usage

@@ -93,6 +93,11 @@ final class JobRow: @unchecked Sendable {
 
     var isReady: Bool { state == .pending && notBefore == nil }
 
+    /// Whether this attempt has ended the job so.
+    func hasEnded(_ completion: JobCompletion, _ incarnation: Incarnation) -> Bool {
+        state == completion.outcome.state && owner == incarnation && attempt == completion.ticket.attempt
+    }
+
     func isHeld(by ticket: ClaimTicket, _ incarnation: Incarnation) -> Bool {
         state == .running && owner == incarnation && attempt == ticket.attempt && batch == ticket.batch
     }

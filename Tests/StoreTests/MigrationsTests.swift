@@ -6,23 +6,26 @@ import TestSupport
 import Testing
 
 @Suite struct MigrationsTests {
-    /// `migrations/` beside `Tests/`.
-    private var folder: URL { Locations.repository.appending(path: "migrations") }
+    /// Folders of migrations, and what the program has of them.
+    private static let kinds = [("migrations", Migration.all), ("migrations/postgres", Migration.postgres)]
 
-    @Test func everyFileOfTheFolderIsListedInOrder() throws {
+    @Test(arguments: kinds.indices) func everyFileOfTheFolderIsListedInOrder(kind: Int) throws {
+        let (path, migrations) = Self.kinds[kind]
+        let folder = Locations.repository.appending(path: path)
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
             .filter { $0.hasSuffix(".sql") }.sorted()
         #expect(!files.isEmpty)
-        #expect(Migration.all.map { $0.name + ".sql" } == files)
-        #expect(Migration.all.map(\.version) == Array(1...files.count))
-        for (migration, file) in zip(Migration.all, files) {
+        #expect(migrations.map { $0.name + ".sql" } == files)
+        #expect(migrations.map(\.version) == Array(1...files.count))
+        for (migration, file) in zip(migrations, files) {
             #expect(migration.sql == (try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)))
             #expect(file.hasPrefix(String(format: "%04d_", migration.version)))
         }
     }
 
-    @Test(arguments: Migration.all.indices)
-    func aReleasedMigrationIsNeverEdited(index: Int) {
-        #expect(Migration.all[index].actualChecksum == Migration.all[index].checksum)
+    @Test(arguments: kinds.indices) func aReleasedMigrationIsNeverEdited(kind: Int) {
+        for migration in Self.kinds[kind].1 {
+            #expect(migration.actualChecksum == migration.checksum, "\(migration.name)")
+        }
     }
 }

@@ -8,7 +8,8 @@ package final class PostgresServer: Sendable {
     /// The folder of PostgreSQL's programs; nil if there are none. `etc/test` prepares them.
     package static let programs = ProcessInfo.processInfo.environment["TTBATCH_TEST_POSTGRES"]
 
-    private let folder: TemporaryFolder
+    /// In /tmp itself: another user must come there, and the path of a socket is short.
+    private let folder: String
     private let programs: String
     /// An end of a pair of sockets whose other end the server's keeper reads: it closes with this process, however that ends.
     private let keeper: Int32
@@ -22,24 +23,26 @@ package final class PostgresServer: Sendable {
             throw PostgresServerFailure(words: "TTBATCH_TEST_POSTGRES is not set")
         }
         self.programs = programs
-        folder = try TemporaryFolder()
+        var template = Array("/tmp/ttbatch-pg-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw PostgresServerFailure(words: "no folder can be made in /tmp") }
+        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         // As root it runs as the user that the package makes: PostgreSQL refuses to be root.
         let isRoot = geteuid() == 0
         if isRoot, let user = getpwnam("postgres") {
-            chown(folder.url.path, user.pointee.pw_uid, user.pointee.pw_gid)
+            chown(folder, user.pointee.pw_uid, user.pointee.pw_gid)
         }
         // Whoever runs the tests reaches the socket.
-        chmod(folder.url.path, 0o755)
+        chmod(folder, 0o755)
         let all =
             [
-                "listen_addresses = ''", "unix_socket_directories = '\(folder.url.path)'", "fsync = off",
+                "listen_addresses = ''", "unix_socket_directories = '\(folder)'", "fsync = off",
                 "full_page_writes = off", "max_connections = 200", "shared_buffers = 64MB",
                 "log_line_prefix = '%m %p %a '",
             ] + settings
-        _ = try folder.write("settings", all.map { $0 + "\n" }.joined())
+        try Data(all.map { $0 + "\n" }.joined().utf8).write(to: URL(filePath: folder + "/settings"))
         let script = """
             set -e
-            cd '\(folder.url.path)'
+            cd '\(folder)'
             '\(programs)/initdb' -D data -U tests -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1
             cat settings >>data/postgresql.conf
             '\(programs)/postgres' -D data >server.log 2>&1 </dev/null &
@@ -47,8 +50,11 @@ package final class PostgresServer: Sendable {
             read -r _ || true
             kill -QUIT $server
             wait $server || true
+            cd /
+            rm -rf '\(folder)'
             """
-        let file = try folder.write("keeper.sh", script)
+        let file = folder + "/keeper.sh"
+        try Data(script.utf8).write(to: URL(filePath: file))
         var ends: [Int32] = [0, 0]
         let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
         guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw PostgresServerFailure(words: "no socket pair") }
@@ -81,7 +87,7 @@ package final class PostgresServer: Sendable {
             usleep(100_000)
         }
         let logs = ["initdb.log", "server.log"].map {
-            (try? String(contentsOfFile: folder.file($0), encoding: .utf8)) ?? ""
+            (try? String(contentsOfFile: "\(folder)/\($0)", encoding: .utf8)) ?? ""
         }
         throw PostgresServerFailure(words: logs.joined(separator: "\n"))
     }
@@ -90,10 +96,11 @@ package final class PostgresServer: Sendable {
         close(keeper)
         var status: Int32 = 0
         waitpid(keeperProcess, &status, 0)
+        try? FileManager.default.removeItem(atPath: folder)
     }
 
     /// The folder of its socket.
-    package var socketFolder: String { folder.url.path }
+    package var socketFolder: String { folder }
 
     /// The URI of one of its databases.
     package func uri(_ database: String = "postgres") -> String {

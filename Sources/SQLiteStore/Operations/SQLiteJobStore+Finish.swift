@@ -22,7 +22,7 @@ extension SQLiteJobStore {
                     tally.add(completion)
                     return true
                 }
-                if isCurrent {
+                if try isCurrent || db.hasEnded(completion, incarnation: incarnation) {
                     report.finished += 1
                 } else {
                     report.stale.append(completion.ticket)
@@ -35,6 +35,13 @@ extension SQLiteJobStore {
 }
 
 extension Database {
+    /// Whether this attempt has ended its job so already.
+    fileprivate func hasEnded(_ completion: JobCompletion, incarnation: Incarnation) throws -> Bool {
+        try number(
+            "SELECT count(*) FROM jobs WHERE id = ? AND incarnation = ? AND attempt = ? AND state = ?",
+            completion.ticket.job, incarnation, completion.ticket.attempt, completion.outcome.state) == 1
+    }
+
     /// Ends a job if this attempt still has it. Returns whether it did.
     fileprivate func end(
         _ completion: JobCompletion, incarnation: Incarnation, sequence: Int64, at now: Milliseconds

@@ -53,7 +53,8 @@ public protocol JobWork: Sendable {
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> [ClaimedJob]
 
-    /// Stores how attempts ended, as one group. Late completions are dropped and reported.
+    /// Stores how attempts ended, as one group. Late completions are dropped and reported. It may be repeated: what this
+    /// attempt has stored already with the same end counts as finished, for its caller may not have heard of it.
     func finish(
         _ completions: [JobCompletion], incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> FinishReport

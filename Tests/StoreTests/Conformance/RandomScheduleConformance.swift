@@ -219,6 +219,12 @@ private struct Schedule {
         return modelled.state == .running && modelled.attempt == job.ticket.attempt
     }
 
+    /// Whether this attempt has ended the job so already: who says it again may not have heard of it.
+    func hasEnded(_ job: ClaimedJob, as state: JobState) -> Bool {
+        let modelled = model[job.ticket.batch]!.jobs[Int(job.line) - 1]
+        return modelled.state == state && modelled.attempt == job.ticket.attempt
+    }
+
     mutating func finish() throws {
         let chosen = someClaims().map(\.job)
         var stale: [ClaimTicket] = []
@@ -228,7 +234,7 @@ private struct Schedule {
             completions.append(fails ? .failure(job) : .success(job))
             if isCurrent(job) {
                 model[job.ticket.batch]!.end(job.line, fails ? .failed : .succeeded)
-            } else {
+            } else if !hasEnded(job, as: fails ? .failed : .succeeded) {
                 stale.append(job.ticket)
             }
         }

@@ -2,15 +2,21 @@
 
 import Foundation
 import MemoryStore
+import PostgresStore
 import Runtime
 import SQLiteStore
 import StoreContract
 import TestSupport
 import Testing
 
-/// A kind of store. A PostgreSQL store becomes a further case, and every test of the suite runs on it.
+/// A kind of store; every test of the suite runs on each.
 enum StoreKind: CaseIterable, Sendable {
-    case sqlite, memory
+    case sqlite, memory, postgres
+
+    /// Without PostgreSQL's programs its store is left out; `etc/test` says so.
+    static var allCases: [StoreKind] {
+        [.sqlite, .memory] + (PostgresServer.programs == nil ? [] : [.postgres])
+    }
 
     /// A fresh, empty store.
     func make() throws -> StoreUnderTest {
@@ -21,6 +27,11 @@ enum StoreKind: CaseIterable, Sendable {
         case .memory:
             let queue = MemoryQueue()
             return StoreUnderTest(store: MemoryJobStore(queue), keeping: queue)
+        case .postgres:
+            let database = try PostgresDatabase()
+            let store = try PostgresJobStore(
+                database.address, stateDirectory: database.stateDirectory, patience: .seconds(60), at: 0)
+            return StoreUnderTest(store: store, keeping: database)
         }
     }
 }

@@ -205,6 +205,9 @@ struct WorkConformance {
         // An earlier attempt of this life, then a second completion, then another life.
         #expect(try store.finish([.success(old[0])], incarnation: first, at: 23).stale == [old[0].ticket])
         #expect(try store.finish([.success(again[0])], incarnation: first, at: 24).finished == 1)
+        // It may be said again, by whoever did not hear that it was done.
+        let repeated = try store.finish([.success(again[0])], incarnation: first, at: 24)
+        #expect(repeated == FinishReport(finished: 1, stale: [], closedBatches: []))
         #expect(try store.finish([.failure(again[0])], incarnation: first, at: 25).stale == [again[0].ticket])
         let second = try store.openIncarnation(lease: lease).incarnation
         #expect(try store.finish([.success(old[1])], incarnation: first, at: 26).stale == [old[1].ticket])

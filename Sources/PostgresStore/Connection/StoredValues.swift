@@ -1,0 +1,60 @@
+// How the values of the contract are written and read.
+
+import PostgresClient
+import Runtime
+import Sampling
+import StoreContract
+
+extension BatchID: PostgresValue {}
+extension Incarnation: PostgresValue {}
+extension Milliseconds: PostgresValue {}
+extension BatchPriority: PostgresValue {}
+extension JobState: PostgresValue {}
+extension BatchStatus: PostgresValue {}
+extension FileID: PostgresValue {}
+
+extension String {
+    /// What people write, as `bytea`.
+    var stored: [UInt8] { Array(utf8) }
+}
+
+extension JobID {
+    /// The job at a line of a batch: nothing has to be looked up.
+    init(_ batch: BatchID, line: Int64) { self.init(rawValue: batch.rawValue << 32 | line) }
+
+    var line: Int64 { rawValue & 0xFFFF_FFFF }
+    var batch: BatchID { BatchID(rawValue: rawValue >> 32) }
+}
+
+extension PostgresRow {
+    func id<ID: RawRepresentable>(_ column: Int32, as type: ID.Type = ID.self) -> ID where ID.RawValue == Int64 {
+        // Identifiers and times accept any integer.
+        ID(rawValue: int64(column))!
+    }
+
+    func optionalID<ID: RawRepresentable>(_ column: Int32, as type: ID.Type = ID.self) -> ID?
+    where ID.RawValue == Int64 {
+        isNull(column) ? nil : ID(rawValue: int64(column))
+    }
+
+    /// A column with a CHECK constraint.
+    func priority(_ column: Int32) -> BatchPriority { BatchPriority(rawValue: int64(column)) ?? .normal }
+
+    /// A column with a CHECK constraint.
+    func state(_ column: Int32) -> JobState { JobState(rawValue: text(column)) ?? .failed }
+
+    /// A column with a CHECK constraint.
+    func status(_ column: Int32) -> BatchStatus { BatchStatus(rawValue: text(column)) ?? .failed }
+}
+
+/// Token ids as the 32-bit little-endian integers of a `bytea`.
+func tokenBytes(_ ids: [Int32]) -> [UInt8] {
+    ids.flatMap { id in withUnsafeBytes(of: id.littleEndian) { [UInt8]($0) } }
+}
+
+/// Token ids from the 32-bit little-endian integers of a `bytea`.
+func tokenIDs(_ bytes: [UInt8]) -> [Int32] {
+    bytes.withUnsafeBytes { raw in
+        (0..<raw.count / 4).map { Int32(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)) }
+    }
+}

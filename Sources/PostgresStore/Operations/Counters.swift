@@ -1,0 +1,138 @@
+// The hot row of a batch: whoever changes its jobs locks it first, and writes it last.
+
+import PostgresClient
+import Runtime
+import StoreContract
+
+/// A batch's counters, locked until the end of the transaction, and what the transaction changes of them.
+///
+/// The number of ended jobs also gives the next `finish_seq`: whoever reads in the order of completion misses nothing, since the
+/// lock is held to the commit.
+struct LockedCounters {
+    let batch: BatchID
+    let status: BatchStatus
+    let isUrgent: Bool
+    /// The last job that was claimed for the first time.
+    var next: (rank: Int64, line: Int64)
+    let readyBefore: Int64
+    let finishedBefore: Int64
+    let total: Int64
+    private(set) var ended: [JobState: Int64] = [:]
+    /// The change in the number of jobs that can be claimed now.
+    var ready: Int64 = 0
+    private var usage = TokenUsage()
+    private var timedJobs: Int64 = 0
+    private var timings = JobTimings(queuedMS: 0, prefillMS: 0, decodeMS: 0, totalMS: 0)
+
+    /// Locks the row; nil if there is no such batch.
+    init?(_ batch: BatchID, _ db: inout PostgresConnection) throws {
+        let found = try db.row(
+            """
+            SELECT status, urgent, next_rank, next_line, ready, succeeded + failed + cancelled + expired, total
+            FROM counters WHERE batch_id = $1 FOR UPDATE
+            """, batch
+        ) { row in
+            (row.status(0), row.bool(1), (row.int64(2), row.int64(3)), row.int64(4), row.int64(5), row.int64(6))
+        }
+        guard let found else { return nil }
+        self.batch = batch
+        (status, isUrgent, next, readyBefore, finishedBefore, total) = found
+    }
+
+    /// The `finish_seq` of the next job that ends.
+    var nextSequence: Int64 { finishedBefore + ended.values.reduce(0, +) + 1 }
+
+    mutating func add(_ state: JobState, jobs: Int64 = 1) { ended[state, default: 0] += jobs }
+
+    mutating func add(_ completion: JobCompletion) {
+        add(completion.outcome.state)
+        usage.promptTokens += completion.usage.promptTokens
+        usage.cachedTokens += completion.usage.cachedTokens
+        usage.completionTokens += completion.usage.completionTokens
+        guard let spent = completion.timings else { return }
+        timedJobs += 1
+        timings.queuedMS += spent.queuedMS
+        timings.prefillMS += spent.prefillMS
+        timings.decodeMS += spent.decodeMS
+        timings.totalMS += spent.totalMS
+    }
+
+    /// Writes the changes, and ends the batch if no unfinished job is left. Returns whether it ended.
+    func write(_ db: inout PostgresConnection, at now: Milliseconds) throws -> Bool {
+        if !ended.isEmpty || ready != 0 {
+            try db.run(
+                """
+                UPDATE counters SET
+                    succeeded = succeeded + $2, failed = failed + $3, cancelled = cancelled + $4, expired = expired + $5,
+                    prompt_tokens = prompt_tokens + $6, cached_tokens = cached_tokens + $7,
+                    completion_tokens = completion_tokens + $8, timed_jobs = timed_jobs + $9,
+                    queued_ms = queued_ms + $10, prefill_ms = prefill_ms + $11, decode_ms = decode_ms + $12,
+                    total_ms = total_ms + $13, ready = ready + $14
+                WHERE batch_id = $1
+                """,
+                batch, ended[.succeeded] ?? 0, ended[.failed] ?? 0, ended[.cancelled] ?? 0, ended[.expired] ?? 0,
+                usage.promptTokens, usage.cachedTokens, usage.completionTokens, timedJobs, timings.queuedMS,
+                timings.prefillMS, timings.decodeMS, timings.totalMS, ready)
+        }
+        if ended[.succeeded, default: 0] > 0 { try db.forgetModelTrouble(batch) }
+        return try Self.closeIfDone(batch, &db, at: now)
+    }
+
+    /// Ends a batch without unfinished jobs: as `cancelled` if it was being cancelled, as `expired` if a job expired,
+    /// else as `completed`.
+    static func closeIfDone(_ batch: BatchID, _ db: inout PostgresConnection, at now: Milliseconds) throws -> Bool {
+        let isDone = try db.run(
+            """
+            UPDATE counters
+            SET finished_ms = $2, status = CASE
+                WHEN status = 'cancelling' THEN 'cancelled' WHEN expired > 0 THEN 'expired' ELSE 'completed' END
+            WHERE batch_id = $1 AND status IN ('in_progress', 'cancelling')
+              AND succeeded + failed + cancelled + expired = total
+            """, batch, now)
+        guard isDone == 1 else { return false }
+        try db.run("DELETE FROM open_batches WHERE batch_id = $1", batch)
+        return true
+    }
+}
+
+extension PostgresConnection {
+    mutating func batchStatus(_ batch: BatchID) throws -> BatchStatus? {
+        try row("SELECT status FROM counters WHERE batch_id = $1", batch) { $0.status(0) }
+    }
+
+    /// Throws unless the batch exists and has not ended.
+    mutating func checkOpen(_ batch: BatchID) throws {
+        guard let status = try batchStatus(batch) else { throw JobStoreError.batchNotFound(batch) }
+        guard status != .validating else { throw JobStoreError.batchIsDraft(batch) }
+        guard !status.isTerminal else { throw JobStoreError.batchAlreadyFinished(batch, status) }
+    }
+
+    /// The turn at which a batch joins the others of its priority: the lowest of theirs.
+    mutating func nextTurn(_ priority: BatchPriority) throws -> Int64 {
+        try number(
+            """
+            SELECT coalesce(min(c.turn), 0) FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
+            WHERE \(claimableCondition) AND b.priority = $1 AND NOT c.urgent
+            """, priority)
+    }
+
+    /// Called when a job of the batch has run, which proves that the model can be used.
+    mutating func forgetModelTrouble(_ batch: BatchID) throws {
+        try run(
+            """
+            UPDATE counters c SET model_errors = 0, model_error = NULL
+            FROM open_batches o JOIN batches b ON b.id = o.batch_id
+            WHERE c.batch_id = o.batch_id AND c.status = 'in_progress' AND c.model_errors > 0
+              AND b.model IS NOT DISTINCT FROM (SELECT model FROM batches WHERE id = $1)
+            """, batch)
+    }
+
+    /// Says that a person has done something: daemons that listen look at once.
+    mutating func tellChange() throws {
+        try run("UPDATE meta SET changes = changes + 1")
+        try row("SELECT pg_notify('ttbatch', '')") { _ in }
+    }
+}
+
+/// What makes a batch claimable, of `counters c` and `batches b`.
+let claimableCondition = "c.status = 'in_progress' AND b.paused_ms IS NULL AND c.not_before_ms IS NULL AND c.ready > 0"

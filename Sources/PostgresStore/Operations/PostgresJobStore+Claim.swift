@@ -1,0 +1,255 @@
+// Claims jobs for a daemon, and releases them.
+
+import PostgresClient
+public import Runtime
+public import StoreContract
+
+extension PostgresJobStore {
+    /// Looks at the open batches.
+    public func claimableBatch(
+        among: Set<BatchID>?, fitting model: String?
+    ) throws(JobStoreError) -> ClaimableBatch? {
+        if let among, among.isEmpty { return nil }
+        let ids = among.map { PostgresArray($0.map(\.rawValue)) }
+        return try read { db in
+            try db.row(
+                """
+                SELECT b.id, b.model, b.priority, c.urgent
+                FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
+                WHERE \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
+                  AND ($1 IS NULL OR b.id = ANY($1)) AND ($2 IS NULL OR b.model IS NULL OR b.model = $2)
+                ORDER BY b.priority DESC, c.urgent DESC, c.turn, b.id LIMIT 1
+                """, ids, model?.stored
+            ) { row in
+                ClaimableBatch(
+                    id: row.id(0), model: row.optionalText(1),
+                    rank: ClaimableBatch.Rank(priority: row.priority(2), isUrgent: row.bool(3)))
+            }
+        }
+    }
+
+    /// One transaction: the counters are locked, a lease is added, and nothing of the jobs is changed.
+    public func claim(
+        _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
+    ) throws(JobStoreError) -> [ClaimedJob] {
+        guard limit > 0 else { return [] }
+        return try claims.use { connection in
+            try connection.transaction { try $0.claim(limit, of: batch, incarnation: incarnation, at: now) }
+        }
+    }
+
+    /// One transaction for all tickets.
+    public func release(
+        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
+    ) throws(JobStoreError) -> ReleaseReport {
+        try completions.use { connection in
+            try connection.transaction {
+                try $0.release(tickets, incarnation: incarnation, because: reason, at: now)
+            }
+        }
+    }
+
+    /// Looks at the leases of each batch.
+    public func revoked(
+        among tickets: [ClaimTicket], incarnation: Incarnation
+    ) throws(JobStoreError) -> [ClaimTicket] {
+        try read { db in
+            var revoked: [ClaimTicket] = []
+            for (batch, tickets) in Dictionary(grouping: tickets, by: \.batch) {
+                let leases = try db.leases(of: batch, incarnation: incarnation, isLocked: false)
+                revoked += tickets.filter { ticket in !leases.contains { $0.holds(ticket) } }
+            }
+            return revoked
+        }
+    }
+}
+
+/// The right to finish jobs of one batch that are at the same attempt.
+struct Lease {
+    let id: Int64
+    let attempt: Int
+    let faults: JobFaults
+    private(set) var lines: [Int64]
+
+    init(id: Int64, attempt: Int, faults: JobFaults, lines: [Int64]) {
+        (self.id, self.attempt, self.faults, self.lines) = (id, attempt, faults, lines)
+    }
+
+    func holds(_ ticket: ClaimTicket) -> Bool { attempt == ticket.attempt && lines.contains(ticket.job.line) }
+
+    /// Gives up a job.
+    mutating func drop(_ line: Int64) { lines.removeAll { $0 == line } }
+}
+
+extension PostgresConnection {
+    /// The leases of a life on jobs of a batch.
+    mutating func leases(of batch: BatchID, incarnation: Incarnation, isLocked: Bool) throws -> [Lease] {
+        try rows(
+            """
+            SELECT id, attempt, crashes, bad_outputs, lines FROM leases WHERE batch_id = $1 AND incarnation = $2
+            ORDER BY id \(isLocked ? "FOR UPDATE" : "")
+            """, batch, incarnation
+        ) { row in
+            Lease(
+                id: row.int64(0), attempt: row.int(1), faults: JobFaults(crashes: row.int(2), badOutputs: row.int(3)),
+                lines: row.array(4))
+        }
+    }
+
+    /// Writes what is left of leases.
+    mutating func write(_ leases: [Lease], before: [Lease]) throws {
+        for (lease, old) in zip(leases, before) where lease.lines.count != old.lines.count {
+            if lease.lines.isEmpty {
+                try run("DELETE FROM leases WHERE id = $1", lease.id)
+            } else {
+                try run("UPDATE leases SET lines = $2 WHERE id = $1", lease.id, PostgresArray(lease.lines))
+            }
+        }
+    }
+
+    /// Whether a life may claim: it has neither ended nor been declared dead. It stays so until the transaction's end.
+    private mutating func isAlive(_ incarnation: Incarnation) throws -> Bool {
+        try row(
+            """
+            SELECT 1::int8 FROM daemons WHERE incarnation = $1 AND stopped_ms IS NULL AND declared_dead_ms IS NULL FOR SHARE
+            """, incarnation
+        ) { _ in true } ?? false
+    }
+
+    fileprivate mutating func claim(
+        _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
+    ) throws -> [ClaimedJob] {
+        guard var counters = try LockedCounters(batch, &self), counters.readyBefore > 0, counters.status == .inProgress
+        else { return [] }
+        // Read behind the lock, which whoever pauses takes first: no job is claimed after a pause was acknowledged.
+        let promptTime = try row(
+            """
+            SELECT b.prompt_ms FROM batches b JOIN counters c ON c.batch_id = b.id
+            WHERE b.id = $1 AND \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
+              AND (b.deadline_ms IS NULL OR b.deadline_ms > $2)
+            """, batch, now
+        ) { $0.optionalID(0, as: Milliseconds.self) }
+        guard let promptTime, try isAlive(incarnation) else { return [] }
+        let chosen = try claimable(limit, of: batch, behind: counters.next)
+        guard !chosen.isEmpty else { return [] }
+        if let last = chosen.last(where: { $0.attempt == 0 }) { counters.next = (last.rank, last.line) }
+        let again = chosen.filter { $0.attempt > 0 }
+        if !again.isEmpty {
+            try run(
+                "DELETE FROM returned WHERE batch_id = $1 AND line = ANY($2)", batch, PostgresArray(again.map(\.line)))
+        }
+        for (key, jobs) in Dictionary(grouping: chosen, by: \.key) {
+            try run(
+                """
+                INSERT INTO leases (batch_id, incarnation, attempt, crashes, bad_outputs, lines, claimed_ms)
+                VALUES ($1, $2, $3, $4, $5, $6, $7)
+                """, batch, incarnation, key.attempt + 1, key.faults.crashes, key.faults.badOutputs,
+                PostgresArray(jobs.map(\.line)), now)
+        }
+        try run(
+            """
+            UPDATE counters SET ready = ready - $2, turn = turn + CASE WHEN urgent THEN 0 ELSE $2 END,
+                next_rank = $3, next_line = $4, started_ms = coalesce(started_ms, $5)
+            WHERE batch_id = $1
+            """, batch, chosen.count, counters.next.rank, counters.next.line, now)
+        return try withBodies(chosen, of: batch, promptTime: promptTime)
+    }
+
+    /// The next jobs of a batch, by rank and then by line; a request may have megabytes, so there are fewer of large ones.
+    private mutating func claimable(
+        _ limit: Int, of batch: BatchID, behind next: (rank: Int64, line: Int64)
+    ) throws -> [ChosenJob] {
+        let budget = 32 << 20
+        let jobs = try rows(
+            """
+            SELECT f.line, f.claim_rank, f.attempt, f.crashes, f.bad_outputs, length(j.body)::int8 FROM (
+                (SELECT line, claim_rank, attempt, crashes, bad_outputs FROM returned
+                 WHERE batch_id = $1 AND not_before_ms IS NULL ORDER BY claim_rank, line LIMIT $4)
+                UNION ALL
+                (SELECT line, claim_rank, 0, 0, 0 FROM jobs
+                 WHERE batch_id = $1 AND claim_rank IS NOT NULL AND (claim_rank, line) > ($2, $3)
+                 ORDER BY claim_rank, line LIMIT $4)
+            ) f JOIN jobs j ON j.batch_id = $1 AND j.line = f.line ORDER BY f.claim_rank, f.line LIMIT $4
+            """, batch, next.rank, next.line, limit
+        ) { row in
+            let key = ChosenJob.Key(
+                attempt: row.int(2), faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4)))
+            return (job: ChosenJob(line: row.int64(0), rank: row.int64(1), key: key), bytes: row.int(5))
+        }
+        var bytes = 0
+        return jobs.enumerated().prefix { index, entry in
+            bytes += entry.bytes
+            return index == 0 || bytes <= budget
+        }.map(\.element.job)
+    }
+
+    private mutating func withBodies(
+        _ chosen: [ChosenJob], of batch: BatchID, promptTime: Milliseconds?
+    ) throws -> [ClaimedJob] {
+        let keys = Dictionary(uniqueKeysWithValues: chosen.map { ($0.line, $0.key) })
+        return try rows(
+            """
+            SELECT line, custom_id, endpoint, body, created_ms FROM jobs WHERE batch_id = $1 AND line = ANY($2)
+            ORDER BY claim_rank, line
+            """, batch, PostgresArray(chosen.map(\.line))
+        ) { row in
+            let key = keys[row.int64(0)]!
+            return ClaimedJob(
+                ticket: ClaimTicket(job: JobID(batch, line: row.int64(0)), batch: batch, attempt: key.attempt + 1),
+                line: row.int64(0), customID: row.text(1), endpoint: row.text(2), body: row.bytes(3),
+                crashes: key.faults.crashes, created: row.id(4), promptTime: promptTime)
+        }
+    }
+
+    /// Makes running jobs pending again, or fails those that reached a limit. What is not leased any more is left out.
+    mutating func release(
+        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
+    ) throws -> ReleaseReport {
+        var report = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
+        for (batch, tickets) in Dictionary(grouping: tickets, by: \.batch).sorted(by: { $0.key < $1.key }) {
+            guard var counters = try LockedCounters(batch, &self) else { continue }
+            let before = try leases(of: batch, incarnation: incarnation, isLocked: true)
+            var leases = before
+            for ticket in tickets {
+                guard let index = leases.firstIndex(where: { $0.holds(ticket) }) else { continue }
+                leases[index].drop(ticket.job.line)
+                var faults = leases[index].faults
+                switch faults.add(reason) {
+                case .again(let delay):
+                    try putBack(ticket, faults, notBefore: delay > 0 ? now + delay : nil)
+                    if delay == 0 { counters.ready += 1 }
+                    report.requeued += 1
+                case .fail(let error):
+                    try insertError(error, of: ticket, incarnation, sequence: counters.nextSequence, at: now)
+                    counters.add(.failed)
+                    report.failed += 1
+                }
+            }
+            try write(leases, before: before)
+            if try counters.write(&self, at: now) { report.closedBatches.append(batch) }
+        }
+        return report
+    }
+
+    private mutating func putBack(_ ticket: ClaimTicket, _ faults: JobFaults, notBefore: Milliseconds?) throws {
+        try run(
+            """
+            INSERT INTO returned (batch_id, line, claim_rank, attempt, crashes, bad_outputs, not_before_ms)
+            SELECT batch_id, line, claim_rank, $3, $4, $5, $6 FROM jobs WHERE batch_id = $1 AND line = $2
+            """, ticket.batch, ticket.job.line, ticket.attempt, faults.crashes, faults.badOutputs, notBefore)
+    }
+}
+
+/// A job that is about to be claimed.
+private struct ChosenJob {
+    struct Key: Hashable {
+        /// The attempts so far.
+        let attempt: Int
+        let faults: JobFaults
+    }
+
+    let line: Int64
+    let rank: Int64
+    let key: Key
+    var attempt: Int { key.attempt }
+}

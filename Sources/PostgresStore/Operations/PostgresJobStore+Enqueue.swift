@@ -1,0 +1,182 @@
+// Drafts: how they begin, how abandoned ones are deleted, and retries of earlier batches.
+
+import PostgresClient
+public import Runtime
+public import StoreContract
+
+extension PostgresJobStore {
+    /// An advisory lock of a session marks the owner of the draft.
+    public func beginBatch(_ batch: NewBatch, at now: Milliseconds) throws(JobStoreError) -> any BatchDraft {
+        try PostgresBatchDraft(batch, in: self, at: now)
+    }
+
+    /// A draft is an orphan if nobody holds its lock.
+    public func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID] {
+        var swept: [BatchID] = []
+        for draft in try read({ try $0.drafts() }) {
+            let isOrphan = try keeping.use { db in
+                guard try db.tryLockDraft(draft) else { return false }
+                // It may have been committed between the query and the lock.
+                if try db.batchStatus(draft) == .validating { return true }
+                try db.unlockDraft(draft)
+                return false
+            }
+            guard isOrphan else { continue }
+            defer { try? keeping.use { try $0.unlockDraft(draft) } }
+            try deleteDraft(draft)
+            swept.append(draft)
+        }
+        return swept
+    }
+
+    /// Copies through a draft, page by page, so its use of memory is bounded.
+    public func retry(
+        _ batch: BatchID, states: Set<JobState>, errorCode: String?, at now: Milliseconds
+    ) throws(JobStoreError) -> BatchID {
+        let original = try self.batch(batch)
+        guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
+        let promptTime = try read { try $0.promptTime(of: batch) }
+        let draft = try beginBatch(Self.copy(of: original, promptTime: promptTime), at: now)
+        do {
+            var line: Int64 = 0
+            while true {
+                let page = try read { db in
+                    // Checked for every page: if the batch is pruned meanwhile, the copy must not be committed with
+                    // half of its jobs.
+                    guard try db.batchStatus(batch)?.isTerminal == true else {
+                        throw JobStoreError.batchNotFound(batch)
+                    }
+                    return try db.jobsToRetry(batch, states: states, errorCode: errorCode, after: line)
+                }
+                guard let last = page.last else { break }
+                _ = try draft.append(page)
+                line = last.line
+            }
+            return try draft.commit(at: now)
+        } catch {
+            // If the draft cannot be deleted now, it loses its owner soon and is swept later.
+            try? draft.discard()
+            throw error == .emptyBatch ? .nothingToRetry(batch) : error
+        }
+    }
+
+    /// The copy is read and written in two transactions: a finished job never changes.
+    public func rerun(
+        _ customID: String, of batch: BatchID, at now: Milliseconds
+    ) throws(JobStoreError) -> BatchID {
+        let original = try self.batch(batch)
+        let copy = try read { try $0.jobToRerun(customID, of: batch) }
+        guard let copy else { throw .nothingToRetry(batch) }
+        let draft = try beginBatch(Self.copy(of: original, promptTime: copy.promptTime), at: now)
+        do {
+            _ = try draft.append([copy.job])
+            return try draft.commit(at: now)
+        } catch {
+            try? draft.discard()
+            throw error
+        }
+    }
+
+    private static func copy(of original: BatchSummary, promptTime: Milliseconds?) -> NewBatch {
+        NewBatch(
+            name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
+            retryOf: original.id, promptTime: promptTime, tenant: original.tenant, submission: original.submission)
+    }
+
+    /// Deletes a draft in short transactions, its batch row last. The caller holds its lock.
+    func deleteDraft(_ draft: BatchID) throws(JobStoreError) {
+        try deleteJobs(ofDraft: draft)
+        _ = try keeping.use { db in
+            try db.run(
+                """
+                DELETE FROM batches b USING counters c WHERE b.id = $1 AND c.batch_id = b.id AND c.status = 'validating'
+                """, draft)
+        }
+    }
+
+    /// Deletes the jobs of a draft in short transactions. The caller holds its lock.
+    func deleteJobs(ofDraft draft: BatchID) throws(JobStoreError) {
+        for table in ["choices", "results", "returned", "jobs"] {
+            var deleted = 1
+            while deleted > 0 {
+                deleted = try keeping.use { db in
+                    try db.run(
+                        """
+                        DELETE FROM \(table) WHERE batch_id = $1 AND line IN (
+                            SELECT line FROM \(table) WHERE batch_id = $1 ORDER BY line LIMIT $2)
+                        """, draft, Self.chunkRows)
+                }
+            }
+        }
+        _ = try keeping.use { db in
+            try db.run(
+                """
+                UPDATE counters c SET total = 0, rejected = 0, failed = 0 FROM batches b
+                WHERE c.batch_id = $1 AND b.id = $1 AND c.status = 'validating' AND b.submitted_ms IS NOT NULL
+                """, draft)
+        }
+    }
+}
+
+extension PostgresConnection {
+    mutating func batch(named name: String) throws -> BatchID? {
+        try row("SELECT id FROM batches WHERE unique_name = $1", name.stored) { $0.id(0) }
+    }
+
+    /// The batches with a status that does not last.
+    mutating func batchIDs(_ status: BatchStatus) throws -> [BatchID] {
+        try rows(
+            """
+            SELECT c.batch_id FROM open_batches o JOIN counters c USING (batch_id) WHERE c.status = $1 ORDER BY c.batch_id
+            """, status
+        ) { $0.id(0) }
+    }
+
+    /// Drafts that end with their writers.
+    fileprivate mutating func drafts() throws -> [BatchID] {
+        try rows(
+            """
+            SELECT b.id FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
+            WHERE c.status = 'validating' AND b.submitted_ms IS NULL ORDER BY b.id
+            """
+        ) { $0.id(0) }
+    }
+
+    /// The time that the prompts of a repeated job see; nil for other batches.
+    fileprivate mutating func promptTime(of batch: BatchID) throws -> Milliseconds? {
+        try row("SELECT prompt_ms FROM batches WHERE id = $1", batch) { $0.optionalID(0) } ?? nil
+    }
+
+    private static func newJob(_ row: PostgresRow) -> NewJob {
+        NewJob(
+            line: row.int64(0), customID: row.text(1), endpoint: row.text(2), body: row.bytes(3),
+            modelName: row.optionalText(4), claimRank: row.int64(5))
+    }
+
+    fileprivate mutating func jobToRerun(
+        _ customID: String, of batch: BatchID
+    ) throws -> (job: NewJob, promptTime: Milliseconds)? {
+        try row(
+            """
+            SELECT j.line, j.custom_id, j.endpoint, j.body, j.model_name, j.claim_rank,
+                coalesce(b.prompt_ms, j.created_ms)
+            FROM jobs j JOIN batches b ON b.id = j.batch_id
+            WHERE j.batch_id = $1 AND j.custom_id = $2 AND j.claim_rank IS NOT NULL
+            """, batch, customID.stored
+        ) { (Self.newJob($0), $0.id(6)) }
+    }
+
+    fileprivate mutating func jobsToRetry(
+        _ batch: BatchID, states: Set<JobState>, errorCode: String?, after line: Int64
+    ) throws -> [NewJob] {
+        // Jobs that did not fail have no code.
+        try rows(
+            """
+            SELECT j.line, j.custom_id, j.endpoint, j.body, j.model_name, j.claim_rank
+            FROM results r JOIN jobs j USING (batch_id, line)
+            WHERE r.batch_id = $1 AND r.line > $2 AND r.state = ANY($3) AND j.claim_rank IS NOT NULL
+              AND ($4 IS NULL OR r.error_code = $4)
+            ORDER BY r.line LIMIT 500
+            """, batch, line, PostgresArray(states.map(\.rawValue)), errorCode?.stored, read: Self.newJob)
+    }
+}

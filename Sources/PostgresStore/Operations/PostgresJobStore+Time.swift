@@ -1,0 +1,123 @@
+// What changes in the queue as time passes: deadlines, and postponed jobs and batches.
+
+import PostgresClient
+public import Runtime
+public import StoreContract
+
+extension PostgresJobStore {
+    /// A look at the open batches and at what came back, if nothing is due; else short transactions.
+    public func advanceTime(to now: Milliseconds) throws(JobStoreError) -> TimeAdvance {
+        var passed = TimeAdvance()
+        while true {
+            passed.next = try read { try $0.nextChange() }
+            guard let next = passed.next, next <= now else { return passed }
+            let (expired, closed) = try act { db in
+                try db.wakeJobs(Self.chunkRows, at: now)
+                try db.wakeBatches(at: now)
+                try db.makeUrgent(at: now)
+                return try db.expireJobs(Self.chunkRows, at: now)
+            }
+            passed.expired += expired
+            passed.closedBatches += closed
+        }
+    }
+
+    /// Looks at what is postponed, which is little.
+    public func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds? {
+        let ids = among.map { PostgresArray($0.map(\.rawValue)) }
+        return try read { db in
+            try db.row(
+                """
+                SELECT least(
+                    (SELECT min(t.not_before_ms) FROM returned t JOIN batches b ON b.id = t.batch_id
+                     WHERE t.not_before_ms IS NOT NULL AND b.paused_ms IS NULL AND ($1 IS NULL OR b.id = ANY($1))),
+                    (SELECT min(c.not_before_ms) FROM open_batches o JOIN counters c USING (batch_id)
+                        JOIN batches b ON b.id = c.batch_id
+                     WHERE c.status = 'in_progress' AND b.paused_ms IS NULL AND ($1 IS NULL OR b.id = ANY($1))))
+                WHERE (SELECT paused_ms FROM meta) IS NULL
+                """, ids
+            ) { $0.optionalID(0, as: Milliseconds.self) } ?? nil
+        }
+    }
+}
+
+extension PostgresConnection {
+    fileprivate mutating func nextChange() throws -> Milliseconds? {
+        try row(
+            """
+            SELECT least(
+                (SELECT min(not_before_ms) FROM returned WHERE not_before_ms IS NOT NULL),
+                min(b.deadline_ms) FILTER (WHERE c.ready > 0), min(b.urgent_ms) FILTER (WHERE NOT c.urgent),
+                min(c.not_before_ms))
+            FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
+            WHERE c.status = 'in_progress'
+            """
+        ) { $0.optionalID(0) } ?? nil
+    }
+
+    fileprivate mutating func wakeJobs(_ limit: Int, at now: Milliseconds) throws {
+        let due = try rows(
+            """
+            SELECT DISTINCT batch_id FROM (
+                SELECT batch_id FROM returned WHERE not_before_ms <= $1 ORDER BY not_before_ms LIMIT $2) d
+            ORDER BY batch_id
+            """, now, limit
+        ) { $0.id(0, as: BatchID.self) }
+        for batch in due {
+            guard var counters = try LockedCounters(batch, &self) else { continue }
+            counters.ready += Int64(
+                try run(
+                    """
+                    UPDATE returned SET not_before_ms = NULL WHERE batch_id = $1 AND line IN (
+                        SELECT line FROM returned WHERE batch_id = $1 AND not_before_ms <= $2
+                        ORDER BY not_before_ms LIMIT $3)
+                    """, batch, now, limit))
+            _ = try counters.write(&self, at: now)
+        }
+    }
+
+    fileprivate mutating func wakeBatches(at now: Milliseconds) throws {
+        let due = try rows(
+            """
+            SELECT b.id, b.priority FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
+            WHERE c.status = 'in_progress' AND c.not_before_ms <= $1 ORDER BY b.id
+            """, now
+        ) { (batch: $0.id(0, as: BatchID.self), priority: $0.priority(1)) }
+        for (batch, priority) in due {
+            let turn = try nextTurn(priority)
+            try run(
+                """
+                UPDATE counters SET turn = CASE WHEN urgent THEN turn ELSE $2 END, not_before_ms = NULL
+                WHERE batch_id = $1 AND not_before_ms <= $3
+                """, batch, turn, now)
+        }
+    }
+
+    fileprivate mutating func makeUrgent(at now: Milliseconds) throws {
+        try run(
+            """
+            UPDATE counters c SET urgent = true, turn = b.deadline_ms FROM open_batches o JOIN batches b ON b.id = o.batch_id
+            WHERE c.batch_id = o.batch_id AND c.status = 'in_progress' AND NOT c.urgent AND b.urgent_ms <= $1
+            """, now)
+    }
+
+    /// Expires jobs of one batch whose deadline has come.
+    fileprivate mutating func expireJobs(_ limit: Int, at now: Milliseconds) throws -> (jobs: Int64, closed: [BatchID])
+    {
+        let due = try row(
+            """
+            SELECT b.id FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
+            WHERE c.status = 'in_progress' AND c.ready > 0 AND b.deadline_ms <= $1 ORDER BY b.deadline_ms, b.id LIMIT 1
+            """, now
+        ) { $0.id(0, as: BatchID.self) }
+        guard let batch = due, let counters = try LockedCounters(batch, &self), counters.readyBefore > 0 else {
+            return (0, [])
+        }
+        let expired = try endPending(counters, as: .expired, limit: limit, at: now)
+        // Fewer than the limit: these were the last.
+        try run(
+            "UPDATE counters SET ready = CASE WHEN $2 < $3 THEN 0 ELSE ready - $2 END WHERE batch_id = $1", batch,
+            expired, Int64(limit))
+        return (expired, try batchStatus(batch) == .expired ? [batch] : [])
+    }
+}
