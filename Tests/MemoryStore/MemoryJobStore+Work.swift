@@ -124,6 +124,13 @@ extension MemoryJobStore {
         }
     }
 
+    package func held(by incarnation: Incarnation) throws(JobStoreError) -> [ClaimTicket] {
+        try read { rows in
+            rows.jobs.compactMap(\.self).filter { $0.state == .running && $0.owner == incarnation }
+                .map { ClaimTicket(job: $0.id, batch: $0.batch, attempt: $0.attempt) }
+        }
+    }
+
     package func revoked(
         among tickets: [ClaimTicket], incarnation: Incarnation
     ) throws(JobStoreError) -> [ClaimTicket] {

@@ -32,6 +32,14 @@ CREATE TABLE daemons (
 CREATE INDEX daemons_identity ON daemons (identity, incarnation);
 CREATE INDEX daemons_living ON daemons (incarnation) WHERE stopped_ms IS NULL AND declared_dead_ms IS NULL;
 
+-- When a life was last heard of, by the server's clock. Not logged: a crash of the server empties it, and everybody's time begins
+-- anew, which is right.
+CREATE UNLOGGED TABLE heartbeats (
+    incarnation bigint PRIMARY KEY,
+    seen_ms     bigint NOT NULL,
+    steady_ms   bigint NOT NULL                               -- since when it has been heard of without a gap
+) WITH (fillfactor = 10);
+
 -- What changes by a person's hand only.
 CREATE TABLE batches (
     id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -121,6 +129,7 @@ CREATE TABLE returned (
     line          bigint NOT NULL,
     claim_rank    bigint NOT NULL,
     attempt       bigint NOT NULL,
+    deaths        bigint NOT NULL,                            -- lives that ended while they had it
     crashes       bigint NOT NULL,
     bad_outputs   bigint NOT NULL,
     not_before_ms bigint,
@@ -135,6 +144,7 @@ CREATE TABLE leases (
     batch_id    bigint NOT NULL,
     incarnation bigint NOT NULL REFERENCES daemons (incarnation),
     attempt     bigint NOT NULL,
+    deaths      bigint NOT NULL,
     crashes     bigint NOT NULL,
     bad_outputs bigint NOT NULL,
     lines       bigint[] NOT NULL CHECK (cardinality(lines) > 0),

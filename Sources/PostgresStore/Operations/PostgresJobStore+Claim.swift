@@ -68,11 +68,13 @@ extension PostgresJobStore {
 struct Lease {
     let id: Int64
     let attempt: Int
+    /// How many lives have ended while they had its jobs.
+    let deaths: Int
     let faults: JobFaults
     private(set) var lines: [Int64]
 
-    init(id: Int64, attempt: Int, faults: JobFaults, lines: [Int64]) {
-        (self.id, self.attempt, self.faults, self.lines) = (id, attempt, faults, lines)
+    init(id: Int64, attempt: Int, deaths: Int, faults: JobFaults, lines: [Int64]) {
+        (self.id, self.attempt, self.deaths, self.faults, self.lines) = (id, attempt, deaths, faults, lines)
     }
 
     func holds(_ ticket: ClaimTicket) -> Bool { attempt == ticket.attempt && lines.contains(ticket.job.line) }
@@ -86,12 +88,13 @@ extension PostgresConnection {
     mutating func leases(of batch: BatchID, incarnation: Incarnation, isLocked: Bool) throws -> [Lease] {
         try rows(
             """
-            SELECT id, attempt, crashes, bad_outputs, lines FROM leases WHERE batch_id = $1 AND incarnation = $2
+            SELECT id, attempt, crashes, bad_outputs, lines, deaths FROM leases WHERE batch_id = $1 AND incarnation = $2
             ORDER BY id \(isLocked ? "FOR UPDATE" : "")
             """, batch, incarnation
         ) { row in
             Lease(
-                id: row.int64(0), attempt: row.int(1), faults: JobFaults(crashes: row.int(2), badOutputs: row.int(3)),
+                id: row.int64(0), attempt: row.int(1), deaths: row.int(5),
+                faults: JobFaults(crashes: row.int(2), badOutputs: row.int(3)),
                 lines: row.array(4))
         }
     }
@@ -141,10 +144,10 @@ extension PostgresConnection {
         for (key, jobs) in Dictionary(grouping: chosen, by: \.key) {
             try run(
                 """
-                INSERT INTO leases (batch_id, incarnation, attempt, crashes, bad_outputs, lines, claimed_ms)
-                VALUES ($1, $2, $3, $4, $5, $6, $7)
+                INSERT INTO leases (batch_id, incarnation, attempt, crashes, bad_outputs, lines, claimed_ms, deaths)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                 """, batch, incarnation, key.attempt + 1, key.faults.crashes, key.faults.badOutputs,
-                PostgresArray(jobs.map(\.line)), now)
+                PostgresArray(jobs.map(\.line)), now, key.deaths)
         }
         try run(
             """
@@ -162,18 +165,18 @@ extension PostgresConnection {
         let budget = 32 << 20
         let jobs = try rows(
             """
-            SELECT f.line, f.claim_rank, f.attempt, f.crashes, f.bad_outputs, length(j.body)::int8 FROM (
-                (SELECT line, claim_rank, attempt, crashes, bad_outputs FROM returned
+            SELECT f.line, f.claim_rank, f.attempt, f.crashes, f.bad_outputs, length(j.body)::int8, f.deaths FROM (
+                (SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths FROM returned
                  WHERE batch_id = $1 AND not_before_ms IS NULL ORDER BY claim_rank, line LIMIT $4)
                 UNION ALL
-                (SELECT line, claim_rank, 0, 0, 0 FROM jobs
+                (SELECT line, claim_rank, 0, 0, 0, 0 FROM jobs
                  WHERE batch_id = $1 AND claim_rank IS NOT NULL AND (claim_rank, line) > ($2, $3)
                  ORDER BY claim_rank, line LIMIT $4)
             ) f JOIN jobs j ON j.batch_id = $1 AND j.line = f.line ORDER BY f.claim_rank, f.line LIMIT $4
             """, batch, next.rank, next.line, limit
         ) { row in
             let key = ChosenJob.Key(
-                attempt: row.int(2), faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4)))
+                attempt: row.int(2), deaths: row.int(6), faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4)))
             return (job: ChosenJob(line: row.int64(0), rank: row.int64(1), key: key), bytes: row.int(5))
         }
         var bytes = 0
@@ -203,7 +206,8 @@ extension PostgresConnection {
 
     /// Makes running jobs pending again, or fails those that reached a limit. What is not leased any more is left out.
     mutating func release(
-        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
+        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason,
+        death: LifeEnd = .none, at now: Milliseconds
     ) throws -> ReleaseReport {
         var report = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
         for (batch, tickets) in Dictionary(grouping: tickets, by: \.batch).sorted(by: { $0.key < $1.key }) {
@@ -213,10 +217,19 @@ extension PostgresConnection {
             for ticket in tickets {
                 guard let index = leases.firstIndex(where: { $0.holds(ticket) }) else { continue }
                 leases[index].drop(ticket.job.line)
-                var faults = leases[index].faults
+                var (faults, deaths) = (leases[index].faults, leases[index].deaths)
+                var reason = reason
+                switch death {
+                case .none: break
+                case .counted: deaths += 1
+                case .suspectAfterAnother(let maxCrashes):
+                    // The first one is nobody's fault.
+                    if deaths > 0 { reason = .crash(maxCrashes: maxCrashes) }
+                    deaths += 1
+                }
                 switch faults.add(reason) {
                 case .again(let delay):
-                    try putBack(ticket, faults, notBefore: delay > 0 ? now + delay : nil)
+                    try putBack(ticket, faults, deaths, notBefore: delay > 0 ? now + delay : nil)
                     if delay == 0 { counters.ready += 1 }
                     report.requeued += 1
                 case .fail(let error):
@@ -231,13 +244,24 @@ extension PostgresConnection {
         return report
     }
 
-    private mutating func putBack(_ ticket: ClaimTicket, _ faults: JobFaults, notBefore: Milliseconds?) throws {
+    private mutating func putBack(
+        _ ticket: ClaimTicket, _ faults: JobFaults, _ deaths: Int, notBefore: Milliseconds?
+    ) throws {
         try run(
             """
-            INSERT INTO returned (batch_id, line, claim_rank, attempt, crashes, bad_outputs, not_before_ms)
-            SELECT batch_id, line, claim_rank, $3, $4, $5, $6 FROM jobs WHERE batch_id = $1 AND line = $2
-            """, ticket.batch, ticket.job.line, ticket.attempt, faults.crashes, faults.badOutputs, notBefore)
+            INSERT INTO returned (batch_id, line, claim_rank, attempt, crashes, bad_outputs, not_before_ms, deaths)
+            SELECT batch_id, line, claim_rank, $3, $4, $5, $6, $7 FROM jobs WHERE batch_id = $1 AND line = $2
+            """, ticket.batch, ticket.job.line, ticket.attempt, faults.crashes, faults.badOutputs, notBefore, deaths)
     }
+}
+
+/// Whether a life has ended that had the jobs, and what that says of them.
+enum LifeEnd {
+    case none
+    /// It is counted, and what it says is known already.
+    case counted
+    /// A job that had another life end is a suspect now.
+    case suspectAfterAnother(maxCrashes: Int)
 }
 
 /// A job that is about to be claimed.
@@ -245,6 +269,7 @@ private struct ChosenJob {
     struct Key: Hashable {
         /// The attempts so far.
         let attempt: Int
+        let deaths: Int
         let faults: JobFaults
     }
 

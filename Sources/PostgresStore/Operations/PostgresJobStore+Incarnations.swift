@@ -52,11 +52,12 @@ extension PostgresJobStore {
             for owner in former.map({ Incarnation(rawValue: $0) }).sorted() {
                 let tickets = try db.tickets(of: owner)
                 let reason = try db.predecessorDied(owner) ? ReleaseReason.crash(maxCrashes: maxCrashes) : .stopping
-                let report = try db.release(tickets, incarnation: owner, because: reason, at: now)
+                let report = try db.release(tickets, incarnation: owner, because: reason, death: .counted, at: now)
                 orphans.requeued += report.requeued
                 orphans.failed += report.failed
                 orphans.closedBatches += report.closedBatches
             }
+            try db.beat(incarnation, within: 0, at: now)
             return OpenedIncarnation(incarnation: incarnation, orphans: orphans)
         }
     }
@@ -93,7 +94,7 @@ extension PostgresJobStore {
 
 extension PostgresConnection {
     /// All that a life has in flight.
-    fileprivate mutating func tickets(of incarnation: Incarnation) throws -> [ClaimTicket] {
+    mutating func tickets(of incarnation: Incarnation) throws -> [ClaimTicket] {
         try rows(
             "SELECT batch_id, attempt, lines FROM leases WHERE incarnation = $1 ORDER BY batch_id, id", incarnation
         ) { row in

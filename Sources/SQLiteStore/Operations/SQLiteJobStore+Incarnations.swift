@@ -56,6 +56,11 @@ extension SQLiteJobStore {
         }
     }
 
+    /// Reads all jobs in flight; there are few.
+    public func held(by incarnation: Incarnation) throws(JobStoreError) -> [ClaimTicket] {
+        try read { try $0.runningTickets()[incarnation] ?? [] }
+    }
+
     /// Reads rows by their key, the last first.
     public func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary] {
         try read { try $0.incarnations(limit: limit) }

@@ -39,6 +39,20 @@ public struct OpenedIncarnation: Hashable, Sendable {
     }
 }
 
+/// An incarnation of another daemon that was declared dead.
+public struct ReapedLife: Hashable, Sendable {
+    /// Its number.
+    public var incarnation: Incarnation
+    /// What became of its jobs.
+    public var jobs: ReleaseReport
+
+    /// For store implementations and tests.
+    public init(incarnation: Incarnation, jobs: ReleaseReport) {
+        self.incarnation = incarnation
+        self.jobs = jobs
+    }
+}
+
 /// One incarnation of the daemon, i.e. one run of its process.
 public struct IncarnationSummary: Hashable, Sendable, Codable {
     /// Its number.

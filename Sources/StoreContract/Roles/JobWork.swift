@@ -20,6 +20,21 @@ public protocol JobWork: Sendable {
     /// against them.
     func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError)
 
+    /// Says that an incarnation lives; a daemon of a store with several owners does so again and again. Returns false once it
+    /// has been declared dead: nothing of it is accepted any more, and its jobs belong to others.
+    func renew(_ incarnation: Incarnation, within limit: Int64, at now: Milliseconds) throws(JobStoreError) -> Bool
+
+    /// Declares those dead that have not been heard of for `limit` milliseconds, and makes their jobs pending. Nobody is judged
+    /// by an incarnation that has not been heard of itself for that long, without a gap: what was silent may be the store.
+    ///
+    /// One death counts against no job; a job that was in flight when a second life ended is a suspect, as in `openIncarnation`.
+    func reapDead(
+        by incarnation: Incarnation, within limit: Int64, maxCrashes: Int, at now: Milliseconds
+    ) throws(JobStoreError) -> [ReapedLife]
+
+    /// All that an incarnation has in flight: what it claimed without hearing of it is among it.
+    func held(by incarnation: Incarnation) throws(JobStoreError) -> [ClaimTicket]
+
     /// A number that changes when another process has written. Cheap; made for polling.
     func dataVersion() throws(JobStoreError) -> Int64
 
@@ -120,6 +135,16 @@ public protocol DaemonLease: AnyObject, Sendable {
 }
 
 extension JobWork {
+    /// With one owner there is nobody who could declare it dead.
+    public func renew(
+        _ incarnation: Incarnation, within limit: Int64, at now: Milliseconds
+    ) throws(JobStoreError) -> Bool { true }
+
+    /// With one owner there are no others.
+    public func reapDead(
+        by incarnation: Incarnation, within limit: Int64, maxCrashes: Int, at now: Milliseconds
+    ) throws(JobStoreError) -> [ReapedLife] { [] }
+
     /// The batch whose turn it is, for any model; see `claimableBatch(among:fitting:)`.
     public func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch? {
         try claimableBatch(among: among, fitting: nil)

@@ -46,5 +46,11 @@ final class PostgresDatabase: Sendable {
         stateDirectory = folder.url.path
     }
 
+    /// Runs SQL in it.
+    func execute(_ sql: String) throws {
+        var connection = try PostgresConnection.connect(to: address, for: "tests", patience: .seconds(60))
+        try connection.execute(sql)
+    }
+
     deinit { try? Self.execute("DROP DATABASE \(name) WITH (FORCE)") }
 }
