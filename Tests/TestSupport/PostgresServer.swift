@@ -103,8 +103,10 @@ package final class PostgresServer: Sendable {
     package var socketFolder: String { folder }
 
     /// The URI of one of its databases.
-    package func uri(_ database: String = "postgres") -> String {
-        let host = socketFolder.replacing("/", with: "%2F")
+    ///
+    /// - Parameter folder: that of another socket, which leads to this server.
+    package func uri(_ database: String = "postgres", by folder: String? = nil) -> String {
+        let host = (folder ?? socketFolder).replacing("/", with: "%2F")
         return "postgres://tests@\(host)/\(database)"
     }
 

@@ -124,7 +124,8 @@ extension PostgresConnection {
     ) throws -> [ClaimedJob] {
         guard var counters = try LockedCounters(batch, &self), counters.readyBefore > 0, counters.status == .inProgress
         else { return [] }
-        // Read behind the lock, which whoever pauses takes first: no job is claimed after a pause was acknowledged.
+        try row("SELECT pg_advisory_xact_lock_shared($1)", pauseKey) { _ in }
+        // Read behind the locks, which whoever pauses takes first: no job is claimed after a pause was acknowledged.
         let promptTime = try row(
             """
             SELECT b.prompt_ms FROM batches b JOIN counters c ON c.batch_id = b.id

@@ -4,8 +4,12 @@ import PostgresClient
 public import Runtime
 public import StoreContract
 
+/// The advisory lock that claims share, and that whoever pauses the whole queue has alone.
+let pauseKey: Int64 = 0x7474_6261_7463_6801
+
 extension PostgresJobStore {
-    /// Waits for the claims that are under way: each holds the counters of its batch, and reads the pause behind that lock.
+    /// Waits for the claims that are under way: each reads the pause of its batch behind the lock on that one's counters, and that
+    /// of the whole queue behind a lock that all claims share.
     public func pause(_ batch: BatchID?, at now: Milliseconds) throws(JobStoreError) {
         try act { db in
             if let batch {
@@ -13,13 +17,8 @@ extension PostgresJobStore {
                 try db.checkOpen(batch)
                 try db.run("UPDATE batches SET paused_ms = $2 WHERE id = $1 AND paused_ms IS NULL", batch, now)
             } else {
+                try db.row("SELECT pg_advisory_xact_lock($1)", pauseKey) { _ in }
                 try db.run("UPDATE meta SET paused_ms = $1 WHERE paused_ms IS NULL", now)
-                // What is claimed behind this sees the pause once it is committed, which these locks wait for.
-                _ = try db.rows(
-                    """
-                    SELECT 1::int8 FROM counters c JOIN open_batches o USING (batch_id) ORDER BY c.batch_id FOR UPDATE OF c
-                    """
-                ) { _ in }
             }
             try db.tellChange()
         }

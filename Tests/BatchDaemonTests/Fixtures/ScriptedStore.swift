@@ -58,6 +58,8 @@ final class ScriptedStore: JobStore {
         return try store.revoked(among: tickets, incarnation: incarnation)
     }
 
+    func held(by incarnation: Incarnation) throws(JobStoreError) -> [ClaimTicket] { try store.held(by: incarnation) }
+
     func dataVersion() throws(JobStoreError) -> Int64 {
         try before(.dataVersion)
         return try store.dataVersion()

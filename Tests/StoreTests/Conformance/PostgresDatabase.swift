@@ -46,6 +46,14 @@ final class PostgresDatabase: Sendable {
         stateDirectory = folder.url.path
     }
 
+    /// The folder of the server's socket.
+    var socketFolder: String { get throws { try Self.server.get().socketFolder } }
+
+    /// Its address by another socket.
+    func address(by folder: String) throws -> PostgresAddress {
+        PostgresAddress(try Self.server.get().uri(name, by: folder))!
+    }
+
     /// Runs SQL in it.
     func execute(_ sql: String) throws {
         var connection = try PostgresConnection.connect(to: address, for: "tests", patience: .seconds(60))
