@@ -15,7 +15,7 @@ struct JobArrayTests {
         try FileManager.default.createSymbolicLink(
             atPath: workspace.path("bin/ttbatch"), withDestinationPath: Locations.program.path)
         // Some seconds of work for one batch slot.
-        let prompts = (0..<300).map { #"{"custom_id":"r\#($0)","prompt":"number \#($0)","max_tokens":50}"# }
+        let prompts = (0..<1200).map { #"{"custom_id":"r\#($0)","prompt":"number \#($0)","max_tokens":50}"# }
         _ = try workspace.write("prompts.jsonl", lines: prompts)
     }
 
@@ -45,7 +45,7 @@ struct JobArrayTests {
 
     private func expectWhole(_ parts: [String]) throws {
         let merged = try workspace.run(["merge", "prompts.jsonl"] + parts)
-        #expect(merged.status == 0 && merged.lines.count == 300, "\(merged)")
+        #expect(merged.status == 0 && merged.lines.count == 1200, "\(merged)")
     }
 
     @Test func slurmTasksAskToBeQueuedAgain() throws {

@@ -8,7 +8,7 @@ import Testing
 struct PartialRunTests {
     private let workspace: Workspace
     private let prompts: String
-    private static let count = 300
+    private static let count = 900
 
     init() throws {
         workspace = try Workspace()
@@ -69,7 +69,7 @@ struct PartialRunTests {
         }
         #expect(try parts.map { try texts($0).count }.reduce(0, +) == Self.count)
         let merged = try workspace.run(["merge", prompts] + parts + ["-o", "all.jsonl"])
-        #expect(merged.status == 0 && merged.errors.contains("300 results of 4 files: 300 succeeded, 0 failed"))
+        #expect(merged.status == 0 && merged.errors.contains("900 results of 4 files: 900 succeeded, 0 failed"))
         try expectWhole("all.jsonl")
         let printed = try workspace.run(["merge", prompts] + parts.reversed())
         #expect(try printed.output == workspace.read("all.jsonl"))
@@ -93,7 +93,7 @@ struct PartialRunTests {
     @Test func mergingTellsWhatIsWrong() throws {
         for index in 0..<2 { #expect(try run("p\(index).jsonl", "--shard", "\(index)/2").status == 0) }
         let missing = try workspace.run("merge", prompts, "p0.jsonl", "-o", "x.jsonl")
-        #expect(missing.status == 7 && missing.errors.contains("of 300 prompts have no result: line"), "\(missing)")
+        #expect(missing.status == 7 && missing.errors.contains("of 900 prompts have no result: line"), "\(missing)")
         let twice = try workspace.run("merge", prompts, "p0.jsonl", "p1.jsonl", "p0.jsonl", "-o", "x.jsonl")
         #expect(twice.status == 8 && twice.errors.contains("p0.jsonl has two results"), "\(twice)")
         let other = try workspace.write("other.jsonl", lines: [#"{"prompt":"a"}"#])
@@ -123,7 +123,7 @@ struct PartialRunTests {
         }
         #expect(kills > 1)
         let outcome = try run("out.jsonl", "--resume")
-        #expect(outcome.status == 0 && outcome.errors.contains("300 results: 300 succeeded, 0 failed"), "\(outcome)")
+        #expect(outcome.status == 0 && outcome.errors.contains("900 results: 900 succeeded, 0 failed"), "\(outcome)")
         try expectWhole("out.jsonl")
         #expect(!exists("out.jsonl.partial") && !hasQueue)
         // All is done: nothing runs, and the file stays as it is.
@@ -143,7 +143,7 @@ struct PartialRunTests {
         let again = try run("out.jsonl", "--shard", "0/1")
         #expect(again.status == 8 && again.errors.contains("--resume goes on with it"), "\(again)")
         let rest = try run("out.jsonl", "--shard", "0/1", "--resume")
-        #expect(rest.status == 0 && rest.errors.contains("of 300 prompts have results; running the others"), "\(rest)")
+        #expect(rest.status == 0 && rest.errors.contains("of 900 prompts have results; running the others"), "\(rest)")
         try expectWhole("out.jsonl")
     }
 
@@ -169,7 +169,7 @@ struct PartialRunTests {
         let some = lines.enumerated().filter { $0.offset % 3 != 1 }.map { String($0.element) }
         _ = try workspace.write("out.jsonl", lines: some)
         let outcome = try run("out.jsonl", "--resume")
-        #expect(outcome.errors.contains("200 of 300 prompts have results; running the others"), "\(outcome)")
+        #expect(outcome.errors.contains("600 of 900 prompts have results; running the others"), "\(outcome)")
         try expectWhole("out.jsonl")
         let found = Set(try workspace.read("out.jsonl").split(separator: "\n"))
         #expect(found.isSuperset(of: some.map { Substring($0) }))
