@@ -46,15 +46,3 @@ extension PostgresRow {
     /// A column with a CHECK constraint.
     func status(_ column: Int32) -> BatchStatus { BatchStatus(rawValue: text(column)) ?? .failed }
 }
-
-/// Token ids as the 32-bit little-endian integers of a `bytea`.
-func tokenBytes(_ ids: [Int32]) -> [UInt8] {
-    ids.flatMap { id in withUnsafeBytes(of: id.littleEndian) { [UInt8]($0) } }
-}
-
-/// Token ids from the 32-bit little-endian integers of a `bytea`.
-func tokenIDs(_ bytes: [UInt8]) -> [Int32] {
-    bytes.withUnsafeBytes { raw in
-        (0..<raw.count / 4).map { Int32(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)) }
-    }
-}

@@ -124,7 +124,6 @@ extension PostgresConnection {
     /// Adds the rows of a draft, or of a submission if `submitted` is not nil.
     mutating func insert(_ batch: NewBatch, submitted: Milliseconds?, at now: Milliseconds) throws -> BatchID {
         let submission = batch.submission
-        let urgent = batch.deadline.map { now + max(0, ($0 - now) / 2) }
         let id = try row(
             """
             INSERT INTO batches (name, model, model_name, retry_of, created_ms, priority, deadline_ms, urgent_ms, prompt_ms,
@@ -133,7 +132,8 @@ extension PostgresConnection {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING id
             """,
             batch.name.stored, batch.model?.stored, batch.modelName?.stored, batch.retryOf, now, batch.priority,
-            batch.deadline, urgent, batch.promptTime, batch.tenant?.rawValue.stored, batch.files.output,
+            batch.deadline, batch.urgent(from: now), batch.promptTime, batch.tenant?.rawValue.stored,
+            batch.files.output,
             batch.files.errors, batch.files.expires, submission?.endpoint.stored, submission?.inputFile,
             submission?.window.stored, submission?.metadata?.stored, submitted,
             submitted == nil ? nil : batch.uniqueName?.stored

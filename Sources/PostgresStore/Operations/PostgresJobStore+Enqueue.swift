@@ -36,7 +36,7 @@ extension PostgresJobStore {
         let original = try self.batch(batch)
         guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
         let promptTime = try read { try $0.promptTime(of: batch) }
-        let draft = try beginBatch(Self.copy(of: original, promptTime: promptTime), at: now)
+        let draft = try beginBatch(NewBatch(copyOf: original, promptTime: promptTime), at: now)
         do {
             var line: Int64 = 0
             while true {
@@ -67,7 +67,7 @@ extension PostgresJobStore {
         let original = try self.batch(batch)
         let copy = try read { try $0.jobToRerun(customID, of: batch) }
         guard let copy else { throw .nothingToRetry(batch) }
-        let draft = try beginBatch(Self.copy(of: original, promptTime: copy.promptTime), at: now)
+        let draft = try beginBatch(NewBatch(copyOf: original, promptTime: copy.promptTime), at: now)
         do {
             _ = try draft.append([copy.job])
             return try draft.commit(at: now)
@@ -75,12 +75,6 @@ extension PostgresJobStore {
             try? draft.discard()
             throw error
         }
-    }
-
-    private static func copy(of original: BatchSummary, promptTime: Milliseconds?) -> NewBatch {
-        NewBatch(
-            name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
-            retryOf: original.id, promptTime: promptTime, tenant: original.tenant, submission: original.submission)
     }
 
     /// Deletes a draft in short transactions, its batch row last. The caller holds its lock.

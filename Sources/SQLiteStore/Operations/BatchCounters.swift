@@ -10,12 +10,9 @@ import StoreContract
 struct BatchTally {
     let batch: BatchID
     private let finishedBefore: Int64
-    private(set) var ended: [JobState: Int64] = [:]
+    private var tally = EndTally()
     /// The change in the number of jobs that can be claimed now.
     var ready: Int64 = 0
-    private var usage = TokenUsage()
-    private var timedJobs: Int64 = 0
-    private var timings = JobTimings(queuedMS: 0, prefillMS: 0, decodeMS: 0, totalMS: 0)
 
     init(_ batch: BatchID, _ db: Database) throws {
         self.batch = batch
@@ -24,27 +21,15 @@ struct BatchTally {
     }
 
     /// The `finish_seq` of the next job that ends.
-    var nextSequence: Int64 { finishedBefore + ended.values.reduce(0, +) + 1 }
+    var nextSequence: Int64 { finishedBefore + tally.count + 1 }
 
-    mutating func add(_ state: JobState, jobs: Int64 = 1) {
-        ended[state, default: 0] += jobs
-    }
+    mutating func add(_ state: JobState, jobs: Int64 = 1) { tally.add(state, jobs: jobs) }
 
-    mutating func add(_ completion: JobCompletion) {
-        add(completion.outcome.state)
-        usage.promptTokens += completion.usage.promptTokens
-        usage.cachedTokens += completion.usage.cachedTokens
-        usage.completionTokens += completion.usage.completionTokens
-        guard let spent = completion.timings else { return }
-        timedJobs += 1
-        timings.queuedMS += spent.queuedMS
-        timings.prefillMS += spent.prefillMS
-        timings.decodeMS += spent.decodeMS
-        timings.totalMS += spent.totalMS
-    }
+    mutating func add(_ completion: JobCompletion) { tally.add(completion) }
 
     /// Writes the counters, and ends the batch if no unfinished job is left. Returns whether it ended.
     func write(_ db: Database, at now: Milliseconds) throws -> Bool {
+        let (ended, usage, timings) = (tally.ended, tally.usage, tally.timings)
         guard !ended.isEmpty || ready != 0 else { return false }
         try db.run(
             """
@@ -58,7 +43,7 @@ struct BatchTally {
             """,
             ended[.succeeded] ?? 0, ended[.failed] ?? 0, ended[.cancelled] ?? 0, ended[.expired] ?? 0,
             usage.promptTokens, usage.cachedTokens, usage.completionTokens,
-            timedJobs, timings.queuedMS, timings.prefillMS, timings.decodeMS, timings.totalMS, ready,
+            tally.timedJobs, timings.queuedMS, timings.prefillMS, timings.decodeMS, timings.totalMS, ready,
             batch)
         if ended[.succeeded, default: 0] > 0 { try db.forgetModelTrouble(batch) }
         return try Self.closeIfDone(batch, db, at: now)

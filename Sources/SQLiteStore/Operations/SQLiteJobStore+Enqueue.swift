@@ -32,11 +32,7 @@ extension SQLiteJobStore {
         let original = try self.batch(batch)
         guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
         let promptTime = try read { try $0.promptTime(of: batch) }
-        let draft = try beginBatch(
-            NewBatch(
-                name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
-                retryOf: batch, promptTime: promptTime, tenant: original.tenant, submission: original.submission),
-            at: now)
+        let draft = try beginBatch(NewBatch(copyOf: original, promptTime: promptTime), at: now)
         do {
             var line: Int64 = 0
             while true {
@@ -67,11 +63,7 @@ extension SQLiteJobStore {
         let original = try self.batch(batch)
         let copy = try read { try $0.jobToRerun(customID, of: batch) }
         guard let copy else { throw .nothingToRetry(batch) }
-        let draft = try beginBatch(
-            NewBatch(
-                name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
-                retryOf: batch, promptTime: copy.promptTime, tenant: original.tenant, submission: original.submission),
-            at: now)
+        let draft = try beginBatch(NewBatch(copyOf: original, promptTime: copy.promptTime), at: now)
         do {
             _ = try draft.append([copy.job])
             return try draft.commit(at: now)

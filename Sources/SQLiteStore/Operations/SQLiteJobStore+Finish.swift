@@ -107,15 +107,3 @@ extension Database {
         ]
     }
 }
-
-/// Token ids as the 32-bit little-endian integers of a blob.
-func tokenBytes(_ ids: [Int32]) -> [UInt8] {
-    ids.flatMap { id in withUnsafeBytes(of: id.littleEndian) { [UInt8]($0) } }
-}
-
-/// Token ids from the 32-bit little-endian integers of a blob.
-func tokenIDs(_ bytes: [UInt8]) -> [Int32] {
-    bytes.withUnsafeBytes { raw in
-        (0..<raw.count / 4).map { Int32(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)) }
-    }
-}

@@ -120,10 +120,3 @@ extension Database {
         return (expired, try batchStatus(batch) == .expired ? [batch] : [])
     }
 }
-
-extension NewBatch {
-    /// The time from which it goes before the others of its priority: half of the time to its deadline has passed then.
-    func urgent(from now: Milliseconds) -> Milliseconds? {
-        deadline.map { now + max(0, ($0 - now) / 2) }
-    }
-}

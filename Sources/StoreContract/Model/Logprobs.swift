@@ -89,3 +89,15 @@ extension ScoredPosition: Codable {
         try container.encode(String(decoding: text, as: UTF8.self))
     }
 }
+
+/// Token ids as stores keep them: 32-bit little-endian integers.
+package func tokenBytes(_ ids: [Int32]) -> [UInt8] {
+    ids.flatMap { id in withUnsafeBytes(of: id.littleEndian) { [UInt8]($0) } }
+}
+
+/// The token ids in what `tokenBytes` has made.
+package func tokenIDs(_ bytes: [UInt8]) -> [Int32] {
+    bytes.withUnsafeBytes { raw in
+        (0..<raw.count / 4).map { Int32(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)) }
+    }
+}

@@ -48,6 +48,20 @@ public struct NewBatch: Hashable, Sendable {
     }
 }
 
+extension NewBatch {
+    /// The time from which it goes before the others of its priority: half of the time to its deadline has passed then.
+    package func urgent(from now: Milliseconds) -> Milliseconds? {
+        deadline.map { now + max(0, ($0 - now) / 2) }
+    }
+
+    /// A batch with jobs of an earlier one, whose prompts see `promptTime`.
+    package init(copyOf original: BatchSummary, promptTime: Milliseconds?) {
+        self.init(
+            name: original.name, model: original.model, modelName: original.modelName, priority: original.priority,
+            retryOf: original.id, promptTime: promptTime, tenant: original.tenant, submission: original.submission)
+    }
+}
+
 /// A validated line of input.
 public struct NewJob: Hashable, Sendable {
     /// The line's number in the input, from 1; unique in the batch. It gives the order of results.
