@@ -153,7 +153,12 @@ let package = Package(
                 "Runtime",
             ]),
         room("QueueClient", ["Intake", "PromptFiles", "StoreContract", "Runtime", "CCurl"]),
-        room("QueuePlaces", ["QueueClient", "SQLiteStore", "Intake", "StoreContract", "Runtime"]),
+        room(
+            "QueuePlaces",
+            [
+                "QueueClient", "SQLiteStore", "PostgresStore", "PostgresClient", "Intake", "StoreContract", "Settings",
+                "Runtime",
+            ]),
         room("ResultExport", ["StoreContract", "OpenAIFormats", "JSONText", "ModelFiles", "Runtime"]),
         room(
             "BatchDaemon",

@@ -66,15 +66,24 @@ public struct DaemonService: Sendable {
         try run(lease)
     }
 
-    /// Runs with a lease that the caller has taken.
+    /// Runs with a lease that the caller has taken. A life that is declared dead is followed by another, with the model that is
+    /// loaded.
     public func run(_ lease: any DaemonLease) throws {
         failpoint("daemon.leased")
-        let opened = try store.openIncarnation(
-            NewIncarnation(
-                pid: getpid(), host: ProcessInfo.processInfo.hostName, version: Version.current,
-                model: configuration.model, device: configuration.engine.device),
-            lease: lease, maxCrashes: configuration.daemon.maxCrashes, at: clock.now)
-        showDaemon(version: Version.current, opened.incarnation)
+        let host = ModelHost(
+            configuration.engine, platforms: platforms, digestCache: configuration.digestCache,
+            live: live, isStopping: { [stop] in stop.level != .none }, clock: clock,
+            log: log)
+        defer { close(host) }
+        var life: Life?
+        repeat { life = try runLife(lease, on: host) } while life?.isLost == true
+    }
+
+    /// One incarnation, from its beginning to its end; nil if the daemon was stopped before it began.
+    private func runLife(_ lease: any DaemonLease, on host: ModelHost) throws -> Life? {
+        guard let opened = try open(lease) else { return nil }
+        let life = Life(opened.incarnation)
+        showDaemon(version: Version.current, life.incarnation)
         JobMetrics().count(
             failed: opened.orphans.failed, because: .crash(maxCrashes: configuration.daemon.maxCrashes))
         if opened.orphans.requeued + opened.orphans.failed > 0 {
@@ -82,47 +91,76 @@ public struct DaemonService: Sendable {
                 "the last daemon died: \(opened.orphans.requeued) jobs are back in the queue, \(opened.orphans.failed) failed"
             )
         }
-        for draft in try store.sweepOrphanedDrafts() {
-            log.warning("removed \(draft), whose writing or pruning had died")
+        let heartbeat = store.membership.map {
+            Heartbeat(
+                of: life, $0, limitMS: configuration.daemon.deadAfterMS, maxCrashes: configuration.daemon.maxCrashes,
+                stop: stop, log: log)
         }
-        for batch in try store.completeCancellations(at: clock.now) { log.info("finished cancelling \(batch)") }
+        heartbeat?.start()
+        defer { heartbeat?.end() }
         let loop = DaemonLoop(
-            store: store, incarnation: opened.incarnation, scope: scope, settings: configuration.daemon, drains: drains,
+            store: store, life: life, scope: scope, settings: configuration.daemon, drains: drains,
             stop: stop, clock: clock, log: log)
         defer {
-            do throws(JobStoreError) {
-                failpoint("daemon.stopping")
-                try store.closeIncarnation(opened.incarnation, at: clock.now)
-                try store.settle()
-                failpoint("daemon.settled")
-            } catch {
-                log.error("could not close \(opened.incarnation): \(error)")
+            // The devices are closed before the incarnation; the next one takes them over.
+            if !life.isLost {
+                close(host)
+                heartbeat?.end()
+                end(life)
             }
         }
-        try loop.blameLoading(configuration.model)
+        try persistently { () throws(JobStoreError) in
+            for draft in try store.sweepOrphanedDrafts() {
+                log.warning("removed \(draft), whose writing or pruning had died")
+            }
+            for batch in try store.completeCancellations(at: clock.now) { log.info("finished cancelling \(batch)") }
+            try store.noteLoaded(host.loaded?.name, incarnation: life.incarnation)
+            try loop.blameLoading(configuration.model)
+        }
         let watch = store.watch { [stop] in stop.wake() }
         defer { watch?.end() }
-        log.info("\(opened.incarnation) owns the queue")
-        try work(loop)
-        log.info("\(opened.incarnation) has ended")
+        log.info("\(life.incarnation) \(store.membership == nil ? "owns" : "works on") the queue")
+        try work(loop, on: host)
+        log.info("\(life.incarnation) has ended")
+        return life
     }
 
-    private func work(_ loop: DaemonLoop) throws {
-        let host = ModelHost(
-            configuration.engine, platforms: platforms, digestCache: configuration.digestCache,
-            live: live, isStopping: { [stop] in stop.level != .none }, clock: clock,
-            log: log)
-        // The devices are closed before the incarnation, and after the answers that somebody waits for.
-        defer {
-            live?.drain { stop.isGraceOver(.milliseconds(configuration.daemon.graceMS)) }
-            host.close()
+    /// Begins an incarnation. A server that is away is waited for; a file that cannot be written is an error.
+    private func open(_ lease: any DaemonLease) throws(JobStoreError) -> OpenedIncarnation? {
+        let daemon = NewIncarnation(
+            pid: getpid(), host: ProcessInfo.processInfo.hostName, version: Version.current,
+            model: configuration.model, device: configuration.engine.device)
+        func begin() throws(JobStoreError) -> OpenedIncarnation {
+            try store.openIncarnation(
+                daemon, lease: lease, maxCrashes: configuration.daemon.maxCrashes, at: clock.now)
         }
+        return store.membership == nil ? try begin() : try persistently(begin)
+    }
+
+    private func end(_ life: Life) {
+        do throws(JobStoreError) {
+            failpoint("daemon.stopping")
+            try store.closeIncarnation(life.incarnation, at: clock.now)
+            try store.settle()
+            failpoint("daemon.settled")
+        } catch {
+            log.error("could not close \(life.incarnation): \(error)")
+        }
+    }
+
+    /// Closes the devices, after the answers that somebody waits for.
+    private func close(_ host: ModelHost) {
+        live?.drain { stop.isGraceOver(.milliseconds(configuration.daemon.graceMS)) }
+        host.close()
+    }
+
+    private func work(_ loop: DaemonLoop, on host: ModelHost) throws {
         var loop = loop
         var nextAttempt = clock.now
         while true {
             let wakeUps = stop.wakeUpCount
             switch try loop.poll() {
-            case .end: return
+            case .end, .lost: return
             case .wait(let milliseconds):
                 if live != nil, host.loaded == nil, clock.now >= nextAttempt {
                     nextAttempt = clock.now + configuration.daemon.maxBackoffMS
@@ -133,8 +171,12 @@ public struct DaemonService: Sendable {
             case .run(let batch):
                 let end = try runSession(for: batch, on: host, &loop)
                 switch end {
-                case .deviceFailed, .modelFailed: host.close()
-                case .outOfWork, .stopped: break
+                case .deviceFailed, .modelFailed:
+                    host.close()
+                    try persistently { () throws(JobStoreError) in
+                        try store.noteLoaded(nil, incarnation: loop.queue.incarnation)
+                    }
+                case .outOfWork, .stopped, .lost: break
                 }
                 let delay = try loop.note(end)
                 if delay > 0 { stop.wait(seconds: Double(delay) / 1000) }
@@ -191,7 +233,7 @@ public struct DaemonService: Sendable {
             guard let refusal = ModelRefusal(ModelFailure(failure.fault), of: model) else { return end }
             try refuse(batch, refusal, &loop)
             return .modelFailed(failure)
-        case .outOfWork, .stopped: return end
+        case .outOfWork, .stopped, .lost: return end
         }
     }
 
@@ -205,6 +247,7 @@ public struct DaemonService: Sendable {
         func note(_ batch: BatchID?) throws(JobStoreError) {
             try persistently { () throws(JobStoreError) in
                 try store.noteLoading(for: batch, incarnation: incarnation)
+                if batch == nil { try store.noteLoaded(host.loaded?.name, incarnation: incarnation) }
             }
         }
         try note(batch.id)

@@ -23,7 +23,7 @@ package struct FilesAndBatches: Sendable {
     package init(_ served: ServedQueue) throws {
         let (configuration, store) = (served.configuration, served.store)
         let folder = try UploadFolder(
-            path: configuration.databasePath + "-files", mostBytes: Int64(configuration.server.uploadLimitMB) << 20)
+            path: configuration.uploadsDirectory, mostBytes: Int64(configuration.server.uploadLimitMB) << 20)
         try folder.sweep { try store.uploadedFile($0) != nil }
         validator = SubmissionValidator(store: store, folder: folder, log: served.log) {
             configuration.enqueuer(into: store, standard: configuration.rememberedModel ?? configuration.model)

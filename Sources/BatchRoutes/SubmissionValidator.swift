@@ -68,6 +68,8 @@ package final class SubmissionValidator: Sendable {
         do {
             let batch = try store.batch(id)
             guard let submission = batch.submission else { return }
+            // In a queue of several hosts another one has the file, and validates it.
+            if store.membership != nil, !folder.holds(submission.inputFile) { return }
             let report = try enqueuer().fill(batch, from: folder.contents(of: submission.inputFile))
             log.info("\(batch.id): \(report.jobs) jobs over HTTP")
         } catch let refused as RefusedSubmission {

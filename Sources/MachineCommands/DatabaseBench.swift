@@ -39,8 +39,13 @@ package struct DatabaseBench: ParsableCommand {
     }
 
     package func run() throws {
-        let folder = URL(filePath: try shared.configuration().databasePath).deletingLastPathComponent()
-            .appending(path: "ttbatch-bench-\(getpid())")
+        let configuration = try shared.configuration()
+        let place =
+            switch configuration.database {
+            case .file(let path): URL(filePath: path).deletingLastPathComponent()
+            case .postgres: URL(filePath: configuration.stateDirectory)
+            }
+        let folder = place.appending(path: "ttbatch-bench-\(getpid())")
         defer { try? FileManager.default.removeItem(at: folder) }
         var benchmark = QueueBenchmark(open: SharedOptions.newStore(at:))
         benchmark.jobs = jobs

@@ -60,15 +60,16 @@ package struct PostgresError: Error, Sendable, CustomStringConvertible {
     /// The server's code; nil if the server did not answer.
     package var state: SQLState? { if case .server(let state) = kind { state } else { nil } }
 
-    /// One line for people.
-    package var description: String {
-        let place = server.isEmpty ? "" : " \(server)"
-        return switch kind {
+    /// What went wrong, without the place.
+    package var reason: String {
+        switch kind {
         case .noLibrary: "queues in PostgreSQL need its client library, libpq5 (apt-get install libpq5): \(message)"
-        case .notConnected: "PostgreSQL\(place) cannot be reached: \(message)"
-        case .server(let state): "PostgreSQL\(place): \(message) (\(state.rawValue))"
-        case .outcomeUnknown:
-            "the connection to PostgreSQL\(place) was lost, and whether the last call was done is not known: \(message)"
+        case .notConnected: "the server cannot be reached: \(message)"
+        case .server(let state): "\(message) (\(state.rawValue))"
+        case .outcomeUnknown: "the connection was lost, and whether the last call was done is not known: \(message)"
         }
     }
+
+    /// One line for people.
+    package var description: String { "PostgreSQL\(server.isEmpty ? "" : " \(server)"): \(reason)" }
 }

@@ -24,24 +24,47 @@ public final class PostgresJobStore: JobStore, FileKeeping {
     let reading: PostgresSession
     /// The folder whose lock says that a daemon of this machine runs.
     let stateDirectory: String
+    /// How long one call may take.
+    let patience: Duration
 
     /// Opens a queue. Its tables are made or changed if necessary.
     ///
     /// - Parameters:
     ///   - stateDirectory: a folder of this daemon's own on this machine.
     ///   - patience: how long one call may take.
-    package init(
+    package convenience init(
         _ address: PostgresAddress, stateDirectory: String, patience: Duration = .seconds(10), at now: Milliseconds
     ) throws(JobStoreError) {
+        self.init(address, stateDirectory, patience)
+        let location = location
+        try keeping.use {
+            try PostgresSchema.migrate(&$0, location: location, at: now)
+            try $0.setClock()
+        }
+    }
+
+    /// Opens a queue that exists, and changes nothing.
+    /// - Throws: `.notFound` if there is none.
+    package convenience init(
+        readingFrom address: PostgresAddress, stateDirectory: String, patience: Duration = .seconds(10)
+    ) throws(JobStoreError) {
+        self.init(address, stateDirectory, patience)
+        let location = location
+        try reading.use {
+            try PostgresSchema.check(&$0, location: location)
+            try $0.setClock()
+        }
+    }
+
+    private init(_ address: PostgresAddress, _ stateDirectory: String, _ patience: Duration) {
         self.address = address
         self.stateDirectory = stateDirectory
+        self.patience = patience
         location = "\(address)"
         claims = PostgresSession(address, for: "claims", patience: patience)
         completions = PostgresSession(address, for: "results", patience: patience)
         keeping = PostgresSession(address, for: "keeper", patience: patience)
         reading = PostgresSession(address, for: "reader", patience: patience)
-        let location = location
-        try keeping.use { try PostgresSchema.migrate(&$0, location: location, at: now) }
     }
 
     /// Runs queries.
@@ -55,6 +78,6 @@ public final class PostgresJobStore: JobStore, FileKeeping {
     func act<Result: Sendable>(
         _ operation: (inout PostgresConnection) throws -> Result
     ) throws(JobStoreError) -> Result {
-        try keeping.use { try $0.transaction(operation) }
+        try claims.use { try $0.transaction(operation) }
     }
 }

@@ -49,9 +49,10 @@ package struct DatabaseCheck: ParsableCommand {
             ("write-ahead log", Quantity.bytes(check.walBytes)),
             ("filesystem", check.filesystem),
             ("schema", "\(check.schemaVersion)"),
-            ("SQLite", check.libraryVersion + guarding),
+            (check.engine, check.engineVersion + guarding),
             ("rows", "\(check.batches) batches, \(check.jobs) jobs"),
         ]
+        facts.removeAll { $0 == "filesystem" && $1.isEmpty }
         facts += check.remarks.map { ("remark", $0) }
         facts += check.problems.isEmpty ? [("verdict", "ok")] : check.problems.map { ("problem", $0) }
         return facts
@@ -64,7 +65,8 @@ package struct DatabaseCheck: ParsableCommand {
             "remarks": .array(check.remarks.map { .string($0) }),
             "database_bytes": .int(check.databaseBytes), "free_bytes": .int(check.freeBytes),
             "wal_bytes": .int(check.walBytes), "filesystem": .string(check.filesystem),
-            "schema": .int(Int64(check.schemaVersion)), "sqlite": .string(check.libraryVersion),
+            "schema": .int(Int64(check.schemaVersion)), "engine": .string(check.engine),
+            "engine_version": .string(check.engineVersion),
             "needs_checkpoint_guard": .bool(check.needsCheckpointGuard), "batches": .int(check.batches),
             "jobs": .int(check.jobs),
         ]

@@ -9,7 +9,11 @@ package import StoreContract
 import Terminal
 
 package struct SharedOptions: ParsableArguments {
-    @Option(parsing: .unconditional, help: ArgumentHelp("The job database.", valueName: "path"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "The job database: a file, or postgres://USER@HOST/DATABASE, which several hosts share.",
+            valueName: "path|url"))
     package var db: String?
 
     @Option(
@@ -114,7 +118,7 @@ package struct SharedOptions: ParsableArguments {
         }
     }
 
-    // MARK: - A database of this machine
+    // MARK: - A database
 
     /// The store, read-only.
     package func storeForReading() throws -> any JobStore { try databaseForReading() }
@@ -130,21 +134,21 @@ package struct SharedOptions: ParsableArguments {
         return try storeForWriting(configuration())
     }
 
-    /// The store as a database file, read-only.
+    /// The store with its upkeep, read-only.
     package func databaseForReading() throws -> any JobStore & DatabaseUpkeep {
         try checkIsHere()
-        return warned(try QueueDatabase.reading(try configuration().databasePath))
+        return warned(try QueueDatabase.reading(try configuration()))
     }
 
-    /// The store as a database file; created or migrated if necessary.
+    /// The store with its upkeep; created or migrated if necessary.
     package func databaseForWriting(_ configuration: Configuration) throws -> any JobStore & DatabaseUpkeep {
         try checkIsHere()
-        return warned(try QueueDatabase.writing(configuration.databasePath))
+        return warned(try QueueDatabase.writing(configuration))
     }
 
     /// A store of its own for the server of this process, on a database that is open already.
     package func storeForServer(_ configuration: Configuration) throws -> any ServedStore {
-        try QueueDatabase.writing(configuration.databasePath)
+        try QueueDatabase.writing(configuration)
     }
 
     /// A new database that no configuration names.

@@ -23,7 +23,7 @@ public struct ForeignLocation: Error, Hashable, CustomStringConvertible {
             switch scheme {
             case "file", "sqlite", "sqlite3": "give the path itself, without \(scheme)://"
             case "postgres", "postgresql":
-                "queues in PostgreSQL are not known to this version; give the path of a SQLite database"
+                "a queue in PostgreSQL is named with --db, or as db: in the configuration"
             case "http", "https":
                 "a queue behind a server is named with --server, and files are fetched first: curl … | ttbatch enqueue -"
             default: "copy to or from there with another program, and give a path of this machine"

@@ -1,6 +1,7 @@
 // The only place where the program reads the clock.
 
 import Foundation
+import Synchronization
 
 /// Reads the time; tests use their own.
 public struct TimeSource: Sendable {
@@ -24,8 +25,20 @@ public struct TimeSource: Sendable {
     /// Milliseconds of a monotonic clock; only differences are meaningful.
     public var steady: Int64 { readSteady() }
 
-    /// The system's clock.
-    public static let system = TimeSource { Milliseconds(rawValue: Int64(Date().timeIntervalSince1970 * 1000)) }
+    /// The system's clock, or the one that `setSystem` has set it by.
+    public static let system = TimeSource {
+        let set = ahead.load(ordering: .relaxed)
+        if set != .min { return Milliseconds(rawValue: systemSteady() + set) }
+        return Milliseconds(rawValue: Int64(Date().timeIntervalSince1970 * 1000))
+    }
+
+    /// What the set clock is ahead of the steady one; `.min`: it was not set.
+    private static let ahead = Atomic<Int64>(.min)
+
+    /// Sets the clock of this program, not of the machine: a queue that several hosts share has one time, its server's.
+    package static func setSystem(to time: Milliseconds, at steady: Int64) {
+        ahead.store(time.rawValue - steady, ordering: .relaxed)
+    }
 
     private static let start = ContinuousClock.now
 

@@ -8,8 +8,10 @@ public import TTNNSettings
 
 /// The resolved configuration.
 public struct Configuration: Sendable {
-    /// Path of the SQLite database.
-    public var databasePath: String
+    /// Where the queue is.
+    public var database: QueueLocation
+    /// A folder of this daemon's own on this machine, where the queue is not in a file.
+    public var stateDirectory = ""
     /// The model for batches that do not name one.
     public var model: String
     /// The catalogue in which models are found by name.
@@ -30,7 +32,7 @@ public struct Configuration: Sendable {
 
     /// Sections. Their keys have a prefix with a dot on the command line.
     static let sections = ["models", "engine", "tt", "bridge", "daemon", "server"]
-    static let topLevelKeys = ["db", "model", "models_directory"]
+    static let topLevelKeys = ["db", "model", "models_directory", "state_directory"]
 }
 
 /// The sources of a configuration.
@@ -79,15 +81,19 @@ extension Configuration {
     ) throws(InvalidConfiguration) {
         let sections = try Self.divide(values)
         let data = Self.baseDirectory("XDG_DATA_HOME", environment) ?? home + "/.local/share"
+        let state = Self.baseDirectory("XDG_STATE_HOME", environment) ?? home + "/.local/state"
         let cache = Self.baseDirectory("XDG_CACHE_HOME", environment) ?? home + "/.cache"
         func path(_ key: String, default standard: String) throws(InvalidConfiguration) -> String {
             let text = try Self.text(values[key], key: key) ?? standard
+            if key == "db", case .postgres = QueueLocation(text) { return text }
             if let placed = values[key], let location = ForeignLocation(text) {
                 throw InvalidConfiguration(place: placed.place, reason: "\(key): \(location)")
             }
             return text.hasPrefix("~/") ? home + text.dropFirst(1) : text
         }
-        databasePath = try path("db", default: data + "/ttbatch/ttbatch.db")
+        let queue = try path("db", default: data + "/ttbatch/ttbatch.db")
+        database = QueueLocation(queue) ?? .file(queue)
+        stateDirectory = try path("state_directory", default: state + "/ttbatch")
         model = try path("model", default: "smollm2-135m-instruct")
         var named: [String: NamedModel] = [:]
         for (name, placed) in (sections["models"] ?? [:]).sorted(by: { $0.key < $1.key }) {

@@ -27,6 +27,8 @@ public struct DaemonSettings: Sendable, Equatable {
     public var maxBackoffMS: Int64 = 60_000
     /// Milliseconds that a loaded model is kept while batches of equal rank wait for another model.
     public var modelTurnMS: Int64 = 600_000
+    /// Milliseconds without a heartbeat after which a daemon may be declared dead by others, in a queue that has several.
+    public var deadAfterMS: Int64 = 15_000
     /// The maximum number of jobs that are committed together.
     public var commitGroupSize = 256
     /// Milliseconds between retries while the store has a temporary fault; not a key.
@@ -53,6 +55,7 @@ extension DaemonSettings: ConfigurationSection {
         backoffMS = try integer("backoff_ms", atLeast: 0).map(Int64.init) ?? backoffMS
         maxBackoffMS = try integer("max_backoff_s", atLeast: 0).map { Int64($0) * 1000 } ?? maxBackoffMS
         modelTurnMS = try integer("model_turn_s", atLeast: 0).map { Int64($0) * 1000 } ?? modelTurnMS
+        deadAfterMS = try integer("dead_after_s", atLeast: 3).map { Int64($0) * 1000 } ?? deadAfterMS
         commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
     }
 }

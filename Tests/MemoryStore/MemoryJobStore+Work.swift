@@ -31,7 +31,7 @@ extension MemoryJobStore {
     }
 
     package func claimableBatch(
-        among: Set<BatchID>?, fitting model: String?
+        among: Set<BatchID>?, fitting model: String?, for life: Incarnation?
     ) throws(JobStoreError) -> ClaimableBatch? {
         try read { rows in
             guard rows.paused == nil else { return nil }
@@ -43,7 +43,7 @@ extension MemoryJobStore {
         }
     }
 
-    package func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds? {
+    package func nextAttempt(among: Set<BatchID>?, for life: Incarnation?) throws(JobStoreError) -> Milliseconds? {
         try read { rows in
             guard rows.paused == nil else { return nil }
             let batches = rows.batches.compactMap(\.self).filter { batch in
@@ -138,7 +138,8 @@ extension MemoryJobStore {
     }
 
     package func postpone(
-        _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
+        _ batch: BatchID, by life: Incarnation, limit: Int?, backoff: Backoff, because reason: String,
+        at now: Milliseconds
     ) throws(JobStoreError) -> Int {
         try write { rows in
             guard let row = rows[batch] else { return 0 }
@@ -147,7 +148,7 @@ extension MemoryJobStore {
             for row in struck {
                 row.modelErrors += 1
                 row.modelError = reason
-                let delay = row.modelErrors < limit ? backoff.delayMS(after: row.modelErrors) : 0
+                let delay = row.modelErrors < limit ?? .max ? backoff.delayMS(after: row.modelErrors) : 0
                 row.notBefore = delay > 0 ? now + delay : nil
             }
             return row.status == .inProgress ? row.modelErrors : 0

@@ -42,7 +42,7 @@ extension Simulation {
             _ = try store.completeCancellations(at: time.wall)
             let stop = StopSignal()
             let loop = DaemonLoop(
-                store: store, incarnation: opened.incarnation, scope: .everything, settings: settings, drains: drains,
+                store: store, life: Life(opened.incarnation), scope: .everything, settings: settings, drains: drains,
                 stop: stop, clock: time.clock, log: log)
             if try store.loadingThatKilled(before: opened.incarnation) != nil { reach.count("models killed daemons") }
             try loop.blameLoading("a")
@@ -68,6 +68,7 @@ extension Simulation {
             case .end:
                 isDrained = daemon!.drains && daemon!.stop.level == .none
                 try end("has ended")
+            case .lost: preconditionFailure("the only daemon was declared dead")
             case .wait(let milliseconds): daemon!.waitsUntil = time.steady + milliseconds
             case .run(let batch): try beginSession(batch, calm: calm)
             }

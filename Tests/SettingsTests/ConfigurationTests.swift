@@ -35,7 +35,7 @@ import Testing
 
     @Test func theDefaults() throws {
         let configuration = try resolve()
-        #expect(configuration.databasePath == folder.path + "/.local/share/ttbatch/ttbatch.db")
+        #expect(configuration.database == .file(folder.path + "/.local/share/ttbatch/ttbatch.db"))
         #expect(configuration.catalogue.directory == folder.path + "/.cache/ttbatch/models")
         #expect(configuration.model == "smollm2-135m-instruct")
         #expect(configuration.engine == EngineConfiguration())
@@ -60,7 +60,7 @@ import Testing
             "TTBATCH_DAEMON_GRACE_S": "5",
         ]
         let set = try resolve(flags: [("models.mine", "/x/1.gguf", "--set models.mine")], environment)
-        #expect(set.databasePath == "7", "a path is text, whatever it looks like")
+        #expect(set.database == .file("7"), "a path is text, whatever it looks like")
         #expect(set.catalogue.directory == "/m" && set.engine.tt.traceMode == .none && set.daemon.graceMS == 5000)
         #expect(set.catalogue.entries == [CatalogueEntry(name: "mine", path: "/x/1.gguf")])
     }
@@ -68,7 +68,7 @@ import Testing
     @Test func pathsMayBeginAtHome() throws {
         let yaml = "db: ~/a.db\nmodel: ~/m.gguf\nmodels_directory: ~/models\nmodels:\n  a.b: ~/x.gguf\n"
         let configuration = try resolve(yaml, ["HOME": "/h"])
-        #expect(configuration.databasePath == "/h/a.db" && configuration.model == "/h/m.gguf")
+        #expect(configuration.database == .file("/h/a.db") && configuration.model == "/h/m.gguf")
         #expect(configuration.catalogue.directory == "/h/models")
         #expect(configuration.catalogue.entries == [CatalogueEntry(name: "a.b", path: "/h/x.gguf")])
     }
@@ -107,16 +107,28 @@ import Testing
         #expect(try catalogue.remembered("gpt-4.1") == "Qwen2.5-7B")
     }
 
+    @Test func aQueueMayBeInPostgreSQL() throws {
+        let uri = "postgresql://me@db.example:5433/queue?sslmode=require"
+        let configuration = try resolve("db: \(uri)\nstate_directory: ~/one")
+        #expect(configuration.database == .postgres(uri: uri))
+        #expect(configuration.stateDirectory.hasSuffix("/one") && configuration.uploadsDirectory.hasSuffix("/one/files"))
+        // Whatever else takes a path does not take it.
+        for key in ["model", "models_directory", "state_directory"] {
+            #expect(throws: InvalidConfiguration.self) { try resolve("\(key): \(uri)") }
+        }
+        #expect(throws: InvalidConfiguration.self) { try resolve("db: mysql://db.example/queue") }
+    }
+
     @Test func baseDirectoriesCount() throws {
         let given = ["HOME": "/h", "XDG_DATA_HOME": "/d", "XDG_CACHE_HOME": "/c", "XDG_CONFIG_HOME": folder.path]
         try FileManager.default.createDirectory(
             atPath: folder.path + "/ttbatch", withIntermediateDirectories: true)
         try folder.write("ttbatch/ttbatch.yaml", "model: found")
         let configuration = try resolve(nil, given)
-        #expect(configuration.databasePath == "/d/ttbatch/ttbatch.db")
+        #expect(configuration.database == .file("/d/ttbatch/ttbatch.db"))
         #expect(configuration.catalogue.directory == "/c/ttbatch/models" && configuration.model == "found")
         let useless = try resolve(nil, ["HOME": "/h", "XDG_DATA_HOME": "", "XDG_CACHE_HOME": "relative"])
-        #expect(useless.databasePath == "/h/.local/share/ttbatch/ttbatch.db")
+        #expect(useless.database == .file("/h/.local/share/ttbatch/ttbatch.db"))
         #expect(useless.catalogue.directory == "/h/.cache/ttbatch/models")
     }
 
@@ -134,7 +146,7 @@ import Testing
     }
 
     @Test func quotedValuesAreText() throws {
-        #expect(try resolve("model: '7'\ndb: \"true\"").databasePath == "true")
+        #expect(try resolve("model: '7'\ndb: \"true\"").database == .file("true"))
         #expect(try resolve("model: '7'").model == "7")
     }
 
@@ -148,7 +160,7 @@ import Testing
         ("engin:\n  threads: 3", "t.yaml:2: unknown key engin.threads; did you mean engine.threads?"),
         (
             "xyzzy: 3",
-            "t.yaml:1: unknown key xyzzy; known: db, model, models_directory, models, engine, tt, bridge, daemon, server"
+            "t.yaml:1: unknown key xyzzy; known: db, model, models_directory, state_directory, models, engine, tt, bridge, daemon, server"
         ),
         ("bridge:\n  pyton: x", "t.yaml:2: bridge: unknown key pyton; did you mean python?"),
         ("tt:\n  tracemode: all", "t.yaml:2: tt: unknown key tracemode; did you mean trace_mode?"),

@@ -27,7 +27,7 @@ import Testing
     @Test func itIsTheDefaults() throws {
         let file = try resolve(shipped)
         let standard = try resolve("")
-        #expect(file.databasePath == standard.databasePath && file.model == standard.model)
+        #expect(file.database == standard.database && file.model == standard.model)
         #expect(file.daemon == standard.daemon)
         // Also that no key of `tt` counts as given, since what is given is never changed to what a model can do.
         #expect(file.engine == standard.engine)
@@ -35,7 +35,7 @@ import Testing
 
     @Test func whatIsCommentedOutIsValidToo() throws {
         let all = try resolve(uncommented)
-        #expect(all.databasePath == "/var/lib/ttbatch/ttbatch.db" && all.engine.maxModelLen == 2048)
+        #expect(all.database == .file("/var/lib/ttbatch/ttbatch.db") && all.engine.maxModelLen == 2048)
         #expect(all.engine.meshDevice != nil && all.engine.tt.numCommandQueues == 1)
         #expect(all.catalogue.entries.map(\.name) == ["my-model", "qwen"])
     }

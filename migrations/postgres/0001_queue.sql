@@ -18,7 +18,7 @@ CREATE TABLE migrations (version bigint PRIMARY KEY, name text NOT NULL, checksu
 CREATE TABLE daemons (
     incarnation      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     token            uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),  -- numbers may come twice after a failover
-    identity         bytea NOT NULL,                          -- the machine and its state directory: who comes after whom
+    identity         bytea NOT NULL,                          -- the state directory and its machine: who comes after whom
     pid              bigint NOT NULL,
     host             bytea NOT NULL,
     version          bytea NOT NULL,
@@ -27,7 +27,10 @@ CREATE TABLE daemons (
     started_ms       bigint NOT NULL,
     stopped_ms       bigint,                                  -- in good order
     declared_dead_ms bigint,                                  -- by another; nothing of this life is accepted after that
-    loading          bigint                                   -- the batch whose model it is loading
+    loading          bigint,                                  -- the batch whose model it is loading
+    loaded           bytea,                                   -- the model that it has loaded
+    draining         boolean NOT NULL DEFAULT false,          -- a person wants it to take no more jobs
+    removed          boolean NOT NULL DEFAULT false           -- a person says that its host is no more
 );
 CREATE INDEX daemons_identity ON daemons (identity, incarnation);
 CREATE INDEX daemons_living ON daemons (incarnation) WHERE stopped_ms IS NULL AND declared_dead_ms IS NULL;
@@ -37,7 +40,8 @@ CREATE INDEX daemons_living ON daemons (incarnation) WHERE stopped_ms IS NULL AN
 CREATE UNLOGGED TABLE heartbeats (
     incarnation bigint PRIMARY KEY,
     seen_ms     bigint NOT NULL,
-    steady_ms   bigint NOT NULL                               -- since when it has been heard of without a gap
+    steady_ms   bigint NOT NULL,                              -- since when it has been heard of without a gap
+    limit_ms    bigint NOT NULL                               -- after how long a silence it may be declared dead
 ) WITH (fillfactor = 10);
 
 -- What changes by a person's hand only.
@@ -79,9 +83,6 @@ CREATE TABLE counters (
     next_rank         bigint NOT NULL DEFAULT -9223372036854775808,   -- claims have come to here: this job was the last
     next_line         bigint NOT NULL DEFAULT 0,
     ready             bigint NOT NULL DEFAULT 0 CHECK (ready >= 0),
-    model_errors      bigint NOT NULL DEFAULT 0,
-    model_error       bytea,
-    not_before_ms     bigint,
     started_ms        bigint,
     finished_ms       bigint,
     total             bigint NOT NULL DEFAULT 0,
@@ -105,6 +106,20 @@ CREATE TABLE counters (
 
 -- Which batches have not ended: drafts, those in progress, those being cancelled.
 CREATE TABLE open_batches (batch_id bigint PRIMARY KEY REFERENCES batches (id) ON DELETE CASCADE);
+
+-- Models that a daemon could not use, by the batches that ask for them: nobody else is kept from trying.
+CREATE TABLE model_troubles (
+    incarnation   bigint NOT NULL REFERENCES daemons (incarnation),
+    batch_id      bigint NOT NULL REFERENCES batches (id) ON DELETE CASCADE,
+    times         bigint NOT NULL,
+    reason        bytea NOT NULL,
+    not_before_ms bigint,
+    is_missing    boolean NOT NULL,                           -- this host does not have it: others may
+    is_final      boolean NOT NULL,                           -- this host tries no more
+    PRIMARY KEY (incarnation, batch_id),
+    CHECK (NOT (is_missing AND is_final))
+);
+CREATE INDEX model_troubles_batch ON model_troubles (batch_id);
 
 -- Never changed.
 CREATE TABLE jobs (

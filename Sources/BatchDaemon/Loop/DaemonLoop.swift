@@ -37,6 +37,8 @@ package struct DaemonLoop {
         case wait(Int64)
         /// End: nothing is left to do, or a stop was requested.
         case end
+        /// The life was declared dead: another one goes on.
+        case lost
     }
 
     /// The queue, for sessions.
@@ -54,14 +56,13 @@ package struct DaemonLoop {
     /// Claimed jobs of a batch that cannot run; their failure has not been written yet.
     private var refused: [JobCompletion] = []
 
-    /// The loop of `incarnation`.
+    /// The loop of `life`.
     package init(
-        store: any JobStore, incarnation: Incarnation, scope: WorkScope, settings: DaemonSettings, drains: Bool,
+        store: any JobStore, life: Life, scope: WorkScope, settings: DaemonSettings, drains: Bool,
         stop: StopSignal, clock: TimeSource, log: Logger
     ) {
         queue = WorkQueue(
-            store: store, incarnation: incarnation, scope: scope, modelTurnMS: settings.modelTurnMS, clock: clock,
-            log: log)
+            store: store, life: life, scope: scope, modelTurnMS: settings.modelTurnMS, clock: clock, log: log)
         self.settings = settings
         self.drains = drains
         self.stop = stop
@@ -75,7 +76,15 @@ package struct DaemonLoop {
     /// - Throws: `JobStoreError` that is permanent.
     package mutating func poll() throws(JobStoreError) -> Step {
         guard stop.level == .none else { return .end }
+        guard !queue.life.isLost else { return .lost }
         do throws(JobStoreError) {
+            // Between sessions only those that wait for being failed are known.
+            if let held = try queue.claimsToSettle() {
+                let known = Set(refused.map(\.ticket))
+                try queue.store.release(
+                    held.filter { !known.contains($0) }, incarnation: queue.incarnation, because: .stopping,
+                    at: clock.now)
+            }
             let next = try queue.next()
             let isIdle = if case .batch = next { false } else { true }
             if isIdle { try queue.store.maintain() }
@@ -97,7 +106,7 @@ package struct DaemonLoop {
         queue.invalidate()
         switch end {
         // A model's failure says nothing about the device.
-        case .stopped, .modelFailed: return 0
+        case .stopped, .lost, .modelFailed: return 0
         case .outOfWork:
             failures = 0
             return 0
@@ -125,14 +134,16 @@ extension DaemonLoop {
     /// model.
     ///
     /// Returns the error with which `failJobs` must fail its jobs if the refusal is permanent or this was the last
-    /// attempt.
+    /// attempt. Where other daemons may have the model, it is theirs to fail them.
     package func refuse(
         _ batch: BatchID, because refusal: ModelRefusal
     ) throws(JobStoreError) -> JobError? {
-        let limit = refusal.mayPass ? settings.maxModelErrors : 1
+        let isForOthers = refusal.isMissing && queue.store.membership != nil
+        let limit = isForOthers ? nil : refusal.mayPass ? settings.maxModelErrors : 1
         let times = try queue.store.postpone(
-            batch, limit: limit, backoff: settings.backoff, because: refusal.reason, at: clock.now)
-        if times >= limit { return .modelUnavailable(times: times, refusal.reason) }
+            batch, by: queue.incarnation, limit: limit, backoff: settings.backoff, because: refusal.reason,
+            at: clock.now)
+        if let limit, times >= limit, let error = try self.refusal(of: batch, limit: limit) { return error }
         if times > 0 { log.error("\(batch) cannot run now: \(refusal.reason)") }
         return nil
     }
@@ -140,10 +151,11 @@ extension DaemonLoop {
     /// The error with which a batch's jobs must fail without another attempt at its model: too many attempts in a row
     /// have failed already, for another batch or because loading killed the daemon.
     package func refusal(of batch: BatchID) throws(JobStoreError) -> JobError? {
-        guard let trouble = try queue.store.batch(batch).modelTrouble, trouble.times >= settings.maxModelErrors else {
-            return nil
-        }
-        return .modelUnavailable(times: trouble.times, trouble.reason)
+        try refusal(of: batch, limit: settings.maxModelErrors)
+    }
+
+    private func refusal(of batch: BatchID, limit: Int) throws(JobStoreError) -> JobError? {
+        try queue.store.unusableModel(of: batch, limit: limit).map { .modelUnavailable(times: $0.times, $0.reason) }
     }
 
     /// Fails some of a batch's jobs; must be called until it returns true.
@@ -154,7 +166,7 @@ extension DaemonLoop {
             refused = []
         }
         refused = try queue.claim(1000, of: batch).map { JobCompletion(ticket: $0.ticket, outcome: .failed(error)) }
-        if refused.isEmpty {
+        if refused.isEmpty, !queue.life.isLost {
             log.error(
                 """
                 \(batch.id) has failed: \(error.message). `ttbatch retry \(batch.id)` runs its prompts again \
@@ -172,7 +184,8 @@ extension DaemonLoop {
             "\(model): the daemon died while it loaded the model, and the time before as well; look into the system's log, "
             + "whether it had enough memory for instance"
         let times = try queue.store.postpone(
-            killer, limit: settings.maxModelErrors, backoff: settings.backoff, because: reason, at: clock.now)
+            killer, by: queue.incarnation, limit: settings.maxModelErrors, backoff: settings.backoff, because: reason,
+            at: clock.now)
         if times > 0 { log.error("\(killer) cannot run now: \(reason)") }
     }
 }

@@ -11,11 +11,14 @@ package struct ModelRefusal: Sendable, Equatable {
     package let reason: String
     /// Whether a later attempt may succeed without a change by the operator. Other refusals are not retried.
     package let mayPass: Bool
+    /// Whether this host does not have the model; others may.
+    package let isMissing: Bool
 
     /// A refusal for `reason`.
-    package init(reason: String, mayPass: Bool) {
+    package init(reason: String, mayPass: Bool, isMissing: Bool = false) {
         self.reason = reason
         self.mayPass = mayPass
+        self.isMissing = isMissing
     }
 
     /// The refusal that follows from `failure`; nil if the cause is the device or the settings.
@@ -24,7 +27,7 @@ package struct ModelRefusal: Sendable, Equatable {
     /// wait.
     init?(_ failure: ModelFailure, of model: RequestedModel) {
         switch failure.cause {
-        case .name where model.isNamed: self.init(reason: failure.description, mayPass: true)
+        case .name where model.isNamed: self.init(reason: failure.description, mayPass: true, isMissing: true)
         case .model(let mayPass): self.init(reason: failure.reason(model), mayPass: mayPass)
         case .settings(let mayPass) where !model.isConfigured:
             self.init(reason: "\(model.name): \(failure)", mayPass: mayPass)

@@ -35,7 +35,7 @@ struct ModelTurn {
 /// The queue for one incarnation. Only the daemon's thread uses it, in its loop and in sessions.
 final class WorkQueue {
     let store: any JobStore
-    let incarnation: Incarnation
+    let life: Life
     let scope: WorkScope
     /// The turn of a loaded model: how long it is kept while batches of the same rank wait for another model.
     let modelTurnMS: Int64
@@ -45,20 +45,23 @@ final class WorkQueue {
     private var idle: Idle?
     /// When the passing of time next changes the queue, as far as known.
     private var nextChange: Milliseconds?
+    /// Whether a claim may have taken jobs although its answer was lost.
+    private(set) var isUnsure = false
+
+    var incarnation: Incarnation { life.incarnation }
 
     /// Nothing to claim. It stays valid until another process writes, which changes `version`, or time changes the
-    /// queue.
+    /// queue. Where there are several daemons it does not stay so: what one gives back is for all.
     private struct Idle {
         let version: Int64
         let work: NextWork
     }
 
     init(
-        store: any JobStore, incarnation: Incarnation, scope: WorkScope, modelTurnMS: Int64, clock: TimeSource,
-        log: Logger
+        store: any JobStore, life: Life, scope: WorkScope, modelTurnMS: Int64, clock: TimeSource, log: Logger
     ) {
         self.store = store
-        self.incarnation = incarnation
+        self.life = life
         self.scope = scope
         self.modelTurnMS = modelTurnMS
         self.clock = clock
@@ -67,16 +70,17 @@ final class WorkQueue {
 
     /// The next work for a daemon that has `loaded`. Repeated calls are cheap until another process writes.
     func next(loaded: ModelTurn? = nil) throws(JobStoreError) -> NextWork {
+        if life.isDraining { return .later }
         // Read before the queue is: a write in between is noticed as a change by the next call.
         let version = try store.dataVersion()
         let now = clock.now
-        if let idle, idle.version == version, !isDue(now) { return idle.work }
+        if let idle, idle.version == version, !isDue(now), store.membership == nil { return idle.work }
         try advanceTime(to: now)
         if let batch = try claimable(loaded, at: now) {
             idle = nil
             return .batch(batch)
         }
-        let work: NextWork = try store.nextAttempt(among: scope.ids) == nil ? .nothing : .later
+        let work: NextWork = try store.nextAttempt(among: scope.ids, for: incarnation) == nil ? .nothing : .later
         idle = Idle(version: version, work: work)
         return work
     }
@@ -111,16 +115,33 @@ final class WorkQueue {
     /// The batch whose turn it is. Among batches of the same rank, those for the loaded model come first until the
     /// model's turn is over.
     private func claimable(_ loaded: ModelTurn?, at now: Milliseconds) throws(JobStoreError) -> ClaimableBatch? {
-        guard let first = try store.claimableBatch(among: scope.ids, fitting: nil) else { return nil }
+        guard let first = try store.claimableBatch(among: scope.ids, fitting: nil, for: incarnation) else { return nil }
         guard let loaded, let model = first.model, model != loaded.model, now - loaded.since < modelTurnMS else {
             return first
         }
-        let fitting = try store.claimableBatch(among: scope.ids, fitting: loaded.model)
+        let fitting = try store.claimableBatch(among: scope.ids, fitting: loaded.model, for: incarnation)
         return fitting?.rank == first.rank ? fitting : first
     }
 
+    /// Claims jobs; none if the life was declared dead, which is noted.
     func claim(_ limit: Int, of batch: ClaimableBatch) throws(JobStoreError) -> [ClaimedJob] {
-        try store.claim(limit, of: batch.id, incarnation: incarnation, at: clock.now)
+        do throws(JobStoreError) {
+            return try store.claim(limit, of: batch.id, incarnation: incarnation, at: clock.now)
+        } catch .declaredDead {
+            life.note(.dead)
+            return []
+        } catch {
+            isUnsure = true
+            throw error
+        }
+    }
+
+    /// After a claim whose answer was lost: all that this life has claimed, for whoever knows which of it was heard of; else nil.
+    func claimsToSettle() throws(JobStoreError) -> [ClaimTicket]? {
+        guard isUnsure else { return nil }
+        let held = try store.held(by: incarnation)
+        isUnsure = false
+        return held
     }
 
     func revoked(among tickets: [ClaimTicket]) throws(JobStoreError) -> [ClaimTicket] {

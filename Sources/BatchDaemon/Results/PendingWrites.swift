@@ -34,6 +34,9 @@ struct PendingWrites {
     /// Requests whose release is pending.
     var putBackIDs: [RequestID] { releases.flatMap(\.ids) }
 
+    /// The jobs of all of them.
+    var tickets: Set<ClaimTicket> { Set(completions.map(\.ticket)).union(releases.flatMap(\.tickets)) }
+
     /// Adds a job's completion.
     ///
     /// - Parameter due: the latest time for its commit, if it is the first of a group.

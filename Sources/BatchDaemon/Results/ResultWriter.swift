@@ -23,6 +23,8 @@ enum WriterMessage: Sendable {
     case engine(EngineReport, of: Replica)
     /// Jobs that no engine has seen, submitted or not; they are requeued.
     case unseen([RequestID], [ClaimTicket])
+    /// What this life had claimed when it was unsure of that; those that nobody was told of are requeued.
+    case held([ClaimTicket])
     /// Commit everything and end.
     case end
 }
@@ -142,6 +144,9 @@ extension ResultWriter {
         case .unseen(let ids, let tickets):
             release(ids, because: .stopping)
             pending.release([], tickets, because: .stopping)
+        case .held(let tickets):
+            let known = pending.tickets.union(jobs.values.map(\.ticket))
+            pending.release([], tickets.filter { !known.contains($0) }, because: .stopping)
         case .end: isEnding = true
         }
     }

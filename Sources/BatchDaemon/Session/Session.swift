@@ -15,6 +15,8 @@ package enum SessionEnd {
     case outOfWork
     /// The daemon was asked to stop.
     case stopped
+    /// The daemon's life was declared dead: others have its jobs.
+    case lost
     /// The model failed, not its device: its jobs were requeued and none was blamed.
     case modelFailed(EngineFailure)
     /// The device failed; its jobs were requeued. `finished` jobs of the session had ended before, and `failedSuspects`
@@ -130,9 +132,11 @@ struct Session {
     mutating func poll() throws(JobStoreError) -> Step {
         let outcome = writer.outcome
         guard outcome.engineFailure == nil, outcome.storeFailure == nil else { return .over(.outOfWork) }
+        if queue.life.isLost { return .over(.lost) }
         if mustStop { return .over(.stopped) }
         do throws(JobStoreError) {
             try dropRevoked()
+            try settleClaims()
             try queue.advanceTimeIfDue()
             let work = stop.level == .none ? try takeWork() : .busy
             if case .none = work, inFlight.count == 0 { return .over(.outOfWork) }
@@ -231,6 +235,13 @@ extension Session {
                 code: "invalid_request", message: error.description, status: 400, param: error.param)
             writer.mailbox.send(.unfit(id, job.ticket, error))
         }
+    }
+
+    /// Gives back what a claim took whose answer was lost. What else is claimed the writer knows, and this session its suspects.
+    private mutating func settleClaims() throws(JobStoreError) {
+        guard let held = try queue.claimsToSettle() else { return }
+        let known = Set(suspects.map(\.ticket))
+        writer.mailbox.send(.held(held.filter { !known.contains($0) }))
     }
 
     /// Stops the jobs of cancelled batches.

@@ -42,6 +42,9 @@ package struct UploadFolder: Sendable {
     /// The place of a file's contents.
     func contents(of file: FileID) -> String { "\(path)/\(file.rawValue)" }
 
+    /// Whether a file's contents are here.
+    func holds(_ file: FileID) -> Bool { access(contents(of: file), F_OK) == 0 }
+
     /// Deletes a file's contents.
     func delete(_ file: FileID) { unlink(contents(of: file)) }
 

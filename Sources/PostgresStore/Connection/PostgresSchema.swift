@@ -9,6 +9,20 @@ enum PostgresSchema {
     /// A number that stands for this in the server's advisory locks.
     private static let lock: Int64 = 0x7474_6261_7463_6800
 
+    /// Whether this program can read what is there.
+    ///
+    /// - Throws: `.notFound`, `.newerSchema`, `.olderSchema`.
+    static func check(_ db: inout PostgresConnection, location: String) throws {
+        guard try db.row("SELECT to_regclass('meta') IS NOT NULL", read: { $0.bool(0) }) == true else {
+            throw JobStoreError.notFound(path: location)
+        }
+        let newest = Migration.postgres.last!.version
+        let (version, oldest) = try db.row(
+            "SELECT schema_version, oldest_writer FROM meta", read: { ($0.int(0), $0.int(1)) })!
+        if oldest > newest { throw JobStoreError.newerSchema(path: location, found: oldest, supported: newest) }
+        if version < newest { throw JobStoreError.olderSchema(path: location, found: version, supported: newest) }
+    }
+
     /// Applies what is missing.
     ///
     /// - Throws: `.newerSchema` where only newer programs may write; `.migrationChanged`.

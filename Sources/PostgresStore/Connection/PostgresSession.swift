@@ -54,11 +54,11 @@ extension JobStoreError {
         }
         switch (error.kind, error.state) {
         case (.notConnected, _), (.outcomeUnknown, _), (_, .readOnly?):
-            self = .unreachable(server: "\(address)", reason: error.message)
+            self = .unreachable(server: "\(address)", reason: error.reason)
         case (_, .diskFull?): self = .diskFull(path: "\(address)")
         case (_, .deadlock?), (_, .serializationFailure?), (_, .lockTimeout?), (_, .cancelled?):
             self = .busy(path: "\(address)")
-        default: self = .refused(server: "\(address)", reason: "\(error)")
+        default: self = .refused(server: "\(address)", reason: error.reason)
         }
     }
 }

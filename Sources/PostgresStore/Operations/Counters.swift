@@ -39,6 +39,9 @@ struct LockedCounters {
     /// The `finish_seq` of the next job that ends.
     var nextSequence: Int64 { finishedBefore + tally.count + 1 }
 
+    /// Whether a job has succeeded.
+    var hasSuccess: Bool { tally.ended[.succeeded, default: 0] > 0 }
+
     mutating func add(_ state: JobState, jobs: Int64 = 1) { tally.add(state, jobs: jobs) }
 
     mutating func add(_ completion: JobCompletion) { tally.add(completion) }
@@ -61,7 +64,6 @@ struct LockedCounters {
                 usage.promptTokens, usage.cachedTokens, usage.completionTokens, tally.timedJobs, timings.queuedMS,
                 timings.prefillMS, timings.decodeMS, timings.totalMS, ready)
         }
-        if ended[.succeeded, default: 0] > 0 { try db.forgetModelTrouble(batch) }
         return try Self.closeIfDone(batch, &db, at: now)
     }
 
@@ -103,17 +105,6 @@ extension PostgresConnection {
             """, priority)
     }
 
-    /// Called when a job of the batch has run, which proves that the model can be used.
-    mutating func forgetModelTrouble(_ batch: BatchID) throws {
-        try run(
-            """
-            UPDATE counters c SET model_errors = 0, model_error = NULL
-            FROM open_batches o JOIN batches b ON b.id = o.batch_id
-            WHERE c.batch_id = o.batch_id AND c.status = 'in_progress' AND c.model_errors > 0
-              AND b.model IS NOT DISTINCT FROM (SELECT model FROM batches WHERE id = $1)
-            """, batch)
-    }
-
     /// Says that a person has done something: daemons that listen look at once.
     mutating func tellChange() throws {
         try run("UPDATE meta SET changes = changes + 1")
@@ -122,4 +113,4 @@ extension PostgresConnection {
 }
 
 /// What makes a batch claimable, of `counters c` and `batches b`.
-let claimableCondition = "c.status = 'in_progress' AND b.paused_ms IS NULL AND c.not_before_ms IS NULL AND c.ready > 0"
+let claimableCondition = "c.status = 'in_progress' AND b.paused_ms IS NULL AND c.ready > 0"

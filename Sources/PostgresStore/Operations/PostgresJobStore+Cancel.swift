@@ -12,7 +12,7 @@ extension PostgresJobStore {
             let isSubmission = try db.isSubmission(batch)
             if counters.status != .validating || !isSubmission { try db.checkOpen(batch) }
             try db.run(
-                "UPDATE counters SET status = 'cancelling', ready = 0, not_before_ms = NULL WHERE batch_id = $1", batch)
+                "UPDATE counters SET status = 'cancelling', ready = 0 WHERE batch_id = $1", batch)
             try db.run("UPDATE batches SET submitted_ms = NULL WHERE id = $1 AND submitted_ms IS NOT NULL", batch)
             try db.run("UPDATE returned SET not_before_ms = NULL WHERE batch_id = $1", batch)
             let kept = counters.finishedBefore

@@ -7,7 +7,7 @@ public import StoreContract
 extension PostgresJobStore {
     /// Looks at the open batches.
     public func claimableBatch(
-        among: Set<BatchID>?, fitting model: String?
+        among: Set<BatchID>?, fitting model: String?, for life: Incarnation?
     ) throws(JobStoreError) -> ClaimableBatch? {
         if let among, among.isEmpty { return nil }
         let ids = among.map { PostgresArray($0.map(\.rawValue)) }
@@ -18,8 +18,9 @@ extension PostgresJobStore {
                 FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
                 WHERE \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
                   AND ($1 IS NULL OR b.id = ANY($1)) AND ($2 IS NULL OR b.model IS NULL OR b.model = $2)
+                  AND \(isForLife) AND NOT \(isLeftToOthers)
                 ORDER BY b.priority DESC, c.urgent DESC, c.turn, b.id LIMIT 1
-                """, ids, model?.stored
+                """, ids, model?.stored, life
             ) { row in
                 ClaimableBatch(
                     id: row.id(0), model: row.optionalText(1),
@@ -111,12 +112,13 @@ extension PostgresConnection {
     }
 
     /// Whether a life may claim: it has neither ended nor been declared dead. It stays so until the transaction's end.
-    private mutating func isAlive(_ incarnation: Incarnation) throws -> Bool {
-        try row(
+    private mutating func checkIsAlive(_ life: Incarnation) throws {
+        let isAlive = try row(
             """
             SELECT 1::int8 FROM daemons WHERE incarnation = $1 AND stopped_ms IS NULL AND declared_dead_ms IS NULL FOR SHARE
-            """, incarnation
-        ) { _ in true } ?? false
+            """, life
+        ) { _ in true }
+        if isAlive == nil { throw JobStoreError.declaredDead(life) }
     }
 
     fileprivate mutating func claim(
@@ -130,10 +132,11 @@ extension PostgresConnection {
             """
             SELECT b.prompt_ms FROM batches b JOIN counters c ON c.batch_id = b.id
             WHERE b.id = $1 AND \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
-              AND (b.deadline_ms IS NULL OR b.deadline_ms > $2)
-            """, batch, now
+              AND (b.deadline_ms IS NULL OR b.deadline_ms > $2) AND \(isForLife)
+            """, batch, now, incarnation
         ) { $0.optionalID(0, as: Milliseconds.self) }
-        guard let promptTime, try isAlive(incarnation) else { return [] }
+        try checkIsAlive(incarnation)
+        guard let promptTime else { return [] }
         let chosen = try claimable(limit, of: batch, behind: counters.next)
         guard !chosen.isEmpty else { return [] }
         if let last = chosen.last(where: { $0.attempt == 0 }) { counters.next = (last.rank, last.line) }
@@ -255,6 +258,29 @@ extension PostgresConnection {
             """, ticket.batch, ticket.job.line, ticket.attempt, faults.crashes, faults.badOutputs, notBefore, deaths)
     }
 }
+
+/// Whether `batches b` may be claimed by the life $3: its model was not found unusable there, or the jobs are to be failed.
+private let isForLife = """
+    NOT EXISTS (
+        SELECT 1 FROM model_troubles mine WHERE mine.batch_id = b.id AND mine.incarnation = $3
+          AND (mine.not_before_ms IS NOT NULL OR mine.is_final AND NOT coalesce(\(isUnusable), false)))
+    """
+
+/// Jobs for each daemon that has a model loaded, from which on another one loads it, too: loading costs minutes.
+private let jobsWorthLoading = 256
+
+/// Whether the life $3 leaves `batches b` to daemons that have its model loaded: they can do it, and it is not too much for them.
+private let isLeftToOthers = """
+    ($3 IS NOT NULL AND b.model IS NOT NULL AND NOT c.urgent
+     AND b.model IS DISTINCT FROM (SELECT loaded FROM daemons WHERE incarnation = $3)
+     AND c.ready <= \(jobsWorthLoading) * (
+        SELECT count(*) FROM daemons other JOIN heartbeats heard USING (incarnation)
+        WHERE other.incarnation <> $3 AND other.loaded = b.model AND NOT other.draining
+          AND other.stopped_ms IS NULL AND other.declared_dead_ms IS NULL
+          AND heard.seen_ms > \(serverTime) - heard.limit_ms
+          AND NOT EXISTS (
+            SELECT 1 FROM model_troubles t WHERE t.incarnation = other.incarnation AND t.batch_id = b.id)))
+    """
 
 /// Whether a life has ended that had the jobs, and what that says of them.
 enum LifeEnd {

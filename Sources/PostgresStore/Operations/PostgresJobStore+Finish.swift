@@ -46,6 +46,7 @@ extension PostgresConnection {
                 report.finished += 1
             }
             try write(leases, before: before)
+            if counters.hasSuccess { try forgetModelTrouble(batch, of: incarnation) }
             if try counters.write(&self, at: now) { report.closedBatches.append(batch) }
         }
         return report

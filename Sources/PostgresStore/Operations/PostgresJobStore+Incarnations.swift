@@ -1,7 +1,5 @@
 // The lives of daemons: whose they are, and what dead ones left running.
 
-import Foundation
-import Glibc
 import PostgresClient
 public import Runtime
 public import StoreContract
@@ -9,11 +7,23 @@ public import StoreContract
 extension PostgresJobStore {
     /// A kernel lock in the state directory. It ends with the process, however that ends.
     public func acquireLease() throws(JobStoreError) -> any DaemonLease {
-        try StateDirectoryLock.acquire(stateDirectory, for: location)
+        try StateDirectory.lock(stateDirectory)
     }
 
-    /// Asks the kernel, so the answer is never out of date.
-    public func daemonPresence() throws(JobStoreError) -> DaemonPresence { StateDirectoryLock.presence(stateDirectory) }
+    /// Asks the kernel whether a daemon runs here, and the server whether one was heard of elsewhere.
+    public func daemonPresence() throws(JobStoreError) -> DaemonPresence {
+        if case .running(let pid) = StateDirectory.presence(stateDirectory) { return .running(pid: pid) }
+        let identity = StateDirectory.identity(stateDirectory).stored
+        let isElsewhere = try read { db in
+            try db.number(
+                """
+                SELECT count(*) FROM daemons d JOIN heartbeats h USING (incarnation)
+                WHERE d.stopped_ms IS NULL AND d.declared_dead_ms IS NULL AND d.identity <> $1
+                  AND h.seen_ms > \(serverTime) - coalesce(nullif(h.limit_ms, 0), 15000)
+                """, identity) > 0
+        }
+        return isElsewhere ? .running(pid: nil) : .absent
+    }
 
     /// A number that people's doings change.
     public func dataVersion() throws(JobStoreError) -> Int64 {
@@ -29,13 +39,15 @@ extension PostgresJobStore {
     public func openIncarnation(
         _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
     ) throws(JobStoreError) -> OpenedIncarnation {
-        precondition(lease is StateDirectoryLock, "the lease is of this kind of store")
-        let identity = identity.stored
+        precondition(lease is StateDirectory.Lock, "the lease is of this kind of store")
+        let identity = StateDirectory.identity(stateDirectory).stored
         return try act { db in
             let incarnation = try db.row(
                 """
-                INSERT INTO daemons (identity, pid, host, version, model, device, started_ms)
-                VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING incarnation
+                INSERT INTO daemons (identity, pid, host, version, model, device, started_ms, draining)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce((
+                    SELECT draining FROM daemons WHERE identity = $1 ORDER BY incarnation DESC LIMIT 1), false))
+                RETURNING incarnation
                 """, identity, Int64(daemon.pid), daemon.host.stored, daemon.version.stored, daemon.model.stored,
                 daemon.device.stored, now
             ) { $0.id(0, as: Incarnation.self) }!
@@ -48,6 +60,12 @@ extension PostgresJobStore {
                 """, identity, incarnation, now
             ) { $0.int64(0) }
             try db.run("DELETE FROM progress WHERE incarnation = ANY($1)", PostgresArray(former))
+            // What they could not use, this one cannot use either, as far as is known.
+            try db.run(
+                """
+                UPDATE model_troubles SET incarnation = $2
+                WHERE incarnation IN (SELECT incarnation FROM daemons WHERE identity = $1 AND incarnation < $2)
+                """, identity, incarnation)
             var orphans = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
             for owner in former.map({ Incarnation(rawValue: $0) }).sorted() {
                 let tickets = try db.tickets(of: owner)
@@ -83,13 +101,6 @@ extension PostgresJobStore {
 
     /// The server has everything.
     public func settle() throws(JobStoreError) {}
-
-    /// The machine and the state directory: of two lives with the same one, the second comes after the first's end.
-    private var identity: String {
-        let machine =
-            (try? String(contentsOfFile: "/etc/machine-id", encoding: .utf8)) ?? ProcessInfo.processInfo.hostName
-        return machine.trimmingCharacters(in: .whitespacesAndNewlines) + ":" + stateDirectory
-    }
 }
 
 extension PostgresConnection {
@@ -120,65 +131,16 @@ extension PostgresConnection {
             """
             SELECT incarnation, pid, host, version, model, device, started_ms, stopped_ms FROM daemons
             ORDER BY incarnation DESC LIMIT $1
-            """, limit
-        ) { row in
-            IncarnationSummary(
-                id: row.id(0),
-                daemon: NewIncarnation(
-                    pid: Int32(truncatingIfNeeded: row.int64(1)), host: row.text(2), version: row.text(3),
-                    model: row.text(4), device: row.text(5)),
-                started: row.id(6), stopped: row.optionalID(7))
-        }
-    }
-}
-
-/// A lock on a file of the state directory: one daemon at a time has it.
-final class StateDirectoryLock: DaemonLease, @unchecked Sendable {
-    // The descriptor is immutable, and the kernel serialises the operations on it.
-    private let descriptor: Int32
-
-    private init(descriptor: Int32) { self.descriptor = descriptor }
-
-    private static func path(_ directory: String) -> String { directory + "/daemon.lock" }
-
-    static func acquire(
-        _ directory: String, for location: String
-    ) throws(JobStoreError) -> StateDirectoryLock {
-        try? FileManager.default.createDirectory(
-            atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        let path = path(directory)
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else {
-            throw .system(
-                operation: "open the lock file", path: path, errno: errno, reason: String(cString: strerror(errno)))
-        }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            // The owner wrote its pid when it began, and nobody has written since.
-            var facts = stat()
-            let isKnown = fstat(descriptor, &facts) == 0
-            let began = Int64(facts.st_mtim.tv_sec) * 1000 + Int64(facts.st_mtim.tv_nsec) / 1_000_000
-            close(descriptor)
-            throw .daemonRunning(
-                path: location, pid: writtenPID(directory), since: isKnown ? Milliseconds(rawValue: began) : nil)
-        }
-        _ = ftruncate(descriptor, 0)
-        _ = "\(getpid())\n".withCString { pwrite(descriptor, $0, strlen($0), 0) }
-        return StateDirectoryLock(descriptor: descriptor)
+            """, limit, read: Self.incarnation)
     }
 
-    static func presence(_ directory: String) -> DaemonPresence {
-        let descriptor = open(path(directory), O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return errno == EACCES ? .unknown : .absent }
-        defer { close(descriptor) }
-        guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else { return .running(pid: writtenPID(directory)) }
-        return .absent
+    /// A life from the first eight columns.
+    static func incarnation(_ row: PostgresRow) -> IncarnationSummary {
+        IncarnationSummary(
+            id: row.id(0),
+            daemon: NewIncarnation(
+                pid: Int32(truncatingIfNeeded: row.int64(1)), host: row.text(2), version: row.text(3),
+                model: row.text(4), device: row.text(5)),
+            started: row.id(6), stopped: row.optionalID(7))
     }
-
-    private static func writtenPID(_ directory: String) -> Int32? {
-        (try? String(contentsOfFile: path(directory), encoding: .utf8)).flatMap { Int32($0.dropLast()) }
-    }
-
-    func release() { flock(descriptor, LOCK_UN) }
-
-    deinit { close(descriptor) }
 }

@@ -1,32 +1,53 @@
-// Models that cannot be used: the failures counted for their batches, and what was being loaded by lives that died.
+// Models that cannot be used: the failures counted for their batches and lives, and what was being loaded by lives that died.
 
 import PostgresClient
 public import Runtime
 public import StoreContract
 
 extension PostgresJobStore {
-    /// Updates one row, and one for each claimable batch that asks for the same model.
+    /// Updates a row for the batch, and one for each that is claimable for this life and asks for the same model.
+    @discardableResult
     public func postpone(
-        _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
+        _ batch: BatchID, by life: Incarnation, limit: Int?, backoff: Backoff, because reason: String,
+        at now: Milliseconds
     ) throws(JobStoreError) -> Int {
         try act { db in
             let struck = try db.rows(
                 """
-                SELECT c.batch_id, c.model_errors + 1 FROM counters c JOIN batches b ON b.id = c.batch_id
-                JOIN open_batches o ON o.batch_id = c.batch_id
+                SELECT b.id, coalesce(t.times, 0) + 1 FROM open_batches o JOIN counters c USING (batch_id)
+                JOIN batches b ON b.id = c.batch_id
+                LEFT JOIN model_troubles t ON t.batch_id = b.id AND t.incarnation = $2
                 WHERE c.status = 'in_progress'
-                  AND (b.id = $1
-                       OR \(claimableCondition) AND b.model IS NOT DISTINCT FROM (SELECT model FROM batches WHERE id = $1))
-                ORDER BY c.batch_id FOR UPDATE OF c
-                """, batch
+                  AND (b.id = $1 OR \(claimableCondition) AND t.not_before_ms IS NULL
+                       AND b.model IS NOT DISTINCT FROM (SELECT model FROM batches WHERE id = $1))
+                ORDER BY b.id
+                """, batch, life
             ) { (id: $0.id(0, as: BatchID.self), times: $0.int(1)) }
             for (id, times) in struck {
-                let delay = times < limit ? backoff.delayMS(after: times) : 0
+                let delay = times < limit ?? .max ? backoff.delayMS(after: times) : 0
                 try db.run(
-                    "UPDATE counters SET model_errors = $2, model_error = $3, not_before_ms = $4 WHERE batch_id = $1",
-                    id, times, reason.stored, delay > 0 ? now + delay : nil)
+                    """
+                    INSERT INTO model_troubles (incarnation, batch_id, times, reason, not_before_ms, is_missing, is_final)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7)
+                    ON CONFLICT (incarnation, batch_id) DO UPDATE SET times = $3, reason = $4, not_before_ms = $5,
+                        is_missing = $6, is_final = $7
+                    """,
+                    life, id, times, reason.stored, delay > 0 ? now + delay : nil, limit == nil,
+                    limit.map { times >= $0 } ?? false)
             }
             return struck.first { $0.id == batch }?.times ?? 0
+        }
+    }
+
+    /// Looks at the troubles of all lives with the batch; `limit` was looked at when they were counted.
+    public func unusableModel(of batch: BatchID, limit: Int) throws(JobStoreError) -> ModelTrouble? {
+        try read { db in
+            try db.row(
+                """
+                SELECT t.times, t.reason FROM model_troubles t JOIN daemons d USING (incarnation), batches b
+                WHERE b.id = $1 AND t.batch_id = $1 AND t.is_final AND \(isUnusable) ORDER BY t.times DESC LIMIT 1
+                """, batch
+            ) { ModelTrouble(times: $0.int(0), reason: $0.text(1), until: nil) }
         }
     }
 
@@ -35,7 +56,14 @@ extension PostgresJobStore {
         _ = try claims.use { try $0.run("UPDATE daemons SET loading = $2 WHERE incarnation = $1", incarnation, batch) }
     }
 
-    /// Reads the two lives before this one of the same machine and state directory.
+    /// Updates one row.
+    public func noteLoaded(_ model: String?, incarnation: Incarnation) throws(JobStoreError) {
+        _ = try claims.use {
+            try $0.run("UPDATE daemons SET loaded = $2 WHERE incarnation = $1", incarnation, model?.stored)
+        }
+    }
+
+    /// Reads the two lives before this one of the same state directory.
     public func loadingThatKilled(before incarnation: Incarnation) throws(JobStoreError) -> BatchID? {
         try read { db in
             let former = try db.rows(
@@ -52,3 +80,21 @@ extension PostgresJobStore {
         }
     }
 }
+
+extension PostgresConnection {
+    /// Called when a job of the batch has run, which proves that this life can use the model.
+    mutating func forgetModelTrouble(_ batch: BatchID, of life: Incarnation) throws {
+        try run(
+            """
+            DELETE FROM model_troubles t USING batches b WHERE b.id = t.batch_id AND t.incarnation = $2
+              AND b.model IS NOT DISTINCT FROM (SELECT model FROM batches WHERE id = $1)
+            """, batch, life)
+    }
+}
+
+/// Whether no daemon can use the model of `batches b`: one has tried as often as it does, and all that live have or do not have it.
+let isUnusable = """
+    (SELECT bool_and(coalesce(f.is_final OR f.is_missing, false)) AND bool_or(coalesce(f.is_final, false))
+     FROM daemons living LEFT JOIN model_troubles f ON f.incarnation = living.incarnation AND f.batch_id = b.id
+     WHERE living.stopped_ms IS NULL AND living.declared_dead_ms IS NULL AND NOT living.draining)
+    """

@@ -142,7 +142,7 @@ extension PostgresJobStore {
 
 extension PostgresConnection {
     /// `condition` follows `FROM batches b JOIN counters c`, and `values` are for its $1 ….
-    fileprivate mutating func batchSummaries(
+    mutating func batchSummaries(
         _ condition: String, _ values: [any PostgresValue]
     ) throws -> [BatchSummary] {
         // Several daemons may have jobs of a batch in flight: their speeds add up.
@@ -152,8 +152,8 @@ extension PostgresConnection {
                 c.total, c.rejected, c.succeeded, c.failed, c.cancelled, c.expired,
                 c.prompt_tokens, c.completion_tokens, c.timed_jobs, c.queued_ms, c.prefill_ms, c.decode_ms, c.total_ms,
                 (SELECT coalesce(sum(cardinality(lines)), 0)::int8 FROM leases l WHERE l.batch_id = b.id),
-                c.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, c.model_errors, c.model_error,
-                c.not_before_ms,
+                c.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, t.times, t.reason,
+                t.not_before_ms,
                 p.updated_ms, p.generated_tokens, p.tokens_per_second, p.running, p.running_tokens, p.running_limit,
                 p.token_ms, p.token_ms_growth, b.model_name,
                 b.tenant, b.input_file, b.completion_window, b.metadata, b.input_errors, b.output_file, b.error_file,
@@ -165,7 +165,14 @@ extension PostgresConnection {
                     avg(token_ms_growth) AS token_ms_growth, sum(running)::int8 AS running,
                     sum(running_tokens)::int8 AS running_tokens, sum(running_limit)::int8 AS running_limit
                 FROM progress WHERE batch_id = b.id HAVING c.status = 'in_progress'
-            ) p ON true \(condition)
+            ) p ON true LEFT JOIN LATERAL (
+                SELECT t.times, t.not_before_ms, CASE WHEN EXISTS (
+                        SELECT 1 FROM daemons other WHERE other.identity <> d.identity AND other.stopped_ms IS NULL
+                          AND other.declared_dead_ms IS NULL) THEN d.host || ': '::bytea || t.reason ELSE t.reason END AS reason
+                FROM model_troubles t JOIN daemons d USING (incarnation)
+                WHERE t.batch_id = b.id AND d.declared_dead_ms IS NULL AND c.status = 'in_progress'
+                ORDER BY t.times DESC, t.incarnation LIMIT 1
+            ) t ON true \(condition)
             """, all: values, read: Self.batchSummary)
     }
 

@@ -23,7 +23,9 @@ extension PostgresJobStore {
     }
 
     /// Looks at what is postponed, which is little.
-    public func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds? {
+    public func nextAttempt(
+        among: Set<BatchID>?, for life: Incarnation?
+    ) throws(JobStoreError) -> Milliseconds? {
         let ids = among.map { PostgresArray($0.map(\.rawValue)) }
         return try read { db in
             try db.row(
@@ -31,11 +33,12 @@ extension PostgresJobStore {
                 SELECT least(
                     (SELECT min(t.not_before_ms) FROM returned t JOIN batches b ON b.id = t.batch_id
                      WHERE t.not_before_ms IS NOT NULL AND b.paused_ms IS NULL AND ($1 IS NULL OR b.id = ANY($1))),
-                    (SELECT min(c.not_before_ms) FROM open_batches o JOIN counters c USING (batch_id)
-                        JOIN batches b ON b.id = c.batch_id
-                     WHERE c.status = 'in_progress' AND b.paused_ms IS NULL AND ($1 IS NULL OR b.id = ANY($1))))
+                    (SELECT min(t.not_before_ms) FROM open_batches o JOIN counters c USING (batch_id)
+                        JOIN batches b ON b.id = c.batch_id JOIN model_troubles t ON t.batch_id = b.id
+                     WHERE c.status = 'in_progress' AND b.paused_ms IS NULL AND ($1 IS NULL OR b.id = ANY($1))
+                       AND ($2 IS NULL OR t.incarnation = $2)))
                 WHERE (SELECT paused_ms FROM meta) IS NULL
-                """, ids
+                """, ids, life
             ) { $0.optionalID(0, as: Milliseconds.self) } ?? nil
         }
     }
@@ -47,8 +50,8 @@ extension PostgresConnection {
             """
             SELECT least(
                 (SELECT min(not_before_ms) FROM returned WHERE not_before_ms IS NOT NULL),
-                min(b.deadline_ms) FILTER (WHERE c.ready > 0), min(b.urgent_ms) FILTER (WHERE NOT c.urgent),
-                min(c.not_before_ms))
+                (SELECT min(not_before_ms) FROM model_troubles JOIN open_batches USING (batch_id)),
+                min(b.deadline_ms) FILTER (WHERE c.ready > 0), min(b.urgent_ms) FILTER (WHERE NOT c.urgent))
             FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
             WHERE c.status = 'in_progress'
             """
@@ -76,20 +79,22 @@ extension PostgresConnection {
         }
     }
 
+    /// Batches that were postponed by a life join the others of their priority, behind whose turns they have fallen.
     fileprivate mutating func wakeBatches(at now: Milliseconds) throws {
         let due = try rows(
             """
-            SELECT b.id, b.priority FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
-            WHERE c.status = 'in_progress' AND c.not_before_ms <= $1 ORDER BY b.id
+            UPDATE model_troubles SET not_before_ms = NULL WHERE not_before_ms <= $1 RETURNING batch_id
             """, now
-        ) { (batch: $0.id(0, as: BatchID.self), priority: $0.priority(1)) }
-        for (batch, priority) in due {
-            let turn = try nextTurn(priority)
+        ) { $0.id(0, as: BatchID.self) }
+        for batch in Set(due).sorted() {
             try run(
                 """
-                UPDATE counters SET turn = CASE WHEN urgent THEN turn ELSE $2 END, not_before_ms = NULL
-                WHERE batch_id = $1 AND not_before_ms <= $3
-                """, batch, turn, now)
+                UPDATE counters c SET turn = greatest(c.turn, coalesce((
+                    SELECT min(c.turn) FROM open_batches o JOIN counters c USING (batch_id) JOIN batches b ON b.id = c.batch_id
+                    WHERE \(claimableCondition) AND b.id <> $1 AND NOT c.urgent
+                      AND b.priority = (SELECT priority FROM batches WHERE id = $1)), c.turn))
+                WHERE c.batch_id = $1 AND NOT c.urgent
+                """, batch)
         }
     }
 

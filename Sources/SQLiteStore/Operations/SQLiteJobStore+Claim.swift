@@ -7,7 +7,7 @@ public import StoreContract
 extension SQLiteJobStore {
     /// Reads the first row of a partial index, for any number of batches and jobs.
     public func claimableBatch(
-        among: Set<BatchID>?, fitting model: String?
+        among: Set<BatchID>?, fitting model: String?, for life: Incarnation?
     ) throws(JobStoreError) -> ClaimableBatch? {
         if let among, among.isEmpty { return nil }
         return try read { try $0.claimableBatch(among: among, fitting: model) }

@@ -7,7 +7,8 @@ public import StoreContract
 extension SQLiteJobStore {
     /// Updates one row, and one for each claimable batch that asks for the same model.
     public func postpone(
-        _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
+        _ batch: BatchID, by life: Incarnation, limit: Int?, backoff: Backoff, because reason: String,
+        at now: Milliseconds
     ) throws(JobStoreError) -> Int {
         try write { db in
             let struck = try db.rows(
@@ -18,7 +19,7 @@ extension SQLiteJobStore {
                 """, batch
             ) { (id: $0.id(0, as: BatchID.self), times: $0.int(1) + 1) }
             for (id, times) in struck {
-                let delay = times < limit ? backoff.delayMS(after: times) : 0
+                let delay = times < limit ?? .max ? backoff.delayMS(after: times) : 0
                 try db.run(
                     "UPDATE batches SET model_errors = ?, model_error = ?, not_before_ms = ? WHERE id = ?",
                     times, reason, delay > 0 ? now + delay : nil, id)

@@ -25,7 +25,7 @@ extension SQLiteJobStore {
     }
 
     /// Scans what is postponed, which is little.
-    public func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds? {
+    public func nextAttempt(among: Set<BatchID>?, for life: Incarnation?) throws(JobStoreError) -> Milliseconds? {
         try read { db in
             let isPaused = try db.number("SELECT count(*) FROM queue WHERE paused_ms IS NOT NULL") > 0
             let putOff = try db.rows(

@@ -11,7 +11,7 @@ extension SQLiteJobStore {
     /// - Throws: errors that prevent the check. A damaged file is reported in the result.
     public func check() throws(JobStoreError) -> StoreCheck {
         var check = StoreCheck()
-        check.libraryVersion = try libraryVersion()
+        check.engineVersion = try libraryVersion()
         check.needsCheckpointGuard = Self.libraryNeedsCheckpointGuard
         check.filesystem = try DatabaseFile.filesystem(of: path).description
         check.walBytes = try walBytes()

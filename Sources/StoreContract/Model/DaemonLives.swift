@@ -43,12 +43,15 @@ public struct OpenedIncarnation: Hashable, Sendable {
 public struct ReapedLife: Hashable, Sendable {
     /// Its number.
     public var incarnation: Incarnation
+    /// The name of its machine.
+    public var host: String
     /// What became of its jobs.
     public var jobs: ReleaseReport
 
     /// For store implementations and tests.
-    public init(incarnation: Incarnation, jobs: ReleaseReport) {
+    public init(incarnation: Incarnation, host: String, jobs: ReleaseReport) {
         self.incarnation = incarnation
+        self.host = host
         self.jobs = jobs
     }
 }
@@ -80,4 +83,56 @@ public enum DaemonPresence: Hashable, Sendable, Codable {
     case running(pid: Int32?)
     /// This user has no permission to find out.
     case unknown
+}
+
+/// What a store with several owners thinks of a life.
+public enum LifeState: Hashable, Sendable {
+    case alive
+    /// A person wants its daemon to take no more jobs.
+    case draining
+    /// It was declared dead.
+    case dead
+}
+
+/// A host of a queue that has several: the last life of a machine and state directory.
+public struct HostSummary: Hashable, Sendable, Codable {
+    /// Whether it works.
+    public enum State: String, Hashable, Sendable, Codable, CaseIterable {
+        /// Heard of lately.
+        case running
+        /// It takes no more jobs, since a person wants so.
+        case draining
+        /// Not heard of for a while, and not judged yet.
+        case silent
+        /// Declared dead.
+        case dead
+        /// It ended in good order.
+        case stopped
+    }
+
+    /// Its last life.
+    public var life: IncarnationSummary
+    /// Whether it works.
+    public var state: State
+    /// The model that it has loaded; nil: none.
+    public var loadedModel: String?
+    /// Jobs that it has claimed.
+    public var running: Int64
+    /// Tokens generated per second, lately.
+    public var tokensPerSecond: Double
+    /// Milliseconds since it was last heard of.
+    public var silentMS: Int64
+
+    /// For store implementations and tests.
+    public init(
+        life: IncarnationSummary, state: State, loadedModel: String?, running: Int64, tokensPerSecond: Double,
+        silentMS: Int64
+    ) {
+        self.life = life
+        self.state = state
+        self.loadedModel = loadedModel
+        self.running = running
+        self.tokensPerSecond = tokensPerSecond
+        self.silentMS = silentMS
+    }
 }

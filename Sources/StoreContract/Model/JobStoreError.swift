@@ -41,6 +41,12 @@ public enum JobStoreError: Error, Hashable, Sendable, Codable, CustomStringConve
     case daemonRunning(path: String, pid: Int32?, since: Milliseconds?)
     /// This store was opened for reading.
     case readOnly(path: String)
+    /// The life of this daemon was declared dead, since it was not heard of for too long.
+    case declaredDead(Incarnation)
+    /// What was asked is not for this kind of store.
+    case notForThisStore(path: String, remedy: String)
+    /// No host of the queue is called so.
+    case hostNotFound(String)
 
     // Temporary faults: try again later
     /// The disk is full.
@@ -109,6 +115,12 @@ public enum JobStoreError: Error, Hashable, Sendable, Codable, CustomStringConve
                 + (since.map { ", since \($0.localTime)" } ?? "")
         case .readOnly(let path):
             "\(path) was opened for reading only"
+        case .declaredDead(let life):
+            "\(life) was declared dead, since it was not heard of for too long; its jobs are back in the queue"
+        case .notForThisStore(let path, let remedy):
+            "\(path): \(remedy)"
+        case .hostNotFound(let name):
+            "no host of this queue is called \(name); `ttbatch hosts` lists them"
         case .diskFull(let path):
             "the disk that holds \(path) is full; free some space, nothing that was acknowledged is lost"
         case .busy(let path):

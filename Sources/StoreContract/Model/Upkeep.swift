@@ -6,13 +6,15 @@ public struct StoreCheck: Sendable {
     public var problems: [String] = []
     /// Facts that are no problems but that the user should know.
     public var remarks: [String] = []
-    /// The version of the SQLite library, e.g. `3.40.1`.
-    public var libraryVersion = ""
+    /// What keeps the database.
+    public var engine = "SQLite"
+    /// The version of that, e.g. `3.40.1`.
+    public var engineVersion = ""
     /// Whether that library can lose commits in an unguarded checkpoint (store rules §8).
     public var needsCheckpointGuard = false
     /// The version of the database's schema.
     public var schemaVersion = 0
-    /// The name of the database's filesystem.
+    /// The name of the database's filesystem; empty if it is on another machine.
     public var filesystem = ""
     /// The size of the database file in bytes.
     public var databaseBytes: Int64 = 0

@@ -1,4 +1,4 @@
-// Maintenance of a store that is a database file of its own.
+// Maintenance of a store's database.
 
 public import Runtime
 
@@ -10,10 +10,12 @@ public protocol DatabaseUpkeep: BatchLifecycle {
     /// Writes a copy of the database as it is at this moment. Others may read and write meanwhile.
     ///
     /// The file gets its name when it is complete, checked and durable. It can replace the database.
-    /// - Throws: `.system` if `target` exists or cannot be created, `.diskFull` naming `target`.
+    /// - Throws: `.system` if `target` exists or cannot be created, `.diskFull` naming `target`;
+    ///   `.notForThisStore` where others do that.
     func backup(to target: String) throws(JobStoreError)
 
     /// Returns the space of deleted rows to the filesystem.
+    /// - Throws: `.notForThisStore` where others do that.
     func vacuum() throws(JobStoreError) -> VacuumReport
 
     /// The batches that `prune` would delete, the oldest first.

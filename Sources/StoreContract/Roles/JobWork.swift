@@ -5,6 +5,9 @@ public import Runtime
 /// Gives jobs to a daemon and takes them back: `claim` makes a pending job running; `finish` stores how it ended, or
 /// `release` makes it pending again.
 public protocol JobWork: Sendable {
+    /// What daemons of several hosts have to do; nil: the store has one owner.
+    var membership: (any Membership)? { get }
+
     /// Takes sole ownership of the queue for this process, without waiting.
     /// - Throws: `.daemonRunning` with the owner's pid, if known.
     func acquireLease() throws(JobStoreError) -> any DaemonLease
@@ -19,18 +22,6 @@ public protocol JobWork: Sendable {
     /// Ends an incarnation in good order. The jobs that it still has running are pending again; it does not count
     /// against them.
     func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError)
-
-    /// Says that an incarnation lives; a daemon of a store with several owners does so again and again. Returns false once it
-    /// has been declared dead: nothing of it is accepted any more, and its jobs belong to others.
-    func renew(_ incarnation: Incarnation, within limit: Int64, at now: Milliseconds) throws(JobStoreError) -> Bool
-
-    /// Declares those dead that have not been heard of for `limit` milliseconds, and makes their jobs pending. Nobody is judged
-    /// by an incarnation that has not been heard of itself for that long, without a gap: what was silent may be the store.
-    ///
-    /// One death counts against no job; a job that was in flight when a second life ended is a suspect, as in `openIncarnation`.
-    func reapDead(
-        by incarnation: Incarnation, within limit: Int64, maxCrashes: Int, at now: Milliseconds
-    ) throws(JobStoreError) -> [ReapedLife]
 
     /// All that an incarnation has in flight: what it claimed without hearing of it is among it.
     func held(by incarnation: Incarnation) throws(JobStoreError) -> [ClaimTicket]
@@ -56,14 +47,19 @@ public protocol JobWork: Sendable {
     /// - Parameters:
     ///   - among: if not nil, only these batches.
     ///   - model: if not nil, only batches that ask for this model or for none.
-    func claimableBatch(among: Set<BatchID>?, fitting model: String?) throws(JobStoreError) -> ClaimableBatch?
+    ///   - life: who asks, in a store with several owners: what is postponed for it is left out, and so is a model that another
+    ///     daemon has loaded, unless there is enough work for both. nil: nobody in particular.
+    func claimableBatch(
+        among: Set<BatchID>?, fitting model: String?, for life: Incarnation?
+    ) throws(JobStoreError) -> ClaimableBatch?
 
     /// When the first postponed job or batch can be claimed again; nil if there is none. Paused batches, and postponed
     /// ones that are not in `among`, are left out.
-    func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds?
+    func nextAttempt(among: Set<BatchID>?, for life: Incarnation?) throws(JobStoreError) -> Milliseconds?
 
     /// Claims up to `limit` pending jobs of a batch, by rank and then in input order; see `NewJob.claimRank`. It claims
-    /// none if the batch is paused or its deadline has come.
+    /// none if the batch is paused or its deadline has come. If its answer is lost, `held` tells what it took.
+    /// - Throws: `.declaredDead`.
     func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> [ClaimedJob]
@@ -89,11 +85,23 @@ public protocol JobWork: Sendable {
     /// model. The batches are postponed unless it was the `limit`-th failure in a row: then they stay claimable, so
     /// that their jobs can be failed. The first job that succeeds with the model resets the counts of all of them.
     ///
+    /// In a store with several owners they are counted and postponed for this life and those that come after it on its host,
+    /// and nobody else.
+    ///
     /// Returns the number of failures in a row of the batch; 0 if it has ended.
+    /// - Parameter limit: nil: this daemon does not have the model, so that it is not for it to fail the jobs.
     @discardableResult
     func postpone(
-        _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
+        _ batch: BatchID, by life: Incarnation, limit: Int?, backoff: Backoff, because reason: String,
+        at now: Milliseconds
     ) throws(JobStoreError) -> Int
+
+    /// Why the jobs of a batch must fail without another attempt at its model: `limit` failures in a row of every daemon that
+    /// has it; else nil.
+    func unusableModel(of batch: BatchID, limit: Int) throws(JobStoreError) -> ModelTrouble?
+
+    /// What an incarnation has loaded from now on; nil: nothing.
+    func noteLoaded(_ model: String?, incarnation: Incarnation) throws(JobStoreError)
 
     /// Records that an incarnation is loading the model of a batch; nil: that it no longer is.
     func noteLoading(for batch: BatchID?, incarnation: Incarnation) throws(JobStoreError)
@@ -135,18 +143,29 @@ public protocol DaemonLease: AnyObject, Sendable {
 }
 
 extension JobWork {
-    /// With one owner there is nobody who could declare it dead.
-    public func renew(
-        _ incarnation: Incarnation, within limit: Int64, at now: Milliseconds
-    ) throws(JobStoreError) -> Bool { true }
+    /// One owner.
+    public var membership: (any Membership)? { nil }
 
-    /// With one owner there are no others.
-    public func reapDead(
-        by incarnation: Incarnation, within limit: Int64, maxCrashes: Int, at now: Milliseconds
-    ) throws(JobStoreError) -> [ReapedLife] { [] }
+    /// The batch whose turn it is, for nobody in particular; see `claimableBatch(among:fitting:for:)`.
+    public func claimableBatch(
+        among: Set<BatchID>?, fitting model: String? = nil
+    ) throws(JobStoreError) -> ClaimableBatch? {
+        try claimableBatch(among: among, fitting: model, for: nil)
+    }
 
-    /// The batch whose turn it is, for any model; see `claimableBatch(among:fitting:)`.
-    public func claimableBatch(among: Set<BatchID>?) throws(JobStoreError) -> ClaimableBatch? {
-        try claimableBatch(among: among, fitting: nil)
+    /// When the first postponed job or batch can be claimed again, for nobody in particular.
+    public func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds? {
+        try nextAttempt(among: among, for: nil)
+    }
+
+    /// With one owner nobody asks.
+    public func noteLoaded(_ model: String?, incarnation: Incarnation) throws(JobStoreError) {}
+}
+
+extension JobWork where Self: JobReading {
+    /// The failures that are counted for the batch.
+    public func unusableModel(of batch: BatchID, limit: Int) throws(JobStoreError) -> ModelTrouble? {
+        let trouble = try self.batch(batch).modelTrouble
+        return trouble.flatMap { $0.times >= limit ? $0 : nil }
     }
 }

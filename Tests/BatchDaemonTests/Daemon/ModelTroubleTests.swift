@@ -130,7 +130,8 @@ struct ModelTroubleTests {
     @Test func aModelThatWasInTroubleTooOftenIsNotLoadedOnceMore() throws {
         let batch = try fixture.enqueue(prompts.lines, model: try file("bad"))
         for _ in 0..<limit {
-            _ = try fixture.client.postpone(batch, limit: limit, backoff: .none, because: "/bad: as before", at: 1)
+            _ = try fixture.client.postpone(
+                batch, by: Incarnation(rawValue: 1), limit: limit, backoff: .none, because: "/bad: as before", at: 1)
         }
         let platform = FakePlatform()
         try fixture.daemon(platform).run()

@@ -19,7 +19,7 @@ import Testing
         ).incarnation
         let now = Atomic(Int64(10))
         let queue = WorkQueue(
-            store: fixture.store, incarnation: life, scope: .everything, modelTurnMS: 0,
+            store: fixture.store, life: Life(life), scope: .everything, modelTurnMS: 0,
             clock: TimeSource { Milliseconds(rawValue: now.load(ordering: .relaxed)) }, log: fixture.log)
         let job = try fixture.store.claim(1, of: batch, incarnation: life, at: 10)[0]
         _ = try fixture.store.release(

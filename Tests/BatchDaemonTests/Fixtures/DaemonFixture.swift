@@ -38,7 +38,7 @@ final class DaemonFixture {
         var engine = EngineConfiguration()
         engine.maxNumSeqs = 4
         configuration = Configuration(
-            databasePath: queue.path, model: "tiny", catalogue: queue.catalogue,
+            database: .file(queue.path), model: "tiny", catalogue: queue.catalogue,
             digestCache: queue.folder.file("sha256"), engine: engine,
             bridge: BridgeConfiguration(), daemon: daemon)
     }

@@ -24,10 +24,10 @@ final class ScriptedStore: JobStore {
     func daemonPresence() throws(JobStoreError) -> DaemonPresence { try store.daemonPresence() }
 
     func claimableBatch(
-        among: Set<BatchID>?, fitting model: String?
+        among: Set<BatchID>?, fitting model: String?, for life: Incarnation?
     ) throws(JobStoreError) -> ClaimableBatch? {
         try before(.claimableBatch)
-        return try store.claimableBatch(among: among, fitting: model)
+        return try store.claimableBatch(among: among, fitting: model, for: life)
     }
 
     func claim(
@@ -118,14 +118,15 @@ extension ScriptedStore {
 
     func advanceTime(to now: Milliseconds) throws(JobStoreError) -> TimeAdvance { try store.advanceTime(to: now) }
 
-    func nextAttempt(among: Set<BatchID>?) throws(JobStoreError) -> Milliseconds? {
-        try store.nextAttempt(among: among)
+    func nextAttempt(among: Set<BatchID>?, for life: Incarnation?) throws(JobStoreError) -> Milliseconds? {
+        try store.nextAttempt(among: among, for: life)
     }
 
     func postpone(
-        _ batch: BatchID, limit: Int, backoff: Backoff, because reason: String, at now: Milliseconds
+        _ batch: BatchID, by life: Incarnation, limit: Int?, backoff: Backoff, because reason: String,
+        at now: Milliseconds
     ) throws(JobStoreError) -> Int {
-        try store.postpone(batch, limit: limit, backoff: backoff, because: reason, at: now)
+        try store.postpone(batch, by: life, limit: limit, backoff: backoff, because: reason, at: now)
     }
 
     func noteLoading(for batch: BatchID?, incarnation: Incarnation) throws(JobStoreError) {

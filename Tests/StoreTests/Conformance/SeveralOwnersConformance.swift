@@ -25,7 +25,7 @@ struct SeveralOwnersConformance {
         let life: Incarnation
 
         func renew(_ now: Milliseconds) throws -> Bool {
-            try store.renew(life, within: SeveralOwnersConformance.limit, at: now)
+            try store.renew(life, within: SeveralOwnersConformance.limit, at: now) != .dead
         }
 
         func reap(_ now: Milliseconds) throws -> [ReapedLife] {
@@ -91,7 +91,7 @@ struct SeveralOwnersConformance {
         #expect(try silent.store.revoked(among: tickets, incarnation: silent.life) == tickets)
         #expect(try silent.store.finish(lost.map { .success($0) }, incarnation: silent.life, at: 2300).stale == tickets)
         #expect(try silent.store.release(tickets, incarnation: silent.life, because: .stopping, at: 2300).requeued == 0)
-        #expect(try silent.claim(5, of: batch, 2300).isEmpty)
+        #expect(throws: JobStoreError.declaredDead(silent.life)) { try silent.claim(5, of: batch, 2300) }
         let again = try judge.claim(9, of: batch, 2300)
         #expect(again.map(\.line) == [1, 2, 3, 4, 5] && again.map(\.ticket.attempt) == [2, 2, 2, 1, 1])
         #expect(again.map(\.crashes) == [0, 0, 0, 0, 0])
@@ -99,7 +99,7 @@ struct SeveralOwnersConformance {
         // With a life anew it goes on.
         let next = try silent.store.openIncarnation(lease: silent.lease, at: 2500)
         #expect(next.orphans.requeued == 0)
-        #expect(try silent.store.renew(next.incarnation, within: Self.limit, at: 2600))
+        #expect(try silent.store.renew(next.incarnation, within: Self.limit, at: 2600) == .alive)
     }
 
     /// Silence may be the store's, or the judge's own.
@@ -197,5 +197,110 @@ struct SeveralOwnersConformance {
             #expect(try host.store.finish(jobs.map { .success($0) }, incarnation: host.life, at: 21).stale.count == 2)
         }
         #expect(try hosts[1].store.batch(batch).counts.cancelled == 6)
+    }
+
+    // MARK: - Models
+
+    /// A host that cannot use a model neither delays nor fails the batches of those that can.
+    @Test func troubleWithAModelIsOfOneHost() throws {
+        let (bare, able) = (try host("a"), try host("b"))
+        let batch = try bare.store.enqueue(4, model: "m")
+        func next(_ host: Host) throws -> BatchID? {
+            try host.store.claimableBatch(among: nil, fitting: nil, for: host.life)?.id
+        }
+        let backoff = Backoff(firstMS: 100, longestMS: 100)
+        for time in [Milliseconds(rawValue: 10), 200] {
+            #expect(try next(bare) == batch)
+            try bare.store.postpone(batch, by: bare.life, limit: 2, backoff: backoff, because: "gone", at: time)
+            #expect(try next(bare) == nil && next(able) == batch)
+            #expect(try bare.claim(1, of: batch, time).isEmpty)
+            _ = try bare.store.advanceTime(to: time + 150)
+        }
+        // It has given up, and that is nobody else's.
+        #expect(try bare.store.unusableModel(of: batch, limit: 2) == nil)
+        #expect(try bare.store.batch(batch).modelTrouble?.reason.hasSuffix(": gone") == true)
+        let jobs = try able.claim(1, of: batch, 400)
+        _ = try able.store.finish(jobs.map { .success($0) }, incarnation: able.life, at: 401)
+        #expect(try next(bare) == nil, "what one host can do does not mend the other")
+        // A restart does not mend it either.
+        let again = try bare.store.openIncarnation(lease: bare.lease, at: 500).incarnation
+        #expect(try bare.store.claimableBatch(among: nil, fitting: nil, for: again) == nil)
+        // When all that have the model have given up, its jobs fail.
+        try able.store.postpone(batch, by: able.life, limit: 1, backoff: backoff, because: "broken", at: 600)
+        #expect(try able.store.unusableModel(of: batch, limit: 1)?.reason == "gone")
+        #expect(try next(able) == batch && able.claim(9, of: batch, 601).count == 3)
+    }
+
+    /// Hosts that do not have a model wait for those that do, for ever if need be.
+    @Test func aHostWithoutTheModelFailsNothing() throws {
+        let (bare, other) = (try host("a"), try host("b"))
+        let batch = try bare.store.enqueue(1, model: "m")
+        for host in [bare, other] {
+            for _ in 0..<9 {
+                try host.store.postpone(batch, by: host.life, limit: nil, backoff: .none, because: "no such", at: 10)
+            }
+        }
+        #expect(try bare.store.unusableModel(of: batch, limit: 1) == nil)
+        // One that has it and cannot use it decides.
+        try other.store.postpone(batch, by: other.life, limit: 1, backoff: .none, because: "broken", at: 10)
+        #expect(
+            try bare.store.unusableModel(of: batch, limit: 1) == ModelTrouble(times: 10, reason: "broken", until: nil))
+    }
+
+    /// A model is loaded once if that is enough.
+    @Test func aModelThatAnotherHasLoadedIsLeftToHim() throws {
+        let (loaded, other) = (try host("a"), try host("b"))
+        let batch = try loaded.store.enqueue(3, model: "m")
+        try loaded.store.noteLoaded("m", incarnation: loaded.life)
+        for host in [loaded, other] { #expect(try host.store.renew(host.life, within: 60_000, at: nil) == .alive) }
+        func next(_ host: Host) throws -> BatchID? {
+            try host.store.claimableBatch(among: nil, fitting: nil, for: host.life)?.id
+        }
+        #expect(try next(loaded) == batch && next(other) == nil)
+        let large = try loaded.store.enqueue(300, model: "m")
+        #expect(try next(other) == large, "there is enough for both")
+        #expect(try loaded.claim(100, of: large, 10).count == 100 && next(other) == nil)
+        // Whoever has it cannot use it, or takes no more, or is silent.
+        try loaded.store.postpone(batch, by: loaded.life, limit: nil, backoff: .none, because: "no", at: 10)
+        #expect(try next(other) == batch)
+        try loaded.store.setDraining(true, of: loaded.life)
+        #expect(try next(other) == batch)
+    }
+
+    // MARK: - Hosts
+
+    @Test func peopleDrainAndRemoveHosts() throws {
+        let (first, second) = (try host("a"), try host("b"))
+        let batch = try first.store.enqueue(3)
+        _ = try first.claim(2, of: batch, 10)
+        #expect(try second.store.hosts().map(\.life.id) == [first.life, second.life])
+        #expect(try second.store.hosts().map(\.running) == [2, 0])
+        let membership = try #require(second.store.membership)
+        try membership.setDraining(true, of: first.life)
+        #expect(try first.store.renew(first.life, within: Self.limit, at: nil) == .draining)
+        #expect(try second.store.hosts()[0].state == .draining)
+        // The next life of the same host takes no jobs either, until a person wants it.
+        let next = try first.store.openIncarnation(lease: first.lease, at: 20).incarnation
+        #expect(try first.store.renew(next, within: Self.limit, at: nil) == .draining)
+        try membership.setDraining(false, of: next)
+        #expect(try first.store.renew(next, within: Self.limit, at: nil) == .alive)
+        let taken = try first.store.claim(1, of: batch, incarnation: next, at: 30)
+        let removed = try membership.remove(next, maxCrashes: 3, at: 40)
+        #expect(removed.jobs.requeued == 1 && removed.incarnation == next)
+        #expect(try first.store.renew(next, within: Self.limit, at: nil) == .dead)
+        #expect(try first.store.finish(taken.map { .success($0) }, incarnation: next, at: 41).stale.count == 1)
+        #expect(try second.store.hosts().map(\.life.id) == [second.life])
+        #expect(throws: JobStoreError.self) { try membership.remove(Incarnation(rawValue: 99), maxCrashes: 3, at: 50) }
+    }
+
+    @Test func whetherADaemonRunsIsKnownOfAllHosts() throws {
+        let (here, elsewhere) = (try host("a"), try host("b"))
+        here.lease.release()
+        try here.store.closeIncarnation(here.life, at: 5)
+        #expect(try here.store.daemonPresence() == .absent, "nobody was heard of lately")
+        #expect(try elsewhere.store.renew(elsewhere.life, within: 60_000, at: nil) == .alive)
+        #expect(try here.store.daemonPresence() == .running(pid: nil))
+        try elsewhere.store.closeIncarnation(elsewhere.life, at: 6)
+        #expect(try here.store.daemonPresence() == .absent)
     }
 }

@@ -42,7 +42,7 @@ struct UpkeepTests {
         let check = try SQLiteJobStore(readingFrom: path).check()
         #expect(check.problems == [] && check.remarks == [])
         #expect(check.batches == 1 && check.jobs == 10 && check.schemaVersion == Schema.latest)
-        #expect(check.databaseBytes > 0 && check.walBytes > 0 && check.libraryVersion.hasPrefix("3."))
+        #expect(check.databaseBytes > 0 && check.walBytes > 0 && check.engineVersion.hasPrefix("3."))
     }
 
     @Test func jobsInFlightOfADeadDaemonAndDraftsAreToldButNoProblem() throws {
