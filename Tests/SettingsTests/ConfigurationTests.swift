@@ -111,7 +111,8 @@ import Testing
         let uri = "postgresql://me@db.example:5433/queue?sslmode=require"
         let configuration = try resolve("db: \(uri)\nstate_directory: ~/one")
         #expect(configuration.database == .postgres(uri: uri))
-        #expect(configuration.stateDirectory.hasSuffix("/one") && configuration.uploadsDirectory.hasSuffix("/one/files"))
+        #expect(
+            configuration.stateDirectory.hasSuffix("/one") && configuration.uploadsDirectory.hasSuffix("/one/files"))
         // Whatever else takes a path does not take it.
         for key in ["model", "models_directory", "state_directory"] {
             #expect(throws: InvalidConfiguration.self) { try resolve("\(key): \(uri)") }
