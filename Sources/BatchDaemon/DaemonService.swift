@@ -114,7 +114,7 @@ public struct DaemonService: Sendable {
                 log.warning("removed \(draft), whose writing or pruning had died")
             }
             for batch in try store.completeCancellations(at: clock.now) { log.info("finished cancelling \(batch)") }
-            try store.noteLoaded(host.loaded?.name, incarnation: life.incarnation)
+            try noteLoaded(on: host, life)
             try loop.blameLoading(configuration.model)
         }
         let watch = store.watch { [stop] in stop.wake() }
@@ -174,7 +174,7 @@ public struct DaemonService: Sendable {
                 case .deviceFailed, .modelFailed:
                     host.close()
                     try persistently { () throws(JobStoreError) in
-                        try store.noteLoaded(nil, incarnation: loop.queue.incarnation)
+                        try noteLoaded(on: host, loop.queue.life)
                     }
                 case .outOfWork, .stopped, .lost: break
                 }
@@ -182,6 +182,11 @@ public struct DaemonService: Sendable {
                 if delay > 0 { stop.wait(seconds: Double(delay) / 1000) }
             }
         }
+    }
+
+    private func noteLoaded(on host: ModelHost, _ life: Life) throws(JobStoreError) {
+        try store.noteLoaded(
+            host.loaded?.name, on: host.loaded?.systemMembers?["device"], incarnation: life.incarnation)
     }
 
     /// Loads the configured model while no batch asks for one. If that fails, it is tried again after a while.
@@ -247,7 +252,7 @@ public struct DaemonService: Sendable {
         func note(_ batch: BatchID?) throws(JobStoreError) {
             try persistently { () throws(JobStoreError) in
                 try store.noteLoading(for: batch, incarnation: incarnation)
-                if batch == nil { try store.noteLoaded(host.loaded?.name, incarnation: incarnation) }
+                if batch == nil { try noteLoaded(on: host, loop.queue.life) }
             }
         }
         try note(batch.id)

@@ -28,7 +28,7 @@ _Static_assert(CPQ_SQLSTATE == PG_DIAG_SQLSTATE && CPQ_MESSAGE == PG_DIAG_MESSAG
     X(PQsendQuery) X(PQsendPrepare) X(PQsendQueryPrepared) X(PQflush) X(PQconsumeInput) X(PQisBusy) X(PQgetResult) \
     X(PQsetSingleRowMode) X(PQenterPipelineMode) X(PQexitPipelineMode) X(PQpipelineSync) X(PQputCopyData) X(PQputCopyEnd) \
     X(PQnotifies) X(PQfreemem) X(PQresultStatus) X(PQresultErrorField) X(PQntuples) X(PQnfields) X(PQgetisnull) \
-    X(PQgetlength) X(PQgetvalue) X(PQcmdTuples) X(PQclear)
+    X(PQgetlength) X(PQgetvalue) X(PQcmdTuples) X(PQclear) X(PQconnectionNeedsPassword) X(PQconnectionUsedPassword)
 
 static struct {
 #define POINTER(function) __typeof__(&function) function;
@@ -65,6 +65,8 @@ const char *cpq_parameter(const cpq_connection *connection, const char *name) {
 }
 int cpq_server_version(const cpq_connection *connection) { return lib.PQserverVersion(connection); }
 int cpq_backend_pid(const cpq_connection *connection) { return lib.PQbackendPID(connection); }
+bool cpq_needs_password(const cpq_connection *connection) { return lib.PQconnectionNeedsPassword(connection); }
+bool cpq_used_password(const cpq_connection *connection) { return lib.PQconnectionUsedPassword(connection); }
 bool cpq_is_in_transaction(const cpq_connection *connection) {
     return lib.PQtransactionStatus(connection) != PQTRANS_IDLE;
 }

@@ -29,7 +29,7 @@ package struct Daemon: ParsableCommand {
 
     package func run() throws {
         let configuration = try shared.configuration()
-        let store = try shared.storeForWriting(configuration)
+        let store = try shared.storeForDaemon(configuration)
         let stop = StopSignal()
         let log = DaemonLog.make()
         let graceMS = configuration.daemon.graceMS

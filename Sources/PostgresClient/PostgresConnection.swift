@@ -61,8 +61,9 @@ package struct PostgresConnection: ~Copyable {
         }
         let place = place(of: handle)
         if let failure {
+            let remedy = passwordRemedy(handle)
             cpq_finish(handle)
-            throw PostgresError(.notConnected, failure, server: place.isEmpty ? "\(address)" : place)
+            throw PostgresError(.notConnected, failure + remedy, server: place.isEmpty ? "\(address)" : place)
         }
         cpq_set_nonblocking(handle)
         var connection = PostgresConnection(handle, server: place, patience: patience, notices: notices)
@@ -75,6 +76,12 @@ package struct PostgresConnection: ~Copyable {
             SET idle_in_transaction_session_timeout = \(max(60_000, milliseconds * 4))
             """)
         return connection
+    }
+
+    private static func passwordRemedy(_ handle: OpaquePointer) -> String {
+        let places = "~/.pgpass, the file that PGPASSFILE names, or PGPASSWORD"
+        if cpq_needs_password(handle) { return "; the server wants a password: give it in \(places)" }
+        return cpq_used_password(handle) ? "; if it is the password: it is taken from \(places)" : ""
     }
 
     private static let loading = Mutex(())

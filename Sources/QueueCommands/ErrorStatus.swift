@@ -21,11 +21,12 @@ extension ExitStatus {
 
     private init(_ error: JobStoreError) {
         switch error {
-        case .notFound, .batchNotFound: self = .notFound
+        case .notFound, .batchNotFound, .hostNotFound: self = .notFound
         case .batchAlreadyFinished, .batchNotFinished, .batchIsDraft, .nothingToRetry, .daemonRunning, .nameTaken,
             .keyNameTaken:
             self = .conflict
         case .emptyBatch: self = .invalidInput
+        case .notForThisStore: self = .usage
         case .diskFull, .busy, .unreachable: self = .temporary
         default: self = .operationalError
         }

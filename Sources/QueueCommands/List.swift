@@ -44,6 +44,10 @@ package struct List: ParsableCommand {
         var table = Table(BatchDescription.columns)
         for batch in batches { table.add(batch.row) }
         for line in table.lines { StandardOutput.print(line) }
+        if let cluster = try store.systemStatus().cluster, before == nil, !cluster.hosts.isEmpty {
+            StandardOutput.print("")
+            for line in HostWords.table(cluster.hosts) { StandardOutput.print(line) }
+        }
         if batches.count == limit, let last = batches.last {
             StandardError.print("(there may be more: --before \(last.batch.id))")
         }

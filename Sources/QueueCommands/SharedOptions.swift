@@ -128,6 +128,21 @@ package struct SharedOptions: ParsableArguments {
         try databaseForWriting(configuration)
     }
 
+    /// The store for a daemon: a server that is away is waited for.
+    package func storeForDaemon(_ configuration: Configuration) throws -> any JobStore {
+        var said: JobStoreError?
+        while true {
+            do {
+                return try storeForWriting(configuration)
+            } catch let error as JobStoreError {
+                guard case .unreachable = error else { throw error }
+                if error != said { StandardError.print("ttbatch: \(error); the daemon waits for it") }
+                said = error
+                sleep(1)
+            }
+        }
+    }
+
     /// A store for writing, which must exist.
     package func storeForExisting() throws -> any JobStore {
         _ = try storeForReading()

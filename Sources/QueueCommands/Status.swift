@@ -28,16 +28,25 @@ package struct Status: ParsableCommand {
             StandardOutput.print(try object(status, store))
         } else {
             for line in definitionLines(facts(status, store)) { StandardOutput.print(line) }
+            if let cluster = status.cluster {
+                StandardOutput.print("")
+                for line in HostWords.table(cluster.hosts) { StandardOutput.print(line) }
+            }
             guard let incarnation = status.latestIncarnation else { return }
-            let summary = try store.metricsSummary(.incarnation(incarnation.id))
+            let now = TimeSource.system.now
+            let summary = try store.metricsSummary(
+                status.cluster == nil ? .incarnation(incarnation.id) : .period(from: now + (-Self.dayMS), to: now + 1))
             guard summary.intervals > 0 else { return }
-            StandardOutput.print("\nof \(incarnation.id):")
+            StandardOutput.print(status.cluster == nil ? "\nof \(incarnation.id):" : "\nof all hosts in the last day:")
             for line in MetricsDescription.lines(summary) { StandardOutput.print(line) }
         }
     }
 
+    private static let dayMS: Int64 = 86_400_000
+
     private func facts(_ status: SystemStatus, _ store: any JobReading) -> [(String, String)] {
         var facts = [("database", store.location)]
+        if let cluster = status.cluster { return facts + self.facts(cluster) + [queueFact(status)] }
         switch status.daemon {
         case .absent: facts.append(("daemon", "not running"))
         case .unknown: facts.append(("daemon", "unknown: \(store.location)-daemon.lock may not be read by this user"))
@@ -53,14 +62,29 @@ package struct Status: ParsableCommand {
             }
             facts.append(("incarnation", words))
         }
-        facts.append(
+        return facts + [queueFact(status)]
+    }
+
+    private func facts(_ cluster: ClusterStatus) -> [(String, String)] {
+        let living = cluster.hosts.filter { [.running, .draining].contains($0.state) }
+        let rate = living.reduce(0) { $0 + $1.tokensPerSecond }
+        return [
+            ("server", cluster.server), ("durable", cluster.durability),
             (
-                "queue",
-                (status.paused.map { "paused since \(Quantity.time(milliseconds: $0.rawValue)): " } ?? "")
-                    + "\(status.openBatches) open batches, \(status.pendingJobs) jobs pending, \(status.runningJobs) running"
-                    + (status.drafts > 0 ? ", \(status.drafts) files being enqueued" : "")
-            ))
-        return facts
+                "daemons",
+                living.isEmpty
+                    ? "none is running" : "\(living.count) running, \(Quantity.rate(rate)) generated tokens/s"
+            ),
+        ]
+    }
+
+    private func queueFact(_ status: SystemStatus) -> (String, String) {
+        (
+            "queue",
+            (status.paused.map { "paused since \(Quantity.time(milliseconds: $0.rawValue)): " } ?? "")
+                + "\(status.openBatches) open batches, \(status.pendingJobs) jobs pending, \(status.runningJobs) running"
+                + (status.drafts > 0 ? ", \(status.drafts) files being enqueued" : "")
+        )
     }
 
     private func object(_ status: SystemStatus, _ store: any JobReading) throws -> JSONValue {
@@ -72,6 +96,13 @@ package struct Status: ParsableCommand {
             isRunning = .bool(true)
             pid = number.map { .int(Int64($0)) } ?? .null
         }
+        let cluster: JSONValue? = status.cluster.map { cluster in
+            [
+                "hosts": .array(cluster.hosts.map(HostWords.object)), "server": .string(cluster.server),
+                "synchronous_commit": .string(cluster.synchronousCommit),
+                "synchronous_standby_names": .string(cluster.synchronousStandbys),
+            ]
+        }
         return [
             "database": .string(store.location), "daemon_running": isRunning, "daemon_pid": pid,
             "incarnation": status.latestIncarnation.map { .int($0.id.rawValue) } ?? .null,
@@ -80,6 +111,7 @@ package struct Status: ParsableCommand {
             "open_batches": .int(status.openBatches), "drafts": .int(status.drafts),
             "pending_jobs": .int(status.pendingJobs), "running_jobs": .int(status.runningJobs),
             "latest_metrics": status.latestMetrics.map(MetricsDescription.json) ?? .null,
+            "cluster": cluster ?? .null,
         ]
     }
 

@@ -47,7 +47,10 @@ package struct BatchDescription {
     }
 
     /// Jobs in batch slots.
-    package var running: Int64 { progress?.running ?? 0 }
+    package var running: Int64 {
+        // The report may be older than the last results.
+        min(progress?.running ?? 0, batch.counts.total - batch.counts.finished)
+    }
 
     /// Jobs that have not ended and are in no batch slot: pending, or in flight and waiting for a slot.
     package var waiting: Int64 { batch.counts.total - batch.counts.finished - running }

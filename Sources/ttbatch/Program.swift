@@ -31,8 +31,8 @@ struct Program: ParsableCommand {
             CommandGroup(
                 name: "Look and act:",
                 subcommands: [
-                    List.self, Show.self, Status.self, Wait.self, Results.self, Pause.self, Resume.self, Cancel.self,
-                    Retry.self, Rerun.self,
+                    List.self, Show.self, Status.self, Hosts.self, Wait.self, Results.self, Pause.self, Resume.self,
+                    Cancel.self, Retry.self, Rerun.self,
                 ]),
             CommandGroup(name: "The server:", subcommands: [Keys.self]),
             CommandGroup(name: "This machine:", subcommands: MachineVerbs.all),

@@ -48,6 +48,8 @@ const char *cpq_database(const cpq_connection *connection);
 const char *cpq_parameter(const cpq_connection *connection, const char *name);
 int cpq_server_version(const cpq_connection *connection);
 int cpq_backend_pid(const cpq_connection *connection);
+bool cpq_needs_password(const cpq_connection *connection);  // the server asked for one, and there is none
+bool cpq_used_password(const cpq_connection *connection);
 bool cpq_is_in_transaction(const cpq_connection *connection);
 /// Whether it can only be rolled back.
 bool cpq_has_failed_transaction(const cpq_connection *connection);

@@ -120,8 +120,8 @@ extension PostgresConnection {
         ) { "\($0.id(0, as: BatchID.self)): the number of its jobs to claim is not what its counters say" }
         let foreign = try rows(
             """
-            SELECT l.id FROM leases l CROSS JOIN LATERAL unnest(l.lines) AS line
-            LEFT JOIN jobs j ON j.batch_id = l.batch_id AND j.line = line WHERE j.line IS NULL ORDER BY l.id LIMIT 20
+            SELECT l.id FROM leases l CROSS JOIN LATERAL unnest(l.lines) AS leased
+            LEFT JOIN jobs j ON j.batch_id = l.batch_id AND j.line = leased WHERE j.line IS NULL ORDER BY l.id LIMIT 20
             """
         ) { "lease \($0.int64(0)) is of jobs that do not exist" }
         return misplaced + ready + foreign

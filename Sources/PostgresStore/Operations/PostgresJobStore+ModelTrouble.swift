@@ -57,9 +57,11 @@ extension PostgresJobStore {
     }
 
     /// Updates one row.
-    public func noteLoaded(_ model: String?, incarnation: Incarnation) throws(JobStoreError) {
+    public func noteLoaded(_ model: String?, on device: String?, incarnation: Incarnation) throws(JobStoreError) {
         _ = try claims.use {
-            try $0.run("UPDATE daemons SET loaded = $2 WHERE incarnation = $1", incarnation, model?.stored)
+            try $0.run(
+                "UPDATE daemons SET loaded = $2, device = coalesce($3, device) WHERE incarnation = $1", incarnation,
+                model?.stored, device?.stored)
         }
     }
 

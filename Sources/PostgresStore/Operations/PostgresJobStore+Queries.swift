@@ -85,8 +85,12 @@ extension PostgresJobStore {
 
     /// Reads only open batches and jobs in flight.
     public func systemStatus() throws(JobStoreError) -> SystemStatus {
-        let (daemon, paused) = (try daemonPresence(), try pausedSince())
+        let (daemon, paused, hosts) = (try daemonPresence(), try pausedSince(), try hosts())
         return try read { db in
+            let cluster = ClusterStatus(
+                hosts: hosts, server: "PostgreSQL \(db.parameter("server_version") ?? "")",
+                synchronousCommit: try db.row("SHOW synchronous_commit") { $0.text(0) } ?? "",
+                synchronousStandbys: try db.row("SHOW synchronous_standby_names") { $0.text(0) } ?? "")
             let running = try db.number("SELECT coalesce(sum(cardinality(lines)), 0)::int8 FROM leases")
             let open = try db.row(
                 """
@@ -98,7 +102,8 @@ extension PostgresJobStore {
             return SystemStatus(
                 daemon: daemon, latestIncarnation: try db.incarnations(limit: 1).first, paused: paused,
                 openBatches: open.batches, drafts: open.drafts, pendingJobs: open.jobs - running, runningJobs: running,
-                latestMetrics: try db.metricsIntervals("ORDER BY end_ms DESC, start_ms DESC LIMIT 1", []).first)
+                latestMetrics: try db.metricsIntervals("ORDER BY end_ms DESC, start_ms DESC LIMIT 1", []).first,
+                cluster: cluster)
         }
     }
 

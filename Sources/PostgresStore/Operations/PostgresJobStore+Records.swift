@@ -82,7 +82,9 @@ extension PostgresJobStore {
             let (condition, values) = scope.condition
             // A query of aggregates always returns exactly one row.
             return try db.row(
-                "SELECT \(metricsSums) FROM metrics WHERE \(condition)", values.0, values.1, read: readMetricsSums)!
+                "SELECT \(metricsSums) FROM (SELECT *, \(newlyCovered) FROM metrics WHERE \(condition)) m", values.0,
+                values.1,
+                read: readMetricsSums)!
         }
     }
 
@@ -95,7 +97,8 @@ extension PostgresJobStore {
             try db.rows(
                 """
                 SELECT \(metricsSums), coalesce(max(queue_depth), 0), (start_ms - $1) * $3 / ($2 - $1) AS part
-                FROM metrics WHERE start_ms >= $1 AND start_ms < $2 GROUP BY part ORDER BY part
+                FROM (SELECT *, \(newlyCovered) FROM metrics WHERE start_ms >= $1 AND start_ms < $2) m
+                GROUP BY part ORDER BY part
                 """, from, to, parts
             ) { MetricsPart(index: $0.int(16), summary: readMetricsSums($0), queueDepth: $0.int64(15)) }
         }
@@ -119,9 +122,15 @@ extension MetricsScope {
     }
 }
 
+/// Milliseconds of an interval that no earlier one covers: hosts work at the same time, and their tokens are of that time.
+private let newlyCovered = """
+    end_ms - least(end_ms, greatest(start_ms, max(end_ms) OVER (
+        ORDER BY start_ms, incarnation ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))) AS covered_ms
+    """
+
 /// The columns of a `MetricsSummary`.
 private let metricsSums = """
-    count(*), coalesce(sum(end_ms - start_ms), 0)::int8, coalesce(sum(prompt_tokens), 0)::int8,
+    count(*), coalesce(sum(covered_ms), 0)::int8, coalesce(sum(prompt_tokens), 0)::int8,
     coalesce(sum(generated_tokens), 0)::int8, coalesce(sum(prefill_steps), 0)::int8,
     coalesce(sum(decode_steps), 0)::int8, coalesce(sum(decode_rows), 0)::int8,
     coalesce(sum(decode_steps * slots), 0)::int8,

@@ -224,11 +224,14 @@ public struct SystemStatus: Hashable, Sendable, Codable {
     public var runningJobs: Int64
     /// The latest interval of metrics.
     public var latestMetrics: MetricsInterval?
+    /// Where several hosts share the queue: they, and their server.
+    public var cluster: ClusterStatus?
 
     /// For store implementations and tests.
     public init(
         daemon: DaemonPresence, latestIncarnation: IncarnationSummary?, paused: Milliseconds?, openBatches: Int64,
-        drafts: Int64, pendingJobs: Int64, runningJobs: Int64, latestMetrics: MetricsInterval?
+        drafts: Int64, pendingJobs: Int64, runningJobs: Int64, latestMetrics: MetricsInterval?,
+        cluster: ClusterStatus? = nil
     ) {
         self.daemon = daemon
         self.latestIncarnation = latestIncarnation
@@ -238,6 +241,37 @@ public struct SystemStatus: Hashable, Sendable, Codable {
         self.pendingJobs = pendingJobs
         self.runningJobs = runningJobs
         self.latestMetrics = latestMetrics
+        self.cluster = cluster
+    }
+}
+
+/// The hosts of a queue that several share, and the server that keeps it.
+public struct ClusterStatus: Hashable, Sendable, Codable {
+    /// The hosts.
+    public var hosts: [HostSummary]
+    /// The server and its version, e.g. `PostgreSQL 15.18`.
+    public var server: String
+    /// The server's `synchronous_commit`.
+    public var synchronousCommit: String
+    /// The server's `synchronous_standby_names`; empty: no other server has what was acknowledged.
+    public var synchronousStandbys: String
+
+    /// For store implementations and tests.
+    public init(hosts: [HostSummary], server: String, synchronousCommit: String, synchronousStandbys: String) {
+        self.hosts = hosts
+        self.server = server
+        self.synchronousCommit = synchronousCommit
+        self.synchronousStandbys = synchronousStandbys
+    }
+
+    /// What becomes of acknowledged work when the server is lost.
+    public var durability: String {
+        guard synchronousCommit != "off" else {
+            return "synchronous_commit is off: a crash of the server may undo the last results that were acknowledged"
+        }
+        return synchronousStandbys.isEmpty
+            ? "on this server; without a synchronous standby a failover may undo the last results that were acknowledged"
+            : "on this server and its synchronous standbys (\(synchronousStandbys))"
     }
 }
 

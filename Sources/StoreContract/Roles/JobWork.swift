@@ -100,8 +100,8 @@ public protocol JobWork: Sendable {
     /// has it; else nil.
     func unusableModel(of batch: BatchID, limit: Int) throws(JobStoreError) -> ModelTrouble?
 
-    /// What an incarnation has loaded from now on; nil: nothing.
-    func noteLoaded(_ model: String?, incarnation: Incarnation) throws(JobStoreError)
+    /// What an incarnation has loaded from now on, and on what device; nil: nothing.
+    func noteLoaded(_ model: String?, on device: String?, incarnation: Incarnation) throws(JobStoreError)
 
     /// Records that an incarnation is loading the model of a batch; nil: that it no longer is.
     func noteLoading(for batch: BatchID?, incarnation: Incarnation) throws(JobStoreError)
@@ -159,7 +159,7 @@ extension JobWork {
     }
 
     /// With one owner nobody asks.
-    public func noteLoaded(_ model: String?, incarnation: Incarnation) throws(JobStoreError) {}
+    public func noteLoaded(_ model: String?, on device: String?, incarnation: Incarnation) throws(JobStoreError) {}
 }
 
 extension JobWork where Self: JobReading {

@@ -251,7 +251,7 @@ struct SeveralOwnersConformance {
     @Test func aModelThatAnotherHasLoadedIsLeftToHim() throws {
         let (loaded, other) = (try host("a"), try host("b"))
         let batch = try loaded.store.enqueue(3, model: "m")
-        try loaded.store.noteLoaded("m", incarnation: loaded.life)
+        try loaded.store.noteLoaded("m", on: "host", incarnation: loaded.life)
         for host in [loaded, other] { #expect(try host.store.renew(host.life, within: 60_000, at: nil) == .alive) }
         func next(_ host: Host) throws -> BatchID? {
             try host.store.claimableBatch(among: nil, fitting: nil, for: host.life)?.id
@@ -291,6 +291,21 @@ struct SeveralOwnersConformance {
         #expect(try first.store.finish(taken.map { .success($0) }, incarnation: next, at: 41).stale.count == 1)
         #expect(try second.store.hosts().map(\.life.id) == [second.life])
         #expect(throws: JobStoreError.self) { try membership.remove(Incarnation(rawValue: 99), maxCrashes: 3, at: 50) }
+    }
+
+    /// What hosts do at the same time is done in that time, not in the sum of theirs.
+    @Test func ratesOfHostsAddUp() throws {
+        let hosts = [try host("a"), try host("b")]
+        for (host, times) in [(hosts[0], [0, 1000]), (hosts[1], [500, 1500, 5000] as [Int64])] {
+            for start in times.map({ Milliseconds(rawValue: $0) }) {
+                var interval = MetricsInterval(incarnation: host.life, start: start, end: start + 1000)
+                interval.generatedTokens = 300
+                try host.store.record(interval)
+            }
+        }
+        let summary = try hosts[0].store.metricsSummary(.period(from: 0, to: 10_000))
+        #expect(summary.coveredMS == 3500 && summary.generatedTokens == 1500)
+        #expect(try hosts[0].store.metricsSummary(.incarnation(hosts[0].life)).generatedTokensPerSecond == 300)
     }
 
     @Test func whetherADaemonRunsIsKnownOfAllHosts() throws {
