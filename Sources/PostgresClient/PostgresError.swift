@@ -21,6 +21,7 @@ package struct SQLState: RawRepresentable, Hashable, Sendable {
     /// The columns of a prepared statement are others now.
     package static let changedColumns = SQLState(rawValue: "0A000")
     package static let noSuchStatement = SQLState(rawValue: "26000")
+    package static let statementExists = SQLState(rawValue: "42P05")
 
     /// Class 40: the transaction may be repeated.
     var isRepeatable: Bool { rawValue.hasPrefix("40") }

@@ -38,6 +38,7 @@ public final class PostgresJobStore: JobStore, FileKeeping {
         self.init(address, stateDirectory, patience)
         let location = location
         try keeping.use {
+            try $0.checkSessionIsKept(address)
             try PostgresSchema.migrate(&$0, location: location, at: now)
             try $0.setClock()
         }
@@ -51,6 +52,7 @@ public final class PostgresJobStore: JobStore, FileKeeping {
         self.init(address, stateDirectory, patience)
         let location = location
         try reading.use {
+            try $0.checkSessionIsKept(address)
             try PostgresSchema.check(&$0, location: location)
             try $0.setClock()
         }

@@ -55,7 +55,7 @@ extension DaemonSettings: ConfigurationSection {
         backoffMS = try integer("backoff_ms", atLeast: 0).map(Int64.init) ?? backoffMS
         maxBackoffMS = try integer("max_backoff_s", atLeast: 0).map { Int64($0) * 1000 } ?? maxBackoffMS
         modelTurnMS = try integer("model_turn_s", atLeast: 0).map { Int64($0) * 1000 } ?? modelTurnMS
-        deadAfterMS = try integer("dead_after_s", atLeast: 3).map { Int64($0) * 1000 } ?? deadAfterMS
+        deadAfterMS = try integer("dead_after_s", atLeast: 1).map { Int64($0) * 1000 } ?? deadAfterMS
         commitGroupSize = try integer("commit_group_size", atLeast: 1) ?? commitGroupSize
     }
 }
