@@ -19,7 +19,11 @@ struct EndedJob {
 
 extension PostgresConnection {
     /// Stores results, each column as an array. Nobody waits for it.
-    mutating func insert(_ ended: [EndedJob], _ incarnation: Incarnation, at now: Milliseconds) throws {
+    ///
+    /// - Parameter incarnation: the life that ends them; nil: they were never claimed.
+    mutating func insert(
+        _ ended: [EndedJob], incarnation: Incarnation?, at now: Milliseconds
+    ) throws {
         guard let batch = ended.first?.ticket.batch else { return }
         func column<Value: PostgresElement>(_ value: (EndedJob) -> Value) -> PostgresArray<Value> {
             PostgresArray(ended.map(value))

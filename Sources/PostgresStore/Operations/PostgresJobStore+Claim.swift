@@ -235,7 +235,7 @@ extension PostgresConnection {
                 }
             }
             try putBack(returned, of: batch)
-            try insert(ended, incarnation, at: now)
+            try insert(ended, incarnation: incarnation, at: now)
             try write(leases, before: before)
             if try counters.write(&self, at: now) { report.closedBatches.append(batch) }
         }

@@ -42,7 +42,7 @@ extension PostgresConnection {
                 ended.append(EndedJob(completion: completion, sequence: counters.nextSequence))
                 counters.add(completion)
             }
-            try insert(ended, incarnation, at: now)
+            try insert(ended, incarnation: incarnation, at: now)
             try write(leases, before: before)
             let stored = try storedEnds(of: others, in: batch, incarnation)
             let stale = others.filter { !stored.contains(StoredEnd($0)) }.map(\.ticket)
