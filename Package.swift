@@ -327,6 +327,10 @@ let package = Package(
         .executableTarget(
             name: "tokenizer-driver", dependencies: ["Tokenizers", "ModelFiles"], path: "Tests/TokenizerDriver",
             swiftSettings: strict),
+        .executableTarget(
+            name: "hosts-benchmark",
+            dependencies: ["Benchmarks", "PostgresStore", "PostgresClient", "StoreContract", "Runtime"],
+            path: "Tests/HostsBenchmark", swiftSettings: strict),
         // Optimised, so that a simulated night takes a millisecond.
         .target(
             name: "MemoryStore", dependencies: ["StoreContract", "Runtime"], path: "Tests/MemoryStore",

@@ -43,7 +43,8 @@ public struct QueueBenchmark: Sendable {
     /// The number of jobs in a claim and in a group of completions.
     public var group = 64
 
-    private static let body = Array(
+    /// The body of each job.
+    public static let body = Array(
         #"{"prompt":"Summarise the following in one sentence, please: 123456","max_tokens":16}"#.utf8)
 
     private let open: @Sendable (String) throws -> any BenchmarkedStore
@@ -61,11 +62,11 @@ public struct QueueBenchmark: Sendable {
             let lease = try store.acquireLease()
             let life = try begin(store, lease)
             if history > 0 {
-                try enqueue(history, store)
+                try Self.enqueue(history, store)
                 _ = try work(store, life, group: 1000)
-                try enqueue(history, store)
+                try Self.enqueue(history, store)
             }
-            let seconds = try timed { try enqueue(jobs, store) }
+            let seconds = try timed { try Self.enqueue(jobs, store) }
             result.storedPerSecond = Double(jobs) / seconds
             try measureWork(store, life, &result)
             result.exportedPerSecond = try export(store)
@@ -105,7 +106,8 @@ public struct QueueBenchmark: Sendable {
                         min(group, jobs - done), of: batch.id, incarnation: life, at: TimeSource.system.now)
                 })
             finishSeconds += try timed {
-                _ = try store.finish(claimed.map(Self.completion), incarnation: life, at: TimeSource.system.now)
+                _ = try store.finish(
+                    claimed.map { Self.completion($0.ticket) }, incarnation: life, at: TimeSource.system.now)
             }
             done += claimed.count
             result.walBytes = max(result.walBytes, try store.walBytes())
@@ -120,7 +122,8 @@ public struct QueueBenchmark: Sendable {
         var done = 0
         while let batch = try store.claimableBatch(among: nil) {
             let claimed = try store.claim(group, of: batch.id, incarnation: life, at: TimeSource.system.now)
-            _ = try store.finish(claimed.map(Self.completion), incarnation: life, at: TimeSource.system.now)
+            _ = try store.finish(
+                claimed.map { Self.completion($0.ticket) }, incarnation: life, at: TimeSource.system.now)
             try store.maintain()
             done += claimed.count
         }
@@ -134,14 +137,15 @@ public struct QueueBenchmark: Sendable {
         ).incarnation
     }
 
-    private func enqueue(_ count: Int, _ store: any BenchmarkedStore) throws {
+    /// Stores a batch, as `ttbatch enqueue` does.
+    public static func enqueue(_ count: Int, _ store: any JobStore) throws {
         let draft = try store.beginBatch(NewBatch(name: "bench"), at: TimeSource.system.now)
         var line: Int64 = 0
         while line < count {
             let chunk = min(2000, Int64(count) - line)
             _ = try draft.append(
                 (line + 1...line + chunk).map {
-                    NewJob(line: $0, customID: "job-\($0)", endpoint: "/v1/completions", body: Self.body)
+                    NewJob(line: $0, customID: "job-\($0)", endpoint: "/v1/completions", body: body)
                 })
             line += chunk
             // The daemon does the same between groups.
@@ -150,9 +154,9 @@ public struct QueueBenchmark: Sendable {
         _ = try draft.commit(at: TimeSource.system.now)
     }
 
-    private static func completion(_ job: ClaimedJob) -> JobCompletion {
+    static func completion(_ ticket: ClaimTicket) -> JobCompletion {
         JobCompletion(
-            ticket: job.ticket,
+            ticket: ticket,
             outcome: .succeeded(
                 Generation([
                     Choice(text: "An answer of some sixty characters, as models give them: 123.", finishReason: "stop")

@@ -20,6 +20,8 @@ package struct PostgresConnection: ~Copyable {
     var prepared: [PreparedKey: String] = [:]
     /// How many there were; no name is used twice.
     var preparedCount = 0
+    /// Statements of a transaction that are sent with the next one.
+    var waiting: [BoundStatement] = []
     private let notices: Notices
 
     private init(_ handle: OpaquePointer, server: String, patience: Duration, notices: Notices) {

@@ -52,6 +52,7 @@ extension PostgresConnection {
     package mutating func copy(
         into table: String, _ next: (inout PostgresCopy) throws -> Bool
     ) throws -> Int {
+        try sendWaiting()
         try checkIsThere()
         let end = ContinuousClock.now + patience
         guard cpq_send(handle, "COPY \(table) FROM STDIN (FORMAT binary)") == 1 else { throw lose() }

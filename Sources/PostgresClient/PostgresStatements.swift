@@ -1,4 +1,4 @@
-// Statements with values, one at a time or many in one round trip; transactions.
+// Statements with values, one at a time.
 
 import CPostgres
 
@@ -16,6 +16,12 @@ package struct PostgresStatement {
     package init(_ text: String, all values: [any PostgresValue]) { (self.text, self.values) = (text, values) }
 }
 
+/// A prepared statement with its values.
+struct BoundStatement {
+    let name: String
+    let values: EncodedValues
+}
+
 /// What the server has prepared: a text with values of some types.
 struct PreparedKey: Hashable {
     let text: String
@@ -25,6 +31,7 @@ struct PreparedKey: Hashable {
 extension PostgresConnection {
     /// Runs statements without values and without results, several in one text too.
     package mutating func execute(_ text: String) throws(PostgresError) {
+        try sendWaiting()
         try checkIsThere()
         let end = ContinuousClock.now + patience
         guard cpq_send(handle, text) == 1 else { throw lose() }
@@ -105,15 +112,23 @@ extension PostgresConnection {
     private mutating func query(
         _ text: String, _ values: EncodedValues, _ rowByRow: Bool, _ visit: (PostgresRow) -> Void
     ) throws(PostgresError) -> Int {
+        if rowByRow { try sendWaiting() }
         let end = ContinuousClock.now + patience
-        let name = try prepare(text, values.types, until: end)
-        guard values.withPointers({ cpq_send_prepared(handle, name, $0, $1, $2) }) == 1 else { throw lose() }
+        let statement = BoundStatement(name: try prepare(text, values.types, until: end), values: values)
+        guard waiting.isEmpty else { return try send(takeWaiting() + [statement], until: end, visit).last! }
+        try send(statement)
         if rowByRow { _ = cpq_set_single_row_mode(handle) }
         return try drain(until: end, rowByRow ? patience : nil, visit)
     }
 
+    /// Sends a statement without waiting for anything.
+    mutating func send(_ statement: BoundStatement) throws(PostgresError) {
+        let name = statement.name
+        guard statement.values.withPointers({ cpq_send_prepared(handle, name, $0, $1, $2) }) == 1 else { throw lose() }
+    }
+
     /// The name of a statement that the server knows.
-    private mutating func prepare(
+    mutating func prepare(
         _ text: String, _ types: [UInt32], until end: ContinuousClock.Instant
     ) throws(PostgresError) -> String {
         let key = PreparedKey(text: text, types: types)
@@ -155,7 +170,7 @@ extension PostgresConnection {
         return changed
     }
 
-    private static func changedRows(_ result: OpaquePointer) -> Int {
+    static func changedRows(_ result: OpaquePointer) -> Int {
         Int(String(cString: cpq_changed_rows(result))) ?? 0
     }
 
@@ -167,79 +182,5 @@ extension PostgresConnection {
         let message = (field(CPQ_MESSAGE) ?? "") + (field(CPQ_DETAIL).map { "; " + $0 } ?? "")
         return PostgresError(
             .server(SQLState(rawValue: state)), message, constraint: field(CPQ_CONSTRAINT), server: server)
-    }
-
-    // MARK: - Transactions
-
-    /// Runs `body` in a transaction: all of it is there after that, or nothing. `body` may be called again, where another
-    /// transaction was in its way.
-    @discardableResult
-    package mutating func transaction<Result>(
-        _ body: (inout PostgresConnection) throws -> Result
-    ) throws -> Result {
-        for attempt in 1... {
-            do {
-                try execute("BEGIN")
-                let result = try body(&self)
-                try commit()
-                return result
-            } catch {
-                // If that fails too, the connection is lost, and the transaction with it.
-                if !isLost, cpq_is_in_transaction(handle) { try? execute("ROLLBACK") }
-                guard attempt < 5, let state = (error as? PostgresError)?.state, state.isRepeatable else { throw error }
-            }
-        }
-        preconditionFailure("a loop without an end")
-    }
-
-    /// A warning says that the server did not wait for its standby, as it was to: a failover may undo the commit.
-    private mutating func commit() throws(PostgresError) {
-        // COMMIT would answer "ROLLBACK", and that is no error.
-        guard !cpq_has_failed_transaction(handle) else {
-            throw PostgresError(
-                .server(.failedTransaction), "a statement of the transaction has failed", server: server)
-        }
-        _ = takeWarnings()
-        try execute("COMMIT")
-        guard let warning = takeWarnings().first else { return }
-        throw PostgresError(.outcomeUnknown, warning, server: server)
-    }
-
-    /// Runs statements in one round trip and one transaction: all of them, or none. Returns how many rows each has changed.
-    @discardableResult
-    package mutating func run(together statements: [PostgresStatement]) throws(PostgresError) -> [Int] {
-        try checkIsThere()
-        let end = ContinuousClock.now + patience
-        let encoded = statements.map { EncodedValues($0.values) }
-        var names: [String] = []
-        for (statement, values) in zip(statements, encoded) {
-            names.append(try prepare(statement.text, values.types, until: end))
-        }
-        guard cpq_enter_pipeline(handle) == 1 else { throw lose() }
-        for (name, values) in zip(names, encoded) {
-            guard values.withPointers({ cpq_send_prepared(handle, name, $0, $1, $2) }) == 1 else { throw lose() }
-        }
-        guard cpq_pipeline_sync(handle) == 1 else { throw lose() }
-        try flush(until: end)
-        var changed: [Int] = []
-        var failure: PostgresError?
-        var isSynced = false
-        while !isSynced {
-            // A nil result is between two statements.
-            guard let result = try nextResult(until: end) else {
-                guard cpq_is_connected(handle) else { throw lose(failure?.message) }
-                continue
-            }
-            defer { cpq_clear(result) }
-            switch Int(cpq_status(result)) {
-            case CPQ_PIPELINE_SYNC: isSynced = true
-            case CPQ_COMMAND_OK, CPQ_TUPLES_OK: changed.append(Self.changedRows(result))
-            case CPQ_PIPELINE_ABORTED: break
-            default: failure = failure ?? error(of: result)
-            }
-        }
-        guard cpq_is_connected(handle), cpq_exit_pipeline(handle) == 1 else { throw lose(failure?.message) }
-        if let failure { throw failure }
-        return changed
     }
 }

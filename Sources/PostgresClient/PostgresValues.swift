@@ -64,7 +64,7 @@ extension Optional: PostgresValue where Wrapped: PostgresValue {
 
 /// A one-dimensional array; Swift's `[UInt8]` is `bytea` already.
 package struct PostgresArray<Element: PostgresElement>: PostgresValue {
-    /// Its elements; none is NULL.
+    /// Its elements.
     package let elements: [Element]
     /// Makes an array.
     package init(_ elements: [Element]) { self.elements = elements }
@@ -73,12 +73,16 @@ package struct PostgresArray<Element: PostgresElement>: PostgresValue {
 
     package func append(to bytes: inout [UInt8]) {
         bytes.append(bigEndian: Int32(elements.isEmpty ? 0 : 1))
-        bytes.append(bigEndian: Int32(0))
+        bytes.append(bigEndian: Int32(elements.contains(where: \.isNull) ? 1 : 0))
         bytes.append(bigEndian: Element.type)
         guard !elements.isEmpty else { return }
         bytes.append(bigEndian: Int32(elements.count))
         bytes.append(bigEndian: Int32(1))
         for element in elements {
+            if element.isNull {
+                bytes.append(bigEndian: Int32(-1))
+                continue
+            }
             let start = bytes.count
             bytes.append(bigEndian: Int32(0))
             element.append(to: &bytes)
@@ -107,6 +111,23 @@ extension Int64: PostgresElement {
 extension String: PostgresElement {
     package static var arrayType: UInt32 { 1009 }
     package init?(postgres bytes: UnsafeRawBufferPointer) { self = String(decoding: bytes, as: UTF8.self) }
+}
+
+extension Bool: PostgresElement {
+    package static var arrayType: UInt32 { 1000 }
+    package init?(postgres bytes: UnsafeRawBufferPointer) {
+        guard bytes.count == 1 else { return nil }
+        self = bytes[0] != 0
+    }
+}
+
+/// An array may have NULLs where it is written; none is read that has.
+extension Optional: PostgresElement where Wrapped: PostgresElement {
+    package static var arrayType: UInt32 { Wrapped.arrayType }
+    package init?(postgres bytes: UnsafeRawBufferPointer) {
+        guard let value = Wrapped(postgres: bytes) else { return nil }
+        self = .some(value)
+    }
 }
 
 extension [UInt8]: PostgresElement {

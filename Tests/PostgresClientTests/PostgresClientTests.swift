@@ -186,6 +186,54 @@ struct PostgresClientTests {
         #expect(try connection.run(together: []).isEmpty)
     }
 
+    @Test func whatNobodyWaitsForComesBeforeTheNextStatement() throws {
+        var connection = try connect()
+        try connection.execute("CREATE TABLE t (id int8 PRIMARY KEY)")
+        let counts = try connection.transaction { db in
+            try db.runLater("INSERT INTO t VALUES ($1)", 1)
+            try db.runLater("INSERT INTO t VALUES ($1)", 2)
+            let seen = try db.number("SELECT count(*) FROM t")
+            try db.runLater("INSERT INTO t VALUES ($1)", 3)
+            let together = try db.run(together: [PostgresStatement("UPDATE t SET id = id + $1", 10)])
+            try db.runLater("DELETE FROM t WHERE id = $1", 13)
+            return [Int(seen)] + together
+        }
+        #expect(counts == [2, 3])
+        #expect(try connection.rows("SELECT id FROM t ORDER BY id") { $0.int64(0) } == [11, 12])
+    }
+
+    @Test func whatNobodyWaitsForFailsTheTransaction() throws {
+        var connection = try connect()
+        try connection.execute("CREATE TABLE t (id int8 PRIMARY KEY)")
+        for isLast in [false, true] {
+            let error = #expect(throws: PostgresError.self) {
+                try connection.transaction { db in
+                    try db.run("INSERT INTO t VALUES ($1)", 1)
+                    try db.runLater("INSERT INTO t VALUES ($1)", 1)
+                    if !isLast { try db.run("INSERT INTO t VALUES ($1)", 2) }
+                }
+            }
+            #expect(error?.state == .uniqueViolation)
+        }
+        // What was not sent when a transaction was given up is never sent.
+        #expect(throws: CancellationError.self) {
+            try connection.transaction { db in
+                try db.runLater("INSERT INTO t VALUES ($1)", 3)
+                throw CancellationError()
+            }
+        }
+        #expect(try connection.number("SELECT count(*) FROM t") == 0)
+    }
+
+    @Test func arraysMayHaveNulls() throws {
+        var connection = try connect()
+        let rows = try connection.rows(
+            "SELECT a, b, c FROM unnest($1, $2, $3) AS t (a, b, c)", PostgresArray<Int64?>([1, nil]),
+            PostgresArray<[UInt8]?>([nil, []]), PostgresArray<Bool?>([nil, true])
+        ) { ($0.optionalInt64(0), $0.optionalBytes(1), $0.isNull(2) ? nil : $0.bool(2)) }
+        #expect(rows.map(\.0) == [1, nil] && rows.map(\.1) == [nil, []] && rows.map(\.2) == [nil, true])
+    }
+
     // MARK: - COPY
 
     @Test func manyRowsAreCopied() throws {

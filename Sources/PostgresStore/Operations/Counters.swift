@@ -47,10 +47,12 @@ struct LockedCounters {
     mutating func add(_ completion: JobCompletion) { tally.add(completion) }
 
     /// Writes the changes, and ends the batch if no unfinished job is left. Returns whether it ended.
+    ///
+    /// Nobody waits for the server here: what this returns is known from the locked row.
     func write(_ db: inout PostgresConnection, at now: Milliseconds) throws -> Bool {
         let (ended, usage, timings) = (tally.ended, tally.usage, tally.timings)
         if !ended.isEmpty || ready != 0 {
-            try db.run(
+            try db.runLater(
                 """
                 UPDATE counters SET
                     succeeded = succeeded + $2, failed = failed + $3, cancelled = cancelled + $4, expired = expired + $5,
@@ -64,24 +66,31 @@ struct LockedCounters {
                 usage.promptTokens, usage.cachedTokens, usage.completionTokens, tally.timedJobs, timings.queuedMS,
                 timings.prefillMS, timings.decodeMS, timings.totalMS, ready)
         }
-        return try Self.closeIfDone(batch, &db, at: now)
+        guard finishedBefore + tally.count == total else { return false }
+        try db.runLater(Self.closeSQL, batch, now)
+        try db.runLater(
+            """
+            DELETE FROM open_batches o USING counters c
+            WHERE o.batch_id = $1 AND c.batch_id = o.batch_id AND c.finished_ms IS NOT NULL
+            """, batch)
+        return status == .inProgress || status == .cancelling
     }
 
     /// Ends a batch without unfinished jobs: as `cancelled` if it was being cancelled, as `expired` if a job expired,
     /// else as `completed`.
     static func closeIfDone(_ batch: BatchID, _ db: inout PostgresConnection, at now: Milliseconds) throws -> Bool {
-        let isDone = try db.run(
-            """
-            UPDATE counters
-            SET finished_ms = $2, status = CASE
-                WHEN status = 'cancelling' THEN 'cancelled' WHEN expired > 0 THEN 'expired' ELSE 'completed' END
-            WHERE batch_id = $1 AND status IN ('in_progress', 'cancelling')
-              AND succeeded + failed + cancelled + expired = total
-            """, batch, now)
-        guard isDone == 1 else { return false }
+        guard try db.run(closeSQL, batch, now) == 1 else { return false }
         try db.run("DELETE FROM open_batches WHERE batch_id = $1", batch)
         return true
     }
+
+    private static let closeSQL = """
+        UPDATE counters
+        SET finished_ms = $2, status = CASE
+            WHEN status = 'cancelling' THEN 'cancelled' WHEN expired > 0 THEN 'expired' ELSE 'completed' END
+        WHERE batch_id = $1 AND status IN ('in_progress', 'cancelling')
+          AND succeeded + failed + cancelled + expired = total
+        """
 }
 
 extension PostgresConnection {
@@ -107,7 +116,7 @@ extension PostgresConnection {
 
     /// Says that a person has done something: daemons that listen look at once.
     mutating func tellChange() throws {
-        try run("UPDATE meta SET changes = changes + 1")
+        try runLater("UPDATE meta SET changes = changes + 1")
         try row("SELECT pg_notify('ttbatch', '')") { _ in }
     }
 }

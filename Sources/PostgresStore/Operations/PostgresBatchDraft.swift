@@ -15,6 +15,8 @@ final class PostgresBatchDraft: BatchDraft {
     /// The endpoints of the jobs so far.
     private var endpoints: Set<String> = []
     private var isOpen = true
+    /// Whether the session has ended, and with it the lock on the draft; the server may not have what was not synced yet.
+    private var isLost = false
 
     init(_ batch: NewBatch, in store: PostgresJobStore, at now: Milliseconds) throws(JobStoreError) {
         let session = PostgresSession(store.address, for: "enqueue", patience: .seconds(60))
@@ -56,18 +58,31 @@ final class PostgresBatchDraft: BatchDraft {
         let left = Set(duplicates.map(\.line))
         for job in jobs where !left.contains(job.line) { endpoints.insert(job.endpoint) }
         if !rejected.isEmpty {
-            try session.use { [id, created] connection in
+            try use { [id, created] connection in
                 try connection.transaction { try $0.insert(rejected, into: id, at: created) }
             }
         }
         return duplicates
     }
 
+    private func use<Result: Sendable>(
+        _ body: (inout PostgresConnection) throws -> Result
+    ) throws(JobStoreError) -> Result {
+        guard !isLost else { throw .draftClosed(id) }
+        do { return try session.use(body) } catch {
+            if case .unreachable = error { isLost = true }
+            throw error
+        }
+    }
+
     /// COPY knows no exceptions: a chunk with a `custom_id` that is taken goes through a table of its own.
+    ///
+    /// Chunks are not synced. The commit is, and all before it with it; if the server forgets a chunk, the session has ended.
     private func insert(_ jobs: ArraySlice<NewJob>) throws(JobStoreError) -> [DuplicateCustomID] {
-        try session.use { [id, created] connection in
+        try use { [id, created] connection in
             do {
                 try connection.transaction { db in
+                    try db.runLater("SET LOCAL synchronous_commit = off")
                     try db.copy(jobs, into: "jobs", of: id, at: created)
                     try db.addTotal(jobs.count, to: id)
                 }
@@ -84,7 +99,7 @@ final class PostgresBatchDraft: BatchDraft {
         try checkOpen()
         let (id, batch) = (id, batch)
         let endpoint = endpoints.count == 1 ? endpoints.first : nil
-        try session.use { connection in
+        try use { connection in
             do {
                 try connection.transaction { try $0.commit(id, batch, endpoint: endpoint, at: now) }
             } catch let error as PostgresError where error.constraint == "batches_unique_name" {
@@ -179,33 +194,31 @@ extension PostgresConnection {
                 """
             ) { $0.int64(0) })
         try addTotal(inserted.count, to: batch)
-        var duplicates: [DuplicateCustomID] = []
-        for job in jobs where !inserted.contains(job.line) {
-            let first = try number(
-                "SELECT line FROM jobs WHERE batch_id = $1 AND custom_id = $2 AND claim_rank IS NOT NULL", batch,
-                job.customID.stored)
-            duplicates.append(DuplicateCustomID(line: job.line, firstLine: first, customID: job.customID))
-        }
-        return duplicates
+        let left = jobs.filter { !inserted.contains($0.line) }
+        let first = Dictionary(
+            uniqueKeysWithValues: try rows(
+                """
+                SELECT custom_id, line FROM jobs WHERE batch_id = $1 AND custom_id = ANY($2) AND claim_rank IS NOT NULL
+                """, batch, PostgresArray(Set(left.map(\.customID)).map(\.stored))
+            ) { ($0.text(0), $0.int64(1)) })
+        return left.map { DuplicateCustomID(line: $0.line, firstLine: first[$0.customID]!, customID: $0.customID) }
     }
 
     fileprivate mutating func insert(_ lines: [RejectedLine], into batch: BatchID, at created: Milliseconds) throws {
         guard var counters = try LockedCounters(batch, &self), counters.status == .validating else {
             throw JobStoreError.draftClosed(batch)
         }
-        for line in lines {
-            try run(
-                "INSERT INTO jobs (batch_id, line, custom_id, created_ms) VALUES ($1, $2, $3, $4)", batch, line.line,
-                line.customID?.stored, created)
-            try run(
-                """
-                INSERT INTO results (batch_id, line, finish_seq, state, finished_ms, error_code, error_message, error_status,
-                    error_param)
-                VALUES ($1, $2, $3, 'failed', $4, $5, $6, $7, $8)
-                """, batch, line.line, counters.nextSequence, created, line.error.code.stored,
-                line.error.message.stored, line.error.status, line.error.param?.stored)
-            counters.add(.failed)
-        }
+        try runLater(
+            "INSERT INTO jobs (batch_id, created_ms, line, custom_id) SELECT $1, $2, * FROM unnest($3, $4)", batch,
+            created, PostgresArray(lines.map(\.line)), PostgresArray(lines.map(\.customID?.stored)))
+        try insert(
+            lines.map { line in
+                counters.add(.failed)
+                let ticket = ClaimTicket(job: JobID(batch, line: line.line), batch: batch, attempt: 0)
+                let completion = JobCompletion(
+                    ticket: ticket, outcome: .failed(line.error), usage: TokenUsage(), timings: nil)
+                return EndedJob(completion: completion, sequence: counters.nextSequence - 1)
+            }, incarnation: nil, at: created)
         try run(
             "UPDATE counters SET total = total + $2, rejected = rejected + $2, failed = failed + $2 WHERE batch_id = $1",
             batch, lines.count)

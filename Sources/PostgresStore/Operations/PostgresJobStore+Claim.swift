@@ -102,13 +102,12 @@ extension PostgresConnection {
 
     /// Writes what is left of leases.
     mutating func write(_ leases: [Lease], before: [Lease]) throws {
-        for (lease, old) in zip(leases, before) where lease.lines.count != old.lines.count {
-            if lease.lines.isEmpty {
-                try run("DELETE FROM leases WHERE id = $1", lease.id)
-            } else {
-                try run("UPDATE leases SET lines = $2 WHERE id = $1", lease.id, PostgresArray(lease.lines))
-            }
+        let changed = zip(leases, before).filter { $0.lines.count != $1.lines.count }.map(\.0)
+        for lease in changed where !lease.lines.isEmpty {
+            try runLater("UPDATE leases SET lines = $2 WHERE id = $1", lease.id, PostgresArray(lease.lines))
         }
+        let gone = changed.filter(\.lines.isEmpty).map(\.id)
+        if !gone.isEmpty { try runLater("DELETE FROM leases WHERE id = ANY($1)", PostgresArray(gone)) }
     }
 
     /// Whether a life may claim: it has neither ended nor been declared dead. It stays so until the transaction's end.
@@ -126,7 +125,7 @@ extension PostgresConnection {
     ) throws -> [ClaimedJob] {
         guard var counters = try LockedCounters(batch, &self), counters.readyBefore > 0, counters.status == .inProgress
         else { return [] }
-        try row("SELECT pg_advisory_xact_lock_shared($1)", pauseKey) { _ in }
+        try runLater("SELECT pg_advisory_xact_lock_shared($1)", pauseKey)
         // Read behind the locks, which whoever pauses takes first: no job is claimed after a pause was acknowledged.
         let promptTime = try row(
             """
@@ -142,24 +141,29 @@ extension PostgresConnection {
         if let last = chosen.last(where: { $0.attempt == 0 }) { counters.next = (last.rank, last.line) }
         let again = chosen.filter { $0.attempt > 0 }
         if !again.isEmpty {
-            try run(
+            try runLater(
                 "DELETE FROM returned WHERE batch_id = $1 AND line = ANY($2)", batch, PostgresArray(again.map(\.line)))
         }
         for (key, jobs) in Dictionary(grouping: chosen, by: \.key) {
-            try run(
+            try runLater(
                 """
                 INSERT INTO leases (batch_id, incarnation, attempt, crashes, bad_outputs, lines, claimed_ms, deaths)
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                 """, batch, incarnation, key.attempt + 1, key.faults.crashes, key.faults.badOutputs,
                 PostgresArray(jobs.map(\.line)), now, key.deaths)
         }
-        try run(
+        try runLater(
             """
             UPDATE counters SET ready = ready - $2, turn = turn + CASE WHEN urgent THEN 0 ELSE $2 END,
                 next_rank = $3, next_line = $4, started_ms = coalesce(started_ms, $5)
             WHERE batch_id = $1
             """, batch, chosen.count, counters.next.rank, counters.next.line, now)
-        return try withBodies(chosen, of: batch, promptTime: promptTime)
+        return chosen.map { job in
+            ClaimedJob(
+                ticket: ClaimTicket(job: JobID(batch, line: job.line), batch: batch, attempt: job.attempt + 1),
+                line: job.line, customID: job.customID, endpoint: job.endpoint, body: job.body,
+                crashes: job.key.faults.crashes, created: job.created, promptTime: promptTime)
+        }
     }
 
     /// The next jobs of a batch, by rank and then by line; a request may have megabytes, so there are fewer of large ones.
@@ -167,44 +171,29 @@ extension PostgresConnection {
         _ limit: Int, of batch: BatchID, behind next: (rank: Int64, line: Int64)
     ) throws -> [ChosenJob] {
         let budget = 32 << 20
-        let jobs = try rows(
-            """
-            SELECT f.line, f.claim_rank, f.attempt, f.crashes, f.bad_outputs, length(j.body)::int8, f.deaths FROM (
-                (SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths FROM returned
-                 WHERE batch_id = $1 AND not_before_ms IS NULL ORDER BY claim_rank, line LIMIT $4)
-                UNION ALL
-                (SELECT line, claim_rank, 0, 0, 0, 0 FROM jobs
-                 WHERE batch_id = $1 AND claim_rank IS NOT NULL AND (claim_rank, line) > ($2, $3)
-                 ORDER BY claim_rank, line LIMIT $4)
-            ) f JOIN jobs j ON j.batch_id = $1 AND j.line = f.line ORDER BY f.claim_rank, f.line LIMIT $4
-            """, batch, next.rank, next.line, limit
-        ) { row in
-            let key = ChosenJob.Key(
-                attempt: row.int(2), deaths: row.int(6), faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4)))
-            return (job: ChosenJob(line: row.int64(0), rank: row.int64(1), key: key), bytes: row.int(5))
-        }
-        var bytes = 0
-        return jobs.enumerated().prefix { index, entry in
-            bytes += entry.bytes
-            return index == 0 || bytes <= budget
-        }.map(\.element.job)
-    }
-
-    private mutating func withBodies(
-        _ chosen: [ChosenJob], of batch: BatchID, promptTime: Milliseconds?
-    ) throws -> [ClaimedJob] {
-        let keys = Dictionary(uniqueKeysWithValues: chosen.map { ($0.line, $0.key) })
         return try rows(
             """
-            SELECT line, custom_id, endpoint, body, created_ms FROM jobs WHERE batch_id = $1 AND line = ANY($2)
-            ORDER BY claim_rank, line
-            """, batch, PostgresArray(chosen.map(\.line))
+            SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths, custom_id, endpoint, body, created_ms FROM (
+                SELECT f.*, row_number() OVER ranks AS place, sum(length(body)) OVER ranks AS bytes FROM (
+                    (SELECT r.*, j.custom_id, j.endpoint, j.body, j.created_ms FROM (
+                        SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths FROM returned
+                        WHERE batch_id = $1 AND not_before_ms IS NULL ORDER BY claim_rank, line LIMIT $4
+                    ) r JOIN jobs j ON j.batch_id = $1 AND j.line = r.line)
+                    UNION ALL
+                    (SELECT line, claim_rank, 0, 0, 0, 0, custom_id, endpoint, body, created_ms FROM jobs
+                     WHERE batch_id = $1 AND claim_rank IS NOT NULL AND (claim_rank, line) > ($2, $3)
+                     ORDER BY claim_rank, line LIMIT $4)
+                    ORDER BY claim_rank, line LIMIT $4
+                ) f WINDOW ranks AS (ORDER BY claim_rank, line)
+            ) c WHERE place = 1 OR bytes <= $5 ORDER BY claim_rank, line
+            """, batch, next.rank, next.line, limit, budget
         ) { row in
-            let key = keys[row.int64(0)]!
-            return ClaimedJob(
-                ticket: ClaimTicket(job: JobID(batch, line: row.int64(0)), batch: batch, attempt: key.attempt + 1),
-                line: row.int64(0), customID: row.text(1), endpoint: row.text(2), body: row.bytes(3),
-                crashes: key.faults.crashes, created: row.id(4), promptTime: promptTime)
+            ChosenJob(
+                line: row.int64(0), rank: row.int64(1),
+                key: ChosenJob.Key(
+                    attempt: row.int(2), deaths: row.int(5),
+                    faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4))),
+                customID: row.text(6), endpoint: row.text(7), body: row.bytes(8), created: row.id(9))
         }
     }
 
@@ -218,6 +207,7 @@ extension PostgresConnection {
             guard var counters = try LockedCounters(batch, &self) else { continue }
             let before = try leases(of: batch, incarnation: incarnation, isLocked: true)
             var leases = before
+            var (returned, ended): ([ReturnedJob], [EndedJob]) = ([], [])
             for ticket in tickets {
                 guard let index = leases.firstIndex(where: { $0.holds(ticket) }) else { continue }
                 leases[index].drop(ticket.job.line)
@@ -233,29 +223,42 @@ extension PostgresConnection {
                 }
                 switch faults.add(reason) {
                 case .again(let delay):
-                    try putBack(ticket, faults, deaths, notBefore: delay > 0 ? now + delay : nil)
+                    returned.append(
+                        ReturnedJob(
+                            line: ticket.job.line, attempt: ticket.attempt, deaths: deaths, faults: faults,
+                            notBefore: delay > 0 ? now + delay : nil))
                     if delay == 0 { counters.ready += 1 }
                     report.requeued += 1
                 case .fail(let error):
-                    try insertError(error, of: ticket, incarnation, sequence: counters.nextSequence, at: now)
-                    counters.add(.failed)
+                    let completion = JobCompletion(
+                        ticket: ticket, outcome: .failed(error), usage: TokenUsage(), timings: nil)
+                    ended.append(EndedJob(completion: completion, sequence: counters.nextSequence))
+                    counters.add(completion)
                     report.failed += 1
                 }
             }
+            try putBack(returned, of: batch)
+            try insert(ended, incarnation: incarnation, at: now)
             try write(leases, before: before)
             if try counters.write(&self, at: now) { report.closedBatches.append(batch) }
         }
         return report
     }
 
-    private mutating func putBack(
-        _ ticket: ClaimTicket, _ faults: JobFaults, _ deaths: Int, notBefore: Milliseconds?
-    ) throws {
-        try run(
+    private mutating func putBack(_ jobs: [ReturnedJob], of batch: BatchID) throws {
+        guard !jobs.isEmpty else { return }
+        func column<Value: PostgresElement>(_ value: (ReturnedJob) -> Value) -> PostgresArray<Value> {
+            PostgresArray(jobs.map(value))
+        }
+        try runLater(
             """
             INSERT INTO returned (batch_id, line, claim_rank, attempt, crashes, bad_outputs, not_before_ms, deaths)
-            SELECT batch_id, line, claim_rank, $3, $4, $5, $6, $7 FROM jobs WHERE batch_id = $1 AND line = $2
-            """, ticket.batch, ticket.job.line, ticket.attempt, faults.crashes, faults.badOutputs, notBefore, deaths)
+            SELECT batch_id, line, claim_rank, r.attempt, r.crashes, r.bad_outputs, r.not_before_ms, r.deaths
+            FROM unnest($2, $3, $4, $5, $6, $7) AS r (line, attempt, crashes, bad_outputs, not_before_ms, deaths)
+                JOIN jobs USING (line)
+            WHERE batch_id = $1
+            """, batch, column(\.line), column { Int64($0.attempt) }, column { Int64($0.faults.crashes) },
+            column { Int64($0.faults.badOutputs) }, column(\.notBefore?.rawValue), column { Int64($0.deaths) })
     }
 }
 
@@ -282,6 +285,15 @@ private let isLeftToOthers = """
             SELECT 1 FROM model_troubles t WHERE t.incarnation = other.incarnation AND t.batch_id = b.id)))
     """
 
+/// A job that is put back.
+private struct ReturnedJob {
+    let line: Int64
+    let attempt: Int
+    let deaths: Int
+    let faults: JobFaults
+    let notBefore: Milliseconds?
+}
+
 /// Whether a life has ended that had the jobs, and what that says of them.
 enum LifeEnd {
     case none
@@ -303,5 +315,9 @@ private struct ChosenJob {
     let line: Int64
     let rank: Int64
     let key: Key
+    let customID: String
+    let endpoint: String
+    let body: [UInt8]
+    let created: Milliseconds
     var attempt: Int { key.attempt }
 }

@@ -86,7 +86,7 @@ extension PostgresJobStore {
 extension PostgresConnection {
     /// Called when a job of the batch has run, which proves that this life can use the model.
     mutating func forgetModelTrouble(_ batch: BatchID, of life: Incarnation) throws {
-        try run(
+        try runLater(
             """
             DELETE FROM model_troubles t USING batches b WHERE b.id = t.batch_id AND t.incarnation = $2
               AND b.model IS NOT DISTINCT FROM (SELECT model FROM batches WHERE id = $1)
