@@ -67,6 +67,6 @@ extension Migration {
     /// The migrations of a queue in PostgreSQL.
     public static let postgres: [Migration] = [
         Migration(
-            version: 1, name: "0001_queue", bytes: PackageResources._001_queue_sql, checksum: "8558d6967a5b273b")
+            version: 1, name: "0001_queue", bytes: PackageResources._001_queue_sql, checksum: "8fbeb44397a6da3d")
     ]
 }

@@ -80,8 +80,6 @@ CREATE TABLE counters (
                                                       'failed', 'expired')),
     turn              bigint NOT NULL DEFAULT 0,
     urgent            boolean NOT NULL DEFAULT false,
-    next_rank         bigint NOT NULL DEFAULT -9223372036854775808,   -- claims have come to here: this job was the last
-    next_line         bigint NOT NULL DEFAULT 0,
     ready             bigint NOT NULL DEFAULT 0 CHECK (ready >= 0),
     started_ms        bigint,
     finished_ms       bigint,
@@ -137,6 +135,18 @@ CREATE TABLE jobs (
 );
 CREATE UNIQUE INDEX jobs_custom_id ON jobs (batch_id, custom_id) WHERE claim_rank IS NOT NULL;
 CREATE INDEX jobs_order ON jobs (batch_id, claim_rank, line) WHERE claim_rank IS NOT NULL;
+
+-- What was never claimed, in pieces of the order of claims. A daemon goes through one to its end, so that alike prompts are one's.
+CREATE TABLE segments (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch_id    bigint NOT NULL REFERENCES batches (id) ON DELETE CASCADE,
+    incarnation bigint,                                       -- who goes through it; another may take it over when that one is gone
+    next_rank   bigint NOT NULL,                              -- claims have come to here: this job was the last
+    next_line   bigint NOT NULL,
+    end_rank    bigint NOT NULL,                              -- its last job
+    end_line    bigint NOT NULL
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
+CREATE INDEX segments_batch ON segments (batch_id);
 
 -- Jobs that were claimed and came back.
 CREATE TABLE returned (

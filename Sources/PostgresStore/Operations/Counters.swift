@@ -12,8 +12,6 @@ struct LockedCounters {
     let batch: BatchID
     let status: BatchStatus
     let isUrgent: Bool
-    /// The last job that was claimed for the first time.
-    var next: (rank: Int64, line: Int64)
     let readyBefore: Int64
     let finishedBefore: Int64
     let total: Int64
@@ -25,15 +23,15 @@ struct LockedCounters {
     init?(_ batch: BatchID, _ db: inout PostgresConnection) throws {
         let found = try db.row(
             """
-            SELECT status, urgent, next_rank, next_line, ready, succeeded + failed + cancelled + expired, total
+            SELECT status, urgent, ready, succeeded + failed + cancelled + expired, total
             FROM counters WHERE batch_id = $1 FOR UPDATE
             """, batch
         ) { row in
-            (row.status(0), row.bool(1), (row.int64(2), row.int64(3)), row.int64(4), row.int64(5), row.int64(6))
+            (row.status(0), row.bool(1), row.int64(2), row.int64(3), row.int64(4))
         }
         guard let found else { return nil }
         self.batch = batch
-        (status, isUrgent, next, readyBefore, finishedBefore, total) = found
+        (status, isUrgent, readyBefore, finishedBefore, total) = found
     }
 
     /// The `finish_seq` of the next job that ends.
@@ -73,6 +71,7 @@ struct LockedCounters {
             DELETE FROM open_batches o USING counters c
             WHERE o.batch_id = $1 AND c.batch_id = o.batch_id AND c.finished_ms IS NOT NULL
             """, batch)
+        try db.runLater("DELETE FROM segments WHERE batch_id = $1", batch)
         return status == .inProgress || status == .cancelling
     }
 
@@ -80,6 +79,7 @@ struct LockedCounters {
     /// else as `completed`.
     static func closeIfDone(_ batch: BatchID, _ db: inout PostgresConnection, at now: Milliseconds) throws -> Bool {
         guard try db.run(closeSQL, batch, now) == 1 else { return false }
+        try db.runLater("DELETE FROM segments WHERE batch_id = $1", batch)
         try db.run("DELETE FROM open_batches WHERE batch_id = $1", batch)
         return true
     }

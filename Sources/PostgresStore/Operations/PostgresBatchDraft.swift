@@ -242,6 +242,7 @@ extension PostgresConnection {
         try run(
             "UPDATE batches SET endpoint = $2, unique_name = coalesce(unique_name, $3), submitted_ms = NULL WHERE id = $1",
             id, endpoint?.stored, batch.uniqueName?.stored)
+        try insertSegment(of: id)
         // All lines may have been rejected.
         _ = try LockedCounters.closeIfDone(id, &self, at: now)
         try tellChange()

@@ -10,7 +10,11 @@ extension PostgresJobStore {
         var report = try act { db in
             guard var counters = try LockedCounters(batch, &db) else { throw JobStoreError.batchNotFound(batch) }
             let isSubmission = try db.isSubmission(batch)
-            if counters.status != .validating || !isSubmission { try db.checkOpen(batch) }
+            if counters.status == .validating, isSubmission {
+                try db.insertSegment(of: batch)
+            } else {
+                try db.checkOpen(batch)
+            }
             try db.run(
                 "UPDATE counters SET status = 'cancelling', ready = 0 WHERE batch_id = $1", batch)
             try db.run("UPDATE batches SET submitted_ms = NULL WHERE id = $1 AND submitted_ms IS NOT NULL", batch)
@@ -60,38 +64,53 @@ extension PostgresConnection {
         try number("SELECT count(*) FROM batches WHERE id = $1 AND submitted_ms IS NOT NULL", batch) == 1
     }
 
-    /// Ends up to `limit` pending jobs of a batch that wait for no time, without results, as state `end`. Returns how many.
+    /// Ends up to `limit` pending jobs of a batch that wait for no time, without results, as state `end`. Returns how many; 0: none
+    /// is left.
     mutating func endPending(
         _ locked: LockedCounters, as end: JobState, limit: Int, at now: Milliseconds
     ) throws -> Int64 {
         var counters = locked
+        var ended = 0
+        // One piece of the batch at a time; those that have nothing left are deleted.
+        while true {
+            let segment =
+                try row(
+                    "SELECT \(Segment.columns) FROM segments s WHERE batch_id = $1 ORDER BY id LIMIT 1", counters.batch
+                ) { Segment($0, from: 0) } ?? nil
+            ended = try endPending(of: segment, counters, as: end, limit: limit, at: now)
+            guard ended == 0, let segment else { break }
+            try delete(segment)
+        }
+        if ended > 0 { counters.add(end, jobs: Int64(ended)) }
+        _ = try counters.write(&self, at: now)
+        return Int64(ended)
+    }
+
+    private mutating func endPending(
+        of segment: Segment?, _ counters: LockedCounters, as state: JobState, limit: Int, at now: Milliseconds
+    ) throws -> Int {
         let batch = counters.batch
+        let (next, end) = (segment?.next ?? .last, segment?.end ?? .last)
         let ended = try rows(
             """
             WITH chosen AS (
                 SELECT * FROM (
                     (SELECT line, claim_rank, attempt FROM returned
-                     WHERE batch_id = $1 AND not_before_ms IS NULL ORDER BY claim_rank, line LIMIT $4)
+                     WHERE batch_id = $1 AND not_before_ms IS NULL ORDER BY claim_rank, line LIMIT $6)
                     UNION ALL
                     (SELECT line, claim_rank, 0 FROM jobs
-                     WHERE batch_id = $1 AND claim_rank IS NOT NULL AND (claim_rank, line) > ($2, $3)
-                     ORDER BY claim_rank, line LIMIT $4)
-                ) f ORDER BY claim_rank, line LIMIT $4
+                     WHERE batch_id = $1 AND \(inSegment) ORDER BY claim_rank, line LIMIT $6)
+                ) f ORDER BY claim_rank, line LIMIT $6
             ), gone AS (
                 DELETE FROM returned WHERE batch_id = $1 AND line IN (SELECT line FROM chosen)
             ), ended AS (
                 INSERT INTO results (batch_id, line, finish_seq, state, attempt, finished_ms)
-                SELECT $1, line, $5 + row_number() OVER (ORDER BY line), $6, attempt, $7 FROM chosen
+                SELECT $1, line, $7 + row_number() OVER (ORDER BY line), $8, attempt, $9 FROM chosen
             )
             SELECT claim_rank, line, attempt FROM chosen ORDER BY claim_rank, line
-            """, batch, counters.next.rank, counters.next.line, limit, counters.nextSequence - 1, end, now
-        ) { (rank: $0.int64(0), line: $0.int64(1), attempt: $0.int64(2)) }
-        if let last = ended.last(where: { $0.attempt == 0 }) {
-            try run(
-                "UPDATE counters SET next_rank = $2, next_line = $3 WHERE batch_id = $1", batch, last.rank, last.line)
-        }
-        if !ended.isEmpty { counters.add(end, jobs: Int64(ended.count)) }
-        _ = try counters.write(&self, at: now)
-        return Int64(ended.count)
+            """, batch, next.rank, next.line, end.rank, end.line, limit, counters.nextSequence - 1, state, now
+        ) { (place: ClaimPlace(rank: $0.int64(0), line: $0.int64(1)), attempt: $0.int64(2)) }
+        if let segment, let last = ended.last(where: { $0.attempt == 0 }) { try advance(segment, to: last.place) }
+        return ended.count
     }
 }

@@ -100,7 +100,8 @@ extension PostgresConnection {
                 SELECT (SELECT count(*) FROM results WHERE batch_id = j.batch_id AND line = j.line)
                     + (SELECT count(*) FROM leases WHERE batch_id = j.batch_id AND j.line = ANY(lines))
                     + (SELECT count(*) FROM returned WHERE batch_id = j.batch_id AND line = j.line)
-                    + CASE WHEN c.status = 'in_progress' AND (j.claim_rank, j.line) > (c.next_rank, c.next_line) THEN 1 ELSE 0 END
+                    + (SELECT count(*) FROM segments WHERE batch_id = j.batch_id AND c.status = 'in_progress'
+                       AND (j.claim_rank, j.line) > (next_rank, next_line) AND (j.claim_rank, j.line) <= (end_rank, end_line))
                     AS places
             ) p
             WHERE c.status NOT IN ('validating', 'cancelling') AND p.places <> 1 ORDER BY j.batch_id, j.line LIMIT 20
@@ -112,8 +113,9 @@ extension PostgresConnection {
         let ready = try rows(
             """
             SELECT c.batch_id FROM counters c WHERE c.status = 'in_progress' AND c.ready <>
-                (SELECT count(*) FROM jobs WHERE batch_id = c.batch_id AND claim_rank IS NOT NULL
-                 AND (claim_rank, line) > (c.next_rank, c.next_line))
+                (SELECT count(*) FROM jobs j JOIN segments s ON s.batch_id = j.batch_id
+                 AND (j.claim_rank, j.line) > (s.next_rank, s.next_line) AND (j.claim_rank, j.line) <= (s.end_rank, s.end_line)
+                 WHERE j.batch_id = c.batch_id)
                 + (SELECT count(*) FROM returned WHERE batch_id = c.batch_id AND not_before_ms IS NULL)
             ORDER BY c.batch_id LIMIT 20
             """

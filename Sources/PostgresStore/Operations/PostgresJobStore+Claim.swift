@@ -123,22 +123,34 @@ extension PostgresConnection {
     fileprivate mutating func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws -> [ClaimedJob] {
-        guard var counters = try LockedCounters(batch, &self), counters.readyBefore > 0, counters.status == .inProgress
+        guard let counters = try LockedCounters(batch, &self), counters.readyBefore > 0, counters.status == .inProgress
         else { return [] }
         try runLater("SELECT pg_advisory_xact_lock_shared($1)", pauseKey)
         // Read behind the locks, which whoever pauses takes first: no job is claimed after a pause was acknowledged.
-        let promptTime = try row(
+        let found = try row(
             """
-            SELECT b.prompt_ms FROM batches b JOIN counters c ON c.batch_id = b.id
+            SELECT b.prompt_ms, \(Segment.columns) FROM batches b JOIN counters c ON c.batch_id = b.id
+            LEFT JOIN segments s ON s.batch_id = b.id AND s.incarnation = $3
             WHERE b.id = $1 AND \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
               AND (b.deadline_ms IS NULL OR b.deadline_ms > $2) AND \(isForLife)
             """, batch, now, incarnation
-        ) { $0.optionalID(0, as: Milliseconds.self) }
+        ) { (promptTime: $0.optionalID(0, as: Milliseconds.self), segment: Segment($0, from: 1)) }
         try checkIsAlive(incarnation)
-        guard let promptTime else { return [] }
-        let chosen = try claimable(limit, of: batch, behind: counters.next)
+        guard let found else { return [] }
+        var segment = found.segment
+        var (chosen, isCut) = try claimable(limit, of: batch, from: segment, andReturned: true)
+        // At the end of a piece the rest comes from the next one.
+        while !isCut, chosen.count < min(limit, Int(counters.readyBefore)) {
+            segment = try takeSegment(of: batch, for: incarnation, after: segment)
+            guard segment != nil else { break }
+            let more = try claimable(limit - chosen.count, of: batch, from: segment, andReturned: false)
+            chosen += more.jobs
+            isCut = more.isCut
+        }
         guard !chosen.isEmpty else { return [] }
-        if let last = chosen.last(where: { $0.attempt == 0 }) { counters.next = (last.rank, last.line) }
+        if let segment, let last = chosen.last(where: { $0.attempt == 0 }), last.place > segment.next {
+            try advance(segment, to: last.place)
+        }
         let again = chosen.filter { $0.attempt > 0 }
         if !again.isEmpty {
             try runLater(
@@ -155,46 +167,54 @@ extension PostgresConnection {
         try runLater(
             """
             UPDATE counters SET ready = ready - $2, turn = turn + CASE WHEN urgent THEN 0 ELSE $2 END,
-                next_rank = $3, next_line = $4, started_ms = coalesce(started_ms, $5)
+                started_ms = coalesce(started_ms, $3)
             WHERE batch_id = $1
-            """, batch, chosen.count, counters.next.rank, counters.next.line, now)
+            """, batch, chosen.count, now)
         return chosen.map { job in
             ClaimedJob(
                 ticket: ClaimTicket(job: JobID(batch, line: job.line), batch: batch, attempt: job.attempt + 1),
                 line: job.line, customID: job.customID, endpoint: job.endpoint, body: job.body,
-                crashes: job.key.faults.crashes, created: job.created, promptTime: promptTime)
+                crashes: job.key.faults.crashes, created: job.created, promptTime: found.promptTime)
         }
     }
 
-    /// The next jobs of a batch, by rank and then by line; a request may have megabytes, so there are fewer of large ones.
+    /// The next jobs of a piece of a batch, and those that came back, by rank and then by line; a request may have megabytes, so
+    /// there are fewer of large ones.
+    ///
+    /// - Returns: also whether there are fewer for that reason.
     private mutating func claimable(
-        _ limit: Int, of batch: BatchID, behind next: (rank: Int64, line: Int64)
-    ) throws -> [ChosenJob] {
+        _ limit: Int, of batch: BatchID, from segment: Segment?, andReturned hasReturned: Bool
+    ) throws -> (jobs: [ChosenJob], isCut: Bool) {
         let budget = 32 << 20
-        return try rows(
+        // Without a piece there is nothing behind the last place.
+        let (next, end) = (segment?.next ?? .last, segment?.end ?? .last)
+        var found = 0
+        let jobs = try rows(
             """
-            SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths, custom_id, endpoint, body, created_ms FROM (
-                SELECT f.*, row_number() OVER ranks AS place, sum(length(body)) OVER ranks AS bytes FROM (
+            SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths, custom_id, endpoint, body, created_ms, found FROM (
+                SELECT f.*, count(*) OVER () AS found, row_number() OVER ranks AS place,
+                    sum(length(body)) OVER ranks AS bytes FROM (
                     (SELECT r.*, j.custom_id, j.endpoint, j.body, j.created_ms FROM (
                         SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths FROM returned
-                        WHERE batch_id = $1 AND not_before_ms IS NULL ORDER BY claim_rank, line LIMIT $4
+                        WHERE batch_id = $1 AND not_before_ms IS NULL AND $8 ORDER BY claim_rank, line LIMIT $6
                     ) r JOIN jobs j ON j.batch_id = $1 AND j.line = r.line)
                     UNION ALL
                     (SELECT line, claim_rank, 0, 0, 0, 0, custom_id, endpoint, body, created_ms FROM jobs
-                     WHERE batch_id = $1 AND claim_rank IS NOT NULL AND (claim_rank, line) > ($2, $3)
-                     ORDER BY claim_rank, line LIMIT $4)
-                    ORDER BY claim_rank, line LIMIT $4
+                     WHERE batch_id = $1 AND \(inSegment) ORDER BY claim_rank, line LIMIT $6)
+                    ORDER BY claim_rank, line LIMIT $6
                 ) f WINDOW ranks AS (ORDER BY claim_rank, line)
-            ) c WHERE place = 1 OR bytes <= $5 ORDER BY claim_rank, line
-            """, batch, next.rank, next.line, limit, budget
+            ) c WHERE place = 1 OR bytes <= $7 ORDER BY claim_rank, line
+            """, batch, next.rank, next.line, end.rank, end.line, limit, budget, hasReturned
         ) { row in
-            ChosenJob(
+            found = row.int(10)
+            return ChosenJob(
                 line: row.int64(0), rank: row.int64(1),
                 key: ChosenJob.Key(
                     attempt: row.int(2), deaths: row.int(5),
                     faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4))),
                 customID: row.text(6), endpoint: row.text(7), body: row.bytes(8), created: row.id(9))
         }
+        return (jobs, found > jobs.count)
     }
 
     /// Makes running jobs pending again, or fails those that reached a limit. What is not leased any more is left out.
@@ -320,4 +340,5 @@ private struct ChosenJob {
     let body: [UInt8]
     let created: Milliseconds
     var attempt: Int { key.attempt }
+    var place: ClaimPlace { ClaimPlace(rank: rank, line: line) }
 }

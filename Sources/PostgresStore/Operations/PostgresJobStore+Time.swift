@@ -119,10 +119,10 @@ extension PostgresConnection {
             return (0, [])
         }
         let expired = try endPending(counters, as: .expired, limit: limit, at: now)
-        // Fewer than the limit: these were the last.
+        // None: nothing is left, whatever was counted.
         try run(
-            "UPDATE counters SET ready = CASE WHEN $2 < $3 THEN 0 ELSE ready - $2 END WHERE batch_id = $1", batch,
-            expired, Int64(limit))
+            "UPDATE counters SET ready = CASE WHEN $2 = 0 THEN 0 ELSE ready - $2 END WHERE batch_id = $1", batch,
+            expired)
         return (expired, try batchStatus(batch) == .expired ? [batch] : [])
     }
 }
