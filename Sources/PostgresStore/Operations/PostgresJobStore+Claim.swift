@@ -1,4 +1,4 @@
-// Claims jobs for a daemon, and releases them.
+// Claims jobs for a daemon.
 
 import PostgresClient
 public import Runtime
@@ -38,17 +38,6 @@ extension PostgresJobStore {
         }
     }
 
-    /// One transaction for all tickets.
-    public func release(
-        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
-    ) throws(JobStoreError) -> ReleaseReport {
-        try completions.use { connection in
-            try connection.transaction {
-                try $0.release(tickets, incarnation: incarnation, because: reason, at: now)
-            }
-        }
-    }
-
     /// Looks at the leases of each batch.
     public func revoked(
         among tickets: [ClaimTicket], incarnation: Incarnation
@@ -56,7 +45,7 @@ extension PostgresJobStore {
         try read { db in
             var revoked: [ClaimTicket] = []
             for (batch, tickets) in Dictionary(grouping: tickets, by: \.batch) {
-                let leases = try db.leases(of: batch, incarnation: incarnation, isLocked: false)
+                let leases = try db.rows(Lease.sql, batch, incarnation) { Lease($0) }
                 revoked += tickets.filter { ticket in !leases.contains { $0.holds(ticket) } }
             }
             return revoked
@@ -73,8 +62,16 @@ struct Lease {
     let faults: JobFaults
     private(set) var lines: [Int64]
 
-    init(id: Int64, attempt: Int, deaths: Int, faults: JobFaults, lines: [Int64]) {
-        (self.id, self.attempt, self.deaths, self.faults, self.lines) = (id, attempt, deaths, faults, lines)
+    /// The statement for the leases of a life on jobs of a batch.
+    static let sql = """
+        SELECT id, attempt, crashes, bad_outputs, lines, deaths FROM leases WHERE batch_id = $1 AND incarnation = $2
+        ORDER BY id
+        """
+
+    /// What that statement has found.
+    init(_ row: PostgresRow) {
+        (id, attempt, deaths, lines) = (row.int64(0), row.int(1), row.int(5), row.array(4))
+        faults = JobFaults(crashes: row.int(2), badOutputs: row.int(3))
     }
 
     func holds(_ ticket: ClaimTicket) -> Bool { attempt == ticket.attempt && lines.contains(ticket.job.line) }
@@ -84,19 +81,18 @@ struct Lease {
 }
 
 extension PostgresConnection {
-    /// The leases of a life on jobs of a batch.
-    mutating func leases(of batch: BatchID, incarnation: Incarnation, isLocked: Bool) throws -> [Lease] {
-        try rows(
-            """
-            SELECT id, attempt, crashes, bad_outputs, lines, deaths FROM leases WHERE batch_id = $1 AND incarnation = $2
-            ORDER BY id \(isLocked ? "FOR UPDATE" : "")
-            """, batch, incarnation
-        ) { row in
-            Lease(
-                id: row.int64(0), attempt: row.int(1), deaths: row.int(5),
-                faults: JobFaults(crashes: row.int(2), badOutputs: row.int(3)),
-                lines: row.array(4))
+    /// Locks the counters of a batch, then the leases of a life on its jobs.
+    mutating func lock(
+        _ batch: BatchID, of incarnation: Incarnation
+    ) throws -> (counters: LockedCounters?, leases: [Lease]) {
+        var (counters, leases): (LockedCounters?, [Lease]) = (nil, [])
+        try run(together: [
+            PostgresStatement(LockedCounters.lockSQL, batch),
+            PostgresStatement(Lease.sql + " FOR UPDATE", batch, incarnation),
+        ]) { statement, row in
+            if statement == 0 { counters = LockedCounters(batch, row) } else { leases.append(Lease(row)) }
         }
+        return (counters, leases)
     }
 
     /// Writes what is left of leases.
@@ -121,20 +117,22 @@ extension PostgresConnection {
     fileprivate mutating func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws -> [ClaimedJob] {
-        guard var counters = try LockedCounters(batch, &self), counters.readyBefore > 0, counters.status == .inProgress
-        else { return [] }
-        try runLater("SELECT pg_advisory_xact_lock_shared($1)", pauseKey)
-        // Read behind the locks, which whoever pauses takes first: no job is claimed after a pause was acknowledged.
-        let promptTime = try row(
-            """
-            SELECT b.prompt_ms FROM batches b JOIN counters c ON c.batch_id = b.id
-            WHERE b.id = $1 AND \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
-              AND (b.deadline_ms IS NULL OR b.deadline_ms > $2)
-            """, batch, now
-        ) { $0.optionalID(0, as: Milliseconds.self) }
-        guard let promptTime, try isAlive(incarnation) else { return [] }
-        let chosen = try claimable(limit, of: batch, behind: counters.next)
-        guard !chosen.isEmpty else { return [] }
+        var (locked, promptTime, chosen): (LockedCounters?, Milliseconds??, [ChosenJob]) = (nil, nil, [])
+        // Whoever pauses takes the locks first. The others are read behind them: no job is claimed after a pause was acknowledged.
+        try run(together: [
+            PostgresStatement(LockedCounters.lockSQL, batch),
+            PostgresStatement("SELECT pg_advisory_xact_lock_shared($1)", pauseKey),
+            PostgresStatement(Self.claimableBatchSQL, batch, now),
+            PostgresStatement(Self.claimableJobsSQL, batch, limit, Self.bodyBudget),
+        ]) { statement, row in
+            switch statement {
+            case 0: locked = LockedCounters(batch, row)
+            case 2: promptTime = .some(row.optionalID(0))
+            case 3: chosen.append(ChosenJob(row))
+            default: break
+            }
+        }
+        guard var counters = locked, let promptTime, !chosen.isEmpty, try isAlive(incarnation) else { return [] }
         if let last = chosen.last(where: { $0.attempt == 0 }) { counters.next = (last.rank, last.line) }
         let again = chosen.filter { $0.attempt > 0 }
         if !again.isEmpty {
@@ -163,118 +161,33 @@ extension PostgresConnection {
         }
     }
 
-    /// The next jobs of a batch, by rank and then by line; a request may have megabytes, so there are fewer of large ones.
-    private mutating func claimable(
-        _ limit: Int, of batch: BatchID, behind next: (rank: Int64, line: Int64)
-    ) throws -> [ChosenJob] {
-        let budget = 32 << 20
-        return try rows(
-            """
-            SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths, custom_id, endpoint, body, created_ms FROM (
-                SELECT f.*, row_number() OVER ranks AS place, sum(length(body)) OVER ranks AS bytes FROM (
-                    (SELECT r.*, j.custom_id, j.endpoint, j.body, j.created_ms FROM (
-                        SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths FROM returned
-                        WHERE batch_id = $1 AND not_before_ms IS NULL ORDER BY claim_rank, line LIMIT $4
-                    ) r JOIN jobs j ON j.batch_id = $1 AND j.line = r.line)
-                    UNION ALL
-                    (SELECT line, claim_rank, 0, 0, 0, 0, custom_id, endpoint, body, created_ms FROM jobs
-                     WHERE batch_id = $1 AND claim_rank IS NOT NULL AND (claim_rank, line) > ($2, $3)
-                     ORDER BY claim_rank, line LIMIT $4)
-                    ORDER BY claim_rank, line LIMIT $4
-                ) f WINDOW ranks AS (ORDER BY claim_rank, line)
-            ) c WHERE place = 1 OR bytes <= $5 ORDER BY claim_rank, line
-            """, batch, next.rank, next.line, limit, budget
-        ) { row in
-            ChosenJob(
-                line: row.int64(0), rank: row.int64(1),
-                key: ChosenJob.Key(
-                    attempt: row.int(2), deaths: row.int(5),
-                    faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4))),
-                customID: row.text(6), endpoint: row.text(7), body: row.bytes(8), created: row.id(9))
-        }
-    }
+    /// Whether jobs of a batch may be claimed: a row with the time that their prompts see.
+    private static let claimableBatchSQL = """
+        SELECT b.prompt_ms FROM batches b JOIN counters c ON c.batch_id = b.id
+        WHERE b.id = $1 AND \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
+          AND (b.deadline_ms IS NULL OR b.deadline_ms > $2)
+        """
 
-    /// Makes running jobs pending again, or fails those that reached a limit. What is not leased any more is left out.
-    mutating func release(
-        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason,
-        death: LifeEnd = .none, at now: Milliseconds
-    ) throws -> ReleaseReport {
-        var report = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
-        for (batch, tickets) in Dictionary(grouping: tickets, by: \.batch).sorted(by: { $0.key < $1.key }) {
-            guard var counters = try LockedCounters(batch, &self) else { continue }
-            let before = try leases(of: batch, incarnation: incarnation, isLocked: true)
-            var leases = before
-            var (returned, ended): ([ReturnedJob], [EndedJob]) = ([], [])
-            for ticket in tickets {
-                guard let index = leases.firstIndex(where: { $0.holds(ticket) }) else { continue }
-                leases[index].drop(ticket.job.line)
-                var (faults, deaths) = (leases[index].faults, leases[index].deaths)
-                var reason = reason
-                switch death {
-                case .none: break
-                case .counted: deaths += 1
-                case .suspectAfterAnother(let maxCrashes):
-                    // The first one is nobody's fault.
-                    if deaths > 0 { reason = .crash(maxCrashes: maxCrashes) }
-                    deaths += 1
-                }
-                switch faults.add(reason) {
-                case .again(let delay):
-                    returned.append(
-                        ReturnedJob(
-                            line: ticket.job.line, attempt: ticket.attempt, deaths: deaths, faults: faults,
-                            notBefore: delay > 0 ? now + delay : nil))
-                    if delay == 0 { counters.ready += 1 }
-                    report.requeued += 1
-                case .fail(let error):
-                    let completion = JobCompletion(
-                        ticket: ticket, outcome: .failed(error), usage: TokenUsage(), timings: nil)
-                    ended.append(EndedJob(completion: completion, sequence: counters.nextSequence))
-                    counters.add(completion)
-                    report.failed += 1
-                }
-            }
-            try putBack(returned, of: batch)
-            try insert(ended, incarnation: incarnation, at: now)
-            try write(leases, before: before)
-            if try counters.write(&self, at: now) { report.closedBatches.append(batch) }
-        }
-        return report
-    }
+    /// A request may have megabytes, so there are fewer of large ones: the bytes of a claim.
+    private static let bodyBudget = 32 << 20
 
-    private mutating func putBack(_ jobs: [ReturnedJob], of batch: BatchID) throws {
-        guard !jobs.isEmpty else { return }
-        func column<Value: PostgresElement>(_ value: (ReturnedJob) -> Value) -> PostgresArray<Value> {
-            PostgresArray(jobs.map(value))
-        }
-        try runLater(
-            """
-            INSERT INTO returned (batch_id, line, claim_rank, attempt, crashes, bad_outputs, not_before_ms, deaths)
-            SELECT batch_id, line, claim_rank, r.attempt, r.crashes, r.bad_outputs, r.not_before_ms, r.deaths
-            FROM unnest($2, $3, $4, $5, $6, $7) AS r (line, attempt, crashes, bad_outputs, not_before_ms, deaths)
-                JOIN jobs USING (line)
-            WHERE batch_id = $1
-            """, batch, column(\.line), column { Int64($0.attempt) }, column { Int64($0.faults.crashes) },
-            column { Int64($0.faults.badOutputs) }, column(\.notBefore?.rawValue), column { Int64($0.deaths) })
-    }
-}
-
-/// A job that is put back.
-private struct ReturnedJob {
-    let line: Int64
-    let attempt: Int
-    let deaths: Int
-    let faults: JobFaults
-    let notBefore: Milliseconds?
-}
-
-/// Whether a life has ended that had the jobs, and what that says of them.
-enum LifeEnd {
-    case none
-    /// It is counted, and what it says is known already.
-    case counted
-    /// A job that had another life end is a suspect now.
-    case suspectAfterAnother(maxCrashes: Int)
+    /// The next jobs of a batch, by rank and then by line.
+    private static let claimableJobsSQL = """
+        SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths, custom_id, endpoint, body, created_ms FROM (
+            SELECT f.*, row_number() OVER ranks AS place, sum(length(body)) OVER ranks AS bytes FROM (
+                (SELECT r.*, j.custom_id, j.endpoint, j.body, j.created_ms FROM (
+                    SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths FROM returned
+                    WHERE batch_id = $1 AND not_before_ms IS NULL ORDER BY claim_rank, line LIMIT $2
+                ) r JOIN jobs j ON j.batch_id = $1 AND j.line = r.line)
+                UNION ALL
+                (SELECT line, claim_rank, 0, 0, 0, 0, custom_id, endpoint, body, created_ms FROM jobs
+                 WHERE batch_id = $1 AND claim_rank IS NOT NULL
+                   AND (claim_rank, line) > (SELECT next_rank, next_line FROM counters WHERE batch_id = $1)
+                 ORDER BY claim_rank, line LIMIT $2)
+                ORDER BY claim_rank, line LIMIT $2
+            ) f WINDOW ranks AS (ORDER BY claim_rank, line)
+        ) c WHERE place = 1 OR bytes <= $3 ORDER BY claim_rank, line
+        """
 }
 
 /// A job that is about to be claimed.
@@ -294,4 +207,12 @@ private struct ChosenJob {
     let body: [UInt8]
     let created: Milliseconds
     var attempt: Int { key.attempt }
+
+    /// What `claimableJobsSQL` has found.
+    init(_ row: PostgresRow) {
+        (line, rank, created) = (row.int64(0), row.int64(1), row.id(9))
+        (customID, endpoint, body) = (row.text(6), row.text(7), row.bytes(8))
+        key = Key(
+            attempt: row.int(2), deaths: row.int(5), faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4)))
+    }
 }
