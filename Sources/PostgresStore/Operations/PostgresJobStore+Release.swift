@@ -51,8 +51,7 @@ extension PostgresConnection {
                     if delay == 0 { counters.ready += 1 }
                     report.requeued += 1
                 case .fail(let error):
-                    let completion = JobCompletion(
-                        ticket: ticket, outcome: .failed(error), usage: TokenUsage(), timings: nil)
+                    let completion = JobCompletion(ticket: ticket, outcome: .failed(error))
                     ended.append(EndedJob(completion: completion, sequence: counters.nextSequence))
                     counters.add(completion)
                     report.failed += 1
