@@ -115,7 +115,11 @@ extension PostgresConnection {
         if rowByRow { try sendWaiting() }
         let end = ContinuousClock.now + patience
         let statement = BoundStatement(name: try prepare(text, values.types, until: end), values: values)
-        guard waiting.isEmpty else { return try send(takeWaiting() + [statement], until: end, visit).last! }
+        guard waiting.isEmpty else {
+            let before = takeWaiting()
+            let changed = try send(before + [statement], until: end) { if $0 == before.count { visit($1) } }
+            return changed.last!
+        }
         try send(statement)
         if rowByRow { _ = cpq_set_single_row_mode(handle) }
         return try drain(until: end, rowByRow ? patience : nil, visit)

@@ -52,14 +52,22 @@ extension PostgresConnection {
     }
 
     /// Runs statements in one round trip and one transaction: all of them, or none. Returns how many rows each has changed.
+    ///
+    /// Each sees what was committed when it begins, after the waits of those before it.
+    /// - Parameter visit: gets rows, and which statement's they are.
     @discardableResult
-    package mutating func run(together statements: [PostgresStatement]) throws(PostgresError) -> [Int] {
+    package mutating func run(
+        together statements: [PostgresStatement], visit: (Int, PostgresRow) -> Void = { _, _ in }
+    ) throws(PostgresError) -> [Int] {
         try checkIsThere()
         let end = ContinuousClock.now + patience
         var bound: [BoundStatement] = []
         for statement in statements { bound.append(try bind(statement, until: end)) }
         let before = takeWaiting()
-        return Array(try send(before + bound, until: end) { _ in }.dropFirst(before.count))
+        let changed = try send(before + bound, until: end) { index, row in
+            if index >= before.count { visit(index - before.count, row) }
+        }
+        return Array(changed.dropFirst(before.count))
     }
 
     private mutating func bind(
@@ -75,7 +83,7 @@ extension PostgresConnection {
     mutating func sendWaiting() throws(PostgresError) {
         guard !waiting.isEmpty else { return }
         try checkIsThere()
-        _ = try send(takeWaiting(), until: ContinuousClock.now + patience) { _ in }
+        _ = try send(takeWaiting(), until: ContinuousClock.now + patience) { _, _ in }
     }
 
     mutating func takeWaiting() -> [BoundStatement] {
@@ -83,9 +91,9 @@ extension PostgresConnection {
         return waiting
     }
 
-    /// Sends statements in one round trip; returns how many rows each has changed. `visit` gets the rows of the last.
+    /// Sends statements in one round trip; returns how many rows each has changed.
     mutating func send(
-        _ statements: [BoundStatement], until end: ContinuousClock.Instant, _ visit: (PostgresRow) -> Void
+        _ statements: [BoundStatement], until end: ContinuousClock.Instant, _ visit: (Int, PostgresRow) -> Void
     ) throws(PostgresError) -> [Int] {
         guard cpq_enter_pipeline(handle) == 1 else { throw lose() }
         for statement in statements { try send(statement) }
@@ -104,9 +112,7 @@ extension PostgresConnection {
             switch Int(cpq_status(result)) {
             case CPQ_PIPELINE_SYNC: isSynced = true
             case CPQ_COMMAND_OK, CPQ_TUPLES_OK:
-                if changed.count == statements.count - 1 {
-                    for row in 0..<cpq_row_count(result) { visit(PostgresRow(result: result, row: row)) }
-                }
+                for row in 0..<cpq_row_count(result) { visit(changed.count, PostgresRow(result: result, row: row)) }
                 changed.append(Self.changedRows(result))
             case CPQ_PIPELINE_ABORTED: break
             default: failure = failure ?? error(of: result)

@@ -62,9 +62,9 @@ final class InPlaceClaimant: Claimant {
                         VALUES (CASE WHEN $1 = 'pending' THEN 'in_progress' ELSE 'completed' END, $2,
                                 CASE WHEN $1 = 'pending' THEN 0 ELSE $2 END, CASE WHEN $1 = 'pending' THEN $2 ELSE 0 END)
                         RETURNING id)
-                    INSERT INTO in_place.jobs (batch_id, line, custom_id, state, attempt, incarnation, created_ms, claimed_ms,
+                    INSERT INTO in_place.jobs (batch_id, line, claim_rank, custom_id, state, attempt, incarnation, created_ms, claimed_ms,
                         finished_ms, finish_seq)
-                    SELECT new.id, n, convert_to('job-' || n, 'UTF8'), $1, CASE WHEN $1 = 'pending' THEN 0 ELSE 1 END,
+                    SELECT new.id, n, n, convert_to('job-' || n, 'UTF8'), $1, CASE WHEN $1 = 'pending' THEN 0 ELSE 1 END,
                         CASE WHEN $1 = 'pending' THEN NULL ELSE 1 END, 1, CASE WHEN $1 = 'pending' THEN NULL ELSE 1 END,
                         CASE WHEN $1 = 'pending' THEN NULL ELSE 1 END, CASE WHEN $1 = 'pending' THEN NULL ELSE n END
                     FROM new, generate_series(1, $2) n
@@ -83,7 +83,8 @@ final class InPlaceClaimant: Claimant {
         try db.execute("VACUUM ANALYZE in_place.jobs, in_place.job_bodies, in_place.job_results, in_place.batches")
     }
 
-    /// As in migrations/0001 to 0011, without what the measured statements neither read nor write.
+    /// As in migrations/0001 to 0011, without what the measured statements neither read nor write. In SQLite every index ends
+    /// with the row's number; here the one that claims walk along has to name it.
     private static let tables = """
         CREATE SCHEMA in_place;
         CREATE TABLE in_place.batches (
@@ -107,7 +108,7 @@ final class InPlaceClaimant: Claimant {
             prompt_tokens bigint NOT NULL DEFAULT 0, cached_tokens bigint NOT NULL DEFAULT 0,
             completion_tokens bigint NOT NULL DEFAULT 0, queued_ms bigint, prefill_ms bigint, decode_ms bigint,
             total_ms bigint, UNIQUE (batch_id, line));
-        CREATE INDEX jobs_pending ON in_place.jobs (batch_id, claim_rank) WHERE state = 'pending' AND not_before_ms IS NULL;
+        CREATE INDEX jobs_pending ON in_place.jobs (batch_id, claim_rank, id) WHERE state = 'pending' AND not_before_ms IS NULL;
         CREATE INDEX jobs_running ON in_place.jobs (batch_id) WHERE state = 'running';
         CREATE INDEX jobs_failed ON in_place.jobs (batch_id, line) WHERE state = 'failed';
         CREATE UNIQUE INDEX jobs_finished ON in_place.jobs (batch_id, finish_seq) WHERE finish_seq IS NOT NULL;

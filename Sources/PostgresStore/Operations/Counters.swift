@@ -21,17 +21,22 @@ struct LockedCounters {
 
     /// Locks the row; nil if there is no such batch.
     init?(_ batch: BatchID, _ db: inout PostgresConnection) throws {
-        let found = try db.row(
-            """
-            SELECT status, urgent, ready, succeeded + failed + cancelled + expired, total
-            FROM counters WHERE batch_id = $1 FOR UPDATE
-            """, batch
-        ) { row in
-            (row.status(0), row.bool(1), row.int64(2), row.int64(3), row.int64(4))
-        }
+        let found = try db.row(Self.lockSQL, batch) { Self(batch, $0) }
         guard let found else { return nil }
+        self = found
+    }
+
+    /// The statement that locks the row; `$1`: the batch.
+    static let lockSQL = """
+        SELECT status, urgent, ready, succeeded + failed + cancelled + expired, total
+        FROM counters WHERE batch_id = $1 FOR UPDATE
+        """
+
+    /// What that statement has found.
+    init(_ batch: BatchID, _ row: PostgresRow) {
         self.batch = batch
-        (status, isUrgent, readyBefore, finishedBefore, total) = found
+        (status, isUrgent) = (row.status(0), row.bool(1))
+        (readyBefore, finishedBefore, total) = (row.int64(2), row.int64(3), row.int64(4))
     }
 
     /// The `finish_seq` of the next job that ends.

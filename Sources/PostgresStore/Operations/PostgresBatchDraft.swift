@@ -195,13 +195,16 @@ extension PostgresConnection {
             ) { $0.int64(0) })
         try addTotal(inserted.count, to: batch)
         let left = jobs.filter { !inserted.contains($0.line) }
+        // By their bytes: strings that look alike are equal in Swift.
         let first = Dictionary(
             uniqueKeysWithValues: try rows(
                 """
                 SELECT custom_id, line FROM jobs WHERE batch_id = $1 AND custom_id = ANY($2) AND claim_rank IS NOT NULL
-                """, batch, PostgresArray(Set(left.map(\.customID)).map(\.stored))
-            ) { ($0.text(0), $0.int64(1)) })
-        return left.map { DuplicateCustomID(line: $0.line, firstLine: first[$0.customID]!, customID: $0.customID) }
+                """, batch, PostgresArray(left.map(\.customID.stored))
+            ) { ($0.bytes(0), $0.int64(1)) })
+        return left.map {
+            DuplicateCustomID(line: $0.line, firstLine: first[$0.customID.stored]!, customID: $0.customID)
+        }
     }
 
     fileprivate mutating func insert(_ lines: [RejectedLine], into batch: BatchID, at created: Milliseconds) throws {
@@ -215,8 +218,7 @@ extension PostgresConnection {
             lines.map { line in
                 counters.add(.failed)
                 let ticket = ClaimTicket(job: JobID(batch, line: line.line), batch: batch, attempt: 0)
-                let completion = JobCompletion(
-                    ticket: ticket, outcome: .failed(line.error), usage: TokenUsage(), timings: nil)
+                let completion = JobCompletion(ticket: ticket, outcome: .failed(line.error))
                 return EndedJob(completion: completion, sequence: counters.nextSequence - 1)
             }, incarnation: nil, at: created)
         try run(

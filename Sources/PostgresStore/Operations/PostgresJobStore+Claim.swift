@@ -1,4 +1,4 @@
-// Claims jobs for a daemon, and releases them.
+// Claims jobs for a daemon.
 
 import PostgresClient
 public import Runtime
@@ -39,17 +39,6 @@ extension PostgresJobStore {
         }
     }
 
-    /// One transaction for all tickets.
-    public func release(
-        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
-    ) throws(JobStoreError) -> ReleaseReport {
-        try completions.use { connection in
-            try connection.transaction {
-                try $0.release(tickets, incarnation: incarnation, because: reason, at: now)
-            }
-        }
-    }
-
     /// Looks at the leases of each batch.
     public func revoked(
         among tickets: [ClaimTicket], incarnation: Incarnation
@@ -57,7 +46,7 @@ extension PostgresJobStore {
         try read { db in
             var revoked: [ClaimTicket] = []
             for (batch, tickets) in Dictionary(grouping: tickets, by: \.batch) {
-                let leases = try db.leases(of: batch, incarnation: incarnation, isLocked: false)
+                let leases = try db.rows(Lease.sql, batch, incarnation) { Lease($0) }
                 revoked += tickets.filter { ticket in !leases.contains { $0.holds(ticket) } }
             }
             return revoked
@@ -74,8 +63,16 @@ struct Lease {
     let faults: JobFaults
     private(set) var lines: [Int64]
 
-    init(id: Int64, attempt: Int, deaths: Int, faults: JobFaults, lines: [Int64]) {
-        (self.id, self.attempt, self.deaths, self.faults, self.lines) = (id, attempt, deaths, faults, lines)
+    /// The statement for the leases of a life on jobs of a batch.
+    static let sql = """
+        SELECT id, attempt, crashes, bad_outputs, lines, deaths FROM leases WHERE batch_id = $1 AND incarnation = $2
+        ORDER BY id
+        """
+
+    /// What that statement has found.
+    init(_ row: PostgresRow) {
+        (id, attempt, deaths, lines) = (row.int64(0), row.int(1), row.int(5), row.array(4))
+        faults = JobFaults(crashes: row.int(2), badOutputs: row.int(3))
     }
 
     func holds(_ ticket: ClaimTicket) -> Bool { attempt == ticket.attempt && lines.contains(ticket.job.line) }
@@ -85,19 +82,18 @@ struct Lease {
 }
 
 extension PostgresConnection {
-    /// The leases of a life on jobs of a batch.
-    mutating func leases(of batch: BatchID, incarnation: Incarnation, isLocked: Bool) throws -> [Lease] {
-        try rows(
-            """
-            SELECT id, attempt, crashes, bad_outputs, lines, deaths FROM leases WHERE batch_id = $1 AND incarnation = $2
-            ORDER BY id \(isLocked ? "FOR UPDATE" : "")
-            """, batch, incarnation
-        ) { row in
-            Lease(
-                id: row.int64(0), attempt: row.int(1), deaths: row.int(5),
-                faults: JobFaults(crashes: row.int(2), badOutputs: row.int(3)),
-                lines: row.array(4))
+    /// Locks the counters of a batch, then the leases of a life on its jobs.
+    mutating func lock(
+        _ batch: BatchID, of incarnation: Incarnation
+    ) throws -> (counters: LockedCounters?, leases: [Lease]) {
+        var (counters, leases): (LockedCounters?, [Lease]) = (nil, [])
+        try run(together: [
+            PostgresStatement(LockedCounters.lockSQL, batch),
+            PostgresStatement(Lease.sql + " FOR UPDATE", batch, incarnation),
+        ]) { statement, row in
+            if statement == 0 { counters = LockedCounters(batch, row) } else { leases.append(Lease(row)) }
         }
+        return (counters, leases)
     }
 
     /// Writes what is left of leases.
@@ -110,43 +106,43 @@ extension PostgresConnection {
         if !gone.isEmpty { try runLater("DELETE FROM leases WHERE id = ANY($1)", PostgresArray(gone)) }
     }
 
-    /// Whether a life may claim: it has neither ended nor been declared dead. It stays so until the transaction's end.
-    private mutating func checkIsAlive(_ life: Incarnation) throws {
-        let isAlive = try row(
-            """
-            SELECT 1::int8 FROM daemons WHERE incarnation = $1 AND stopped_ms IS NULL AND declared_dead_ms IS NULL FOR SHARE
-            """, life
-        ) { _ in true }
-        if isAlive == nil { throw JobStoreError.declaredDead(life) }
-    }
-
     fileprivate mutating func claim(
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws -> [ClaimedJob] {
-        guard let counters = try LockedCounters(batch, &self), counters.readyBefore > 0, counters.status == .inProgress
-        else { return [] }
-        try runLater("SELECT pg_advisory_xact_lock_shared($1)", pauseKey)
-        // Read behind the locks, which whoever pauses takes first: no job is claimed after a pause was acknowledged.
-        let found = try row(
-            """
-            SELECT b.prompt_ms, \(Segment.columns) FROM batches b JOIN counters c ON c.batch_id = b.id
-            LEFT JOIN segments s ON s.batch_id = b.id AND s.incarnation = $3
-            WHERE b.id = $1 AND \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
-              AND (b.deadline_ms IS NULL OR b.deadline_ms > $2) AND \(isForLife)
-            """, batch, now, incarnation
-        ) { (promptTime: $0.optionalID(0, as: Milliseconds.self), segment: Segment($0, from: 1)) }
-        try checkIsAlive(incarnation)
+        var (locked, isAlive): (LockedCounters?, Bool) = (nil, false)
+        var found: (promptTime: Milliseconds?, segment: Segment?)?
+        var jobs = ChosenJobs()
+        // Whoever pauses takes the locks first. The others are read behind them: no job is claimed after a pause was acknowledged, and
+        // whoever is alive stays so until the transaction's end.
+        try run(together: [
+            PostgresStatement(LockedCounters.lockSQL, batch),
+            PostgresStatement("SELECT pg_advisory_xact_lock_shared($1)", pauseKey),
+            PostgresStatement(Self.livingSQL, incarnation),
+            PostgresStatement(Self.claimableBatchSQL, batch, now, incarnation),
+            PostgresStatement(Self.claimableJobsSQL, batch, incarnation, limit, Self.bodyBudget, true),
+        ]) { statement, row in
+            switch statement {
+            case 0: locked = LockedCounters(batch, row)
+            case 2: isAlive = true
+            case 3: found = (row.optionalID(0), Segment(row, from: 1))
+            case 4: jobs.add(row)
+            default: break
+            }
+        }
+        guard let counters = locked else { return [] }
+        guard isAlive else { throw JobStoreError.declaredDead(incarnation) }
         guard let found else { return [] }
         var segment = found.segment
-        var (chosen, isCut) = try claimable(limit, of: batch, from: segment, andReturned: true)
-        // At the end of a piece the rest comes from the next one.
-        while !isCut, chosen.count < min(limit, Int(counters.readyBefore)) {
+        // At the end of a piece of the batch the rest comes from the next one.
+        while !jobs.areCut, jobs.all.count < min(limit, Int(counters.readyBefore)) {
             segment = try takeSegment(of: batch, for: incarnation, after: segment)
             guard segment != nil else { break }
-            let more = try claimable(limit - chosen.count, of: batch, from: segment, andReturned: false)
-            chosen += more.jobs
-            isCut = more.isCut
+            jobs.areCut = false
+            _ = try rows(
+                Self.claimableJobsSQL, batch, incarnation, limit - jobs.all.count, Self.bodyBudget, false
+            ) { jobs.add($0) }
         }
+        let chosen = jobs.all
         guard !chosen.isEmpty else { return [] }
         if let segment, let last = chosen.last(where: { $0.attempt == 0 }), last.place > segment.next {
             try advance(segment, to: last.place)
@@ -178,107 +174,86 @@ extension PostgresConnection {
         }
     }
 
-    /// The next jobs of a piece of a batch, and those that came back, by rank and then by line; a request may have megabytes, so
-    /// there are fewer of large ones.
-    ///
-    /// - Returns: also whether there are fewer for that reason.
-    private mutating func claimable(
-        _ limit: Int, of batch: BatchID, from segment: Segment?, andReturned hasReturned: Bool
-    ) throws -> (jobs: [ChosenJob], isCut: Bool) {
-        let budget = 32 << 20
-        // Without a piece there is nothing behind the last place.
-        let (next, end) = (segment?.next ?? .last, segment?.end ?? .last)
-        var found = 0
-        let jobs = try rows(
-            """
-            SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths, custom_id, endpoint, body, created_ms, found FROM (
-                SELECT f.*, count(*) OVER () AS found, row_number() OVER ranks AS place,
-                    sum(length(body)) OVER ranks AS bytes FROM (
-                    (SELECT r.*, j.custom_id, j.endpoint, j.body, j.created_ms FROM (
-                        SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths FROM returned
-                        WHERE batch_id = $1 AND not_before_ms IS NULL AND $8 ORDER BY claim_rank, line LIMIT $6
-                    ) r JOIN jobs j ON j.batch_id = $1 AND j.line = r.line)
-                    UNION ALL
-                    (SELECT line, claim_rank, 0, 0, 0, 0, custom_id, endpoint, body, created_ms FROM jobs
-                     WHERE batch_id = $1 AND \(inSegment) ORDER BY claim_rank, line LIMIT $6)
-                    ORDER BY claim_rank, line LIMIT $6
-                ) f WINDOW ranks AS (ORDER BY claim_rank, line)
-            ) c WHERE place = 1 OR bytes <= $7 ORDER BY claim_rank, line
-            """, batch, next.rank, next.line, end.rank, end.line, limit, budget, hasReturned
-        ) { row in
-            found = row.int(10)
-            return ChosenJob(
-                line: row.int64(0), rank: row.int64(1),
-                key: ChosenJob.Key(
-                    attempt: row.int(2), deaths: row.int(5),
-                    faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4))),
-                customID: row.text(6), endpoint: row.text(7), body: row.bytes(8), created: row.id(9))
-        }
-        return (jobs, found > jobs.count)
+    /// Whether jobs of a batch may be claimed by a life: a row with the time that their prompts see, and the life's piece of it.
+    private static let claimableBatchSQL = """
+        SELECT b.prompt_ms, \(Segment.columns) FROM batches b JOIN counters c ON c.batch_id = b.id
+        LEFT JOIN segments s ON s.batch_id = b.id AND s.incarnation = $3
+        WHERE b.id = $1 AND \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
+          AND (b.deadline_ms IS NULL OR b.deadline_ms > $2) AND \(isForLife)
+        """
+
+    /// Whether a life may claim: it has neither ended nor been declared dead.
+    private static let livingSQL = """
+        SELECT 1::int8 FROM daemons WHERE incarnation = $1 AND stopped_ms IS NULL AND declared_dead_ms IS NULL FOR SHARE
+        """
+
+    /// A request may have megabytes, so there are fewer of large ones: the bytes of a claim.
+    private static let bodyBudget = 32 << 20
+
+    /// The next jobs of a life's piece of a batch, and those that came back, by rank and then by line.
+    private static let claimableJobsSQL = """
+        SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths, custom_id, endpoint, body, created_ms,
+            bytes + coalesce(next_bytes, 0) > $4
+        FROM (
+            SELECT f.*, row_number() OVER ranks AS place, sum(length(body)) OVER ranks AS bytes,
+                lead(length(body)) OVER ranks AS next_bytes
+            FROM (
+                (SELECT r.*, j.custom_id, j.endpoint, j.body, j.created_ms FROM (
+                    SELECT line, claim_rank, attempt, crashes, bad_outputs, deaths FROM returned
+                    WHERE batch_id = $1 AND not_before_ms IS NULL AND $5 ORDER BY claim_rank, line LIMIT $3
+                ) r JOIN jobs j ON j.batch_id = $1 AND j.line = r.line)
+                UNION ALL
+                (SELECT line, claim_rank, 0, 0, 0, 0, custom_id, endpoint, body, created_ms FROM jobs
+                 WHERE batch_id = $1 AND claim_rank IS NOT NULL
+                   AND (claim_rank, line) >
+                       (SELECT next_rank, next_line FROM segments WHERE batch_id = $1 AND incarnation = $2)
+                   AND (claim_rank, line) <=
+                       (SELECT end_rank, end_line FROM segments WHERE batch_id = $1 AND incarnation = $2)
+                 ORDER BY claim_rank, line LIMIT $3)
+                ORDER BY claim_rank, line LIMIT $3
+            ) f WINDOW ranks AS (ORDER BY claim_rank, line)
+        ) c WHERE place = 1 OR bytes <= $4 ORDER BY claim_rank, line
+        """
+}
+
+/// A job that is about to be claimed.
+private struct ChosenJob {
+    struct Key: Hashable {
+        /// The attempts so far.
+        let attempt: Int
+        let deaths: Int
+        let faults: JobFaults
     }
 
-    /// Makes running jobs pending again, or fails those that reached a limit. What is not leased any more is left out.
-    mutating func release(
-        _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason,
-        death: LifeEnd = .none, at now: Milliseconds
-    ) throws -> ReleaseReport {
-        var report = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
-        for (batch, tickets) in Dictionary(grouping: tickets, by: \.batch).sorted(by: { $0.key < $1.key }) {
-            guard var counters = try LockedCounters(batch, &self) else { continue }
-            let before = try leases(of: batch, incarnation: incarnation, isLocked: true)
-            var leases = before
-            var (returned, ended): ([ReturnedJob], [EndedJob]) = ([], [])
-            for ticket in tickets {
-                guard let index = leases.firstIndex(where: { $0.holds(ticket) }) else { continue }
-                leases[index].drop(ticket.job.line)
-                var (faults, deaths) = (leases[index].faults, leases[index].deaths)
-                var reason = reason
-                switch death {
-                case .none: break
-                case .counted: deaths += 1
-                case .suspectAfterAnother(let maxCrashes):
-                    // The first one is nobody's fault.
-                    if deaths > 0 { reason = .crash(maxCrashes: maxCrashes) }
-                    deaths += 1
-                }
-                switch faults.add(reason) {
-                case .again(let delay):
-                    returned.append(
-                        ReturnedJob(
-                            line: ticket.job.line, attempt: ticket.attempt, deaths: deaths, faults: faults,
-                            notBefore: delay > 0 ? now + delay : nil))
-                    if delay == 0 { counters.ready += 1 }
-                    report.requeued += 1
-                case .fail(let error):
-                    let completion = JobCompletion(
-                        ticket: ticket, outcome: .failed(error), usage: TokenUsage(), timings: nil)
-                    ended.append(EndedJob(completion: completion, sequence: counters.nextSequence))
-                    counters.add(completion)
-                    report.failed += 1
-                }
-            }
-            try putBack(returned, of: batch)
-            try insert(ended, incarnation: incarnation, at: now)
-            try write(leases, before: before)
-            if try counters.write(&self, at: now) { report.closedBatches.append(batch) }
-        }
-        return report
-    }
+    let line: Int64
+    let rank: Int64
+    let key: Key
+    let customID: String
+    let endpoint: String
+    let body: [UInt8]
+    let created: Milliseconds
+    var attempt: Int { key.attempt }
+    var place: ClaimPlace { ClaimPlace(rank: rank, line: line) }
 
-    private mutating func putBack(_ jobs: [ReturnedJob], of batch: BatchID) throws {
-        guard !jobs.isEmpty else { return }
-        func column<Value: PostgresElement>(_ value: (ReturnedJob) -> Value) -> PostgresArray<Value> {
-            PostgresArray(jobs.map(value))
-        }
-        try runLater(
-            """
-            INSERT INTO returned (batch_id, line, claim_rank, attempt, crashes, bad_outputs, not_before_ms, deaths)
-            SELECT batch_id, line, claim_rank, r.attempt, r.crashes, r.bad_outputs, r.not_before_ms, r.deaths
-            FROM unnest($2, $3, $4, $5, $6, $7) AS r (line, attempt, crashes, bad_outputs, not_before_ms, deaths)
-                JOIN jobs USING (line)
-            WHERE batch_id = $1
-            """, batch, column(\.line), column { Int64($0.attempt) }, column { Int64($0.faults.crashes) },
-            column { Int64($0.faults.badOutputs) }, column(\.notBefore?.rawValue), column { Int64($0.deaths) })
+    /// What `claimableJobsSQL` has found.
+    init(_ row: PostgresRow) {
+        (line, rank, created) = (row.int64(0), row.int64(1), row.id(9))
+        (customID, endpoint, body) = (row.text(6), row.text(7), row.bytes(8))
+        key = Key(
+            attempt: row.int(2), deaths: row.int(5), faults: JobFaults(crashes: row.int(3), badOutputs: row.int(4)))
+    }
+}
+
+/// The jobs of a claim.
+private struct ChosenJobs {
+    private(set) var all: [ChosenJob] = []
+    /// Whether there are fewer since the next one is too large.
+    var areCut = false
+
+    /// Adds what `claimableJobsSQL` has found.
+    mutating func add(_ row: PostgresRow) {
+        all.append(ChosenJob(row))
+        areCut = row.bool(10)
     }
 }
 
@@ -304,41 +279,3 @@ private let isLeftToOthers = """
           AND NOT EXISTS (
             SELECT 1 FROM model_troubles t WHERE t.incarnation = other.incarnation AND t.batch_id = b.id)))
     """
-
-/// A job that is put back.
-private struct ReturnedJob {
-    let line: Int64
-    let attempt: Int
-    let deaths: Int
-    let faults: JobFaults
-    let notBefore: Milliseconds?
-}
-
-/// Whether a life has ended that had the jobs, and what that says of them.
-enum LifeEnd {
-    case none
-    /// It is counted, and what it says is known already.
-    case counted
-    /// A job that had another life end is a suspect now.
-    case suspectAfterAnother(maxCrashes: Int)
-}
-
-/// A job that is about to be claimed.
-private struct ChosenJob {
-    struct Key: Hashable {
-        /// The attempts so far.
-        let attempt: Int
-        let deaths: Int
-        let faults: JobFaults
-    }
-
-    let line: Int64
-    let rank: Int64
-    let key: Key
-    let customID: String
-    let endpoint: String
-    let body: [UInt8]
-    let created: Milliseconds
-    var attempt: Int { key.attempt }
-    var place: ClaimPlace { ClaimPlace(rank: rank, line: line) }
-}

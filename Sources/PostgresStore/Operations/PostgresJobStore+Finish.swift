@@ -24,11 +24,11 @@ extension PostgresConnection {
         var report = FinishReport(finished: 0, stale: [], closedBatches: [])
         let groups = Dictionary(grouping: completions, by: \.ticket.batch).sorted { $0.key < $1.key }
         for (batch, completions) in groups {
-            guard var counters = try LockedCounters(batch, &self) else {
+            let (locked, before) = try lock(batch, of: incarnation)
+            guard var counters = locked else {
                 report.stale += completions.map(\.ticket)
                 continue
             }
-            let before = try leases(of: batch, incarnation: incarnation, isLocked: true)
             var leases = before
             var ended: [EndedJob] = []
             var others: [JobCompletion] = []
