@@ -41,7 +41,7 @@ public final class StoreClaimant: Claimant {
             holding.withLock { $0 = Holding(jobs: held) }
             if !held.isEmpty { return held.count }
         }
-        guard let batch = try store.claimableBatch(among: nil) else { return 0 }
+        guard let batch = try store.claimableBatch(among: nil, fitting: nil, for: life) else { return 0 }
         holding.withLock { $0.isUnsure = true }
         let claimed = try store.claim(limit, of: batch.id, incarnation: life, at: TimeSource.system.now)
         holding.withLock { $0 = Holding(jobs: claimed.map(\.ticket)) }
@@ -60,8 +60,9 @@ public final class StoreClaimant: Claimant {
 
     /// A heartbeat, and a look at others'.
     public func beat() throws -> [HostsEvent.Kind] {
-        guard try store.renew(life, within: Self.limit, at: TimeSource.system.now) else { return [.dead] }
-        let reaped = try store.reapDead(by: life, within: Self.limit, maxCrashes: 3, at: TimeSource.system.now)
+        guard let membership = store.membership else { return [] }
+        guard try membership.renew(life, within: Self.limit, at: nil) != .dead else { return [.dead] }
+        let reaped = try membership.reapDead(by: life, within: Self.limit, maxCrashes: 3, at: nil)
         return reaped.map { .reaped(jobs: Int($0.jobs.requeued)) }
     }
 }

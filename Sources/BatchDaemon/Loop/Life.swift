@@ -10,6 +10,8 @@ package final class Life: Sendable {
     /// Its number.
     package let incarnation: Incarnation
     private let state = Mutex(LifeState.alive)
+    /// Whether another server has taken over, and nobody has looked yet what that means.
+    private let isServerNew = Mutex(false)
 
     /// A life that has begun.
     package init(_ incarnation: Incarnation) { self.incarnation = incarnation }
@@ -19,6 +21,17 @@ package final class Life: Sendable {
 
     /// Whether it takes no more jobs.
     var isDraining: Bool { state.withLock { $0 == .draining } }
+
+    /// Notes that another server has taken over.
+    func noteNewServer() { isServerNew.withLock { $0 = true } }
+
+    /// Whether another server has taken over since the last call.
+    func takeNewServer() -> Bool {
+        isServerNew.withLock { isNew in
+            defer { isNew = false }
+            return isNew
+        }
+    }
 
     /// Notes what the store thinks; returns whether that is new. Death is final.
     @discardableResult
@@ -45,6 +58,8 @@ package final class Heartbeat: Sendable {
     private let stop: StopSignal
     private let log: Logger
     private let ending = StopSignal()
+    /// The server's history at the last heartbeat.
+    private let history = Mutex<String?>(nil)
 
     /// The heartbeat of `life`.
     ///
@@ -91,6 +106,7 @@ package final class Heartbeat: Sendable {
         guard ending.level == .none else { return }
         if life.note(state) { tell(state) }
         guard state != .dead else { return }
+        try lookForNewServer()
         for dead in try membership.reapDead(by: life.incarnation, within: limitMS, maxCrashes: maxCrashes, at: now) {
             JobMetrics().count(failed: dead.jobs.failed, because: .crash(maxCrashes: maxCrashes))
             log.warning(
@@ -99,6 +115,23 @@ package final class Heartbeat: Sendable {
                 \(dead.jobs.requeued) jobs are back in the queue, \(dead.jobs.failed) failed
                 """)
         }
+    }
+
+    /// What the former server had acknowledged last may be lost: what the store says that this life has is compared with what it has.
+    private func lookForNewServer() throws(JobStoreError) {
+        let now = try membership.serverHistory()
+        let before = history.withLock { history in
+            defer { history = now }
+            return history
+        }
+        guard let before, before != now else { return }
+        log.warning(
+            """
+            another server has taken over the queue (timeline \(now), before \(before)): results that were acknowledged last \
+            may be lost, and run again
+            """)
+        life.noteNewServer()
+        stop.wake()
     }
 
     private func tell(_ state: LifeState) {

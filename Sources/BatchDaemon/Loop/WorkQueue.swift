@@ -136,8 +136,9 @@ final class WorkQueue {
         }
     }
 
-    /// After a claim whose answer was lost: all that this life has claimed, for whoever knows which of it was heard of; else nil.
+    /// After a claim whose answer was lost, or when another server has taken over: all that this life has claimed, for whoever knows which of it was heard of; else nil.
     func claimsToSettle() throws(JobStoreError) -> [ClaimTicket]? {
+        if life.takeNewServer() { isUnsure = true }
         guard isUnsure else { return nil }
         let held = try store.held(by: incarnation)
         isUnsure = false

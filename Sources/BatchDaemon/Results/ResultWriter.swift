@@ -146,7 +146,12 @@ extension ResultWriter {
             pending.release([], tickets, because: .stopping)
         case .held(let tickets):
             let known = pending.tickets.union(jobs.values.map(\.ticket))
-            pending.release([], tickets.filter { !known.contains($0) }, because: .stopping)
+            let unknown = tickets.filter { !known.contains($0) }
+            if !unknown.isEmpty {
+                log.warning(
+                    "\(unknown.count) jobs are put back: the store says that this daemon has them, and it does not")
+            }
+            pending.release([], unknown, because: .stopping)
         case .end: isEnding = true
         }
     }

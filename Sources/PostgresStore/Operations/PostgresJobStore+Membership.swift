@@ -30,6 +30,11 @@ extension PostgresJobStore: Membership {
         }
     }
 
+    /// The timeline, which is the first part of the name of a segment of the server's log.
+    public func serverHistory() throws(JobStoreError) -> String {
+        try keeping.use { try $0.row("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)") { $0.text(0) } ?? "" }
+    }
+
     /// Two transactions: the declaration, which is final, and then what the dead ones had. Whoever comes next does the second if
     /// this one ends between them.
     public func reapDead(

@@ -16,6 +16,10 @@ public protocol Membership: Sendable {
         _ life: Incarnation, within limit: Int64, at now: Milliseconds?
     ) throws(JobStoreError) -> LifeState
 
+    /// What changes when another server takes over from the one that kept the queue: it may not have what that one had acknowledged
+    /// last.
+    func serverHistory() throws(JobStoreError) -> String
+
     /// Declares those dead that have not been heard of for `limit` milliseconds, and makes their jobs pending. Nobody is judged
     /// by a life that has not been heard of itself for that long, without a gap: what was silent may be the store.
     ///
@@ -35,4 +39,9 @@ public protocol Membership: Sendable {
     /// Declares a life dead, whatever was heard of it, makes its jobs pending, and forgets its host.
     /// - Throws: `.hostNotFound`.
     func remove(_ life: Incarnation, maxCrashes: Int, at now: Milliseconds) throws(JobStoreError) -> ReapedLife
+}
+
+extension Membership {
+    /// Nobody takes over.
+    public func serverHistory() throws(JobStoreError) -> String { "" }
 }
