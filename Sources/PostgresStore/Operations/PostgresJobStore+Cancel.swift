@@ -75,8 +75,9 @@ extension PostgresConnection {
         while true {
             let segment =
                 try row(
-                    "SELECT \(Segment.columns) FROM segments s WHERE batch_id = $1 ORDER BY id LIMIT 1", counters.batch
-                ) { Segment($0, from: 0) } ?? nil
+                    "SELECT \(BatchSegment.columns) FROM segments s WHERE batch_id = $1 ORDER BY id LIMIT 1",
+                    counters.batch
+                ) { BatchSegment($0, from: 0) } ?? nil
             ended = try endPending(of: segment, counters, as: end, limit: limit, at: now)
             guard ended == 0, let segment else { break }
             try delete(segment)
@@ -87,7 +88,7 @@ extension PostgresConnection {
     }
 
     private mutating func endPending(
-        of segment: Segment?, _ counters: LockedCounters, as state: JobState, limit: Int, at now: Milliseconds
+        of segment: BatchSegment?, _ counters: LockedCounters, as state: JobState, limit: Int, at now: Milliseconds
     ) throws -> Int {
         let batch = counters.batch
         let (next, end) = (segment?.next ?? .last, segment?.end ?? .last)

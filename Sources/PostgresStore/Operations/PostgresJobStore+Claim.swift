@@ -110,7 +110,7 @@ extension PostgresConnection {
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws -> [ClaimedJob] {
         var (locked, isAlive): (LockedCounters?, Bool) = (nil, false)
-        var found: (promptTime: Milliseconds?, segment: Segment?)?
+        var found: (promptTime: Milliseconds?, segment: BatchSegment?)?
         var jobs = ChosenJobs()
         // Whoever pauses takes the locks first. The others are read behind them: no job is claimed after a pause was acknowledged, and
         // whoever is alive stays so until the transaction's end.
@@ -124,7 +124,7 @@ extension PostgresConnection {
             switch statement {
             case 0: locked = LockedCounters(batch, row)
             case 2: isAlive = true
-            case 3: found = (row.optionalID(0), Segment(row, from: 1))
+            case 3: found = (row.optionalID(0), BatchSegment(row, from: 1))
             case 4: jobs.add(row)
             default: break
             }
@@ -176,7 +176,7 @@ extension PostgresConnection {
 
     /// Whether jobs of a batch may be claimed by a life: a row with the time that their prompts see, and the life's piece of it.
     private static let claimableBatchSQL = """
-        SELECT b.prompt_ms, \(Segment.columns) FROM batches b JOIN counters c ON c.batch_id = b.id
+        SELECT b.prompt_ms, \(BatchSegment.columns) FROM batches b JOIN counters c ON c.batch_id = b.id
         LEFT JOIN segments s ON s.batch_id = b.id AND s.incarnation = $3
         WHERE b.id = $1 AND \(claimableCondition) AND (SELECT paused_ms FROM meta) IS NULL
           AND (b.deadline_ms IS NULL OR b.deadline_ms > $2) AND \(isForLife)

@@ -20,7 +20,7 @@ struct ClaimPlace: Comparable {
 }
 
 /// The jobs of a batch behind `next`, up to `end`. The batch's counters are locked while it is used.
-struct Segment {
+struct BatchSegment {
     let id: Int64
     /// The last job that was claimed.
     let next: ClaimPlace
@@ -48,23 +48,28 @@ extension PostgresConnection {
     }
 
     /// Notes how far claims have come.
-    mutating func advance(_ segment: Segment, to place: ClaimPlace) throws {
+    mutating func advance(_ segment: BatchSegment, to place: ClaimPlace) throws {
         try runLater(
             "UPDATE segments SET next_rank = $2, next_line = $3 WHERE id = $1", segment.id, place.rank, place.line)
     }
 
-    mutating func delete(_ segment: Segment) throws { try runLater("DELETE FROM segments WHERE id = $1", segment.id) }
+    mutating func delete(_ segment: BatchSegment) throws {
+        try runLater("DELETE FROM segments WHERE id = $1", segment.id)
+    }
 
     /// Another piece for a life that has none, or has come to the end of `exhausted`: one that is nobody's, else the later part of
     /// another daemon's; nil if nothing is left.
-    mutating func takeSegment(of batch: BatchID, for life: Incarnation, after exhausted: Segment?) throws -> Segment? {
+    mutating func takeSegment(of batch: BatchID, for life: Incarnation, after exhausted: BatchSegment?) throws
+        -> BatchSegment?
+    {
         if let exhausted { try delete(exhausted) }
         if let free = try takeFreeSegment(of: batch, for: life) { return free }
         // Of those that others go through, the largest.
-        let segments = try rows("SELECT \(Segment.columns) FROM segments s WHERE batch_id = $1 ORDER BY id", batch) {
-            Segment($0, from: 0)!
+        let segments = try rows("SELECT \(BatchSegment.columns) FROM segments s WHERE batch_id = $1 ORDER BY id", batch)
+        {
+            BatchSegment($0, from: 0)!
         }
-        var largest: (segment: Segment, jobs: Int)?
+        var largest: (segment: BatchSegment, jobs: Int)?
         for segment in segments {
             let jobs = try countedJobs(of: segment, in: batch)
             if jobs > largest?.jobs ?? 0 { largest = (segment, jobs) }
@@ -73,7 +78,7 @@ extension PostgresConnection {
         return try split(segment, of: batch, jobs: jobs, for: life)
     }
 
-    private mutating func takeFreeSegment(of batch: BatchID, for life: Incarnation) throws -> Segment? {
+    private mutating func takeFreeSegment(of batch: BatchID, for life: Incarnation) throws -> BatchSegment? {
         try row(
             """
             UPDATE segments s SET incarnation = $2 WHERE id = (
@@ -81,16 +86,16 @@ extension PostgresConnection {
                     SELECT 1 FROM daemons d WHERE d.incarnation = f.incarnation AND NOT d.draining
                       AND d.stopped_ms IS NULL AND d.declared_dead_ms IS NULL)
                 ORDER BY id LIMIT 1)
-            RETURNING \(Segment.columns)
+            RETURNING \(BatchSegment.columns)
             """, batch, life
-        ) { Segment($0, from: 0) } ?? nil
+        ) { BatchSegment($0, from: 0) } ?? nil
     }
 
     /// Jobs that are looked at when a piece is divided: its owner keeps at most half as many, and comes again.
     private static let lookAhead = 8192
 
     /// How many jobs are left, up to `lookAhead`.
-    private mutating func countedJobs(of segment: Segment, in batch: BatchID) throws -> Int {
+    private mutating func countedJobs(of segment: BatchSegment, in batch: BatchID) throws -> Int {
         Int(
             try number(
                 """
@@ -101,12 +106,13 @@ extension PostgresConnection {
 
     /// Divides a piece where the rank changes, if it does; its owner keeps the first part. A single job goes as a whole.
     private mutating func split(
-        _ segment: Segment, of batch: BatchID, jobs: Int, for life: Incarnation
-    ) throws -> Segment? {
+        _ segment: BatchSegment, of batch: BatchID, jobs: Int, for life: Incarnation
+    ) throws -> BatchSegment? {
         guard jobs > 1 else {
             return try row(
-                "UPDATE segments s SET incarnation = $2 WHERE id = $1 RETURNING \(Segment.columns)", segment.id, life
-            ) { Segment($0, from: 0) } ?? nil
+                "UPDATE segments s SET incarnation = $2 WHERE id = $1 RETURNING \(BatchSegment.columns)", segment.id,
+                life
+            ) { BatchSegment($0, from: 0) } ?? nil
         }
         let boundary = try boundary(of: segment, in: batch, after: jobs / 2)
         try runLater(
@@ -114,13 +120,13 @@ extension PostgresConnection {
         return try row(
             """
             INSERT INTO segments AS s (batch_id, incarnation, next_rank, next_line, end_rank, end_line)
-            VALUES ($1, $2, $3, $4, $5, $6) RETURNING \(Segment.columns)
+            VALUES ($1, $2, $3, $4, $5, $6) RETURNING \(BatchSegment.columns)
             """, batch, life, boundary.rank, boundary.line, segment.end.rank, segment.end.line
-        ) { Segment($0, from: 0) } ?? nil
+        ) { BatchSegment($0, from: 0) } ?? nil
     }
 
     /// The last place of the first part, of about `kept` jobs.
-    private mutating func boundary(of segment: Segment, in batch: BatchID, after kept: Int) throws -> ClaimPlace {
+    private mutating func boundary(of segment: BatchSegment, in batch: BatchID, after kept: Int) throws -> ClaimPlace {
         func place(_ row: PostgresRow) -> ClaimPlace { ClaimPlace(rank: row.int64(0), line: row.int64(1)) }
         let middle = try row(
             """
