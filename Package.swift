@@ -153,7 +153,11 @@ let package = Package(
                 "Runtime",
             ]),
         room("QueueClient", ["Intake", "PromptFiles", "StoreContract", "Runtime", "CCurl"]),
-        room("QueuePlaces", ["QueueClient", "SQLiteStore", "Intake", "StoreContract", "Runtime"]),
+        room(
+            "QueuePlaces",
+            [
+                "QueueClient", "SQLiteStore", "PostgresStore", "PostgresClient", "Intake", "StoreContract", "Runtime",
+            ]),
         room("ResultExport", ["StoreContract", "OpenAIFormats", "JSONText", "ModelFiles", "Runtime"]),
         room(
             "BatchDaemon",

@@ -13,22 +13,13 @@ struct SQLiteQueueRows: QueueRows {
         _ relation: CopiedRelation, _ columns: [CopiedColumn], take: ([CopiedValue]) throws(JobStoreError) -> Void
     ) throws(JobStoreError) {
         do {
-            guard relation.isByBatch else { return try read(relation, columns, condition: "", [], take) }
+            let sql = relation.sqliteSelect(columns)
+            guard relation.isByBatch else { return try db.forEachRow(sql, all: []) { try take($0.copied(columns)) } }
             let batches = try db.rows("SELECT id FROM batches WHERE status <> 'validating' ORDER BY id") { $0.int64(0) }
-            for batch in batches { try read(relation, columns, condition: "WHERE batch_id = ?", [batch], take) }
+            for batch in batches { try db.forEachRow(sql, all: [batch]) { try take($0.copied(columns)) } }
         } catch {
             throw JobStoreError(error, path: location, connection: db)
         }
-    }
-
-    private func read(
-        _ relation: CopiedRelation, _ columns: [CopiedColumn], condition: String, _ values: [any SQLValue],
-        _ take: ([CopiedValue]) throws(JobStoreError) -> Void
-    ) throws {
-        let order = relation.order.map { "ORDER BY \($0)" } ?? ""
-        try db.forEachRow(
-            "SELECT \(columns.list) FROM (\(relation.sqliteQuery)) \(condition) \(order)", all: values
-        ) { try take($0.copied(columns)) }
     }
 }
 
@@ -49,8 +40,15 @@ extension SQLRow {
 }
 
 extension CopiedRelation {
-    /// A query that has the relation's columns, by their names. A test checks the plans.
-    var sqliteQuery: String {
+    /// The statement that reads columns, of one batch if it is read batch by batch. A test checks the plans.
+    func sqliteSelect(_ columns: [CopiedColumn]) -> String {
+        let batch = isByBatch ? "WHERE batch_id = ?" : ""
+        let order = order.map { "ORDER BY \($0)" } ?? ""
+        return "SELECT \(columns.list) FROM (\(sqliteQuery)) \(batch) \(order)"
+    }
+
+    /// A query that has the relation's columns, by their names.
+    private var sqliteQuery: String {
         switch self {
         case .queue:
             """

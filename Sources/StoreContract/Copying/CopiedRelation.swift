@@ -81,14 +81,13 @@ public enum CopiedRelation: String, CaseIterable, Sendable {
         }
     }
 
-    /// The order in which its rows are read: what refers to another row comes behind it.
+    /// The order in which its rows are read, where it matters: what refers to another row comes behind it.
     public var order: String? {
         switch self {
-        case .queue: nil
+        case .queue, .choices: nil
         case .incarnations, .batches: "id"
         case .modelTroubles: "batch_id"
         case .jobs: "line"
-        case .choices: "line, choice"
         case .systems: "fingerprint, key"
         case .metrics: "start_ms, incarnation"
         case .files: "created_ms, id"

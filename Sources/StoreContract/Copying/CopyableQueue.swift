@@ -70,13 +70,18 @@ public struct QueueCopyReport: Sendable {
     /// Batches; submissions are among them.
     public private(set) var batches: Int64 = 0
     /// Jobs.
-    public private(set) var jobs: Int64 = 0
+    public var jobs: Int64 { found.jobs }
     /// Uploaded files.
     public private(set) var files: Int64 = 0
-    private var ended: Int64 = 0
-    private var texts: Int64 = 0
-    /// What should come.
-    private var expected: (jobs: Int64, ended: Int64, texts: Int64) = (0, 0, 0)
+    private var found = Sums()
+    private var expected = Sums()
+
+    /// What is counted in two ways.
+    private struct Sums: Equatable {
+        var (jobs, ended): (Int64, Int64) = (0, 0)
+        /// Jobs with texts, and their texts.
+        var (succeeded, texts): (Int64, Int64) = (0, 0)
+    }
 
     /// Nothing yet.
     public init() {}
@@ -90,24 +95,27 @@ public struct QueueCopyReport: Sendable {
     public mutating func addBatch(_ row: [CopiedValue]) {
         batches += 1
         expected.jobs += row[0].number ?? 0
+        expected.succeeded += row[1].number ?? 0
         for value in row[1...4] { expected.ended += value.number ?? 0 }
     }
 
     /// Counts a row of `jobs`.
     public mutating func addJob(_ row: [CopiedValue]) {
-        jobs += 1
-        if !row[0].isNull { ended += 1 }
-        expected.texts += row[1].number ?? 0
+        let texts = row[1].number ?? 0
+        found.jobs += 1
+        if !row[0].isNull { found.ended += 1 }
+        if texts > 0 { found.succeeded += 1 }
+        expected.texts += texts
     }
 
     /// Counts a row of `choices`.
-    public mutating func addText() { texts += 1 }
+    public mutating func addText() { found.texts += 1 }
 
     /// Counts a row of `files`.
     public mutating func addFile() { files += 1 }
 
     /// Called before the copy is committed.
     public func checkSums(of rows: any QueueRows) throws(QueueCopyRefusal) {
-        guard (jobs, ended, texts) == expected else { throw .doesNotAddUp(rows.location) }
+        guard found == expected else { throw .doesNotAddUp(rows.location) }
     }
 }

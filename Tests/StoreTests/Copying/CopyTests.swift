@@ -3,10 +3,11 @@
 import Foundation
 import PostgresStore
 import Runtime
-import SQLiteStore
 import StoreContract
 import TestSupport
 import Testing
+
+@testable import SQLiteStore
 
 /// One end of a copy.
 struct CopyEnd {
@@ -169,6 +170,17 @@ struct CopyTests {
         #expect(try target.store.batches(before: nil, limit: 9, includingDrafts: true).count == 1)
     }
 
+    /// A database without tables is no queue, and can be made one.
+    @Test(.enabled(if: PostgresServer.programs != nil))
+    func aNewDatabaseIsFilled() throws {
+        let (original, target) = (try CopyEnd(.sqlite), try CopyEnd(.postgres))
+        let batch = try original.store.enqueue(2)
+        try target.postgres?.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        #expect(throws: JobStoreError.notFound(path: target.queue.location)) { try target.copied(to: .sqlite) }
+        try original.copy(to: target)
+        #expect(try target.store.batch(batch).counts.pending == 2)
+    }
+
     /// Also a draft that is abandoned is no reason: it is left out.
     @Test(arguments: CopyEnd.kinds)
     func whoWritesABatchIsWaitedFor(kind: StoreKind) throws {
@@ -278,6 +290,7 @@ struct CopyTests {
         #expect(messages > 50 && complete >= 1)
     }
 
+    /// Texts that are missing, and a result that was deleted by hand.
     @Test func countersThatDoNotAddUpAreFound() throws {
         let original = try CopyEnd(.sqlite)
         _ = try FullQueue(original.store)
@@ -287,6 +300,9 @@ struct CopyTests {
                 try target.queue.fill(from: EndingRows($0, after: .max, without: .choices), at: 9)
             }
         }
+        let file = try #require(original.store as? SQLiteJobStore)
+        try file.write { _ = try $0.run("DELETE FROM job_results WHERE text IS NOT NULL AND further_choices = 0") }
+        #expect(throws: QueueCopyRefusal.doesNotAddUp(original.store.location)) { try original.copy(to: target) }
         #expect(try target.store.batches(before: nil, limit: 9, includingDrafts: true).isEmpty)
     }
 }
