@@ -5,9 +5,10 @@ import QueueCommands
 
 package struct DatabaseVerbs: ParsableCommand {
     package static let configuration = CommandConfiguration(
-        commandName: "db", abstract: "Look after the job database: check, backup, vacuum, prune, bench.",
+        commandName: "db", abstract: "Look after the job database: check, backup, copy, vacuum, prune, bench.",
         subcommands: [
-            DatabaseCheck.self, DatabaseBackup.self, DatabaseVacuum.self, DatabasePrune.self, DatabaseBench.self,
+            DatabaseCheck.self, DatabaseBackup.self, DatabaseCopy.self, DatabaseVacuum.self, DatabasePrune.self,
+            DatabaseBench.self,
         ])
 
     package init() {}

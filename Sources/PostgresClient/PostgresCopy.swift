@@ -19,17 +19,22 @@ package struct PostgresCopy: ~Copyable {
     /// The same for an array of values.
     package mutating func append(all values: [any PostgresValue]) {
         bytes.append(bigEndian: Int16(values.count))
-        for value in values {
-            if value.isNull {
-                bytes.append(bigEndian: Int32(-1))
-                continue
-            }
-            let start = bytes.count
-            bytes.append(bigEndian: Int32(0))
-            value.append(to: &bytes)
-            let length = Int32(bytes.count - start - 4)
-            withUnsafeBytes(of: length.bigEndian) { bytes.replaceSubrange(start..<start + 4, with: $0) }
-        }
+        for value in values { add(value) }
+    }
+
+    /// The same for values of one type.
+    package mutating func append<Value: PostgresValue>(row values: some Collection<Value>) {
+        bytes.append(bigEndian: Int16(values.count))
+        for value in values { add(value) }
+    }
+
+    private mutating func add(_ value: some PostgresValue) {
+        guard !value.isNull else { return bytes.append(bigEndian: Int32(-1)) }
+        let start = bytes.count
+        bytes.append(bigEndian: Int32(0))
+        value.append(to: &bytes)
+        let length = Int32(bytes.count - start - 4)
+        withUnsafeBytes(of: length.bigEndian) { bytes.replaceSubrange(start..<start + 4, with: $0) }
     }
 
     fileprivate mutating func end() { bytes.append(bigEndian: Int16(-1)) }
@@ -52,6 +57,28 @@ extension PostgresConnection {
     package mutating func copy(
         into table: String, _ next: (inout PostgresCopy) throws -> Bool
     ) throws -> Int {
+        try copy(into: table) { connection, rows in
+            while try next(&rows) { try connection.sendFull(&rows) }
+        }
+    }
+
+    /// Copies rows of values into a table, whose source calls for each of them: all of them, or none. Returns how many there were.
+    ///
+    /// - Parameter source: calls its argument with each row.
+    package mutating func copy<Row: Collection>(
+        into table: String, rowsOf source: ((Row) throws(PostgresError) -> Void) throws -> Void
+    ) throws -> Int where Row.Element: PostgresValue {
+        try copy(into: table) { connection, rows in
+            try source { (row: Row) throws(PostgresError) in
+                rows.append(row: row)
+                try connection.sendFull(&rows)
+            }
+        }
+    }
+
+    private mutating func copy(
+        into table: String, by feed: (inout PostgresConnection, inout PostgresCopy) throws -> Void
+    ) throws -> Int {
         try sendWaiting()
         try checkIsThere()
         let end = ContinuousClock.now + patience
@@ -67,7 +94,7 @@ extension PostgresConnection {
         }
         do {
             var rows = PostgresCopy()
-            while try next(&rows) { if rows.isFull { try send(rows.take()) } }
+            try feed(&self, &rows)
             rows.end()
             try send(rows.take())
         } catch {
@@ -80,6 +107,10 @@ extension PostgresConnection {
         }
         guard cpq_put_copy_end(handle, nil) == 1 else { throw lose() }
         return try result(until: ContinuousClock.now + patience)
+    }
+
+    private mutating func sendFull(_ rows: inout PostgresCopy) throws(PostgresError) {
+        if rows.isFull { try send(rows.take()) }
     }
 
     /// Each piece may take as long as a call.

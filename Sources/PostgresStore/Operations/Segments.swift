@@ -39,12 +39,12 @@ struct BatchSegment {
 }
 
 extension PostgresConnection {
-    /// The whole batch as one piece, which is nobody's yet.
-    mutating func insertSegment(of batch: BatchID) throws {
+    /// The batch behind a place as one piece, which is nobody's yet.
+    mutating func insertSegment(of batch: BatchID, from next: ClaimPlace = .first) throws {
         try runLater(
             """
             INSERT INTO segments (batch_id, next_rank, next_line, end_rank, end_line) VALUES ($1, $2, $3, $4, $5)
-            """, batch, ClaimPlace.first.rank, ClaimPlace.first.line, ClaimPlace.last.rank, ClaimPlace.last.line)
+            """, batch, next.rank, next.line, ClaimPlace.last.rank, ClaimPlace.last.line)
     }
 
     /// Notes how far claims have come.

@@ -52,6 +52,17 @@ extension String: SQLValue {
     }
 }
 
+/// Binds bytes that are UTF-8 as a text.
+func bindText(_ utf8: [UInt8], to statement: OpaquePointer, at index: Int32) -> Int32 {
+    utf8.withUnsafeBytes { bytes in
+        let chars = bytes.assumingMemoryBound(to: CChar.self)
+        return chars.isEmpty
+            ? sqlite3_bind_text(statement, index, "", 0, copying)
+            : sqlite3_bind_text64(
+                statement, index, chars.baseAddress, UInt64(chars.count), copying, UInt8(SQLITE_UTF8))
+    }
+}
+
 extension [UInt8]: SQLValue {
     func bind(to statement: OpaquePointer, at index: Int32) -> Int32 {
         withUnsafeBytes { bytes in
@@ -150,6 +161,11 @@ extension Database {
         var rows: [T] = []
         try step(sql, values) { rows.append(try read($0)) }
         return rows
+    }
+
+    /// Calls `visit` with every row, so that any number takes no memory.
+    func forEachRow(_ sql: String, all values: [any SQLValue], visit: (SQLRow) throws -> Void) throws {
+        try step(sql, values, visit: visit)
     }
 
     /// The first row of a query; nil if there is none.

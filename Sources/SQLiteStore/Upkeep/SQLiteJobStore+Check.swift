@@ -96,7 +96,7 @@ extension Database {
                     sum(state = 'pending' AND not_before_ms IS NULL) AS ready
                 FROM jobs GROUP BY batch_id
             ) j ON j.batch_id = b.id
-            WHERE b.status <> 'validating' AND (
+            WHERE b.status <> 'validating' AND (b.total > 0 OR j.total IS NOT NULL) AND (
                 j.total IS NOT b.total OR j.rejected IS NOT b.rejected OR j.succeeded IS NOT b.succeeded
                 OR j.failed IS NOT b.failed OR j.cancelled IS NOT b.cancelled OR j.expired IS NOT b.expired
                 OR j.prompt_tokens IS NOT b.prompt_tokens OR j.cached_tokens IS NOT b.cached_tokens

@@ -25,7 +25,7 @@ struct RandomScheduleConformance {
 }
 
 /// What a batch should look like.
-private struct ModelBatch {
+struct ModelBatch {
     struct Job {
         var state = JobState.pending
         var attempt = 0
@@ -62,9 +62,9 @@ private struct ModelBatch {
 }
 
 /// The store and the model, driven by one seed.
-private struct Schedule {
-    let store: any JobStore
-    let lease: any DaemonLease
+struct Schedule {
+    private(set) var store: any JobStore
+    private(set) var lease: any DaemonLease
     var random: SplitMix64
     var now: Int64 = 100
     var incarnation: Incarnation
@@ -285,6 +285,22 @@ private struct Schedule {
         }
         lastDied = !isOrderly
         incarnation = try store.openIncarnation(lease: lease, maxCrashes: maxCrashes, at: instant).incarnation
+    }
+
+    /// The daemon stops in good order, and the next one works on a copy of the queue.
+    mutating func move(to copy: any JobStore, copying: () throws -> Void) throws {
+        try store.closeIncarnation(incarnation, at: instant)
+        for claim in claims where claim.owner == incarnation && isCurrent(claim.job) {
+            putBack(claim.job, crashed: false)
+        }
+        lease.release()
+        try copying()
+        // Tickets of the old store mean nothing in the new one.
+        claims = []
+        store = copy
+        lease = try copy.acquireLease()
+        lastDied = false
+        incarnation = try copy.openIncarnation(lease: lease, maxCrashes: maxCrashes, at: instant).incarnation
     }
 
     mutating func cancel() throws {

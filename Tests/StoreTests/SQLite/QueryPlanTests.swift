@@ -38,6 +38,15 @@ import Testing
         #expect(!plan.contains("jobs") && !plan.contains("TEMP B-TREE"), "\(plan)")
     }
 
+    /// A million jobs are copied one by one, without being sorted.
+    @Test(arguments: [CopiedRelation.jobs, .choices])
+    func aCopyReadsAlongAnIndex(relation: CopiedRelation) throws {
+        let plan = try plan(relation.sqliteSelect(relation.columns))
+        #expect(plan.contains("jobs_1 (batch_id=?)") && !plan.contains("TEMP B-TREE"), "\(plan)")
+        // Of the union of texts each part goes along the index.
+        #expect(plan.ranges(of: "SCAN").count <= (relation == .choices ? 1 : 0), "\(plan)")
+    }
+
     @Test func whatTimeChangesNextIsTheBeginningOfIndexes() throws {
         let plan = try plan(Database.nextChangeSQL)
         for index in ["jobs_delayed", "batches_deadline", "batches_urgent", "batches_postponed"] {
