@@ -1,35 +1,30 @@
 // What daemons of several hosts may rely on: a job is one's at a time, a life that was declared dead can do nothing, and nobody
 // is declared dead by who was silent himself.
 
-import Foundation
-import PostgresStore
 import Runtime
 import StoreContract
 import Synchronization
 import TestSupport
 import Testing
 
-@Suite(.enabled(if: PostgresServer.programs != nil))
+@Suite
 struct SeveralOwnersConformance {
     /// Milliseconds after which who is not heard of is dead.
     private static let limit: Int64 = 1000
 
-    private let database: PostgresDatabase
-
-    init() throws { database = try PostgresDatabase() }
-
     /// A daemon's own store, with a life that begins at `now`.
     private struct Host {
-        let store: PostgresJobStore
+        let store: any ServedStore
+        let membership: any Membership
         let lease: any DaemonLease
         let life: Incarnation
 
         func renew(_ now: Milliseconds) throws -> Bool {
-            try store.renew(life, within: SeveralOwnersConformance.limit, at: now) != .dead
+            try membership.renew(life, within: SeveralOwnersConformance.limit, at: now) != .dead
         }
 
         func reap(_ now: Milliseconds) throws -> [ReapedLife] {
-            try store.reapDead(by: life, within: SeveralOwnersConformance.limit, maxCrashes: 3, at: now)
+            try membership.reapDead(by: life, within: SeveralOwnersConformance.limit, maxCrashes: 3, at: now)
         }
 
         func claim(_ limit: Int, of batch: BatchID, _ now: Milliseconds) throws -> [ClaimedJob] {
@@ -37,11 +32,12 @@ struct SeveralOwnersConformance {
         }
     }
 
-    private func host(_ name: String, at now: Milliseconds = 0) throws -> Host {
-        let store = try PostgresJobStore(
-            database.address, stateDirectory: "\(database.stateDirectory)/\(name)", patience: .seconds(60), at: 0)
+    private func host(_ name: String, _ queue: SharedQueue, at now: Milliseconds = 0) throws -> Host {
+        let store = try queue.store(of: name)
         let lease = try store.acquireLease()
-        return Host(store: store, lease: lease, life: try store.openIncarnation(lease: lease, at: now).incarnation)
+        return Host(
+            store: store, membership: try #require(store.membership), lease: lease,
+            life: try store.openIncarnation(lease: lease, at: now).incarnation)
     }
 
     /// Heartbeats of hosts, from one time to another.
@@ -51,8 +47,9 @@ struct SeveralOwnersConformance {
         }
     }
 
-    @Test func aJobIsOnesAtATime() throws {
-        let hosts = try (0..<3).map { try host("\($0)") }
+    @Test(arguments: SharedQueue.Kind.allCases) func aJobIsOnesAtATime(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let hosts = try (0..<3).map { try host("\($0)", queue) }
         let batch = try hosts[0].store.enqueue(300)
         let claimed = Mutex<[(host: Int, line: Int64)]>([])
         let threads = hosts.enumerated().map { index, host in
@@ -74,8 +71,9 @@ struct SeveralOwnersConformance {
         #expect(order.map(\.finishSequence) == (1...300).map { $0 })
     }
 
-    @Test func whoWasDeclaredDeadCanDoNothing() throws {
-        let (silent, judge) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func whoWasDeclaredDeadCanDoNothing(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (silent, judge) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(5)
         let lost = try silent.claim(3, of: batch, 10)
         try beat([judge], 100...1000)
@@ -99,12 +97,13 @@ struct SeveralOwnersConformance {
         // With a life anew it goes on.
         let next = try silent.store.openIncarnation(lease: silent.lease, at: 2500)
         #expect(next.orphans.requeued == 0)
-        #expect(try silent.store.renew(next.incarnation, within: Self.limit, at: 2600) == .alive)
+        #expect(try silent.membership.renew(next.incarnation, within: Self.limit, at: 2600) == .alive)
     }
 
     /// Silence may be the store's, or the judge's own.
-    @Test func nobodyIsJudgedByWhoWasSilent() throws {
-        let (silent, judge) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func nobodyIsJudgedByWhoWasSilent(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (silent, judge) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(1)
         _ = try silent.claim(1, of: batch, 10)
         // Both are cut off for long, and the judge is back first.
@@ -116,8 +115,9 @@ struct SeveralOwnersConformance {
     }
 
     /// As long as nobody has judged, late results count: an outage loses nothing.
-    @Test func lateResultsCountWhileTheLeaseStands() throws {
-        let (silent, other) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func lateResultsCountWhileTheLeaseStands(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (silent, other) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(2)
         let jobs = try silent.claim(2, of: batch, 10)
         #expect(try other.claim(2, of: batch, 100_000).isEmpty)
@@ -131,12 +131,13 @@ struct SeveralOwnersConformance {
     }
 
     /// A crash of the server forgets who was heard of: everybody's time begins anew.
-    @Test func afterACrashOfTheServerTimesBeginAnew() throws {
-        let (silent, judge) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func afterACrashOfTheServerTimesBeginAnew(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (silent, judge) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(1)
         _ = try silent.claim(1, of: batch, 10)
         try beat([judge], 200...2000)
-        try database.execute("TRUNCATE heartbeats")
+        try queue.forgetHeartbeats()
         try beat([judge], 2200...3000)
         #expect(try judge.reap(3000).isEmpty)
         try beat([judge], 3200...4200)
@@ -144,13 +145,14 @@ struct SeveralOwnersConformance {
     }
 
     /// A job that takes whole hosts with it is found out; the first death is nobody's fault.
-    @Test func aJobIsBlamedFromItsSecondHostOn() throws {
-        let judge = try host("judge")
+    @Test(arguments: SharedQueue.Kind.allCases) func aJobIsBlamedFromItsSecondHostOn(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let judge = try host("judge", queue)
         let batch = try judge.store.enqueue(1)
         var crashes: [Int] = []
         var now: Int64 = 0
         for name in ["a", "b", "c", "d"] {
-            let host = try host(name, at: Milliseconds(rawValue: now))
+            let host = try host(name, queue, at: Milliseconds(rawValue: now))
             crashes += try host.claim(1, of: batch, Milliseconds(rawValue: now)).map(\.crashes)
             try beat([judge], now...now + 2000)
             #expect(try judge.reap(Milliseconds(rawValue: now + 2000)).count == 1)
@@ -163,8 +165,9 @@ struct SeveralOwnersConformance {
     }
 
     /// A restart takes back what its own former life had, at once, and nothing of others.
-    @Test func aRestartTakesItsOwnAtOnce() throws {
-        let (first, other) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func aRestartTakesItsOwnAtOnce(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (first, other) = (try host("a", queue), try host("b", queue))
         let batch = try first.store.enqueue(4)
         let (mine, others) = (try first.claim(2, of: batch, 10), try other.claim(2, of: batch, 10))
         let next = try first.store.openIncarnation(lease: first.lease, at: 11)
@@ -177,8 +180,9 @@ struct SeveralOwnersConformance {
     }
 
     /// Whoever does not hear of his claim finds it.
-    @Test func whatWasClaimedUnheardIsFound() throws {
-        let host = try host("a")
+    @Test(arguments: SharedQueue.Kind.allCases) func whatWasClaimedUnheardIsFound(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let host = try host("a", queue)
         let batch = try host.store.enqueue(3)
         let heard = try host.claim(1, of: batch, 10).map(\.ticket)
         _ = try host.claim(2, of: batch, 10)
@@ -188,8 +192,9 @@ struct SeveralOwnersConformance {
         #expect(try host.claim(9, of: batch, 12).map(\.line) == [2, 3])
     }
 
-    @Test func aCancelIsOfAllHosts() throws {
-        let hosts = [try host("a"), try host("b")]
+    @Test(arguments: SharedQueue.Kind.allCases) func aCancelIsOfAllHosts(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let hosts = [try host("a", queue), try host("b", queue)]
         let batch = try hosts[0].store.enqueue(6)
         let claims = try hosts.map { try $0.claim(2, of: batch, 10) }
         #expect(try hosts[0].store.cancel(batch, at: 20) == CancelReport(cancelled: 6, keptFinished: 0))
@@ -202,8 +207,9 @@ struct SeveralOwnersConformance {
     // MARK: - Models
 
     /// A host that cannot use a model neither delays nor fails the batches of those that can.
-    @Test func troubleWithAModelIsOfOneHost() throws {
-        let (bare, able) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func troubleWithAModelIsOfOneHost(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (bare, able) = (try host("a", queue), try host("b", queue))
         let batch = try bare.store.enqueue(4, model: "m")
         func next(_ host: Host) throws -> BatchID? {
             try host.store.claimableBatch(among: nil, fitting: nil, for: host.life)?.id
@@ -232,8 +238,9 @@ struct SeveralOwnersConformance {
     }
 
     /// Hosts that do not have a model wait for those that do, for ever if need be.
-    @Test func aHostWithoutTheModelFailsNothing() throws {
-        let (bare, other) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func aHostWithoutTheModelFailsNothing(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (bare, other) = (try host("a", queue), try host("b", queue))
         let batch = try bare.store.enqueue(1, model: "m")
         for host in [bare, other] {
             for _ in 0..<9 {
@@ -248,11 +255,12 @@ struct SeveralOwnersConformance {
     }
 
     /// A model is loaded once if that is enough.
-    @Test func aModelThatAnotherHasLoadedIsLeftToHim() throws {
-        let (loaded, other) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func aModelThatAnotherHasLoadedIsLeftToHim(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (loaded, other) = (try host("a", queue), try host("b", queue))
         let batch = try loaded.store.enqueue(3, model: "m")
         try loaded.store.noteLoaded("m", incarnation: loaded.life)
-        for host in [loaded, other] { #expect(try host.store.renew(host.life, within: 60_000, at: nil) == .alive) }
+        for host in [loaded, other] { #expect(try host.membership.renew(host.life, within: 60_000, at: nil) == .alive) }
         func next(_ host: Host) throws -> BatchID? {
             try host.store.claimableBatch(among: nil, fitting: nil, for: host.life)?.id
         }
@@ -263,42 +271,44 @@ struct SeveralOwnersConformance {
         // Whoever has it cannot use it, or takes no more, or is silent.
         try loaded.store.postpone(batch, by: loaded.life, limit: nil, backoff: .none, because: "no", at: 10)
         #expect(try next(other) == batch)
-        try loaded.store.setDraining(true, of: loaded.life)
+        try loaded.membership.setDraining(true, of: loaded.life)
         #expect(try next(other) == batch)
     }
 
     // MARK: - Hosts
 
-    @Test func peopleDrainAndRemoveHosts() throws {
-        let (first, second) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func peopleDrainAndRemoveHosts(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (first, second) = (try host("a", queue), try host("b", queue))
         let batch = try first.store.enqueue(3)
         _ = try first.claim(2, of: batch, 10)
-        #expect(try second.store.hosts().map(\.life.id) == [first.life, second.life])
-        #expect(try second.store.hosts().map(\.running) == [2, 0])
-        let membership = try #require(second.store.membership)
+        #expect(try second.membership.hosts().map(\.life.id) == [first.life, second.life])
+        #expect(try second.membership.hosts().map(\.running) == [2, 0])
+        let membership = second.membership
         try membership.setDraining(true, of: first.life)
-        #expect(try first.store.renew(first.life, within: Self.limit, at: nil) == .draining)
-        #expect(try second.store.hosts()[0].state == .draining)
+        #expect(try first.membership.renew(first.life, within: Self.limit, at: nil) == .draining)
+        #expect(try second.membership.hosts()[0].state == .draining)
         // The next life of the same host takes no jobs either, until a person wants it.
         let next = try first.store.openIncarnation(lease: first.lease, at: 20).incarnation
-        #expect(try first.store.renew(next, within: Self.limit, at: nil) == .draining)
+        #expect(try first.membership.renew(next, within: Self.limit, at: nil) == .draining)
         try membership.setDraining(false, of: next)
-        #expect(try first.store.renew(next, within: Self.limit, at: nil) == .alive)
+        #expect(try first.membership.renew(next, within: Self.limit, at: nil) == .alive)
         let taken = try first.store.claim(1, of: batch, incarnation: next, at: 30)
         let removed = try membership.remove(next, maxCrashes: 3, at: 40)
         #expect(removed.jobs.requeued == 1 && removed.incarnation == next)
-        #expect(try first.store.renew(next, within: Self.limit, at: nil) == .dead)
+        #expect(try first.membership.renew(next, within: Self.limit, at: nil) == .dead)
         #expect(try first.store.finish(taken.map { .success($0) }, incarnation: next, at: 41).stale.count == 1)
-        #expect(try second.store.hosts().map(\.life.id) == [second.life])
+        #expect(try second.membership.hosts().map(\.life.id) == [second.life])
         #expect(throws: JobStoreError.self) { try membership.remove(Incarnation(rawValue: 99), maxCrashes: 3, at: 50) }
     }
 
-    @Test func whetherADaemonRunsIsKnownOfAllHosts() throws {
-        let (here, elsewhere) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases) func whetherADaemonRunsIsKnownOfAllHosts(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (here, elsewhere) = (try host("a", queue), try host("b", queue))
         here.lease.release()
         try here.store.closeIncarnation(here.life, at: 5)
         #expect(try here.store.daemonPresence() == .absent, "nobody was heard of lately")
-        #expect(try elsewhere.store.renew(elsewhere.life, within: 60_000, at: nil) == .alive)
+        #expect(try elsewhere.membership.renew(elsewhere.life, within: 60_000, at: nil) == .alive)
         #expect(try here.store.daemonPresence() == .running(pid: nil))
         try elsewhere.store.closeIncarnation(elsewhere.life, at: 6)
         #expect(try here.store.daemonPresence() == .absent)
