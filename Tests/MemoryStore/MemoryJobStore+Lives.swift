@@ -51,6 +51,12 @@ struct LifeRow: Sendable {
         return heard.seen > now + -(heard.limit == 0 ? 15_000 : heard.limit)
     }
 
+    /// Nothing that it does counts from now on.
+    mutating func end(at now: Milliseconds) {
+        declaredDead = now
+        progress = [:]
+    }
+
     /// Notes that it was heard of. After a gap of half of `limit` it is not steady any more.
     mutating func beat(within limit: Int64, at now: Milliseconds) {
         let isSteady = heard.map { now - $0.seen <= limit / 2 } ?? false
@@ -105,18 +111,19 @@ extension MemoryJobStore {
             life.troubles = before.last?.troubles ?? [:]
             life.beat(within: 0, at: heard)
             rows.lives.append(life)
-            rows.events.append(.began(id))
             var orphans = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
             for (index, former) in before.enumerated() {
                 let former = former.summary.id
                 rows[former]!.troubles = [:]
                 // This process holds the lease, so these lives have ended.
                 guard rows[former]!.isAlive else { continue }
-                rows.declareDead(former, at: now)
+                rows[former]!.end(at: now)
+                rows.events.append(.superseded(former))
                 let diedTwice = index > 0 && before[index - 1].summary.stopped == nil
                 for ticket in rows.held(by: former) {
                     rows.release(
-                        ticket, former, because: diedTwice ? .crash(maxCrashes: maxCrashes) : .stopping, death: .restart,
+                        ticket, former, because: diedTwice ? .crash(maxCrashes: maxCrashes) : .stopping,
+                        death: .restart,
                         &orphans, at: now)
                 }
             }
@@ -137,14 +144,5 @@ extension MemoryJobStore {
 
     package func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary] {
         try read { $0.lives.reversed().prefix(limit).map(\.summary) }
-    }
-}
-
-extension Rows {
-    /// Nothing that it does counts from now on.
-    mutating func declareDead(_ life: Incarnation, at now: Milliseconds) {
-        self[life]!.declaredDead = now
-        self[life]!.progress = [:]
-        events.append(.declaredDead(life))
     }
 }

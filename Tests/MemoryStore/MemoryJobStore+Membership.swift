@@ -24,12 +24,21 @@ extension MemoryJobStore: Membership {
         by life: Incarnation, within limit: Int64, maxCrashes: Int, at now: Milliseconds?
     ) throws(JobStoreError) -> [ReapedLife] {
         let now = now ?? queue.now
-        try write { $0.declareSilentDead(by: life, within: limit, at: now) }
+        let defect = queue.defect
+        try write { $0.declareSilentDead(by: life, within: limit, at: now, whoeverJudges: defect == .silentJudge) }
+        guard defect != .deadKeepTheirJobs else { return [] }
         let dead = try read { rows in
-            rows.lives.filter { $0.declaredDead != nil }.map(\.summary.id).filter { !rows.held(by: $0).isEmpty }
+            let owners = Set(rows.jobs.compactMap { $0?.state == .running ? $0?.owner : nil })
+            return owners.filter { rows[$0]?.declaredDead != nil }.sorted()
         }
         var reaped: [ReapedLife] = []
-        for dead in dead { reaped.append(try write { $0.takeBack(from: dead, maxCrashes: maxCrashes, at: now) }) }
+        for dead in dead {
+            reaped.append(
+                try write { rows in
+                    if defect == .firstDeathIsBlamed { rows.suspect(rows.held(by: dead)) }
+                    return rows.takeBack(from: dead, maxCrashes: maxCrashes, at: now)
+                })
+        }
         return reaped
     }
 
@@ -93,15 +102,28 @@ extension HostSummary {
 }
 
 extension Rows {
-    fileprivate mutating func declareSilentDead(by judge: Incarnation, within limit: Int64, at now: Milliseconds) {
+    fileprivate mutating func declareSilentDead(
+        by judge: Incarnation, within limit: Int64, at now: Milliseconds, whoeverJudges: Bool
+    ) {
         // After a crash of the server nobody was heard of: the time of all that live begins anew.
         for index in lives.indices where lives[index].isAlive && lives[index].heard == nil {
             lives[index].beat(within: limit, at: now)
         }
-        guard let heard = self[judge]?.heard, now - heard.steady >= limit, now - heard.seen <= limit / 2 else { return }
+        guard let heard = self[judge]?.heard else { return }
+        guard whoeverJudges || now - heard.steady >= limit && now - heard.seen <= limit / 2 else { return }
         for life in lives where life.isAlive && life.summary.id != judge {
             if now - life.heard!.seen > max(limit, life.heard!.limit) { declareDead(life.summary.id, at: now) }
         }
+    }
+
+    fileprivate mutating func declareDead(_ life: Incarnation, at now: Milliseconds) {
+        self[life]!.end(at: now)
+        events.append(.declaredDead(life))
+    }
+
+    /// Takes jobs for those of a life that has died before.
+    fileprivate func suspect(_ tickets: [ClaimTicket]) {
+        for ticket in tickets { self[ticket.job]!.deaths += 1 }
     }
 
     /// Makes the jobs of a life pending that was declared dead.

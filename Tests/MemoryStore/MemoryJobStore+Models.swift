@@ -32,7 +32,9 @@ extension MemoryJobStore {
         return try read { rows in
             guard rows.isUnusable(batch) else { return nil }
             let final = rows.lives.compactMap { $0.troubles[batch] }.filter(\.isFinal)
-            return final.max { $0.times < $1.times }.map { ModelTrouble(times: $0.times, reason: $0.reason, until: nil) }
+            return final.max { $0.times < $1.times }.map {
+                ModelTrouble(times: $0.times, reason: $0.reason, until: nil)
+            }
         }
     }
 

@@ -64,10 +64,11 @@ extension MemoryJobStore {
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> [ClaimedJob] {
         guard limit > 0 else { return [] }
+        let defect = queue.defect
         return try write { (rows) throws(JobStoreError) in
             guard let row = rows[batch], row.status == .inProgress, rows.jobs(of: batch).contains(where: \.isReady)
             else { return [] }
-            guard rows[incarnation]?.isAlive == true else { throw .declaredDead(incarnation) }
+            guard rows[incarnation]?.isAlive == true || defect == .deadClaim else { throw .declaredDead(incarnation) }
             guard rows.paused == nil, row.paused == nil, row.new.deadline.map({ $0 > now }) ?? true,
                 rows.isFor(incarnation, row)
             else { return [] }
@@ -93,16 +94,18 @@ extension MemoryJobStore {
     package func finish(
         _ completions: [JobCompletion], incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> FinishReport {
-        try write { rows in
+        let takesAll = queue.defect == .finishesWithoutLease
+        return try write { rows in
             var report = FinishReport(finished: 0, stale: [], closedBatches: [])
             for completion in completions {
                 let ticket = completion.ticket
-                guard rows[ticket.job]?.isHeld(by: ticket, incarnation) == true else {
+                guard rows[ticket.job]?.isHeld(by: ticket, incarnation) == true || takesAll else {
                     // It may have ended so without the caller's knowledge.
                     if rows[ticket.job]?.hasEnded(completion, incarnation) == true {
                         report.finished += 1
                     } else {
                         report.stale.append(ticket)
+                        rows.events.append(.refused(ticket, by: incarnation))
                     }
                     continue
                 }
@@ -127,18 +130,25 @@ extension MemoryJobStore {
     package func release(
         _ tickets: [ClaimTicket], incarnation: Incarnation, because reason: ReleaseReason, at now: Milliseconds
     ) throws(JobStoreError) -> ReleaseReport {
-        try write { rows in
+        let takesAll = queue.defect == .releasesWithoutLease
+        return try write { rows in
             var report = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
-            for ticket in tickets { rows.release(ticket, incarnation, because: reason, &report, at: now) }
+            for ticket in tickets {
+                var ticket = ticket
+                if takesAll, let job = rows[ticket.job], job.state == .running {
+                    job.owner = incarnation
+                    ticket = job.ticket
+                }
+                rows.release(ticket, incarnation, because: reason, &report, at: now)
+            }
             report.closedBatches.sort()
             return report
         }
     }
 
     package func held(by incarnation: Incarnation) throws(JobStoreError) -> [ClaimTicket] {
-        try read { rows in
-            rows.held(by: incarnation)
-        }
+        guard queue.defect != .unheardClaimsAreForgotten else { return [] }
+        return try read { $0.held(by: incarnation) }
     }
 
     package func revoked(

@@ -20,7 +20,7 @@ package final class MemoryJobStore: JobStore, FileKeeping {
     /// - Parameters:
     ///   - identity: the machine and state directory of the process.
     ///   - before: called before each transaction; it may throw in its place, as a full disk does.
-    ///   - after: called after each transaction; if it throws, the answer is lost, but not the effect.
+    ///   - after: called after each transaction that writes; if it throws, the answer is lost, but not the effect.
     package init(_ queue: MemoryQueue, identity: String = "", before: Fault? = nil, after: Fault? = nil) {
         self.queue = queue
         self.identity = identity
@@ -52,7 +52,6 @@ package final class MemoryJobStore: JobStore, FileKeeping {
         let result: Result<Value, JobStoreError> = queue.rows.withLock { rows in
             do throws(JobStoreError) { return .success(try body(rows)) } catch { return .failure(error) }
         }
-        try after?()
         return try result.get()
     }
 

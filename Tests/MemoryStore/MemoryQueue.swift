@@ -14,6 +14,8 @@ package final class MemoryQueue: Sendable {
     let hasSeveralOwners: Bool
     /// From how many jobs on a model is loaded that another daemon has loaded already.
     let jobsWorthLoading: Int
+    /// What is wrong with it on purpose.
+    let defect: StoreDefect?
     private let clock: TimeSource?
 
     /// An empty queue.
@@ -22,7 +24,12 @@ package final class MemoryQueue: Sendable {
     ///   - clock: the store's own, by which several owners are judged; nil: the system's, and the first heartbeat of a life
     ///     is at the time that it says.
     ///   - jobsWorthLoading: from how many jobs on a model is loaded that another daemon has loaded already.
-    package init(hasSeveralOwners: Bool = false, clock: TimeSource? = nil, jobsWorthLoading: Int = 256) {
+    ///   - defect: what is wrong with it on purpose.
+    package init(
+        hasSeveralOwners: Bool = false, clock: TimeSource? = nil, jobsWorthLoading: Int = 256,
+        defect: StoreDefect? = nil
+    ) {
+        self.defect = defect
         self.hasSeveralOwners = hasSeveralOwners
         self.clock = clock
         self.jobsWorthLoading = jobsWorthLoading

@@ -8,12 +8,14 @@ package enum QueueEvent: Hashable, Sendable {
     case claimed(ClaimTicket, by: Incarnation)
     /// A job has ended, by an attempt of a life; nil: by a person, or by its deadline.
     case ended(ClaimTicket, JobState, by: Incarnation?)
+    /// A result of a life came too late, and was not stored.
+    case refused(ClaimTicket, by: Incarnation)
     /// A job was taken from a life; `fails`: for good.
     case released(ClaimTicket, by: Incarnation, Cause, fails: Bool)
-    /// A life has begun.
-    case began(Incarnation)
-    /// A life was declared dead, by another one, by a person or by the next life of its machine.
+    /// A life was declared dead, by another one or by a person.
     case declaredDead(Incarnation)
+    /// The machine of a life has begun another one.
+    case superseded(Incarnation)
 
     /// Why a job was taken from a life.
     package enum Cause: Hashable, Sendable {

@@ -47,7 +47,8 @@ struct SeveralOwnersConformance {
         }
     }
 
-    @Test(arguments: SharedQueue.Kind.allCases) func aJobIsOnesAtATime(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aJobIsOnesAtATime(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let hosts = try (0..<3).map { try host("\($0)", queue) }
         let batch = try hosts[0].store.enqueue(300)
@@ -71,7 +72,8 @@ struct SeveralOwnersConformance {
         #expect(order.map(\.finishSequence) == (1...300).map { $0 })
     }
 
-    @Test(arguments: SharedQueue.Kind.allCases) func whoWasDeclaredDeadCanDoNothing(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func whoWasDeclaredDeadCanDoNothing(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (silent, judge) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(5)
@@ -101,7 +103,8 @@ struct SeveralOwnersConformance {
     }
 
     /// Silence may be the store's, or the judge's own.
-    @Test(arguments: SharedQueue.Kind.allCases) func nobodyIsJudgedByWhoWasSilent(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func nobodyIsJudgedByWhoWasSilent(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (silent, judge) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(1)
@@ -115,7 +118,8 @@ struct SeveralOwnersConformance {
     }
 
     /// As long as nobody has judged, late results count: an outage loses nothing.
-    @Test(arguments: SharedQueue.Kind.allCases) func lateResultsCountWhileTheLeaseStands(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func lateResultsCountWhileTheLeaseStands(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (silent, other) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(2)
@@ -131,7 +135,8 @@ struct SeveralOwnersConformance {
     }
 
     /// A crash of the server forgets who was heard of: everybody's time begins anew.
-    @Test(arguments: SharedQueue.Kind.allCases) func afterACrashOfTheServerTimesBeginAnew(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func afterACrashOfTheServerTimesBeginAnew(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (silent, judge) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(1)
@@ -145,7 +150,8 @@ struct SeveralOwnersConformance {
     }
 
     /// A job that takes whole hosts with it is found out; the first death is nobody's fault.
-    @Test(arguments: SharedQueue.Kind.allCases) func aJobIsBlamedFromItsSecondHostOn(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aJobIsBlamedFromItsSecondHostOn(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let judge = try host("judge", queue)
         let batch = try judge.store.enqueue(1)
@@ -165,7 +171,8 @@ struct SeveralOwnersConformance {
     }
 
     /// A restart takes back what its own former life had, at once, and nothing of others.
-    @Test(arguments: SharedQueue.Kind.allCases) func aRestartTakesItsOwnAtOnce(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aRestartTakesItsOwnAtOnce(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (first, other) = (try host("a", queue), try host("b", queue))
         let batch = try first.store.enqueue(4)
@@ -180,7 +187,8 @@ struct SeveralOwnersConformance {
     }
 
     /// Whoever does not hear of his claim finds it.
-    @Test(arguments: SharedQueue.Kind.allCases) func whatWasClaimedUnheardIsFound(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func whatWasClaimedUnheardIsFound(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let host = try host("a", queue)
         let batch = try host.store.enqueue(3)
@@ -192,7 +200,8 @@ struct SeveralOwnersConformance {
         #expect(try host.claim(9, of: batch, 12).map(\.line) == [2, 3])
     }
 
-    @Test(arguments: SharedQueue.Kind.allCases) func aCancelIsOfAllHosts(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aCancelIsOfAllHosts(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let hosts = [try host("a", queue), try host("b", queue)]
         let batch = try hosts[0].store.enqueue(6)
@@ -207,7 +216,8 @@ struct SeveralOwnersConformance {
     // MARK: - Models
 
     /// A host that cannot use a model neither delays nor fails the batches of those that can.
-    @Test(arguments: SharedQueue.Kind.allCases) func troubleWithAModelIsOfOneHost(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func troubleWithAModelIsOfOneHost(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (bare, able) = (try host("a", queue), try host("b", queue))
         let batch = try bare.store.enqueue(4, model: "m")
@@ -238,7 +248,8 @@ struct SeveralOwnersConformance {
     }
 
     /// Hosts that do not have a model wait for those that do, for ever if need be.
-    @Test(arguments: SharedQueue.Kind.allCases) func aHostWithoutTheModelFailsNothing(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aHostWithoutTheModelFailsNothing(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (bare, other) = (try host("a", queue), try host("b", queue))
         let batch = try bare.store.enqueue(1, model: "m")
@@ -255,7 +266,8 @@ struct SeveralOwnersConformance {
     }
 
     /// A model is loaded once if that is enough.
-    @Test(arguments: SharedQueue.Kind.allCases) func aModelThatAnotherHasLoadedIsLeftToHim(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aModelThatAnotherHasLoadedIsLeftToHim(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (loaded, other) = (try host("a", queue), try host("b", queue))
         let batch = try loaded.store.enqueue(3, model: "m")
@@ -277,7 +289,8 @@ struct SeveralOwnersConformance {
 
     // MARK: - Hosts
 
-    @Test(arguments: SharedQueue.Kind.allCases) func peopleDrainAndRemoveHosts(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func peopleDrainAndRemoveHosts(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (first, second) = (try host("a", queue), try host("b", queue))
         let batch = try first.store.enqueue(3)
@@ -302,7 +315,8 @@ struct SeveralOwnersConformance {
         #expect(throws: JobStoreError.self) { try membership.remove(Incarnation(rawValue: 99), maxCrashes: 3, at: 50) }
     }
 
-    @Test(arguments: SharedQueue.Kind.allCases) func whetherADaemonRunsIsKnownOfAllHosts(kind: SharedQueue.Kind) throws {
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func whetherADaemonRunsIsKnownOfAllHosts(kind: SharedQueue.Kind) throws {
         let queue = try SharedQueue(kind)
         let (here, elsewhere) = (try host("a", queue), try host("b", queue))
         here.lease.release()
