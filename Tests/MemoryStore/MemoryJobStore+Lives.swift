@@ -57,9 +57,10 @@ struct LifeRow: Sendable {
         progress = [:]
     }
 
-    /// Notes that it was heard of. After a gap of half of `limit` it is not steady any more.
+    /// Notes that it was heard of. After a gap of half of `limit` it is not steady any more; nor if the store's clock was set back
+    /// by as much, since others may have been heard of by either time.
     mutating func beat(within limit: Int64, at now: Milliseconds) {
-        let isSteady = heard.map { now - $0.seen <= limit / 2 } ?? false
+        let isSteady = heard.map { abs(now - $0.seen) <= limit / 2 } ?? false
         heard = Heard(seen: now, steady: isSteady ? heard!.steady : now, limit: limit)
     }
 }

@@ -12,6 +12,7 @@ struct Ledger {
     private(set) var declaredDead = 0
 
     fileprivate struct Entry {
+        var batch: BatchID?
         var attempt = 0
         var holder: Incarnation?
         var end: JobState?
@@ -26,7 +27,11 @@ struct Ledger {
         switch event {
         case .claimed(let ticket, let life):
             guard !gone.contains(life) else { throw Violation("\(life) was declared dead, and claims \(ticket)") }
+            if jobs.values.contains(where: { $0.batch == ticket.batch && $0.holder != nil && $0.holder != life }) {
+                reach.count("claims of batches that others work on")
+            }
             try change(ticket.job) { entry throws(Violation) in
+                entry.batch = ticket.batch
                 guard entry.holder == nil else { throw Violation("\(life) claims \(ticket) of \(entry.holder!)") }
                 guard entry.end == nil else { throw Violation("\(life) claims \(ticket), which has ended") }
                 guard ticket.attempt == entry.attempt + 1 else { throw Violation("\(ticket) is not the next attempt") }
@@ -34,9 +39,14 @@ struct Ledger {
                 entry.holder = life
             }
         case .ended(let ticket, let state, let life):
+            let isGone = life.map { gone.contains($0) } ?? false
             try change(ticket.job) { entry throws(Violation) in
                 guard entry.end == nil else { throw Violation("\(ticket) ends again, \(state)") }
-                if let life { try Self.check(entry, ticket, of: life) }
+                if let life {
+                    try Self.check(entry, ticket, of: life)
+                    // Nobody had come to take it away.
+                    if isGone { reach.count("results of dead lives taken") }
+                }
                 entry.holder = nil
                 entry.end = state
             }
@@ -77,6 +87,9 @@ struct Ledger {
             throw Violation("\(job.id) is \(job.state) at attempt \(job.attempt): not as its last attempt ended")
         }
     }
+
+    /// Whether a life has jobs.
+    func holds(_ life: Incarnation) -> Bool { jobs.values.contains { $0.holder == life } }
 
     /// How often a job was in flight when a life ended or a device failed, as far as that counts against it.
     func suspicions(of job: JobID) -> Int { jobs[job]?.suspicions ?? 0 }

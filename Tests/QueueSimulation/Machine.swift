@@ -33,6 +33,11 @@ final class Machine {
     }
 }
 
+extension Machine {
+    /// Whether the store hears nothing of it.
+    func isSilent(at steady: Int64) -> Bool { daemon == nil || hangsUntil > steady || connection.isCut }
+}
+
 /// A process.
 final class Daemon {
     let store: MemoryJobStore

@@ -38,7 +38,7 @@ extension Simulation {
     private func move(_ machine: Machine) throws {
         guard let daemon = machine.daemon else { return try start(machine) }
         guard let course = daemon.course else { return try beginLife(of: daemon, on: machine) }
-        if isBeatDue(course), random.oneIn(2) { return try beat(course) }
+        if isBeatDue(course), random.oneIn(2) { return try beat(course, on: machine) }
         guard course.isPrepared else { return try prepare(course, of: daemon) }
         guard let session = course.session else { return try pollLoop(course, on: machine) }
         // Each engine, the writer and the feeder are threads of their own.
@@ -121,13 +121,21 @@ extension Simulation {
         course.heartbeat != nil && course.nextBeat <= time.steady && !course.life.isLost
     }
 
-    func beat(_ course: Course) throws {
+    func beat(_ course: Course, on machine: Machine) throws {
         guard let heartbeat = course.heartbeat else { return }
+        // A judge may be cut short between his judgement and what follows from it.
+        if troubles.unreachable, !isCalm, machines.contains(where: { $0.isSilent(at: time.steady) }), random.oneIn(2) {
+            let isHeard = random.oneIn(2)
+            machine.connection.failOnce(after: isHeard ? 2 : 1, hasEffect: !isHeard)
+        }
         course.nextBeat = time.steady + settings.deadAfterMS / 7
         do throws(JobStoreError) {
             try heartbeat.beat()
         } catch {
             guard error.isTemporary else { throw Violation("\(course.incarnation) has no heartbeat: \(error)") }
+            for case .declaredDead(let life) in try takeEvents() where oracle.ledger.holds(life) {
+                reach.count("judges cut short")
+            }
         }
         if course.life.isLost { tell("\(course.incarnation) hears that it was declared dead") }
     }

@@ -29,7 +29,7 @@ extension Simulation {
             for machine in machines where machine.hangsUntil <= time.steady {
                 mendIfDue(machine)
                 guard let course = machine.daemon?.course, isBeatDue(course), !random.oneIn(10) else { continue }
-                do { try beat(course) } catch { found = found ?? error as? Violation }
+                do { try beat(course, on: machine) } catch { found = found ?? error as? Violation }
             }
         }
     }

@@ -84,7 +84,7 @@ final class Simulation {
     func run() throws {
         if machines.count > 1 { reach.count("schedules of several hosts") }
         let steps = Int.random(in: 40...160, using: &random)
-        for _ in 0..<(machines.count > 1 ? 2 * steps : steps) {
+        for _ in 0..<(machines.count > 1 ? steps * 3 / 2 : steps) {
             switch Int.random(in: 0..<100, using: &random) {
             case 0..<5: try enqueue()
             case 5..<8: try pauseOrResume()

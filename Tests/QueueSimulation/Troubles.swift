@@ -67,7 +67,7 @@ extension DaemonSettings {
         metricsIntervalMS = 1000
         graceMS = random.oneIn(2) ? 0 : 3_600_000
         storeRetryMS = 50
-        deadAfterMS = Int64.random(in: 300...4000, using: &random)
+        deadAfterMS = Int64.random(in: 300...3000, using: &random)
         maxCrashes = Int.random(in: 1...3, using: &random)
         maxBadOutputs = Int.random(in: 1...3, using: &random)
         maxModelErrors = Int.random(in: 1...3, using: &random)
