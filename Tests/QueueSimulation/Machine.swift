@@ -48,6 +48,8 @@ final class Daemon {
     var loaded: String?
     /// Its life; nil: one is about to begin.
     var course: Course?
+    /// Its life, if that has heard that people want it to take no jobs.
+    var draining: Incarnation? { course.flatMap { $0.isDraining ? $0.incarnation : nil } }
 
     init(_ store: MemoryJobStore, _ lease: any DaemonLease, drains: Bool) {
         self.store = store
@@ -63,6 +65,8 @@ final class Course {
     /// Nil where the store has one owner.
     let heartbeat: Heartbeat?
     var nextBeat: Int64 = 0
+    /// Whether it has heard that people want it to take no jobs.
+    var isDraining = false
     /// Whether it has done what comes before its work.
     var isPrepared = false
     var waitsUntil: Int64 = 0

@@ -143,9 +143,10 @@ struct Oracle {
 
 extension Oracle {
     mutating func conclude(
-        _ troubles: Troubles, _ settings: DaemonSettings, _ reach: inout Reach
+        _ troubles: Troubles, _ settings: DaemonSettings, isClockSteady: Bool, _ reach: inout Reach
     ) throws {
-        if !troubles.endLives, !troubles.loading, !troubles.store, ledger.declaredDead > 0 {
+        let isWell = !troubles.endLives && !troubles.loading && !troubles.store && isClockSteady
+        if isWell, ledger.declaredDead > 0 {
             throw Violation("a life was declared dead that was well")
         }
         for id in unacknowledged where (try? client.batch(id))?.isDraft == false {

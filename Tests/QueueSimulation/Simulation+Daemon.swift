@@ -18,13 +18,17 @@ extension Simulation {
         guard machine.hangsUntil <= time.steady else { return }
         mendIfDue(machine)
         let (unheard, failed) = (machine.connection.unheard, machine.connection.failed)
+        let draining = machine.daemon?.draining
         try takeEvents()
         try move(machine)
         let events = try takeEvents()
+        if let draining, draining == machine.daemon?.draining, events.contains(where: { $0.isClaim(by: draining) }) {
+            throw Violation("\(draining) was told to take no jobs, and claims some")
+        }
         reach.count("calls not made", machine.connection.failed - failed)
         guard machine.connection.unheard > unheard else { return }
         reach.count("answers lost", machine.connection.unheard - unheard)
-        if events.contains(where: \.isClaim) { reach.count("claims unheard of") }
+        if events.contains(where: { $0.isClaim(by: nil) }) { reach.count("claims unheard of") }
     }
 
     /// Shows the oracle what has happened.
@@ -129,8 +133,11 @@ extension Simulation {
             machine.connection.failOnce(after: isHeard ? 2 : 1, hasEffect: !isHeard)
         }
         course.nextBeat = time.steady + settings.deadAfterMS / 7
+        // It may hear that from a heartbeat that fails later.
+        if course.isDraining { course.isDraining = try isDrained(course.incarnation) }
         do throws(JobStoreError) {
             try heartbeat.beat()
+            if troubles.hosts { course.isDraining = try isDrained(course.incarnation) }
         } catch {
             guard error.isTemporary else { throw Violation("\(course.incarnation) has no heartbeat: \(error)") }
             for case .declaredDead(let life) in try takeEvents() where oracle.ledger.holds(life) {
@@ -138,6 +145,11 @@ extension Simulation {
             }
         }
         if course.life.isLost { tell("\(course.incarnation) hears that it was declared dead") }
+    }
+
+    /// Whether people want a life to take no jobs.
+    private func isDrained(_ life: Incarnation) throws(JobStoreError) -> Bool {
+        try client.hosts().contains { $0.life.id == life && $0.state == .draining }
     }
 
     // MARK: Between sessions
@@ -208,7 +220,8 @@ extension Simulation {
 }
 
 extension QueueEvent {
-    fileprivate var isClaim: Bool {
-        if case .claimed = self { true } else { false }
+    /// Whether a life, or some, has claimed a job.
+    fileprivate func isClaim(by life: Incarnation?) -> Bool {
+        if case .claimed(_, let owner) = self { life == nil || owner == life } else { false }
     }
 }

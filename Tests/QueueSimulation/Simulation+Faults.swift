@@ -15,6 +15,7 @@ extension Simulation {
         let jump = Int64.random(in: -5000...5000, using: &random)
         tell("the wall clock is set by \(jump) ms")
         if jump < 0 { reach.count("clock set back") }
+        clockJumps += 1
         time.setWall(by: jump)
     }
 

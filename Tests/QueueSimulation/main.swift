@@ -53,7 +53,11 @@ DispatchQueue.concurrentPerform(iterations: ProcessInfo.processInfo.activeProces
             try simulation.run()
             reach.add(simulation.reach)
         } catch {
-            results.withLock { $0.failures.append("seed \(seed): \(error)\n  again: queue-simulation --seed \(seed)") }
+            results.withLock {
+                $0.failures.append(
+                    "seed \(seed): \(error)\n  again: queue-simulation --seed \(seed)\(defect.map { " --defect \($0)" } ?? "")"
+                )
+            }
         }
     }
     results.withLock { $0.reach.add(reach) }
