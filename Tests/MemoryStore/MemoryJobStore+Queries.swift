@@ -107,15 +107,22 @@ extension MemoryJobStore {
     /// It is in this process.
     package var location: String { "memory" }
 
-    package func daemonPresence() throws(JobStoreError) -> DaemonPresence { try read { $0.daemonPresence } }
+    package func daemonPresence() throws(JobStoreError) -> DaemonPresence {
+        let (now, identity) = (queue.now, identity)
+        return try read { rows in
+            if rows.leases[identity] != nil { return .running(pid: getpid()) }
+            return rows.lives.contains { $0.identity != identity && $0.isHeard(at: now) } ? .running(pid: nil) : .absent
+        }
+    }
 
     package func systemStatus() throws(JobStoreError) -> SystemStatus {
-        try read { rows in
+        let daemon = try daemonPresence()
+        return try read { rows in
             let open = rows.batches.compactMap(\.self).filter { $0.status == .inProgress }
             let states = open.flatMap { rows.jobs(of: $0.id) }.map(\.state)
             return SystemStatus(
-                daemon: rows.daemonPresence,
-                latestIncarnation: rows.lives.last, paused: rows.paused, openBatches: Int64(open.count),
+                daemon: daemon,
+                latestIncarnation: rows.lives.last?.summary, paused: rows.paused, openBatches: Int64(open.count),
                 drafts: Int64(rows.batches.count { $0?.status == .validating }),
                 pendingJobs: Int64(states.count { $0 == .pending }),
                 runningJobs: Int64(states.count { $0 == .running }), latestMetrics: rows.intervals.last)
@@ -159,9 +166,7 @@ extension Rows {
                 : endpoints.count == 1 && batch.status != .validating ? endpoints.first : nil,
             model: batch.new.model, modelName: batch.new.modelName, status: batch.status, priority: batch.new.priority,
             deadline: batch.new.deadline, paused: batch.paused,
-            modelTrouble: batch.modelError.map {
-                ModelTrouble(times: batch.modelErrors, reason: $0, until: batch.notBefore)
-            },
+            modelTrouble: batch.status == .inProgress ? modelTrouble(of: id) : nil,
             retryOf: batch.new.retryOf, created: batch.created, started: batch.started, finished: batch.finished,
             counts: JobCounts(
                 total: Int64(jobs.count), rejected: Int64(jobs.count(where: \.isRejected)), pending: count(.pending),
@@ -179,12 +184,34 @@ extension Rows {
             submission: batch.new.submission, inputErrors: batch.inputErrors, files: batch.new.files)
     }
 
+    /// What the lives said last, summed.
     private func progress(_ id: BatchID, _ jobs: [JobRow]) -> BatchProgress? {
-        guard let (said, endedThen) = progress[id] else { return nil }
-        var now = said
         let endedNow = Int64(jobs.reduce(0) { $0 + $1.usage.completionTokens })
-        now.unfinishedTokens = max(0, said.unfinishedTokens + endedThen - endedNow)
-        return now
+        return lives.compactMap { $0.progress[id] }.map { said, endedThen in
+            var now = said
+            now.unfinishedTokens = max(0, said.unfinishedTokens + endedThen - endedNow)
+            return now
+        }.reduce(nil) { sum, next in sum.map { $0 + next } ?? next }
+    }
+}
+
+extension BatchProgress {
+    fileprivate static func + (left: Self, right: Self) -> Self {
+        var sum = left
+        sum.updated = max(left.updated, right.updated)
+        sum.unfinishedTokens += right.unfinishedTokens
+        sum.running += right.running
+        sum.runningTokens += right.runningTokens
+        sum.runningLimit += right.runningLimit
+        if let one = left.pace, let other = right.pace {
+            sum.pace = Pace(
+                tokensPerSecond: one.tokensPerSecond + other.tokensPerSecond,
+                tokenMS: 1 / (1 / one.tokenMS + 1 / other.tokenMS),
+                tokenMSGrowth: (one.tokenMSGrowth + other.tokenMSGrowth) / 2)
+        } else {
+            sum.pace = left.pace ?? right.pace
+        }
+        return sum
     }
 }
 
@@ -193,10 +220,10 @@ extension Rows {
 extension MemoryJobStore {
     package func record(_ progress: [BatchProgress], incarnation: Incarnation) throws(JobStoreError) {
         try write { rows in
-            rows.progress = [:]
+            rows[incarnation]!.progress = [:]
             for batch in progress where rows[batch.batch]?.status == .inProgress {
                 let ended = rows.jobs(of: batch.batch).reduce(0) { $0 + $1.usage.completionTokens }
-                rows.progress[batch.batch] = (batch, Int64(ended))
+                rows[incarnation]!.progress[batch.batch] = (batch, Int64(ended))
             }
         }
     }
@@ -274,11 +301,5 @@ extension Rows {
             }
         }
         .sorted { $0.start < $1.start }
-    }
-}
-
-extension Rows {
-    fileprivate var daemonPresence: DaemonPresence {
-        leaseHolder == nil ? .absent : .running(pid: getpid())
     }
 }

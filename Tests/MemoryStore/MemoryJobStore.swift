@@ -1,21 +1,31 @@
-// A job store on a queue in memory: enqueue, lives, cancel, pause.
+// A job store on a queue in memory: transactions, enqueue, cancel, pause.
 
-import Glibc
 package import Runtime
 package import StoreContract
 import Synchronization
 
-/// One process's view of a queue in memory. It passes the conformance suite.
+/// One process's view of a queue in memory. It passes the conformance suite, and that for several owners.
 package final class MemoryJobStore: JobStore, FileKeeping {
     let queue: MemoryQueue
-    private let before: (@Sendable () throws(JobStoreError) -> Void)?
+    /// The machine and state directory of the process: each has one daemon at most.
+    let identity: String
+    private let before: Fault?
+    private let after: Fault?
+
+    /// Throws what a transaction meets.
+    package typealias Fault = @Sendable () throws(JobStoreError) -> Void
 
     /// A store on `queue`, as another process opens a database.
     ///
-    /// - Parameter before: called before each transaction; it may throw in its place, as a full disk does.
-    package init(_ queue: MemoryQueue, before: (@Sendable () throws(JobStoreError) -> Void)? = nil) {
+    /// - Parameters:
+    ///   - identity: the machine and state directory of the process.
+    ///   - before: called before each transaction; it may throw in its place, as a full disk does.
+    ///   - after: called after each transaction that writes; if it throws, the answer is lost, but not the effect.
+    package init(_ queue: MemoryQueue, identity: String = "", before: Fault? = nil, after: Fault? = nil) {
         self.queue = queue
+        self.identity = identity
         self.before = before
+        self.after = after
     }
 
     /// Runs a transaction. One that throws must not have changed anything.
@@ -33,6 +43,7 @@ package final class MemoryJobStore: JobStore, FileKeeping {
                 return .failure(error)
             }
         }
+        try after?()
         return try result.get()
     }
 
@@ -44,8 +55,11 @@ package final class MemoryJobStore: JobStore, FileKeeping {
         return try result.get()
     }
 
+    /// With one owner whatever others write changes it; with several only what people do.
     package func dataVersion() throws(JobStoreError) -> Int64 {
-        try read { $0.version - ($0.versions[ObjectIdentifier(self)] ?? 0) }
+        try read { [queue] rows in
+            queue.hasSeveralOwners ? rows.changes : rows.version - (rows.versions[ObjectIdentifier(self)] ?? 0)
+        }
     }
 
     package func watch(_ handler: @escaping @Sendable () -> Void) -> (any StoreWatch)? { nil }
@@ -240,6 +254,7 @@ final class MemoryBatchDraft: BatchDraft {
             rows[id]!.isSubmission = false
             if batch.uniqueName != nil { rows[id]!.hasName = true }
             rows[id]!.turn = turn
+            rows.changes += 1
             _ = rows.closeIfDone(id, at: now)
         }
         isOpen = false
@@ -266,76 +281,6 @@ extension Rows {
     }
 }
 
-// MARK: - Lives
-
-/// A lease that ends with the object.
-final class MemoryLease: DaemonLease {
-    private let queue: MemoryQueue
-
-    init(_ queue: MemoryQueue) { self.queue = queue }
-
-    deinit { release() }
-
-    func release() {
-        queue.rows.withLock { if $0.leaseHolder == ObjectIdentifier(self) { $0.leaseHolder = nil } }
-    }
-}
-
-extension MemoryJobStore {
-    package func acquireLease() throws(JobStoreError) -> any DaemonLease {
-        let lease = MemoryLease(queue)
-        let isFree = queue.rows.withLock { rows in
-            guard rows.leaseHolder == nil else { return false }
-            rows.leaseHolder = ObjectIdentifier(lease)
-            rows.leaseTaken = Milliseconds(rawValue: Int64(time(nil)) * 1000)
-            return true
-        }
-        guard isFree else {
-            let taken = queue.rows.withLock { $0.leaseTaken }
-            throw .daemonRunning(path: "memory", pid: getpid(), since: taken)
-        }
-        return lease
-    }
-
-    package func openIncarnation(
-        _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
-    ) throws(JobStoreError) -> OpenedIncarnation {
-        precondition(lease is MemoryLease, "the lease is of this kind of store")
-        return try write { rows in
-            var orphans = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
-            for job in rows.jobs.compactMap(\.self) where job.state == .running {
-                let before = rows.lives.first { $0.id.rawValue == job.owner!.rawValue - 1 }
-                let diedTwice = before.map { $0.stopped == nil } ?? false
-                let ticket = ClaimTicket(job: job.id, batch: job.batch, attempt: job.attempt)
-                rows.release(
-                    ticket, job.owner!, because: diedTwice ? .crash(maxCrashes: maxCrashes) : .stopping, &orphans,
-                    at: now)
-            }
-            rows.progress = [:]
-            let id = Incarnation(rawValue: Int64(rows.lives.count) + 1)
-            rows.lives.append(IncarnationSummary(id: id, daemon: daemon, started: now, stopped: nil))
-            return OpenedIncarnation(incarnation: id, orphans: orphans)
-        }
-    }
-
-    package func closeIncarnation(_ incarnation: Incarnation, at now: Milliseconds) throws(JobStoreError) {
-        try write { rows in
-            rows.progress = [:]
-            var report = ReleaseReport(requeued: 0, failed: 0, closedBatches: [])
-            for job in rows.jobs.compactMap(\.self) where job.state == .running && job.owner == incarnation {
-                let ticket = ClaimTicket(job: job.id, batch: job.batch, attempt: job.attempt)
-                rows.release(ticket, incarnation, because: .stopping, &report, at: now)
-            }
-            let index = Int(incarnation.rawValue) - 1
-            if rows.lives[index].stopped == nil { rows.lives[index].stopped = now }
-        }
-    }
-
-    package func incarnations(limit: Int) throws(JobStoreError) -> [IncarnationSummary] {
-        try read { Array($0.lives.reversed().prefix(limit)) }
-    }
-}
-
 // MARK: - Cancel and pause
 
 extension MemoryJobStore {
@@ -347,9 +292,11 @@ extension MemoryJobStore {
             let jobs = rows.jobs(of: batch)
             let kept = jobs.count { $0.state.isTerminal }
             rows[batch]!.status = .cancelling
+            rows.changes += 1
             for state in [JobState.running, .pending] {
                 for job in jobs where job.state == state {
                     rows[job.id]!.notBefore = nil
+                    rows.events.append(.ended(job.ticket, .cancelled, by: nil))
                     _ = rows.end(job.id, as: .cancelled, .cancelled, at: now)
                 }
             }
@@ -362,6 +309,7 @@ extension MemoryJobStore {
 
     package func pause(_ batch: BatchID?, at now: Milliseconds) throws(JobStoreError) {
         try write { (rows) throws(JobStoreError) in
+            rows.changes += 1
             guard let batch else {
                 rows.paused = rows.paused ?? now
                 return
@@ -373,6 +321,7 @@ extension MemoryJobStore {
 
     package func resume(_ batch: BatchID?) throws(JobStoreError) {
         try write { (rows) throws(JobStoreError) in
+            rows.changes += 1
             guard let batch else {
                 rows.paused = nil
                 return

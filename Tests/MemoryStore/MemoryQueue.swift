@@ -3,20 +3,62 @@
 // It is written for plainness: what the SQLite store counts, this one counts anew each time. So it is a model of the queue
 // as well as a store that is quick enough for a hundred thousand simulated nights.
 
-import Runtime
+package import Runtime
 import StoreContract
 import Synchronization
 
-/// What stores in memory share, as several processes share a database file. It outlives the daemon that uses it.
+/// What stores in memory share, as several processes share a database. It outlives the daemons that use it.
 package final class MemoryQueue: Sendable {
     let rows = Mutex(Rows())
+    /// Whether daemons of several hosts share it, as they share a server's; else it has one owner, as a file has.
+    let hasSeveralOwners: Bool
+    /// From how many jobs on a model is loaded that another daemon has loaded already.
+    let jobsWorthLoading: Int
+    /// What is wrong with it on purpose.
+    let defect: StoreDefect?
+    private let clock: TimeSource?
 
     /// An empty queue.
-    package init() {}
+    ///
+    /// - Parameters:
+    ///   - clock: the store's own, by which several owners are judged; nil: the system's, and the first heartbeat of a life
+    ///     is at the time that it says.
+    ///   - jobsWorthLoading: from how many jobs on a model is loaded that another daemon has loaded already.
+    ///   - defect: what is wrong with it on purpose.
+    package init(
+        hasSeveralOwners: Bool = false, clock: TimeSource? = nil, jobsWorthLoading: Int = 256,
+        defect: StoreDefect? = nil
+    ) {
+        self.defect = defect
+        self.hasSeveralOwners = hasSeveralOwners
+        self.clock = clock
+        self.jobsWorthLoading = jobsWorthLoading
+    }
 
-    /// Ends the daemon's lease like the death of its process, without a notification.
-    package func killDaemon() {
-        rows.withLock { $0.leaseHolder = nil }
+    /// The time by the store's own clock.
+    var now: Milliseconds { (clock ?? .system).now }
+
+    /// When a life begins that says `time`.
+    func firstHeard(at time: Milliseconds) -> Milliseconds { clock?.now ?? time }
+
+    /// Ends a daemon's lease like the death of its process, without a notification.
+    package func killDaemon(_ identity: String = "") {
+        rows.withLock { $0.leases[identity] = nil }
+    }
+
+    /// Forgets who was heard of, like a crash of the server: heartbeats are all that it does not keep.
+    package func forgetHeartbeats() {
+        rows.withLock { rows in
+            for index in rows.lives.indices { rows.lives[index].heard = nil }
+        }
+    }
+
+    /// What has happened since the last call.
+    package func takeEvents() -> [QueueEvent] {
+        rows.withLock { rows in
+            defer { rows.events.removeAll(keepingCapacity: true) }
+            return rows.events
+        }
     }
 }
 
@@ -36,9 +78,6 @@ final class BatchRow: @unchecked Sendable {
     var turn: Int64 = 0
     var isUrgent = false
     var paused: Milliseconds?
-    var notBefore: Milliseconds?
-    var modelErrors = 0
-    var modelError: String?
     var started: Milliseconds?
     var finished: Milliseconds?
     /// Places in `Rows.jobs`.
@@ -67,6 +106,8 @@ final class JobRow: @unchecked Sendable {
     var state = JobState.pending
     var attempt = 0
     var faults = JobFaults()
+    /// How many lives have ended while they had it.
+    var deaths = 0
     var notBefore: Milliseconds?
     var owner: Incarnation?
     var outcome = JobResult.Outcome.unfinished
@@ -93,6 +134,9 @@ final class JobRow: @unchecked Sendable {
 
     var isReady: Bool { state == .pending && notBefore == nil }
 
+    /// The right to its current attempt.
+    var ticket: ClaimTicket { ClaimTicket(job: id, batch: batch, attempt: attempt) }
+
     /// Whether this attempt has ended the job so.
     func hasEnded(_ completion: JobCompletion, _ incarnation: Incarnation) -> Bool {
         state == completion.outcome.state && owner == incarnation && attempt == completion.ticket.attempt
@@ -107,22 +151,21 @@ final class JobRow: @unchecked Sendable {
 struct Rows {
     var batches: [BatchRow?] = []
     var jobs: [JobRow?] = []
-    var lives: [IncarnationSummary] = []
-    /// The batches whose models lives are loading.
-    var loading: [Incarnation: BatchID] = [:]
+    var lives: [LifeRow] = []
     var intervals: [MetricsInterval] = []
     var systems: [String: SystemRecord] = [:]
     var files: [UploadedFile] = []
     /// By name.
     var keys: [String: ServerKey] = [:]
-    /// What was said last, and how many tokens the batch's ended jobs had then.
-    var progress: [BatchID: (said: BatchProgress, endedTokens: Int64)] = [:]
     var paused: Milliseconds?
-    var leaseHolder: ObjectIdentifier?
-    var leaseTaken: Milliseconds?
-    /// Writes so far, by all and by each store.
+    /// By identity.
+    var leases: [String: (holder: ObjectIdentifier, taken: Milliseconds)] = [:]
+    /// Writes so far, by all and by each store, and what people did.
     var version: Int64 = 0
     var versions: [ObjectIdentifier: Int64] = [:]
+    var changes: Int64 = 0
+    /// What has happened and was not taken yet.
+    var events: [QueueEvent] = []
 
     subscript(batch: BatchID) -> BatchRow? {
         get {
@@ -140,6 +183,14 @@ struct Rows {
         set { jobs[Int(job.rawValue) - 1] = newValue }
     }
 
+    subscript(life: Incarnation) -> LifeRow? {
+        get {
+            let index = Int(life.rawValue) - 1
+            return lives.indices.contains(index) ? lives[index] : nil
+        }
+        set { lives[Int(life.rawValue) - 1] = newValue! }
+    }
+
     func jobs(of batch: BatchID) -> [JobRow] {
         self[batch]?.jobs.compactMap { jobs[$0] } ?? []
     }
@@ -155,10 +206,10 @@ struct Rows {
         guard !row.status.isTerminal else { throw .batchAlreadyFinished(batch, row.status) }
     }
 
-    /// Batches with a job that can be claimed, whatever the whole queue's pause, the next first.
+    /// Batches with a job that can be claimed, whatever the whole queue's pause and the troubles with models, the next first.
     var claimable: [BatchRow] {
         let open = batches.compactMap(\.self).filter { batch in
-            batch.status == .inProgress && batch.paused == nil && batch.notBefore == nil
+            batch.status == .inProgress && batch.paused == nil
                 && batch.jobs.contains { jobs[$0]!.isReady }
         }
         return open.sorted { left, right in

@@ -1,4 +1,4 @@
-// A hundred thousand seeded nights of the daemon, each with its own faults, kills, cancels and pauses.
+// A hundred thousand seeded nights of one daemon or several, each with its own faults, kills, cancels and pauses.
 //
 // The simulation is a program of its own (Tests/QueueSimulation), built for release beside the program under test.
 
@@ -30,5 +30,15 @@ struct QueueSimulationTests {
         let first = try run(["--seed", "7"])
         #expect(first.status == 0 && first.output.contains("incarnation 1 begins"), "\(first.output)")
         #expect(try run(["--seed", "7"]) == first)
+    }
+
+    /// A store that does not keep one of its rules is found out.
+    @Test(arguments: [
+        "finishesWithoutLease", "releasesWithoutLease", "deadClaim", "unheardClaimsAreForgotten", "deadKeepTheirJobs",
+        "firstDeathIsBlamed", "silentJudge",
+    ])
+    func aDefectIsFound(defect: String) throws {
+        let (status, output) = try run(["--schedules", "2000", "--defect", defect])
+        #expect(status == 1 && output.contains("again: queue-simulation --seed"), "\(output)")
     }
 }

@@ -9,6 +9,7 @@ import StoreContract
 /// Remembers every acknowledged act, and checks the queue against it.
 struct Oracle {
     private let client: MemoryJobStore
+    var ledger = Ledger()
     private var batches: [BatchID: Acknowledged] = [:]
     private var unacknowledged: Set<BatchID> = []
     /// How ended jobs ended: they never change.
@@ -62,7 +63,7 @@ struct Oracle {
 
     // MARK: What must hold at every moment
 
-    mutating func audit(at now: Milliseconds) throws {
+    mutating func audit() throws {
         try checkPauses()
         for id in batches.keys { try audit(id) }
     }
@@ -104,6 +105,7 @@ struct Oracle {
     }
 
     private func checkEnd(of job: JobResult, _ batch: Acknowledged) throws {
+        try ledger.check(job)
         let prompt = batch.prompts[job.line]!
         switch job.outcome {
         case .succeeded(let generation):
@@ -141,16 +143,23 @@ struct Oracle {
 
 extension Oracle {
     mutating func conclude(
-        _ troubles: Simulation.Troubles, _ settings: DaemonSettings, _ reach: inout Reach
+        _ troubles: Troubles, _ settings: DaemonSettings, isClockSteady: Bool, _ reach: inout Reach
     ) throws {
-        try audit(at: 0)
+        let isWell = !troubles.endLives && !troubles.loading && !troubles.store && isClockSteady
+        if isWell, ledger.declaredDead > 0 {
+            throw Violation("a life was declared dead that was well")
+        }
         for id in unacknowledged where (try? client.batch(id))?.isDraft == false {
             throw Violation("\(id) was never acknowledged, and has run")
         }
         for id in batches.keys.sorted() {
             let summary = try client.batch(id)
             guard summary.status.isTerminal else { throw Violation("\(id) is still \(summary.status)") }
-            for job in try jobs(id) {
+            let jobs = try jobs(id)
+            for state in JobState.allCases where summary.counts[state] != jobs.count(where: { $0.state == state }) {
+                throw Violation("\(id) does not have the jobs that it counts: \(summary.counts)")
+            }
+            for job in jobs {
                 reach.count("jobs \(job.state)")
                 guard job.state.isTerminal else { throw Violation("\(job.id) is still \(job.state)") }
                 if case .failed(let error) = job.outcome {
@@ -162,17 +171,19 @@ extension Oracle {
 
     /// A job fails for what can be wrong with it in this schedule, and after as many attempts as it may have.
     private func check(
-        _ error: JobError, of job: JobResult, _ prompt: SimulatedPrompt, _ troubles: Simulation.Troubles,
+        _ error: JobError, of job: JobResult, _ prompt: SimulatedPrompt, _ troubles: Troubles,
         _ settings: DaemonSettings, _ reach: inout Reach
     ) throws {
         let mayBeBlamed: Bool
         switch error.code {
         case JobError.crashedDaemonRepeatedly:
             reach.count("crashed jobs failed")
-            guard job.attempt >= settings.maxCrashes else { throw Violation("\(job.id) failed too soon: \(error)") }
+            guard ledger.suspicions(of: job.id) >= settings.maxCrashes else {
+                throw Violation("\(job.id) failed too soon: \(error)")
+            }
             // With a limit of one there is no second attempt in which a suspect would be alone.
             let isIsolated =
-                settings.maxCrashes > 1 && !troubles.kills && !troubles.deviceFaults && !troubles.brokenDevice
+                settings.maxCrashes > 1 && !troubles.endLives && !troubles.deviceFaults && !troubles.brokenDevice
             mayBeBlamed = !isIsolated || prompt.tokens[0] == SimulatedPrompt.poison
         case JobError.badOutput:
             reach.count("bad outputs failed")
@@ -180,9 +191,23 @@ extension Oracle {
             mayBeBlamed = troubles.badOutputs
         case JobError.modelUnavailable:
             reach.count("model unavailable")
+            // A model that a host does not have is no reason.
             mayBeBlamed = troubles.models || troubles.loading
         default: mayBeBlamed = false
         }
         if !mayBeBlamed { throw Violation("\(job.id) failed without a reason: \(error)") }
+    }
+}
+
+extension JobCounts {
+    fileprivate subscript(state: JobState) -> Int64 {
+        switch state {
+        case .pending: pending
+        case .running: running
+        case .succeeded: succeeded
+        case .failed: failed
+        case .cancelled: cancelled
+        case .expired: expired
+        }
     }
 }

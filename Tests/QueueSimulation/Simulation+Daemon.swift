@@ -1,25 +1,56 @@
-// The daemon's lives: started, moved on turn by turn, stopped and killed.
+// The daemons' lives: begun, moved on turn by turn, and ended.
 
 import BatchDaemon
-import Engine
 import MemoryStore
 import Runtime
-import Serving
 import Settings
 import StoreContract
-import Tokenizers
 
 extension Simulation {
-    /// Moves something of the daemon on, whichever the seed chooses. Where it is `calm` nothing is broken any more.
-    func turn(calm: Bool = false) throws {
-        guard let running = daemon else { return try start(drains: random.oneIn(2), calm: calm) }
-        guard let session = running.session else { return try pollLoop(calm: calm) }
+    /// Moves something of some daemon on, whichever the seed chooses.
+    func turn() throws {
+        let idle = machines.filter { !$0.isBusy && !$0.isGone }
+        if let machine = idle.randomElement(using: &random) { try turn(machine) }
+        if let found { throw found }
+    }
+
+    private func turn(_ machine: Machine) throws {
+        guard machine.hangsUntil <= time.steady else { return }
+        mendIfDue(machine)
+        let (unheard, failed) = (machine.connection.unheard, machine.connection.failed)
+        let draining = machine.daemon?.draining
+        try takeEvents()
+        try move(machine)
+        let events = try takeEvents()
+        if let draining, draining == machine.daemon?.draining, events.contains(where: { $0.isClaim(by: draining) }) {
+            throw Violation("\(draining) was told to take no jobs, and claims some")
+        }
+        reach.count("calls not made", machine.connection.failed - failed)
+        guard machine.connection.unheard > unheard else { return }
+        reach.count("answers lost", machine.connection.unheard - unheard)
+        if events.contains(where: { $0.isClaim(by: nil) }) { reach.count("claims unheard of") }
+    }
+
+    /// Shows the oracle what has happened.
+    @discardableResult
+    func takeEvents() throws -> [QueueEvent] {
+        let events = queue.takeEvents()
+        for event in events { try oracle.ledger.take(event, &reach) }
+        return events
+    }
+
+    private func move(_ machine: Machine) throws {
+        guard let daemon = machine.daemon else { return try start(machine) }
+        guard let course = daemon.course else { return try beginLife(of: daemon, on: machine) }
+        if isBeatDue(course), random.oneIn(2) { return try beat(course, on: machine) }
+        guard course.isPrepared else { return try prepare(course, of: daemon) }
+        guard let session = course.session else { return try pollLoop(course, on: machine) }
         // Each engine, the writer and the feeder are threads of their own.
         switch Int.random(in: 0..<session.devices.count + 2, using: &random) {
         case session.devices.count: session.stepped.pollWriter()
-        case session.devices.count + 1: try pollSession(session.stepped, session.devices, calm: calm)
+        case session.devices.count + 1: try pollSession(course, on: machine)
         case let replica:
-            if !calm {
+            if !isCalm {
                 let device = session.devices[replica]
                 device.fails = troubles.brokenDevice || troubles.deviceFaults && random.oneIn(12)
                 device.losesModel = troubles.models && random.oneIn(40)
@@ -29,184 +60,168 @@ extension Simulation {
         }
     }
 
-    func start(drains: Bool, calm: Bool) throws {
-        let store = MemoryJobStore(queue) { [disk] () throws(JobStoreError) in
-            if disk.isFull { throw .diskFull(path: "memory") }
-        }
-        let lease = try client.acquireLease()
+    // MARK: Beginnings
+
+    private func start(_ machine: Machine) throws {
+        guard wantsDaemons else { return }
+        // What is started by hand may be away for a while.
+        if isShared, !isCalm, !random.oneIn(3) { return }
+        let connection = machine.connection
+        let store = MemoryJobStore(
+            queue, identity: machine.name,
+            before: { () throws(JobStoreError) in try connection.before() },
+            after: { () throws(JobStoreError) in try connection.after() })
+        machine.daemon = Daemon(
+            store, try store.acquireLease(), drains: isCalm && !isShared || random.oneIn(isShared ? 4 : 2))
+        try beginLife(of: machine.daemon!, on: machine)
+    }
+
+    private func beginLife(of daemon: Daemon, on machine: Machine) throws {
+        let opened: OpenedIncarnation
         do throws(JobStoreError) {
-            let opened = try store.openIncarnation(
-                NewIncarnation(pid: 1, host: "h", version: "1", model: "a", device: "simulated"), lease: lease,
-                maxCrashes: settings.maxCrashes, at: time.wall)
-            _ = try store.sweepOrphanedDrafts()
-            _ = try store.completeCancellations(at: time.wall)
-            let stop = StopSignal()
-            let loop = DaemonLoop(
-                store: store, life: Life(opened.incarnation), scope: .everything, settings: settings, drains: drains,
-                stop: stop, clock: time.clock, log: log)
-            if try store.loadingThatKilled(before: opened.incarnation) != nil { reach.count("models killed daemons") }
-            try loop.blameLoading("a")
-            tell("\(opened.incarnation) begins\(drains ? ", to drain the queue" : "")")
-            daemon = Daemon(
-                store: store, lease: lease, incarnation: opened.incarnation, loop: loop, stop: stop, drains: drains)
+            opened = try daemon.store.openIncarnation(
+                NewIncarnation(pid: 1, host: machine.name, version: "1", model: "a", device: "simulated"),
+                lease: daemon.lease, maxCrashes: settings.maxCrashes, at: machine.clock.source.now)
         } catch {
-            // A daemon that cannot open its incarnation does not start, and is started again.
-            tell("a daemon cannot start: \(error)")
-            lease.release()
+            guard error.isTemporary else { throw Violation("a life cannot begin: \(error)") }
+            tell("\(machine.name): a daemon cannot start: \(error)")
+            // A server is waited for; otherwise it does not start, and is started again.
+            if !isShared { leave(machine) }
+            return
+        }
+        let life = Life(opened.incarnation)
+        let loop = DaemonLoop(
+            store: daemon.store, life: life, scope: .everything, settings: settings, drains: daemon.drains,
+            stop: daemon.stop, clock: machine.clock.source, log: log)
+        let heartbeat = daemon.store.membership.map {
+            Heartbeat(
+                of: life, $0, limitMS: settings.deadAfterMS, maxCrashes: settings.maxCrashes, stop: daemon.stop,
+                log: log)
+        }
+        tell("\(machine.name): \(opened.incarnation) begins\(daemon.drains ? ", to drain the queue" : "")")
+        daemon.course = Course(life, loop, heartbeat)
+    }
+
+    /// What a life does before it works, again and again until all of it is done.
+    private func prepare(_ course: Course, of daemon: Daemon) throws {
+        do throws(JobStoreError) {
+            _ = try daemon.store.sweepOrphanedDrafts()
+            _ = try daemon.store.completeCancellations(at: time.wall)
+            try daemon.store.noteLoaded(daemon.loaded, incarnation: course.incarnation)
+            if try daemon.store.loadingThatKilled(before: course.incarnation) != nil {
+                reach.count("models killed daemons")
+            }
+            try course.loop.blameLoading("a")
+            course.isPrepared = true
+        } catch {
+            guard error.isTemporary else { throw Violation("\(course.incarnation) cannot work: \(error)") }
+            if random.oneIn(3) { disk.isFull = false }
         }
     }
 
-    private func pollLoop(calm: Bool) throws {
-        if daemon!.waitsUntil > time.steady {
+    // MARK: Heartbeats
+
+    func isBeatDue(_ course: Course) -> Bool {
+        course.heartbeat != nil && course.nextBeat <= time.steady && !course.life.isLost
+    }
+
+    func beat(_ course: Course, on machine: Machine) throws {
+        guard let heartbeat = course.heartbeat else { return }
+        // A judge may be cut short between his judgement and what follows from it.
+        if troubles.unreachable, !isCalm, machines.contains(where: { $0.isSilent(at: time.steady) }), random.oneIn(2) {
+            let isHeard = random.oneIn(2)
+            machine.connection.failOnce(after: isHeard ? 2 : 1, hasEffect: !isHeard)
+        }
+        course.nextBeat = time.steady + settings.deadAfterMS / 7
+        // It may hear that from a heartbeat that fails later.
+        if course.isDraining { course.isDraining = try isDrained(course.incarnation) }
+        do throws(JobStoreError) {
+            try heartbeat.beat()
+            if troubles.hosts { course.isDraining = try isDrained(course.incarnation) }
+        } catch {
+            guard error.isTemporary else { throw Violation("\(course.incarnation) has no heartbeat: \(error)") }
+            for case .declaredDead(let life) in try takeEvents() where oracle.ledger.holds(life) {
+                reach.count("judges cut short")
+            }
+        }
+        if course.life.isLost { tell("\(course.incarnation) hears that it was declared dead") }
+    }
+
+    /// Whether people want a life to take no jobs.
+    private func isDrained(_ life: Incarnation) throws(JobStoreError) -> Bool {
+        try client.hosts().contains { $0.life.id == life && $0.state == .draining }
+    }
+
+    // MARK: Between sessions
+
+    private func pollLoop(_ course: Course, on machine: Machine) throws {
+        let daemon = machine.daemon!
+        if course.waitsUntil > time.steady {
             // A wake-up, or patience at its end.
-            if random.oneIn(3) { daemon!.waitsUntil = 0 } else { time.pass(Int64.random(in: 1...40, using: &random)) }
+            if random.oneIn(3) {
+                course.waitsUntil = 0
+            } else if machines.count == 1 {
+                pass(Int64.random(in: 1...40, using: &random))
+            }
             return
         }
         var isDrained = false
         do throws(JobStoreError) {
-            switch try daemon!.loop.poll() {
+            switch try course.loop.poll() {
             case .end:
-                isDrained = daemon!.drains && daemon!.stop.level == .none
-                try end("has ended")
-            case .lost: preconditionFailure("the only daemon was declared dead")
-            case .wait(let milliseconds): daemon!.waitsUntil = time.steady + milliseconds
-            case .run(let batch): try beginSession(batch, calm: calm)
+                isDrained = daemon.drains && daemon.stop.level == .none
+                try end(machine, "has ended")
+            case .lost: lose(daemon)
+            case .wait(let milliseconds): course.waitsUntil = time.steady + milliseconds
+            case .run(let batch): try beginSession(for: batch, course, on: machine)
             }
         } catch {
-            try end("has ended by \(error)")
+            try end(machine, "has ended by \(error)")
         }
         if isDrained {
             reach.count("daemons drained")
-            try oracle.expectDrained()
+            if !isShared { try oracle.expectDrained() }
         }
     }
 
-    private func beginSession(_ batch: ClaimableBatch, calm: Bool) throws(JobStoreError) {
-        let store = daemon!.store
-        let incarnation = daemon!.incarnation
-        if let error = try persistently({ () throws(JobStoreError) in try daemon!.loop.refusal(of: batch.id) }) {
-            return try fail(batch, error)
-        }
-        try persistently { () throws(JobStoreError) in
-            try store.noteLoading(for: batch.id, incarnation: incarnation)
-        }
-        if !calm, troubles.loading, random.oneIn(3) { return kill() }
-        try persistently { () throws(JobStoreError) in try store.noteLoading(for: nil, incarnation: incarnation) }
-        if !calm, troubles.models, random.oneIn(3) {
-            return try refuse(batch, ModelRefusal(reason: "asked for", mayPass: !random.oneIn(4)))
-        }
-        let slots = Int.random(in: 1...4, using: &random)
-        let runsStepsAsync = Bool.random(using: &random)
-        let devices = (0..<Int.random(in: 1...3, using: &random)).map { _ in
-            SimulatedDevice(slots: slots, runsStepsAsync: runsStepsAsync)
-        }
-        if runsStepsAsync { reach.count("sessions whose devices run by themselves") }
-        if devices.count > 1 { reach.count("sessions of several replicas") }
-        let stepped = SteppedSession(
-            model: batch.model ?? "a", daemon!.loop, settings: settings, drains: daemon!.drains, slots: slots,
-            engines: devices.map { TTEngine(executor: $0, endOfGeneration: [SimulatedPrompt.endOfGeneration]) },
-            begin: { RequestInProgress($0, SimulatedText.tokenizer) }, stop: daemon!.stop, clock: time.clock,
-            log: log,
-            prepare: { SimulatedPrompt(body: $0.body).prepared })
-        tell("a session for \(batch.id) begins, with \(devices.count) replicas")
-        daemon!.session = (stepped, devices)
-        daemon!.batch = batch
-    }
+    // MARK: Ends
 
-    private func refuse(_ batch: ClaimableBatch, _ refusal: ModelRefusal) throws(JobStoreError) {
-        tell("the model of \(batch.id) cannot be used\(refusal.mayPass ? "" : ", ever")")
-        let error = try persistently { () throws(JobStoreError) in
-            try daemon!.loop.refuse(batch.id, because: refusal)
-        }
-        if let error { try fail(batch, error) }
-    }
-
-    private func fail(_ batch: ClaimableBatch, _ error: JobError) throws(JobStoreError) {
-        tell("\(batch.id) fails: \(error.message)")
-        while try !persistently({ () throws(JobStoreError) in try daemon!.loop.failJobs(of: batch, error) }) {}
-    }
-
-    @discardableResult
-    private func persistently<Value>(_ body: () throws(JobStoreError) -> Value) throws(JobStoreError) -> Value {
-        while true {
-            do throws(JobStoreError) {
-                return try body()
-            } catch {
-                guard error.isTemporary else { throw error }
-                passTroubledTime()
-            }
-        }
-    }
-
-    private func pollSession(_ session: SteppedSession, _ devices: [SimulatedDevice], calm: Bool) throws {
-        let end: SessionEnd
-        do throws(JobStoreError) {
-            guard let over = try session.pollSession(waiting: { passTroubledTime() }) else { return }
-            end = over
-        } catch {
-            daemon!.session = nil
-            return try self.end("has ended by \(error)")
-        }
-        tell("the session ends: \(end)")
-        for device in devices {
-            reach.count("device faults", device.faults)
-            reach.count("bad outputs", device.badOutputs)
-        }
-        // Every replica worked, and then one of them failed.
-        if devices.count > 1, devices.allSatisfy({ $0.steps > 0 }), devices.contains(where: { $0.faults > 0 }) {
-            reach.count("faults of one replica among several")
-        }
-        daemon!.session = nil
-        if case .modelFailed(let failure) = end {
-            reach.count("models failed at work")
-            do throws(JobStoreError) {
-                try refuse(daemon!.batch!, ModelRefusal(reason: "\(failure)", mayPass: true))
-            } catch {
-                return try self.end("has ended by \(error)")
-            }
-        }
-        do throws(DaemonError) {
-            daemon!.waitsUntil = time.steady + (try daemon!.loop.note(end))
-        } catch {
-            guard troubles.deviceFaults || troubles.brokenDevice || troubles.poison else { throw Violation("\(error)") }
-            reach.count("daemons gave up")
-            try self.end("has given the device up")
-        }
-    }
-
-    /// While the daemon waits for a full disk, time passes, and space may be freed.
-    private func passTroubledTime() {
-        time.pass(settings.storeRetryMS)
-        if random.oneIn(3) { disk.isFull = false }
-    }
-
-    func stopOrKill() throws {
-        guard let running = daemon else { return }
-        if troubles.kills, random.oneIn(2) { return kill() }
-        reach.count("daemons stopped")
-        let level: StopSignal.Level = random.oneIn(2) ? .graceful : .immediate
-        tell("the daemon is asked to stop, \(level)")
-        running.stop.request(level)
-        if running.session == nil { daemon!.waitsUntil = 0 }
-    }
-
-    private func kill() {
-        tell("kill -9")
+    func kill(_ machine: Machine) {
+        tell("\(machine.name): kill -9")
         reach.count("daemons killed")
-        queue.killDaemon()
-        daemon = nil
+        queue.killDaemon(machine.name)
+        machine.daemon = nil
+    }
+
+    /// A life was declared dead: another one begins with what is loaded.
+    private func lose(_ daemon: Daemon) {
+        tell("\(daemon.course!.incarnation) is lost")
+        reach.count("lives begun anew")
+        daemon.course = nil
     }
 
     /// A life ends in good order, as far as the store lets it.
-    private func end(_ how: String) throws(JobStoreError) {
-        guard let ending = daemon else { return }
-        tell("\(ending.incarnation) \(how)")
+    func end(_ machine: Machine, _ how: String) throws(JobStoreError) {
+        guard let daemon = machine.daemon, let course = daemon.course else { return }
+        tell("\(machine.name): \(course.incarnation) \(how)")
+        if course.life.isLost { return lose(daemon) }
         do throws(JobStoreError) {
-            try ending.store.closeIncarnation(ending.incarnation, at: time.wall)
+            try daemon.store.closeIncarnation(course.incarnation, at: machine.clock.source.now)
         } catch {
             guard error.isTemporary else { throw error }
         }
-        ending.lease.release()
-        daemon = nil
+        leave(machine)
+    }
+
+    private func leave(_ machine: Machine) {
+        machine.daemon?.lease.release()
+        machine.daemon = nil
+    }
+}
+
+extension QueueEvent {
+    /// Whether a life, or some, has claimed a job.
+    fileprivate func isClaim(by life: Incarnation?) -> Bool {
+        if case .claimed(_, let owner) = self { life == nil || owner == life } else { false }
     }
 }

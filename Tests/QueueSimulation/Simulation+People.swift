@@ -2,6 +2,7 @@
 
 import MemoryStore
 import Runtime
+import Settings
 import StoreContract
 
 extension Simulation {
@@ -25,19 +26,35 @@ extension Simulation {
             return oracle.noteUnacknowledged(draft.id)
         }
         do throws(JobStoreError) {
-            let id = try draft.commit(at: time.wall)
+            let id = try mayBeUnheard { () throws(JobStoreError) in try draft.commit(at: time.wall) }
             tell(
                 "\(prompts.count) prompts are \(id), priority \(new.priority.rawValue)"
                     + (new.deadline.map { ", until \($0.rawValue)" } ?? ""))
             oracle.note(id, new, prompts)
         } catch {
-            guard case .nameTaken(let name, let other) = error else { throw error }
-            tell("\(name) is \(other) already")
-            reach.count("names taken")
-            try draft.discard()
-            oracle.noteUnacknowledged(draft.id)
-            guard oracle.named(name) == other else { throw Violation("\(name) is said to be \(other)") }
+            switch error {
+            case .nameTaken(let name, let other):
+                tell("\(name) is \(other) already")
+                reach.count("names taken")
+                try draft.discard()
+                oracle.noteUnacknowledged(draft.id)
+                guard oracle.named(name) == other else { throw Violation("\(name) is said to be \(other)") }
+            case .unreachable:
+                // Either; and whichever it is holds from now on.
+                let isDone = try client.batch(draft.id).status != .validating
+                tell("it is not known whether \(draft.id) was enqueued; \(isDone ? "it was" : "it was not")")
+                reach.count("enqueues unheard of")
+                if isDone { oracle.note(draft.id, new, prompts) } else { oracle.noteUnacknowledged(draft.id) }
+            default: throw error
+            }
         }
+    }
+
+    /// Does something whose answer may be lost, with the effect or without.
+    private func mayBeUnheard<Value>(_ act: () throws(JobStoreError) -> Value) throws(JobStoreError) -> Value {
+        if troubles.unreachable, random.oneIn(6) { peoplesConnection.failOnce(after: 0, hasEffect: random.oneIn(2)) }
+        defer { peoplesConnection.mend() }
+        return try act()
     }
 
     private func drawPrompt() -> SimulatedPrompt {
@@ -85,8 +102,14 @@ extension Simulation {
 
     func cancel() throws {
         guard let batch = try openBatches().randomElement(using: &random) else { return }
+        do throws(JobStoreError) {
+            _ = try mayBeUnheard { () throws(JobStoreError) in try client.cancel(batch.id, at: time.wall) }
+        } catch {
+            guard case .unreachable = error else { throw error }
+            reach.count("cancels unheard of")
+            guard try client.batch(batch.id).status.isTerminal else { return tell("a cancel of \(batch.id) is lost") }
+        }
         tell("\(batch.id) is cancelled")
-        _ = try client.cancel(batch.id, at: time.wall)
         try oracle.noteCancel(batch.id)
     }
 
@@ -108,5 +131,40 @@ extension Simulation {
 
     private func openBatches() throws -> [BatchSummary] {
         try client.batches(before: nil, limit: 100, includingDrafts: false).filter { !$0.status.isTerminal }
+    }
+
+    // MARK: Hosts
+
+    func stopOrKill() throws {
+        let running = machines.filter { $0.daemon != nil }
+        guard let machine = running.randomElement(using: &random), let daemon = machine.daemon else { return }
+        if troubles.kills, random.oneIn(2) { return kill(machine) }
+        reach.count("daemons stopped")
+        let level: StopSignal.Level = random.oneIn(2) ? .graceful : .immediate
+        tell("\(machine.name): the daemon is asked to stop, \(level)")
+        daemon.stop.request(level)
+        if daemon.course?.session == nil { daemon.course?.waitsUntil = 0 }
+    }
+
+    /// A host is drained, takes jobs again, or is removed, whatever it does.
+    func changeHosts() throws {
+        guard let host = try client.hosts().randomElement(using: &random) else { return }
+        switch Int.random(in: 0..<4, using: &random) {
+        case 0:
+            tell("\(host.life.daemon.host) is removed")
+            reach.count("hosts removed")
+            _ = try client.remove(host.life.id, maxCrashes: settings.maxCrashes, at: time.wall)
+        case 1...2:
+            tell("\(host.life.daemon.host) is drained")
+            reach.count("hosts drained")
+            try client.setDraining(true, of: host.life.id)
+        default:
+            tell("\(host.life.daemon.host) takes jobs again")
+            try client.setDraining(false, of: host.life.id)
+        }
+    }
+
+    func resumeHosts() throws {
+        for host in try client.hosts() { try client.setDraining(false, of: host.life.id) }
     }
 }

@@ -1,7 +1,8 @@
-// One schedule: people and a daemon on one queue, with everything that can go wrong, in an order that the seed chooses.
+// One schedule: people and daemons on one queue, with everything that can go wrong, in an order that the seed chooses.
 //
-// Course, session, feeder, engine loop and writer of the daemon are the real ones, and so is the engine; they are moved on one
-// turn at a time, as their threads might run. The queue and the device are simulated.
+// Loop, heartbeat, session, feeder, engine loop and writer of the daemons are the real ones, and so is the engine; they are moved
+// on one turn at a time, as their threads might run. The queue, which is one daemon's own or several hosts share, and the devices
+// are simulated.
 
 import BatchDaemon
 import Engine
@@ -25,9 +26,10 @@ final class Simulation {
     var random: SplitMix64
     let tells: Bool
     let time = SimulatedTime()
-    let queue = MemoryQueue()
+    let queue: MemoryQueue
     /// What people use.
     let client: MemoryJobStore
+    let peoplesConnection: SimulatedConnection
     var oracle: Oracle
     var reach = Reach()
     let log = Logger(label: "simulation") { _ in SwiftLogNoOpLogHandler() }
@@ -35,64 +37,43 @@ final class Simulation {
     let troubles: Troubles
     var settings = DaemonSettings()
     let disk = SimulatedDisk()
-    var daemon: Daemon?
+    /// Whether the queue is shared by hosts, as a server's is.
+    let isShared: Bool
+    /// How often the store's clock was set. A jump forth right behind one back may make silent who is well.
+    var clockJumps = 0
+    let machines: [Machine]
+    /// Whether nothing goes wrong any more.
+    var isCalm = false
+    /// Whether daemons are started.
+    var wantsDaemons = true
+    /// What was found where it could not be thrown.
+    var found: Violation?
 
-    /// What a schedule has, so that some schedules can be judged strictly.
-    struct Troubles {
-        var kills = false
-        var deviceFaults = false
-        /// The device fails at every step.
-        var brokenDevice = false
-        var badOutputs = false
-        var poison = false
-        var store = false
-        var models = false
-        /// The daemon dies while it loads models.
-        var loading = false
-    }
-
-    /// A life of the daemon.
-    struct Daemon {
-        var store: MemoryJobStore
-        var lease: any DaemonLease
-        var incarnation: Incarnation
-        var loop: DaemonLoop
-        let stop: StopSignal
-        let drains: Bool
-        var waitsUntil: Int64 = 0
-        var session: (stepped: SteppedSession, devices: [SimulatedDevice])?
-        /// The batch that the session was begun for.
-        var batch: ClaimableBatch?
-    }
-
-    init(seed: UInt64, tells: Bool) {
+    init(seed: UInt64, tells: Bool, defect: StoreDefect? = nil) {
         random = SplitMix64(seed: seed)
         self.tells = tells
-        client = MemoryJobStore(queue)
+        isShared = random.oneIn(3)
+        let peoplesConnection = SimulatedConnection(SimulatedDisk())
+        self.peoplesConnection = peoplesConnection
+        queue = MemoryQueue(
+            hasSeveralOwners: isShared, clock: isShared ? time.clock : nil,
+            jobsWorthLoading: [1, 3, 256].randomElement(using: &random)!, defect: defect)
+        client = MemoryJobStore(
+            queue, identity: "people",
+            before: { () throws(JobStoreError) in try peoplesConnection.before() },
+            after: { () throws(JobStoreError) in try peoplesConnection.after() })
         oracle = Oracle(client)
-        var troubles = Troubles()
-        if !random.oneIn(4) {
-            troubles.kills = random.oneIn(2)
-            troubles.deviceFaults = random.oneIn(3)
-            troubles.brokenDevice = random.oneIn(10)
-            troubles.badOutputs = random.oneIn(3)
-            troubles.poison = random.oneIn(3)
-            troubles.store = random.oneIn(3)
-            troubles.models = random.oneIn(4)
-            troubles.loading = random.oneIn(8)
-        }
+        let troubles = Troubles(isShared: isShared, using: &random)
         self.troubles = troubles
-        settings.pollIntervalMS = Int64.random(in: 1...200, using: &random)
-        settings.commitIntervalMS = Int64.random(in: 0...100, using: &random)
-        settings.commitGroupSize = Int.random(in: 1...6, using: &random)
-        settings.metricsIntervalMS = 1000
-        settings.graceMS = random.oneIn(2) ? 0 : 3_600_000
-        settings.storeRetryMS = 50
-        settings.maxCrashes = Int.random(in: 1...3, using: &random)
-        settings.maxBadOutputs = Int.random(in: 1...3, using: &random)
-        settings.maxModelErrors = Int.random(in: 1...3, using: &random)
-        settings.backoffMS = [0, 10, 300].randomElement(using: &random)!
-        settings.modelTurnMS = [0, 500, 1_000_000].randomElement(using: &random)!
+        var machines: [Machine] = []
+        for index in 0..<(isShared ? Int.random(in: 1...5, using: &random) : 1) {
+            // The first one has all models.
+            let missing = ["a", "b", nil, nil].randomElement(using: &random)!
+            let lacks = troubles.missingModels && index > 0 ? Set([missing].compactMap(\.self)) : []
+            machines.append(Machine("host \(index)", time, disk, lacks: lacks))
+        }
+        self.machines = machines
+        settings.draw(using: &random)
     }
 
     func tell(_ what: @autoclosure () -> String) {
@@ -103,7 +84,9 @@ final class Simulation {
     ///
     /// - Throws: `Violation`.
     func run() throws {
-        for _ in 0..<Int.random(in: 40...160, using: &random) {
+        if machines.count > 1 { reach.count("schedules of several hosts") }
+        let steps = Int.random(in: 40...160, using: &random)
+        for _ in 0..<(machines.count > 1 ? steps * 3 / 2 : steps) {
             switch Int.random(in: 0..<100, using: &random) {
             case 0..<5: try enqueue()
             case 5..<8: try pauseOrResume()
@@ -112,54 +95,52 @@ final class Simulation {
             case 10..<18: advanceTime()
             case 18..<20: trouble()
             case 20..<21: try stopOrKill()
+            case 21..<28 where isShared: try disturb()
             default: try turn()
             }
-            if random.oneIn(20) { try oracle.audit(at: time.wall) }
+            if random.oneIn(20) { try audit() }
         }
         try drain()
-        try oracle.conclude(troubles, settings, &reach)
+        try audit()
+        try oracle.conclude(troubles, settings, isClockSteady: clockJumps <= 1, &reach)
     }
 
-    func advanceTime() {
-        time.pass(Int64.random(in: 1...(random.oneIn(4) ? 2000 : 60), using: &random))
-        guard random.oneIn(30) else { return }
-        let jump = Int64.random(in: -5000...5000, using: &random)
-        tell("the wall clock is set by \(jump) ms")
-        if jump < 0 { reach.count("clock set back") }
-        time.setWall(by: jump)
-    }
-
-    private func trouble() {
-        guard troubles.store else { return }
-        let fails = !disk.isFull
-        tell(fails ? "the disk is full" : "the disk has room")
-        if fails { reach.count("store troubles") }
-        disk.isFull = fails
+    private func audit() throws {
+        try takeEvents()
+        try oracle.audit()
     }
 
     /// Everything that can go wrong has gone wrong; from here on the queue must come to its end.
     private func drain() throws {
         tell("from here on nothing goes wrong any more")
-        disk.isFull = false
+        mendAll()
         try resumeAll()
         var turns = 0
         while true {
             turns += 1
-            guard turns < 20_000 else {
+            guard turns < 20_000 * machines.count else {
                 let open = try client.batches(before: nil, limit: 100, includingDrafts: false)
                     .filter { !$0.status.isTerminal }.map { "\($0.id) \($0.status) \($0.counts)" }
                 throw Violation("the queue does not come to its end: \(open.joined(separator: "; "))")
             }
-            if daemon == nil {
-                if try client.systemStatus().openBatches == 0 { break }
-                try start(drains: true, calm: true)
+            if machines.contains(where: { $0.daemon == nil }) {
+                let isDone = try client.systemStatus().openBatches == 0
+                if isDone, machines.allSatisfy({ $0.daemon == nil }) { break }
+                wantsDaemons = !isDone
             }
-            if random.oneIn(6) { time.pass(Int64.random(in: 1...500, using: &random)) }
-            // One that was not started to drain is stopped when it has nothing left to do.
-            if turns.isMultiple(of: 50), let daemon, !daemon.drains, try client.systemStatus().openBatches == 0 {
-                daemon.stop.request(.graceful)
-            }
-            try turn(calm: true)
+            if random.oneIn(6) { pass(Int64.random(in: 1...500, using: &random)) }
+            // What was postponed by a clock that was hours off is due then.
+            if troubles.clocks, turns.isMultiple(of: 2000) { pass(3_600_000) }
+            if turns.isMultiple(of: 50) { try look() }
+            try turn()
         }
+    }
+
+    /// People look at the queue now and then: hosts are to take jobs, and to end when there are none.
+    private func look() throws {
+        if isShared { try resumeHosts() }
+        guard try client.systemStatus().openBatches == 0 else { return }
+        // One that was started to drain ends by itself, unless others may give it something to do.
+        for daemon in machines.compactMap(\.daemon) where !daemon.drains || isShared { daemon.stop.request(.graceful) }
     }
 }

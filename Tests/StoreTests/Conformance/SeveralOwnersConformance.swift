@@ -1,35 +1,30 @@
 // What daemons of several hosts may rely on: a job is one's at a time, a life that was declared dead can do nothing, and nobody
 // is declared dead by who was silent himself.
 
-import Foundation
-import PostgresStore
 import Runtime
 import StoreContract
 import Synchronization
 import TestSupport
 import Testing
 
-@Suite(.enabled(if: PostgresServer.programs != nil))
+@Suite
 struct SeveralOwnersConformance {
     /// Milliseconds after which who is not heard of is dead.
     private static let limit: Int64 = 1000
 
-    private let database: PostgresDatabase
-
-    init() throws { database = try PostgresDatabase() }
-
     /// A daemon's own store, with a life that begins at `now`.
     private struct Host {
-        let store: PostgresJobStore
+        let store: any ServedStore
+        let membership: any Membership
         let lease: any DaemonLease
         let life: Incarnation
 
         func renew(_ now: Milliseconds) throws -> Bool {
-            try store.renew(life, within: SeveralOwnersConformance.limit, at: now) != .dead
+            try membership.renew(life, within: SeveralOwnersConformance.limit, at: now) != .dead
         }
 
         func reap(_ now: Milliseconds) throws -> [ReapedLife] {
-            try store.reapDead(by: life, within: SeveralOwnersConformance.limit, maxCrashes: 3, at: now)
+            try membership.reapDead(by: life, within: SeveralOwnersConformance.limit, maxCrashes: 3, at: now)
         }
 
         func claim(_ limit: Int, of batch: BatchID, _ now: Milliseconds) throws -> [ClaimedJob] {
@@ -37,11 +32,12 @@ struct SeveralOwnersConformance {
         }
     }
 
-    private func host(_ name: String, at now: Milliseconds = 0) throws -> Host {
-        let store = try PostgresJobStore(
-            database.address, stateDirectory: "\(database.stateDirectory)/\(name)", patience: .seconds(60), at: 0)
+    private func host(_ name: String, _ queue: SharedQueue, at now: Milliseconds = 0) throws -> Host {
+        let store = try queue.store(of: name)
         let lease = try store.acquireLease()
-        return Host(store: store, lease: lease, life: try store.openIncarnation(lease: lease, at: now).incarnation)
+        return Host(
+            store: store, membership: try #require(store.membership), lease: lease,
+            life: try store.openIncarnation(lease: lease, at: now).incarnation)
     }
 
     /// Heartbeats of hosts, from one time to another.
@@ -51,8 +47,10 @@ struct SeveralOwnersConformance {
         }
     }
 
-    @Test func aJobIsOnesAtATime() throws {
-        let hosts = try (0..<3).map { try host("\($0)") }
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aJobIsOnesAtATime(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let hosts = try (0..<3).map { try host("\($0)", queue) }
         let batch = try hosts[0].store.enqueue(300)
         let claimed = Mutex<[(host: Int, line: Int64)]>([])
         let threads = hosts.enumerated().map { index, host in
@@ -74,8 +72,10 @@ struct SeveralOwnersConformance {
         #expect(order.map(\.finishSequence) == (1...300).map { $0 })
     }
 
-    @Test func whoWasDeclaredDeadCanDoNothing() throws {
-        let (silent, judge) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func whoWasDeclaredDeadCanDoNothing(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (silent, judge) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(5)
         let lost = try silent.claim(3, of: batch, 10)
         try beat([judge], 100...1000)
@@ -99,12 +99,14 @@ struct SeveralOwnersConformance {
         // With a life anew it goes on.
         let next = try silent.store.openIncarnation(lease: silent.lease, at: 2500)
         #expect(next.orphans.requeued == 0)
-        #expect(try silent.store.renew(next.incarnation, within: Self.limit, at: 2600) == .alive)
+        #expect(try silent.membership.renew(next.incarnation, within: Self.limit, at: 2600) == .alive)
     }
 
     /// Silence may be the store's, or the judge's own.
-    @Test func nobodyIsJudgedByWhoWasSilent() throws {
-        let (silent, judge) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func nobodyIsJudgedByWhoWasSilent(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (silent, judge) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(1)
         _ = try silent.claim(1, of: batch, 10)
         // Both are cut off for long, and the judge is back first.
@@ -116,8 +118,10 @@ struct SeveralOwnersConformance {
     }
 
     /// As long as nobody has judged, late results count: an outage loses nothing.
-    @Test func lateResultsCountWhileTheLeaseStands() throws {
-        let (silent, other) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func lateResultsCountWhileTheLeaseStands(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (silent, other) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(2)
         let jobs = try silent.claim(2, of: batch, 10)
         #expect(try other.claim(2, of: batch, 100_000).isEmpty)
@@ -131,12 +135,14 @@ struct SeveralOwnersConformance {
     }
 
     /// A crash of the server forgets who was heard of: everybody's time begins anew.
-    @Test func afterACrashOfTheServerTimesBeginAnew() throws {
-        let (silent, judge) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func afterACrashOfTheServerTimesBeginAnew(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (silent, judge) = (try host("a", queue), try host("b", queue))
         let batch = try silent.store.enqueue(1)
         _ = try silent.claim(1, of: batch, 10)
         try beat([judge], 200...2000)
-        try database.execute("TRUNCATE heartbeats")
+        try queue.forgetHeartbeats()
         try beat([judge], 2200...3000)
         #expect(try judge.reap(3000).isEmpty)
         try beat([judge], 3200...4200)
@@ -144,13 +150,15 @@ struct SeveralOwnersConformance {
     }
 
     /// A job that takes whole hosts with it is found out; the first death is nobody's fault.
-    @Test func aJobIsBlamedFromItsSecondHostOn() throws {
-        let judge = try host("judge")
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aJobIsBlamedFromItsSecondHostOn(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let judge = try host("judge", queue)
         let batch = try judge.store.enqueue(1)
         var crashes: [Int] = []
         var now: Int64 = 0
         for name in ["a", "b", "c", "d"] {
-            let host = try host(name, at: Milliseconds(rawValue: now))
+            let host = try host(name, queue, at: Milliseconds(rawValue: now))
             crashes += try host.claim(1, of: batch, Milliseconds(rawValue: now)).map(\.crashes)
             try beat([judge], now...now + 2000)
             #expect(try judge.reap(Milliseconds(rawValue: now + 2000)).count == 1)
@@ -163,8 +171,10 @@ struct SeveralOwnersConformance {
     }
 
     /// A restart takes back what its own former life had, at once, and nothing of others.
-    @Test func aRestartTakesItsOwnAtOnce() throws {
-        let (first, other) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aRestartTakesItsOwnAtOnce(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (first, other) = (try host("a", queue), try host("b", queue))
         let batch = try first.store.enqueue(4)
         let (mine, others) = (try first.claim(2, of: batch, 10), try other.claim(2, of: batch, 10))
         let next = try first.store.openIncarnation(lease: first.lease, at: 11)
@@ -177,8 +187,10 @@ struct SeveralOwnersConformance {
     }
 
     /// Whoever does not hear of his claim finds it.
-    @Test func whatWasClaimedUnheardIsFound() throws {
-        let host = try host("a")
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func whatWasClaimedUnheardIsFound(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let host = try host("a", queue)
         let batch = try host.store.enqueue(3)
         let heard = try host.claim(1, of: batch, 10).map(\.ticket)
         _ = try host.claim(2, of: batch, 10)
@@ -188,8 +200,10 @@ struct SeveralOwnersConformance {
         #expect(try host.claim(9, of: batch, 12).map(\.line) == [2, 3])
     }
 
-    @Test func aCancelIsOfAllHosts() throws {
-        let hosts = [try host("a"), try host("b")]
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aCancelIsOfAllHosts(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let hosts = [try host("a", queue), try host("b", queue)]
         let batch = try hosts[0].store.enqueue(6)
         let claims = try hosts.map { try $0.claim(2, of: batch, 10) }
         #expect(try hosts[0].store.cancel(batch, at: 20) == CancelReport(cancelled: 6, keptFinished: 0))
@@ -199,78 +213,13 @@ struct SeveralOwnersConformance {
         #expect(try hosts[1].store.batch(batch).counts.cancelled == 6)
     }
 
-    // MARK: - Alike prompts
-
-    /// Enqueues groups of prompts with equal ranks, whose lines are far apart.
-    private func enqueue(groups: Int, of size: Int, deadline: Milliseconds? = nil, _ store: PostgresJobStore) throws
-        -> BatchID
-    {
-        let draft = try store.beginBatch(NewBatch(name: "f", deadline: deadline), at: 0)
-        let jobs = (0..<groups * size).map { index in
-            NewJob(
-                line: Int64(index + 1), customID: "\(index)", endpoint: "/v1/completions", body: [123, 125],
-                claimRank: Int64(index % groups))
-        }
-        _ = try draft.append(jobs)
-        return try draft.commit(at: 0)
-    }
-
-    /// Each group is one host's, but for those where a part was taken from the other.
-    @Test func alikePromptsStayTogether() throws {
-        let hosts = try (0..<3).map { try host("\($0)") }
-        let batch = try enqueue(groups: 100, of: 4, hosts[0].store)
-        var random = SplitMix64(seed: 1)
-        var served: [Int64: Set<Int>] = [:]
-        var lines: [Int64] = []
-        while try hosts[0].store.batch(batch).status == .inProgress {
-            let index = Int.random(in: 0..<3, using: &random)
-            let jobs = try hosts[index].claim(Int.random(in: 1...7, using: &random), of: batch, 10)
-            for job in jobs {
-                served[(job.line - 1) % 100, default: []].insert(index)
-                lines.append(job.line)
-            }
-            #expect(try hosts[0].store.check().problems == [])
-            _ = try hosts[index].store.finish(jobs.map { .success($0) }, incarnation: hosts[index].life, at: 11)
-        }
-        #expect(lines.sorted() == Array(1...400))
-        let shared = served.values.count { $0.count > 1 }
-        #expect(shared < 15, "\(shared) of 100 groups were several hosts'")
-    }
-
-    /// What a host was to do is done by others once it has ended, and an end of the batch reaches all of it.
-    @Test(arguments: ["closed", "cancelled", "expired", "stuck"])
-    func piecesOfABatchAreNobodysForEver(end: String) throws {
-        let (first, second) = (try host("a"), try host("b"))
-        let batch = try enqueue(groups: 30, of: 3, deadline: end == "expired" ? 1000 : nil, first.store)
-        let claims = try [first, second].map { try $0.claim(2, of: batch, 10) }
-        switch end {
-        case "closed":
-            try first.store.closeIncarnation(first.life, at: 20)
-            var lines = claims[1].map(\.line)
-            while case let jobs = try second.claim(9, of: batch, 21), !jobs.isEmpty { lines += jobs.map(\.line) }
-            #expect(lines.sorted() == Array(1...90))
-        case "stuck":
-            // It lives and takes nothing more; all but what it has is taken from it.
-            var lines = claims.flatMap { $0.map(\.line) }
-            while case let jobs = try second.claim(9, of: batch, 21), !jobs.isEmpty { lines += jobs.map(\.line) }
-            #expect(lines.sorted() == Array(1...90))
-        case "cancelled":
-            #expect(try second.store.cancel(batch, at: 20) == CancelReport(cancelled: 90, keptFinished: 0))
-            #expect(try second.store.batch(batch).status == .cancelled)
-        default:
-            #expect(try second.store.advanceTime(to: 1000).expired == 86)
-            _ = try first.store.finish(claims[0].map { .success($0) }, incarnation: first.life, at: 1001)
-            _ = try second.store.finish(claims[1].map { .success($0) }, incarnation: second.life, at: 1001)
-            #expect(try second.store.batch(batch).status == .expired)
-        }
-        #expect(try first.store.check().problems == [])
-    }
-
     // MARK: - Models
 
     /// A host that cannot use a model neither delays nor fails the batches of those that can.
-    @Test func troubleWithAModelIsOfOneHost() throws {
-        let (bare, able) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func troubleWithAModelIsOfOneHost(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (bare, able) = (try host("a", queue), try host("b", queue))
         let batch = try bare.store.enqueue(4, model: "m")
         func next(_ host: Host) throws -> BatchID? {
             try host.store.claimableBatch(among: nil, fitting: nil, for: host.life)?.id
@@ -299,8 +248,10 @@ struct SeveralOwnersConformance {
     }
 
     /// Hosts that do not have a model wait for those that do, for ever if need be.
-    @Test func aHostWithoutTheModelFailsNothing() throws {
-        let (bare, other) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aHostWithoutTheModelFailsNothing(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (bare, other) = (try host("a", queue), try host("b", queue))
         let batch = try bare.store.enqueue(1, model: "m")
         for host in [bare, other] {
             for _ in 0..<9 {
@@ -315,11 +266,13 @@ struct SeveralOwnersConformance {
     }
 
     /// A model is loaded once if that is enough.
-    @Test func aModelThatAnotherHasLoadedIsLeftToHim() throws {
-        let (loaded, other) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aModelThatAnotherHasLoadedIsLeftToHim(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (loaded, other) = (try host("a", queue), try host("b", queue))
         let batch = try loaded.store.enqueue(3, model: "m")
         try loaded.store.noteLoaded("m", on: "host", incarnation: loaded.life)
-        for host in [loaded, other] { #expect(try host.store.renew(host.life, within: 60_000, at: nil) == .alive) }
+        for host in [loaded, other] { #expect(try host.membership.renew(host.life, within: 60_000, at: nil) == .alive) }
         func next(_ host: Host) throws -> BatchID? {
             try host.store.claimableBatch(among: nil, fitting: nil, for: host.life)?.id
         }
@@ -330,57 +283,46 @@ struct SeveralOwnersConformance {
         // Whoever has it cannot use it, or takes no more, or is silent.
         try loaded.store.postpone(batch, by: loaded.life, limit: nil, backoff: .none, because: "no", at: 10)
         #expect(try next(other) == batch)
-        try loaded.store.setDraining(true, of: loaded.life)
+        try loaded.membership.setDraining(true, of: loaded.life)
         #expect(try next(other) == batch)
     }
 
     // MARK: - Hosts
 
-    @Test func peopleDrainAndRemoveHosts() throws {
-        let (first, second) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func peopleDrainAndRemoveHosts(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (first, second) = (try host("a", queue), try host("b", queue))
         let batch = try first.store.enqueue(3)
         _ = try first.claim(2, of: batch, 10)
-        #expect(try second.store.hosts().map(\.life.id) == [first.life, second.life])
-        #expect(try second.store.hosts().map(\.running) == [2, 0])
-        let membership = try #require(second.store.membership)
+        #expect(try second.membership.hosts().map(\.life.id) == [first.life, second.life])
+        #expect(try second.membership.hosts().map(\.running) == [2, 0])
+        let membership = second.membership
         try membership.setDraining(true, of: first.life)
-        #expect(try first.store.renew(first.life, within: Self.limit, at: nil) == .draining)
-        #expect(try second.store.hosts()[0].state == .draining)
+        #expect(try first.membership.renew(first.life, within: Self.limit, at: nil) == .draining)
+        #expect(try second.membership.hosts()[0].state == .draining)
         // The next life of the same host takes no jobs either, until a person wants it.
         let next = try first.store.openIncarnation(lease: first.lease, at: 20).incarnation
-        #expect(try first.store.renew(next, within: Self.limit, at: nil) == .draining)
+        #expect(try first.membership.renew(next, within: Self.limit, at: nil) == .draining)
         try membership.setDraining(false, of: next)
-        #expect(try first.store.renew(next, within: Self.limit, at: nil) == .alive)
+        #expect(try first.membership.renew(next, within: Self.limit, at: nil) == .alive)
         let taken = try first.store.claim(1, of: batch, incarnation: next, at: 30)
         let removed = try membership.remove(next, maxCrashes: 3, at: 40)
         #expect(removed.jobs.requeued == 1 && removed.incarnation == next)
-        #expect(try first.store.renew(next, within: Self.limit, at: nil) == .dead)
+        #expect(try first.membership.renew(next, within: Self.limit, at: nil) == .dead)
         #expect(try first.store.finish(taken.map { .success($0) }, incarnation: next, at: 41).stale.count == 1)
-        #expect(try second.store.hosts().map(\.life.id) == [second.life])
+        #expect(try second.membership.hosts().map(\.life.id) == [second.life])
         #expect(throws: JobStoreError.self) { try membership.remove(Incarnation(rawValue: 99), maxCrashes: 3, at: 50) }
     }
 
-    /// What hosts do at the same time is done in that time, not in the sum of theirs.
-    @Test func ratesOfHostsAddUp() throws {
-        let hosts = [try host("a"), try host("b")]
-        for (host, times) in [(hosts[0], [0, 1000]), (hosts[1], [500, 1500, 5000] as [Int64])] {
-            for start in times.map({ Milliseconds(rawValue: $0) }) {
-                var interval = MetricsInterval(incarnation: host.life, start: start, end: start + 1000)
-                interval.generatedTokens = 300
-                try host.store.record(interval)
-            }
-        }
-        let summary = try hosts[0].store.metricsSummary(.period(from: 0, to: 10_000))
-        #expect(summary.coveredMS == 3500 && summary.generatedTokens == 1500)
-        #expect(try hosts[0].store.metricsSummary(.incarnation(hosts[0].life)).generatedTokensPerSecond == 300)
-    }
-
-    @Test func whetherADaemonRunsIsKnownOfAllHosts() throws {
-        let (here, elsewhere) = (try host("a"), try host("b"))
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func whetherADaemonRunsIsKnownOfAllHosts(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (here, elsewhere) = (try host("a", queue), try host("b", queue))
         here.lease.release()
         try here.store.closeIncarnation(here.life, at: 5)
         #expect(try here.store.daemonPresence() == .absent, "nobody was heard of lately")
-        #expect(try elsewhere.store.renew(elsewhere.life, within: 60_000, at: nil) == .alive)
+        #expect(try elsewhere.membership.renew(elsewhere.life, within: 60_000, at: nil) == .alive)
         #expect(try here.store.daemonPresence() == .running(pid: nil))
         try elsewhere.store.closeIncarnation(elsewhere.life, at: 6)
         #expect(try here.store.daemonPresence() == .absent)
