@@ -116,6 +116,36 @@ struct PartitionTests {
         try second.stop()
     }
 
+    /// It has the lock of a batch when its network goes: the server ends its session, since nobody is there any more.
+    @Test func whoIsCutOffInATransactionHoldsNobodyUp() throws {
+        let (first, second) = try hosts(deadAfter: 2)
+        try first.begin()
+        let batch = try enqueue()
+        try eventually("jobs of host 1") { try state(of: first)?["running_jobs"] as? Int ?? 0 > 0 }
+        let locked = onThread { [queue] in
+            // Until it is ended.
+            _ = try? queue.sql("BEGIN; SELECT FROM counters FOR UPDATE; SELECT pg_sleep(600)")
+        }
+        try eventually("host 1 to wait for the lock") {
+            try queue.sql(
+                """
+                SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND client_addr IS NOT NULL AND wait_event_type = 'Lock'
+                """) != "0"
+        }
+        try network.cut()
+        try queue.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)'")
+        locked.wait()
+        try second.begin()
+        try judge(batch, attempts: 1...2)
+        // Which is what ends a session otherwise, much later.
+        #expect(!queue.server.log.contains("idle-in-transaction timeout"), "\(queue.server.log)")
+        try network.heal()
+        try waitForNewLife(of: first)
+        try first.stop()
+        try second.stop()
+    }
+
     @Test func nobodyIsJudgedBeforeTheLimit() throws {
         let (first, second) = try hosts(deadAfter: 60)
         try first.begin()

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A database on a server of the tests, and the program run on it.
-final class SharedQueue {
+final class SharedQueue: Sendable {
     let server: PostgresServer
     let workspace: Workspace
     let name = "q" + UUID().uuidString.filter(\.isHexDigit).lowercased()
