@@ -21,6 +21,7 @@ struct NightTests {
         let lanes = min(nights, Int(number("TTBATCH_CHAOS_LANES") ?? 4))
         let expected = try NightJobs.expected()
         let failures = Mutex<[String]>([])
+        let sums = Mutex([0, 0, 0])
         let next = Atomic<Int>(0)
         let ends = (0..<lanes).map { _ in
             onThread {
@@ -30,9 +31,10 @@ struct NightTests {
                     while failures.withLock(\.isEmpty) {
                         let night = next.wrappingAdd(1, ordering: .relaxed).oldValue
                         guard night < nights else { return }
-                        let failure = try Self.night(
+                        let (failure, figures) = try Self.night(
                             firstSeed + UInt64(night), min(runs, Self.runsInNight), server, expected)
                         if let failure { failures.withLock { $0.append(failure) } }
+                        if !figures.isEmpty { sums.withLock { $0 = zip($0, figures).map(+) } }
                     }
                 } catch {
                     failures.withLock { $0.append("\(error)") }
@@ -41,21 +43,23 @@ struct NightTests {
         }
         for end in ends { end.wait() }
         for failure in failures.withLock({ $0 }) { Issue.record("\(failure)") }
-        print("\(nights) nights, seeds \(firstSeed)...")
+        let (results, repeated, lives) = sums.withLock { ($0[0], $0[1], $0[2]) }
+        let told = "\(results) results, \(repeated) of them repeated, \(lives) lives of daemons"
+        print("\(nights) nights, seeds \(firstSeed)...: \(told)")
     }
 
-    /// One night; what went wrong in it.
+    /// One night: what went wrong in it, and its figures.
     private static func night(
         _ seed: UInt64, _ runs: Int, _ server: PostgresServer, _ expected: [String: NightJobs.End]
-    ) throws -> String? {
+    ) throws -> (failure: String?, figures: [Int]) {
         let night = try Night(seed: seed, on: server, expected)
         var words = "TTBATCH_CHAOS_SEED=\(seed) TTBATCH_CHAOS_RUNS=\(runs) swift test --filter NightTests\n"
         do {
-            for _ in 0..<runs where try !night.run() { return words + night.report }
-            return nil
+            for _ in 0..<runs where try !night.run() { return (words + night.report, []) }
+            return (nil, try night.figures())
         } catch {
             words += "\(error)\n"
-            return words + night.report
+            return (words + night.report, [])
         }
     }
 }
