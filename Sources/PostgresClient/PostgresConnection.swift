@@ -69,14 +69,23 @@ package struct PostgresConnection: ~Copyable {
         }
         cpq_set_nonblocking(handle)
         var connection = PostgresConnection(handle, server: place, patience: patience, notices: notices)
-        // The server gives up first: a statement that nobody waits for any more would keep its locks.
+        // The server gives up first: a statement that nobody waits for any more would keep its locks. And it notices as this side
+        // does that nobody is there any more.
         let milliseconds = Int64(patience / .milliseconds(1))
         try connection.execute(
             """
             SET client_min_messages = warning; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on;
             SET statement_timeout = \(milliseconds * 8 / 10); SET lock_timeout = \(milliseconds * 6 / 10);
-            SET idle_in_transaction_session_timeout = \(max(60_000, milliseconds * 4))
+            SET idle_in_transaction_session_timeout = \(milliseconds * 2);
+            SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 3;
+            SET tcp_user_timeout = 8000
             """)
+        do throws(PostgresError) {
+            // While it is busy, too; older servers, and those on some systems, cannot.
+            try connection.execute("SET client_connection_check_interval = 1000")
+        } catch {
+            if connection.isLost { throw error }
+        }
         return connection
     }
 

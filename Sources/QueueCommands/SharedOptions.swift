@@ -130,12 +130,17 @@ package struct SharedOptions: ParsableArguments {
 
     /// The store for a daemon: a server that is away is waited for.
     package func storeForDaemon(_ configuration: Configuration) throws -> any JobStore {
+        try waiting(configuration) { try storeForWriting(configuration) }
+    }
+
+    /// Opens what a daemon needs. A server that is away, or held up by another program, is waited for.
+    private func waiting<Store>(_ configuration: Configuration, _ open: () throws -> Store) throws -> Store {
         var said: JobStoreError?
         while true {
             do {
-                return try storeForWriting(configuration)
+                return try open()
             } catch let error as JobStoreError {
-                guard case .unreachable = error else { throw error }
+                guard case .postgres = configuration.database, error.isTemporary else { throw error }
                 if error != said { StandardError.print("ttbatch: \(error); the daemon waits for it") }
                 said = error
                 sleep(1)
@@ -163,7 +168,7 @@ package struct SharedOptions: ParsableArguments {
 
     /// A store of its own for the server of this process, on a database that is open already.
     package func storeForServer(_ configuration: Configuration) throws -> any ServedStore {
-        try QueueDatabase.writing(configuration)
+        try waiting(configuration) { try QueueDatabase.writing(configuration) }
     }
 
     /// A new database that no configuration names.

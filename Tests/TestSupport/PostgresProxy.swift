@@ -1,5 +1,5 @@
-// Stands between a client and a PostgreSQL server, understands the frames of the protocol, and cuts a connection at one of them: every
-// unknown outcome, one after another. Source: PostgreSQL 15's documentation, "Message Formats".
+// Stands between a client and a PostgreSQL server, understands the frames of the protocol, and makes the faults of a network: a
+// connection is cut at one of them, is half open, slow or refused. Source: PostgreSQL 15's documentation, "Message Formats".
 
 import Foundation
 import Glibc
@@ -16,28 +16,55 @@ package final class PostgresProxy: Sendable {
         case after
     }
 
+    /// Where a message goes.
+    package enum Direction: Sendable, CaseIterable { case toServer, toClient }
+
+    /// What is wrong with the network.
+    package enum Fault: Sendable, Hashable {
+        case none
+        /// Once, a connection is cut at a message after so many of all clients.
+        case cut(Cut, behind: Int)
+        /// Nothing comes through in one direction until the fault is over.
+        case silent(Direction)
+        /// Each message takes so many milliseconds more.
+        case slow(Int)
+        /// Each byte comes by itself.
+        case bytewise
+        /// All connections are cut, and new ones are closed at once.
+        case refusing
+    }
+
     /// The folder of the socket, for the `host` of an address.
     package let folder: String
     private let server: String
     private let listener: Int32
-    private let state: Mutex<State>
+    private let state = Mutex(State())
 
     private struct State {
-        var cut: Cut
+        var fault = Fault.none
         /// How many messages pass until the cut.
-        var messagesLeft: Int
+        var messagesLeft = 0
         var wasCut = false
         var isEnded = false
+        /// The clients' sockets.
+        var clients: Set<Int32> = []
     }
 
-    /// Listens.
+    /// Listens, and cuts once.
     ///
     /// - Parameters:
     ///   - server: the folder of the server's socket.
     ///   - messages: how many messages of clients pass before the one at which the connection is cut.
-    package init(for server: String, _ cut: Cut, behind messages: Int) throws {
+    package convenience init(for server: String, _ cut: Cut, behind messages: Int) throws {
+        try self.init(for: server)
+        set(.cut(cut, behind: messages))
+    }
+
+    /// Listens.
+    ///
+    /// - Parameter server: the folder of the server's socket.
+    package init(for server: String) throws {
         self.server = server
-        state = Mutex(State(cut: cut, messagesLeft: messages))
         var template = Array("/tmp/ttbatch-px-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw PostgresServerFailure(words: "no folder can be made in /tmp") }
         folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -45,7 +72,7 @@ package final class PostgresProxy: Sendable {
         guard Self.withAddress(of: folder, { bind(listener, $0, $1) }) == 0, listen(listener, 64) == 0 else {
             throw PostgresServerFailure(words: "the proxy cannot listen: \(String(cString: strerror(errno)))")
         }
-        DetachedThread.start("proxy") { [listener] in
+        DetachedThread.start("proxy") { [self, listener] in
             while true {
                 let client = accept(listener, nil, nil)
                 guard client >= 0 else { return }
@@ -54,11 +81,24 @@ package final class PostgresProxy: Sendable {
         }
     }
 
-    /// Whether the connection was cut.
+    /// Whether a connection was cut at its message.
     package var hasCut: Bool { state.withLock { $0.wasCut } }
+
+    /// Changes what is wrong, for the connections that there are, too.
+    package func set(_ fault: Fault) {
+        state.withLock { state in
+            state.fault = fault
+            switch fault {
+            case .cut(_, let messages): (state.messagesLeft, state.wasCut) = (messages, false)
+            case .refusing: for client in state.clients { shutdown(client, Int32(SHUT_RDWR)) }
+            case .none, .silent, .slow, .bytewise: break
+            }
+        }
+    }
 
     /// Takes no more connections.
     package func end() {
+        set(.none)
         state.withLock { $0.isEnded = true }
         shutdown(listener, Int32(SHUT_RDWR))
         close(listener)
@@ -82,21 +122,30 @@ package final class PostgresProxy: Sendable {
 
     private func serve(_ client: Int32) {
         let backend = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        defer {
-            shutdown(client, Int32(SHUT_RDWR))
-            shutdown(backend, Int32(SHUT_RDWR))
-            close(client)
-            close(backend)
+        let isWelcome = state.withLock { state in
+            guard state.fault != .refusing else { return false }
+            state.clients.insert(client)
+            return true
         }
-        guard Self.withAddress(of: server, { connect(backend, $0, $1) }) == 0 else { return }
+        defer {
+            // Under the lock, so that no other connection with this number is meant.
+            state.withLock { state in
+                state.clients.remove(client)
+                shutdown(client, Int32(SHUT_RDWR))
+                shutdown(backend, Int32(SHUT_RDWR))
+                close(client)
+                close(backend)
+            }
+        }
+        guard isWelcome, Self.withAddress(of: server, { connect(backend, $0, $1) }) == 0 else { return }
         // Answers go to the client on a thread of their own, until it is to get none.
         let (answered, hasEnded) = (Event(), Event())
         let muted = MutedFlag()
-        DetachedThread.start("proxy-server") {
+        DetachedThread.start("proxy-server") { [self] in
             while let message = Self.read(backend, hasType: true) {
                 // ReadyForQuery, or CopyInResponse: it waits for rows now.
                 if [UInt8(ascii: "Z"), UInt8(ascii: "G")].contains(message[0]) { answered.signal() }
-                if !muted.value, !Self.write(message, to: client) { break }
+                if !muted.value, !pass(message, .toClient, client) { break }
             }
             shutdown(client, Int32(SHUT_RDWR))
             answered.signal()
@@ -113,11 +162,25 @@ package final class PostgresProxy: Sendable {
             if cut == .before { return }
             if cut == .after { muted.value = true }
             let answers = answered.current
-            guard Self.write(message, to: backend) else { return }
+            guard pass(message, .toServer, backend) else { return }
             guard cut == .after else { continue }
             // Until what it asks for has been done, as far as the server does it without more.
             answered.wait(times: answers + 1)
             return
+        }
+    }
+
+    /// Passes a message on, as the network is.
+    private func pass(_ message: [UInt8], _ direction: Direction, _ descriptor: Int32) -> Bool {
+        switch state.withLock({ $0.fault }) {
+        case .silent(direction):
+            while state.withLock({ $0.fault }) == .silent(direction) { usleep(10_000) }
+            return pass(message, direction, descriptor)
+        case .slow(let milliseconds):
+            usleep(UInt32(milliseconds) * 1000)
+            return Self.write(message, to: descriptor)
+        case .bytewise: return message.allSatisfy { Self.write([$0], to: descriptor) }
+        case .none, .cut, .silent, .refusing: return Self.write(message, to: descriptor)
         }
     }
 
@@ -129,11 +192,11 @@ package final class PostgresProxy: Sendable {
         // Queries, and what ends a group of messages: before that nothing is done, and the end of a session is no news.
         guard Self.ends.contains(message[0]) else { return nil }
         return state.withLock { state in
-            guard !state.wasCut, !state.isEnded else { return nil }
+            guard case .cut(let cut, _) = state.fault, !state.wasCut, !state.isEnded else { return nil }
             state.messagesLeft -= 1
             guard state.messagesLeft < 0 else { return nil }
             state.wasCut = true
-            return state.cut
+            return cut
         }
     }
 

@@ -14,11 +14,15 @@ package final class PostgresServer: Sendable {
     /// An end of a pair of sockets whose other end the server's keeper reads: it closes with this process, however that ends.
     private let keeper: Int32
     private let keeperProcess: pid_t
+    /// One command at a time.
+    private let control = NSLock()
 
     /// Makes and starts a server. It is not synced to the disk, for no test cuts the power.
     ///
-    /// - Parameter settings: further lines of postgresql.conf.
-    package init(_ settings: [String] = []) throws {
+    /// - Parameters:
+    ///   - settings: further lines of postgresql.conf.
+    ///   - smallDisk: megabytes of a file system of its own in memory, at `smallDisk`; it takes root.
+    package init(_ settings: [String] = [], smallDisk: Int? = nil) throws {
         guard let programs = Self.programs else {
             throw PostgresServerFailure(words: "TTBATCH_TEST_POSTGRES is not set")
         }
@@ -45,11 +49,12 @@ package final class PostgresServer: Sendable {
             cd '\(folder)'
             '\(programs)/initdb' -D data -U tests -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1
             cat settings >>data/postgresql.conf
-            '\(programs)/postgres' -D data >server.log 2>&1 </dev/null &
-            server=$!
-            read -r _ || true
-            kill -QUIT $server
-            wait $server || true
+            control() { '\(programs)/pg_ctl' -D data -l server.log -w "$@" >pg_ctl.log 2>&1 </dev/null; }
+            control start
+            while read -r words; do
+                if control $words; then echo done >&0; else echo failed >&0; fi
+            done
+            control stop -m immediate || true
             cd /
             rm -rf '\(folder)'
             """
@@ -60,6 +65,12 @@ package final class PostgresServer: Sendable {
         guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw PostgresServerFailure(words: "no socket pair") }
         var words = isRoot ? ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"] : []
         words += ["/bin/sh", file]
+        if let smallDisk {
+            let disk = folder + "/disk"
+            let mount =
+                "mkdir '\(disk)' && mount -t tmpfs -o size=\(smallDisk)m,uid=postgres,mode=700 none '\(disk)' && exec \"$@\""
+            words = ["unshare", "-m", "/bin/sh", "-c", mount, "sh"] + words
+        }
         keeper = ends[1]
         keeperProcess = try Self.spawn(words, input: ends[0])
         close(ends[0])
@@ -101,6 +112,42 @@ package final class PostgresServer: Sendable {
 
     /// The folder of its socket.
     package var socketFolder: String { folder }
+
+    /// Its small file system.
+    package var smallDisk: String { folder + "/disk" }
+
+    /// Who may come in, and how: pg_hba.conf.
+    package var accessFile: String { folder + "/data/pg_hba.conf" }
+
+    /// What it has said.
+    package var log: String { (try? String(contentsOfFile: folder + "/server.log", encoding: .utf8)) ?? "" }
+
+    /// Ways to stop it: sessions are told, or all its processes end at once as in a crash.
+    package enum Stop: String, CaseIterable, Sendable { case fast, immediate }
+
+    /// Stops it.
+    package func stop(_ mode: Stop = .fast) throws { try command("stop -m \(mode.rawValue)") }
+
+    /// Starts it again.
+    package func start() throws { try command("start") }
+
+    /// Stops it and starts it again.
+    package func restart(_ mode: Stop) throws { try command("restart -m \(mode.rawValue)") }
+
+    /// Has the keeper, which is its user, call pg_ctl.
+    private func command(_ words: String) throws {
+        let answer = try control.withLock {
+            let line = Array("\(words)\n".utf8)
+            guard send(keeper, line, line.count, Int32(MSG_NOSIGNAL)) == line.count else {
+                throw PostgresServerFailure(words: "the server's keeper has ended")
+            }
+            var answer: [UInt8] = []
+            var byte: UInt8 = 0
+            while read(keeper, &byte, 1) == 1, byte != UInt8(ascii: "\n") { answer.append(byte) }
+            return String(decoding: answer, as: UTF8.self)
+        }
+        guard answer == "done" else { throw PostgresServerFailure(words: "pg_ctl \(words): \(answer); \(log)") }
+    }
 
     /// The URI of one of its databases.
     ///

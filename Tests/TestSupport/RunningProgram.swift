@@ -7,7 +7,8 @@ package import Foundation
 /// Not with Foundation's `Process`, whose `run()` reads past the end of a directory entry now and then: once in some
 /// thousand starts that is a page which is not there.
 package final class RunningProgram: @unchecked Sendable {
-    private let process: pid_t
+    /// Its number.
+    package let process: pid_t
     private let output: URL
     private let errors: URL
     // The status from waitpid, which returns it only once.

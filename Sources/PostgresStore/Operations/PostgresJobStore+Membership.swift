@@ -48,8 +48,16 @@ extension PostgresJobStore: Membership {
                 WHERE d.declared_dead_ms IS NOT NULL ORDER BY d.incarnation
                 """
             ) { $0.id(0, as: Incarnation.self) }
-            return try dead.map { dead in
-                try connection.transaction { try $0.takeBack(from: dead, maxCrashes: maxCrashes, at: now) }
+            return try dead.compactMap { dead in
+                do {
+                    return try connection.transaction { db in
+                        // Meanwhile this life says nothing of itself: what others have locked is for the next time.
+                        try db.execute("SET LOCAL lock_timeout = 100")
+                        return try db.takeBack(from: dead, maxCrashes: maxCrashes, at: now)
+                    }
+                } catch let error as PostgresError where error.state == .lockTimeout {
+                    return nil
+                }
             }
         }
     }

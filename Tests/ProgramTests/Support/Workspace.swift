@@ -73,9 +73,11 @@ final class Workspace: Sendable {
     }
 
     /// Starts the program and returns at once.
+    ///
+    /// - Parameter wrapper: the words of a command that becomes the program after it has changed something for it.
     func start(
         _ arguments: [String], input: String? = nil, model: String? = Locations.tinyModel,
-        environment: [String: String] = [:], outputPath: String? = nil
+        environment: [String: String] = [:], outputPath: String? = nil, wrapper: [String] = []
     ) throws -> RunningProgram {
         var variables = [
             "HOME": directory.path, "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin",
@@ -83,8 +85,10 @@ final class Workspace: Sendable {
         ]
         variables["TTBATCH_MODEL"] = model
         variables.merge(environment) { _, new in new }
+        let words = wrapper + [Locations.program.path] + arguments
         return try RunningProgram(
-            arguments, input: input, environment: variables, in: directory, outputPath: outputPath)
+            Array(words.dropFirst()), program: words[0], input: input, environment: variables, in: directory,
+            outputPath: outputPath)
     }
 
     /// Runs requests together, in a database of their own, and gives their results by custom_id.
