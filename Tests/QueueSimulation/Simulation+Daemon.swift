@@ -107,7 +107,7 @@ extension Simulation {
         do throws(JobStoreError) {
             _ = try daemon.store.sweepOrphanedDrafts()
             _ = try daemon.store.completeCancellations(at: time.wall)
-            try daemon.store.noteLoaded(daemon.loaded, incarnation: course.incarnation)
+            try daemon.store.noteLoaded(daemon.loaded, on: "simulated", incarnation: course.incarnation)
             if try daemon.store.loadingThatKilled(before: course.incarnation) != nil {
                 reach.count("models killed daemons")
             }

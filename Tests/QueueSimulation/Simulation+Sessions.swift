@@ -46,7 +46,9 @@ extension Simulation {
         func note(_ loading: BatchID?) throws(JobStoreError) {
             try persistently(machine) { () throws(JobStoreError) in
                 try daemon.store.noteLoading(for: loading, incarnation: course.incarnation)
-                if loading == nil { try daemon.store.noteLoaded(daemon.loaded, incarnation: course.incarnation) }
+                if loading == nil {
+                    try daemon.store.noteLoaded(daemon.loaded, on: "simulated", incarnation: course.incarnation)
+                }
             }
         }
         try note(batch.id)
@@ -136,7 +138,7 @@ extension Simulation {
             }
             if daemon.loaded == nil {
                 try persistently(machine) { () throws(JobStoreError) in
-                    try daemon.store.noteLoaded(nil, incarnation: course.incarnation)
+                    try daemon.store.noteLoaded(nil, on: nil, incarnation: course.incarnation)
                 }
             }
         } catch {
