@@ -147,7 +147,7 @@ extension PostgresConnection {
             WITH time AS (SELECT coalesce($2, \(serverTime)) AS now)
             INSERT INTO heartbeats (incarnation, seen_ms, steady_ms, limit_ms) SELECT $1, now, now, $3 FROM time
             ON CONFLICT (incarnation) DO UPDATE SET seen_ms = excluded.seen_ms, limit_ms = excluded.limit_ms,
-                steady_ms = CASE WHEN excluded.seen_ms - heartbeats.seen_ms > $3 / 2 THEN excluded.seen_ms
+                steady_ms = CASE WHEN abs(excluded.seen_ms - heartbeats.seen_ms) > $3 / 2 THEN excluded.seen_ms
                     ELSE heartbeats.steady_ms END
             """, life, now, limit)
     }
