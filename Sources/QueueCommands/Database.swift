@@ -65,8 +65,9 @@ package struct DatabaseCheck: ParsableCommand {
             "remarks": .array(check.remarks.map { .string($0) }),
             "database_bytes": .int(check.databaseBytes), "free_bytes": .int(check.freeBytes),
             "wal_bytes": .int(check.walBytes), "filesystem": .string(check.filesystem),
-            "schema": .int(Int64(check.schemaVersion)), "engine": .string(check.engine),
-            "engine_version": .string(check.engineVersion),
+            "schema": .int(Int64(check.schemaVersion)),
+            "sqlite": check.engine == "SQLite" ? .string(check.engineVersion) : .null,
+            "postgresql": check.engine == "PostgreSQL" ? .string(check.engineVersion) : .null,
             "needs_checkpoint_guard": .bool(check.needsCheckpointGuard), "batches": .int(check.batches),
             "jobs": .int(check.jobs),
         ]
