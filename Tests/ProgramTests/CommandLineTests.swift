@@ -133,7 +133,8 @@ struct CommandLineTests {
 
     /// A URL is no path: it would make a folder `postgres:`, and what was asked for would not be done. It may have a password.
     @Test(arguments: [
-        ["list", "--db", "postgres://me:secret@host/q"], ["enqueue", "p.jsonl", "--db", "sqlite:///q.db"],
+        ["list", "--db", "mysql://me:secret@host/q"], ["db", "backup", "postgres://me:secret@host/q"],
+        ["enqueue", "p.jsonl", "--db", "sqlite:///q.db"],
         ["run", "https://me:secret@host/p.jsonl"], ["run", "p.jsonl", "-o", "s3://bucket/secret"],
         ["results", "batch_1", "--partial", "-o", "gs://bucket/secret"], ["db", "backup", "S3://bucket/secret"],
         ["enqueue", "p.jsonl", "--set", "models.x=http://host/secret.gguf"],
