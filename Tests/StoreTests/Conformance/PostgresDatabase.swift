@@ -49,6 +49,9 @@ final class PostgresDatabase: Sendable {
     /// The folder of the server's socket.
     var socketFolder: String { get throws { try Self.server.get().socketFolder } }
 
+    /// Its address as text.
+    var uri: String { get throws { try Self.server.get().uri(name) } }
+
     /// Its address by another socket.
     func address(by folder: String) throws -> PostgresAddress {
         PostgresAddress(try Self.server.get().uri(name, by: folder))!
