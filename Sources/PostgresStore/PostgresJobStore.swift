@@ -5,6 +5,7 @@
 package import PostgresClient
 package import Runtime
 public import StoreContract
+import Synchronization
 
 /// The queue in a PostgreSQL database.
 ///
@@ -26,6 +27,7 @@ public final class PostgresJobStore: JobStore, FileKeeping {
     let stateDirectory: String
     /// How long one call may take.
     let patience: Duration
+    private let knownIdentity = Mutex<[UInt8]?>(nil)
 
     /// Opens a queue. Its tables are made or changed if necessary.
     ///
@@ -67,6 +69,16 @@ public final class PostgresJobStore: JobStore, FileKeeping {
         completions = PostgresSession(address, for: "results", patience: patience)
         keeping = PostgresSession(address, for: "keeper", patience: patience)
         reading = PostgresSession(address, for: "reader", patience: patience)
+    }
+
+    /// Whose lives these are, as it is stored. Their numbers may be given out again, to others, when another server takes over that
+    /// has not heard of them.
+    var identity: [UInt8] {
+        knownIdentity.withLock { known in
+            let identity = known ?? StateDirectory.identity(stateDirectory).stored
+            known = identity
+            return identity
+        }
     }
 
     /// Runs queries.

@@ -34,8 +34,11 @@ extension PostgresJobStore {
         _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
     ) throws(JobStoreError) -> [ClaimedJob] {
         guard limit > 0 else { return [] }
+        let identity = identity
         return try claims.use { connection in
-            try connection.transaction { try $0.claim(limit, of: batch, incarnation: incarnation, at: now) }
+            try connection.transaction {
+                try $0.claim(limit, of: batch, incarnation: incarnation, identity: identity, at: now)
+            }
         }
     }
 
@@ -107,7 +110,7 @@ extension PostgresConnection {
     }
 
     fileprivate mutating func claim(
-        _ limit: Int, of batch: BatchID, incarnation: Incarnation, at now: Milliseconds
+        _ limit: Int, of batch: BatchID, incarnation: Incarnation, identity: [UInt8], at now: Milliseconds
     ) throws -> [ClaimedJob] {
         var (locked, isAlive): (LockedCounters?, Bool) = (nil, false)
         var found: (promptTime: Milliseconds?, segment: BatchSegment?)?
@@ -117,7 +120,7 @@ extension PostgresConnection {
         try run(together: [
             PostgresStatement(LockedCounters.lockSQL, batch),
             PostgresStatement("SELECT pg_advisory_xact_lock_shared($1)", pauseKey),
-            PostgresStatement(Self.livingSQL, incarnation),
+            PostgresStatement(Self.livingSQL, incarnation, identity),
             PostgresStatement(Self.claimableBatchSQL, batch, now, incarnation),
             PostgresStatement(Self.claimableJobsSQL, batch, incarnation, limit, Self.bodyBudget, true),
         ]) { statement, row in
@@ -184,7 +187,8 @@ extension PostgresConnection {
 
     /// Whether a life may claim: it has neither ended nor been declared dead.
     private static let livingSQL = """
-        SELECT 1::int8 FROM daemons WHERE incarnation = $1 AND stopped_ms IS NULL AND declared_dead_ms IS NULL FOR SHARE
+        SELECT 1::int8 FROM daemons WHERE incarnation = $1 AND identity = $2 AND stopped_ms IS NULL
+          AND declared_dead_ms IS NULL FOR SHARE
         """
 
     /// A request may have megabytes, so there are fewer of large ones: the bytes of a claim.

@@ -13,7 +13,7 @@ extension PostgresJobStore {
     /// Asks the kernel whether a daemon runs here, and the server whether one was heard of elsewhere.
     public func daemonPresence() throws(JobStoreError) -> DaemonPresence {
         if case .running(let pid) = StateDirectory.presence(stateDirectory) { return .running(pid: pid) }
-        let identity = StateDirectory.identity(stateDirectory).stored
+        let identity = identity
         let isElsewhere = try read { db in
             try db.number(
                 """
@@ -40,7 +40,7 @@ extension PostgresJobStore {
         _ daemon: NewIncarnation, lease: any DaemonLease, maxCrashes: Int, at now: Milliseconds
     ) throws(JobStoreError) -> OpenedIncarnation {
         precondition(lease is StateDirectory.Lock, "the lease is of this kind of store")
-        let identity = StateDirectory.identity(stateDirectory).stored
+        let identity = identity
         return try act { db in
             let incarnation = try db.row(
                 """

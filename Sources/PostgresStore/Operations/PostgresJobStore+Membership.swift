@@ -12,14 +12,15 @@ extension PostgresJobStore: Membership {
     public func renew(
         _ life: Incarnation, within limit: Int64, at now: Milliseconds?
     ) throws(JobStoreError) -> LifeState {
-        try keeping.use { connection in
+        let identity = identity
+        return try keeping.use { connection in
             let state = try connection.transaction { db in
                 try db.execute("SET LOCAL synchronous_commit = off")
                 let state = try db.row(
                     """
                     SELECT stopped_ms IS NOT NULL OR declared_dead_ms IS NOT NULL, draining FROM daemons
-                    WHERE incarnation = $1
-                    """, life
+                    WHERE incarnation = $1 AND identity = $2
+                    """, life, identity
                 ) { row in row.bool(0) ? LifeState.dead : row.bool(1) ? .draining : .alive }
                 guard let state, state != .dead else { return LifeState.dead }
                 try db.beat(life, within: limit, at: now)
