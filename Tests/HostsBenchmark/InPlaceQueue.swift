@@ -83,7 +83,7 @@ final class InPlaceClaimant: Claimant {
         try db.execute("VACUUM ANALYZE in_place.jobs, in_place.job_bodies, in_place.job_results, in_place.batches")
     }
 
-    /// As in migrations/0001 to 0011, without what the measured statements neither read nor write. In SQLite every index ends
+    /// As SQLite has them, without what the measured statements neither read nor write. In SQLite every index ends
     /// with the row's number; here the one that claims walk along has to name it.
     private static let tables = """
         CREATE SCHEMA in_place;
