@@ -184,9 +184,11 @@ public struct DaemonService: Sendable {
         }
     }
 
+    /// Tells others what they may leave to this daemon: nothing, if it works on some batches only.
     private func noteLoaded(on host: ModelHost, _ life: Life) throws(JobStoreError) {
         try store.noteLoaded(
-            host.loaded?.name, on: host.loaded?.systemMembers?["device"], incarnation: life.incarnation)
+            scope == .everything ? host.loaded?.name : nil, on: host.loaded?.systemMembers?["device"],
+            incarnation: life.incarnation)
     }
 
     /// Loads the configured model while no batch asks for one. If that fails, it is tried again after a while.

@@ -24,10 +24,10 @@ _Static_assert(CPQ_SQLSTATE == PG_DIAG_SQLSTATE && CPQ_MESSAGE == PG_DIAG_MESSAG
 // Each with the type that the header gives it.
 #define FUNCTIONS(X) \
     X(PQconnectStartParams) X(PQconnectPoll) X(PQfinish) X(PQstatus) X(PQsocket) X(PQerrorMessage) X(PQhost) X(PQport) X(PQdb) \
-    X(PQparameterStatus) X(PQserverVersion) X(PQbackendPID) X(PQtransactionStatus) X(PQsetNoticeReceiver) X(PQsetnonblocking) \
+    X(PQparameterStatus) X(PQbackendPID) X(PQtransactionStatus) X(PQsetNoticeReceiver) X(PQsetnonblocking) \
     X(PQsendQuery) X(PQsendPrepare) X(PQsendQueryPrepared) X(PQflush) X(PQconsumeInput) X(PQisBusy) X(PQgetResult) \
     X(PQsetSingleRowMode) X(PQenterPipelineMode) X(PQexitPipelineMode) X(PQpipelineSync) X(PQputCopyData) X(PQputCopyEnd) \
-    X(PQnotifies) X(PQfreemem) X(PQresultStatus) X(PQresultErrorField) X(PQntuples) X(PQnfields) X(PQgetisnull) \
+    X(PQnotifies) X(PQfreemem) X(PQresultStatus) X(PQresultErrorField) X(PQntuples) X(PQgetisnull) \
     X(PQgetlength) X(PQgetvalue) X(PQcmdTuples) X(PQclear) X(PQconnectionNeedsPassword) X(PQconnectionUsedPassword)
 
 static struct {
@@ -63,7 +63,6 @@ const char *cpq_database(const cpq_connection *connection) { return lib.PQdb(con
 const char *cpq_parameter(const cpq_connection *connection, const char *name) {
     return lib.PQparameterStatus(connection, name);
 }
-int cpq_server_version(const cpq_connection *connection) { return lib.PQserverVersion(connection); }
 int cpq_backend_pid(const cpq_connection *connection) { return lib.PQbackendPID(connection); }
 bool cpq_needs_password(const cpq_connection *connection) { return lib.PQconnectionNeedsPassword(connection); }
 bool cpq_used_password(const cpq_connection *connection) { return lib.PQconnectionUsedPassword(connection); }
@@ -117,7 +116,6 @@ void cpq_free(void *memory) { lib.PQfreemem(memory); }
 int cpq_status(const cpq_result *result) { return (int)lib.PQresultStatus(result); }
 const char *cpq_error_field(const cpq_result *result, int field) { return lib.PQresultErrorField(result, field); }
 int cpq_row_count(const cpq_result *result) { return lib.PQntuples(result); }
-int cpq_column_count(const cpq_result *result) { return lib.PQnfields(result); }
 bool cpq_is_null(const cpq_result *result, int row, int column) { return lib.PQgetisnull(result, row, column); }
 int cpq_length(const cpq_result *result, int row, int column) { return lib.PQgetlength(result, row, column); }
 const char *cpq_value(const cpq_result *result, int row, int column) { return lib.PQgetvalue(result, row, column); }

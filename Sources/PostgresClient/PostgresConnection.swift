@@ -184,9 +184,6 @@ package struct PostgresConnection: ~Copyable {
     /// A setting that the server reports, e.g. `server_version`, `in_hot_standby`.
     package func parameter(_ name: String) -> String? { cpq_parameter(handle, name).map { String(cString: $0) } }
 
-    /// The server's version, e.g. 150018.
-    package var serverVersion: Int { Int(cpq_server_version(handle)) }
-
     /// The server's process for this connection.
     package var backend: Int32 { cpq_backend_pid(handle) }
 }

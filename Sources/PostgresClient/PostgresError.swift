@@ -14,9 +14,6 @@ package struct SQLState: RawRepresentable, Hashable, Sendable {
     package static let noTable = SQLState(rawValue: "42P01")
     package static let diskFull = SQLState(rawValue: "53100")
     package static let readOnly = SQLState(rawValue: "25006")
-    package static let wrongPassword = SQLState(rawValue: "28P01")
-    package static let notAllowed = SQLState(rawValue: "42501")
-    package static let adminShutdown = SQLState(rawValue: "57P01")
     package static let failedTransaction = SQLState(rawValue: "25P02")
     /// The columns of a prepared statement are others now.
     package static let changedColumns = SQLState(rawValue: "0A000")

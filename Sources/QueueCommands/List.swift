@@ -37,14 +37,15 @@ package struct List: ParsableCommand {
             for batch in batches { StandardOutput.print(batch.json()) }
             return
         }
-        if let paused = try store.pausedSince() {
+        let status = try store.systemStatus()
+        if let paused = status.paused {
             StandardError.print(
                 "the queue is paused since \(Quantity.time(milliseconds: paused.rawValue)): see `ttbatch resume`")
         }
         var table = Table(BatchDescription.columns)
         for batch in batches { table.add(batch.row) }
         for line in table.lines { StandardOutput.print(line) }
-        if let cluster = try store.systemStatus().cluster, before == nil, !cluster.hosts.isEmpty {
+        if let cluster = status.cluster, before == nil, !cluster.hosts.isEmpty {
             StandardOutput.print("")
             for line in HostWords.table(cluster.hosts) { StandardOutput.print(line) }
         }

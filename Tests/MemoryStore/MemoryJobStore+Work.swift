@@ -41,7 +41,7 @@ extension MemoryJobStore {
                 (among?.contains(batch.id) ?? true)
                     && (model == nil || batch.new.model == nil || batch.new.model == model)
                     && rows.isFor(life, batch)
-                    && !rows.leavesToOthers(life, batch, jobsWorthLoading: worth, at: now)
+                    && !(among == nil && rows.leavesToOthers(life, batch, jobsWorthLoading: worth, at: now))
             }
             return next.map { ClaimableBatch(id: $0.id, model: $0.new.model, rank: ClaimableBatch.Rank($0)) }
         }

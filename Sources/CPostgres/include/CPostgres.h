@@ -46,7 +46,6 @@ const char *cpq_host(const cpq_connection *connection);
 const char *cpq_port(const cpq_connection *connection);
 const char *cpq_database(const cpq_connection *connection);
 const char *cpq_parameter(const cpq_connection *connection, const char *name);
-int cpq_server_version(const cpq_connection *connection);
 int cpq_backend_pid(const cpq_connection *connection);
 bool cpq_needs_password(const cpq_connection *connection);  // the server asked for one, and there is none
 bool cpq_used_password(const cpq_connection *connection);
@@ -86,7 +85,6 @@ void cpq_free(void *memory);
 int cpq_status(const cpq_result *result);
 const char *cpq_error_field(const cpq_result *result, int field);
 int cpq_row_count(const cpq_result *result);
-int cpq_column_count(const cpq_result *result);
 bool cpq_is_null(const cpq_result *result, int row, int column);
 int cpq_length(const cpq_result *result, int row, int column);
 const char *cpq_value(const cpq_result *result, int row, int column);

@@ -11,7 +11,6 @@ import StoreContract
 struct LockedCounters {
     let batch: BatchID
     let status: BatchStatus
-    let isUrgent: Bool
     let readyBefore: Int64
     let finishedBefore: Int64
     let total: Int64
@@ -28,15 +27,15 @@ struct LockedCounters {
 
     /// The statement that locks the row; `$1`: the batch.
     static let lockSQL = """
-        SELECT status, urgent, ready, succeeded + failed + cancelled + expired, total
+        SELECT status, ready, succeeded + failed + cancelled + expired, total
         FROM counters WHERE batch_id = $1 FOR UPDATE
         """
 
     /// What that statement has found.
     init(_ batch: BatchID, _ row: PostgresRow) {
         self.batch = batch
-        (status, isUrgent) = (row.status(0), row.bool(1))
-        (readyBefore, finishedBefore, total) = (row.int64(2), row.int64(3), row.int64(4))
+        (status, readyBefore) = (row.status(0), row.int64(1))
+        (finishedBefore, total) = (row.int64(2), row.int64(3))
     }
 
     /// The `finish_seq` of the next job that ends.

@@ -271,9 +271,10 @@ private let isForLife = """
 /// Jobs for each daemon that has a model loaded, from which on another one loads it, too: loading costs minutes.
 private let jobsWorthLoading = 256
 
-/// Whether the life $3 leaves `batches b` to daemons that have its model loaded: they can do it, and it is not too much for them.
+/// Whether the life $3 leaves `batches b` to daemons that have its model loaded: they can do it, and it is not too much for them. Who
+/// works on some batches only ($1) leaves them to nobody.
 private let isLeftToOthers = """
-    ($3 IS NOT NULL AND b.model IS NOT NULL AND NOT c.urgent
+    ($1 IS NULL AND $3 IS NOT NULL AND b.model IS NOT NULL AND NOT c.urgent
      AND b.model IS DISTINCT FROM (SELECT loaded FROM daemons WHERE incarnation = $3)
      AND c.ready <= \(jobsWorthLoading) * (
         SELECT count(*) FROM daemons other JOIN heartbeats heard USING (incarnation)

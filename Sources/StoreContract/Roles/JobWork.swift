@@ -48,7 +48,7 @@ public protocol JobWork: Sendable {
     ///   - among: if not nil, only these batches.
     ///   - model: if not nil, only batches that ask for this model or for none.
     ///   - life: who asks, in a store with several owners: what is postponed for it is left out, and so is a model that another
-    ///     daemon has loaded, unless there is enough work for both. nil: nobody in particular.
+    ///     daemon has loaded, unless there is enough work for both, or `among` is given. nil: nobody in particular.
     func claimableBatch(
         among: Set<BatchID>?, fitting model: String?, for life: Incarnation?
     ) throws(JobStoreError) -> ClaimableBatch?

@@ -277,6 +277,8 @@ struct SeveralOwnersConformance {
             try host.store.claimableBatch(among: nil, fitting: nil, for: host.life)?.id
         }
         #expect(try next(loaded) == batch && next(other) == nil)
+        // Nobody else would do it in the place of one that works on this batch only.
+        #expect(try other.store.claimableBatch(among: [batch], fitting: nil, for: other.life)?.id == batch)
         let large = try loaded.store.enqueue(300, model: "m")
         #expect(try next(other) == large, "there is enough for both")
         #expect(try loaded.claim(100, of: large, 10).count == 100 && next(other) == nil)
