@@ -135,6 +135,7 @@ let package = Package(
                 .embedInCode("0007_choices.sql"), .embedInCode("0008_scores.sql"),
                 .embedInCode("0009_systems.sql"), .embedInCode("0010_files.sql"), .embedInCode("0011_keys.sql"),
                 .embedInCode("postgres/0001_queue.sql"),
+                .embedInCode("postgres/0002_repeats_and_scopes.sql"),
             ], swiftSettings: strict),
         room("PostgresClient", ["CPostgres"]),
         room("PostgresStore", ["StoreContract", "PostgresClient", "Migrations", "Sampling", "Runtime"]),

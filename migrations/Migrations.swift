@@ -67,6 +67,9 @@ extension Migration {
     /// The migrations of a queue in PostgreSQL.
     public static let postgres: [Migration] = [
         Migration(
-            version: 1, name: "0001_queue", bytes: PackageResources._001_queue_sql, checksum: "8fbeb44397a6da3d")
+            version: 1, name: "0001_queue", bytes: PackageResources._001_queue_sql, checksum: "8fbeb44397a6da3d"),
+        Migration(
+            version: 2, name: "0002_repeats_and_scopes", bytes: PackageResources._002_repeats_and_scopes_sql,
+            checksum: "01246c1a4afe340e"),
     ]
 }

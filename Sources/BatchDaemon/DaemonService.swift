@@ -109,13 +109,16 @@ public struct DaemonService: Sendable {
                 end(life)
             }
         }
+        let began = clock.now
         try persistently { () throws(JobStoreError) in
+            // What people think of this host is known before it claims.
+            try heartbeat?.beat()
+            if scope != .everything { try store.membership?.noteScoped(life.incarnation) }
             for draft in try store.sweepOrphanedDrafts() {
                 log.warning("removed \(draft), whose writing or pruning had died")
             }
-            for batch in try store.completeCancellations(at: clock.now) { log.info("finished cancelling \(batch)") }
             try noteLoaded(on: host, life)
-            try loop.blameLoading(configuration.model)
+            try loop.blameLoading(configuration.model, at: began)
         }
         let watch = store.watch { [stop] in stop.wake() }
         defer { watch?.end() }
@@ -272,8 +275,9 @@ public struct DaemonService: Sendable {
     }
 
     private func refuse(_ batch: ClaimableBatch, _ refusal: ModelRefusal, _ loop: inout DaemonLoop) throws {
+        let time = clock.now
         let error = try persistently { () throws(JobStoreError) in
-            try loop.refuse(batch.id, because: refusal)
+            try loop.refuse(batch.id, because: refusal, at: time)
         }
         if let error = error ?? nil { try fail(batch, error, &loop) }
     }

@@ -23,6 +23,7 @@ struct LifeRow: Sendable {
         var isMissing = false
         /// Whether it tries no more.
         var isFinal = false
+        var failed: Milliseconds
     }
 
     var summary: IncarnationSummary
@@ -30,6 +31,8 @@ struct LifeRow: Sendable {
     var declaredDead: Milliseconds?
     var isDraining = false
     var isRemoved = false
+    /// Whether it works on some batches only.
+    var isScoped = false
     var loaded: String?
     /// The batch whose model it is loading.
     var loading: BatchID?

@@ -42,6 +42,19 @@ extension MemoryJobStore: Membership {
         return reaped
     }
 
+    package func othersHoldJobs(than life: Incarnation, among: Set<BatchID>?) throws(JobStoreError) -> Bool {
+        try read { rows in
+            rows.jobs.contains { job in
+                guard let job, job.state == .running, job.owner != life else { return false }
+                return among?.contains(job.batch) ?? true
+            }
+        }
+    }
+
+    package func noteScoped(_ life: Incarnation) throws(JobStoreError) {
+        try write { $0[life]!.isScoped = true }
+    }
+
     package func hosts() throws(JobStoreError) -> [HostSummary] {
         let now = queue.now
         return try read { rows in

@@ -10,6 +10,7 @@ extension MemoryJobStore {
     ) throws(JobStoreError) -> Int {
         try write { rows in
             guard let row = rows[batch] else { return 0 }
+            if let trouble = rows[life]!.troubles[batch], trouble.failed == now { return trouble.times }
             let others = rows.claimable.filter { other in
                 other.id != batch && other.new.model == row.new.model
                     && rows[life]!.troubles[other.id]?.notBefore == nil
@@ -19,7 +20,7 @@ extension MemoryJobStore {
                 let delay = times < limit ?? .max ? backoff.delayMS(after: times) : 0
                 rows[life]!.troubles[struck.id] = LifeRow.Trouble(
                     times: times, reason: reason, notBefore: delay > 0 ? now + delay : nil, isMissing: limit == nil,
-                    isFinal: limit.map { times >= $0 } ?? false)
+                    isFinal: limit.map { times >= $0 } ?? false, failed: now)
             }
             return row.status == .inProgress ? rows[life]!.troubles[batch]!.times : 0
         }
@@ -66,7 +67,8 @@ extension Rows {
     /// Whether no daemon can use the model of a batch: one has tried as often as it does, and all that live have or do not have
     /// it.
     func isUnusable(_ batch: BatchID) -> Bool {
-        let living = lives.filter { $0.isAlive && !$0.isDraining }.map { $0.troubles[batch] }
+        let living = lives.filter { $0.isAlive && !$0.isDraining && (!$0.isScoped || $0.troubles[batch] != nil) }
+            .map { $0.troubles[batch] }
         return living.allSatisfy { $0?.isFinal == true || $0?.isMissing == true }
             && living.contains { $0?.isFinal == true }
     }

@@ -64,6 +64,7 @@ final class Course {
     var loop: DaemonLoop
     /// Nil where the store has one owner.
     let heartbeat: Heartbeat?
+    let began: Milliseconds
     var nextBeat: Int64 = 0
     /// Whether it has heard that people want it to take no jobs.
     var isDraining = false
@@ -74,7 +75,8 @@ final class Course {
     /// The batch that the session was begun for.
     var batch: ClaimableBatch?
 
-    init(_ life: Life, _ loop: DaemonLoop, _ heartbeat: Heartbeat?) {
+    init(_ life: Life, _ loop: DaemonLoop, _ heartbeat: Heartbeat?, began: Milliseconds) {
+        self.began = began
         self.life = life
         self.loop = loop
         self.heartbeat = heartbeat

@@ -99,19 +99,20 @@ extension Simulation {
                 log: log)
         }
         tell("\(machine.name): \(opened.incarnation) begins\(daemon.drains ? ", to drain the queue" : "")")
-        daemon.course = Course(life, loop, heartbeat)
+        daemon.course = Course(life, loop, heartbeat, began: machine.clock.source.now)
     }
 
     /// What a life does before it works, again and again until all of it is done.
     private func prepare(_ course: Course, of daemon: Daemon) throws {
         do throws(JobStoreError) {
+            try course.heartbeat?.beat()
+            if isShared, troubles.hosts { course.isDraining = try isDrained(course.incarnation) }
             _ = try daemon.store.sweepOrphanedDrafts()
-            _ = try daemon.store.completeCancellations(at: time.wall)
             try daemon.store.noteLoaded(daemon.loaded, on: "simulated", incarnation: course.incarnation)
             if try daemon.store.loadingThatKilled(before: course.incarnation) != nil {
                 reach.count("models killed daemons")
             }
-            try course.loop.blameLoading("a")
+            try course.loop.blameLoading("a", at: course.began)
             course.isPrepared = true
         } catch {
             guard error.isTemporary else { throw Violation("\(course.incarnation) cannot work: \(error)") }
@@ -169,7 +170,8 @@ extension Simulation {
         do throws(JobStoreError) {
             switch try course.loop.poll() {
             case .end:
-                isDrained = daemon.drains && daemon.stop.level == .none
+                // Who is to take no more jobs ends, whatever is left.
+                isDrained = daemon.drains && daemon.stop.level == .none && !course.life.isDraining
                 try end(machine, "has ended")
             case .lost: lose(daemon)
             case .wait(let milliseconds): course.waitsUntil = time.steady + milliseconds
@@ -180,7 +182,7 @@ extension Simulation {
         }
         if isDrained {
             reach.count("daemons drained")
-            if !isShared { try oracle.expectDrained() }
+            try oracle.expectDrained()
         }
     }
 

@@ -79,8 +79,9 @@ extension Simulation {
         _ batch: ClaimableBatch, _ refusal: ModelRefusal, _ course: Course, on machine: Machine
     ) throws(JobStoreError) {
         tell("\(machine.name): the model of \(batch.id) cannot be used\(refusal.mayPass ? "" : ", ever")")
+        let failed = machine.clock.source.now
         let error = try persistently(machine) { () throws(JobStoreError) in
-            try course.loop.refuse(batch.id, because: refusal)
+            try course.loop.refuse(batch.id, because: refusal, at: failed)
         }
         if let error { try fail(batch, error, course, on: machine) }
     }

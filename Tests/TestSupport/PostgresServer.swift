@@ -22,7 +22,8 @@ package final class PostgresServer: Sendable {
     /// - Parameters:
     ///   - settings: further lines of postgresql.conf.
     ///   - smallDisk: megabytes of a file system of its own in memory, at `smallDisk`; it takes root.
-    package init(_ settings: [String] = [], smallDisk: Int? = nil) throws {
+    ///   - primary: if not nil, the server is its asynchronous standby, with all that it has.
+    package init(_ settings: [String] = [], smallDisk: Int? = nil, standbyOf primary: PostgresServer? = nil) throws {
         guard let programs = Self.programs else {
             throw PostgresServerFailure(words: "TTBATCH_TEST_POSTGRES is not set")
         }
@@ -44,10 +45,16 @@ package final class PostgresServer: Sendable {
                 "log_line_prefix = '%m %p %a '",
             ] + settings
         try Data(all.map { $0 + "\n" }.joined().utf8).write(to: URL(filePath: folder + "/settings"))
+        let origin =
+            if let primary {
+                "'\(programs)/pg_basebackup' -h '\(primary.folder)' -U tests -D data -R -X stream -c fast --no-sync"
+            } else {
+                "'\(programs)/initdb' -D data -U tests -A trust -E UTF8 --locale=C --no-sync"
+            }
         let script = """
             set -e
             cd '\(folder)'
-            '\(programs)/initdb' -D data -U tests -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1
+            \(origin) >initdb.log 2>&1
             cat settings >>data/postgresql.conf
             control() { '\(programs)/pg_ctl' -D data -l server.log -w "$@" >pg_ctl.log 2>&1 </dev/null; }
             control start
@@ -131,6 +138,9 @@ package final class PostgresServer: Sendable {
     /// Starts it again.
     package func start() throws { try command("start") }
 
+    /// Lets a standby take the place of its primary.
+    package func promote() throws { try command("promote") }
+
     /// Stops it and starts it again.
     package func restart(_ mode: Stop) throws { try command("restart -m \(mode.rawValue)") }
 
@@ -155,6 +165,12 @@ package final class PostgresServer: Sendable {
     package func uri(_ database: String = "postgres", by folder: String? = nil) -> String {
         let host = (folder ?? socketFolder).replacing("/", with: "%2F")
         return "postgres://tests@\(host)/\(database)"
+    }
+
+    /// The URI of one of its databases, on whichever of two servers can be written to.
+    package func uri(_ database: String, orAt other: PostgresServer) -> String {
+        let hosts = [socketFolder, other.socketFolder].map { $0.replacing("/", with: "%2F") }
+        return "postgres://tests@\(hosts.joined(separator: ","))/\(database)"
     }
 
     /// Runs one of PostgreSQL's programs on this server; returns what it prints.

@@ -85,13 +85,18 @@ package struct DaemonLoop {
                     held.filter { !known.contains($0) }, incarnation: queue.incarnation, because: .stopping,
                     at: clock.now)
             }
+            // Whoever cancels may have died, or lost the store, half-way.
+            for batch in try queue.store.completeCancellations(at: clock.now) {
+                log.info("finished cancelling \(batch)")
+            }
             let next = try queue.next()
             let isIdle = if case .batch = next { false } else { true }
             if isIdle { try queue.store.maintain() }
+            let isOver = if drains, case .nothing = next { try !queue.othersHaveWork() } else { false }
             backoff.reset()
             return switch next {
             case .batch(let batch): .run(batch)
-            case .nothing where drains: .end
+            case .nothing where isOver: .end
             case .nothing, .later: .wait(queue.patienceMS(atMost: settings.pollIntervalMS))
             }
         } catch {
@@ -133,16 +138,17 @@ extension DaemonLoop {
     /// Records a failed attempt to use a batch's model, and postpones the batch with all others that wait for the same
     /// model.
     ///
+    /// It may be repeated with the same `time`, that of the failure.
+    ///
     /// Returns the error with which `failJobs` must fail its jobs if the refusal is permanent or this was the last
     /// attempt. Where other daemons may have the model, it is theirs to fail them.
     package func refuse(
-        _ batch: BatchID, because refusal: ModelRefusal
+        _ batch: BatchID, because refusal: ModelRefusal, at time: Milliseconds
     ) throws(JobStoreError) -> JobError? {
         let isForOthers = refusal.isMissing && queue.store.membership != nil
         let limit = isForOthers ? nil : refusal.mayPass ? settings.maxModelErrors : 1
         let times = try queue.store.postpone(
-            batch, by: queue.incarnation, limit: limit, backoff: settings.backoff, because: refusal.reason,
-            at: clock.now)
+            batch, by: queue.incarnation, limit: limit, backoff: settings.backoff, because: refusal.reason, at: time)
         if let limit, times >= limit, let error = try self.refusal(of: batch, limit: limit) { return error }
         if times > 0 { log.error("\(batch) cannot run now: \(refusal.reason)") }
         return nil
@@ -176,8 +182,9 @@ extension DaemonLoop {
         return refused.isEmpty
     }
 
-    /// Records a failed attempt for a model if the last incarnations of the daemon died while they loaded it.
-    package func blameLoading(_ configuredModel: String) throws(JobStoreError) {
+    /// Records a failed attempt for a model if the last incarnations of the daemon died while they loaded it. It may be repeated
+    /// with the same `time`.
+    package func blameLoading(_ configuredModel: String, at time: Milliseconds) throws(JobStoreError) {
         guard let killer = try queue.store.loadingThatKilled(before: queue.incarnation) else { return }
         let model = try queue.store.batch(killer).model ?? configuredModel
         let reason =
@@ -185,7 +192,7 @@ extension DaemonLoop {
             + "whether it had enough memory for instance"
         let times = try queue.store.postpone(
             killer, by: queue.incarnation, limit: settings.maxModelErrors, backoff: settings.backoff, because: reason,
-            at: clock.now)
+            at: time)
         if times > 0 { log.error("\(killer) cannot run now: \(reason)") }
     }
 }

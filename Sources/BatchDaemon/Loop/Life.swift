@@ -20,7 +20,7 @@ package final class Life: Sendable {
     package var isLost: Bool { state.withLock { $0 == .dead } }
 
     /// Whether it takes no more jobs.
-    var isDraining: Bool { state.withLock { $0 == .draining } }
+    package var isDraining: Bool { state.withLock { $0 == .draining } }
 
     /// Notes that another server has taken over.
     func noteNewServer() { isServerNew.withLock { $0 = true } }

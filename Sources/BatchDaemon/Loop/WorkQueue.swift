@@ -70,7 +70,7 @@ final class WorkQueue {
 
     /// The next work for a daemon that has `loaded`. Repeated calls are cheap until another process writes.
     func next(loaded: ModelTurn? = nil) throws(JobStoreError) -> NextWork {
-        if life.isDraining { return .later }
+        if life.isDraining { return .nothing }
         // Read before the queue is: a write in between is noticed as a change by the next call.
         let version = try store.dataVersion()
         let now = clock.now
@@ -83,6 +83,14 @@ final class WorkQueue {
         let work: NextWork = try store.nextAttempt(among: scope.ids, for: incarnation) == nil ? .nothing : .later
         idle = Idle(version: version, work: work)
         return work
+    }
+
+    /// Whether there may be work again although there is none: where there are several daemons, until what others have in flight, or
+    /// what is left to them, has ended. It comes back from who dies.
+    func othersHaveWork() throws(JobStoreError) -> Bool {
+        guard let membership = store.membership, !life.isDraining else { return false }
+        if try membership.othersHoldJobs(than: incarnation, among: scope.ids) { return true }
+        return try store.claimableBatch(among: scope.ids, fitting: nil) != nil
     }
 
     /// Applies the changes that are due by now, such as deadlines; they apply also while the device is busy.

@@ -43,6 +43,8 @@ enum PostgresSchema {
                     applied[version] = checksum
                 }
             }
+            // A table that somebody reads for long is not waited for: all others would wait behind this.
+            try db.execute("SET LOCAL lock_timeout = 2000")
             for migration in Migration.postgres {
                 if let checksum = applied[migration.version] {
                     guard checksum == migration.checksum else {

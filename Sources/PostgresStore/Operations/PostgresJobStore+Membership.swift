@@ -63,6 +63,23 @@ extension PostgresJobStore: Membership {
         }
     }
 
+    /// Looks at the leases.
+    public func othersHoldJobs(than life: Incarnation, among: Set<BatchID>?) throws(JobStoreError) -> Bool {
+        let ids = among.map { PostgresArray($0.map(\.rawValue)) }
+        return try read { db in
+            try db.row(
+                """
+                SELECT EXISTS (SELECT FROM leases WHERE incarnation <> $1 AND ($2 IS NULL OR batch_id = ANY($2)))
+                """, life, ids
+            ) { $0.bool(0) } ?? false
+        }
+    }
+
+    /// Updates one row.
+    public func noteScoped(_ life: Incarnation) throws(JobStoreError) {
+        _ = try keeping.use { try $0.run("UPDATE daemons SET scoped = true WHERE incarnation = $1", life) }
+    }
+
     /// Looks at the last life of each identity.
     public func hosts() throws(JobStoreError) -> [HostSummary] {
         try read { db in

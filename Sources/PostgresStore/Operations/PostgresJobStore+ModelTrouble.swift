@@ -5,13 +5,19 @@ public import Runtime
 public import StoreContract
 
 extension PostgresJobStore {
-    /// Updates a row for the batch, and one for each that is claimable for this life and asks for the same model.
+    /// Updates a row for the batch, and one for each that is claimable for this life and asks for the same model; nothing if a
+    /// failure at this time was counted.
     @discardableResult
     public func postpone(
         _ batch: BatchID, by life: Incarnation, limit: Int?, backoff: Backoff, because reason: String,
         at now: Milliseconds
     ) throws(JobStoreError) -> Int {
         try act { db in
+            let counted = try db.row(
+                "SELECT times FROM model_troubles WHERE incarnation = $1 AND batch_id = $2 AND failed_ms = $3", life,
+                batch, now
+            ) { $0.int(0) }
+            if let counted { return counted }
             let struck = try db.rows(
                 """
                 SELECT b.id, coalesce(t.times, 0) + 1 FROM open_batches o JOIN counters c USING (batch_id)
@@ -27,13 +33,14 @@ extension PostgresJobStore {
                 let delay = times < limit ?? .max ? backoff.delayMS(after: times) : 0
                 try db.run(
                     """
-                    INSERT INTO model_troubles (incarnation, batch_id, times, reason, not_before_ms, is_missing, is_final)
-                    VALUES ($1, $2, $3, $4, $5, $6, $7)
+                    INSERT INTO model_troubles (incarnation, batch_id, times, reason, not_before_ms, is_missing, is_final,
+                        failed_ms)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                     ON CONFLICT (incarnation, batch_id) DO UPDATE SET times = $3, reason = $4, not_before_ms = $5,
-                        is_missing = $6, is_final = $7
+                        is_missing = $6, is_final = $7, failed_ms = $8
                     """,
                     life, id, times, reason.stored, delay > 0 ? now + delay : nil, limit == nil,
-                    limit.map { times >= $0 } ?? false)
+                    limit.map { times >= $0 } ?? false, now)
             }
             return struck.first { $0.id == batch }?.times ?? 0
         }
@@ -95,8 +102,10 @@ extension PostgresConnection {
 }
 
 /// Whether no daemon can use the model of `batches b`: one has tried as often as it does, and all that live have or do not have it.
+/// Daemons that work on some batches only are asked about these.
 let isUnusable = """
     (SELECT bool_and(coalesce(f.is_final OR f.is_missing, false)) AND bool_or(coalesce(f.is_final, false))
      FROM daemons living LEFT JOIN model_troubles f ON f.incarnation = living.incarnation AND f.batch_id = b.id
-     WHERE living.stopped_ms IS NULL AND living.declared_dead_ms IS NULL AND NOT living.draining)
+     WHERE living.stopped_ms IS NULL AND living.declared_dead_ms IS NULL AND NOT living.draining
+       AND (NOT living.scoped OR f.batch_id IS NOT NULL))
     """

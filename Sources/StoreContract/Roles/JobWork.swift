@@ -86,7 +86,7 @@ public protocol JobWork: Sendable {
     /// that their jobs can be failed. The first job that succeeds with the model resets the counts of all of them.
     ///
     /// In a store with several owners they are counted and postponed for this life and those that come after it on its host,
-    /// and nobody else.
+    /// and nobody else. It may be repeated with the same time, for its caller may not have heard of it: that is one failure.
     ///
     /// Returns the number of failures in a row of the batch; 0 if it has ended.
     /// - Parameter limit: nil: this daemon does not have the model, so that it is not for it to fail the jobs.

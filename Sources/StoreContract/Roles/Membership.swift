@@ -29,6 +29,13 @@ public protocol Membership: Sendable {
         by life: Incarnation, within limit: Int64, maxCrashes: Int, at now: Milliseconds?
     ) throws(JobStoreError) -> [ReapedLife]
 
+    /// Whether other lives have jobs in flight: those of these batches, or any if it is nil. They may come back.
+    func othersHoldJobs(than life: Incarnation, among: Set<BatchID>?) throws(JobStoreError) -> Bool
+
+    /// Says that a life works on some batches only: of others it does not say that their model cannot be used, nor keeps it anybody
+    /// from saying so.
+    func noteScoped(_ life: Incarnation) throws(JobStoreError)
+
     /// The daemons that live, and those that died or were stopped lately: the last life of each.
     func hosts() throws(JobStoreError) -> [HostSummary]
 

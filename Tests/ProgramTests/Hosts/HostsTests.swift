@@ -156,6 +156,53 @@ struct HostsTests {
         try daemon.stop()
     }
 
+    /// Whoever cancels may lose the server half-way: daemons that run do the rest.
+    @Test func aCancelThatWasCutShortIsCompleted() throws {
+        let daemon = try HostDaemon(1, of: queue)
+        try daemon.begin()
+        try queue.done("pause")
+        let batch = try enqueue()
+        try queue.sql(
+            "UPDATE counters SET status = 'cancelling', ready = 0 WHERE batch_id = \(batch.filter(\.isNumber))")
+        #expect(try queue.results(batch).values.map(\.errorCode) == Array(repeating: "batch_cancelled", count: 8))
+        try queue.check()
+        try daemon.stop()
+    }
+
+    /// With --drain a daemon stays for what others have in flight: it does the prompts of one that is gone.
+    @Test func aDrainIsNotOverWhileOthersHavePrompts() throws {
+        let settings = ["daemon.dead_after_s=2"]
+        let first = try HostDaemon(
+            1, of: queue, settings, environment: ["TTBATCH_TEST_FAILPOINTS": "session.claimed=pause:600000"])
+        try first.begin()
+        let batch = try enqueue(2)
+        try eventually("the prompts of host 1") { try queue.hosts().first?["running_jobs"] as? Int == 2 }
+        first.program.send(SIGSTOP)
+        let second = try HostDaemon(2, of: queue, settings)
+        try second.start("--drain")
+        #expect(try second.program.waitForEnd().status == 0, "\(second.log)")
+        #expect(try queue.run("results", batch).lines.count == 2)
+        try judge(batch)
+    }
+
+    /// A host that is to take no more prompts has nothing to wait for, and takes none in its next life either.
+    @Test func aDrainOfADrainedHostEnds() throws {
+        let daemon = try HostDaemon(1, of: queue)
+        try daemon.begin()
+        try queue.done("hosts", "drain", "\(try #require(try queue.hosts().first?["incarnation"] as? Int))")
+        try daemon.says("takes no more jobs")
+        let batch = try enqueue()
+        try daemon.stop()
+        try daemon.start("--drain")
+        let end = try daemon.program.waitForEnd()
+        #expect(end.status == 0 && end.errors.contains("takes no more jobs, until `ttbatch hosts resume`"), "\(end)")
+        #expect(try queue.sql("SELECT count(*) FROM results") == "0")
+        try queue.done("hosts", "resume", "\(try #require(try queue.hosts().first?["incarnation"] as? Int))")
+        try daemon.start("--drain")
+        #expect(try daemon.program.waitForEnd().status == 0)
+        try judge(batch)
+    }
+
     /// A listener whose session was ended listens again, and looks at what it has missed.
     @Test func aListenerComesBack() throws {
         let daemon = try HostDaemon(1, of: queue, ["daemon.poll_interval_ms=600000"])

@@ -105,10 +105,10 @@ final class HostDaemon {
         proxy?.end()
     }
 
-    func start() throws {
+    func start(_ options: String...) throws {
         lives.append(
             try queue.workspace.start(
-                ["daemon"] + settings.flatMap { ["--set", $0] }, environment: environment, wrapper: wrapper))
+                ["daemon"] + options + settings.flatMap { ["--set", $0] }, environment: environment, wrapper: wrapper))
     }
 
     /// The process.

@@ -247,6 +247,63 @@ struct SeveralOwnersConformance {
         #expect(try next(able) == batch && able.claim(9, of: batch, 601).count == 3)
     }
 
+    /// Whoever does not hear that a failure was counted tells it again.
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aFailureThatIsToldTwiceIsOne(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let host = try host("a", queue)
+        let batches = try (0..<2).map { _ in try host.store.enqueue(1, model: "m") }
+        let backoff = Backoff(firstMS: 100, longestMS: 100)
+        func fail(_ now: Milliseconds) throws -> Int {
+            try host.store.postpone(batches[0], by: host.life, limit: 3, backoff: backoff, because: "gone", at: now)
+        }
+        #expect(try fail(10) == 1 && fail(10) == 1)
+        _ = try host.store.advanceTime(to: 200)
+        #expect(try fail(10) == 1, "however late")
+        #expect(try fail(300) == 2 && fail(300) == 2)
+        #expect(try batches.map { try host.store.batch($0).modelTrouble?.times } == [2, 2])
+        _ = try host.store.advanceTime(to: 500)
+        #expect(try fail(600) == 3 && fail(600) == 3)
+        #expect(try batches.map { try host.store.unusableModel(of: $0, limit: 3)?.times } == [3, 3])
+    }
+
+    /// A daemon of some batches only is asked about these.
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func whoWorksOnOtherBatchesKeepsNoneFromFailing(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (able, scoped) = (try host("a", queue), try host("b", queue))
+        try scoped.membership.noteScoped(scoped.life)
+        func fail(_ batch: BatchID, on host: Host) throws {
+            try host.store.postpone(batch, by: host.life, limit: 1, backoff: .none, because: "broken", at: 10)
+        }
+        let batch = try able.store.enqueue(1, model: "m")
+        try fail(batch, on: able)
+        #expect(try able.store.unusableModel(of: batch, limit: 1)?.reason == "broken")
+        // Its own one fails only where both say so.
+        let own = try able.store.enqueue(1, model: "n")
+        try fail(own, on: scoped)
+        #expect(try scoped.store.unusableModel(of: own, limit: 1) == nil)
+        try fail(own, on: able)
+        #expect(try scoped.store.unusableModel(of: own, limit: 1)?.reason == "broken")
+    }
+
+    /// What is in flight elsewhere may come back.
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func whatOthersHoldIsSeen(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (first, second) = (try host("a", queue), try host("b", queue))
+        let batch = try first.store.enqueue(2)
+        let other = try first.store.enqueue(2)
+        func held(_ host: Host, _ among: Set<BatchID>? = nil) throws -> Bool {
+            try host.membership.othersHoldJobs(than: host.life, among: among)
+        }
+        #expect(try !held(first) && !held(second))
+        let jobs = try first.claim(2, of: batch, 10)
+        #expect(try !held(first) && held(second) && held(second, [batch, other]) && !held(second, [other]))
+        _ = try first.store.finish(jobs.map { .success($0) }, incarnation: first.life, at: 11)
+        #expect(try !held(second))
+    }
+
     /// Hosts that do not have a model wait for those that do, for ever if need be.
     @Test(arguments: SharedQueue.Kind.allCases)
     func aHostWithoutTheModelFailsNothing(kind: SharedQueue.Kind) throws {
@@ -254,8 +311,9 @@ struct SeveralOwnersConformance {
         let (bare, other) = (try host("a", queue), try host("b", queue))
         let batch = try bare.store.enqueue(1, model: "m")
         for host in [bare, other] {
-            for _ in 0..<9 {
-                try host.store.postpone(batch, by: host.life, limit: nil, backoff: .none, because: "no such", at: 10)
+            for time in (1...9).map({ Milliseconds(rawValue: $0) }) {
+                try host.store.postpone(
+                    batch, by: host.life, limit: nil, backoff: .none, because: "no such", at: time)
             }
         }
         #expect(try bare.store.unusableModel(of: batch, limit: 1) == nil)

@@ -2,6 +2,7 @@
 
 import Foundation
 import Glibc
+import Migrations
 import PostgresClient
 import PostgresStore
 import Runtime
@@ -36,9 +37,32 @@ struct PostgresOpeningTests {
         #expect(try store.finish(jobs.map { .success($0) }, incarnation: life, at: 3).finished == 3)
         #expect(try reading().batch(batch).status == .completed)
         try database.execute("UPDATE meta SET oldest_writer = 99")
-        let refusal = JobStoreError.newerSchema(path: "\(database.address)", found: 99, supported: 1)
+        let refusal = JobStoreError.newerSchema(path: "\(database.address)", found: 99, supported: 2)
         #expect(throws: refusal) { try writing() }
         #expect(throws: refusal) { try reading() }
+    }
+
+    /// Daemons of the first version work on while one of this version changes the tables.
+    @Test func theTablesOfTheFirstVersionAreTakenAlong() throws {
+        try database.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        let first = Migration.postgres[0]
+        try database.execute(first.sql)
+        try database.execute(
+            "INSERT INTO migrations (version, name, checksum, applied_ms) VALUES (1, '\(first.name)', '\(first.checksum)', 0)"
+        )
+        let older = JobStoreError.olderSchema(path: "\(database.address)", found: 1, supported: 2)
+        #expect(throws: older) { try reading() }
+        // As long as somebody reads a table that must be changed, nobody waits behind the change.
+        var reader = try PostgresConnection.connect(to: database.address, for: "tests", patience: .seconds(60))
+        try reader.execute("BEGIN; SELECT FROM daemons")
+        let error = #expect(throws: JobStoreError.self) { try writing() }
+        #expect(error?.isTemporary == true, "\(error as Any)")
+        try reader.execute("COMMIT")
+        let store = try writing()
+        let lease = try store.acquireLease()
+        defer { lease.release() }
+        #expect(try store.openIncarnation(lease: lease, at: 1).orphans.requeued == 0)
+        #expect(try reading().hosts().count == 1)
     }
 
     @Test func aMigrationThatWasChangedIsNamed() throws {
