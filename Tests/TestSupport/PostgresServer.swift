@@ -8,7 +8,13 @@ package final class PostgresServer: Sendable {
     /// The folder of PostgreSQL's programs; nil if there are none. `etc/test` prepares them.
     package static let programs = ProcessInfo.processInfo.environment["TTBATCH_TEST_POSTGRES"]
 
-    /// In /tmp itself: another user must come there, and the path of a socket is short.
+    /// Where another user comes, and the path of a socket is short. In memory if there is room: a database has hundreds of files, and
+    /// making and deleting them again and again is most of what a disk's file system does in these tests.
+    private static let place: String = {
+        var room = statvfs()
+        let isRoomy = statvfs("/dev/shm", &room) == 0 && UInt64(room.f_bavail) * UInt64(room.f_frsize) > 4 << 30
+        return isRoomy && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
+    }()
     private let folder: String
     private let programs: String
     /// An end of a pair of sockets whose other end the server's keeper reads: it closes with this process, however that ends.
@@ -28,8 +34,10 @@ package final class PostgresServer: Sendable {
             throw PostgresServerFailure(words: "TTBATCH_TEST_POSTGRES is not set")
         }
         self.programs = programs
-        var template = Array("/tmp/ttbatch-pg-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw PostgresServerFailure(words: "no folder can be made in /tmp") }
+        var template = Array("\(Self.place)/ttbatch-pg-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else {
+            throw PostgresServerFailure(words: "no folder can be made in \(Self.place)")
+        }
         folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         // As root it runs as the user that the package makes: PostgreSQL refuses to be root.
         let isRoot = geteuid() == 0
