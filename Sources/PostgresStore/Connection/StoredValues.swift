@@ -26,20 +26,7 @@ extension JobID {
     var batch: BatchID { BatchID(rawValue: rawValue >> 32) }
 }
 
-extension PostgresRow {
-    func id<ID: RawRepresentable>(_ column: Int32, as type: ID.Type = ID.self) -> ID where ID.RawValue == Int64 {
-        // Identifiers and times accept any integer.
-        ID(rawValue: int64(column))!
-    }
-
-    func optionalID<ID: RawRepresentable>(_ column: Int32, as type: ID.Type = ID.self) -> ID?
-    where ID.RawValue == Int64 {
-        isNull(column) ? nil : ID(rawValue: int64(column))
-    }
-
-    /// A column with a CHECK constraint.
-    func priority(_ column: Int32) -> BatchPriority { BatchPriority(rawValue: int64(column)) ?? .normal }
-
+extension PostgresRow: StoredRow {
     /// A column with a CHECK constraint.
     func state(_ column: Int32) -> JobState { JobState(rawValue: text(column)) ?? .failed }
 

@@ -59,22 +59,6 @@ final class PostgresQueueRows: QueueRows {
     }
 }
 
-extension PostgresRow {
-    fileprivate func copied(_ columns: [CopiedColumn]) -> [CopiedValue] {
-        columns.enumerated().map { index, column in
-            let index = Int32(index)
-            guard !isNull(index) else { return .null }
-            return switch column.kind {
-            case .integer: .integer(int64(index))
-            case .real: .real(double(index))
-            case .flag: .flag(bool(index))
-            case .text: .text(bytes(index))
-            case .bytes: .bytes(bytes(index))
-            }
-        }
-    }
-}
-
 extension CopiedRelation {
     /// A query that has the relation's columns, by their names.
     var postgresQuery: String {

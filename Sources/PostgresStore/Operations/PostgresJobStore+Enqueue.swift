@@ -4,7 +4,7 @@ import PostgresClient
 public import Runtime
 public import StoreContract
 
-extension PostgresJobStore {
+extension PostgresJobStore: EnqueuingAgain {
     /// An advisory lock of a session marks the owner of the draft.
     public func beginBatch(_ batch: NewBatch, at now: Milliseconds) throws(JobStoreError) -> any BatchDraft {
         try PostgresBatchDraft(batch, in: self, at: now)
@@ -29,52 +29,28 @@ extension PostgresJobStore {
         return swept
     }
 
-    /// Copies through a draft, page by page, so its use of memory is bounded.
-    public func retry(
-        _ batch: BatchID, states: Set<JobState>, errorCode: String?, at now: Milliseconds
-    ) throws(JobStoreError) -> BatchID {
-        let original = try self.batch(batch)
-        guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
-        let promptTime = try read { try $0.promptTime(of: batch) }
-        let draft = try beginBatch(NewBatch(copyOf: original, promptTime: promptTime), at: now)
-        do {
-            var line: Int64 = 0
-            while true {
-                let page = try read { db in
-                    // Checked for every page: if the batch is pruned meanwhile, the copy must not be committed with
-                    // half of its jobs.
-                    guard try db.batchStatus(batch)?.isTerminal == true else {
-                        throw JobStoreError.batchNotFound(batch)
-                    }
-                    return try db.jobsToRetry(batch, states: states, errorCode: errorCode, after: line)
-                }
-                guard let last = page.last else { break }
-                _ = try draft.append(page)
-                line = last.line
-            }
-            return try draft.commit(at: now)
-        } catch {
-            // If the draft cannot be deleted now, it loses its owner soon and is swept later.
-            try? draft.discard()
-            throw error == .emptyBatch ? .nothingToRetry(batch) : error
+    /// Reads one row.
+    public func promptTime(of batch: BatchID) throws(JobStoreError) -> Milliseconds? {
+        try read { db in
+            try db.row("SELECT prompt_ms FROM batches WHERE id = $1", batch) { $0.optionalID(0) } ?? nil
         }
     }
 
-    /// The copy is read and written in two transactions: a finished job never changes.
-    public func rerun(
-        _ customID: String, of batch: BatchID, at now: Milliseconds
-    ) throws(JobStoreError) -> BatchID {
-        let original = try self.batch(batch)
-        let copy = try read { try $0.jobToRerun(customID, of: batch) }
-        guard let copy else { throw .nothingToRetry(batch) }
-        let draft = try beginBatch(NewBatch(copyOf: original, promptTime: copy.promptTime), at: now)
-        do {
-            _ = try draft.append([copy.job])
-            return try draft.commit(at: now)
-        } catch {
-            try? draft.discard()
-            throw error
+    /// A statement for each page.
+    public func jobsToRetry(
+        of batch: BatchID, states: Set<JobState>, errorCode: String?, after line: Int64
+    ) throws(JobStoreError) -> [NewJob] {
+        try read { db in
+            guard try db.batchStatus(batch)?.isTerminal == true else { throw JobStoreError.batchNotFound(batch) }
+            return try db.jobsToRetry(batch, states: states, errorCode: errorCode, after: line)
         }
+    }
+
+    /// Looks the job up by its `custom_id`.
+    public func jobToRerun(
+        _ customID: String, of batch: BatchID
+    ) throws(JobStoreError) -> (job: NewJob, promptTime: Milliseconds)? {
+        try read { try $0.jobToRerun(customID, of: batch) }
     }
 
     /// Deletes a draft in short transactions, its batch row last. The caller holds its lock.
@@ -134,11 +110,6 @@ extension PostgresConnection {
             WHERE c.status = 'validating' AND b.submitted_ms IS NULL ORDER BY b.id
             """
         ) { $0.id(0) }
-    }
-
-    /// The time that the prompts of a repeated job see; nil for other batches.
-    fileprivate mutating func promptTime(of batch: BatchID) throws -> Milliseconds? {
-        try row("SELECT prompt_ms FROM batches WHERE id = $1", batch) { $0.optionalID(0) } ?? nil
     }
 
     private static func newJob(_ row: PostgresRow) -> NewJob {

@@ -131,16 +131,7 @@ extension PostgresConnection {
             """
             SELECT incarnation, pid, host, version, model, device, started_ms, stopped_ms FROM daemons
             ORDER BY incarnation DESC LIMIT $1
-            """, limit, read: Self.incarnation)
-    }
-
-    /// A life from the first eight columns.
-    static func incarnation(_ row: PostgresRow) -> IncarnationSummary {
-        IncarnationSummary(
-            id: row.id(0),
-            daemon: NewIncarnation(
-                pid: Int32(truncatingIfNeeded: row.int64(1)), host: row.text(2), version: row.text(3),
-                model: row.text(4), device: row.text(5)),
-            started: row.id(6), stopped: row.optionalID(7))
+            """, limit
+        ) { IncarnationSummary($0) }
     }
 }

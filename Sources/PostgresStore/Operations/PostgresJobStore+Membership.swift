@@ -101,7 +101,7 @@ extension PostgresJobStore: Membership {
     }
 
     private static func host(_ row: PostgresRow) -> HostSummary {
-        let life = PostgresConnection.incarnation(row)
+        let life = IncarnationSummary(row)
         let silentMS = max(0, row.int64(13))
         let state: HostSummary.State =
             if life.stopped != nil {

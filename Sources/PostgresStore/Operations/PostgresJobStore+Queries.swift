@@ -150,19 +150,14 @@ extension PostgresConnection {
     mutating func batchSummaries(
         _ condition: String, _ values: [any PostgresValue]
     ) throws -> [BatchSummary] {
+        let columns = BatchSummary.columns(
+            counters: "c",
+            running: "(SELECT coalesce(sum(cardinality(lines)), 0)::int8 FROM leases l WHERE l.batch_id = b.id)",
+            trouble: "t.times, t.reason, t.not_before_ms")
         // Several daemons may have jobs of a batch in flight: their speeds add up.
-        try rows(
+        return try rows(
             """
-            SELECT b.id, b.name, b.endpoint, b.model, c.status, b.retry_of, b.created_ms, c.started_ms, c.finished_ms,
-                c.total, c.rejected, c.succeeded, c.failed, c.cancelled, c.expired,
-                c.prompt_tokens, c.completion_tokens, c.timed_jobs, c.queued_ms, c.prefill_ms, c.decode_ms, c.total_ms,
-                (SELECT coalesce(sum(cardinality(lines)), 0)::int8 FROM leases l WHERE l.batch_id = b.id),
-                c.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, t.times, t.reason,
-                t.not_before_ms,
-                p.updated_ms, p.generated_tokens, p.tokens_per_second, p.running, p.running_tokens, p.running_limit,
-                p.token_ms, p.token_ms_growth, b.model_name,
-                b.tenant, b.input_file, b.completion_window, b.metadata, b.input_errors, b.output_file, b.error_file,
-                b.output_expires_ms
+            SELECT \(columns)
             FROM batches b JOIN counters c ON c.batch_id = b.id LEFT JOIN LATERAL (
                 SELECT max(updated_ms) AS updated_ms,
                     (c.completion_tokens + sum(greatest(generated_tokens - c.completion_tokens, 0)))::int8 AS generated_tokens,
@@ -178,51 +173,7 @@ extension PostgresConnection {
                 WHERE t.batch_id = b.id AND d.declared_dead_ms IS NULL AND c.status = 'in_progress'
                 ORDER BY t.times DESC, t.incarnation LIMIT 1
             ) t ON true \(condition)
-            """, all: values, read: Self.batchSummary)
-    }
-
-    private static func batchSummary(_ row: PostgresRow) -> BatchSummary {
-        let running = row.int64(22)
-        let ended = row.int64(11) + row.int64(12) + row.int64(13) + row.int64(14)
-        let trouble = row.optionalText(29).map {
-            ModelTrouble(times: row.int(28), reason: $0, until: row.optionalID(30))
-        }
-        return BatchSummary(
-            id: row.id(0), name: row.text(1), uniqueName: row.optionalText(24), endpoint: row.optionalText(2),
-            model: row.optionalText(3), modelName: row.optionalText(39), status: row.status(4),
-            priority: row.priority(25), deadline: row.optionalID(26), paused: row.optionalID(27),
-            modelTrouble: trouble, retryOf: row.optionalID(5), created: row.id(6), started: row.optionalID(7),
-            finished: row.optionalID(8),
-            counts: JobCounts(
-                total: row.int64(9), rejected: row.int64(10), pending: row.int64(9) - ended - running,
-                running: running, succeeded: row.int64(11), failed: row.int64(12), cancelled: row.int64(13),
-                expired: row.int64(14)),
-            usage: TokenUsage(promptTokens: row.int(15), cachedTokens: row.int(23), completionTokens: row.int(16)),
-            timedJobs: row.int64(17),
-            timings: JobTimings(
-                queuedMS: row.int64(18), prefillMS: row.int64(19), decodeMS: row.int64(20), totalMS: row.int64(21)),
-            progress: progress(row), tenant: row.optionalText(40).map { Tenant(rawValue: $0) },
-            submission: submission(row), inputErrors: row.optionalText(44),
-            files: ResultFiles(
-                output: row.optionalText(45).flatMap { FileID(rawValue: $0) },
-                errors: row.optionalText(46).flatMap { FileID(rawValue: $0) }, expires: row.optionalID(47)))
-    }
-
-    private static func submission(_ row: PostgresRow) -> Submission? {
-        guard let file = row.optionalText(41).flatMap({ FileID(rawValue: $0) }) else { return nil }
-        return Submission(
-            inputFile: file, endpoint: row.text(2), window: row.text(42), metadata: row.optionalText(43))
-    }
-
-    private static func progress(_ row: PostgresRow) -> BatchProgress? {
-        guard !row.isNull(31) else { return nil }
-        let pace =
-            row.isNull(33) || row.isNull(37)
-            ? nil
-            : BatchProgress.Pace(
-                tokensPerSecond: row.double(33), tokenMS: row.double(37), tokenMSGrowth: row.double(38))
-        return BatchProgress(
-            batch: row.id(0), updated: row.id(31), unfinishedTokens: max(0, row.int64(32) - row.int64(16)), pace: pace,
-            running: row.int64(34), runningTokens: row.int64(35), runningLimit: row.int64(36))
+            """, all: values
+        ) { BatchSummary($0, status: $0.status(BatchSummary.statusColumn)) }
     }
 }

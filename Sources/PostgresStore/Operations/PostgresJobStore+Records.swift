@@ -84,7 +84,7 @@ extension PostgresJobStore {
             return try db.row(
                 "SELECT \(metricsSums) FROM (SELECT *, \(newlyCovered) FROM metrics WHERE \(condition)) m", values.0,
                 values.1,
-                read: readMetricsSums)!
+                read: { MetricsSummary($0) })!
         }
     }
 
@@ -100,7 +100,7 @@ extension PostgresJobStore {
                 FROM (SELECT *, \(newlyCovered) FROM metrics WHERE start_ms >= $1 AND start_ms < $2) m
                 GROUP BY part ORDER BY part
                 """, from, to, parts
-            ) { MetricsPart(index: $0.int(16), summary: readMetricsSums($0), queueDepth: $0.int64(15)) }
+            ) { MetricsPart(index: $0.int(16), summary: MetricsSummary($0), queueDepth: $0.int64(15)) }
         }
     }
 }
@@ -140,42 +140,9 @@ private let metricsSums = """
     coalesce(sum(cached_tokens), 0)::int8
     """
 
-private func readMetricsSums(_ row: PostgresRow) -> MetricsSummary {
-    MetricsSummary(
-        intervals: row.int64(0), coveredMS: row.int64(1), promptTokens: row.int64(2), cachedTokens: row.int64(14),
-        generatedTokens: row.int64(3), prefillSteps: row.int64(4), decodeSteps: row.int64(5),
-        decodeRows: row.int64(6), decodeRowCapacity: row.int64(7), preemptions: row.int64(13),
-        kvBlocksMean: row.double(8), kvBlocksMax: row.int64(9), kvBlocksTotal: row.int64(10),
-        jobsSucceeded: row.int64(11), jobsFailed: row.int64(12))
-}
-
 extension PostgresConnection {
     /// `condition` follows `FROM metrics`.
     mutating func metricsIntervals(_ condition: String, _ values: [any PostgresValue]) throws -> [MetricsInterval] {
-        try rows(
-            """
-            SELECT incarnation, start_ms, end_ms, prompt_tokens, generated_tokens, prefill_steps, decode_steps,
-                decode_rows, slots, kv_blocks_mean, kv_blocks_max, kv_blocks_total, queue_depth, jobs_succeeded,
-                jobs_failed, preemptions, cached_tokens
-            FROM metrics \(condition)
-            """, all: values
-        ) { row in
-            var interval = MetricsInterval(incarnation: row.id(0), start: row.id(1), end: row.id(2))
-            interval.promptTokens = row.int64(3)
-            interval.generatedTokens = row.int64(4)
-            interval.prefillSteps = row.int64(5)
-            interval.decodeSteps = row.int64(6)
-            interval.decodeRows = row.int64(7)
-            interval.slots = row.int64(8)
-            interval.kvBlocksMean = row.double(9)
-            interval.kvBlocksMax = row.int64(10)
-            interval.kvBlocksTotal = row.int64(11)
-            interval.queueDepth = row.int64(12)
-            interval.jobsSucceeded = row.int64(13)
-            interval.jobsFailed = row.int64(14)
-            interval.preemptions = row.int64(15)
-            interval.cachedTokens = row.int64(16)
-            return interval
-        }
+        try rows("SELECT \(MetricsInterval.columns) FROM metrics \(condition)", all: values) { MetricsInterval($0) }
     }
 }

@@ -93,31 +93,19 @@ extension FileID: SQLValue {}
 extension Tenant: SQLValue {}
 
 /// The current row of a query; valid only inside the closure that receives it. Columns count from 0.
-struct SQLRow {
+struct SQLRow: StoredRow {
     fileprivate let statement: OpaquePointer
 
     func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
     func int64(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
     func int(_ column: Int32) -> Int { Int(int64(column)) }
     func double(_ column: Int32) -> Double { sqlite3_column_double(statement, column) }
+    func bool(_ column: Int32) -> Bool { int64(column) != 0 }
     func optionalInt64(_ column: Int32) -> Int64? { isNull(column) ? nil : int64(column) }
     func text(_ column: Int32) -> String { String(decoding: buffer(column), as: UTF8.self) }
     func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
     func bytes(_ column: Int32) -> [UInt8] { [UInt8](buffer(column)) }
     func optionalBytes(_ column: Int32) -> [UInt8]? { isNull(column) ? nil : bytes(column) }
-
-    func id<ID: RawRepresentable>(_ column: Int32, as type: ID.Type = ID.self) -> ID where ID.RawValue == Int64 {
-        // Identifiers and times accept any integer.
-        ID(rawValue: int64(column))!
-    }
-
-    func optionalID<ID: RawRepresentable>(_ column: Int32, as type: ID.Type = ID.self) -> ID?
-    where ID.RawValue == Int64 {
-        isNull(column) ? nil : ID(rawValue: int64(column))
-    }
-
-    /// A column with a CHECK constraint.
-    func priority(_ column: Int32) -> BatchPriority { BatchPriority(rawValue: int64(column)) ?? .normal }
 
     /// A string of a column with a CHECK constraint.
     func word<Word: RawRepresentable>(_ column: Int32, as type: Word.Type = Word.self) throws -> Word

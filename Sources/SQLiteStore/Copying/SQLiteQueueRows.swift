@@ -23,22 +23,6 @@ struct SQLiteQueueRows: QueueRows {
     }
 }
 
-extension SQLRow {
-    fileprivate func copied(_ columns: [CopiedColumn]) -> [CopiedValue] {
-        columns.enumerated().map { index, column in
-            let index = Int32(index)
-            guard !isNull(index) else { return .null }
-            return switch column.kind {
-            case .integer: .integer(int64(index))
-            case .real: .real(double(index))
-            case .flag: .flag(int64(index) != 0)
-            case .text: .text(bytes(index))
-            case .bytes: .bytes(bytes(index))
-            }
-        }
-    }
-}
-
 extension CopiedRelation {
     /// The statement that reads columns, of one batch if it is read batch by batch. A test checks the plans.
     func sqliteSelect(_ columns: [CopiedColumn]) -> String {

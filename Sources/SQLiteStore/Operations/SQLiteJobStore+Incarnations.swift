@@ -94,13 +94,6 @@ extension Database {
             SELECT id, pid, host, version, model, device, started_ms, stopped_ms FROM incarnations
             ORDER BY id DESC LIMIT ?
             """, limit
-        ) { row in
-            IncarnationSummary(
-                id: row.id(0),
-                daemon: NewIncarnation(
-                    pid: Int32(truncatingIfNeeded: row.int64(1)), host: row.text(2), version: row.text(3),
-                    model: row.text(4), device: row.text(5)),
-                started: row.id(6), stopped: row.optionalID(7))
-        }
+        ) { IncarnationSummary($0) }
     }
 }

@@ -38,9 +38,7 @@ extension SQLiteJobStore {
             let (condition, values) = scope.condition
             let summary = try db.row(
                 "SELECT \(Database.metricsSums) FROM metrics WHERE \(condition)", values.0, values.1
-            ) {
-                db.metricsSums($0)
-            }
+            ) { MetricsSummary($0) }
             // A query of aggregates always returns exactly one row.
             return summary!
         }
@@ -53,7 +51,7 @@ extension SQLiteJobStore {
         guard to > from, parts > 0 else { return [] }
         return try read { db in
             try db.rows(Database.metricsHistorySQL, from, to, parts) { row in
-                MetricsPart(index: row.int(16), summary: db.metricsSums(row), queueDepth: row.int64(15))
+                MetricsPart(index: row.int(16), summary: MetricsSummary(row), queueDepth: row.int64(15))
             }
         }
     }
@@ -97,51 +95,17 @@ extension Database {
         coalesce(sum(cached_tokens), 0)
         """
 
-    fileprivate func metricsSums(_ row: SQLRow) -> MetricsSummary {
-        MetricsSummary(
-            intervals: row.int64(0), coveredMS: row.int64(1), promptTokens: row.int64(2),
-            cachedTokens: row.int64(14), generatedTokens: row.int64(3), prefillSteps: row.int64(4),
-            decodeSteps: row.int64(5), decodeRows: row.int64(6), decodeRowCapacity: row.int64(7),
-            preemptions: row.int64(13), kvBlocksMean: row.double(8), kvBlocksMax: row.int64(9),
-            kvBlocksTotal: row.int64(10), jobsSucceeded: row.int64(11), jobsFailed: row.int64(12))
-    }
-
     /// `condition` follows `FROM metrics`.
     func metricsIntervals(
         _ condition: String, _ first: Int64, _ second: Int64, _ limit: Int
     ) throws -> [MetricsInterval] {
-        try rows(Self.metricsSQL + condition, first, second, limit, read: metricsInterval)
+        try rows(Self.metricsSQL + condition, first, second, limit) { MetricsInterval($0) }
     }
 
     /// `condition` follows `FROM metrics` and has no `?`.
     func metricsIntervals(_ condition: String) throws -> [MetricsInterval] {
-        try rows(Self.metricsSQL + condition, read: metricsInterval)
+        try rows(Self.metricsSQL + condition) { MetricsInterval($0) }
     }
 
-    private static let metricsSQL = """
-        SELECT incarnation, start_ms, end_ms, prompt_tokens, generated_tokens, prefill_steps, decode_steps, decode_rows,
-            slots, kv_blocks_mean, kv_blocks_max, kv_blocks_total, queue_depth, jobs_succeeded, jobs_failed, preemptions,
-            cached_tokens
-        FROM metrics
-
-        """
-
-    private func metricsInterval(_ row: SQLRow) -> MetricsInterval {
-        var interval = MetricsInterval(incarnation: row.id(0), start: row.id(1), end: row.id(2))
-        interval.promptTokens = row.int64(3)
-        interval.generatedTokens = row.int64(4)
-        interval.prefillSteps = row.int64(5)
-        interval.decodeSteps = row.int64(6)
-        interval.decodeRows = row.int64(7)
-        interval.slots = row.int64(8)
-        interval.kvBlocksMean = row.double(9)
-        interval.kvBlocksMax = row.int64(10)
-        interval.kvBlocksTotal = row.int64(11)
-        interval.queueDepth = row.int64(12)
-        interval.jobsSucceeded = row.int64(13)
-        interval.jobsFailed = row.int64(14)
-        interval.preemptions = row.int64(15)
-        interval.cachedTokens = row.int64(16)
-        return interval
-    }
+    private static let metricsSQL = "SELECT \(MetricsInterval.columns) FROM metrics "
 }

@@ -158,65 +158,18 @@ extension Database {
     fileprivate func batchSummaries(
         indexedBy index: String? = nil, _ condition: String, _ values: any SQLValue...
     ) throws -> [BatchSummary] {
-        let sql = """
-            SELECT b.id, b.name, b.endpoint, b.model, b.status, b.retry_of, b.created_ms, b.started_ms, b.finished_ms,
-                b.total, b.rejected, b.succeeded, b.failed, b.cancelled, b.expired,
-                b.prompt_tokens, b.completion_tokens, b.timed_jobs, b.queued_ms, b.prefill_ms, b.decode_ms, b.total_ms,
+        let columns = BatchSummary.columns(
+            counters: "b",
+            running: """
                 (SELECT count(*) FROM jobs INDEXED BY jobs_running
-                 WHERE jobs.batch_id = b.id AND jobs.state = 'running'),
-                b.cached_tokens, b.unique_name, b.priority, b.deadline_ms, b.paused_ms, b.model_errors, b.model_error,
-                b.not_before_ms,
-                p.updated_ms, p.generated_tokens, p.tokens_per_second, p.running, p.running_tokens, p.running_limit,
-                p.token_ms, p.token_ms_growth, b.model_name,
-                b.tenant, b.input_file, b.completion_window, b.metadata, b.input_errors, b.output_file, b.error_file,
-                b.output_expires_ms
+                 WHERE jobs.batch_id = b.id AND jobs.state = 'running')
+                """, trouble: "b.model_errors, b.model_error, b.not_before_ms")
+        let sql = """
+            SELECT \(columns)
             FROM batches b \(index.map { "INDEXED BY \($0)" } ?? "") LEFT JOIN progress p ON p.batch_id = b.id AND b.status = 'in_progress' \(condition)
             """
-        return try rows(sql, all: values, read: batchSummary)
-    }
-
-    private func batchSummary(_ row: SQLRow) throws -> BatchSummary {
-        let running = row.int64(22)
-        let ended = row.int64(11) + row.int64(12) + row.int64(13) + row.int64(14)
-        let trouble = row.optionalText(29).map {
-            ModelTrouble(times: row.int(28), reason: $0, until: row.optionalID(30))
+        return try rows(sql, all: values) { row in
+            BatchSummary(row, status: try row.word(BatchSummary.statusColumn))
         }
-        return BatchSummary(
-            id: row.id(0), name: row.text(1), uniqueName: row.optionalText(24), endpoint: row.optionalText(2),
-            model: row.optionalText(3), modelName: row.optionalText(39), status: try row.word(4),
-            priority: row.priority(25), deadline: row.optionalID(26), paused: row.optionalID(27),
-            modelTrouble: trouble, retryOf: row.optionalID(5), created: row.id(6), started: row.optionalID(7),
-            finished: row.optionalID(8),
-            counts: JobCounts(
-                total: row.int64(9), rejected: row.int64(10), pending: row.int64(9) - ended - running,
-                running: running, succeeded: row.int64(11), failed: row.int64(12), cancelled: row.int64(13),
-                expired: row.int64(14)),
-            usage: TokenUsage(promptTokens: row.int(15), cachedTokens: row.int(23), completionTokens: row.int(16)),
-            timedJobs: row.int64(17),
-            timings: JobTimings(
-                queuedMS: row.int64(18), prefillMS: row.int64(19), decodeMS: row.int64(20), totalMS: row.int64(21)),
-            progress: progress(row), tenant: row.optionalText(40).map { Tenant(rawValue: $0) },
-            submission: submission(row), inputErrors: row.optionalText(44),
-            files: ResultFiles(
-                output: row.optionalText(45).flatMap { FileID(rawValue: $0) },
-                errors: row.optionalText(46).flatMap { FileID(rawValue: $0) }, expires: row.optionalID(47)))
-    }
-
-    private func submission(_ row: SQLRow) -> Submission? {
-        guard let file = row.optionalText(41).flatMap({ FileID(rawValue: $0) }) else { return nil }
-        return Submission(
-            inputFile: file, endpoint: row.text(2), window: row.text(42), metadata: row.optionalText(43))
-    }
-
-    private func progress(_ row: SQLRow) -> BatchProgress? {
-        guard !row.isNull(31) else { return nil }
-        let pace =
-            row.isNull(33) || row.isNull(37)
-            ? nil
-            : BatchProgress.Pace(
-                tokensPerSecond: row.double(33), tokenMS: row.double(37), tokenMSGrowth: row.double(38))
-        return BatchProgress(
-            batch: row.id(0), updated: row.id(31), unfinishedTokens: max(0, row.int64(32) - row.int64(16)), pace: pace,
-            running: row.int64(34), runningTokens: row.int64(35), runningLimit: row.int64(36))
     }
 }
