@@ -76,7 +76,7 @@ public struct DaemonService: Sendable {
             log: log)
         defer { close(host) }
         var life: Life?
-        repeat { life = try runLife(lease, on: host) } while life?.isLost == true
+        repeat { life = try runLife(lease, on: host) } while life?.isLost == true && stop.level == .none
     }
 
     /// One incarnation, from its beginning to its end; nil if the daemon was stopped before it began.
@@ -96,6 +96,8 @@ public struct DaemonService: Sendable {
                 of: life, $0, limitMS: configuration.daemon.deadAfterMS, maxCrashes: configuration.daemon.maxCrashes,
                 stop: stop, log: log)
         }
+        // What people think of this host is known before it claims.
+        try persistently { () throws(JobStoreError) in try heartbeat?.renew() }
         heartbeat?.start()
         defer { heartbeat?.end() }
         let loop = DaemonLoop(
@@ -111,8 +113,6 @@ public struct DaemonService: Sendable {
         }
         let began = clock.now
         try persistently { () throws(JobStoreError) in
-            // What people think of this host is known before it claims.
-            try heartbeat?.beat()
             if scope != .everything { try store.membership?.noteScoped(life.incarnation) }
             for draft in try store.sweepOrphanedDrafts() {
                 log.warning("removed \(draft), whose writing or pruning had died")

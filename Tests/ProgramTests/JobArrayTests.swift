@@ -53,12 +53,13 @@ struct JobArrayTests {
         try program("srun", #"exec "$@""#)
         try program("scontrol", #"echo "$@" >> "$HOME/queued""#)
         let script = try workspace.write("array.sbatch", try example("etc/slurm/ttbatch-array.sbatch"))
-        func task(_ index: Int) throws -> RunningProgram {
+        func task(_ index: Int, _ more: [String: String] = [:]) throws -> RunningProgram {
             try start(
                 ["/bin/bash", script, "prompts.jsonl", "out", "2"],
-                ["SLURM_ARRAY_TASK_ID": "\(index)", "SLURM_ARRAY_JOB_ID": "17"])
+                ["SLURM_ARRAY_TASK_ID": "\(index)", "SLURM_ARRAY_JOB_ID": "17"].merging(more) { $1 })
         }
-        let first = try task(0)
+        // Slow enough to be still at work when the signal comes.
+        let first = try task(0, ["TTBATCH_TEST_FAILPOINTS": "writer.ended=pause:50"])
         try eventually("some results") { results("out/part-0.jsonl.partial") > 2 }
         try program("ended", #"pkill -USR1 -f "out/part-0.jsonl""#)
         _ = try start([workspace.path("bin/ended")], [:]).waitForEnd()

@@ -105,7 +105,7 @@ extension Simulation {
     /// What a life does before it works, again and again until all of it is done.
     private func prepare(_ course: Course, of daemon: Daemon) throws {
         do throws(JobStoreError) {
-            try course.heartbeat?.beat()
+            try course.heartbeat?.renew()
             if isShared, troubles.hosts { course.isDraining = try isDrained(course.incarnation) }
             _ = try daemon.store.sweepOrphanedDrafts()
             try daemon.store.noteLoaded(daemon.loaded, on: "simulated", incarnation: course.incarnation)

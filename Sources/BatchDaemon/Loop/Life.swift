@@ -98,14 +98,22 @@ package final class Heartbeat: Sendable {
     /// Ends the thread, soon.
     package func end() { ending.request(.immediate) }
 
+    /// Says once that the life goes on; returns whether it does.
+    ///
+    /// - Parameter now: for tests; nil: by the store's own clock.
+    @discardableResult
+    package func renew(at now: Milliseconds? = nil) throws(JobStoreError) -> Bool {
+        let state = try membership.renew(life.incarnation, within: limitMS, at: now)
+        guard ending.level == .none else { return false }
+        if life.note(state) { tell(state) }
+        return state != .dead
+    }
+
     /// Says once that the life goes on, and judges others.
     ///
     /// - Parameter now: for tests; nil: by the store's own clock.
     package func beat(at now: Milliseconds? = nil) throws(JobStoreError) {
-        let state = try membership.renew(life.incarnation, within: limitMS, at: now)
-        guard ending.level == .none else { return }
-        if life.note(state) { tell(state) }
-        guard state != .dead else { return }
+        guard try renew(at: now) else { return }
         try lookForNewServer()
         for dead in try membership.reapDead(by: life.incarnation, within: limitMS, maxCrashes: maxCrashes, at: now) {
             JobMetrics().count(failed: dead.jobs.failed, because: .crash(maxCrashes: maxCrashes))
@@ -137,7 +145,7 @@ package final class Heartbeat: Sendable {
     private func tell(_ state: LifeState) {
         switch state {
         case .alive: log.info("\(life.incarnation) takes jobs again")
-        case .draining: log.info("\(life.incarnation) takes no more jobs, until `ttbatch hosts resume`")
+        case .draining: log.warning("\(life.incarnation) takes no more jobs, until `ttbatch hosts resume`")
         case .dead: log.warning("\(JobStoreError.declaredDead(life.incarnation))")
         }
         stop.wake()

@@ -93,8 +93,8 @@ extension PostgresConnection {
     /// Throws if a draft or a submission has a writer.
     fileprivate mutating func checkNobodyEnqueues() throws {
         for batch in try batchIDs(.validating) {
-            guard try tryLockDraft(batch) else { throw JobStoreError.batchIsDraft(batch) }
-            try unlockDraft(batch)
+            guard try tryLockWriter(of: batch) else { throw JobStoreError.batchIsDraft(batch) }
+            try unlockWriter(of: batch)
         }
     }
 

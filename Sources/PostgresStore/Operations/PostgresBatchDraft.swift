@@ -29,7 +29,7 @@ final class PostgresBatchDraft: BatchDraft {
                 }
                 let id = try batch.submitted ?? db.insert(batch, submitted: nil, at: now)
                 // The lock is taken before the row is visible, so a draft never looks abandoned while its writer lives.
-                guard try db.tryLockDraft(id) else { throw JobStoreError.busy(path: location) }
+                guard try db.tryLockWriter(of: id) else { throw JobStoreError.busy(path: location) }
                 guard batch.submitted != nil else { return id }
                 let isOpen = try db.run(
                     """
@@ -125,16 +125,16 @@ final class PostgresBatchDraft: BatchDraft {
 }
 
 extension PostgresConnection {
-    /// Takes the lock of a draft's owner, which ends with this session.
-    mutating func tryLockDraft(_ draft: BatchID) throws -> Bool {
-        try row("SELECT pg_try_advisory_lock($1)", draftKey(draft)) { $0.bool(0) } ?? false
+    /// Takes the lock of whoever writes, cancels or deletes a batch. It ends with this session.
+    mutating func tryLockWriter(of batch: BatchID) throws -> Bool {
+        try row("SELECT pg_try_advisory_lock($1)", writerKey(batch)) { $0.bool(0) } ?? false
     }
 
-    mutating func unlockDraft(_ draft: BatchID) throws {
-        try row("SELECT pg_advisory_unlock($1)", draftKey(draft)) { _ in }
+    mutating func unlockWriter(of batch: BatchID) throws {
+        try row("SELECT pg_advisory_unlock($1)", writerKey(batch)) { _ in }
     }
 
-    private func draftKey(_ draft: BatchID) -> Int64 { 0x7474_0000_0000_0000 | draft.rawValue }
+    private func writerKey(_ batch: BatchID) -> Int64 { 0x7474_0000_0000_0000 | batch.rawValue }
 
     /// Adds the rows of a draft, or of a submission if `submitted` is not nil.
     mutating func insert(_ batch: NewBatch, submitted: Milliseconds?, at now: Milliseconds) throws -> BatchID {

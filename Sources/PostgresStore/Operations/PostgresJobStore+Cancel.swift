@@ -5,8 +5,11 @@ public import Runtime
 public import StoreContract
 
 extension PostgresJobStore {
-    /// One transaction stops the batch and withdraws its leases. The pending jobs follow in chunks.
+    /// One transaction stops the batch and withdraws its leases. The pending jobs follow in chunks. Meanwhile the lock of the
+    /// batch's writer is held, so that nobody takes the cancellation for an abandoned one.
     public func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
+        let isLocked = try keeping.use { try $0.tryLockWriter(of: batch) }
+        defer { if isLocked { try? keeping.use { try $0.unlockWriter(of: batch) } } }
         var report = try act { db in
             guard var counters = try LockedCounters(batch, &db) else { throw JobStoreError.batchNotFound(batch) }
             let isSubmission = try db.isSubmission(batch)
@@ -36,11 +39,16 @@ extension PostgresJobStore {
         return report
     }
 
-    /// Finds batches that are still `cancelling`, and marks their pending jobs in chunks.
+    /// Finds batches that are still `cancelling` although nobody holds their lock, and marks their pending jobs in chunks.
     public func completeCancellations(at now: Milliseconds) throws(JobStoreError) -> [BatchID] {
-        let unfinished = try read { try $0.batchIDs(.cancelling) }
-        for batch in unfinished { _ = try cancelPending(batch, at: now) }
-        return unfinished
+        var completed: [BatchID] = []
+        for batch in try read({ try $0.batchIDs(.cancelling) }) {
+            guard try keeping.use({ try $0.tryLockWriter(of: batch) }) else { continue }
+            defer { try? keeping.use { try $0.unlockWriter(of: batch) } }
+            _ = try cancelPending(batch, at: now)
+            completed.append(batch)
+        }
+        return completed
     }
 
     /// Marks the pending jobs of a `cancelling` batch; the last transaction ends the batch.

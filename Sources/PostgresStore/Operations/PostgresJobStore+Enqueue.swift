@@ -15,14 +15,14 @@ extension PostgresJobStore: EnqueuingAgain {
         var swept: [BatchID] = []
         for draft in try read({ try $0.drafts() }) {
             let isOrphan = try keeping.use { db in
-                guard try db.tryLockDraft(draft) else { return false }
+                guard try db.tryLockWriter(of: draft) else { return false }
                 // It may have been committed between the query and the lock.
                 if try db.batchStatus(draft) == .validating { return true }
-                try db.unlockDraft(draft)
+                try db.unlockWriter(of: draft)
                 return false
             }
             guard isOrphan else { continue }
-            defer { try? keeping.use { try $0.unlockDraft(draft) } }
+            defer { try? keeping.use { try $0.unlockWriter(of: draft) } }
             try deleteDraft(draft)
             swept.append(draft)
         }

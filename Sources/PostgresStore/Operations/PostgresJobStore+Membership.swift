@@ -8,26 +8,32 @@ extension PostgresJobStore: Membership {
     /// The store's own.
     public var membership: (any Membership)? { self }
 
-    /// One row, unsynced: a heartbeat that is lost is soon followed by another. Its answer also sets the clock.
+    /// One row, unsynced: a heartbeat that is lost is soon followed by another. Its answer also sets the clock. Two round trips: where
+    /// the server is far away, there must be several heartbeats within the limit.
     public func renew(
         _ life: Incarnation, within limit: Int64, at now: Milliseconds?
     ) throws(JobStoreError) -> LifeState {
         let identity = identity
         return try keeping.use { connection in
-            let state = try connection.transaction { db in
-                try db.execute("SET LOCAL synchronous_commit = off")
-                let state = try db.row(
+            try connection.transaction { db -> LifeState in
+                try db.runLater("SET LOCAL synchronous_commit = off")
+                let began = TimeSource.system.steady
+                let found = try db.row(
                     """
-                    SELECT stopped_ms IS NOT NULL OR declared_dead_ms IS NOT NULL, draining FROM daemons
+                    SELECT stopped_ms IS NOT NULL OR declared_dead_ms IS NOT NULL, draining, \(serverTime) FROM daemons
                     WHERE incarnation = $1 AND identity = $2
                     """, life, identity
-                ) { row in row.bool(0) ? LifeState.dead : row.bool(1) ? .draining : .alive }
-                guard let state, state != .dead else { return LifeState.dead }
-                try db.beat(life, within: limit, at: now)
-                return state
+                ) { row in
+                    (
+                        state: row.bool(0) ? LifeState.dead : row.bool(1) ? .draining : .alive,
+                        time: row.id(2, as: Milliseconds.self)
+                    )
+                }
+                guard let found else { return .dead }
+                if now == nil { TimeSource.setSystem(to: found.time, at: (began + TimeSource.system.steady) / 2) }
+                if found.state != .dead { try db.beat(life, within: limit, at: now) }
+                return found.state
             }
-            if now == nil { try connection.setClock() }
-            return state
         }
     }
 
@@ -160,7 +166,7 @@ extension PostgresConnection {
     ///
     /// - Parameter now: nil: by the server's clock.
     mutating func beat(_ life: Incarnation, within limit: Int64, at now: Milliseconds?) throws {
-        try run(
+        try runLater(
             """
             WITH time AS (SELECT coalesce($2, \(serverTime)) AS now)
             INSERT INTO heartbeats (incarnation, seen_ms, steady_ms, limit_ms) SELECT $1, now, now, $3 FROM time
@@ -172,14 +178,14 @@ extension PostgresConnection {
 
     fileprivate mutating func declareDead(by judge: Incarnation, within limit: Int64, at now: Milliseconds?) throws {
         // After a crash of the server nobody was heard of: the time of all that live begins anew.
-        try run(
+        try runLater(
             """
             INSERT INTO heartbeats (incarnation, seen_ms, steady_ms, limit_ms)
             SELECT incarnation, coalesce($1, \(serverTime)), coalesce($1, \(serverTime)), $2 FROM daemons
             WHERE stopped_ms IS NULL AND declared_dead_ms IS NULL
             ON CONFLICT DO NOTHING
             """, now, limit)
-        try run(
+        try runLater(
             """
             WITH time AS (SELECT coalesce($2, \(serverTime)) AS now)
             UPDATE daemons d SET declared_dead_ms = now FROM heartbeats h, heartbeats judge, time

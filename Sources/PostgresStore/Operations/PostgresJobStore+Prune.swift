@@ -43,8 +43,8 @@ extension PostgresJobStore {
 
     /// Returns whether the batch was deleted: another process may do it, or have done it.
     private func delete(_ batch: BatchID, finishedBefore limit: Milliseconds) throws(JobStoreError) -> Bool {
-        guard try keeping.use({ try $0.tryLockDraft(batch) }) else { return false }
-        defer { try? keeping.use { try $0.unlockDraft(batch) } }
+        guard try keeping.use({ try $0.tryLockWriter(of: batch) }) else { return false }
+        defer { try? keeping.use { try $0.unlockWriter(of: batch) } }
         guard try withdraw(batch, finishedBefore: limit) else { return false }
         try deleteDraft(batch)
         return true

@@ -59,10 +59,7 @@ extension SQLiteJobStore: CopyableQueue {
     /// Throws if a draft or a submission has a writer, or a batch is being deleted.
     private func checkNobodyEnqueues(_ db: Database) throws {
         for batch in try db.batchIDs(.validating) {
-            let lockPath = SQLiteBatchDraft.lockPath(database: path)
-            guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: batch.rawValue) else {
-                throw JobStoreError.batchIsDraft(batch)
-            }
+            guard let lock = try writerLock(of: batch) else { throw JobStoreError.batchIsDraft(batch) }
             lock.release()
         }
     }

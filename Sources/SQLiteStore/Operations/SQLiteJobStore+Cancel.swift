@@ -5,8 +5,11 @@ public import Runtime
 public import StoreContract
 
 extension SQLiteJobStore {
-    /// One transaction stops the batch and withdraws its claims. The pending jobs follow in chunks.
+    /// One transaction stops the batch and withdraws its claims. The pending jobs follow in chunks. Meanwhile the lock of the
+    /// batch's writer is held, so that nobody takes the cancellation for an abandoned one.
     public func cancel(_ batch: BatchID, at now: Milliseconds) throws(JobStoreError) -> CancelReport {
+        let lock = try writerLock(of: batch)
+        defer { lock?.release() }
         // The first transaction withdraws every claim and prevents new ones: no result can be stored after it.
         var report = try write { db in
             try db.checkCancellable(batch)
@@ -30,13 +33,16 @@ extension SQLiteJobStore {
         return report
     }
 
-    /// Finds batches that are still `cancelling`, and marks their pending jobs in chunks.
+    /// Finds batches that are still `cancelling` although nobody holds their lock, and marks their pending jobs in chunks.
     public func completeCancellations(at now: Milliseconds) throws(JobStoreError) -> [BatchID] {
-        let unfinished = try read { try $0.batchIDs(.cancelling) }
-        for batch in unfinished {
+        var completed: [BatchID] = []
+        for batch in try read({ try $0.batchIDs(.cancelling) }) {
+            guard let lock = try writerLock(of: batch) else { continue }
+            defer { lock.release() }
             _ = try cancelPending(batch, at: now)
+            completed.append(batch)
         }
-        return unfinished
+        return completed
     }
 
     /// Marks the pending jobs of a `cancelling` batch; the last transaction ends the batch.

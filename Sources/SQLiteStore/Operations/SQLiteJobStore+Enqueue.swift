@@ -12,10 +12,9 @@ extension SQLiteJobStore: EnqueuingAgain {
 
     /// A draft is an orphan if its kernel lock is free. That is certain, without any timeout.
     public func sweepOrphanedDrafts() throws(JobStoreError) -> [BatchID] {
-        let lockPath = SQLiteBatchDraft.lockPath(database: path)
         var swept: [BatchID] = []
         for draft in try read({ try $0.drafts() }) {
-            guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: draft.rawValue) else { continue }
+            guard let lock = try writerLock(of: draft) else { continue }
             defer { lock.release() }
             // It may have been committed between the query and the lock.
             guard try read({ try $0.batchStatus(draft) }) == .validating else { continue }
@@ -23,6 +22,11 @@ extension SQLiteJobStore: EnqueuingAgain {
             swept.append(draft)
         }
         return swept
+    }
+
+    /// The lock of whoever writes, cancels or deletes a batch; nil if another has it.
+    func writerLock(of batch: BatchID) throws(JobStoreError) -> ByteLock? {
+        try ByteLock.tryAcquire(path: SQLiteBatchDraft.lockPath(database: path), offset: batch.rawValue)
     }
 
     /// Reads one row.

@@ -28,8 +28,7 @@ extension SQLiteJobStore {
 
     /// Returns whether the batch was deleted: another process may do it, or have done it.
     private func delete(_ batch: BatchID, finishedBefore limit: Milliseconds) throws(JobStoreError) -> Bool {
-        let lockPath = SQLiteBatchDraft.lockPath(database: path)
-        guard let lock = try ByteLock.tryAcquire(path: lockPath, offset: batch.rawValue) else { return false }
+        guard let lock = try writerLock(of: batch) else { return false }
         defer { lock.release() }
         guard try withdraw(batch, finishedBefore: limit) else { return false }
         try deleteDraft(batch)

@@ -5,7 +5,8 @@ public import Runtime
 /// What users do with batches, and what is done with them on the machine of the store: cancellations are completed, and
 /// old batches deleted.
 public protocol BatchLifecycle: BatchControl {
-    /// Completes cancellations whose caller died before the end; returns their batches.
+    /// Completes cancellations whose caller died, or lost the store, before the end; returns their batches. The daemon calls it
+    /// again and again.
     @discardableResult
     func completeCancellations(at now: Milliseconds) throws(JobStoreError) -> [BatchID]
 

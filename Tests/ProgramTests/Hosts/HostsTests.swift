@@ -169,6 +169,21 @@ struct HostsTests {
         try daemon.stop()
     }
 
+    /// Also one whose lives are declared dead as soon as they begin.
+    @Test func aDaemonThatAlwaysDiesCanBeStopped() throws {
+        _ = try enqueue(1)
+        try queue.sql(
+            """
+            CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN NEW.declared_dead_ms := 1; RETURN NEW; END $$;
+            CREATE TRIGGER dying BEFORE INSERT ON daemons FOR EACH ROW EXECUTE FUNCTION die()
+            """)
+        let daemon = try HostDaemon(1, of: queue)
+        try daemon.start()
+        try daemon.says("was declared dead")
+        try daemon.stop()
+    }
+
     /// With --drain a daemon stays for what others have in flight: it does the prompts of one that is gone.
     @Test func aDrainIsNotOverWhileOthersHavePrompts() throws {
         let settings = ["daemon.dead_after_s=2"]
@@ -196,6 +211,9 @@ struct HostsTests {
         try daemon.start("--drain")
         let end = try daemon.program.waitForEnd()
         #expect(end.status == 0 && end.errors.contains("takes no more jobs, until `ttbatch hosts resume`"), "\(end)")
+        let file = try queue.workspace.write("run.jsonl", lines: [try NightJobs.line("job-1")])
+        let run = try queue.run("run", file, "--set", "state_directory=\(queue.workspace.path("host-1"))")
+        #expect(run.status == 8 && run.errors.contains("takes no more jobs, until `ttbatch hosts resume`"), "\(run)")
         #expect(try queue.sql("SELECT count(*) FROM results") == "0")
         try queue.done("hosts", "resume", "\(try #require(try queue.hosts().first?["incarnation"] as? Int))")
         try daemon.start("--drain")

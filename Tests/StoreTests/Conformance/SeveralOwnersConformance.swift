@@ -1,6 +1,7 @@
 // What daemons of several hosts may rely on: a job is one's at a time, a life that was declared dead can do nothing, and nobody
 // is declared dead by who was silent himself.
 
+import Glibc
 import Runtime
 import StoreContract
 import Synchronization
@@ -211,6 +212,25 @@ struct SeveralOwnersConformance {
             #expect(try host.store.finish(jobs.map { .success($0) }, incarnation: host.life, at: 21).stale.count == 2)
         }
         #expect(try hosts[1].store.batch(batch).counts.cancelled == 6)
+    }
+
+    /// Daemons complete cancellations whose caller is gone, not those that are under way.
+    @Test(arguments: SharedQueue.Kind.allCases)
+    func aCancelThatIsUnderWayIsItsCallersAlone(kind: SharedQueue.Kind) throws {
+        let queue = try SharedQueue(kind)
+        let (person, daemon) = (try queue.store(of: "a"), try queue.store(of: "b"))
+        let batch = try person.enqueue(9000)
+        let isOver = Mutex(false)
+        let completing = onThread {
+            while !isOver.withLock({ $0 }) {
+                _ = try? daemon.completeCancellations(at: 2)
+                usleep(200)
+            }
+        }
+        let report = Result { try person.cancel(batch, at: 1) }
+        isOver.withLock { $0 = true }
+        completing.wait()
+        #expect(try report.get() == CancelReport(cancelled: 9000, keptFinished: 0))
     }
 
     // MARK: - Models

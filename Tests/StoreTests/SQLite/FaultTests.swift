@@ -3,6 +3,7 @@
 import Foundation
 import GRDB
 import Runtime
+import Synchronization
 import TestSupport
 import Testing
 
@@ -102,6 +103,32 @@ struct FaultTests {
         #expect(try store.completeCancellations(at: 2) == [batch])
         #expect(try store.batch(batch).status == .cancelled)
         #expect(try store.batch(batch).counts.cancelled == 4)
+    }
+
+    /// Its caller holds the batch's lock meanwhile, so that his count is right.
+    @Test func aCancellationThatIsUnderWayIsItsCallersAlone() throws {
+        let (store, daemon) = (try SQLiteJobStore(path: path, at: 0), try SQLiteJobStore(path: path, at: 0))
+        let batch = try store.enqueue(9000)
+        let report = Mutex<Result<CancelReport, any Error>?>(nil)
+        let cancelling = onThread {
+            let result = Result { try store.cancel(batch, at: 1) }
+            report.withLock { $0 = result }
+        }
+        var wasHeld = false
+        while report.withLock({ $0 == nil }) {
+            let lockPath = SQLiteBatchDraft.lockPath(database: path)
+            if try ByteLock.isHeld(path: lockPath, offset: batch.rawValue) == true { wasHeld = true }
+        }
+        cancelling.wait()
+        #expect(wasHeld)
+        #expect(try report.withLock { try $0?.get() } == CancelReport(cancelled: 9000, keptFinished: 0))
+
+        let other = try store.enqueue(1)
+        _ = try store.write { try $0.run("UPDATE batches SET status = 'cancelling' WHERE id = ?", other) }
+        let lock = try #require(try store.writerLock(of: other))
+        #expect(try daemon.completeCancellations(at: 2).isEmpty)
+        lock.release()
+        #expect(try daemon.completeCancellations(at: 2) == [other])
     }
 
     @Test(arguments: [
