@@ -51,6 +51,8 @@ package final class PostgresServer: Sendable {
                 "listen_addresses = ''", "unix_socket_directories = '\(folder)'", "fsync = off",
                 "full_page_writes = off", "max_connections = 200", "shared_buffers = 64MB",
                 "log_line_prefix = '%m %p %a '",
+                // A stop waits for who has connected and says nothing: networks of tests do that.
+                "authentication_timeout = 5s",
             ] + settings
         try Data(all.map { $0 + "\n" }.joined().utf8).write(to: URL(filePath: folder + "/settings"))
         let origin =
@@ -64,7 +66,7 @@ package final class PostgresServer: Sendable {
             cd '\(folder)'
             \(origin) >initdb.log 2>&1
             cat settings >>data/postgresql.conf
-            control() { '\(programs)/pg_ctl' -D data -l server.log -w "$@" >pg_ctl.log 2>&1 </dev/null; }
+            control() { '\(programs)/pg_ctl' -D data -l server.log -t 300 -w "$@" >pg_ctl.log 2>&1 </dev/null; }
             control start
             while read -r words; do
                 if control $words; then echo done >&0; else echo failed >&0; fi
