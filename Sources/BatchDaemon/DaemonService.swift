@@ -96,9 +96,6 @@ public struct DaemonService: Sendable {
                 of: life, $0, limitMS: configuration.daemon.deadAfterMS, maxCrashes: configuration.daemon.maxCrashes,
                 stop: stop, log: log)
         }
-        // What people think of this host is known before it claims.
-        try persistently { () throws(JobStoreError) in try heartbeat?.renew() }
-        heartbeat?.start()
         defer { heartbeat?.end() }
         let loop = DaemonLoop(
             store: store, life: life, scope: scope, settings: configuration.daemon, drains: drains,
@@ -111,6 +108,9 @@ public struct DaemonService: Sendable {
                 end(life)
             }
         }
+        // What people think of this host is known before it claims.
+        try persistently { () throws(JobStoreError) in try heartbeat?.renew() }
+        heartbeat?.start()
         let began = clock.now
         try persistently { () throws(JobStoreError) in
             if scope != .everything { try store.membership?.noteScoped(life.incarnation) }

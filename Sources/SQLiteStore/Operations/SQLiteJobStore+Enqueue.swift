@@ -38,10 +38,7 @@ extension SQLiteJobStore: EnqueuingAgain {
     public func jobsToRetry(
         of batch: BatchID, states: Set<JobState>, errorCode: String?, after line: Int64
     ) throws(JobStoreError) -> [NewJob] {
-        try read { db in
-            guard try db.batchStatus(batch)?.isTerminal == true else { throw JobStoreError.batchNotFound(batch) }
-            return try db.jobsToRetry(batch, states: states, errorCode: errorCode, after: line)
-        }
+        try read { try $0.jobsToRetry(batch, states: states, errorCode: errorCode, after: line) }
     }
 
     /// Looks the job up by its `custom_id`.

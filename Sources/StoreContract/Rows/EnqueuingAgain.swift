@@ -9,7 +9,6 @@ public protocol EnqueuingAgain: JobIntake, JobReading {
 
     /// Some jobs of a batch behind a line, by line: those that ended in one of `states`, with this code if it is not nil. None: these
     /// were all.
-    /// - Throws: `.batchNotFound` if the batch is being deleted.
     func jobsToRetry(
         of batch: BatchID, states: Set<JobState>, errorCode: String?, after line: Int64
     ) throws(JobStoreError) -> [NewJob]
@@ -29,11 +28,13 @@ extension EnqueuingAgain {
         guard original.status.isTerminal else { throw .batchNotFinished(batch, original.status) }
         let promptTime = try promptTime(of: batch)
         let draft = try beginBatch(NewBatch(copyOf: original, promptTime: promptTime), at: now)
-        do {
+        do throws(JobStoreError) {
             var line: Int64 = 0
             while true {
-                // If the batch is pruned meanwhile, the copy must not be committed with half of its jobs.
                 let page = try jobsToRetry(of: batch, states: states, errorCode: errorCode, after: line)
+                // Looked at behind the page: whoever deletes the batch first withdraws it. The copy must not be committed with half
+                // of its jobs.
+                guard try self.batch(batch).status.isTerminal else { throw .batchNotFound(batch) }
                 guard let last = page.last else { break }
                 _ = try draft.append(page)
                 line = last.line
